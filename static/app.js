@@ -1,0 +1,2 @@
+// Mergegate's whole script. Every page works without it.
+"use strict";

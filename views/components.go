@@ -1,0 +1,64 @@
+package views
+
+import "github.com/a-h/templ"
+
+// statusKey is the word for a check's status.
+func statusKey(status string) Key {
+	switch status {
+	case "passed":
+		return KeyStatusPassed
+	case "failed":
+		return KeyStatusFailed
+	}
+	return KeyStatusPending
+}
+
+// statusIcon is the shape for a check's status.
+func statusIcon(status string) string {
+	switch status {
+	case "passed":
+		return "status-success"
+	case "failed":
+		return "status-failed"
+	}
+	return "status-neutral"
+}
+
+func alertIcon(kind string) string {
+	switch kind {
+	case "success":
+		return "check-circle"
+	case "warning":
+		return "warning"
+	case "danger":
+		return "error"
+	}
+	return "information-o"
+}
+
+// alertRole makes screen readers speak a failure as soon as it is shown.
+func alertRole(kind string) templ.Attributes {
+	if kind == "danger" {
+		return templ.Attributes{"role": "alert"}
+	}
+	return nil
+}
+
+// current marks the link to the page that is shown.
+func current(is bool) templ.Attributes {
+	if is {
+		return templ.Attributes{"aria-current": "page"}
+	}
+	return nil
+}
+
+// themeAttribute chooses a theme against the system's; "" leaves it alone.
+func themeAttribute(theme string) templ.Attributes {
+	if theme == "" {
+		return nil
+	}
+	return templ.Attributes{"data-theme": theme}
+}
+
+// hasSidebar reports whether p is a page with project navigation.
+func (p Page) hasSidebar() bool { return p.Project != nil && !p.Wide }

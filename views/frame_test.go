@@ -1,0 +1,193 @@
+package views
+
+import (
+	"context"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/BurntSushi/toml"
+	"github.com/PuerkitoBio/goquery"
+	"github.com/a-h/templ"
+)
+
+// draw renders c and parses the result.
+func draw(t *testing.T, c templ.Component) *goquery.Document {
+	t.Helper()
+	var out strings.Builder
+	if err := c.Render(context.Background(), &out); err != nil {
+		t.Fatalf("render: %v", err)
+	}
+	doc, err := goquery.NewDocumentFromReader(strings.NewReader(out.String()))
+	if err != nil {
+		t.Fatalf("parse: %v", err)
+	}
+	return doc
+}
+
+func TestLayoutShowsWhatTheVisitorMayOpen(t *testing.T) {
+	page := Page{
+		Title:       "Ticketing API",
+		User:        &CurrentUser{Username: "priya", Name: "Priya <Raman>", Initials: "PR"},
+		Project:     &ProjectNav{Name: "Ticketing API", Path: "/northwind/ticketing-api", CanSeeCode: true, OpenMergeRequests: 7},
+		Section:     SectionMergeRequests,
+		Breadcrumbs: []Crumb{{"northwind", "/"}, {"Merge requests", "/northwind/ticketing-api/-/merge_requests"}},
+		Toast:       "Changes saved.",
+		Theme:       "dark",
+	}
+	doc := draw(t, Layout(page))
+	if got := doc.Find("title").Text(); got != "Ticketing API · Mergegate" {
+		t.Errorf("title = %q", got)
+	}
+	if got, _ := doc.Find("html").Attr("data-theme"); got != "dark" {
+		t.Errorf("data-theme = %q, want dark", got)
+	}
+	if got := doc.Find(`.sidebar [aria-current="page"]`).Text(); !strings.Contains(got, "Merge requests") || !strings.Contains(got, "7 open") {
+		t.Errorf("current sidebar entry = %q", got)
+	}
+	if n := doc.Find(`.sidebar a[href*="/settings/"]`).Length(); n != 0 {
+		t.Errorf("%d settings links for a visitor who may not maintain", n)
+	}
+	if got := doc.Find(`.breadcrumbs [aria-current="page"]`).Text(); got != "Merge requests" {
+		t.Errorf("current breadcrumb = %q", got)
+	}
+	if got := doc.Find("#toasts .toast > span").Text(); got != "Changes saved." {
+		t.Errorf("toast = %q", got)
+	}
+	if n := doc.Find("style, [style], script:not([src])").Length(); n != 0 {
+		t.Errorf("%d inline styles or scripts, which the security policy refuses", n)
+	}
+}
+
+func TestLayoutWithoutProjectHasNoSidebar(t *testing.T) {
+	doc := draw(t, Layout(Page{Title: "Projects"}))
+	if doc.Find(".sidebar, .topbar__menu").Length() != 0 {
+		t.Error("navigation of a project on a page outside projects")
+	}
+	if !doc.Find(".app").HasClass("app--wide") {
+		t.Error("the page leaves room for a sidebar that is not there")
+	}
+}
+
+func TestTimeAgo(t *testing.T) {
+	now := time.Date(2026, 11, 22, 9, 42, 0, 0, time.UTC)
+	for age, want := range map[time.Duration]string{
+		-time.Second:          "now",
+		36 * time.Second:      "36 s ago",
+		time.Minute:           "1 minute ago",
+		59*time.Minute + 59e9: "59 minutes ago",
+		time.Hour:             "1 hour ago",
+		24 * time.Hour:        "yesterday",
+		6 * 24 * time.Hour:    "6 days ago",
+		7 * 24 * time.Hour:    "2026-11-15",
+		400 * 24 * time.Hour:  "2025-10-18",
+	} {
+		el := draw(t, TimeAgo(now.Add(-age), now)).Find("time")
+		if got := el.Text(); got != want {
+			t.Errorf("%v ago reads %q, want %q", age, got, want)
+		}
+	}
+}
+
+func TestFieldErrorIsNothingWithoutAMessage(t *testing.T) {
+	if n := draw(t, FieldError("e", "")).Find(".error").Length(); n != 0 {
+		t.Error("an empty message is drawn")
+	}
+	if got := strings.TrimSpace(draw(t, FieldError("e", "Bad <b>")).Find("#e.error").Text()); got != "Bad <b>" {
+		t.Errorf("message = %q", got)
+	}
+}
+
+func TestPluralsAndUnknownKeys(t *testing.T) {
+	ctx := WithLanguage(context.Background(), "xx")
+	if got := N(ctx, KeyTimeMinutes, 1); got != "1 minute ago" {
+		t.Errorf("one = %q", got)
+	}
+	if got := N(ctx, KeyTimeMinutes, 2); got != "2 minutes ago" {
+		t.Errorf("two = %q", got)
+	}
+	if got := T(ctx, "no.such_key"); got != "no.such_key" {
+		t.Errorf("unknown key = %q", got)
+	}
+}
+
+// TestEveryKeyHasAMessage holds the constants of text_*.go against the
+// English message files, both ways.
+func TestEveryKeyHasAMessage(t *testing.T) {
+	messages := map[string]bool{}
+	for _, name := range glob(t, "locales/*.en.toml") {
+		var areas map[string]map[string]any
+		if _, err := toml.DecodeFile(name, &areas); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for area, texts := range areas {
+			for id := range texts {
+				messages[area+"."+id] = true
+			}
+		}
+	}
+	keys := map[string]bool{}
+	for _, name := range glob(t, "text_*.go") {
+		for _, value := range stringConstants(t, name) {
+			if keys[value] {
+				t.Errorf("%s: key %q is declared twice", name, value)
+			}
+			keys[value] = true
+			if !messages[value] {
+				t.Errorf("%s: key %q has no English message", name, value)
+			}
+		}
+	}
+	for id := range messages {
+		if !keys[id] {
+			t.Errorf("message %q has no key", id)
+		}
+	}
+}
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	names, err := filepath.Glob(pattern)
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no file %s: %v", pattern, err)
+	}
+	return names
+}
+
+// stringConstants are the values of the string constants of a Go file.
+func stringConstants(t *testing.T, name string) []string {
+	t.Helper()
+	source, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), name, source, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values []string
+	for _, decl := range file.Decls {
+		d, ok := decl.(*ast.GenDecl)
+		if !ok || d.Tok != token.CONST {
+			continue
+		}
+		for _, spec := range d.Specs {
+			for _, v := range spec.(*ast.ValueSpec).Values {
+				if lit, ok := v.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+					value, err := strconv.Unquote(lit.Value)
+					if err != nil {
+						t.Fatal(err)
+					}
+					values = append(values, value)
+				}
+			}
+		}
+	}
+	return values
+}

@@ -1,0 +1,125 @@
+// Package views draws the pages: templ components, the plain structs they
+// draw, and the catalogue of every text that people read. It knows nothing of
+// the domain; handlers turn the domain into these structs.
+package views
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// Page is what the frame around every page shows.
+type Page struct {
+	// Title names the page in the browser's tab, without "Mergegate".
+	Title string
+	// User is nil for a signed-out visitor.
+	User *CurrentUser
+	// Project is nil on pages outside a project, which have no sidebar.
+	Project *ProjectNav
+	// Section is the entry of the sidebar that is current, one of Section…
+	Section string
+	// Breadcrumbs lead from the projects to this page, which is the last one.
+	Breadcrumbs []Crumb
+	// Toast is a short message shown once, "" for none.
+	Toast string
+	// Theme is "light" or "dark"; "" follows the system.
+	Theme string
+	// Wide leaves the sidebar out inside a project, too.
+	Wide bool
+	// Narrow keeps the content at reading width, for forms.
+	Narrow bool
+	// SignInURL is where a signed-out visitor signs in, with the way back.
+	SignInURL string
+}
+
+// The values of Page.Section.
+const (
+	SectionOverview              = "overview"
+	SectionMembers               = "members"
+	SectionMergeRequests         = "merge_requests"
+	SectionBranches              = "branches"
+	SectionSettingsGeneral       = "settings_general"
+	SectionSettingsMergeRequests = "settings_merge_requests"
+	SectionBranchRules           = "branch_rules"
+	SectionAccessTokens          = "access_tokens"
+)
+
+// CurrentUser is the signed-in user as the top bar shows them.
+type CurrentUser struct {
+	Username, Name, Initials string
+	Admin                    bool
+}
+
+// ProjectNav is the project as the sidebar shows it, and what of it the
+// visitor may open.
+type ProjectNav struct {
+	Name string
+	// Path is "/namespace/project".
+	Path              string
+	Initials          string
+	OpenMergeRequests int
+	// CanSeeMembers is for members of the project.
+	CanSeeMembers bool
+	CanSeeCode    bool
+	CanMaintain   bool
+	CanOwn        bool
+}
+
+// Crumb is one level of the breadcrumbs.
+type Crumb struct{ Text, URL string }
+
+// PageLinks is the line under a list that is shown in pages.
+type PageLinks struct {
+	// First and Last are the numbers of the first and last row shown, from 1.
+	First, Last, Total int
+	// PreviousURL and NextURL are "" at the ends.
+	PreviousURL, NextURL string
+}
+
+// Initials are the one or two letters of an avatar for a name.
+func Initials(name string) string {
+	words := strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune(" ._-/", r) })
+	var letters []rune
+	for _, word := range words {
+		if letters = append(letters, []rune(strings.ToUpper(word))[0]); len(letters) == 2 {
+			break
+		}
+	}
+	return string(letters)
+}
+
+// AvatarClass is the colour class of an avatar, always the same for a name.
+func AvatarClass(name string) string {
+	sum := 0
+	for _, r := range name {
+		sum += int(r)
+	}
+	return []string{"", "avatar--a", "avatar--b", "avatar--c", "avatar--d", "avatar--e"}[sum%6]
+}
+
+// relativeDays is how long a time is told relative to now; older ones as date.
+const relativeDays = 7
+
+// timeAgo is at as people read it at now, the same words that app.js uses when
+// it goes on counting.
+func timeAgo(ctx context.Context, at, now time.Time) string {
+	switch age := now.Sub(at); {
+	case age < time.Second:
+		return T(ctx, KeyTimeNow)
+	case age < time.Minute:
+		return N(ctx, KeyTimeSeconds, int(age/time.Second))
+	case age < time.Hour:
+		return N(ctx, KeyTimeMinutes, int(age/time.Minute))
+	case age < 24*time.Hour:
+		return N(ctx, KeyTimeHours, int(age/time.Hour))
+	case age < 48*time.Hour:
+		return T(ctx, KeyTimeYesterday)
+	case age < relativeDays*24*time.Hour:
+		return N(ctx, KeyTimeDays, int(age/(24*time.Hour)))
+	}
+	return at.UTC().Format(time.DateOnly)
+}
+
+// fullTime is at as the title of a relative time shows it.
+func fullTime(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05 UTC") }
