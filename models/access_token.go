@@ -1,0 +1,78 @@
+package models
+
+import "time"
+
+// AccessToken is a personal token, or a project's (ProjectID set; UserID is
+// then its bot member).
+type AccessToken struct {
+	ID          int64
+	UserID      int64
+	User        User
+	ProjectID   *int64
+	CreatedByID *int64
+	Name        string
+	Digest      string
+	Scopes      []string `gorm:"serializer:json"`
+	ExpiresAt   time.Time
+	RevokedAt   *time.Time
+	LastUsedAt  *time.Time
+	CreatedAt   time.Time
+}
+
+// The scopes of an access token.
+const (
+	ScopeAPI     = "api"
+	ScopeReadAPI = "read_api"
+)
+
+// MaxTokenLifetime is the furthest an access token's expiry may lie ahead.
+const MaxTokenLifetime = 365 * 24 * time.Hour
+
+// ActiveAt reports whether the token still lets its owner in.
+func (t AccessToken) ActiveAt(now time.Time) bool {
+	return t.RevokedAt == nil && now.Before(t.ExpiresAt)
+}
+
+// Has reports whether the token has a scope; api includes read_api.
+func (t AccessToken) Has(scope string) bool {
+	for _, s := range t.Scopes {
+		if s == scope || s == ScopeAPI {
+			return true
+		}
+	}
+	return false
+}
+
+// AccessTokenInput makes a token. Digest is the hash of the secret part, made
+// by the caller, who alone knows the token and shows it once.
+type AccessTokenInput struct {
+	Name      string
+	Scopes    []string
+	ExpiresAt time.Time
+	Digest    string
+	// Role is the bot's role, for project tokens only.
+	Role Role
+}
+
+// Validate tells the faults of the input at a moment.
+func (in *AccessTokenInput) Validate(now time.Time) error {
+	var f fieldErrors
+	in.Name = cleanName(in.Name)
+	checkName(&f, "name", in.Name)
+	if len(in.Scopes) == 0 {
+		f.add("scopes", CodeBlank)
+	}
+	for _, scope := range in.Scopes {
+		if scope != ScopeAPI && scope != ScopeReadAPI {
+			f.add("scopes", CodeInvalid)
+			break
+		}
+	}
+	switch {
+	case !in.ExpiresAt.After(now):
+		f.add("expires_at", CodeInPast)
+	case in.ExpiresAt.After(now.Add(MaxTokenLifetime + 24*time.Hour)):
+		f.add("expires_at", CodeTooFar)
+	}
+	return f.err()
+}

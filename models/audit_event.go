@@ -1,0 +1,57 @@
+package models
+
+import "time"
+
+// AuditAction names what an audit event records.
+type AuditAction string
+
+// The audited actions.
+const (
+	AuditSignedIn             AuditAction = "signed_in"
+	AuditSignInFailed         AuditAction = "sign_in_failed"
+	AuditSignedOut            AuditAction = "signed_out"
+	AuditUserCreated          AuditAction = "user_created"
+	AuditPasswordChanged      AuditAction = "password_changed"
+	AuditProjectCreated       AuditAction = "project_created"
+	AuditProjectUpdated       AuditAction = "project_updated"
+	AuditProjectRemoved       AuditAction = "project_removed"
+	AuditMemberAdded          AuditAction = "member_added"
+	AuditMemberChanged        AuditAction = "member_changed"
+	AuditMemberRemoved        AuditAction = "member_removed"
+	AuditTokenCreated         AuditAction = "token_created"
+	AuditTokenRevoked         AuditAction = "token_revoked"
+	AuditBranchProtected      AuditAction = "branch_protected"
+	AuditBranchChanged        AuditAction = "protected_branch_changed"
+	AuditBranchUnprotected    AuditAction = "branch_unprotected"
+	AuditStatusCheckAdded     AuditAction = "status_check_added"
+	AuditStatusCheckUpdated   AuditAction = "status_check_updated"
+	AuditStatusCheckRemoved   AuditAction = "status_check_removed"
+	AuditStatusCheckApplied   AuditAction = "status_check_applied"
+	AuditResponse             AuditAction = "status_check_response"
+	AuditRetry                AuditAction = "status_check_retried"
+	AuditTimeout              AuditAction = "status_check_timed_out"
+	AuditMergeRequestMerged   AuditAction = "merge_request_merged"
+	AuditMergeRequestClosed   AuditAction = "merge_request_closed"
+	AuditMergeRequestReopened AuditAction = "merge_request_reopened"
+)
+
+// AuditChange is one value before and after; "" where there was none.
+type AuditChange struct {
+	Field string `json:"field"`
+	From  string `json:"from,omitempty"`
+	To    string `json:"to,omitempty"`
+}
+
+// AuditEvent says who did what. Names are text: it outlives its subject.
+type AuditEvent struct {
+	ID        int64
+	ProjectID *int64
+	UserID    *int64
+	UserName  string
+	Action    AuditAction
+	// Target is the name of what was changed, TargetID its id or iid.
+	Target    string
+	TargetID  int64
+	Details   []AuditChange `gorm:"serializer:json"`
+	CreatedAt time.Time
+}

@@ -1,0 +1,52 @@
+package models
+
+import "strings"
+
+// MatchBranch reports whether a protected branch's name, which may hold
+// wildcards, covers a branch. "*" matches any run of characters, "/" included
+// and none too; case counts; nothing else is special. The form, dispatch, the
+// gate and protected branches all ask this one function.
+func MatchBranch(pattern, branch string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == branch
+	}
+	if !strings.HasPrefix(branch, parts[0]) {
+		return false
+	}
+	rest := branch[len(parts[0]):]
+	last := parts[len(parts)-1]
+	for _, part := range parts[1 : len(parts)-1] {
+		i := strings.Index(rest, part)
+		if i < 0 {
+			return false
+		}
+		rest = rest[i+len(part):]
+	}
+	return len(rest) >= len(last) && strings.HasSuffix(rest, last)
+}
+
+// IsWildcard reports whether a protected branch's name is a pattern.
+func IsWildcard(name string) bool { return strings.Contains(name, "*") }
+
+// ValidBranchName reports whether git would take name as a branch
+// (git-check-ref-format(1)), and it is not absurdly long.
+func ValidBranchName(name string) bool {
+	if name == "" || len(name) > 255 || name == "@" || name == "HEAD" || strings.HasPrefix(name, "-") || hasControl(name) {
+		return false
+	}
+	if strings.ContainsAny(name, " ~^:?*[\\\x7f") || strings.Contains(name, "..") || strings.Contains(name, "@{") || strings.Contains(name, "//") {
+		return false
+	}
+	for _, part := range strings.Split(name, "/") {
+		if part == "" || strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".lock") || strings.HasSuffix(part, ".") {
+			return false
+		}
+	}
+	return true
+}
+
+// validBranchPattern is ValidBranchName for names that may hold wildcards.
+func validBranchPattern(name string) bool {
+	return ValidBranchName(strings.ReplaceAll(name, "*", "x"))
+}

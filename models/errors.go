@@ -1,0 +1,178 @@
+package models
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// Kind says what sort of failure an error is. Each front door maps kinds to
+// its own status codes and words.
+type Kind int
+
+// The kinds of failure. Everything that is not an *Error is internal.
+const (
+	KindInternal Kind = iota
+	KindInvalid
+	KindNotFound
+	KindForbidden
+	KindConflict
+	KindUnprocessable
+)
+
+// Code names one particular failure, so that a front door can word it. Codes
+// are never shown to people.
+type Code string
+
+// Codes of field errors and of whole operations.
+const (
+	CodeBlank            Code = "blank"
+	CodeTooLong          Code = "too_long"
+	CodeTooShort         Code = "too_short"
+	CodeInvalid          Code = "invalid"
+	CodeTaken            Code = "taken"
+	CodeControlCharacter Code = "control_character"
+	CodeReserved         Code = "reserved"
+	CodeNotFound         Code = "not_found"
+	CodeUnknownBranch    Code = "unknown_branch"
+	CodeForeignBranch    Code = "foreign_branch"
+	CodeImmutable        Code = "immutable"
+	CodeSameBranch       Code = "same_branch"
+	CodeNoCommits        Code = "no_commits"
+	CodeAlreadyOpen      Code = "already_open"
+	CodeTooFar           Code = "too_far"
+	CodeInPast           Code = "in_past"
+
+	CodeStaleSHA          Code = "stale_sha"
+	CodeNotOpen           Code = "not_open"
+	CodeNotClosed         Code = "not_closed"
+	CodeNotFailed         Code = "not_failed"
+	CodeNotApproved       Code = "not_approved"
+	CodeMergeBlocked      Code = "merge_blocked"
+	CodeTargetMoved       Code = "target_moved"
+	CodeConflicts         Code = "conflicts"
+	CodeMemberExists      Code = "member_exists"
+	CodeLastOwner         Code = "last_owner"
+	CodeOwnerOnly         Code = "owner_only"
+	CodeRoleTooHigh       Code = "role_too_high"
+	CodeProtectedBranch   Code = "protected_branch"
+	CodeSourceBranchGone  Code = "source_branch_gone"
+	CodeTargetBranchGone  Code = "target_branch_gone"
+	CodeAlreadyProtected  Code = "already_protected"
+	CodeNoDeliverySubject Code = "no_delivery_subject"
+)
+
+// FieldError is one fault of one field of an input. Params fill the sentence
+// that a front door makes of it.
+type FieldError struct {
+	Field  string
+	Code   Code
+	Params map[string]string
+}
+
+// Error is a failure that the caller can do something about.
+type Error struct {
+	Kind   Kind
+	Code   Code
+	Fields []FieldError
+	// Params carries facts for the sentence, for example "head" for a stale
+	// SHA.
+	Params map[string]string
+	// List carries facts of which there may be many: conflicting files.
+	List []string
+	// Reasons says why a merge is blocked.
+	Reasons []BlockReason
+	Err     error
+}
+
+// Error makes a line for logs; people get words from their front door.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "models: %s", e.Code)
+	for _, f := range e.Fields {
+		fmt.Fprintf(&b, " %s=%s", f.Field, f.Code)
+	}
+	keys := make([]string, 0, len(e.Params))
+	for k := range e.Params {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	for _, k := range keys {
+		fmt.Fprintf(&b, " %s=%q", k, e.Params[k])
+	}
+	if e.Err != nil {
+		fmt.Fprintf(&b, ": %v", e.Err)
+	}
+	return b.String()
+}
+
+// Unwrap gives the cause, when there is one.
+func (e *Error) Unwrap() error { return e.Err }
+
+// KindOf tells the kind of err; KindInternal for anything unknown.
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return KindInternal
+}
+
+// CodeOf tells the code of err, or "".
+func CodeOf(err error) Code {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// FieldErrorsOf gives the field errors that err carries.
+func FieldErrorsOf(err error) []FieldError {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Fields
+	}
+	return nil
+}
+
+// notFound is the error for anything that is not there, or not in the project
+// that was asked.
+func notFound(what string) error {
+	return &Error{Kind: KindNotFound, Code: CodeNotFound, Params: map[string]string{"what": what}}
+}
+
+func conflict(code Code) error      { return &Error{Kind: KindConflict, Code: code} }
+func unprocessable(code Code) error { return &Error{Kind: KindUnprocessable, Code: code} }
+func forbidden(code Code) error     { return &Error{Kind: KindForbidden, Code: code} }
+
+// fieldErrors collects the faults of an input; err is nil while there is none.
+type fieldErrors []FieldError
+
+func (f *fieldErrors) add(field string, code Code, params ...string) {
+	fe := FieldError{Field: field, Code: code}
+	for i := 0; i+1 < len(params); i += 2 {
+		if fe.Params == nil {
+			fe.Params = map[string]string{}
+		}
+		fe.Params[params[i]] = params[i+1]
+	}
+	*f = append(*f, fe)
+}
+
+func (f fieldErrors) has(field string) bool {
+	for _, fe := range f {
+		if fe.Field == field {
+			return true
+		}
+	}
+	return false
+}
+
+func (f fieldErrors) err() error {
+	if len(f) == 0 {
+		return nil
+	}
+	return &Error{Kind: KindInvalid, Code: CodeInvalid, Fields: f}
+}

@@ -1,0 +1,53 @@
+package models
+
+import "time"
+
+// Action is what happened to a merge request, in the payload's words.
+type Action string
+
+// The actions. ActionNone marks a payload that tells the current state again:
+// a retry or a test.
+const (
+	ActionNone       Action = ""
+	ActionOpen       Action = "open"
+	ActionUpdate     Action = "update"
+	ActionClose      Action = "close"
+	ActionReopen     Action = "reopen"
+	ActionApproved   Action = "approved"
+	ActionUnapproved Action = "unapproved"
+	ActionMerged     Action = "merge"
+)
+
+// Change is one field of an edit, as the payload's changes tell it. Values are
+// strings, booleans, numbers, times or nil.
+type Change struct {
+	Field    string
+	Previous any
+	Current  any
+}
+
+// EventService is the service that an event is rendered for: its id, and the
+// name and URL of the merge request's copy.
+type EventService struct {
+	ID   int64
+	Name string
+	URL  string
+}
+
+// Event is everything that one payload says.
+type Event struct {
+	UUID         string
+	Action       Action
+	OldRev       string
+	Changes      []Change
+	At           time.Time
+	User         User
+	Project      Project
+	MergeRequest MergeRequest
+	Service      EventService
+	// MergeStatus is GitLab's detailed_merge_status as far as the database
+	// knows it.
+	MergeStatus string
+	// Test marks a payload that Send test made.
+	Test bool
+}

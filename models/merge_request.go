@@ -1,0 +1,262 @@
+package models
+
+import (
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// MergeRequestState is where a merge request stands.
+type MergeRequestState string
+
+// The states of a merge request, in GitLab's words.
+const (
+	StateOpened MergeRequestState = "opened"
+	StateClosed MergeRequestState = "closed"
+	StateMerged MergeRequestState = "merged"
+)
+
+// Limits of a merge request's texts, in characters (GitLab's).
+const (
+	MaxTitleLength             = 255
+	MaxMergeRequestDescription = 1048576
+)
+
+// MergeRequest asks to merge one branch into another. HeadSHA is HEAD: the
+// commit that responses and the gate speak of, which may lag behind the branch
+// until the push has been told.
+type MergeRequest struct {
+	ID                  int64
+	ProjectID           int64
+	IID                 int64 `gorm:"column:iid"`
+	Title               string
+	Description         string
+	SourceBranch        string
+	TargetBranch        string
+	AuthorID            *int64
+	Author              *User
+	State               MergeRequestState
+	Draft               bool
+	HeadSHA             string `gorm:"column:head_sha"`
+	HeadMessage         string
+	HeadAuthorName      string
+	HeadAuthorEmail     string
+	HeadCommittedAt     time.Time
+	SourceBranchDeleted bool
+	RemoveSourceBranch  bool
+	Squash              bool
+	MergeCommitSHA      string `gorm:"column:merge_commit_sha"`
+	SquashCommitSHA     string `gorm:"column:squash_commit_sha"`
+	MergeUserID         *int64
+	MergeUser           *User
+	MergedAt            *time.Time
+	ClosedByID          *int64
+	ClosedBy            *User
+	ClosedAt            *time.Time
+	UpdatedByID         *int64
+	LastEditedAt        *time.Time
+	LastEditedByID      *int64
+	MergingSHA          string `gorm:"column:merging_sha"`
+	MergingHeadSHA      string `gorm:"column:merging_head_sha"`
+	MergingBaseSHA      string `gorm:"column:merging_base_sha"`
+	MergingSquash       bool
+	MergingRemoveSource bool
+	MergingUserID       *int64
+	MergingStartedAt    *time.Time
+	CreatedAt           time.Time
+	UpdatedAt           time.Time
+}
+
+// Approval is one person's approval of a merge request.
+type Approval struct {
+	ID             int64
+	MergeRequestID int64
+	UserID         int64
+	User           User
+	CreatedAt      time.Time
+}
+
+// Commit is what a payload and a page tell about a commit.
+type Commit struct {
+	SHA         string
+	Message     string
+	AuthorName  string
+	AuthorEmail string
+	CommittedAt time.Time
+}
+
+// Title is the first line of a commit's message.
+func (c Commit) Title() string {
+	title, _, _ := strings.Cut(strings.TrimSpace(c.Message), "\n")
+	return strings.TrimSpace(title)
+}
+
+// Head is HEAD as a commit, from the merge request's own row.
+func (m MergeRequest) Head() Commit {
+	return Commit{SHA: m.HeadSHA, Message: m.HeadMessage, AuthorName: m.HeadAuthorName, AuthorEmail: m.HeadAuthorEmail, CommittedAt: m.HeadCommittedAt}
+}
+
+// maxStoredMessage keeps a monstrous commit message out of the row and the
+// payload; in bytes.
+const maxStoredMessage = 64 << 10
+
+func (m *MergeRequest) setHead(c Commit) {
+	m.HeadSHA = c.SHA
+	m.HeadMessage = cutBytes(strings.ReplaceAll(strings.ToValidUTF8(c.Message, "\uFFFD"), "\x00", ""), maxStoredMessage)
+	m.HeadAuthorName = cutBytes(strings.ReplaceAll(strings.ToValidUTF8(c.AuthorName, "\uFFFD"), "\x00", ""), 1024)
+	m.HeadAuthorEmail = cutBytes(strings.ReplaceAll(strings.ToValidUTF8(c.AuthorEmail, "\uFFFD"), "\x00", ""), 1024)
+	m.HeadCommittedAt = dbTime(c.CommittedAt)
+}
+
+// cutBytes cuts s to at most n bytes without splitting a character.
+func cutBytes(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+var draftPrefix = regexp.MustCompile(`(?i)^\s*(\[draft\]|\(draft\)|draft:)\s*`)
+
+// IsDraftTitle reports whether a title marks a draft: it begins with
+// "Draft:", "[Draft]" or "(Draft)".
+func IsDraftTitle(title string) bool { return draftPrefix.MatchString(title) }
+
+// WithDraft is the title with or without the mark of a draft.
+func WithDraft(title string, draft bool) string {
+	if draft == IsDraftTitle(title) {
+		return title
+	}
+	if draft {
+		return "Draft: " + title
+	}
+	for IsDraftTitle(title) {
+		title = draftPrefix.ReplaceAllString(title, "")
+	}
+	return title
+}
+
+// MergeRequestInput opens a merge request.
+type MergeRequestInput struct {
+	Title              string
+	Description        string
+	SourceBranch       string
+	TargetBranch       string
+	Squash             bool
+	RemoveSourceBranch bool
+}
+
+// MergeRequestUpdate edits one; nil leaves a field as it is.
+type MergeRequestUpdate struct {
+	Title              *string
+	Description        *string
+	TargetBranch       *string
+	Draft              *bool
+	Squash             *bool
+	RemoveSourceBranch *bool
+}
+
+// Validate cleans the input and tells its faults.
+func (in *MergeRequestInput) Validate() error {
+	var f fieldErrors
+	in.Title = strings.TrimSpace(in.Title)
+	checkTitle(&f, in.Title)
+	checkBody(&f, in.Description)
+	if in.SourceBranch == "" {
+		f.add("source_branch", CodeBlank)
+	} else if !ValidBranchName(in.SourceBranch) {
+		f.add("source_branch", CodeUnknownBranch)
+	}
+	if in.TargetBranch == "" {
+		f.add("target_branch", CodeBlank)
+	} else if !ValidBranchName(in.TargetBranch) {
+		f.add("target_branch", CodeUnknownBranch)
+	}
+	if in.SourceBranch != "" && in.SourceBranch == in.TargetBranch {
+		f.add("target_branch", CodeSameBranch)
+	}
+	return f.err()
+}
+
+// Validate cleans the update and tells its faults.
+func (in *MergeRequestUpdate) Validate() error {
+	var f fieldErrors
+	if in.Title != nil {
+		title := strings.TrimSpace(*in.Title)
+		in.Title = &title
+		checkTitle(&f, title)
+	}
+	if in.Description != nil {
+		checkBody(&f, *in.Description)
+	}
+	if in.TargetBranch != nil {
+		if *in.TargetBranch == "" {
+			f.add("target_branch", CodeBlank)
+		} else if !ValidBranchName(*in.TargetBranch) {
+			f.add("target_branch", CodeUnknownBranch)
+		}
+	}
+	return f.err()
+}
+
+func checkTitle(f *fieldErrors, title string) {
+	switch {
+	case title == "":
+		f.add("title", CodeBlank)
+	case hasControl(title):
+		f.add("title", CodeControlCharacter)
+	case utf8.RuneCountInString(title) > MaxTitleLength:
+		f.add("title", CodeTooLong, "max", "255")
+	}
+}
+
+func checkBody(f *fieldErrors, text string) {
+	if !validText(text) {
+		f.add("description", CodeInvalid)
+	} else if utf8.RuneCountInString(text) > MaxMergeRequestDescription {
+		f.add("description", CodeTooLong, "max", "1048576")
+	}
+}
+
+// BlockReason is one reason why a merge request cannot be merged.
+type BlockReason string
+
+// The reasons that the database knows; git adds conflicts and missing commits.
+const (
+	BlockedNotOpen      BlockReason = "not_open"
+	BlockedDraft        BlockReason = "draft_status"
+	BlockedSourceGone   BlockReason = "source_branch_gone"
+	BlockedTargetGone   BlockReason = "target_branch_gone"
+	BlockedNoCommits    BlockReason = "commits_status"
+	BlockedConflict     BlockReason = "conflict"
+	BlockedStatusChecks BlockReason = "status_checks_must_pass"
+)
+
+// Mergeable tells every reason, as far as the database knows, why a merge
+// request cannot be merged at an instant; none means that it can. It is the
+// gate: pages, the API and the merge itself ask this one function.
+func Mergeable(project Project, mr MergeRequest, checks []MergeRequestCheck, now time.Time) []BlockReason {
+	var reasons []BlockReason
+	if mr.State != StateOpened {
+		return []BlockReason{BlockedNotOpen}
+	}
+	if mr.Draft {
+		reasons = append(reasons, BlockedDraft)
+	}
+	if mr.SourceBranchDeleted {
+		reasons = append(reasons, BlockedSourceGone)
+	}
+	if project.OnlyAllowMergeIfAllStatusChecksPassed {
+		for _, check := range checks {
+			if check.StatusAt(now) != StatusPassed {
+				reasons = append(reasons, BlockedStatusChecks)
+				break
+			}
+		}
+	}
+	return reasons
+}

@@ -1,0 +1,151 @@
+package models
+
+import (
+	"time"
+	"unicode/utf8"
+)
+
+// Project is a git repository with its merge requests, services and members.
+// Its repository on disk is named by ID, so that a rename moves nothing.
+type Project struct {
+	ID                                    int64
+	NamespaceID                           int64
+	Namespace                             Namespace
+	Name                                  string
+	Path                                  string
+	PathKey                               string
+	Description                           string
+	Visibility                            Visibility
+	DefaultBranch                         string
+	OnlyAllowMergeIfAllStatusChecksPassed bool
+	LastMergeRequestIID                   int64 `gorm:"column:last_merge_request_iid"`
+	CreatorID                             *int64
+	CreatedAt                             time.Time
+	UpdatedAt                             time.Time
+	LastActivityAt                        time.Time
+}
+
+// FullPath is namespace/path. The namespace must be loaded; every query of
+// this package loads it.
+func (p Project) FullPath() string { return p.Namespace.Path + "/" + p.Path }
+
+// ProjectRedirect keeps an old path of a renamed project until another
+// project takes it.
+type ProjectRedirect struct {
+	ID          int64
+	ProjectID   int64
+	NamespaceID int64
+	PathKey     string
+	CreatedAt   time.Time
+}
+
+// ProjectInput is what makes a project.
+type ProjectInput struct {
+	NamespaceID   int64
+	Name          string
+	Path          string
+	Description   string
+	Visibility    Visibility
+	DefaultBranch string
+	// OnlyAllowMergeIfAllStatusChecksPassed is "Status checks must succeed".
+	OnlyAllowMergeIfAllStatusChecksPassed bool
+}
+
+// ProjectUpdate changes a project; nil leaves a field as it is.
+type ProjectUpdate struct {
+	Name                                  *string
+	Path                                  *string
+	Description                           *string
+	Visibility                            *Visibility
+	DefaultBranch                         *string
+	OnlyAllowMergeIfAllStatusChecksPassed *bool
+}
+
+// MaxDescriptionLength is the longest description of a project, in characters.
+const MaxDescriptionLength = 2000
+
+// Validate cleans the input and tells its faults. An empty name is taken from
+// the path and the other way round, as GitLab does.
+func (in *ProjectInput) Validate() error {
+	var f fieldErrors
+	in.Name = cleanName(in.Name)
+	if in.Name == "" {
+		in.Name = in.Path
+	}
+	if in.Path == "" {
+		in.Path = pathFromName(in.Name)
+	}
+	if in.DefaultBranch == "" {
+		in.DefaultBranch = "main"
+	}
+	checkName(&f, "name", in.Name)
+	if !f.has("name") || in.Path != "" {
+		checkProjectPath(&f, in.Path)
+	}
+	checkDescription(&f, in.Description)
+	if in.Visibility.String()[0] == 'v' {
+		f.add("visibility", CodeInvalid)
+	}
+	if !ValidBranchName(in.DefaultBranch) {
+		f.add("default_branch", CodeInvalid)
+	}
+	return f.err()
+}
+
+// Validate cleans the update and tells its faults.
+func (in *ProjectUpdate) Validate() error {
+	var f fieldErrors
+	if in.Name != nil {
+		name := cleanName(*in.Name)
+		in.Name = &name
+		checkName(&f, "name", name)
+	}
+	if in.Path != nil {
+		checkProjectPath(&f, *in.Path)
+	}
+	if in.Description != nil {
+		checkDescription(&f, *in.Description)
+	}
+	if in.Visibility != nil && in.Visibility.String()[0] == 'v' {
+		f.add("visibility", CodeInvalid)
+	}
+	if in.DefaultBranch != nil && !ValidBranchName(*in.DefaultBranch) {
+		f.add("default_branch", CodeInvalid)
+	}
+	return f.err()
+}
+
+func checkDescription(f *fieldErrors, text string) {
+	if !validText(text) {
+		f.add("description", CodeInvalid)
+	} else if utf8.RuneCountInString(text) > MaxDescriptionLength {
+		f.add("description", CodeTooLong, "max", "2000")
+	}
+}
+
+func checkProjectPath(f *fieldErrors, path string) {
+	checkPath(f, "path", path)
+	if path == "-" {
+		f.add("path", CodeReserved)
+	}
+}
+
+// pathFromName makes a path segment of a name: what is not allowed becomes a
+// dash.
+func pathFromName(name string) string {
+	var out []rune
+	for _, r := range name {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '_':
+			out = append(out, r)
+		case r >= 'A' && r <= 'Z':
+			out = append(out, r-'A'+'a')
+		case len(out) > 0 && out[len(out)-1] != '-':
+			out = append(out, '-')
+		}
+	}
+	for len(out) > 0 && out[len(out)-1] == '-' {
+		out = out[:len(out)-1]
+	}
+	return string(out)
+}

@@ -1,0 +1,116 @@
+package models
+
+import (
+	"time"
+	"unicode/utf8"
+)
+
+// ProtectedBranch is a rule about the branches its name covers.
+type ProtectedBranch struct {
+	ID               int64
+	ProjectID        int64
+	Name             string
+	PushAccessLevel  Role
+	MergeAccessLevel Role
+	AllowForcePush   bool
+	CreatedAt        time.Time
+	UpdatedAt        time.Time
+}
+
+// Matches reports whether the rule covers a branch.
+func (b ProtectedBranch) Matches(branch string) bool { return MatchBranch(b.Name, branch) }
+
+// ProtectedBranchInput makes or changes a protected branch. Levels are
+// RoleNone (no one), RoleDeveloper or RoleMaintainer.
+type ProtectedBranchInput struct {
+	Name             string
+	PushAccessLevel  Role
+	MergeAccessLevel Role
+	AllowForcePush   bool
+}
+
+// Validate tells the faults of the input.
+func (in *ProtectedBranchInput) Validate() error {
+	var f fieldErrors
+	in.Name = cleanName(in.Name)
+	switch {
+	case in.Name == "":
+		f.add("name", CodeBlank)
+	case utf8.RuneCountInString(in.Name) > MaxNameLength:
+		f.add("name", CodeTooLong, "max", "255")
+	case !validBranchPattern(in.Name):
+		f.add("name", CodeInvalid)
+	}
+	if !validProtectionLevel(in.PushAccessLevel) {
+		f.add("push_access_level", CodeInvalid)
+	}
+	if !validProtectionLevel(in.MergeAccessLevel) {
+		f.add("merge_access_level", CodeInvalid)
+	}
+	return f.err()
+}
+
+func validProtectionLevel(r Role) bool {
+	return r == RoleNone || r == RoleDeveloper || r == RoleMaintainer
+}
+
+// BranchAction is what someone wants to do to a branch.
+type BranchAction int
+
+// The actions that protected branches decide on.
+const (
+	ActionPush BranchAction = iota
+	ActionForcePush
+	ActionDelete
+	ActionMerge
+)
+
+// BranchRefusal says why a branch may not be changed: the protected branch
+// that decides, or the default branch.
+type BranchRefusal struct {
+	// Rule is the name of the protected branch, "" where no rule but the
+	// role or the default branch refuses.
+	Rule          string
+	Action        BranchAction
+	DefaultBranch bool
+}
+
+// DecideBranch decides whether a member with this role may do something to a
+// branch; nil means yes. Of several matching rules the most permissive counts.
+// Admins pass RoleOwner.
+func DecideBranch(project Project, rules []ProtectedBranch, role Role, branch string, action BranchAction) *BranchRefusal {
+	var matching []ProtectedBranch
+	for _, rule := range rules {
+		if rule.Matches(branch) {
+			matching = append(matching, rule)
+		}
+	}
+	if action == ActionDelete && branch == project.DefaultBranch {
+		return &BranchRefusal{Action: action, DefaultBranch: true}
+	}
+	if len(matching) == 0 {
+		if role >= RoleDeveloper {
+			return nil
+		}
+		return &BranchRefusal{Action: action}
+	}
+	for _, rule := range matching {
+		if rule.allows(role, action) {
+			return nil
+		}
+	}
+	return &BranchRefusal{Rule: matching[0].Name, Action: action}
+}
+
+func (b ProtectedBranch) allows(role Role, action BranchAction) bool {
+	meets := func(level Role) bool { return level != RoleNone && role >= level }
+	switch action {
+	case ActionPush:
+		return meets(b.PushAccessLevel)
+	case ActionForcePush:
+		return b.AllowForcePush && meets(b.PushAccessLevel)
+	case ActionMerge:
+		return meets(b.MergeAccessLevel)
+	}
+	return false
+}

@@ -1,0 +1,98 @@
+package models
+
+import (
+	"time"
+	"unicode/utf8"
+)
+
+// User is a person, or a bot that stands behind a project's access token.
+type User struct {
+	ID                     int64
+	Username               string
+	UsernameKey            string
+	Name                   string
+	Email                  string
+	PasswordDigest         string
+	PasswordChangeRequired bool
+	Admin                  bool
+	Bot                    bool
+	Blocked                bool
+	Theme                  string
+	Language               string
+	CreatedAt              time.Time
+	UpdatedAt              time.Time
+}
+
+// Namespace is the first half of a project's path: a user's name, or a free
+// one made by an admin (UserID nil). Both share one name space.
+type Namespace struct {
+	ID        int64
+	Path      string
+	PathKey   string
+	UserID    *int64
+	CreatedAt time.Time
+}
+
+// Session is a signed-in browser. Digest is the hash of the random id that the
+// cookie holds; the id itself is stored nowhere.
+type Session struct {
+	ID         int64
+	Digest     string
+	UserID     int64
+	UserAgent  string
+	IP         string
+	CreatedAt  time.Time
+	LastSeenAt time.Time
+	ExpiresAt  time.Time
+}
+
+// RateCounter counts tries of one thing in one window.
+type RateCounter struct {
+	ID           int64
+	Name         string
+	Count        int64
+	WindowEndsAt time.Time
+}
+
+// SessionLifetime is how long a session lasts without use.
+const SessionLifetime = 14 * 24 * time.Hour
+
+// reservedPaths are the router's top-level words, which no namespace may take.
+var reservedPaths = map[string]bool{
+	"-": true, "admin": true, "api": true, "assets": true, "dashboard": true, "explore": true, "groups": true,
+	"healthz": true, "readyz": true, "metrics": true, "help": true, "login": true, "logout": true, "new": true, "oauth": true,
+	"profile": true, "projects": true, "public": true, "robots.txt": true, "favicon.ico": true, "search": true,
+	"sign_in": true, "sign_out": true, "static": true, "user_settings": true, "users": true, "v2": true, "offline": true,
+}
+
+// UserInput is what makes a user.
+type UserInput struct {
+	Username               string
+	Name                   string
+	Email                  string
+	PasswordDigest         string
+	PasswordChangeRequired bool
+	Admin                  bool
+	Bot                    bool
+}
+
+// Validate cleans the input and tells its faults.
+func (in *UserInput) Validate() error {
+	var f fieldErrors
+	in.Name = cleanName(in.Name)
+	if in.Name == "" {
+		in.Name = in.Username
+	}
+	in.Email = cleanName(in.Email)
+	checkPath(&f, "username", in.Username)
+	if reservedPaths[foldKey(in.Username)] {
+		f.add("username", CodeReserved)
+	}
+	if !f.has("username") {
+		checkName(&f, "name", in.Name)
+	}
+	if hasControl(in.Email) || utf8.RuneCountInString(in.Email) > MaxNameLength {
+		f.add("email", CodeInvalid)
+	}
+	return f.err()
+}
