@@ -1,0 +1,152 @@
+// Package migrations holds the database schema of Mergegate as numbered SQL
+// files, one folder per dialect, embedded into the program and run by goose.
+//
+// A file is named 00001_what_it_does.sql and holds a `-- +goose Up` section.
+// Both folders carry the same numbers, so a schema has one version whatever
+// the database is.
+package migrations
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed all:postgres all:sqlite
+var files embed.FS
+
+// Dialect is a kind of database. Its value is the name of the folder that
+// holds its migrations and the driver name that the configuration uses.
+type Dialect string
+
+// The databases that Mergegate runs on.
+const (
+	Postgres Dialect = "postgres"
+	SQLite   Dialect = "sqlite"
+)
+
+// Files is the folder of SQL files of one dialect.
+func Files(d Dialect) (fs.FS, error) {
+	if d != Postgres && d != SQLite {
+		return nil, fmt.Errorf("migrations: unknown database %q, want %q or %q", d, Postgres, SQLite)
+	}
+	return fs.Sub(files, string(d))
+}
+
+// Up brings the schema of db to the newest version this program knows. On
+// PostgreSQL it holds a session lock meanwhile, so that several instances may
+// start at once: one migrates, the others wait and find nothing to do.
+func Up(ctx context.Context, db *sql.DB, d Dialect) error {
+	fsys, err := Files(d)
+	if err != nil {
+		return err
+	}
+	return up(ctx, db, d, fsys)
+}
+
+// Latest is the newest schema version this program knows.
+func Latest(d Dialect) (int64, error) {
+	fsys, err := Files(d)
+	if err != nil {
+		return 0, err
+	}
+	return latest(fsys)
+}
+
+// Version is the schema version that db has; 0 for an empty database.
+func Version(ctx context.Context, db *sql.DB, d Dialect) (int64, error) {
+	fsys, err := Files(d)
+	if err != nil {
+		return 0, err
+	}
+	return version(ctx, db, d, fsys)
+}
+
+// Check refuses a database whose schema is not the one this program was built
+// for. The error is one line that says what to do about it.
+func Check(ctx context.Context, db *sql.DB, d Dialect) error {
+	fsys, err := Files(d)
+	if err != nil {
+		return err
+	}
+	return check(ctx, db, d, fsys)
+}
+
+func up(ctx context.Context, db *sql.DB, d Dialect, fsys fs.FS) error {
+	p, err := provider(db, d, fsys)
+	if err != nil {
+		return err
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrate the %s database: %w", d, err)
+	}
+	return nil
+}
+
+func version(ctx context.Context, db *sql.DB, d Dialect, fsys fs.FS) (int64, error) {
+	p, err := provider(db, d, fsys)
+	if err != nil {
+		return 0, err
+	}
+	has, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read the schema version of the %s database: %w", d, err)
+	}
+	return has, nil
+}
+
+func latest(fsys fs.FS) (int64, error) {
+	names, err := fs.Glob(fsys, "*.sql")
+	if err != nil {
+		return 0, err
+	}
+	var newest int64
+	for _, name := range names {
+		v, err := goose.NumericComponent(name)
+		if err != nil {
+			return 0, fmt.Errorf("migration %s: %w", name, err)
+		}
+		newest = max(newest, v)
+	}
+	return newest, nil
+}
+
+func check(ctx context.Context, db *sql.DB, d Dialect, fsys fs.FS) error {
+	want, err := latest(fsys)
+	if err != nil {
+		return err
+	}
+	has, err := version(ctx, db, d, fsys)
+	switch {
+	case err != nil:
+		return err
+	case has < want:
+		return fmt.Errorf("the database schema is version %d and this program needs %d: run `mergegate migrate` first", has, want)
+	case has > want:
+		return fmt.Errorf("the database schema is version %d and this program knows only %d: it was migrated by a newer Mergegate, use that one", has, want)
+	}
+	return nil
+}
+
+func provider(db *sql.DB, d Dialect, fsys fs.FS) (*goose.Provider, error) {
+	dialect := goose.DialectSQLite3
+	opts := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if d == Postgres {
+		dialect = goose.DialectPostgres
+		locker, err := lock.NewPostgresSessionLocker()
+		if err != nil {
+			return nil, fmt.Errorf("migrations: %w", err)
+		}
+		opts = append(opts, goose.WithSessionLocker(locker))
+	}
+	p, err := goose.NewProvider(dialect, db, fsys, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("read the %s migrations: %w", d, err)
+	}
+	return p, nil
+}

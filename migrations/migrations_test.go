@@ -1,0 +1,114 @@
+package migrations_test
+
+import (
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+
+	"github.com/mergegate/mergegate/migrations"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+func TestMain(m *testing.M) { os.Exit(modelstest.Main(m)) }
+
+func fixture(statements ...string) fstest.MapFS {
+	files := fstest.MapFS{}
+	for i, statement := range statements {
+		name := "0000" + string(rune('1'+i)) + "_fixture.sql"
+		files[name] = &fstest.MapFile{Data: []byte("-- +goose Up\n" + statement + ";\n")}
+	}
+	return files
+}
+
+var (
+	first  = fixture("CREATE TABLE pears (id bigint PRIMARY KEY)")
+	second = fixture("CREATE TABLE pears (id bigint PRIMARY KEY)", "ALTER TABLE pears ADD COLUMN ripe integer")
+)
+
+func TestUpAndCheck(t *testing.T) {
+	modelstest.EachEmpty(t, func(t *testing.T, database modelstest.Database) {
+		ctx, db, d := t.Context(), database.SQL(t), database.Dialect()
+		if err := migrations.UpFiles(ctx, db, d, first); err != nil {
+			t.Fatal(err)
+		}
+		if err := migrations.CheckFiles(ctx, db, d, first); err != nil {
+			t.Errorf("a database just migrated is refused: %v", err)
+		}
+		refused(t, migrations.CheckFiles(ctx, db, d, second), "run `mergegate migrate` first")
+
+		for range 2 { // a second run finds nothing to do
+			if err := migrations.UpFiles(ctx, db, d, second); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := db.ExecContext(ctx, "INSERT INTO pears (id, ripe) VALUES (1, 1)"); err != nil {
+			t.Error(err)
+		}
+		if version, err := migrations.VersionFiles(ctx, db, d, second); err != nil || version != 2 {
+			t.Errorf("version %d, %v; want 2", version, err)
+		}
+		refused(t, migrations.CheckFiles(ctx, db, d, first), "migrated by a newer Mergegate")
+	})
+}
+
+func TestCheckRefusesAnEmptyDatabase(t *testing.T) {
+	modelstest.EachEmpty(t, func(t *testing.T, database modelstest.Database) {
+		err := migrations.CheckFiles(t.Context(), database.SQL(t), database.Dialect(), second)
+		refused(t, err, "schema is version 0 and this program needs 2")
+	})
+}
+
+// Several instances that start at once migrate one after the other: without
+// the lock, all but one would fail on the table that exists.
+func TestUpFromSeveralInstances(t *testing.T) {
+	database := modelstest.EmptyPostgres(t)
+	slow := fixture("SELECT pg_sleep(0.2)", "CREATE TABLE quinces (id bigint)")
+	var instances sync.WaitGroup
+	for range 4 {
+		db := database.SQL(t)
+		instances.Go(func() {
+			if err := migrations.UpFiles(t.Context(), db, migrations.Postgres, slow); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	instances.Wait()
+}
+
+// Both databases have every version, and each version is read by goose.
+func TestBothDialectsHaveTheSameVersions(t *testing.T) {
+	var names [2][]string
+	for i, d := range []migrations.Dialect{migrations.Postgres, migrations.SQLite} {
+		fsys, err := migrations.Files(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if names[i], err = fs.Glob(fsys, "*.sql"); err != nil {
+			t.Fatal(err)
+		}
+		newest, err := migrations.Latest(d)
+		if err != nil || newest != int64(len(names[i])) {
+			t.Errorf("%s: newest version %d, %v; want %d, the number of files", d, newest, err, len(names[i]))
+		}
+	}
+	if !slices.Equal(names[0], names[1]) {
+		t.Errorf("postgres has %v, sqlite has %v", names[0], names[1])
+	}
+}
+
+func TestUnknownDialect(t *testing.T) {
+	if _, err := migrations.Latest("oracle"); err == nil {
+		t.Error("an unknown database has a newest version")
+	}
+}
+
+func refused(t *testing.T, err error, want string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v, want one line with %q", err, want)
+	}
+}

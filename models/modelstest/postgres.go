@@ -1,0 +1,203 @@
+package modelstest
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver named "pgx"
+
+	"github.com/mergegate/mergegate/migrations"
+)
+
+// DSNVariable names the environment variable that points tests at a running
+// PostgreSQL server, where they may create and drop databases.
+const DSNVariable = "MERGEGATE_TEST_POSTGRES_DSN"
+
+// templateLock is the advisory lock under which one process makes the template
+// database while the others wait for it.
+const templateLock = 0x6d67_7465
+
+// Postgres is a fresh PostgreSQL database with the schema, dropped when the
+// test ends.
+func Postgres(t testing.TB) Database {
+	t.Helper()
+	template, err := templateDatabase()
+	if err != nil {
+		t.Fatalf("prepare PostgreSQL for tests: %v", err)
+	}
+	return Database{Driver: "postgres", DSN: newPostgresDatabase(t, template)}
+}
+
+// EmptyPostgres is a PostgreSQL database without any schema, dropped when the
+// test ends.
+func EmptyPostgres(t testing.TB) Database {
+	t.Helper()
+	return Database{Driver: "postgres", DSN: newPostgresDatabase(t, "template0")}
+}
+
+// newPostgresDatabase copies template and gives the address of the copy.
+func newPostgresDatabase(t testing.TB, template string) string {
+	t.Helper()
+	dsn, err := serverDSN()
+	if err != nil {
+		t.Fatalf("prepare PostgreSQL for tests: %v", err)
+	}
+	// A connection for two statements, rather than a pool kept for the whole
+	// process, which the leak checks of packages would report.
+	admin, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = admin.Close() }()
+	name := "test_" + strings.ToLower(rand.Text()[:16])
+	if err := createDatabase(context.Background(), admin, name, template); err != nil {
+		t.Fatalf("create a PostgreSQL database: %v", err)
+	}
+	t.Cleanup(func() { dropDatabase(t, dsn, name) })
+	return withDatabase(dsn, name)
+}
+
+func dropDatabase(t testing.TB, dsn, name string) {
+	admin, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer func() { _ = admin.Close() }()
+	if _, err := admin.Exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+		t.Errorf("drop the PostgreSQL database of the test: %v", err)
+	}
+}
+
+// templateDatabase is the name of a database that has the schema and no rows.
+// The first caller on a server makes it, in any process.
+var templateDatabase = sync.OnceValues(func() (string, error) {
+	ctx := context.Background()
+	dsn, err := serverDSN()
+	if err != nil {
+		return "", err
+	}
+	hash, err := schemaHash(migrations.Postgres)
+	if err != nil {
+		return "", err
+	}
+	name := "template_" + hash
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = db.Close() }()
+	admin, err := db.Conn(ctx) // the lock belongs to one connection
+	if err != nil {
+		return "", fmt.Errorf("reach the server: %w", err)
+	}
+	defer func() { _ = admin.Close() }()
+	if _, err := admin.ExecContext(ctx, "SELECT pg_advisory_lock($1)", templateLock); err != nil {
+		return "", err
+	}
+	defer func() { _, _ = admin.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", templateLock) }()
+
+	var exists bool
+	const query = "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)"
+	if err := admin.QueryRowContext(ctx, query, name).Scan(&exists); err != nil || exists {
+		return name, err
+	}
+	return name, makeTemplate(ctx, admin, dsn, name)
+})
+
+// makeTemplate migrates a database under another name and renames it at the
+// end, so that a process that dies half-way leaves no half template behind.
+func makeTemplate(ctx context.Context, admin *sql.Conn, dsn, name string) error {
+	unfinished := name + "_unfinished"
+	if _, err := admin.ExecContext(ctx, "DROP DATABASE IF EXISTS "+unfinished+" WITH (FORCE)"); err != nil {
+		return err
+	}
+	if err := createDatabase(ctx, admin, unfinished, "template0"); err != nil {
+		return err
+	}
+	db, err := sql.Open("pgx", withDatabase(dsn, unfinished))
+	if err != nil {
+		return err
+	}
+	err = migrations.Up(ctx, db, migrations.Postgres)
+	// PostgreSQL neither renames nor copies a database that has connections.
+	if closed := db.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return err
+	}
+	_, err = admin.ExecContext(ctx, "ALTER DATABASE "+unfinished+" RENAME TO "+name)
+	return err
+}
+
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func createDatabase(ctx context.Context, admin execer, name, template string) error {
+	var version int
+	const query = "SELECT current_setting('server_version_num')::int"
+	if err := admin.QueryRowContext(ctx, query).Scan(&version); err != nil {
+		return err
+	}
+	create := "CREATE DATABASE " + name + " TEMPLATE " + template
+	if version >= 150000 { // before, copying files was the only way
+		create += " STRATEGY file_copy"
+	}
+	_, err := admin.ExecContext(ctx, create)
+	return err
+}
+
+// withDatabase is the address dsn with the database's name replaced.
+func withDatabase(dsn, name string) string {
+	u, err := url.Parse(dsn)
+	if err != nil { // serverDSN has parsed it
+		panic(err)
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+var ownServer struct {
+	sync.Mutex
+	*Server
+}
+
+// serverDSN is the address of the server's administrative database.
+func serverDSN() (string, error) {
+	if dsn := os.Getenv(DSNVariable); dsn != "" {
+		u, err := url.Parse(dsn)
+		if err != nil || !strings.HasPrefix(u.Scheme, "postgres") {
+			return "", fmt.Errorf("%s must be an address like postgres://user@host/database", DSNVariable)
+		}
+		return dsn, nil
+	}
+	ownServer.Lock()
+	defer ownServer.Unlock()
+	if ownServer.Server == nil {
+		server, err := StartServer()
+		if err != nil {
+			return "", err
+		}
+		ownServer.Server = server
+	}
+	return ownServer.DSN, nil
+}
+
+func stopOwnServer() {
+	ownServer.Lock()
+	defer ownServer.Unlock()
+	if ownServer.Server != nil {
+		ownServer.Stop()
+		ownServer.Server = nil
+	}
+}

@@ -1,0 +1,177 @@
+package modelstest
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// startLimit is how long a PostgreSQL server may take until it answers.
+const startLimit = 30 * time.Second
+
+// Server is a throw-away PostgreSQL server that listens on a unix socket only.
+// It ends with the process that started it, also when that one is killed.
+type Server struct {
+	// DSN is the postgres:// address of its administrative database.
+	DSN string
+
+	cmd *exec.Cmd
+	dir *serverFolder
+}
+
+// StartServer makes a data folder and starts a server on it. It keeps nothing
+// safe: a crash of the machine loses its data, which makes tests fast.
+func StartServer() (*Server, error) {
+	bin, err := postgresPrograms()
+	if err != nil {
+		return nil, err
+	}
+	account, err := serverAccount()
+	if err != nil {
+		return nil, err
+	}
+	sweepServerFolders(os.TempDir())
+	dir, err := newServerFolder(os.TempDir(), account)
+	if err != nil {
+		return nil, err
+	}
+	server := &Server{dir: dir, DSN: serverAddress(dir.socket())}
+	if err := server.start(bin, account); err != nil {
+		dir.remove()
+		return nil, err
+	}
+	return server, nil
+}
+
+// Stop ends the server at once and removes its folder.
+func (s *Server) Stop() {
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT)
+	_ = s.cmd.Wait()
+	s.dir.remove()
+}
+
+func (s *Server) start(bin string, account *syscall.Credential) error {
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", s.dir.data(), "-U", "postgres",
+		"-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")
+	initdb.Dir = s.dir.path
+	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: account}
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+
+	log, err := os.Create(s.dir.log())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	s.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", s.dir.data(), "-F",
+		"-c", "listen_addresses=", "-c", "unix_socket_directories="+s.dir.socket(),
+		"-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "wal_level=minimal",
+		"-c", "max_wal_senders=0", "-c", "max_connections=200", "-c", "timezone=UTC")
+	s.cmd.Dir = s.dir.path
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{
+		Credential: account,
+		Setpgid:    true, // Ctrl-C in a terminal ends the tests first
+		Pdeathsig:  syscall.SIGQUIT,
+	}
+	if err := s.cmd.Start(); err != nil {
+		return fmt.Errorf("start postgres: %w", err)
+	}
+	if err := s.waitUntilReady(); err != nil {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+		text, _ := os.ReadFile(s.dir.log())
+		return fmt.Errorf("postgres does not answer: %w\n%s", err, bytes.TrimSpace(text))
+	}
+	return nil
+}
+
+func (s *Server) waitUntilReady() error {
+	db, err := sql.Open("pgx", s.DSN)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	for {
+		if err = db.PingContext(ctx); err == nil {
+			return nil
+		}
+		// The state "Z" of a process that ended is only seen by waiting for it.
+		var status syscall.WaitStatus
+		if pid, _ := syscall.Wait4(s.cmd.Process.Pid, &status, syscall.WNOHANG, nil); pid > 0 {
+			return fmt.Errorf("it ended with status %d", status.ExitStatus())
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func serverAddress(socket string) string {
+	query := url.Values{"host": {socket}, "sslmode": {"disable"}}
+	return "postgres://postgres@/postgres?" + query.Encode()
+}
+
+// postgresPrograms is the folder that holds initdb and postgres. Debian keeps
+// them out of PATH, in a folder per version; the newest is taken.
+func postgresPrograms() (string, error) {
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil {
+		return "", err
+	}
+	newest, dir := -1, ""
+	for _, path := range found {
+		bin := filepath.Dir(path)
+		version, err := strconv.Atoi(filepath.Base(filepath.Dir(bin)))
+		if err != nil || version <= newest {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(bin, "postgres")); err == nil {
+			newest, dir = version, bin
+		}
+	}
+	if dir != "" {
+		return dir, nil
+	}
+	if path, err := exec.LookPath("initdb"); err == nil {
+		return filepath.Dir(path), nil
+	}
+	return "", errors.New("these tests need a PostgreSQL server: install the Debian package postgresql, or set " +
+		DSNVariable + " to a server they may use")
+}
+
+// serverAccount is who runs the server. PostgreSQL refuses to run as root, so
+// root hands it to nobody; everybody else runs it themselves (nil).
+func serverAccount() (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	nobody, err := user.Lookup("nobody")
+	if err != nil {
+		return nil, fmt.Errorf("PostgreSQL refuses to run as root: %w", err)
+	}
+	uid, err := strconv.ParseUint(nobody.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(nobody.Gid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+}
