@@ -1,0 +1,128 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestHashPassword(t *testing.T) {
+	digest, err := HashPassword(t.Context(), "correct horse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(digest, "$argon2id$v=19$m=19456,t=2,p=1$") {
+		t.Errorf("digest with other parameters: %s", digest)
+	}
+	again, err := HashPassword(t.Context(), "correct horse")
+	if err != nil || again == digest {
+		t.Errorf("the same password twice gave the same digest (error %v)", err)
+	}
+	for password, want := range map[string]bool{
+		"correct horse":                         true,
+		"correct hors":                          false,
+		"":                                      false,
+		"correct horse" + string(rune(0)):       false,
+		strings.Repeat("x", MaxPasswordBytes+1): false,
+	} {
+		if got, err := CheckPassword(t.Context(), password, digest); err != nil || got != want {
+			t.Errorf("%.20q: %v, %v", password, got, err)
+		}
+	}
+}
+
+func TestCheckPasswordWithoutDigest(t *testing.T) {
+	// Warm up, so that the first comparison does not pay for fresh memory.
+	digest, err := HashPassword(t.Context(), "correct horse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if _, err := CheckPassword(t.Context(), "wrong horse", digest); err != nil {
+		t.Fatal(err)
+	}
+	wrong := time.Since(start)
+	start = time.Now()
+	match, err := CheckPassword(t.Context(), "wrong horse", "")
+	absent := time.Since(start)
+	if match || err != nil {
+		t.Errorf("no digest: %v, %v", match, err)
+	}
+	// A comparison that is skipped takes microseconds; a factor of ten leaves
+	// room for a busy machine.
+	if absent < wrong/10 {
+		t.Errorf("unknown user refused in %v, wrong password in %v", absent, wrong)
+	}
+}
+
+func TestCheckPasswordDamagedDigest(t *testing.T) {
+	if match, err := CheckPassword(t.Context(), "correct horse", "plain text"); match || err == nil {
+		t.Errorf("damaged digest: %v, %v", match, err)
+	}
+}
+
+func TestValidatePassword(t *testing.T) {
+	for password, want := range map[string]error{
+		"":                                      ErrPasswordTooShort,
+		"1234567":                               ErrPasswordTooShort,
+		"ééééééé":                               ErrPasswordTooShort,
+		"12345678":                              nil,
+		"éééééééé":                              nil,
+		strings.Repeat("x", MaxPasswordBytes):   nil,
+		strings.Repeat("x", MaxPasswordBytes+1): ErrPasswordTooLong,
+		"12345678\xff":                          ErrPasswordNotText,
+	} {
+		if got := ValidatePassword(password); !errors.Is(got, want) {
+			t.Errorf("%.20q: %v, want %v", password, got, want)
+		}
+		if _, err := HashPassword(t.Context(), password); want != nil && !errors.Is(err, want) {
+			t.Errorf("hashing %.20q: %v, want %v", password, err, want)
+		}
+	}
+}
+
+// TestTwoHashesAtOnce fills both places and sees that a third waits for one and
+// gives up with its context.
+func TestTwoHashesAtOnce(t *testing.T) {
+	hashing <- struct{}{}
+	hashing <- struct{}{}
+	freed := false
+	defer func() {
+		if !freed {
+			leave()
+		}
+		leave()
+	}()
+	// Not waiting would show as success: a hash once begun runs to its end.
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := HashPassword(ctx, "correct horse"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("hash with both places taken: %v", err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := CheckPassword(ctx, "correct horse", ""); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("check with both places taken: %v", err)
+	}
+	leave()
+	freed = true
+	if _, err := HashPassword(t.Context(), "correct horse"); err != nil {
+		t.Errorf("hash with a place free: %v", err)
+	}
+}
+
+func TestNewPassword(t *testing.T) {
+	seen := map[string]bool{}
+	for range 200 {
+		password := NewPassword()
+		if len(password) != 23 || ValidatePassword(password) != nil || seen[password] {
+			t.Fatalf("password %q", password)
+		}
+		if strings.ContainsAny(password, "0o1li") {
+			t.Fatalf("password %q has letters that are mistaken for others", password)
+		}
+		seen[password] = true
+	}
+}
