@@ -1,0 +1,109 @@
+package browsertest
+
+import (
+	"context"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// byName finds, in the page, what a user would press to get text: the visible
+// and enabled link, button, summary, label, tab or option with exactly that
+// text or accessible name.
+const byName = `(text => {
+	const name = e => (e.getAttribute("aria-label") || e.innerText || e.value || "").replace(/\s+/g, " ").trim();
+	return [...document.querySelectorAll("a, button, summary, label, input[type=submit], [role=button], [role=tab], [role=option]")]
+		.find(e => e.checkVisibility() && !e.disabled && name(e) === text);
+})`
+
+// middleOf scrolls an element into view and gives its middle, or null while
+// something else would take the click.
+const middleOf = `(e => {
+	e.scrollIntoView({block: "center", behavior: "instant"});
+	const r = e.getClientRects()[0], x = r.left + r.width / 2, y = r.top + r.height / 2;
+	const hit = document.elementFromPoint(x, y);
+	return hit && (e.contains(hit) || hit.contains(e)) ? [x, y] : null;
+})`
+
+// Press clicks the link or button with exactly this text, or with this
+// accessible name.
+func (p *Page) Press(text string) {
+	p.t.Helper()
+	p.clickAt(text, "(text => { const middle = "+middleOf+"; const found = "+byName+"(text); return found ? middle(found) : null })("+quote(text)+")")
+}
+
+// Click clicks the middle of the first visible element that matches.
+func (p *Page) Click(css string) {
+	p.t.Helper()
+	p.clickAt(css, "(() => { const found = "+visible(css)+"; return found ? "+middleOf+"(found) : null })()")
+}
+
+func (p *Page) clickAt(what, point string) {
+	p.t.Helper()
+	var at []float64
+	p.until(what+" to be clickable", func() bool {
+		var err error
+		at, err = look[[]float64](p, point)
+		return err == nil && len(at) == 2
+	})
+	p.do("click "+what, chromedp.MouseClickXY(at[0], at[1]))
+}
+
+// Fill replaces what stands in a text field by typing value.
+func (p *Page) Fill(css, value string) {
+	p.t.Helper()
+	p.Wait(css)
+	Eval[bool](p, "(e => { e.focus(); e.select?.(); return true })("+visible(css)+")")
+	if value == "" {
+		p.do("empty "+css, chromedp.KeyEvent(kb.Delete))
+		return
+	}
+	p.do("type into "+css, chromedp.KeyEvent(value))
+}
+
+// Choose picks the option with this text in a select field.
+func (p *Page) Choose(css, text string) {
+	p.t.Helper()
+	p.Wait(css)
+	if !Eval[bool](p, "((e, text) => { const o = [...e.options].find(o => o.text.trim() === text); if (!o) return false;"+
+		" o.selected = true; e.dispatchEvent(new Event('input', {bubbles: true})); e.dispatchEvent(new Event('change', {bubbles: true}));"+
+		" return true })("+visible(css)+", "+quote(text)+")") {
+		p.t.Fatalf("%s has no option %q", css, text)
+	}
+}
+
+// Key presses keys on what has the focus, as the constants of chromedp/kb or
+// plain text.
+func (p *Page) Key(keys string) {
+	p.t.Helper()
+	p.do("press a key", chromedp.KeyEvent(keys))
+}
+
+// Size sets the size of the window in CSS pixels.
+func (p *Page) Size(width, height int64) {
+	p.t.Helper()
+	p.do("resize", chromedp.EmulateViewport(width, height))
+}
+
+// Dark makes the page believe that its user prefers dark colours.
+func (p *Page) Dark() {
+	p.t.Helper()
+	dark := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}}
+	p.do("prefer dark", call(emulation.SetEmulatedMedia, dark))
+}
+
+// NoScript turns JavaScript off for the pages that are loaded from now on.
+func (p *Page) NoScript() {
+	p.t.Helper()
+	p.do("turn scripts off", call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
+}
+
+// call makes an action of a protocol command that answers nothing.
+func call[P any](command cdp.Command[P, cdp.Empty], params P) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, command, params)
+		return err
+	})
+}

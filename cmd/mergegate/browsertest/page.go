@@ -1,0 +1,223 @@
+package browsertest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+const (
+	// patience is how long an action or a wait may take.
+	patience = 15 * time.Second
+	// glance is the pause between two looks at the page while waiting.
+	glance = 25 * time.Millisecond
+)
+
+// ScreenshotVariable names the folder for the pictures of failed tests. The
+// folder mergegate-screenshots among the temporary files is used without it.
+const ScreenshotVariable = "MERGEGATE_TEST_SCREENSHOTS"
+
+// Page is one tab of the browser. Its methods fail the test at once when they
+// cannot do what they say. CSS selectors take the first visible match.
+type Page struct {
+	t        testing.TB
+	ctx      context.Context
+	problems *problems
+}
+
+// New opens an empty tab. When the test ends the tab is closed, and the test
+// fails if the page had problems; of a failed test a picture is kept.
+func New(t testing.TB) *Page {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(browserContext(t), chromedp.WithNewBrowserContext())
+	p := &Page{t: t, ctx: ctx, problems: &problems{}}
+	if err := chromedp.Listen(ctx, p.problems.observe); err != nil {
+		cancel()
+		t.Fatalf("open a tab: %v", err)
+	}
+	t.Cleanup(func() {
+		for _, problem := range p.problems.unexpected() {
+			t.Errorf("the page had a problem: %s", problem)
+		}
+		if t.Failed() {
+			p.keepPicture()
+		}
+		cancel()
+	})
+	return p
+}
+
+// Open is New and Go.
+func Open(t testing.TB, url string) *Page {
+	t.Helper()
+	p := New(t)
+	p.Go(url)
+	return p
+}
+
+// Go loads the page at url and waits until it is loaded.
+func (p *Page) Go(url string) {
+	p.t.Helper()
+	p.do("load "+url, chromedp.Navigate(url))
+}
+
+// Reload loads the page again.
+func (p *Page) Reload() {
+	p.t.Helper()
+	p.do("reload", chromedp.Reload())
+}
+
+// Allow accepts the problems that match the regular expression pattern, such
+// as "422 from .*/external_status_checks".
+func (p *Page) Allow(pattern string) { p.problems.allow(pattern) }
+
+// URL is the address of the page.
+func (p *Page) URL() string {
+	p.t.Helper()
+	return Eval[string](p, "location.href")
+}
+
+// Text is the text that a reader sees in the element.
+func (p *Page) Text(css string) string {
+	p.t.Helper()
+	p.Wait(css)
+	return strings.TrimSpace(Eval[string](p, visible(css)+".innerText"))
+}
+
+// Count is the number of visible elements that match.
+func (p *Page) Count(css string) int {
+	p.t.Helper()
+	return Eval[int](p, "[...document.querySelectorAll("+quote(css)+")].filter(e => e.checkVisibility()).length")
+}
+
+// Wait waits until the element is visible.
+func (p *Page) Wait(css string) {
+	p.t.Helper()
+	p.WaitFor(css+" to appear", "!!"+visible(css))
+}
+
+// WaitGone waits until no such element is visible.
+func (p *Page) WaitGone(css string) {
+	p.t.Helper()
+	p.WaitFor(css+" to go", "!"+visible(css))
+}
+
+// WaitText waits until the text of some such element contains want.
+func (p *Page) WaitText(css, want string) {
+	p.t.Helper()
+	p.WaitFor(fmt.Sprintf("%q in %s", want, css), "[...document.querySelectorAll("+quote(css)+
+		")].some(e => e.checkVisibility() && e.innerText.includes("+quote(want)+"))")
+}
+
+// WaitURL waits until the address of the page matches the regular expression.
+func (p *Page) WaitURL(pattern string) {
+	p.t.Helper()
+	re := regexp.MustCompile(pattern)
+	p.until("the address to match "+pattern, func() bool {
+		url, err := look[string](p, "location.href")
+		return err == nil && re.MatchString(url)
+	})
+}
+
+// WaitFor waits until the JavaScript expression is true, also over a change of
+// page. what completes the sentence "waited for …".
+func (p *Page) WaitFor(what, expression string) {
+	p.t.Helper()
+	p.until(what, func() bool {
+		ok, err := look[bool](p, expression)
+		return err == nil && ok
+	})
+}
+
+// Eval is the value of a JavaScript expression.
+func Eval[T any](p *Page, expression string) T {
+	p.t.Helper()
+	value, err := look[T](p, expression)
+	if err != nil {
+		p.t.Fatalf("evaluate %s: %v", expression, err)
+	}
+	return value
+}
+
+func look[T any](p *Page, expression string) (T, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+}
+
+func (p *Page) until(what string, done func() bool) {
+	p.t.Helper()
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(glance) {
+		if time.Now().After(deadline) {
+			url, _ := look[string](p, "location.href")
+			text, _ := look[string](p, "document.body.innerText")
+			p.t.Fatalf("waited in vain for %s at %s, which reads:\n%s", what, url, text)
+		}
+	}
+}
+
+func (p *Page) do(what string, steps ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		p.t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// Screenshot writes a picture of the whole page as PNG.
+func (p *Page) Screenshot(path string) {
+	p.t.Helper()
+	if err := p.picture(path); err != nil {
+		p.t.Fatalf("screenshot: %v", err)
+	}
+}
+
+func (p *Page) picture(path string) error {
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, png, 0o600)
+}
+
+func (p *Page) keepPicture() {
+	dir := os.Getenv(ScreenshotVariable)
+	if dir == "" {
+		dir = filepath.Join(os.TempDir(), "mergegate-screenshots")
+	}
+	path := filepath.Join(dir, strings.ReplaceAll(p.t.Name(), "/", "-")+".png")
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		err = p.picture(path)
+	}
+	if err != nil {
+		p.t.Logf("no picture of the page: %v", err)
+		return
+	}
+	p.t.Logf("the page looked like %s", path)
+}
+
+// visible is a JavaScript expression for the first visible match.
+func visible(css string) string {
+	return "[...document.querySelectorAll(" + quote(css) + ")].find(e => e.checkVisibility())"
+}
+
+// quote is s as a JavaScript string.
+func quote(s string) string {
+	text, err := json.Marshal(s)
+	if err != nil { // strings always can
+		panic(err)
+	}
+	return string(text)
+}

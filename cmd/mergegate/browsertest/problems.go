@@ -1,0 +1,89 @@
+package browsertest
+
+import (
+	"fmt"
+	"regexp"
+	"sync"
+
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+)
+
+// problems collects what a page must not do. The browser's events arrive on
+// another goroutine than the test's.
+type problems struct {
+	sync.Mutex
+	found   []string
+	allowed []*regexp.Regexp
+}
+
+// observe is called for every event of the tab.
+func (p *problems) observe(event any) {
+	switch e := event.(type) {
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeAssert {
+			p.add("console: %s", consoleText(e.Args))
+		}
+	case *runtime.EventExceptionThrown:
+		text := e.ExceptionDetails.Text
+		if e.ExceptionDetails.Exception != nil {
+			text += " " + e.ExceptionDetails.Exception.Description
+		}
+		p.add("exception: %s", text)
+	case *cdplog.EventEntryAdded:
+		// Failed requests are told by the network events below, with more.
+		if e.Entry.Level == cdplog.EntryLevelError && e.Entry.Source != cdplog.EntrySourceNetwork {
+			p.add("%s: %s", e.Entry.Source, e.Entry.Text)
+		}
+	case *network.EventResponseReceived:
+		if e.Response.Status >= 400 {
+			p.add("%d from %s", e.Response.Status, e.Response.URL)
+		}
+	case *network.EventLoadingFailed:
+		if !e.Canceled { // a page that is left cancels its requests
+			p.add("%s request failed: %s %s", e.Type, e.ErrorText, e.BlockedReason)
+		}
+	}
+}
+
+func (p *problems) add(format string, args ...any) {
+	p.Lock()
+	defer p.Unlock()
+	p.found = append(p.found, fmt.Sprintf(format, args...))
+}
+
+func (p *problems) allow(pattern string) {
+	p.Lock()
+	defer p.Unlock()
+	p.allowed = append(p.allowed, regexp.MustCompile(pattern))
+}
+
+// unexpected gives the problems that no allowed pattern matches.
+func (p *problems) unexpected() []string {
+	p.Lock()
+	defer p.Unlock()
+	var left []string
+	for _, problem := range p.found {
+		expected := false
+		for _, pattern := range p.allowed {
+			expected = expected || pattern.MatchString(problem)
+		}
+		if !expected {
+			left = append(left, problem)
+		}
+	}
+	return left
+}
+
+func consoleText(args []*runtime.RemoteObject) string {
+	text := ""
+	for _, arg := range args {
+		if text += " "; arg.Description != "" {
+			text += arg.Description
+		} else {
+			text += string(arg.Value)
+		}
+	}
+	return text
+}
