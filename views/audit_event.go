@@ -1,0 +1,28 @@
+package views
+
+import "time"
+
+// AuditEvents is the page of what was changed by whom.
+type AuditEvents struct {
+	Page  Page
+	Rows  []AuditEventRow
+	Pages PageLinks
+}
+
+// AuditEventRow is one recorded action.
+type AuditEventRow struct {
+	At             time.Time
+	Author         string
+	AuthorInitials string
+	Action         string
+	Object         string
+	// Changes are lines like "Target branch: All branches → main".
+	Changes []string
+	IP      string
+}
+
+// utc is at as machines read it.
+func utc(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+
+// utcWords is at as people read it, in UTC.
+func utcWords(at time.Time) string { return at.UTC().Format("2 Jan 2006, 15:04 UTC") }

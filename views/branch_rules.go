@@ -1,0 +1,78 @@
+package views
+
+// BranchRules is the page of a project's protected branches and the services
+// that apply to each.
+type BranchRules struct {
+	Page   Page
+	AddURL string
+	Rules  BranchRuleList
+}
+
+// BranchRuleList is the part of the page that a saved form renews.
+type BranchRuleList struct {
+	// Failed: the services could not be read; the rules themselves are shown.
+	Failed     bool
+	RefreshURL string
+	OutOfBand  bool
+	Rules      []BranchRule
+	All        AllBranchesRule
+}
+
+// BranchRule is one protected branch.
+type BranchRule struct {
+	ID      int64
+	Name    string
+	Default bool
+	// Matches is the number of existing branches the rule covers, -1 when git could not be asked.
+	Matches int
+	// Push and Merge are the roles in words.
+	Push, Merge    string
+	AllowForcePush bool
+	EditURL        string
+	UnprotectURL   string
+	// AddServiceURL opens the service form with this branch chosen.
+	AddServiceURL string
+	// Services are those scoped to this branch; Inherited those of all branches.
+	Services  []ServiceRow
+	Inherited []ServiceRow
+}
+
+// AllBranchesRule lists the services that apply to every branch.
+type AllBranchesRule struct {
+	AddServiceURL string
+	Services      []ServiceRow
+}
+
+// ProtectedBranchForm protects a branch or changes who may push and merge.
+type ProtectedBranchForm struct {
+	Page     Page
+	ID       int64
+	Drawer   bool
+	SaveURL  string
+	CloseURL string
+	Name     string
+	// Suggestions are branch names that exist and are not protected.
+	Suggestions             []string
+	Push, Merge             int
+	AllowForcePush          bool
+	NameError, PushError    string
+	MergeError, SaveFailed  string
+	PushLevels, MergeLevels []LevelOption
+}
+
+// LevelOption is a role that a protected branch can allow.
+type LevelOption struct {
+	Value int
+	Label string
+}
+
+// Unprotection is the question before a branch rule is removed.
+type Unprotection struct {
+	Page     Page
+	Dialog   bool
+	Name     string
+	URL      string
+	CloseURL string
+	// Services are the names of those that keep applying to the name.
+	Services []string
+}

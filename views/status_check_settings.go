@@ -1,0 +1,150 @@
+package views
+
+import (
+	"strings"
+	"time"
+)
+
+// MergeRequestSettings is the page settings › Merge requests: the switch that
+// makes merging wait for the checks, and the table of services.
+type MergeRequestSettings struct {
+	Page Page
+	// SaveURL takes the switch's form.
+	SaveURL string
+	// ChecksMustSucceed is the project's "Status checks must succeed".
+	ChecksMustSucceed bool
+	Services          ServiceCard
+}
+
+// ServiceCard is the table of a project's status check services, which also
+// answers a saved form out of band.
+type ServiceCard struct {
+	// RefreshURL answers this card alone, for trying again after a failure.
+	RefreshURL string
+	AddURL     string
+	// Failed: the services could not be read; Rows is then empty.
+	Failed    bool
+	Rows      []ServiceRow
+	OutOfBand bool
+	Now       time.Time
+}
+
+// ServiceRow is one service as the settings and the branch rules list it.
+type ServiceRow struct {
+	ID   int64
+	Name string
+	// API is the whole URL; only maintainers see these pages.
+	API string
+	// Insecure: the URL is plain HTTP.
+	Insecure  bool
+	HMAC      bool
+	Scope     []ScopeBranch
+	Health    Health
+	PageURL   string
+	EditURL   string
+	RemoveURL string
+}
+
+// ScopeBranch is one branch name or pattern of a service's scope. No longer
+// protected names stay in the scope and say so.
+type ScopeBranch struct {
+	Name        string
+	Unprotected bool
+}
+
+// Health sums up the last deliveries of a service, ten at most.
+type Health struct {
+	// Bars are "ok", "slow" (delivered, but not at the first attempt or late) or "bad", oldest first.
+	Bars      []string
+	Succeeded int
+	// LastAt is when the newest was last attempted; zero when none was.
+	LastAt time.Time
+	// Retrying: the newest delivery failed so far and will be tried again.
+	Retrying bool
+}
+
+// ServiceForm is the add and update form, as a drawer and as a page.
+type ServiceForm struct {
+	Page Page
+	// ID of the service that is updated, 0 when one is added.
+	ID int64
+	// Drawer: draw the dialog for htmx; otherwise the form is a page.
+	Drawer      bool
+	SaveURL     string
+	CloseURL    string
+	BranchesURL string
+	// CountURL answers how many open merge requests saving would touch.
+	CountURL string
+	// Return names the page to come back to; see ReturnTo in handlers.
+	Return string
+
+	Name, API                            string
+	NameError, APIError                  string
+	BranchError, SecretError, SaveFailed string
+	// BranchesFailed: the branch list could not be read.
+	BranchesFailed bool
+	Branches       BranchList
+	// HasSecret: one is configured, so none can be given.
+	HasSecret bool
+	// AlsoApply is the maintainer's choice to touch open merge requests.
+	AlsoApply bool
+	// Affected is how many open merge requests AlsoApply would touch now.
+	Affected int
+}
+
+// Insecure reports whether the typed URL deserves the hint about plain HTTP.
+func (f ServiceForm) Insecure() bool {
+	return len(f.API) >= 7 && strings.EqualFold(f.API[:7], "http://")
+}
+
+// Choice sums up the chosen branches for the selector's button; empty means
+// all branches.
+func (f ServiceForm) Choice() []BranchOption {
+	var chosen []BranchOption
+	for _, b := range f.Branches.Options {
+		if b.Chosen {
+			chosen = append(chosen, b)
+		}
+	}
+	return chosen
+}
+
+// BranchList is what the branch selector lists.
+type BranchList struct {
+	// LoadURL, when set, makes the list fetch the rest of itself at once; until
+	// then it holds only the branches that are chosen.
+	LoadURL string
+	// WasAll is whether all branches were chosen before the form was opened; it
+	// tells which of two contradicting choices is the new one without script.
+	WasAll bool
+	// Query is what is searched for, TooShort when it is not searched yet.
+	Query    string
+	TooShort bool
+	// Total is the number of protected branches, Found how many are listed because of Query.
+	Total, Found int
+	Options      []BranchOption
+	RulesURL     string
+}
+
+// BranchOption is one protected branch in the selector.
+type BranchOption struct {
+	ID     int64
+	Name   string
+	Chosen bool
+	// Note is "default", "wildcard" or empty, already in the reader's language.
+	Note string
+	// Unprotected: the branch is in the scope but no longer protected.
+	Unprotected bool
+}
+
+// ServiceRemoval is the question before a service is removed.
+type ServiceRemoval struct {
+	Page     Page
+	Dialog   bool
+	Name     string
+	URL      string
+	CloseURL string
+	Return   string
+	// OpenMergeRequests is how many open merge requests lose the check.
+	OpenMergeRequests int
+}
