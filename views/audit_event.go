@@ -18,7 +18,6 @@ type AuditEventRow struct {
 	Object         string
 	// Changes are lines like "Target branch: All branches → main".
 	Changes []string
-	IP      string
 }
 
 // utc is at as machines read it.
