@@ -1,2 +1,196 @@
-// Mergegate's whole script. Every page works without it.
+// Mergegate's whole script. Every page works without it: it adds dialogs,
+// ticking times, toasts, and the care that polling needs.
 "use strict";
+(() => {
+  const $ = (selector, from = document) => from.querySelector(selector);
+  const $$ = (selector, from = document) => from.querySelectorAll(selector);
+  const texts = $("#app-texts").dataset; // words and addresses from the server
+  const skew = Date.parse(texts.now) - Date.now();
+  const now = () => Date.now() + skew; // the server's clock, in ms
+  const on = (type, handler, capture) => document.addEventListener(type, handler, capture);
+
+  // ---- toasts
+  const icon = (name) => {
+    const ns = "http://www.w3.org/2000/svg";
+    const svg = document.createElementNS(ns, "svg");
+    svg.setAttribute("class", "icon");
+    svg.setAttribute("aria-hidden", "true");
+    svg.append(document.createElementNS(ns, "use"));
+    svg.firstChild.setAttribute("href", `${texts.icons}#${name}`);
+    return svg;
+  };
+  const make = (tag, className, ...children) => {
+    const el = document.createElement(tag);
+    el.className = className;
+    el.append(...children);
+    return el;
+  };
+  const expire = (toast) => setTimeout(() => toast.remove(), 8000);
+  const toast = (text) => {
+    const dismiss = make("button", "btn btn--icon btn--sm", icon("close"));
+    dismiss.type = "button";
+    dismiss.dataset.dismiss = "";
+    dismiss.setAttribute("aria-label", texts.dismissText);
+    const el = make("div", "toast", make("span", "", text), dismiss);
+    $("#toasts").append(el);
+    expire(el);
+  };
+  $$("#toasts .toast").forEach(expire);
+  on("showToast", (e) => e.target.id !== "status-checks-body" && toast(e.detail.text));
+
+  // ---- dialogs: whatever arrives in #modal-root is shown as one
+  const modalRoot = $("#modal-root");
+  let opener = null;
+  const openDialog = () => {
+    const dialog = $("dialog", modalRoot);
+    if (!dialog || dialog.matches(":modal")) return;
+    dialog.removeAttribute("open");
+    dialog.showModal();
+    ($("[aria-invalid=true]", dialog) || $("[autofocus]", dialog) || $(".input", dialog))?.focus();
+  };
+  const closeDialog = () => {
+    modalRoot.replaceChildren();
+    const back = opener && (opener.isConnected ? opener : document.getElementById(opener.id));
+    opener = null;
+    back?.focus();
+  };
+  new MutationObserver(openDialog).observe(modalRoot, { childList: true });
+  on("closeModal", closeDialog);
+  on("close", (e) => e.target.closest("#modal-root") && closeDialog(), true);
+
+  // ---- clicks
+  const copy = async (el) => {
+    const text = el.value ?? el.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch { // pages over plain HTTP have no clipboard
+      el.select?.();
+      if (!document.execCommand("copy")) return;
+    }
+    toast(texts.copied);
+  };
+  const switchTheme = () => {
+    const root = document.documentElement;
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    document.cookie = `mergegate_theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax`;
+  };
+  const menus = "details.dropdown[open], details.listbox--float[open]";
+  on("click", (e) => {
+    for (const menu of $$(menus)) if (!menu.contains(e.target)) menu.open = false;
+    const hit = (name) => e.target.closest(`[data-${name}]`);
+    if (hit("dismiss")) hit("dismiss").closest(".toast").remove();
+    if (hit("copy")) copy($(hit("copy").dataset.copy));
+    if (hit("theme-toggle")) { e.preventDefault(); switchTheme(); }
+    if (hit("close")?.closest("dialog")) { e.preventDefault(); hit("close").closest("dialog").close(); }
+    if (hit("reveal")) {
+      const input = $(hit("reveal").dataset.reveal);
+      input.type = input.type === "password" ? "text" : "password";
+      hit("reveal").setAttribute("aria-pressed", input.type === "text");
+    }
+    const kept = e.target.closest("summary")?.parentElement;
+    if (kept?.dataset.remember) localStorage.setItem(`mergegate:${kept.dataset.remember}`, kept.open ? "closed" : "open");
+  });
+  on("keydown", (e) => {
+    const menu = e.key === "Escape" && e.target.closest("details.dropdown[open], details.listbox[open]");
+    if (menu) { e.preventDefault(); menu.open = false; $("summary", menu).focus(); }
+    const step = { ArrowDown: 1, ArrowUp: -1 }[e.key];
+    if (step && e.target.matches(".listbox__option input[type=checkbox]")) {
+      const all = [...$$("input", e.target.closest(".listbox__options"))];
+      all[all.indexOf(e.target) + step]?.focus();
+      e.preventDefault();
+    }
+  });
+  for (const details of $$("details[data-remember]")) {
+    const choice = localStorage.getItem(`mergegate:${details.dataset.remember}`);
+    if (choice) details.open = choice === "open";
+  }
+
+  // ---- branch selector: "all" (the empty value) and the others exclude each other
+  on("change", (e) => {
+    const box = e.target.closest("details.listbox");
+    if (!box || !e.target.matches(".listbox__option input")) return;
+    const inputs = [...$$(".listbox__option input", box)];
+    const all = inputs.find((i) => i.value === "");
+    const others = inputs.filter((i) => i !== all);
+    if (e.target === all) for (const i of others) i.checked = false;
+    if (all) all.checked = !others.some((i) => i.checked);
+    const chosen = inputs.filter((i) => i.checked).map((i) => $("span", i.closest("label")).textContent.trim());
+    $("summary > span", box).textContent = chosen.join(", ");
+  });
+
+  // ---- ticking times
+  const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
+  const ago = (seconds) => {
+    if (seconds < 1) return relative.format(0, "second");
+    if (seconds < 60) return texts.seconds.replace("{n}", Math.floor(seconds));
+    if (seconds < 3600) return relative.format(-Math.floor(seconds / 60), "minute");
+    if (seconds < 86400) return relative.format(-Math.floor(seconds / 3600), "hour");
+    return relative.format(-Math.floor(seconds / 86400), "day");
+  };
+  const write = (el, text) => { if (el.textContent !== text) el.textContent = text; };
+  const tick = () => {
+    for (const el of $$("time[data-relative]")) {
+      const seconds = (now() - Date.parse(el.dateTime)) / 1000;
+      if (seconds < 7 * 86400) write(el, ago(seconds));
+    }
+    for (const el of $$("[data-deadline]")) {
+      const left = Math.max(0, Math.ceil((Date.parse(el.dataset.deadline) - now()) / 1000));
+      const clock = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+      write(el, /\d+:\d\d/.test(el.textContent) ? el.textContent.replace(/\d+:\d\d/, clock) : el.textContent.replace(/\d+/, left));
+      const bar = $("progress", el.closest(".countdown-wrap") ?? el);
+      if (bar) { bar.value = left; bar.classList.toggle("countdown--low", left < 30); }
+    }
+    if (failures >= 3) write($(".poll-checked", line), ` ${texts.pollChecked.replace("{n}", Math.floor((now() - checkedAt) / 1000))}`);
+  };
+
+  // ---- polling of the widget: a failed poll keeps what is shown and says so
+  const poller = () => $("#status-checks-body");
+  const fromPoller = (e) => e.detail.ctx?.sourceElement?.id === "status-checks-body";
+  let failures = 0, checkedAt = now(), line = null, stopped = false;
+  const poll = (url) => url && htmx.ajax("GET", url, { source: poller(), target: poller(), swap: "outerHTML" });
+  const say = (text, refresh) => {
+    if (line) return;
+    line = make("div", "alert alert--danger", icon("error"), make("p", "", make("span", "", text), make("span", "poll-checked")));
+    line.id = "status-checks-failed";
+    line.setAttribute("role", "alert");
+    if (refresh) {
+      const button = make("button", "btn btn--sm", texts.pollRefresh);
+      button.type = "button";
+      button.addEventListener("click", () => poll(poller().getAttribute("hx-get") ?? poller().dataset.url));
+      line.append(button);
+    }
+    poller().before(line);
+  };
+  const quiet = () => { line?.remove(); line = null; failures = 0; };
+  on("htmx:before:request", (e) => {
+    const { ctx } = e.detail;
+    if (ctx.sourceEvent?.type === "every" && (document.hidden || stopped)) e.preventDefault();
+    if (ctx.target === modalRoot && !modalRoot.firstElementChild) opener = ctx.sourceElement;
+  });
+  on("htmx:after:request", (e) => {
+    if (!fromPoller(e) || e.detail.ctx.response.status >= 400) return;
+    quiet();
+    checkedAt = now();
+  });
+  const failed = (e) => {
+    const status = e.detail.ctx?.response?.status;
+    if (!fromPoller(e)) {
+      if (!status) toast(texts.offline);
+      else if (status >= 500) toast(texts.failed);
+    } else if ([401, 403, 404].includes(status)) {
+      stopped = true;
+      quiet();
+      say(texts.pollDenied, false);
+    } else if (!status || status >= 500) {
+      failures++;
+      say(texts.pollFailed, true);
+    }
+  };
+  on("htmx:response:error", failed);
+  on("htmx:error", (e) => !e.detail.ctx?.response && failed(e));
+  on("visibilitychange", () => {
+    if (!document.hidden && poller() && !stopped) poll(poller().getAttribute("hx-get") ?? poller().dataset.url);
+  });
+  setInterval(tick, 1000);
+})();

@@ -31,6 +31,9 @@ type Page struct {
 	Narrow bool
 	// SignInURL is where a signed-out visitor signs in, with the way back.
 	SignInURL string
+	// Now is the moment of the answer on the server's clock, from which the
+	// browser goes on counting.
+	Now time.Time
 }
 
 // The values of Page.Section.

@@ -40,6 +40,8 @@ const (
 	KeyPagesShowing   Key = "frame.pages_showing"
 	KeyPagePrevious   Key = "frame.page_previous"
 	KeyPageNext       Key = "frame.page_next"
+	KeyRequestFailed  Key = "frame.request_failed"
+	KeyRequestOffline Key = "frame.request_offline"
 	KeyPollFailed     Key = "frame.poll_failed"
 	KeyPollRefresh    Key = "frame.poll_refresh"
 	KeyPollChecked    Key = "frame.poll_checked"
