@@ -17,7 +17,7 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-//go:embed all:postgres all:sqlite
+//go:embed postgres/*.sql sqlite/*.sql
 var files embed.FS
 
 // Dialect is a kind of database. Its value is the name of the folder that

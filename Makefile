@@ -1,0 +1,29 @@
+# Everything a developer does with Mergegate. `make` alone says what there is.
+
+GO ?= go
+
+.PHONY: help run test bench generate lint verify-generated versions
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
+
+run: versions ## build and serve a demo on http://localhost:8080
+	CGO_ENABLED=0 $(GO) build -o bin/mergegate ./cmd/mergegate && ./bin/mergegate demo
+
+test: ## check and test everything, as CI does
+	@.ci/test
+
+bench: versions ## measure what has a benchmark
+	$(GO) run ./models/modelstest/pgserver -- $(GO) test -run '^$$' -bench . -benchmem ./...
+
+generate: versions ## write the Go code of the templ files
+	$(GO) tool templ generate
+
+lint: versions ## format, vet, staticcheck
+	@.ci/lint
+
+verify-generated: versions ## fail if generated code is not what its source says
+	@.ci/verify-generated
+
+versions:
+	@.ci/versions
