@@ -1,0 +1,50 @@
+package views
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"github.com/a-h/templ"
+)
+
+// mark stands before and after the name of a part in a composed sentence. It
+// is a character that no text holds.
+const mark = "\x1f"
+
+// Compose renders the text of a key whose placeholders are components, such as
+// a link or a time. The arguments are alternating names and templ.Component
+// values; each language puts the parts where its grammar wants them.
+func Compose(key Key, parts ...any) templ.Component {
+	return composed(func(ctx context.Context, args ...any) string { return T(ctx, key, args...) }, parts)
+}
+
+// ComposeN is Compose for a text that has plural forms.
+func ComposeN(key Key, n int, parts ...any) templ.Component {
+	return composed(func(ctx context.Context, args ...any) string { return N(ctx, key, n, args...) }, parts)
+}
+
+func composed(text func(context.Context, ...any) string, parts []any) templ.Component {
+	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
+		args := make([]any, 0, len(parts))
+		components := make(map[string]templ.Component, len(parts)/2)
+		for i := 0; i+1 < len(parts); i += 2 {
+			name := parts[i].(string)
+			args = append(args, name, mark+name+mark)
+			components[name] = parts[i+1].(templ.Component)
+		}
+		for i, piece := range strings.Split(text(ctx, args...), mark) {
+			component, isPart := components[piece]
+			if i%2 == 0 || !isPart {
+				if _, err := io.WriteString(w, templ.EscapeString(piece)); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := component.Render(ctx, w); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

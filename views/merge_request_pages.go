@@ -1,0 +1,232 @@
+package views
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+)
+
+// MergeRequestList is the page of a project's merge requests.
+type MergeRequestList struct {
+	// Tabs are Open, Merged, Closed and All with their counts.
+	Tabs []ListTab
+	Rows []MergeRequestRow
+	// Search is what the list was searched for.
+	Search string
+	// State is the current tab's, which the search keeps.
+	State string
+	// NewURL is the form for a new merge request; empty for those who may not.
+	NewURL string
+	// URL is the list itself.
+	URL   string
+	Pages PageLinks
+	Now   time.Time
+}
+
+// ListTab is one tab of the list.
+type ListTab struct {
+	Text    Key
+	URL     string
+	Count   int
+	Current bool
+}
+
+// MergeRequestRow is one merge request in the list.
+type MergeRequestRow struct {
+	IID            int64
+	Title, URL     string
+	State          MergeRequestState
+	Author         string
+	At             time.Time
+	Source, Target string
+	Approvals      int
+	// ShowChecks says that the reader may know how the checks stand.
+	ShowChecks              bool
+	Passed, Pending, Failed int
+}
+
+// checks is how many status checks the merge request has.
+func (r MergeRequestRow) checks() int { return r.Passed + r.Pending + r.Failed }
+
+// worst is the state that the summary's icon shows.
+func (r MergeRequestRow) worst() string {
+	switch {
+	case r.Failed > 0:
+		return string(CheckFailed)
+	case r.Pending > 0:
+		return string(CheckPending)
+	}
+	return string(CheckPassed)
+}
+
+// MergeRequestForm is the form of a new merge request or of an edit.
+type MergeRequestForm struct {
+	// Action is where the form posts, CancelURL the way back.
+	Action, CancelURL string
+	// New says that the merge request does not exist yet, so that its source
+	// branch can be chosen.
+	New                bool
+	Branches           []string
+	Source, Target     string
+	Title, Description string
+	Draft              bool
+	Squash             bool
+	RemoveSource       bool
+	// Errors are the faults of the form by field name; the empty name is for
+	// faults of the whole.
+	Errors map[string]FormFault
+	// Retargets says that the target branch can be changed and what follows.
+	Retargets bool
+}
+
+// FormFault is a fault of a field in words.
+type FormFault struct {
+	Text string
+	// URL leads to what stands in the way, such as the merge request that is
+	// already open; LinkText names it.
+	URL, LinkText string
+}
+
+// manyBranches is from how many branches on a branch is typed and completed
+// rather than picked from a list.
+const manyBranches = 100
+
+// CommitList is the Commits tab.
+type CommitList struct {
+	Head    MergeRequestHead
+	Commits []CommitRow
+	// More is how many older commits are not shown.
+	More int
+}
+
+// CommitRow is one commit.
+type CommitRow struct {
+	SHA, Title, Body, Author string
+	At                       time.Time
+}
+
+// ChangeList is the Changes tab.
+type ChangeList struct {
+	Head                 MergeRequestHead
+	Files                []ChangedFile
+	Additions, Deletions int
+	// MoreFiles is how many files are not listed at all.
+	MoreFiles int
+}
+
+// ChangedFile is one file of a diff.
+type ChangedFile struct {
+	// ID is the anchor of the file on the page.
+	ID string
+	// Path is the file's name now, OldPath the one before where it differs.
+	Path, OldPath        string
+	Status               FileStatus
+	Additions, Deletions int
+	Binary               bool
+	// TooLarge says that the lines are left out because there are too many.
+	TooLarge bool
+	Lines    []DiffLine
+}
+
+// FileStatus says what happened to a file.
+type FileStatus string
+
+// What can happen to a file.
+const (
+	FileAdded    FileStatus = "added"
+	FileModified FileStatus = "modified"
+	FileDeleted  FileStatus = "deleted"
+	FileRenamed  FileStatus = "renamed"
+)
+
+// text is the word for what happened to the file.
+func (s FileStatus) text() Key {
+	switch s {
+	case FileAdded:
+		return KeyMRFileAdded
+	case FileDeleted:
+		return KeyMRFileDeleted
+	case FileRenamed:
+		return KeyMRFileRenamed
+	}
+	return KeyMRFileModified
+}
+
+// LineKind is the kind of a line in a diff.
+type LineKind string
+
+// The kinds of lines.
+const (
+	LineContext LineKind = "context"
+	LineAdded   LineKind = "added"
+	LineDeleted LineKind = "deleted"
+	LineHunk    LineKind = "hunk"
+)
+
+// DiffLine is one line of a diff. Old and New are line numbers, 0 for none.
+type DiffLine struct {
+	Kind     LineKind
+	Old, New int
+	Text     string
+}
+
+// sign is what stands before the line.
+func (l DiffLine) sign() string {
+	switch l.Kind {
+	case LineAdded:
+		return "+"
+	case LineDeleted:
+		return "-"
+	}
+	return " "
+}
+
+// The tabs of a merge request.
+const (
+	TabOverview = "overview"
+	TabCommits  = "commits"
+	TabChanges  = "diffs"
+)
+
+// invalid marks a control that has a fault and names the texts that describe
+// the control.
+func (f MergeRequestForm) invalid(field, hint string) templ.Attributes {
+	_, faulty := f.Errors[field]
+	if !faulty && hint == "" {
+		return nil
+	}
+	attributes := templ.Attributes{}
+	described := hint
+	if faulty {
+		attributes["aria-invalid"] = "true"
+		described = strings.TrimSpace(field + "-error " + hint)
+	}
+	attributes["aria-describedby"] = described
+	return attributes
+}
+
+// hintID is the id of the hint under a control; empty when there is none.
+func hintID(name, hint string) string {
+	if hint == "" {
+		return ""
+	}
+	return name + "-hint"
+}
+
+// lineNumber writes a line number; nothing for a line that has none.
+func lineNumber(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// wholeSeconds is a time left in whole seconds, never below zero.
+func wholeSeconds(left time.Duration) int {
+	if left < 0 {
+		return 0
+	}
+	return int((left + time.Second - 1) / time.Second)
+}
