@@ -1,0 +1,202 @@
+package gitrepo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Commit is what a commit says about itself. Texts are valid UTF-8 whatever
+// the commit holds; times keep the zone that the commit gives.
+type Commit struct {
+	SHA            string
+	ParentSHAs     []string
+	Title          string // the message's first line
+	Message        string // the whole message
+	AuthorName     string
+	AuthorEmail    string
+	AuthoredAt     time.Time
+	CommitterName  string
+	CommitterEmail string
+	CommittedAt    time.Time
+}
+
+// commitFormat prints the fields of a Commit, each followed by NUL; with -z
+// another NUL ends the record, which commitFields counts as one more field.
+const commitFormat = "--format=%H%x00%P%x00%an%x00%ae%x00%ad%x00%cn%x00%ce%x00%cd%x00%B"
+
+// commitFields is how many NUL-separated fields commitFormat makes.
+const commitFields = 9
+
+// Commit reads one commit; an unknown id is ErrNotFound.
+func (r Repo) Commit(ctx context.Context, sha string) (Commit, error) {
+	found, err := r.commitsByID(ctx, []string{sha})
+	return found[sha], err
+}
+
+// commitsByID reads commits in one process.
+func (r Repo) commitsByID(ctx context.Context, ids []string) (map[string]Commit, error) {
+	commits := make(map[string]Commit, len(ids))
+	if len(ids) == 0 {
+		return commits, nil
+	}
+	if err := checkIDs(ids...); err != nil {
+		return nil, err
+	}
+	out, err := r.gitInput(ctx, strings.Join(ids, "\n")+"\n", "log", "-z", commitFormat, "--date=raw", "--no-walk=unsorted", "--stdin", "--")
+	if err != nil {
+		return nil, r.unknownCommit(ctx, err, ids...)
+	}
+	list, err := parseCommits(string(out))
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range list {
+		commits[c.SHA] = c
+	}
+	for _, id := range ids {
+		if _, ok := commits[id]; !ok {
+			return nil, fmt.Errorf("commit %s: %w", id, ErrNotFound)
+		}
+	}
+	return commits, nil
+}
+
+// Log lists the commits that to has and from has not, newest first, from
+// offset on, limit at most. An empty from lists all that to has.
+func (r Repo) Log(ctx context.Context, from, to string, offset, limit int) ([]Commit, error) {
+	span, err := span(from, to)
+	if err != nil || limit <= 0 {
+		return nil, err
+	}
+	args := append([]string{"log", "-z", commitFormat, "--date=raw", "--topo-order",
+		"--skip=" + strconv.Itoa(max(offset, 0)), "--max-count=" + strconv.Itoa(limit), "--end-of-options"}, span...)
+	out, err := r.git(ctx, append(args, "--")...)
+	if err != nil {
+		return nil, r.unknownCommit(ctx, err, from, to)
+	}
+	return parseCommits(string(out))
+}
+
+// Count is how many commits to has and from has not; an empty from counts all.
+func (r Repo) Count(ctx context.Context, from, to string) (int, error) {
+	span, err := span(from, to)
+	if err != nil {
+		return 0, err
+	}
+	args := append([]string{"rev-list", "--count", "--end-of-options"}, span...)
+	out, err := r.git(ctx, append(args, "--")...)
+	if err != nil {
+		return 0, r.unknownCommit(ctx, err, from, to)
+	}
+	return strconv.Atoi(strings.TrimSpace(string(out)))
+}
+
+// span is the revisions for "in to, not in from".
+func span(from, to string) ([]string, error) {
+	if from == "" {
+		return []string{to}, checkIDs(to)
+	}
+	return []string{to, "^" + from}, checkIDs(to, from)
+}
+
+// IsAncestor reports whether ancestor can be reached from descendant; a commit
+// is its own ancestor.
+func (r Repo) IsAncestor(ctx context.Context, ancestor, descendant string) (bool, error) {
+	if err := checkIDs(ancestor, descendant); err != nil {
+		return false, err
+	}
+	_, err := r.git(ctx, "merge-base", "--is-ancestor", "--end-of-options", ancestor, descendant)
+	if exitCode(err) == 1 {
+		return false, nil
+	}
+	return err == nil, r.unknownCommit(ctx, err, ancestor, descendant)
+}
+
+// MergeBase is the best common ancestor of two commits; ok is false where
+// they share no history.
+func (r Repo) MergeBase(ctx context.Context, a, b string) (sha string, ok bool, err error) {
+	if err := checkIDs(a, b); err != nil {
+		return "", false, err
+	}
+	out, err := r.git(ctx, "merge-base", "--end-of-options", a, b)
+	if exitCode(err) == 1 {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, r.unknownCommit(ctx, err, a, b)
+	}
+	return strings.TrimSpace(string(out)), true, nil
+}
+
+// unknownCommit makes git's failure ErrNotFound where one of the ids is not a
+// commit of the repository, which git tells by exit codes of many meanings.
+func (r Repo) unknownCommit(ctx context.Context, err error, ids ...string) error {
+	var failed *CommandError
+	if !errors.As(err, &failed) {
+		return err
+	}
+	out, checkErr := r.gitInput(ctx, strings.Join(ids, "\n")+"\n", "cat-file", "--batch-check=%(objecttype)")
+	if checkErr != nil {
+		return errors.Join(err, checkErr)
+	}
+	kinds := strings.Split(string(out), "\n")
+	for i, id := range ids {
+		if id != "" && i < len(kinds) && kinds[i] != "commit" {
+			return fmt.Errorf("commit %s: %w", id, ErrNotFound)
+		}
+	}
+	return err
+}
+
+// parseCommits reads what commitFormat printed with -z.
+func parseCommits(out string) ([]Commit, error) {
+	if out == "" {
+		return nil, nil
+	}
+	fields := strings.Split(strings.TrimSuffix(out, "\x00"), "\x00")
+	if len(fields)%commitFields != 0 {
+		return nil, fmt.Errorf("git log printed %d fields, not a multiple of %d", len(fields), commitFields)
+	}
+	commits := make([]Commit, 0, len(fields)/commitFields)
+	for ; len(fields) > 0; fields = fields[commitFields:] {
+		message := strings.TrimRight(validText(fields[8]), "\n")
+		title, _, _ := strings.Cut(strings.TrimLeft(message, "\n"), "\n")
+		commits = append(commits, Commit{
+			SHA:            fields[0],
+			ParentSHAs:     strings.Fields(fields[1]),
+			Title:          strings.TrimSpace(title),
+			Message:        message,
+			AuthorName:     validText(fields[2]),
+			AuthorEmail:    validText(fields[3]),
+			AuthoredAt:     parseDate(fields[4]),
+			CommitterName:  validText(fields[5]),
+			CommitterEmail: validText(fields[6]),
+			CommittedAt:    parseDate(fields[7]),
+		})
+	}
+	return commits, nil
+}
+
+// maxCommitTime is the last second a four-digit year has; commits may claim
+// times that no calendar, JSON encoder or database takes.
+const maxCommitTime = 253402300799
+
+// parseDate reads git's raw date, "<seconds> <+hhmm>". A date outside the
+// years 1970 to 9999 is read as the nearest of the two, a strange zone as UTC.
+func parseDate(raw string) time.Time {
+	text, zone, _ := strings.Cut(raw, " ")
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil && strings.HasPrefix(text, "-") {
+		seconds = 0
+	}
+	at := time.Unix(min(max(seconds, 0), maxCommitTime), 0).UTC()
+	n, err := strconv.Atoi(zone)
+	if err != nil || len(zone) != 5 || n <= -2400 || n >= 2400 || n == 0 || at.Year() > 9998 {
+		return at
+	}
+	return at.In(time.FixedZone("", (n/100*60+n%100)*60))
+}

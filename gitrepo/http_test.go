@@ -1,0 +1,376 @@
+package gitrepo
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestPushCloneAndHooks(t *testing.T) {
+	h := newGitHost(t, Options{})
+	c := newClient(t, h.url)
+	first := c.commit("a.txt", "one\n")
+	c.git("push", "-o", "merge_request.create", "-o", "merge_request.title=Ünï", "origin", "main")
+
+	pre := h.seen(PreReceive)
+	if len(pre) != 1 {
+		t.Fatalf("%d pre-receive requests", len(pre))
+	}
+	got := pre[0]
+	if got.ProjectID != 1 || got.UserID != 7 || got.RequestID != "req-1" || len(got.Updates) != 1 ||
+		got.Updates[0] != (RefUpdate{Ref: "refs/heads/main", Old: ZeroID, New: first}) ||
+		len(got.PushOptions) != 2 || got.PushOptions[1] != "merge_request.title=Ünï" {
+		t.Errorf("pre-receive request: %+v", got)
+	}
+
+	for _, version := range []string{"0", "1", "2"} {
+		dir := filepath.Join(t.TempDir(), "clone")
+		c.git("-c", "protocol.version="+version, "clone", "--quiet", h.url, dir)
+		if head := (client{t, dir}).git("rev-parse", "HEAD"); head != first {
+			t.Errorf("protocol %s cloned %s", version, head)
+		}
+	}
+
+	// A forced push, told apart from an ordinary one.
+	second := c.commit("a.txt", "two\n")
+	h.mu.Lock()
+	h.decide = func(r HookRequest) HookResponse {
+		if r.Kind == PostReceive {
+			return HookResponse{Message: "To create a merge request for main, visit:\n  http://example.com/x"}
+		}
+		return HookResponse{}
+	}
+	h.mu.Unlock()
+	out := c.git("push", "origin", "main")
+	contains(t, out, "remote: To create a merge request for main, visit:")
+	contains(t, out, "http://example.com/x")
+	if post := h.seen(PostReceive); len(post) != 1 || post[0].Updates[0] != (RefUpdate{Ref: "refs/heads/main", Old: first, New: second}) {
+		t.Errorf("post-receive: %+v", post)
+	}
+	c.git("commit", "--quiet", "--amend", "-m", "Other")
+	c.git("push", "--force", "origin", "main")
+	if pre := h.seen(PreReceive); len(pre) != 1 || !pre[0].Updates[0].Forced {
+		t.Errorf("forced push: %+v", pre)
+	}
+
+	c.git("tag", "-a", "v1", "-m", "One")
+	c.git("push", "origin", "v1", "main:topic")
+	c.git("push", "origin", "--delete", "topic")
+	if pre := h.seen(PreReceive); len(pre) != 2 || pre[1].Updates[0].New != ZeroID || pre[1].Updates[0].Forced {
+		t.Errorf("deletion: %+v", pre)
+	}
+	out = c.refused("push", "origin", "--delete", "main")
+	contains(t, out, "refusing to delete the current branch")
+}
+
+func TestRefusals(t *testing.T) {
+	h := newGitHost(t, Options{})
+	c := newClient(t, h.url)
+	c.commit("a.txt", "one\n")
+	h.decide = func(r HookRequest) HookResponse {
+		return HookResponse{Refuse: true, Message: "You are not allowed to push to main: it is protected."}
+	}
+	out := c.refused("push", "origin", "main")
+	contains(t, out, "remote: You are not allowed to push to main: it is protected.")
+	contains(t, out, "pre-receive hook declined")
+	if tips, err := h.store.Repo(1).Tips(t.Context()); err != nil || len(tips) != 0 {
+		t.Errorf("refs after a refusal: %v, %v", tips, err)
+	}
+	if post := h.seen(PostReceive); len(post) != 0 {
+		t.Errorf("a refused push was reported: %+v", post)
+	}
+
+	h.decide = func(HookRequest) HookResponse { return HookResponse{} }
+	c.git("push", "origin", "main")
+	h.seen(PreReceive)
+	for ref, want := range map[string]string{
+		"refs/heads/main/x":          "main/x cannot be created because main exists",
+		"refs/notes/x":               "refs/notes/x cannot be pushed: only branches and tags can.",
+		"refs/merge-requests/1/head": "deny updating a hidden ref",
+		"refs/mergegate/x":           "deny updating a hidden ref",
+		"refs/heads/-x":              "cannot be pushed: names are valid UTF-8",
+		"refs/heads/\xff":            "cannot be pushed: names are valid UTF-8",
+		"refs/heads/HEAD":            "cannot be pushed: names are valid UTF-8",
+		"refs/heads/" + long("y", 200) + "/" + long("z", 200): "at most 255 bytes",
+	} {
+		contains(t, c.refused("push", "origin", "main:"+ref), want)
+	}
+	if pre := h.seen(PreReceive); len(pre) != 0 {
+		t.Errorf("the server was asked about refs that no push may have: %+v", pre)
+	}
+	c.git("push", "origin", "main:refs/heads/a/b/c")
+	contains(t, c.refused("push", "origin", "main:refs/heads/a"), "a cannot be created because a/b/c exists")
+	contains(t, c.refused("push", "origin", "main:refs/heads/n", "main:refs/heads/n/m"), "exists: git cannot have both names")
+
+	// Nobody to ask: nothing moves.
+	h.stopHook()
+	out = c.refused("push", "origin", "main:later")
+	contains(t, out, "Mergegate cannot check it at the moment")
+	if _, ok, err := h.store.Repo(1).BranchTip(t.Context(), "later"); ok || err != nil {
+		t.Errorf("a push that nobody checked moved a ref (%v)", err)
+	}
+}
+
+func long(s string, n int) string { return strings.Repeat(s, n) }
+
+func TestShallowAndPartialClone(t *testing.T) {
+	h := newGitHost(t, Options{})
+	c := newClient(t, h.url)
+	for i := range 3 {
+		c.commit("a.txt", strconv.Itoa(i))
+	}
+	c.git("push", "origin", "main")
+	for _, version := range []string{"0", "2"} {
+		v := "protocol.version=" + version
+		shallow := client{t, filepath.Join(t.TempDir(), "shallow")}
+		c.git("-c", v, "clone", "--quiet", "--depth=1", h.url, shallow.dir)
+		if n := shallow.git("rev-list", "--count", "HEAD"); n != "1" {
+			t.Errorf("protocol %s: shallow clone has %s commits", version, n)
+		}
+		shallow.git("-c", v, "fetch", "--quiet", "--deepen=1")
+		if n := shallow.git("rev-list", "--count", "HEAD"); n != "2" {
+			t.Errorf("protocol %s: deepened clone has %s commits", version, n)
+		}
+		partial := client{t, filepath.Join(t.TempDir(), "partial")}
+		c.git("-c", v, "clone", "--quiet", "--filter=blob:none", h.url, partial.dir)
+		if missing := partial.git("rev-list", "--objects", "--all", "--missing=print"); !strings.Contains(missing, "?") {
+			t.Errorf("protocol %s: a partial clone has everything", version)
+		}
+		if old := partial.git("-c", v, "show", "HEAD~2:a.txt"); old != "0" {
+			t.Errorf("protocol %s: fetched later: %q", version, old)
+		}
+	}
+}
+
+func TestHeadsOfMergeRequestsCanBeFetched(t *testing.T) {
+	h := newGitHost(t, Options{})
+	r := h.store.Repo(1)
+	first := write(t, r, "main", "", "First", map[string]string{"a": "1"})
+	kept := write(t, r, "topic", first, "Kept", map[string]string{"a": "2"})
+	if err := r.KeepHead(t.Context(), 3, kept); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.DeleteRef(t.Context(), "refs/heads/topic", kept); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.UpdateRef(t.Context(), "refs/mergegate/secret", kept, ZeroID); err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(t, h.url)
+	refs := c.git("ls-remote", "origin")
+	contains(t, refs, kept+"\trefs/merge-requests/3/head")
+	if strings.Contains(refs, "refs/mergegate") {
+		t.Errorf("private refs are shown:\n%s", refs)
+	}
+	c.git("fetch", "--quiet", "origin", "refs/merge-requests/3/head")
+	if got := c.git("rev-parse", "FETCH_HEAD"); got != kept {
+		t.Errorf("fetched %s", got)
+	}
+}
+
+// Without full duplex this fetch breaks off: the client is still sending its
+// "have" lines when the first answer comes. Real git shows it only with
+// histories of thousands of commits, so the request is made by hand.
+func TestFetchWithManyHaves(t *testing.T) {
+	h := newGitHost(t, Options{})
+	r := h.store.Repo(1)
+	var stream strings.Builder
+	const common = 1500
+	for i := range common + 1 {
+		message := "c" + strconv.Itoa(i)
+		fmt.Fprintf(&stream, "commit refs/heads/main\ncommitter A <a@b> %d +0000\ndata %d\n%s\n", 1700000000+i, len(message), message)
+	}
+	if _, err := r.gitInput(t.Context(), stream.String(), "fast-import", "--quiet"); err != nil {
+		t.Fatal(err)
+	}
+	out, err := r.git(t.Context(), "rev-list", "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := strings.Fields(string(out))
+
+	var body bytes.Buffer
+	line := func(s string) { fmt.Fprintf(&body, "%04x%s", len(s)+4, s) }
+	line("want " + ids[0] + " multi_ack_detailed no-done side-band-64k thin-pack ofs-delta\n")
+	body.WriteString("0000")
+	for _, id := range ids[1:] {
+		line("have " + id + "\n")
+	}
+	line("done\n")
+	for _, packed := range []bool{false, true} {
+		payload := bytes.Clone(body.Bytes())
+		if packed {
+			var z bytes.Buffer
+			w := gzip.NewWriter(&z)
+			_, _ = w.Write(payload)
+			_ = w.Close()
+			payload = z.Bytes()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url+"/git-upload-pack", bytes.NewReader(payload))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/x-git-upload-pack-request")
+		if packed {
+			req.Header.Set("Content-Encoding", "gzip")
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("gzip %v: status %d: %v", packed, resp.StatusCode, err)
+		}
+		if n := bytes.Count(answer, []byte(" common\n")); n < common/2 {
+			t.Errorf("gzip %v: %d commits acknowledged", packed, n)
+		}
+		if !bytes.Contains(answer, []byte("PACK")) || !bytes.HasSuffix(answer, []byte("0000")) {
+			t.Errorf("gzip %v: the answer of %d bytes has no pack or no end", packed, len(answer))
+		}
+	}
+}
+
+func TestLargePush(t *testing.T) {
+	h := newGitHost(t, Options{})
+	c := newClient(t, h.url)
+	content := make([]byte, 30<<20)
+	random := rand.NewChaCha8([32]byte{1})
+	_, _ = random.Read(content) // does not compress, so the push is chunked
+	sha := c.commit("big.bin", string(content))
+	c.git("push", "origin", "main")
+	if tip, _, err := h.store.Repo(1).BranchTip(t.Context(), "main"); err != nil || tip != sha {
+		t.Errorf("tip %s, want %s (%v)", tip, sha, err)
+	}
+}
+
+func TestPackLimit(t *testing.T) {
+	h := newGitHost(t, Options{MaxPackBytes: 100 << 10})
+	c := newClient(t, h.url)
+	content := make([]byte, 3<<20)
+	random := rand.NewChaCha8([32]byte{2})
+	_, _ = random.Read(content)
+	c.commit("big.bin", string(content))
+	contains(t, c.refused("push", "origin", "main"), "maximum allowed size")
+}
+
+// A client that dies in the middle of a push leaves no process, no ref and no
+// file behind.
+func TestClientGoesAway(t *testing.T) {
+	h := newGitHost(t, Options{})
+	reader, writer := io.Pipe()
+	ctx, cancel := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url+"/git-receive-pack", reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-git-receive-pack-request")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			_ = resp.Body.Close()
+		}
+	}()
+	command := ZeroID + " " + strings.Repeat("a", 40) + " refs/heads/main\x00report-status side-band-64k"
+	fmt.Fprintf(writer, "%04x%s0000PACK\x00\x00\x00\x02\x00\x00\x00\x09", len(command)+4, command)
+	waitFor(t, "git to start", func() bool { return gitProcesses(t, h.store.path(1)) > 0 })
+	cancel()
+	_ = writer.CloseWithError(context.Canceled)
+	<-done
+	waitFor(t, "git to end", func() bool { return gitProcesses(t, h.store.path(1)) == 0 })
+	if tips, err := h.store.Repo(1).Tips(t.Context()); err != nil || len(tips) != 0 {
+		t.Errorf("tips: %v, %v", tips, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(h.store.path(1), "objects", "tmp_*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// gitProcesses counts the processes whose working directory is dir.
+func gitProcesses(t *testing.T, dir string) int {
+	t.Helper()
+	links, err := filepath.Glob("/proc/[0-9]*/cwd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, l := range links {
+		if where, err := os.Readlink(l); err == nil && where == dir {
+			n++
+		}
+	}
+	return n
+}
+
+// waitFor asks again until it is so, for ten seconds at most.
+func waitFor(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	h := newGitHost(t, Options{})
+	post := func(path, contentType, encoding string) int {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.server.URL+path, strings.NewReader("0000"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", contentType)
+		req.Header.Set("Content-Encoding", encoding)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode
+	}
+	for _, c := range []struct {
+		path, contentType, encoding string
+		want                        int
+	}{
+		{"/1/git-receive-pack", "text/plain", "", 415},
+		{"/1/git-upload-pack", "application/x-git-receive-pack-request", "", 415},
+		{"/1/git-shell", "application/x-git-shell-request", "", 404},
+		{"/2/git-upload-pack", "application/x-git-upload-pack-request", "", 404},
+		{"/1/git-upload-pack", "application/x-git-upload-pack-request", "gzip", 400},
+		{"/1/git-receive-pack", "application/x-git-receive-pack-request", "", 200}, // git's probe
+	} {
+		if got := post(c.path, c.contentType, c.encoding); got != c.want {
+			t.Errorf("POST %s as %q %q = %d, want %d", c.path, c.contentType, c.encoding, got, c.want)
+		}
+	}
+	for query, want := range map[string]int{"": 403, "?service=git-upload-archive": 403, "?service=--help": 403, "?service=git-upload-pack": 200} {
+		resp, err := http.Get(h.url + "/info/refs" + query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("info/refs%s = %d, want %d", query, resp.StatusCode, want)
+		}
+	}
+	out, err := exec.CommandContext(t.Context(), "git", "ls-remote", h.server.URL+"/2").CombinedOutput()
+	if err == nil {
+		t.Error("a repository that is not there was listed")
+	}
+	contains(t, string(out), "not found")
+}

@@ -1,0 +1,109 @@
+package gitrepo
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// WriteInput is a commit to make from files.
+type WriteInput struct {
+	// Branch is created, or moved on when it is at Parent.
+	Branch string
+	// Parent is the id of the commit to build on; empty makes a first commit.
+	Parent string
+	// Files are written whole, by path.
+	Files map[string]string
+	// Delete are paths to remove.
+	Delete  []string
+	Message string
+	Author  Identity // also the committer
+	When    time.Time
+}
+
+// WriteCommit makes a commit on a branch and returns its id. The branch must
+// be at Parent, or not exist; ErrRefMoved otherwise. No hook runs.
+func (r Repo) WriteCommit(ctx context.Context, in WriteInput) (string, error) {
+	if err := checkBranch(in.Branch); err != nil {
+		return "", err
+	}
+	old, exists, err := r.BranchTip(ctx, in.Branch)
+	if err != nil {
+		return "", err
+	}
+	if !exists {
+		old = ZeroID
+	} else if old != in.Parent {
+		return "", fmt.Errorf("%s is at %s, not at %q: %w", in.Branch, old, in.Parent, ErrRefMoved)
+	}
+	// The stream builds on a ref of its own: fast-import's own update of a
+	// branch is no compare-and-swap.
+	temporary := "refs/mergegate/import/" + randomName()
+	stream, err := in.stream(temporary)
+	if err != nil {
+		return "", err
+	}
+	if _, err := r.gitInput(ctx, stream, "fast-import", "--quiet", "--done", "--date-format=raw"); err != nil {
+		return "", fmt.Errorf("write a commit on %s: %w", in.Branch, r.unknownCommit(ctx, err, in.Parent))
+	}
+	sha, ok, err := r.refTip(ctx, temporary)
+	if err != nil || !ok {
+		return "", fmt.Errorf("read the commit written on %s: %w", in.Branch, err)
+	}
+	moveErr := r.UpdateRef(ctx, "refs/heads/"+in.Branch, sha, old)
+	if err := r.DeleteRef(ctx, temporary, sha); err != nil {
+		r.store.log.Warn("a temporary ref stays", "project", r.id, "ref", temporary, "error", err)
+	}
+	return sha, moveErr
+}
+
+// stream is the commit in fast-import's words.
+func (in WriteInput) stream(ref string) (string, error) {
+	var b strings.Builder
+	if in.Parent != "" {
+		if err := checkIDs(in.Parent); err != nil {
+			return "", err
+		}
+	}
+	who := in.Author.clean()
+	message := cleanMessage(in.Message)
+	fmt.Fprintf(&b, "commit %s\n", ref)
+	for _, role := range []string{"author", "committer"} {
+		fmt.Fprintf(&b, "%s %s <%s> %s +0000\n", role, who.Name, who.Email, strconv.FormatInt(in.When.Unix(), 10))
+	}
+	fmt.Fprintf(&b, "data %d\n%s\n", len(message), message)
+	if in.Parent != "" {
+		fmt.Fprintf(&b, "from %s\n", in.Parent)
+	}
+	for _, path := range in.Delete {
+		quoted, err := quotePath(path)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "D %s\n", quoted)
+	}
+	for _, path := range slices.Sorted(maps.Keys(in.Files)) {
+		quoted, err := quotePath(path)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "M 100644 inline %s\ndata %d\n%s\n", quoted, len(in.Files[path]), in.Files[path])
+	}
+	b.WriteString("done\n")
+	return b.String(), nil
+}
+
+// quotePath is a path in fast-import's quotes. Paths that git would refuse to
+// check out are refused here.
+func quotePath(path string) (string, error) {
+	for part := range strings.SplitSeq(path, "/") {
+		if part == "" || part == "." || part == ".." || strings.EqualFold(part, ".git") || strings.ContainsAny(part, "\x00\n") {
+			return "", fmt.Errorf("%q cannot be the path of a file", validText(path))
+		}
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) + `"`, nil
+}
