@@ -942,7 +942,7 @@ func ProtectedBranchFormView(v ProtectedBranchForm) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if v.Drawer {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 63, "<dialog class=\"drawer\" aria-labelledby=\"dialog-heading\" data-dialog><div class=\"dialog__head\"><h2 id=\"dialog-heading\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 63, "<dialog class=\"drawer\" aria-labelledby=\"dialog-heading\"><div class=\"dialog__head\"><h2 id=\"dialog-heading\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1539,7 +1539,7 @@ func UnprotectionView(v Unprotection) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if v.Dialog {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 113, "<dialog class=\"modal\" aria-labelledby=\"dialog-heading\" aria-describedby=\"dialog-text\" data-dialog><div class=\"dialog__head\"><h2 id=\"dialog-heading\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 113, "<dialog class=\"modal\" aria-labelledby=\"dialog-heading\" aria-describedby=\"dialog-text\"><div class=\"dialog__head\"><h2 id=\"dialog-heading\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -1,6 +1,7 @@
 package views
 
 import (
+	"context"
 	"strings"
 	"time"
 )
@@ -97,16 +98,18 @@ func (f ServiceForm) Insecure() bool {
 	return len(f.API) >= 7 && strings.EqualFold(f.API[:7], "http://")
 }
 
-// Choice sums up the chosen branches for the selector's button; empty means
-// all branches.
-func (f ServiceForm) Choice() []BranchOption {
-	var chosen []BranchOption
+// choice sums up the chosen branches for the selector's button.
+func (f ServiceForm) choice(ctx context.Context) string {
+	var chosen []string
 	for _, b := range f.Branches.Options {
 		if b.Chosen {
-			chosen = append(chosen, b)
+			chosen = append(chosen, b.label(ctx))
 		}
 	}
-	return chosen
+	if len(chosen) == 0 {
+		return T(ctx, KeyChecksAllBranches)
+	}
+	return strings.Join(chosen, ", ")
 }
 
 // BranchList is what the branch selector lists.
@@ -135,6 +138,13 @@ type BranchOption struct {
 	Note string
 	// Unprotected: the branch is in the scope but no longer protected.
 	Unprotected bool
+}
+
+func (b BranchOption) label(ctx context.Context) string {
+	if b.Unprotected {
+		return T(ctx, KeyChecksNoLongerProtected, "Name", b.Name)
+	}
+	return b.Name
 }
 
 // ServiceRemoval is the question before a service is removed.
