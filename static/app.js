@@ -119,6 +119,18 @@
     $("summary > span", box).textContent = chosen.join(", ");
   });
 
+  // ---- service form: the hint about plain HTTP follows the field, and a list
+  // that cannot be fetched says so where the form has a place for it
+  on("input", (e) => {
+    const hint = e.target.dataset?.warnHttp;
+    if (hint) $(hint).hidden = !/^\s*http:\/\//i.test(e.target.value);
+  });
+  const showFailure = (e, failed) => {
+    const place = $(e.detail.ctx?.sourceElement?.dataset?.failure ?? "#none");
+    if (place) place.hidden = !failed;
+    return Boolean(place);
+  };
+
   // ---- ticking times
   const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
   const ago = (seconds) => {
@@ -169,6 +181,7 @@
     if (ctx.target === modalRoot && !modalRoot.firstElementChild) opener = ctx.sourceElement;
   });
   on("htmx:after:request", (e) => {
+    if (e.detail.ctx.response?.status < 400) showFailure(e, false);
     if (!fromPoller(e) || e.detail.ctx.response.status >= 400) return;
     quiet();
     checkedAt = now();
@@ -176,6 +189,7 @@
   const failed = (e) => {
     const status = e.detail.ctx?.response?.status;
     if (!fromPoller(e)) {
+      if (showFailure(e, true)) return;
       if (!status) toast(texts.offline);
       else if (status >= 500) toast(texts.failed);
     } else if ([401, 403, 404].includes(status)) {
