@@ -235,3 +235,35 @@ func DisplayURL(raw string) string {
 	}
 	return scheme + "://" + authority + path
 }
+
+// serviceChanges lists what differs between two states of a service, for the
+// audit events. The secret is told only as on or off, the URL without its
+// query string, which may hold one.
+func serviceChanges(from, to ExternalStatusCheck) []AuditChange {
+	var changes []AuditChange
+	note := func(field, a, b string, differs bool) {
+		if differs {
+			changes = append(changes, AuditChange{Field: field, From: a, To: b})
+		}
+	}
+	scope := func(c ExternalStatusCheck) string {
+		if c.ID == 0 {
+			return ""
+		}
+		if len(c.Branches) == 0 {
+			return "*"
+		}
+		return cutBytes(strings.Join(c.Scope(), ", "), 1024)
+	}
+	hmac := func(c ExternalStatusCheck) string {
+		if c.ID == 0 {
+			return ""
+		}
+		return onOff(c.HasSecret())
+	}
+	note("name", from.Name, to.Name, from.Name != to.Name)
+	note("external_url", DisplayURL(from.ExternalURL), DisplayURL(to.ExternalURL), from.ExternalURL != to.ExternalURL)
+	note("target_branches", scope(from), scope(to), scope(from) != scope(to))
+	note("hmac", hmac(from), hmac(to), hmac(from) != hmac(to))
+	return changes
+}

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -76,3 +77,18 @@ func checkPath(f *fieldErrors, field, value string) {
 		f.add(field, CodeInvalid)
 	}
 }
+
+// cleanText makes a text from outside storable: valid UTF-8 without NUL.
+func cleanText(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+}
+
+// onOff writes a switch in audit events.
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }

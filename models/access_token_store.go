@@ -1,0 +1,138 @@
+package models
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// CreatePersonalToken keeps a token of a user.
+func (s *Store) CreatePersonalToken(ctx context.Context, user User, in AccessTokenInput) (AccessToken, error) {
+	now := s.Now()
+	if err := in.Validate(now); err != nil {
+		return AccessToken{}, err
+	}
+	token := newToken(user, nil, user, in, now)
+	err := s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.w(ctx).Create(&token).Error; err != nil {
+			return err
+		}
+		return tx.audit(ctx, user, 0, AuditTokenCreated, token.Name, token.ID)
+	})
+	return token, err
+}
+
+// CreateProjectToken keeps a token of a project, with a bot member of the
+// token's role, which must not be above the maker's (CodeRoleTooHigh).
+func (s *Store) CreateProjectToken(ctx context.Context, by User, byRole Role, projectID int64, in AccessTokenInput) (AccessToken, error) {
+	now := s.Now()
+	if err := in.Validate(now); err != nil {
+		return AccessToken{}, err
+	}
+	if !in.Role.Valid() {
+		return AccessToken{}, &Error{Kind: KindInvalid, Code: CodeInvalid, Fields: []FieldError{{Field: "access_level", Code: CodeInvalid}}}
+	}
+	if in.Role > byRole {
+		return AccessToken{}, &Error{Kind: KindInvalid, Code: CodeInvalid, Fields: []FieldError{{Field: "access_level", Code: CodeRoleTooHigh}}}
+	}
+	var token AccessToken
+	err := s.Transaction(ctx, func(tx *Store) error {
+		username := fmt.Sprintf("project_%d_bot_%s", projectID, in.Digest[:min(12, len(in.Digest))])
+		bot, err := tx.CreateUser(ctx, by, UserInput{Username: username, Name: in.Name, Bot: true})
+		if err != nil {
+			return err
+		}
+		member := Member{ProjectID: projectID, UserID: bot.ID, Role: in.Role, CreatedAt: now, UpdatedAt: now}
+		if err := tx.w(ctx).Create(&member).Error; err != nil {
+			return err
+		}
+		token = newToken(bot, &projectID, by, in, now)
+		if err := tx.w(ctx).Create(&token).Error; err != nil {
+			return err
+		}
+		return tx.audit(ctx, by, projectID, AuditTokenCreated, token.Name, token.ID, AuditChange{Field: "role", To: in.Role.String()})
+	})
+	if missesParent(err) {
+		return AccessToken{}, notFound("project")
+	}
+	return token, err
+}
+
+func newToken(user User, projectID *int64, by User, in AccessTokenInput, now time.Time) AccessToken {
+	return AccessToken{
+		UserID: user.ID, User: user, ProjectID: projectID, CreatedByID: ID(by.ID), Name: in.Name, Digest: in.Digest,
+		Scopes: in.Scopes, ExpiresAt: dbTime(in.ExpiresAt), CreatedAt: now,
+	}
+}
+
+// tokenTouch is how stale LastUsedAt may be.
+const tokenTouch = time.Minute
+
+// TokenUser finds the token with a digest and its user. KindNotFound when there
+// is none, or it has expired or been revoked, or its user is blocked.
+func (s *Store) TokenUser(ctx context.Context, digest string) (AccessToken, User, error) {
+	var token AccessToken
+	err := s.q(ctx).Joins("User").Take(&token, "access_tokens.digest = ?", digest).Error
+	if err != nil {
+		return AccessToken{}, User{}, found(err, "access token")
+	}
+	now := s.Now()
+	if !token.ActiveAt(now) || token.User.Blocked {
+		return AccessToken{}, User{}, notFound("access token")
+	}
+	if token.LastUsedAt == nil || now.Sub(*token.LastUsedAt) > tokenTouch {
+		token.LastUsedAt = &now
+		err := s.w(ctx).Model(&AccessToken{}).Where("id = ?", token.ID).UpdateColumn("last_used_at", now).Error
+		if err != nil {
+			return AccessToken{}, User{}, err
+		}
+	}
+	return token, token.User, nil
+}
+
+// PersonalTokens lists a user's tokens, the newest first; all of them, the
+// ended ones too.
+func (s *Store) PersonalTokens(ctx context.Context, userID int64) ([]AccessToken, error) {
+	var tokens []AccessToken
+	err := s.q(ctx).Preload("User").Where("user_id = ? AND project_id IS NULL", userID).Order("id DESC").Find(&tokens).Error
+	return tokens, err
+}
+
+// ProjectTokens lists a project's tokens, the newest first.
+func (s *Store) ProjectTokens(ctx context.Context, projectID int64) ([]AccessToken, error) {
+	var tokens []AccessToken
+	err := s.q(ctx).Preload("User").Where("project_id = ?", projectID).Order("id DESC").Find(&tokens).Error
+	return tokens, err
+}
+
+// RevokePersonalToken ends a token of a user at once.
+func (s *Store) RevokePersonalToken(ctx context.Context, by User, userID, tokenID int64) error {
+	return s.revoke(ctx, by, 0, "id = ? AND user_id = ? AND project_id IS NULL", tokenID, userID)
+}
+
+// RevokeProjectToken ends a token of a project at once; its bot is no longer a
+// member.
+func (s *Store) RevokeProjectToken(ctx context.Context, by User, projectID, tokenID int64) error {
+	return s.revoke(ctx, by, projectID, "id = ? AND project_id = ?", tokenID, projectID)
+}
+
+func (s *Store) revoke(ctx context.Context, by User, projectID int64, where string, args ...any) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		var token AccessToken
+		if err := tx.forUpdate(tx.w(ctx)).Where(where, args...).Take(&token).Error; err != nil {
+			return found(err, "access token")
+		}
+		if token.RevokedAt != nil {
+			return nil
+		}
+		if err := tx.w(ctx).Model(&AccessToken{}).Where("id = ?", token.ID).UpdateColumn("revoked_at", tx.Now()).Error; err != nil {
+			return err
+		}
+		if token.ProjectID != nil {
+			if err := tx.w(ctx).Where("project_id = ? AND user_id = ?", *token.ProjectID, token.UserID).Delete(&Member{}).Error; err != nil {
+				return err
+			}
+		}
+		return tx.audit(ctx, by, projectID, AuditTokenRevoked, token.Name, token.ID)
+	})
+}

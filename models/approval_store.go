@@ -1,0 +1,70 @@
+package models
+
+import "context"
+
+// Approvals lists who approved a merge request, the first first.
+func (s *Store) Approvals(ctx context.Context, mergeRequestID int64) ([]Approval, error) {
+	var list []Approval
+	err := s.q(ctx).Preload("User").Where("merge_request_id = ?", mergeRequestID).Order("id").Find(&list).Error
+	return list, err
+}
+
+// ApproveMergeRequest records a user's approval of an open merge request and
+// tells the services. A second approval by the same user changes nothing and
+// is no event. sha, when given, must be HEAD (CodeStaleSHA).
+func (s *Store) ApproveMergeRequest(ctx context.Context, by User, projectID, iid int64, sha string) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		mr, project, err := tx.lockMergeRequest(ctx, projectID, iid)
+		if err != nil {
+			return err
+		}
+		if mr.State != StateOpened {
+			return unprocessable(CodeNotOpen)
+		}
+		if sha != "" && sha != mr.HeadSHA {
+			return &Error{Kind: KindConflict, Code: CodeStaleSHA, Params: map[string]string{"head": mr.HeadSHA}}
+		}
+		var n int64
+		if err := tx.w(ctx).Model(&Approval{}).Where("merge_request_id = ? AND user_id = ?", mr.ID, by.ID).Count(&n).Error; err != nil || n > 0 {
+			return err
+		}
+		if err := tx.w(ctx).Create(&Approval{MergeRequestID: mr.ID, UserID: by.ID, CreatedAt: tx.Now()}).Error; err != nil {
+			return err
+		}
+		if err := tx.touch(ctx, &mr); err != nil {
+			return err
+		}
+		return tx.tell(ctx, project, mr, happening{action: ActionApproved, by: by})
+	})
+}
+
+// UnapproveMergeRequest takes a user's approval back and tells the services.
+// CodeNotApproved when there was none.
+func (s *Store) UnapproveMergeRequest(ctx context.Context, by User, projectID, iid int64) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		mr, project, err := tx.lockMergeRequest(ctx, projectID, iid)
+		if err != nil {
+			return err
+		}
+		if mr.State != StateOpened {
+			return unprocessable(CodeNotOpen)
+		}
+		result := tx.w(ctx).Where("merge_request_id = ? AND user_id = ?", mr.ID, by.ID).Delete(&Approval{})
+		if result.Error != nil {
+			return result.Error
+		}
+		if result.RowsAffected == 0 {
+			return &Error{Kind: KindNotFound, Code: CodeNotApproved}
+		}
+		if err := tx.touch(ctx, &mr); err != nil {
+			return err
+		}
+		return tx.tell(ctx, project, mr, happening{action: ActionUnapproved, by: by})
+	})
+}
+
+// touch marks a merge request as changed now.
+func (s *Store) touch(ctx context.Context, mr *MergeRequest) error {
+	mr.UpdatedAt = s.Now()
+	return s.w(ctx).Model(&MergeRequest{}).Where("id = ?", mr.ID).UpdateColumn("updated_at", mr.UpdatedAt).Error
+}

@@ -1,0 +1,311 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// ClaimOptions says which deliveries a worker can take.
+type ClaimOptions struct {
+	// Limit is how many at most.
+	Limit int
+	// ExceptServices are services that have no free slot just now.
+	ExceptServices []int64
+}
+
+// claimLock is the key of PostgreSQL's advisory lock around a claim.
+const claimLock = 0x6d67_636c
+
+// Claim takes deliveries that are due, with a lease on each, in the order of
+// their events: per merge request and service one is in flight, and none
+// starts while an earlier one is still in its quick attempts. A delivery whose
+// lease ran out, because its process died, is due again.
+func (s *Store) Claim(ctx context.Context, o ClaimOptions) ([]ClaimedDelivery, error) {
+	var claimed []ClaimedDelivery
+	err := s.Transaction(ctx, func(tx *Store) error {
+		claimed = nil
+		if tx.postgres() {
+			// One claim at a time: "nothing else of this pair is in flight"
+			// must not be decided twice at once.
+			if err := tx.w(ctx).Exec("SELECT pg_advisory_xact_lock(?)", claimLock).Error; err != nil {
+				return err
+			}
+		}
+		now := tx.Now()
+		query := tx.w(ctx).Table("deliveries AS d").Select("d.*").
+			Where("d.state = ? AND d.next_attempt_at <= ? AND (d.leased_until IS NULL OR d.leased_until <= ?)", DeliveryWaiting, now, now).
+			Where(`NOT EXISTS (SELECT 1 FROM deliveries e
+				WHERE e.merge_request_id = d.merge_request_id AND e.external_status_check_id = d.external_status_check_id AND e.id <> d.id
+				AND (e.leased_until > ? OR (e.id < d.id AND e.state = ? AND e.attempts < ? AND e.single_attempt = ?)))`,
+				now, DeliveryWaiting, QuickAttempts, false)
+		if len(o.ExceptServices) > 0 {
+			query = query.Where("d.external_status_check_id NOT IN ?", o.ExceptServices)
+		}
+		if tx.postgres() {
+			query = query.Clauses(clause.Locking{Strength: "NO KEY UPDATE", Table: clause.Table{Name: "d"}, Options: "SKIP LOCKED"})
+		}
+		var due []Delivery
+		if err := query.Order("d.next_attempt_at, d.id").Limit(o.Limit).Find(&due).Error; err != nil {
+			return err
+		}
+		pairs := map[[2]int64]bool{}
+		for _, d := range due {
+			if d.MergeRequestID != nil {
+				pair := [2]int64{*d.MergeRequestID, d.ExternalStatusCheckID}
+				if pairs[pair] {
+					continue
+				}
+				pairs[pair] = true
+			}
+			c, err := tx.lease(ctx, d)
+			if err != nil {
+				return err
+			}
+			claimed = append(claimed, c)
+		}
+		return nil
+	})
+	return claimed, err
+}
+
+// lease marks a delivery as in flight.
+func (s *Store) lease(ctx context.Context, d Delivery) (ClaimedDelivery, error) {
+	now := s.Now()
+	if d.LeasedUntil != nil {
+		// The process that held it died; its attempt is told as such.
+		interrupted := DeliveryAttempt{DeliveryID: d.ID, Number: d.Attempts, StartedAt: *d.LastAttemptAt, Error: ErrorInterrupted,
+			RequestHeader: Header{}, ResponseHeader: Header{}}
+		if err := s.w(ctx).Create(&interrupted).Error; err != nil && !violates(err, "delivery_attempts", "number", "number") {
+			return ClaimedDelivery{}, err
+		}
+	}
+	until := now.Add(LeaseDuration)
+	d.Attempts++
+	d.LeasedUntil, d.LastAttemptAt = &until, &now
+	if d.ScheduleStartedAt == nil {
+		d.ScheduleStartedAt = &now
+	}
+	err := s.w(ctx).Model(&Delivery{}).Where("id = ?", d.ID).Updates(map[string]any{
+		"attempts": d.Attempts, "leased_until": d.LeasedUntil, "last_attempt_at": now, "schedule_started_at": d.ScheduleStartedAt,
+	}).Error
+	if err != nil {
+		return ClaimedDelivery{}, err
+	}
+	var service ExternalStatusCheck
+	if err := s.w(ctx).Select("id", "sealed_secret").Take(&service, d.ExternalStatusCheckID).Error; err != nil {
+		return ClaimedDelivery{}, found(err, "external status check")
+	}
+	secret, err := s.openSecret(service)
+	if err != nil {
+		return ClaimedDelivery{}, err
+	}
+	return ClaimedDelivery{Delivery: d, Secret: secret}, nil
+}
+
+// ReleaseLeases gives back every lease; at the start of the only process on a
+// database, nobody can hold one.
+func (s *Store) ReleaseLeases(ctx context.Context) error {
+	return s.w(ctx).Model(&Delivery{}).Where("leased_until IS NOT NULL").UpdateColumn("leased_until", s.Now().Add(-time.Microsecond)).Error
+}
+
+// FinishDelivery writes down how the attempt of a claimed delivery ended. An
+// attempt whose lease had run out and was taken over changes nothing any more;
+// neither does one whose service has been removed.
+func (s *Store) FinishDelivery(ctx context.Context, claimed Delivery, r AttemptResult) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		var d Delivery
+		err := tx.forUpdate(tx.w(ctx)).Take(&d, claimed.ID).Error
+		if isMissing(err) || err == nil && d.Attempts != claimed.Attempts {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		newer := false
+		if d.MergeRequestID != nil {
+			var n int64
+			err := tx.w(ctx).Model(&Delivery{}).Where("merge_request_id = ? AND external_status_check_id = ? AND id > ? AND state = ? AND single_attempt = ?",
+				*d.MergeRequestID, d.ExternalStatusCheckID, d.ID, DeliveryWaiting, false).Limit(1).Count(&n).Error
+			if err != nil {
+				return err
+			}
+			newer = n > 0
+		}
+		d.finish(r, newer, tx.Now())
+		if err := tx.w(ctx).Select("*").Omit("payload").Where("id = ?", d.ID).Updates(&d).Error; err != nil {
+			return err
+		}
+		attempt := DeliveryAttempt{
+			DeliveryID: d.ID, Number: d.Attempts, StartedAt: dbTime(r.StartedAt), DurationMS: r.Duration.Milliseconds(),
+			HTTPStatus: r.HTTPStatus, Error: r.Error, ErrorDetail: cutBytes(cleanText(r.ErrorDetail), 1024),
+			RequestHeader: nonNil(r.RequestHeader), ResponseHeader: nonNil(r.ResponseHeader),
+			ResponseBody: r.ResponseBody, ResponseTruncated: r.ResponseTruncated,
+		}
+		if err := tx.w(ctx).Create(&attempt).Error; err != nil {
+			return err
+		}
+		if newer {
+			return tx.announceDeliveries(ctx)
+		}
+		return nil
+	})
+}
+
+func nonNil(h Header) Header {
+	if h == nil {
+		return Header{}
+	}
+	return h
+}
+
+// NextDeliveryAt is the next instant, after now, at which a delivery becomes
+// due or a lease runs out; ok is false when there is none.
+func (s *Store) NextDeliveryAt(ctx context.Context) (at time.Time, ok bool, err error) {
+	now := s.Now()
+	next := func(column string) (Delivery, error) {
+		var d Delivery
+		err := s.q(ctx).Select("id", "next_attempt_at", "leased_until").Where("state = ? AND "+column+" > ?", DeliveryWaiting, now).
+			Order(column).Take(&d).Error
+		if isMissing(err) {
+			err = nil
+		}
+		return d, err
+	}
+	due, err := next("next_attempt_at")
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	leased, err := next("leased_until")
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	if due.ID != 0 {
+		at, ok = due.NextAttemptAt, true
+	}
+	if leased.ID != 0 && (!ok || leased.LeasedUntil.Before(at)) {
+		at, ok = *leased.LeasedUntil, true
+	}
+	return at, ok, nil
+}
+
+// Deliveries lists a service's deliveries without payloads, the newest first.
+func (s *Store) Deliveries(ctx context.Context, projectID, checkID int64, page Page) ([]Delivery, int64, error) {
+	query := s.q(ctx).Model(&Delivery{}).Where("project_id = ? AND external_status_check_id = ?", projectID, checkID)
+	var total int64
+	if err := query.Count(&total).Error; err != nil {
+		return nil, 0, err
+	}
+	var list []Delivery
+	err := page.apply(query.Omit("payload").Order("id DESC")).Find(&list).Error
+	return list, total, err
+}
+
+// RecentDeliveries lists the last n deliveries of each service of a project by
+// service, the oldest first, without payloads.
+func (s *Store) RecentDeliveries(ctx context.Context, projectID int64, n int) (map[int64][]Delivery, error) {
+	var list []Delivery
+	err := s.q(ctx).Raw(`SELECT id, external_status_check_id, state, action, kind, attempts, last_http_status, last_error, last_duration_ms,
+			last_attempt_at, next_attempt_at, leased_until, created_at FROM (
+			SELECT deliveries.*, row_number() OVER (PARTITION BY external_status_check_id ORDER BY id DESC) AS place
+			FROM deliveries WHERE project_id = ?) recent WHERE place <= ? ORDER BY id`, projectID, n).Scan(&list).Error
+	byService := map[int64][]Delivery{}
+	for _, d := range list {
+		byService[d.ExternalStatusCheckID] = append(byService[d.ExternalStatusCheckID], d)
+	}
+	return byService, err
+}
+
+// Delivery finds a delivery of a service with its payload and its attempts,
+// the first first.
+func (s *Store) Delivery(ctx context.Context, projectID, checkID, id int64) (Delivery, []DeliveryAttempt, error) {
+	var d Delivery
+	err := s.q(ctx).Take(&d, "project_id = ? AND external_status_check_id = ? AND id = ?", projectID, checkID, id).Error
+	if err != nil {
+		return d, nil, found(err, "delivery")
+	}
+	var attempts []DeliveryAttempt
+	err = s.q(ctx).Where("delivery_id = ?", d.ID).Order("number").Find(&attempts).Error
+	return d, attempts, err
+}
+
+// Redeliver sends a delivery once more, with the same bytes to the same URL
+// under the same UUID. One that still waits is only tried at once.
+func (s *Store) Redeliver(ctx context.Context, projectID, checkID, id int64) (Delivery, error) {
+	var d Delivery
+	err := s.Transaction(ctx, func(tx *Store) error {
+		err := tx.forUpdate(tx.w(ctx)).Take(&d, "project_id = ? AND external_status_check_id = ? AND id = ?", projectID, checkID, id).Error
+		if err != nil {
+			return found(err, "delivery")
+		}
+		d.NextAttemptAt = tx.Now()
+		change := map[string]any{"next_attempt_at": d.NextAttemptAt}
+		if d.State != DeliveryWaiting {
+			d.State, d.SingleAttempt, d.FinishedAt = DeliveryWaiting, true, nil
+			change["state"], change["single_attempt"], change["finished_at"] = DeliveryWaiting, true, nil
+		}
+		if err := tx.w(ctx).Model(&Delivery{}).Where("id = ?", d.ID).Updates(change).Error; err != nil {
+			return err
+		}
+		return tx.announceDeliveries(ctx)
+	})
+	return d, err
+}
+
+// SendTest sends a service a test: the newest merge request's data, or a
+// sample where the project has none. It changes no check.
+func (s *Store) SendTest(ctx context.Context, by User, projectID, checkID int64) (Delivery, error) {
+	var d Delivery
+	err := s.Transaction(ctx, func(tx *Store) error {
+		service, err := tx.StatusCheck(ctx, projectID, checkID)
+		if err != nil {
+			return err
+		}
+		project, err := tx.Project(ctx, projectID)
+		if err != nil {
+			return err
+		}
+		var mr MergeRequest
+		err = tx.q(ctx).Preload("Author").Where("project_id = ?", projectID).Order("id DESC").Take(&mr).Error
+		if errors.Is(err, gorm.ErrRecordNotFound) {
+			mr, err = sampleMergeRequest(project, by, tx.Now()), nil
+		}
+		if err != nil {
+			return err
+		}
+		now := tx.Now()
+		event := Event{
+			UUID: uuid.NewString(), At: now, User: by, Project: project, MergeRequest: mr, MergeStatus: mergeStatus(project, mr, nil, now),
+			Service: EventService{ID: service.ID, Name: service.Name, URL: service.ExternalURL}, Test: true,
+		}
+		payload, err := tx.shared.cfg.Payload(event)
+		if err != nil {
+			return err
+		}
+		// Not of the merge request: a test waits behind nothing.
+		d = Delivery{
+			ProjectID: projectID, ExternalStatusCheckID: checkID, MergeRequestIID: mr.IID, UUID: uuid.NewString(), EventUUID: event.UUID,
+			Kind: DeliveryOfTest, SHA: mr.HeadSHA, URL: service.ExternalURL, Payload: payload, State: DeliveryWaiting, SingleAttempt: true,
+			NextAttemptAt: now, UserID: ID(by.ID), CreatedAt: now,
+		}
+		if err := tx.w(ctx).Create(&d).Error; err != nil {
+			return err
+		}
+		return tx.announceDeliveries(ctx)
+	})
+	return d, err
+}
+
+// sampleMergeRequest stands in for a merge request in a test.
+func sampleMergeRequest(project Project, by User, now time.Time) MergeRequest {
+	mr := MergeRequest{
+		ProjectID: project.ID, Title: "Sample merge request", SourceBranch: "sample", TargetBranch: project.DefaultBranch,
+		AuthorID: ID(by.ID), Author: &by, State: StateOpened, CreatedAt: now, UpdatedAt: now,
+	}
+	mr.setHead(Commit{SHA: zeroSHA, Message: "Sample commit", AuthorName: by.Name, CommittedAt: now})
+	return mr
+}

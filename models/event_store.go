@@ -1,0 +1,161 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// happening is one thing that happened to a merge request, to be told to its
+// services.
+type happening struct {
+	action  Action
+	kind    DeliveryKind
+	oldRev  string
+	changes []Change
+	by      User
+	// only restricts the telling to one service; 0 for all.
+	only int64
+}
+
+// tell records one delivery per check of the merge request, in the transaction
+// of what happened, and makes each the check's newest. project and mr are as
+// they are after the change; the merge request's row must be locked.
+func (s *Store) tell(ctx context.Context, project Project, mr MergeRequest, h happening) error {
+	if s.shared.cfg.Payload == nil {
+		return errNoPayload
+	}
+	if h.kind == "" {
+		h.kind = DeliveryOfEvent
+	}
+	checks, err := s.checksOf(ctx, mr.ID)
+	if err != nil {
+		return err
+	}
+	s.touchProject(ctx, project)
+	if h.only != 0 {
+		checks = slices.DeleteFunc(checks, func(c MergeRequestCheck) bool { return c.ExternalStatusCheckID != h.only })
+	}
+	if len(checks) == 0 {
+		return nil
+	}
+	if err := s.loadPeople(ctx, &mr); err != nil {
+		return err
+	}
+	if err := s.supersedeTired(ctx, mr.ID, h.only); err != nil {
+		return err
+	}
+	now := s.Now()
+	event := Event{
+		UUID: uuid.NewString(), Action: h.action, OldRev: h.oldRev, Changes: h.changes, At: now,
+		User: h.by, Project: project, MergeRequest: mr, MergeStatus: mergeStatus(project, mr, checks, now),
+	}
+	for _, check := range checks {
+		event.Service = EventService{ID: check.ExternalStatusCheckID, Name: check.Name, URL: check.ExternalURL}
+		payload, err := s.shared.cfg.Payload(event)
+		if err != nil {
+			return err
+		}
+		d := Delivery{
+			ProjectID: project.ID, ExternalStatusCheckID: check.ExternalStatusCheckID,
+			MergeRequestID: ID(mr.ID), MergeRequestIID: mr.IID, UUID: uuid.NewString(), EventUUID: event.UUID,
+			Kind: h.kind, Action: h.action, SHA: mr.HeadSHA, URL: check.ExternalURL, Payload: payload, State: DeliveryWaiting,
+			WholeSchedule: h.action == ActionClose || h.action == ActionMerged,
+			NextAttemptAt: now, UserID: ID(h.by.ID), CreatedAt: now,
+		}
+		if err := s.w(ctx).Create(&d).Error; err != nil {
+			if missesParent(err) {
+				continue // the service was removed under us
+			}
+			return err
+		}
+		err = s.w(ctx).Model(&MergeRequestCheck{}).Where("id = ?", check.ID).UpdateColumn("delivery_id", d.ID).Error
+		if err != nil {
+			return err
+		}
+	}
+	return s.announceDeliveries(ctx)
+}
+
+// mergeStatus is GitLab's detailed_merge_status as far as rows tell it.
+func mergeStatus(project Project, mr MergeRequest, checks []MergeRequestCheck, at time.Time) string {
+	reasons := Mergeable(project, mr, checks, at)
+	if len(reasons) == 0 {
+		return "unchecked"
+	}
+	if reasons[0] == BlockedSourceGone {
+		return string(BlockedNoCommits)
+	}
+	return string(reasons[0])
+}
+
+// loadPeople fills in the author of a merge request.
+func (s *Store) loadPeople(ctx context.Context, mr *MergeRequest) error {
+	if mr.Author != nil || mr.AuthorID == nil {
+		return nil
+	}
+	author, err := s.User(ctx, *mr.AuthorID)
+	if err != nil {
+		var e *Error
+		if errors.As(err, &e) {
+			return nil
+		}
+		return err
+	}
+	mr.Author = &author
+	return nil
+}
+
+// checksOf lists the checks of a merge request by name. The services' rows are
+// locked first, before any check is written: a removal locks the service and
+// then its checks, and the other way round would be a deadlock.
+func (s *Store) checksOf(ctx context.Context, mrID int64) ([]MergeRequestCheck, error) {
+	if s.inTx && s.postgres() {
+		var ids []int64
+		err := s.w(ctx).Raw(`SELECT id FROM external_status_checks WHERE id IN
+			(SELECT external_status_check_id FROM merge_request_checks WHERE merge_request_id = ?) ORDER BY id FOR KEY SHARE`, mrID).Scan(&ids).Error
+		if err != nil {
+			return nil, err
+		}
+	}
+	var checks []MergeRequestCheck
+	err := s.q(ctx).Where("merge_request_id = ?", mrID).Order("name, id").Find(&checks).Error
+	return checks, err
+}
+
+// supersede gives up, for a reason, the deliveries of a merge
+// request, of one service or (0) all, that still wait and may be superseded.
+func (s *Store) supersede(ctx context.Context, mrID, checkID int64, reason string) error {
+	query := s.w(ctx).Model(&Delivery{}).
+		Where("merge_request_id = ? AND state = ? AND whole_schedule = ? AND single_attempt = ?", mrID, DeliveryWaiting, false, false)
+	if checkID != 0 {
+		query = query.Where("external_status_check_id = ?", checkID)
+	}
+	// The lease stays: an attempt in flight is still in flight.
+	return query.Updates(map[string]any{"state": DeliverySuperseded, "superseded_reason": reason, "finished_at": s.Now()}).Error
+}
+
+// supersedeOrphans gives up what waits for services that are no longer on the
+// merge request.
+func (s *Store) supersedeOrphans(ctx context.Context, mrID int64) error {
+	return s.w(ctx).Model(&Delivery{}).
+		Where("merge_request_id = ? AND state = ? AND whole_schedule = ? AND single_attempt = ?", mrID, DeliveryWaiting, false, false).
+		Where("external_status_check_id NOT IN (SELECT external_status_check_id FROM merge_request_checks WHERE merge_request_id = ?)", mrID).
+		Updates(map[string]any{"state": DeliverySuperseded, "superseded_reason": SupersededByRemoval, "finished_at": s.Now()}).Error
+}
+
+// supersedeTired gives up, for a newer one that is about to be recorded, those
+// that are past their quick attempts and not in flight.
+func (s *Store) supersedeTired(ctx context.Context, mrID, checkID int64) error {
+	now := s.Now()
+	query := s.w(ctx).Model(&Delivery{}).
+		Where("merge_request_id = ? AND state = ? AND whole_schedule = ? AND single_attempt = ?", mrID, DeliveryWaiting, false, false).
+		Where("attempts >= ? AND (leased_until IS NULL OR leased_until <= ?)", QuickAttempts, now)
+	if checkID != 0 {
+		query = query.Where("external_status_check_id = ?", checkID)
+	}
+	return query.Updates(map[string]any{"state": DeliverySuperseded, "superseded_reason": SupersededByNewer, "finished_at": now}).Error
+}

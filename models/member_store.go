@@ -1,0 +1,147 @@
+package models
+
+import (
+	"context"
+)
+
+// Members lists a project's members by role, the strongest first, then name.
+// search looks into user names and names.
+func (s *Store) Members(ctx context.Context, projectID int64, search string, page Page) ([]Member, int64, error) {
+	query := s.q(ctx).Model(&Member{}).Joins("JOIN users ON users.id = members.user_id").Where("members.project_id = ?", projectID)
+	if search != "" {
+		like := likeContains(foldKey(cleanText(search)))
+		query = query.Where(`(users.username_key LIKE ? ESCAPE '\' OR lower(users.name) LIKE ? ESCAPE '\')`, like, like)
+	}
+	var total int64
+	if err := query.Count(&total).Error; err != nil {
+		return nil, 0, err
+	}
+	var members []Member
+	err := page.apply(query.Select("members.*").Preload("User").Order("members.role DESC, users.username_key")).Find(&members).Error
+	return members, total, err
+}
+
+// Member finds a user's membership. KindNotFound when there is none.
+func (s *Store) Member(ctx context.Context, projectID, userID int64) (Member, error) {
+	var member Member
+	err := s.q(ctx).Preload("User").Take(&member, "project_id = ? AND user_id = ?", projectID, userID).Error
+	return member, found(err, "member")
+}
+
+// AddMember makes a user a member. byRole is the role of who does it: only an
+// Owner (admins pass RoleOwner) makes an Owner. A second membership is
+// KindConflict with CodeMemberExists.
+func (s *Store) AddMember(ctx context.Context, by User, byRole Role, projectID, userID int64, role Role) (Member, error) {
+	if err := checkRole(byRole, role); err != nil {
+		return Member{}, err
+	}
+	now := s.Now()
+	member := Member{ProjectID: projectID, UserID: userID, Role: role, CreatedAt: now, UpdatedAt: now}
+	err := s.Transaction(ctx, func(tx *Store) error {
+		user, err := tx.User(ctx, userID)
+		if err != nil {
+			return err
+		}
+		if user.Bot {
+			return notFound("user")
+		}
+		if err := tx.w(ctx).Create(&member).Error; err != nil {
+			return err
+		}
+		member.User = user
+		return tx.audit(ctx, by, projectID, AuditMemberAdded, user.Username, user.ID, AuditChange{Field: "role", To: role.String()})
+	})
+	if violates(err, "members", "user_id", "user_id") {
+		return Member{}, conflict(CodeMemberExists)
+	}
+	if missesParent(err) {
+		return Member{}, notFound("project")
+	}
+	return member, err
+}
+
+func checkRole(byRole, role Role) error {
+	if !role.Valid() {
+		return &Error{Kind: KindInvalid, Code: CodeInvalid, Fields: []FieldError{{Field: "access_level", Code: CodeInvalid}}}
+	}
+	if role == RoleOwner && byRole < RoleOwner {
+		return forbidden(CodeOwnerOnly)
+	}
+	return nil
+}
+
+// ChangeMember gives a member another role. Only an Owner makes or unmakes an
+// Owner, and the last Owner stays (CodeLastOwner).
+func (s *Store) ChangeMember(ctx context.Context, by User, byRole Role, projectID, userID int64, role Role) (Member, error) {
+	if err := checkRole(byRole, role); err != nil {
+		return Member{}, err
+	}
+	var member Member
+	err := s.Transaction(ctx, func(tx *Store) error {
+		var err error
+		if member, err = tx.lockMember(ctx, projectID, userID); err != nil {
+			return err
+		}
+		if member.Role == role {
+			return nil
+		}
+		if member.Role == RoleOwner {
+			if err := tx.mayLoseOwner(ctx, byRole, member); err != nil {
+				return err
+			}
+		}
+		from := member.Role
+		member.Role, member.UpdatedAt = role, tx.Now()
+		if err := tx.w(ctx).Save(&member).Error; err != nil {
+			return err
+		}
+		return tx.audit(ctx, by, projectID, AuditMemberChanged, member.User.Username, userID, AuditChange{Field: "role", From: from.String(), To: role.String()})
+	})
+	return member, err
+}
+
+// RemoveMember ends a membership. Only an Owner removes an Owner, and the last
+// Owner stays. The bot of a project token goes with its token, not here.
+func (s *Store) RemoveMember(ctx context.Context, by User, byRole Role, projectID, userID int64) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		member, err := tx.lockMember(ctx, projectID, userID)
+		if err != nil {
+			return err
+		}
+		if member.Role == RoleOwner {
+			if err := tx.mayLoseOwner(ctx, byRole, member); err != nil {
+				return err
+			}
+		}
+		if err := tx.w(ctx).Delete(&Member{}, member.ID).Error; err != nil {
+			return err
+		}
+		return tx.audit(ctx, by, projectID, AuditMemberRemoved, member.User.Username, userID, AuditChange{Field: "role", From: member.Role.String()})
+	})
+}
+
+// lockMember finds a membership under the project's lock, so that two last
+// Owners cannot unmake each other at once.
+func (s *Store) lockMember(ctx context.Context, projectID, userID int64) (Member, error) {
+	var project Project
+	if err := s.lockProject(ctx, projectID, &project); err != nil {
+		return Member{}, err
+	}
+	return s.Member(ctx, projectID, userID)
+}
+
+func (s *Store) mayLoseOwner(ctx context.Context, byRole Role, member Member) error {
+	if byRole < RoleOwner {
+		return forbidden(CodeOwnerOnly)
+	}
+	var owners int64
+	err := s.w(ctx).Model(&Member{}).Joins("JOIN users ON users.id = members.user_id").
+		Where("members.project_id = ? AND members.role = ? AND members.user_id <> ? AND users.bot = ?", member.ProjectID, RoleOwner, member.UserID, false).Count(&owners).Error
+	if err != nil {
+		return err
+	}
+	if owners == 0 {
+		return unprocessable(CodeLastOwner)
+	}
+	return nil
+}

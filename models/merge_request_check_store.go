@@ -1,0 +1,231 @@
+package models
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
+)
+
+// MergeRequestChecks finds a merge request (without its people) and its checks
+// by name, each with its newest delivery, in one query: what a poll of the
+// widget needs. KindNotFound when there is no such merge request.
+func (s *Store) MergeRequestChecks(ctx context.Context, projectID, iid int64) (MergeRequest, []MergeRequestCheck, error) {
+	var rows []struct {
+		MR       MergeRequest      `gorm:"embedded;embeddedPrefix:mr_"`
+		Check    MergeRequestCheck `gorm:"embedded;embeddedPrefix:c_"`
+		Delivery Delivery          `gorm:"embedded;embeddedPrefix:d_"`
+	}
+	err := s.q(ctx).Raw(`SELECT `+snapshotColumns()+`
+		FROM merge_requests mr
+		LEFT JOIN merge_request_checks c ON c.merge_request_id = mr.id
+		LEFT JOIN deliveries d ON d.id = c.delivery_id
+		WHERE mr.project_id = ? AND mr.iid = ? ORDER BY c.name, c.id`, projectID, iid).Scan(&rows).Error
+	if err != nil {
+		return MergeRequest{}, nil, err
+	}
+	if len(rows) == 0 {
+		return MergeRequest{}, nil, notFound("merge request")
+	}
+	checks := make([]MergeRequestCheck, 0, len(rows))
+	for _, row := range rows {
+		if row.Check.ID == 0 {
+			continue
+		}
+		if row.Delivery.ID != 0 {
+			d := row.Delivery
+			row.Check.Delivery = &d
+		}
+		checks = append(checks, row.Check)
+	}
+	return rows[0].MR, checks, nil
+}
+
+// snapshotColumns lists the columns of MergeRequestChecks under the prefixes
+// that it scans; payloads, which may be large, stay away.
+var snapshotColumns = sync.OnceValue(func() string {
+	var columns []string
+	add := func(model any, alias string, without ...string) {
+		parsed, err := schema.Parse(model, &sync.Map{}, schema.NamingStrategy{})
+		if err != nil {
+			panic(err) // our own struct; a test would not get this far
+		}
+	field:
+		for _, name := range parsed.DBNames {
+			for _, skip := range without {
+				if name == skip {
+					continue field
+				}
+			}
+			columns = append(columns, alias+"."+name+" AS "+alias+"_"+name)
+		}
+	}
+	add(&MergeRequest{}, "mr")
+	add(&MergeRequestCheck{}, "c")
+	add(&Delivery{}, "d", "payload")
+	return strings.Join(columns, ", ")
+})
+
+// withoutPayload loads deliveries without the bytes they carry.
+func withoutPayload(db *gorm.DB) *gorm.DB { return db.Omit("payload") }
+
+// RecordResponse records an answer of a service for HEAD. Errors: KindNotFound
+// when the service is not on this merge request; KindConflict with
+// CodeStaleSHA and Params["head"] when the SHA is not HEAD; nothing is stored
+// then.
+func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int64, in ResponseInput) (StatusCheckResponse, MergeRequestCheck, error) {
+	if err := in.Validate(); err != nil {
+		return StatusCheckResponse{}, MergeRequestCheck{}, err
+	}
+	if hook := s.shared.hooks.BeforeResponseLock; hook != nil {
+		hook()
+	}
+	var response StatusCheckResponse
+	var check MergeRequestCheck
+	err := s.Transaction(ctx, func(tx *Store) error {
+		mr, _, err := tx.lockMergeRequest(ctx, projectID, iid)
+		if err != nil {
+			return err
+		}
+		if check, err = tx.checkOn(ctx, mr, in.ExternalStatusCheckID); err != nil {
+			return err
+		}
+		if in.SHA != mr.HeadSHA {
+			return &Error{Kind: KindConflict, Code: CodeStaleSHA, Params: map[string]string{"head": mr.HeadSHA}}
+		}
+		now := tx.Now()
+		response = StatusCheckResponse{
+			ProjectID: projectID, MergeRequestID: mr.ID, ExternalStatusCheckID: check.ExternalStatusCheckID, UserID: ID(by.ID),
+			SHA: in.SHA, Status: in.Status, Description: in.Description, TargetURL: in.TargetURL, CreatedAt: now,
+		}
+		// The response first: its foreign key locks the service before the
+		// check is written, in the order in which a removal locks them.
+		if err := tx.w(ctx).Create(&response).Error; err != nil {
+			if missesParent(err) {
+				return notFound("external status check")
+			}
+			return err
+		}
+		from := check.StatusAt(now)
+		check.record(in, mr.State == StateOpened, now)
+		if err := tx.saveCheck(ctx, &check); err != nil {
+			return err
+		}
+		return tx.audit(ctx, by, projectID, AuditResponse, check.Name, mr.IID,
+			AuditChange{Field: "status", From: string(from), To: string(in.Status)}, AuditChange{Field: "sha", To: in.SHA})
+	})
+	return response, check, err
+}
+
+// checkOn finds the check of a service on a merge request.
+func (s *Store) checkOn(ctx context.Context, mr MergeRequest, serviceID int64) (MergeRequestCheck, error) {
+	var check MergeRequestCheck
+	err := s.q(ctx).Take(&check, "merge_request_id = ? AND external_status_check_id = ?", mr.ID, serviceID).Error
+	return check, found(err, "external status check")
+}
+
+// Responses lists the answers of one service on a merge request, the newest
+// first.
+func (s *Store) Responses(ctx context.Context, mergeRequestID, serviceID int64, page Page) ([]StatusCheckResponse, int64, error) {
+	query := s.q(ctx).Model(&StatusCheckResponse{}).Where("merge_request_id = ? AND external_status_check_id = ?", mergeRequestID, serviceID)
+	var total int64
+	if err := query.Count(&total).Error; err != nil {
+		return nil, 0, err
+	}
+	var list []StatusCheckResponse
+	err := page.apply(query.Order("id DESC")).Find(&list).Error
+	return list, total, err
+}
+
+// RetryCheck makes a failed check pending again and sends the service the
+// current state once more. KindUnprocessable with CodeNotOpen or CodeNotFailed
+// when it cannot be.
+func (s *Store) RetryCheck(ctx context.Context, by User, projectID, iid, serviceID int64) (MergeRequestCheck, error) {
+	var check MergeRequestCheck
+	err := s.Transaction(ctx, func(tx *Store) error {
+		mr, project, err := tx.lockMergeRequest(ctx, projectID, iid)
+		if err != nil {
+			return err
+		}
+		if check, err = tx.checkOn(ctx, mr, serviceID); err != nil {
+			return err
+		}
+		if mr.State != StateOpened {
+			return unprocessable(CodeNotOpen)
+		}
+		now := tx.Now()
+		if !check.CanRetry(mr.State, now) {
+			return unprocessable(CodeNotFailed)
+		}
+		if _, err := tx.checksOf(ctx, mr.ID); err != nil { // locks the services first
+			return err
+		}
+		timedOut := check.Status == StatusPending
+		if timedOut {
+			// The time-out happened; it is told before it is undone.
+			if err := tx.auditTimeout(ctx, mr, check); err != nil {
+				return err
+			}
+		}
+		check.restart(mr.HeadSHA, now)
+		if err := tx.saveCheck(ctx, &check); err != nil {
+			return err
+		}
+		if err := tx.supersede(ctx, mr.ID, serviceID, SupersededByRetry); err != nil {
+			return err
+		}
+		if err := tx.audit(ctx, by, projectID, AuditRetry, check.Name, mr.IID,
+			AuditChange{Field: "status", From: string(StatusFailed), To: string(StatusPending)}, AuditChange{Field: "sha", To: mr.HeadSHA}); err != nil {
+			return err
+		}
+		return tx.tell(ctx, project, mr, happening{action: ActionNone, kind: DeliveryOfRetry, by: by, only: serviceID})
+	})
+	return check, err
+}
+
+func (s *Store) auditTimeout(ctx context.Context, mr MergeRequest, check MergeRequestCheck) error {
+	return s.audit(ctx, User{}, mr.ProjectID, AuditTimeout, check.Name, mr.IID,
+		AuditChange{Field: "status", From: string(StatusPending), To: string(StatusFailed)}, AuditChange{Field: "sha", To: check.SHA})
+}
+
+// ExpirePending writes down the time-outs that StatusAt already tells, at most
+// limit of them, and returns how many. Nothing depends on when it runs.
+func (s *Store) ExpirePending(ctx context.Context, limit int) (int, error) {
+	now := s.Now()
+	var due []MergeRequestCheck
+	// The shortest time-out a column may hold bounds the search; StatusAt
+	// decides.
+	err := s.q(ctx).Where("status = ? AND stopped_at IS NULL AND pending_since < ?", StatusPending, now).
+		Order("pending_since").Limit(limit).Find(&due).Error
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, candidate := range due {
+		if !candidate.TimedOutAt(now) {
+			continue
+		}
+		err := s.Transaction(ctx, func(tx *Store) error {
+			var mr MergeRequest
+			if err := tx.forUpdate(tx.w(ctx)).Take(&mr, candidate.MergeRequestID).Error; err != nil {
+				return found(err, "merge request")
+			}
+			check, err := tx.checkOn(ctx, mr, candidate.ExternalStatusCheckID)
+			if err != nil || check.Status != StatusPending || !check.TimedOutAt(tx.Now()) {
+				return err
+			}
+			check.expire()
+			n++
+			if err := tx.saveCheck(ctx, &check); err != nil {
+				return err
+			}
+			return tx.auditTimeout(ctx, mr, check)
+		})
+		if err != nil && KindOf(err) != KindNotFound {
+			return n, err
+		}
+	}
+	return n, nil
+}

@@ -1,0 +1,355 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// MergeOptions says how to merge.
+type MergeOptions struct {
+	// SHA, when given, must be HEAD (CodeStaleSHA).
+	SHA string
+	// Role is the role of who merges, RoleOwner for admins; protected
+	// branches decide by it.
+	Role               Role
+	Squash             bool
+	Message            string
+	RemoveSourceBranch bool
+}
+
+// mergeTries is how often a merge is prepared again because its target moved.
+const mergeTries = 3
+
+// errPrepareAgain tells that target or HEAD moved under a prepared merge.
+var errPrepareAgain = errors.New("models: the merge must be prepared again")
+
+// Merge merges a merge request. The commit is prepared first; then, under the
+// lock of the merge request's row, the gate, HEAD and the target are read
+// again, the target moves by compare-and-swap and the row becomes merged.
+//
+// Errors: KindForbidden (CodeProtectedBranch) when the target may not be merged
+// into; KindConflict (CodeStaleSHA) when SHA is not HEAD; KindUnprocessable
+// (CodeMergeBlocked with Reasons, CodeConflicts with the files in List);
+// KindConflict (CodeTargetMoved) when the target moved three times.
+func (s *Store) Merge(ctx context.Context, by User, projectID, iid int64, o MergeOptions) (MergeRequest, error) {
+	for try := 0; try < mergeTries; try++ {
+		mr, err := s.mergeOnce(ctx, by, projectID, iid, o)
+		if errors.Is(err, errPrepareAgain) {
+			continue
+		}
+		if err != nil {
+			return MergeRequest{}, err
+		}
+		if err := s.afterMerge(ctx, by, mr); err != nil {
+			return MergeRequest{}, err
+		}
+		return s.MergeRequest(ctx, projectID, iid)
+	}
+	return MergeRequest{}, conflict(CodeTargetMoved)
+}
+
+// blocked is the error of a merge request that the gate holds.
+func blocked(reasons ...BlockReason) error {
+	return &Error{Kind: KindUnprocessable, Code: CodeMergeBlocked, Reasons: reasons}
+}
+
+// mayMerge holds everything against a merge that rows can tell.
+func (s *Store) mayMerge(ctx context.Context, project Project, mr MergeRequest, o MergeOptions) error {
+	refusal, err := s.BranchDecision(ctx, project, o.Role, mr.TargetBranch, ActionMerge)
+	if err != nil {
+		return err
+	}
+	if refusal != nil {
+		return &Error{Kind: KindForbidden, Code: CodeProtectedBranch, Params: map[string]string{"rule": refusal.Rule, "branch": mr.TargetBranch}}
+	}
+	if o.SHA != "" && o.SHA != mr.HeadSHA {
+		return &Error{Kind: KindConflict, Code: CodeStaleSHA, Params: map[string]string{"head": mr.HeadSHA}}
+	}
+	checks, err := s.checksOf(ctx, mr.ID)
+	if err != nil {
+		return err
+	}
+	if reasons := Mergeable(project, mr, checks, s.Now()); len(reasons) > 0 {
+		return blocked(reasons...)
+	}
+	return nil
+}
+
+func (s *Store) mergeOnce(ctx context.Context, by User, projectID, iid int64, o MergeOptions) (MergeRequest, error) {
+	git := s.shared.cfg.Git
+	mr, err := s.MergeRequest(ctx, projectID, iid)
+	if err != nil {
+		return mr, err
+	}
+	project, err := s.Project(ctx, projectID)
+	if err != nil {
+		return mr, err
+	}
+	if err := s.mayMerge(ctx, project, mr, o); err != nil {
+		return mr, err
+	}
+	base, exists, err := git.BranchTip(ctx, projectID, mr.TargetBranch)
+	if err != nil {
+		return mr, err
+	}
+	if !exists {
+		return mr, blocked(BlockedTargetGone)
+	}
+	n, err := git.CountCommits(ctx, projectID, base, mr.HeadSHA)
+	if err != nil {
+		return mr, err
+	}
+	if n == 0 {
+		return mr, blocked(BlockedNoCommits)
+	}
+	commit, conflicts, err := git.PrepareMerge(ctx, projectID, MergeInput{
+		TargetSHA: base, SourceSHA: mr.HeadSHA, Message: mergeMessage(project, mr, o), Squash: o.Squash, By: by, At: s.Now(),
+	})
+	if err != nil {
+		return mr, err
+	}
+	if commit == "" {
+		return mr, &Error{Kind: KindUnprocessable, Code: CodeConflicts, List: conflicts, Reasons: []BlockReason{BlockedConflict}}
+	}
+	if err := s.announceMerge(ctx, by, mr, commit, base, o); err != nil {
+		return mr, err
+	}
+	if hook := s.shared.hooks.BeforeMergeLock; hook != nil {
+		hook()
+	}
+	err = s.Transaction(ctx, func(tx *Store) error {
+		prepared := mr
+		if mr, project, err = tx.lockMergeRequest(ctx, projectID, iid); err != nil {
+			return err
+		}
+		if err := tx.mayMerge(ctx, project, mr, o); err != nil {
+			return err
+		}
+		if mr.HeadSHA != prepared.HeadSHA || mr.TargetBranch != prepared.TargetBranch || mr.MergingSHA != commit {
+			return errPrepareAgain
+		}
+		if err := tx.moveTarget(ctx, mr, commit, base); err != nil {
+			return err
+		}
+		if hook := s.shared.hooks.AfterMergeMoved; hook != nil {
+			if err := hook(); err != nil {
+				return err
+			}
+		}
+		return tx.finishMerge(ctx, project, &mr, by)
+	})
+	return mr, err
+}
+
+// announceMerge writes down what is about to happen, before the target moves:
+// a merge cut off between ref and row can then be completed as what it was.
+func (s *Store) announceMerge(ctx context.Context, by User, mr MergeRequest, commit, base string, o MergeOptions) error {
+	now := s.Now()
+	result := s.w(ctx).Model(&MergeRequest{}).Where("id = ? AND state = ?", mr.ID, StateOpened).Updates(map[string]any{
+		"merging_sha": commit, "merging_head_sha": mr.HeadSHA, "merging_base_sha": base, "merging_squash": o.Squash,
+		"merging_remove_source": o.RemoveSourceBranch, "merging_user_id": ID(by.ID), "merging_started_at": now,
+	})
+	if result.Error == nil && result.RowsAffected == 0 {
+		return blocked(BlockedNotOpen)
+	}
+	return result.Error
+}
+
+// moveTarget moves the target by compare-and-swap. A transaction that runs
+// again after a deadlock finds its own move done.
+func (s *Store) moveTarget(ctx context.Context, mr MergeRequest, commit, base string) error {
+	git := s.shared.cfg.Git
+	err := git.MoveBranch(ctx, mr.ProjectID, mr.TargetBranch, commit, base)
+	if !errors.Is(err, ErrRefMoved) {
+		return err
+	}
+	in, err := s.targetHas(ctx, mr, commit)
+	if err != nil || in {
+		return err
+	}
+	return errPrepareAgain
+}
+
+// targetHas reports whether the target branch contains a commit.
+func (s *Store) targetHas(ctx context.Context, mr MergeRequest, commit string) (bool, error) {
+	git := s.shared.cfg.Git
+	tip, exists, err := git.BranchTip(ctx, mr.ProjectID, mr.TargetBranch)
+	if err != nil || !exists {
+		return false, err
+	}
+	if tip == commit {
+		return true, nil
+	}
+	return git.IsAncestor(ctx, mr.ProjectID, commit, tip)
+}
+
+// finishMerge makes the row of a merge whose target has moved say so.
+func (s *Store) finishMerge(ctx context.Context, project Project, mr *MergeRequest, by User) error {
+	updates := []RefUpdate{{Ref: "refs/heads/" + mr.TargetBranch, Old: mr.MergingBaseSHA, New: mr.MergingSHA}}
+	// The move of the target is a push like any other to merge requests from
+	// or into it; it is told afterwards, and by the sweep if not.
+	row := PendingPush{ProjectID: mr.ProjectID, UserID: ID(by.ID), RequestID: mergeRequestID(*mr), Updates: updates, CreatedAt: s.Now()}
+	if err := s.w(ctx).Create(&row).Error; err != nil {
+		return err
+	}
+	return s.markMerged(ctx, project, mr, by, mr.MergingSHA, mr.MergingSquash)
+}
+
+func mergeRequestID(mr MergeRequest) string { return fmt.Sprintf("merge-%d", mr.ID) }
+
+// markMerged makes a merge request merged: clocks stop, what waits is
+// superseded, and the services are told.
+func (s *Store) markMerged(ctx context.Context, project Project, mr *MergeRequest, by User, commit string, squash bool) error {
+	now := s.Now()
+	mr.State, mr.MergedAt, mr.MergeUserID, mr.UpdatedAt = StateMerged, &now, ID(by.ID), now
+	mr.MergeCommitSHA = commit
+	if squash {
+		mr.SquashCommitSHA = commit
+	}
+	mr.MergingStartedAt = nil
+	mr.MergeUser = nil
+	if err := s.saveMergeRequest(ctx, mr); err != nil {
+		return err
+	}
+	if err := s.stopClocks(ctx, *mr); err != nil {
+		return err
+	}
+	if err := s.supersede(ctx, mr.ID, 0, SupersededByMerge); err != nil {
+		return err
+	}
+	if err := s.audit(ctx, by, mr.ProjectID, AuditMergeRequestMerged, mr.Title, mr.IID, AuditChange{Field: "sha", To: mr.HeadSHA}, AuditChange{Field: "target_branch", To: mr.TargetBranch}); err != nil {
+		return err
+	}
+	changes := []Change{{"state_id", stateID(StateOpened), stateID(StateMerged)}, {"updated_at", nil, now}}
+	return s.tell(ctx, project, *mr, happening{action: ActionMerged, by: by, changes: changes})
+}
+
+// afterMerge tells the move of the target to the other merge requests, and
+// removes the source branch when asked to. All of it may happen again.
+func (s *Store) afterMerge(ctx context.Context, by User, mr MergeRequest) error {
+	pending, err := s.PendingPushID(ctx, mr.ProjectID, mergeRequestID(mr))
+	if err != nil {
+		return err
+	}
+	_, err = s.Push(ctx, PushInput{
+		ProjectID: mr.ProjectID, By: by, PendingID: pending,
+		Updates: []RefUpdate{{Ref: "refs/heads/" + mr.TargetBranch, Old: mr.MergingBaseSHA, New: mr.MergingSHA}},
+	})
+	if err != nil || !mr.MergingRemoveSource {
+		return err
+	}
+	return s.removeSource(ctx, by, mr)
+}
+
+// removeSource deletes the source branch of a merged merge request, if it still
+// stands at HEAD and is neither protected nor the default branch.
+func (s *Store) removeSource(ctx context.Context, by User, mr MergeRequest) error {
+	project, err := s.Project(ctx, mr.ProjectID)
+	if err != nil {
+		return err
+	}
+	refusal, err := s.BranchDecision(ctx, project, RoleOwner, mr.SourceBranch, ActionDelete)
+	if err != nil || refusal != nil {
+		return err
+	}
+	err = s.shared.cfg.Git.DeleteBranch(ctx, mr.ProjectID, mr.SourceBranch, mr.HeadSHA)
+	if errors.Is(err, ErrRefMoved) {
+		return nil // somebody has pushed to it, or removed it already
+	}
+	if err != nil {
+		return err
+	}
+	_, err = s.Push(ctx, PushInput{ProjectID: mr.ProjectID, By: by, Updates: []RefUpdate{{Ref: "refs/heads/" + mr.SourceBranch, Old: mr.HeadSHA, New: zeroSHA}}})
+	return err
+}
+
+const zeroSHA = "0000000000000000000000000000000000000000"
+
+// completeMerge finishes a locked merge request whose merge was cut off after
+// its target had moved. Reports whether it did.
+func (s *Store) completeMerge(ctx context.Context, project Project, mr *MergeRequest) (bool, error) {
+	if mr.State != StateOpened || mr.MergingSHA == "" {
+		return false, nil
+	}
+	in, err := s.targetHas(ctx, *mr, mr.MergingSHA)
+	if err != nil || !in {
+		return false, err
+	}
+	var by User
+	if mr.MergingUserID != nil {
+		if by, err = s.User(ctx, *mr.MergingUserID); err != nil && KindOf(err) != KindNotFound {
+			return false, err
+		}
+	}
+	return true, s.finishMerge(ctx, project, mr, by)
+}
+
+// mergeGrace is how long a merge may take between its announcement and its row
+// before the sweep looks after it.
+const mergeGrace = 30 * time.Second
+
+// SweepMerges completes merges that were cut off between ref and row, each
+// with exactly one merge event, and forgets those whose target never moved.
+func (s *Store) SweepMerges(ctx context.Context, atStart bool) (int, error) {
+	before := s.Now().Add(-mergeGrace)
+	if atStart {
+		before = s.Now()
+	}
+	var candidates []MergeRequest
+	err := s.q(ctx).Where("merging_sha <> '' AND state = ? AND merging_started_at <= ?", StateOpened, before).Order("id").Limit(100).Find(&candidates).Error
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, candidate := range candidates {
+		completed := false
+		var by User
+		var mr MergeRequest
+		err := s.Transaction(ctx, func(tx *Store) error {
+			var project Project
+			var err error
+			if mr, project, err = tx.lockMergeRequest(ctx, candidate.ProjectID, candidate.IID); err != nil {
+				return err
+			}
+			if mr.MergingSHA != candidate.MergingSHA {
+				return nil // another merge is under way
+			}
+			if completed, err = tx.completeMerge(ctx, project, &mr); err != nil || completed {
+				return err
+			}
+			return tx.w(ctx).Model(&MergeRequest{}).Where("id = ? AND state = ?", mr.ID, StateOpened).
+				Updates(map[string]any{"merging_sha": "", "merging_started_at": nil}).Error
+		})
+		if err != nil && KindOf(err) != KindNotFound {
+			return n, err
+		}
+		if !completed {
+			continue
+		}
+		n++
+		if mr.MergeUserID != nil {
+			by.ID = *mr.MergeUserID
+			if user, err := s.User(ctx, by.ID); err == nil {
+				by = user
+			}
+		}
+		if err := s.afterMerge(ctx, by, mr); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// mergeMessage is the message of a merge commit, as GitLab writes it by
+// default.
+func mergeMessage(project Project, mr MergeRequest, o MergeOptions) string {
+	if o.Message != "" {
+		return o.Message
+	}
+	if o.Squash {
+		return mr.Title + "\n"
+	}
+	return fmt.Sprintf("Merge branch '%s' into '%s'\n\n%s\n\nSee merge request %s!%d\n", mr.SourceBranch, mr.TargetBranch, mr.Title, project.FullPath(), mr.IID)
+}

@@ -1,0 +1,336 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// CreateProject makes a project with its repository; the creator becomes its
+// Owner and the default branch is protected for Maintainers. With readme the
+// default branch has a first commit. A path that another project of the
+// namespace has is KindInvalid with field "path" taken.
+func (s *Store) CreateProject(ctx context.Context, by User, in ProjectInput, readme bool) (Project, error) {
+	if err := in.Validate(); err != nil {
+		return Project{}, err
+	}
+	ns, err := s.NamespaceByID(ctx, in.NamespaceID)
+	if err != nil {
+		return Project{}, err
+	}
+	now := s.Now()
+	project := Project{
+		NamespaceID: ns.ID, Namespace: ns, Name: in.Name, Path: in.Path, PathKey: foldKey(in.Path),
+		Description: in.Description, Visibility: in.Visibility, DefaultBranch: in.DefaultBranch,
+		OnlyAllowMergeIfAllStatusChecksPassed: in.OnlyAllowMergeIfAllStatusChecksPassed,
+		CreatorID:                             ID(by.ID), CreatedAt: now, UpdatedAt: now, LastActivityAt: now,
+	}
+	err = s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.w(ctx).Create(&project).Error; err != nil {
+			return err
+		}
+		// A redirect from this path ends: another project has taken it.
+		if err := tx.w(ctx).Where("namespace_id = ? AND path_key = ?", ns.ID, project.PathKey).Delete(&ProjectRedirect{}).Error; err != nil {
+			return err
+		}
+		member := Member{ProjectID: project.ID, UserID: by.ID, Role: RoleOwner, CreatedAt: now, UpdatedAt: now}
+		if err := tx.w(ctx).Create(&member).Error; err != nil {
+			return err
+		}
+		branch := ProtectedBranch{
+			ProjectID: project.ID, Name: project.DefaultBranch, PushAccessLevel: RoleMaintainer,
+			MergeAccessLevel: RoleMaintainer, CreatedAt: now, UpdatedAt: now,
+		}
+		if err := tx.w(ctx).Create(&branch).Error; err != nil {
+			return err
+		}
+		if err := tx.audit(ctx, by, project.ID, AuditProjectCreated, project.FullPath(), project.ID); err != nil {
+			return err
+		}
+		// Last, so that a failure leaves neither row nor repository.
+		return tx.shared.cfg.Git.CreateRepository(ctx, project, readme, by, now)
+	})
+	if violates(err, "projects", "path_key", "path_key") {
+		return Project{}, taken("path")
+	}
+	return project, err
+}
+
+// Project finds a project by id. KindNotFound when there is none.
+func (s *Store) Project(ctx context.Context, id int64) (Project, error) {
+	var project Project
+	err := s.q(ctx).Preload("Namespace").Take(&project, id).Error
+	return project, found(err, "project")
+}
+
+const accessColumns = `SELECT projects.*, namespaces.path AS ns_path, namespaces.path_key AS ns_path_key,
+	namespaces.user_id AS ns_user_id, namespaces.created_at AS ns_created_at,
+	COALESCE((SELECT role FROM members WHERE members.project_id = projects.id AND members.user_id = ?), 0) AS member_role
+	FROM projects JOIN namespaces ON namespaces.id = projects.namespace_id `
+
+type accessRow struct {
+	Project     `gorm:"embedded"`
+	NsPath      string
+	NsPathKey   string
+	NsUserID    *int64
+	NsCreatedAt time.Time
+	MemberRole  Role
+}
+
+func (s *Store) access(ctx context.Context, user *User, where string, args ...any) (Access, error) {
+	var userID int64
+	if user != nil {
+		userID = user.ID
+	}
+	var row accessRow
+	result := s.q(ctx).Raw(accessColumns+where, append([]any{userID}, args...)...).Scan(&row)
+	if result.Error != nil {
+		return Access{}, result.Error
+	}
+	if result.RowsAffected == 0 {
+		return Access{}, notFound("project")
+	}
+	row.Project.Namespace = Namespace{ID: row.NamespaceID, Path: row.NsPath, PathKey: row.NsPathKey, UserID: row.NsUserID, CreatedAt: row.NsCreatedAt}
+	return Access{Project: row.Project, SignedIn: user != nil, Admin: user != nil && user.Admin, Role: row.MemberRole}, nil
+}
+
+// AccessByID finds a project and what user (nil when signed out) has to do
+// with it, in one query.
+func (s *Store) AccessByID(ctx context.Context, user *User, projectID int64) (Access, error) {
+	return s.access(ctx, user, "WHERE projects.id = ?", projectID)
+}
+
+// AccessByPath is AccessByID for namespace/path, without regard to case. A
+// path that a renamed project had leads to it, with moved true.
+func (s *Store) AccessByPath(ctx context.Context, user *User, namespace, path string) (access Access, moved bool, err error) {
+	access, err = s.access(ctx, user, "WHERE namespaces.path_key = ? AND projects.path_key = ?", foldKey(namespace), foldKey(path))
+	if KindOf(err) != KindNotFound {
+		return access, false, err
+	}
+	access, err = s.access(ctx, user, `WHERE projects.id = (SELECT r.project_id FROM project_redirects r JOIN namespaces n ON n.id = r.namespace_id
+		WHERE n.path_key = ? AND r.path_key = ?)`, foldKey(namespace), foldKey(path))
+	return access, err == nil, err
+}
+
+// ProjectFilter chooses projects of a list.
+type ProjectFilter struct {
+	Search     string
+	Owned      bool
+	Membership bool
+	Visibility *Visibility
+	// OrderBy is "id", "name", "created_at" or "last_activity_at" (default);
+	// Ascending turns it round.
+	OrderBy   string
+	Ascending bool
+}
+
+// Projects lists the projects that user (nil when signed out) may see, with
+// the user's role, and their total number.
+func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, page Page) ([]Access, int64, error) {
+	var userID int64
+	query := s.q(ctx).Model(&Project{}).Joins("JOIN namespaces ON namespaces.id = projects.namespace_id")
+	if user != nil {
+		userID = user.ID
+	}
+	query = query.Joins("LEFT JOIN members ON members.project_id = projects.id AND members.user_id = ?", userID)
+	switch {
+	case user == nil:
+		query = query.Where("projects.visibility = ?", VisibilityPublic)
+	case !user.Admin:
+		query = query.Where("projects.visibility >= ? OR members.role IS NOT NULL", VisibilityInternal)
+	}
+	if filter.Owned {
+		query = query.Where("members.role = ?", RoleOwner)
+	}
+	if filter.Membership {
+		query = query.Where("members.role IS NOT NULL")
+	}
+	if filter.Visibility != nil {
+		query = query.Where("projects.visibility = ?", *filter.Visibility)
+	}
+	if filter.Search != "" {
+		like := likeContains(foldKey(cleanText(filter.Search)))
+		query = query.Where(`(projects.path_key LIKE ? ESCAPE '\' OR lower(projects.name) LIKE ? ESCAPE '\' OR namespaces.path_key || '/' || projects.path_key LIKE ? ESCAPE '\')`, like, like, like)
+	}
+	var total int64
+	if err := query.Count(&total).Error; err != nil {
+		return nil, 0, err
+	}
+	order := map[string]string{"id": "projects.id", "name": "lower(projects.name)", "path": "projects.path_key", "created_at": "projects.created_at", "updated_at": "projects.updated_at"}[filter.OrderBy]
+	if order == "" {
+		order = "projects.last_activity_at"
+	}
+	if !filter.Ascending {
+		order += " DESC"
+	}
+	var rows []struct {
+		Project    `gorm:"embedded"`
+		MemberRole Role
+	}
+	err := page.apply(query.Select("projects.*, COALESCE(members.role, 0) AS member_role").Order(order).Order("projects.id DESC")).Scan(&rows).Error
+	if err != nil {
+		return nil, 0, err
+	}
+	ids := make([]int64, 0, len(rows))
+	for _, row := range rows {
+		ids = append(ids, row.NamespaceID)
+	}
+	var namespaces []Namespace
+	if err := s.q(ctx).Find(&namespaces, "id IN ?", ids).Error; err != nil {
+		return nil, 0, err
+	}
+	byID := map[int64]Namespace{}
+	for _, ns := range namespaces {
+		byID[ns.ID] = ns
+	}
+	list := make([]Access, 0, len(rows))
+	for _, row := range rows {
+		row.Project.Namespace = byID[row.NamespaceID]
+		list = append(list, Access{Project: row.Project, SignedIn: user != nil, Admin: user != nil && user.Admin, Role: row.MemberRole})
+	}
+	return list, total, nil
+}
+
+// UpdateProject changes a project. A new path leaves a redirect from the old
+// one. A new default branch must exist.
+func (s *Store) UpdateProject(ctx context.Context, by User, projectID int64, in ProjectUpdate) (Project, error) {
+	if err := in.Validate(); err != nil {
+		return Project{}, err
+	}
+	var project Project
+	err := s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.lockProject(ctx, projectID, &project); err != nil {
+			return err
+		}
+		var changes []AuditChange
+		note := func(field, from, to string) bool {
+			if from != to {
+				changes = append(changes, AuditChange{Field: field, From: cutBytes(from, 255), To: cutBytes(to, 255)})
+			}
+			return from != to
+		}
+		if in.Name != nil && note("name", project.Name, *in.Name) {
+			project.Name = *in.Name
+		}
+		if in.Path != nil && note("path", project.Path, *in.Path) {
+			if err := tx.movePath(ctx, &project, *in.Path); err != nil {
+				return err
+			}
+		}
+		if in.Description != nil && note("description", project.Description, *in.Description) {
+			project.Description = *in.Description
+		}
+		if in.Visibility != nil && note("visibility", project.Visibility.String(), in.Visibility.String()) {
+			project.Visibility = *in.Visibility
+		}
+		if v := in.OnlyAllowMergeIfAllStatusChecksPassed; v != nil && note("only_allow_merge_if_all_status_checks_passed", onOff(project.OnlyAllowMergeIfAllStatusChecksPassed), onOff(*v)) {
+			project.OnlyAllowMergeIfAllStatusChecksPassed = *v
+		}
+		if in.DefaultBranch != nil && note("default_branch", project.DefaultBranch, *in.DefaultBranch) {
+			git := tx.shared.cfg.Git
+			if _, exists, err := git.BranchTip(ctx, projectID, *in.DefaultBranch); err != nil {
+				return err
+			} else if !exists {
+				return &Error{Kind: KindInvalid, Code: CodeInvalid, Fields: []FieldError{{Field: "default_branch", Code: CodeUnknownBranch}}}
+			}
+			if err := git.SetDefaultBranch(ctx, projectID, *in.DefaultBranch); err != nil {
+				return err
+			}
+			project.DefaultBranch = *in.DefaultBranch
+		}
+		if len(changes) == 0 {
+			return nil
+		}
+		project.UpdatedAt = tx.Now()
+		if err := tx.w(ctx).Save(&project).Error; err != nil {
+			return err
+		}
+		return tx.audit(ctx, by, project.ID, AuditProjectUpdated, project.FullPath(), project.ID, changes...)
+	})
+	if violates(err, "projects", "path_key", "path_key") {
+		return Project{}, taken("path")
+	}
+	return project, err
+}
+
+// movePath gives a locked project a new path and leaves a redirect.
+func (s *Store) movePath(ctx context.Context, project *Project, path string) error {
+	oldKey, newKey := project.PathKey, foldKey(path)
+	project.Path, project.PathKey = path, newKey
+	if oldKey == newKey {
+		return nil
+	}
+	err := s.w(ctx).Where("namespace_id = ? AND path_key IN ?", project.NamespaceID, []string{oldKey, newKey}).Delete(&ProjectRedirect{}).Error
+	if err != nil {
+		return err
+	}
+	return s.w(ctx).Create(&ProjectRedirect{ProjectID: project.ID, NamespaceID: project.NamespaceID, PathKey: oldKey, CreatedAt: s.Now()}).Error
+}
+
+// lockProject locks a project's row, so that merge requests are opened and
+// reopened, and branches pushed, one after the other.
+func (s *Store) lockProject(ctx context.Context, id int64, project *Project) error {
+	err := s.forUpdate(s.w(ctx)).Take(project, id).Error
+	if err != nil {
+		return found(err, "project")
+	}
+	return found(s.w(ctx).Take(&project.Namespace, project.NamespaceID).Error, "namespace")
+}
+
+// shareProject locks a project's row against lockProject, not against others
+// that share it.
+func (s *Store) shareProject(ctx context.Context, id int64) error {
+	var project Project
+	return found(s.locking(s.w(ctx), "SHARE").Select("id").Take(&project, id).Error, "project")
+}
+
+// DeleteProject removes a project and everything of it: rows first, then the
+// repository.
+func (s *Store) DeleteProject(ctx context.Context, by User, projectID int64) error {
+	err := s.Transaction(ctx, func(tx *Store) error {
+		var project Project
+		if err := tx.lockProject(ctx, projectID, &project); err != nil {
+			return err
+		}
+		// The bots of its tokens have no other life.
+		var bots []int64
+		err := tx.w(ctx).Model(&AccessToken{}).Where("project_id = ?", projectID).Distinct().Pluck("user_id", &bots).Error
+		if err != nil {
+			return err
+		}
+		if err := tx.w(ctx).Delete(&Project{}, projectID).Error; err != nil {
+			return err
+		}
+		if len(bots) > 0 {
+			if err := tx.w(ctx).Where("bot = ?", true).Delete(&User{}, bots).Error; err != nil {
+				return err
+			}
+		}
+		return tx.audit(ctx, by, 0, AuditProjectRemoved, project.FullPath(), projectID)
+	})
+	if err != nil {
+		return err
+	}
+	return s.shared.cfg.Git.DeleteRepository(ctx, projectID)
+}
+
+// activityGrain is how stale a project's last activity may be.
+const activityGrain = time.Minute
+
+// touchProject moves a project up in lists sorted by activity, after the
+// transaction: its row must not be locked after a merge request's.
+func (s *Store) touchProject(ctx context.Context, project Project) {
+	now := s.Now()
+	if now.Sub(project.LastActivityAt) < activityGrain {
+		return
+	}
+	s.afterCommit(func() {
+		// A failure costs a place in a list, nothing else.
+		_ = s.root.w(context.WithoutCancel(ctx)).Model(&Project{}).Where("id = ?", project.ID).UpdateColumn("last_activity_at", now).Error
+	})
+}
+
+// isMissing reports whether err is GORM's for "no such row".
+func isMissing(err error) bool { return errors.Is(err, gorm.ErrRecordNotFound) }

@@ -1,0 +1,148 @@
+package models
+
+import (
+	"context"
+)
+
+// ProtectedBranches lists a project's protected branches by name. search looks
+// into names.
+func (s *Store) ProtectedBranches(ctx context.Context, projectID int64, search string, page Page) ([]ProtectedBranch, int64, error) {
+	query := s.q(ctx).Model(&ProtectedBranch{}).Where("project_id = ?", projectID)
+	if search != "" {
+		query = query.Where(`lower(name) LIKE ? ESCAPE '\'`, likeContains(foldKey(cleanText(search))))
+	}
+	var total int64
+	if err := query.Count(&total).Error; err != nil {
+		return nil, 0, err
+	}
+	var rules []ProtectedBranch
+	err := page.apply(query.Order("name")).Find(&rules).Error
+	return rules, total, err
+}
+
+// allProtectedBranches lists a project's protected branches.
+func (s *Store) allProtectedBranches(ctx context.Context, projectID int64) ([]ProtectedBranch, error) {
+	var rules []ProtectedBranch
+	err := s.q(ctx).Where("project_id = ?", projectID).Order("name").Find(&rules).Error
+	return rules, err
+}
+
+// ProtectedBranch finds a protected branch by its id.
+func (s *Store) ProtectedBranch(ctx context.Context, projectID, id int64) (ProtectedBranch, error) {
+	var rule ProtectedBranch
+	err := s.q(ctx).Take(&rule, "project_id = ? AND id = ?", projectID, id).Error
+	return rule, found(err, "protected branch")
+}
+
+// ProtectedBranchByName finds a protected branch by its name or pattern.
+func (s *Store) ProtectedBranchByName(ctx context.Context, projectID int64, name string) (ProtectedBranch, error) {
+	var rule ProtectedBranch
+	err := s.q(ctx).Take(&rule, "project_id = ? AND name = ?", projectID, cleanText(name)).Error
+	return rule, found(err, "protected branch")
+}
+
+// BranchDecision decides whether a member with a role may do something to a
+// branch of a project; nil means yes.
+func (s *Store) BranchDecision(ctx context.Context, project Project, role Role, branch string, action BranchAction) (*BranchRefusal, error) {
+	rules, err := s.allProtectedBranches(ctx, project.ID)
+	if err != nil {
+		return nil, err
+	}
+	return DecideBranch(project, rules, role, branch, action), nil
+}
+
+// CreateProtectedBranch protects a branch or pattern. Services whose scope
+// names it are connected with it again. A name that is protected already is
+// KindConflict with CodeAlreadyProtected.
+func (s *Store) CreateProtectedBranch(ctx context.Context, by User, projectID int64, in ProtectedBranchInput) (ProtectedBranch, error) {
+	if err := in.Validate(); err != nil {
+		return ProtectedBranch{}, err
+	}
+	now := s.Now()
+	rule := ProtectedBranch{
+		ProjectID: projectID, Name: in.Name, PushAccessLevel: in.PushAccessLevel,
+		MergeAccessLevel: in.MergeAccessLevel, AllowForcePush: in.AllowForcePush, CreatedAt: now, UpdatedAt: now,
+	}
+	err := s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.w(ctx).Create(&rule).Error; err != nil {
+			return err
+		}
+		err := tx.w(ctx).Model(&ExternalStatusCheckBranch{}).
+			Where("name = ? AND external_status_check_id IN (SELECT id FROM external_status_checks WHERE project_id = ?)", rule.Name, projectID).
+			UpdateColumn("protected_branch_id", rule.ID).Error
+		if err != nil {
+			return err
+		}
+		return tx.audit(ctx, by, projectID, AuditBranchProtected, rule.Name, rule.ID, levelChanges(ProtectedBranch{}, rule)...)
+	})
+	if violates(err, "protected_branches", "name", "name") {
+		return ProtectedBranch{}, conflict(CodeAlreadyProtected)
+	}
+	if missesParent(err) {
+		return ProtectedBranch{}, notFound("project")
+	}
+	return rule, err
+}
+
+// UpdateProtectedBranch changes what a protected branch allows; its name stays.
+func (s *Store) UpdateProtectedBranch(ctx context.Context, by User, projectID, id int64, in ProtectedBranchInput) (ProtectedBranch, error) {
+	var rule ProtectedBranch
+	err := s.Transaction(ctx, func(tx *Store) error {
+		err := tx.forUpdate(tx.w(ctx)).Take(&rule, "project_id = ? AND id = ?", projectID, id).Error
+		if err != nil {
+			return found(err, "protected branch")
+		}
+		in.Name = rule.Name
+		if err := in.Validate(); err != nil {
+			return err
+		}
+		before := rule
+		rule.PushAccessLevel, rule.MergeAccessLevel, rule.AllowForcePush = in.PushAccessLevel, in.MergeAccessLevel, in.AllowForcePush
+		changes := levelChanges(before, rule)
+		if len(changes) == 0 {
+			return nil
+		}
+		rule.UpdatedAt = tx.Now()
+		if err := tx.w(ctx).Save(&rule).Error; err != nil {
+			return err
+		}
+		return tx.audit(ctx, by, projectID, AuditBranchChanged, rule.Name, rule.ID, changes...)
+	})
+	return rule, err
+}
+
+func levelChanges(from, to ProtectedBranch) []AuditChange {
+	var changes []AuditChange
+	if from.ID == 0 || from.PushAccessLevel != to.PushAccessLevel {
+		changes = append(changes, AuditChange{Field: "push_access_level", From: levelName(from, from.PushAccessLevel), To: to.PushAccessLevel.String()})
+	}
+	if from.ID == 0 || from.MergeAccessLevel != to.MergeAccessLevel {
+		changes = append(changes, AuditChange{Field: "merge_access_level", From: levelName(from, from.MergeAccessLevel), To: to.MergeAccessLevel.String()})
+	}
+	if from.AllowForcePush != to.AllowForcePush {
+		changes = append(changes, AuditChange{Field: "allow_force_push", From: onOff(from.AllowForcePush), To: onOff(to.AllowForcePush)})
+	}
+	return changes
+}
+
+func levelName(rule ProtectedBranch, level Role) string {
+	if rule.ID == 0 {
+		return ""
+	}
+	return level.String()
+}
+
+// DeleteProtectedBranch unprotects a branch. The scope of services that name
+// it stays as it is.
+func (s *Store) DeleteProtectedBranch(ctx context.Context, by User, projectID, id int64) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		rule, err := tx.ProtectedBranch(ctx, projectID, id)
+		if err != nil {
+			return err
+		}
+		if err := tx.w(ctx).Delete(&ProtectedBranch{}, rule.ID).Error; err != nil {
+			return err
+		}
+		return tx.audit(ctx, by, projectID, AuditBranchUnprotected, rule.Name, rule.ID)
+	})
+}

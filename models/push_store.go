@@ -1,0 +1,326 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// PreparePush keeps a push that is about to move refs, so that a crash before
+// its post-receive loses nothing. It returns the row's id for PushInput.
+func (s *Store) PreparePush(ctx context.Context, by User, projectID int64, requestID string, updates []RefUpdate, options PushOptions) (int64, error) {
+	row := PendingPush{ProjectID: projectID, UserID: ID(by.ID), RequestID: requestID, Updates: updates, Options: options, CreatedAt: s.Now()}
+	err := s.w(ctx).Create(&row).Error
+	if missesParent(err) {
+		return 0, notFound("project")
+	}
+	return row.ID, err
+}
+
+// PendingPushID finds the pending push of a request, 0 when there is none.
+func (s *Store) PendingPushID(ctx context.Context, projectID int64, requestID string) (int64, error) {
+	var row PendingPush
+	err := s.q(ctx).Order("id DESC").Take(&row, "project_id = ? AND request_id = ?", projectID, requestID).Error
+	if isMissing(err) {
+		return 0, nil
+	}
+	return row.ID, err
+}
+
+// Push tells the domain that refs have moved: each branch in one transaction
+// moves HEAD of the open merge requests from it, resets their checks, records
+// the deliveries, and marks merged what a push to the target brought in. It
+// may be told twice, late, or out of order: in the end HEAD is where the
+// branch stands. A push option opens a merge request.
+func (s *Store) Push(ctx context.Context, in PushInput) ([]PushedBranch, error) {
+	var result []PushedBranch
+	for _, update := range in.Updates {
+		branch, ok := update.Branch()
+		if !ok {
+			continue
+		}
+		pushed, err := s.pushBranch(ctx, in, branch, update)
+		if err != nil {
+			return result, err
+		}
+		if in.Options.Create && !pushed.Deleted {
+			if err := s.createByPush(ctx, in, &pushed); err != nil {
+				return result, err
+			}
+		}
+		result = append(result, pushed)
+	}
+	if in.PendingID != 0 {
+		if err := s.w(ctx).Delete(&PendingPush{}, in.PendingID).Error; err != nil {
+			return result, err
+		}
+	}
+	return result, nil
+}
+
+// pushBranch tells one branch of a push.
+func (s *Store) pushBranch(ctx context.Context, in PushInput, branch string, update RefUpdate) (PushedBranch, error) {
+	git := s.shared.cfg.Git
+	reached, err := s.reachedBy(ctx, in.ProjectID, branch, update)
+	if err != nil {
+		return PushedBranch{}, err
+	}
+	var pushed PushedBranch
+	err = s.Transaction(ctx, func(tx *Store) error {
+		pushed = PushedBranch{Name: branch}
+		if err := tx.shareProject(ctx, in.ProjectID); err != nil {
+			return err
+		}
+		project, err := tx.Project(ctx, in.ProjectID)
+		if err != nil {
+			return err
+		}
+		var open []MergeRequest
+		err = tx.forUpdate(tx.w(ctx)).Where("project_id = ? AND state = ? AND (source_branch = ? OR target_branch = ?)", in.ProjectID, StateOpened, branch, branch).
+			Order("id").Find(&open).Error
+		if err != nil {
+			return err
+		}
+		// Read under the locks: whoever comes last sees the last tip.
+		tip, exists, err := git.BranchTip(ctx, in.ProjectID, branch)
+		if err != nil {
+			return err
+		}
+		pushed.Deleted = !exists
+		for _, mr := range open {
+			if completed, err := tx.completeMerge(ctx, project, &mr); err != nil {
+				return err
+			} else if completed {
+				continue
+			}
+			if mr.SourceBranch == branch {
+				if err := tx.moveHead(ctx, project, &mr, in, update, tip, exists); err != nil {
+					return err
+				}
+				pushed.Open = append(pushed.Open, mr)
+				continue
+			}
+			merged, err := tx.mergedByPush(ctx, mr, update, reached)
+			if err != nil {
+				return err
+			}
+			if merged {
+				if err := tx.markMerged(ctx, project, &mr, in.By, "", false); err != nil {
+					return err
+				}
+				pushed.Merged = append(pushed.Merged, mr)
+			}
+		}
+		tx.touchProject(ctx, project)
+		if hook := s.shared.hooks.BeforePushCommit; hook != nil {
+			return hook()
+		}
+		return nil
+	})
+	return pushed, err
+}
+
+// reachedBy finds, before any lock is taken, which HEADs an update of their
+// target branch has made reachable.
+func (s *Store) reachedBy(ctx context.Context, projectID int64, branch string, update RefUpdate) (map[string]bool, error) {
+	if IsZeroSHA(update.New) || IsZeroSHA(update.Old) {
+		return nil, nil
+	}
+	var heads []string
+	err := s.q(ctx).Model(&MergeRequest{}).Where("project_id = ? AND state = ? AND target_branch = ?", projectID, StateOpened, branch).
+		Distinct().Pluck("head_sha", &heads).Error
+	if err != nil || len(heads) == 0 {
+		return nil, err
+	}
+	return s.shared.cfg.Git.Reached(ctx, projectID, update.Old, update.New, heads)
+}
+
+// mergedByPush reports whether an update of its target branch brought HEAD of
+// a merge request in: HEAD was not reachable before, so the merge request had
+// commits, and is now.
+func (s *Store) mergedByPush(ctx context.Context, mr MergeRequest, update RefUpdate, reached map[string]bool) (bool, error) {
+	if reached[mr.HeadSHA] {
+		return true, nil
+	}
+	if _, known := reached[mr.HeadSHA]; known || IsZeroSHA(update.New) || IsZeroSHA(update.Old) {
+		return false, nil
+	}
+	// HEAD moved between the look and the lock: look again.
+	again, err := s.shared.cfg.Git.Reached(ctx, mr.ProjectID, update.Old, update.New, []string{mr.HeadSHA})
+	return again[mr.HeadSHA], err
+}
+
+// moveHead brings HEAD of an open merge request to where its source branch
+// stands, one event for each step. The step to the pushed commit comes first
+// when HEAD stands where the push began, so that of two pushes told in one
+// breath neither is lost.
+func (s *Store) moveHead(ctx context.Context, project Project, mr *MergeRequest, in PushInput, update RefUpdate, tip string, exists bool) error {
+	if !exists {
+		if mr.SourceBranchDeleted {
+			return nil
+		}
+		mr.SourceBranchDeleted = true
+		mr.UpdatedAt = s.Now()
+		return s.saveMergeRequest(ctx, mr)
+	}
+	var steps []string
+	if !in.Replay && mr.HeadSHA == update.Old && !IsZeroSHA(update.New) && update.New != tip {
+		steps = append(steps, update.New)
+	}
+	if mr.HeadSHA != tip || mr.SourceBranchDeleted || len(steps) > 0 {
+		steps = append(steps, tip)
+	}
+	for _, sha := range steps {
+		commit, err := s.shared.cfg.Git.Commit(ctx, mr.ProjectID, sha)
+		if err != nil {
+			return err
+		}
+		if err := s.newHead(ctx, project, mr, commit, in.By); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newHead makes a commit HEAD: every check is pending again, what waits for
+// the old HEAD is superseded, and the services are told.
+func (s *Store) newHead(ctx context.Context, project Project, mr *MergeRequest, commit Commit, by User) error {
+	old := mr.HeadSHA
+	mr.setHead(commit)
+	mr.SourceBranchDeleted = false
+	mr.UpdatedAt = s.Now()
+	if err := s.saveMergeRequest(ctx, mr); err != nil {
+		return err
+	}
+	if err := s.shared.cfg.Git.KeepHead(ctx, mr.ProjectID, mr.IID, mr.HeadSHA); err != nil {
+		return err
+	}
+	checks, err := s.checksOf(ctx, mr.ID)
+	if err != nil {
+		return err
+	}
+	for _, check := range checks {
+		check.restart(mr.HeadSHA, s.Now())
+		if err := s.saveCheck(ctx, &check); err != nil {
+			return err
+		}
+	}
+	if err := s.supersede(ctx, mr.ID, 0, SupersededByHead); err != nil {
+		return err
+	}
+	return s.tell(ctx, project, *mr, happening{action: ActionUpdate, oldRev: old, by: by})
+}
+
+// createByPush opens the merge request that a push option asks for. What
+// prevents it is told to the pusher, never fails the push.
+func (s *Store) createByPush(ctx context.Context, in PushInput, pushed *PushedBranch) error {
+	project, err := s.Project(ctx, in.ProjectID)
+	if err != nil {
+		return err
+	}
+	target := in.Options.Target
+	if target == "" {
+		target = project.DefaultBranch
+	}
+	if i := slices.IndexFunc(pushed.Open, func(mr MergeRequest) bool { return mr.TargetBranch == target }); i >= 0 {
+		return nil
+	}
+	title := in.Options.Title
+	if title == "" {
+		if tip, exists, err := s.shared.cfg.Git.BranchTip(ctx, in.ProjectID, pushed.Name); err == nil && exists {
+			if commit, err := s.shared.cfg.Git.Commit(ctx, in.ProjectID, tip); err == nil {
+				title = cutBytes(cleanText(commit.Title()), MaxTitleLength)
+			}
+		}
+	}
+	if title == "" {
+		title = pushed.Name
+	}
+	if in.Options.Draft {
+		title = WithDraft(title, true)
+	}
+	mr, err := s.CreateMergeRequest(ctx, in.By, in.ProjectID, MergeRequestInput{
+		Title: title, Description: in.Options.Description, SourceBranch: pushed.Name, TargetBranch: target,
+	})
+	var refused *Error
+	switch {
+	case err == nil:
+		pushed.Created = &mr
+		pushed.Open = append(pushed.Open, mr)
+	case errors.As(err, &refused):
+		pushed.CreateErr = err
+	default:
+		return err
+	}
+	return nil
+}
+
+// pushGrace is how long a push may take between its pre-receive and the end of
+// its post-receive before the sweep looks after it.
+const pushGrace = 30 * time.Second
+
+// abandonedAfter is how old a pending push may get whose refs never moved.
+const abandonedAfter = 15 * time.Minute
+
+// SweepPushes tells pushes whose post-receive was lost, from the pending
+// pushes that are older than grace; atStart takes them all, as after a crash
+// of the only instance.
+func (s *Store) SweepPushes(ctx context.Context, atStart bool) (int, error) {
+	now := s.Now()
+	before := now.Add(-pushGrace)
+	if atStart {
+		before = now
+	}
+	var rows []PendingPush
+	if err := s.q(ctx).Where("created_at <= ?", before).Order("id").Limit(100).Find(&rows).Error; err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, row := range rows {
+		moved, err := s.refsMoved(ctx, row)
+		if err != nil {
+			return n, err
+		}
+		if !moved {
+			// The push may still be on its way; after a while it is not.
+			if now.Sub(row.CreatedAt) > abandonedAfter {
+				if err := s.w(ctx).Delete(&PendingPush{}, row.ID).Error; err != nil {
+					return n, err
+				}
+			}
+			continue
+		}
+		var by User
+		if row.UserID != nil {
+			if by, err = s.User(ctx, *row.UserID); err != nil && KindOf(err) != KindNotFound {
+				return n, err
+			}
+		}
+		_, err = s.Push(ctx, PushInput{ProjectID: row.ProjectID, By: by, Updates: row.Updates, Options: row.Options, PendingID: row.ID, Replay: true})
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// refsMoved reports whether any branch of a pending push no longer stands
+// where the push began.
+func (s *Store) refsMoved(ctx context.Context, row PendingPush) (bool, error) {
+	for _, update := range row.Updates {
+		branch, ok := update.Branch()
+		if !ok {
+			continue
+		}
+		tip, exists, err := s.shared.cfg.Git.BranchTip(ctx, row.ProjectID, branch)
+		if err != nil {
+			return false, err
+		}
+		if exists == IsZeroSHA(update.Old) || exists && tip != update.Old {
+			return true, nil
+		}
+	}
+	return false, nil
+}

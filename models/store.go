@@ -1,0 +1,344 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/stdlib"
+	"gorm.io/driver/postgres"
+	gormsqlite "gorm.io/driver/sqlite"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/logger"
+	"modernc.org/sqlite"
+)
+
+// The two databases.
+const (
+	DriverSQLite   = "sqlite"
+	DriverPostgres = "postgres"
+)
+
+// Sealer encrypts what must not lie in the database in plain. context binds a
+// sealed value to its place.
+type Sealer interface {
+	Seal(plain []byte, context string) ([]byte, error)
+	Open(sealed []byte, context string) ([]byte, error)
+}
+
+// Config is what a store is opened with.
+type Config struct {
+	// Driver is DriverSQLite or DriverPostgres.
+	Driver string
+	// DSN is the file's path for SQLite, a connection string for PostgreSQL.
+	DSN string
+	// Now is the clock; nil for the real one.
+	Now func() time.Time
+	// Payload renders an event into the bytes that a delivery keeps.
+	Payload func(Event) ([]byte, error)
+	Sealer  Sealer
+	Git     Git
+	// MaxConns limits the connections to PostgreSQL; 0 for 20.
+	MaxConns int
+}
+
+// Store keeps the entities in a database. It is safe for concurrent use.
+// Methods are the operations of the domain; each is one transaction, or takes
+// part in the one it is called in.
+type Store struct {
+	shared *shared
+	db     *gorm.DB // writes, and reads inside a transaction
+	read   *gorm.DB // reads outside a transaction
+	inTx   bool
+	after  *[]func()
+	root   *Store // the store outside any transaction
+}
+
+type shared struct {
+	cfg    Config
+	writer *sql.DB
+	reader *sql.DB
+	wake   waker
+	hooks  Hooks
+}
+
+// Hooks let a test force an order of events inside operations. The shipped
+// binary sets none.
+type Hooks struct {
+	// BeforeMergeLock runs between the preparation of a merge and its lock.
+	BeforeMergeLock func()
+	// AfterMergeMoved runs between the ref and the row of a merge.
+	AfterMergeMoved func() error
+	// BeforeResponseLock runs before a response locks its merge request.
+	BeforeResponseLock func()
+	// BeforePushCommit runs at the end of the transaction of a push.
+	BeforePushCommit func() error
+}
+
+// SetHooks installs hooks; for tests.
+func (s *Store) SetHooks(h Hooks) { s.shared.hooks = h }
+
+// Open opens the database. The schema must be there: migrations are the
+// command's business.
+func Open(cfg Config) (*Store, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	sh := &shared{cfg: cfg}
+	sh.wake.init()
+	var writer, reader gorm.Dialector
+	switch cfg.Driver {
+	case DriverSQLite:
+		var err error
+		if sh.writer, sh.reader, err = openSQLite(cfg.DSN); err != nil {
+			return nil, err
+		}
+		writer, reader = &gormsqlite.Dialector{Conn: sh.writer}, &gormsqlite.Dialector{Conn: sh.reader}
+	case DriverPostgres:
+		db, err := OpenPostgres(cfg.DSN)
+		if err != nil {
+			return nil, err
+		}
+		if cfg.MaxConns == 0 {
+			cfg.MaxConns = 20
+		}
+		db.SetMaxOpenConns(cfg.MaxConns)
+		db.SetMaxIdleConns(cfg.MaxConns)
+		db.SetConnMaxIdleTime(5 * time.Minute)
+		sh.writer, sh.reader = db, db
+		writer = postgres.New(postgres.Config{Conn: db})
+		reader = writer
+	default:
+		return nil, fmt.Errorf("models: unknown database driver %q", cfg.Driver)
+	}
+	conf := func() *gorm.Config {
+		return &gorm.Config{
+			Logger:                 logger.Discard,
+			SkipDefaultTransaction: true,
+			NowFunc:                func() time.Time { return dbTime(cfg.Now()) },
+			// Associations are written by name, never by surprise.
+			FullSaveAssociations: false,
+		}
+	}
+	w, err := gorm.Open(writer, conf())
+	if err != nil {
+		sh.close()
+		return nil, fmt.Errorf("models: open %s: %w", cfg.Driver, err)
+	}
+	r := w
+	if sh.reader != sh.writer {
+		if r, err = gorm.Open(reader, conf()); err != nil {
+			sh.close()
+			return nil, fmt.Errorf("models: open %s: %w", cfg.Driver, err)
+		}
+	}
+	w = w.Omit(clause.Associations).Session(&gorm.Session{})
+	store := &Store{shared: sh, db: w, read: r}
+	store.root = store
+	return store, nil
+}
+
+// openSQLite opens one connection that writes and a pool that reads. One
+// writer beats several: SQLite would make them wait for each other anyway, and
+// a transaction that begins immediately never has to be thrown away.
+// synchronous=FULL: a delivery that was promised survives a power cut.
+func openSQLite(path string) (writer, reader *sql.DB, err error) {
+	dsn := SQLiteDSN(path)
+	if writer, err = sql.Open("sqlite", dsn+"&_txlock=immediate"); err != nil {
+		return nil, nil, fmt.Errorf("models: open %s: %w", path, err)
+	}
+	writer.SetMaxOpenConns(1)
+	if err := writer.Ping(); err != nil {
+		writer.Close()
+		return nil, nil, fmt.Errorf("models: open %s: %w", path, err)
+	}
+	if reader, err = sql.Open("sqlite", dsn+"&_pragma=query_only(1)"); err != nil {
+		writer.Close()
+		return nil, nil, fmt.Errorf("models: open %s: %w", path, err)
+	}
+	reader.SetMaxOpenConns(8)
+	reader.SetMaxIdleConns(8)
+	return writer, reader, nil
+}
+
+// SQLiteDSN is the connection string for a database file; migrations open the
+// file with the same settings.
+func SQLiteDSN(path string) string {
+	escaped := strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
+	return "file:" + escaped + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)" +
+		"&_pragma=synchronous(FULL)&_time_format=sqlite"
+}
+
+// OpenPostgres opens a pool whose times are UTC, as everything in Mergegate.
+func OpenPostgres(dsn string) (*sql.DB, error) {
+	conf, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		// The error of the parser may quote the password.
+		return nil, errors.New("models: the PostgreSQL connection string cannot be read; it looks like postgres://user:password@host:5432/name")
+	}
+	conf.RuntimeParams["timezone"] = "UTC"
+	return stdlib.OpenDB(*conf, stdlib.OptionAfterConnect(func(_ context.Context, c *pgx.Conn) error {
+		c.TypeMap().RegisterType(&pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}})
+		return nil
+	})), nil
+}
+
+// Close closes the database. Nothing may use the store afterwards.
+func (s *Store) Close() error { return s.shared.close() }
+
+func (sh *shared) close() error {
+	err := sh.writer.Close()
+	if sh.reader != sh.writer && sh.reader != nil {
+		err = errors.Join(err, sh.reader.Close())
+	}
+	return err
+}
+
+// Ping asks whether the database answers.
+func (s *Store) Ping(ctx context.Context) error { return s.shared.writer.PingContext(ctx) }
+
+// Driver is DriverSQLite or DriverPostgres.
+func (s *Store) Driver() string { return s.shared.cfg.Driver }
+
+// DB gives the pool that writes, for migrations' version gate and tests.
+func (s *Store) DB() *sql.DB { return s.shared.writer }
+
+// Now is the store's clock, in UTC and microseconds.
+func (s *Store) Now() time.Time { return dbTime(s.shared.cfg.Now()) }
+
+// postgresStore reports whether rows can be locked one by one.
+func (s *Store) postgres() bool { return s.shared.cfg.Driver == DriverPostgres }
+
+// q is the database for reads: the transaction's own, or the read pool.
+func (s *Store) q(ctx context.Context) *gorm.DB {
+	if s.inTx {
+		return s.db.WithContext(ctx)
+	}
+	return s.read.WithContext(ctx)
+}
+
+// w is the database for writes.
+func (s *Store) w(ctx context.Context) *gorm.DB { return s.db.WithContext(ctx) }
+
+// forUpdate locks the rows that a query reads. On SQLite the transaction
+// itself is the lock.
+func (s *Store) forUpdate(db *gorm.DB) *gorm.DB { return s.locking(db, "NO KEY UPDATE") }
+
+func (s *Store) locking(db *gorm.DB, strength string) *gorm.DB {
+	if !s.postgres() {
+		return db
+	}
+	return db.Clauses(clause.Locking{Strength: strength, Table: clause.Table{Name: clause.CurrentTable}})
+}
+
+// maxTransactionTries bounds how often PostgreSQL may make one transaction the
+// victim of a deadlock.
+const maxTransactionTries = 5
+
+// Transaction runs fn in a transaction: everything or nothing. Inside fn only
+// tx may be used. Called on a store that is in a transaction it makes a
+// savepoint. fn may run again when PostgreSQL chose the transaction as the
+// victim of a deadlock.
+func (s *Store) Transaction(ctx context.Context, fn func(tx *Store) error) error {
+	if s.inTx {
+		return s.db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
+			return fn(&Store{shared: s.shared, db: db, read: db, inTx: true, after: s.after, root: s.root})
+		})
+	}
+	for try := 1; ; try++ {
+		var after []func()
+		err := s.db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
+			return fn(&Store{shared: s.shared, db: db, read: db, inTx: true, after: &after, root: s.root})
+		})
+		if err != nil {
+			if try < maxTransactionTries && isDeadlock(err) {
+				continue
+			}
+			return err
+		}
+		for _, f := range after {
+			f()
+		}
+		return nil
+	}
+}
+
+// afterCommit runs f once the transaction has been committed.
+func (s *Store) afterCommit(f func()) { *s.after = append(*s.after, f) }
+
+func isDeadlock(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001")
+}
+
+// violates reports whether err is a violation of the unique index over
+// columns that end in the given one. PostgreSQL names the index
+// (table_column_key), SQLite the columns.
+func violates(err error, table, index, lastColumn string) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "23505" && pg.ConstraintName == table+"_"+index+"_key"
+	}
+	var lite *sqlite.Error
+	if errors.As(err, &lite) {
+		const uniqueViolation, primaryKeyViolation = 2067, 1555
+		if lite.Code() != uniqueViolation && lite.Code() != primaryKeyViolation {
+			return false
+		}
+		// "constraint failed: UNIQUE constraint failed: t.a, t.b (2067)"
+		text, _, _ := strings.Cut(lite.Error(), " (")
+		return strings.HasSuffix(text, table+"."+lastColumn)
+	}
+	return false
+}
+
+// missesParent reports whether err is a violation of a foreign key: the row
+// that was referred to has gone.
+func missesParent(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "23503"
+	}
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code() == 787
+}
+
+// found turns GORM's "record not found" into the domain's error.
+func found(err error, what string) error {
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return notFound(what)
+	}
+	return err
+}
+
+// ID points at an id; a helper for optional references.
+func ID(id int64) *int64 {
+	if id == 0 {
+		return nil
+	}
+	return &id
+}
+
+// Page is one page of a list: Number from 1, Size entries.
+type Page struct{ Number, Size int }
+
+func (p Page) apply(db *gorm.DB) *gorm.DB {
+	if p.Size <= 0 {
+		return db
+	}
+	number := max(p.Number, 1)
+	return db.Offset((number - 1) * p.Size).Limit(p.Size)
+}
+
+// likeContains is a LIKE pattern for "contains", with LIKE's own characters
+// escaped by a backslash; use it with ESCAPE '\'.
+func likeContains(s string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s) + "%"
+}

@@ -1,0 +1,305 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// CreateUser makes a user and the namespace of the same name. A name that a
+// user or free namespace has is KindInvalid with field "username" taken. Bots
+// get no namespace.
+func (s *Store) CreateUser(ctx context.Context, by User, in UserInput) (User, error) {
+	if err := in.Validate(); err != nil {
+		return User{}, err
+	}
+	now := s.Now()
+	user := User{
+		Username: in.Username, UsernameKey: foldKey(in.Username), Name: in.Name, Email: in.Email,
+		PasswordDigest: in.PasswordDigest, PasswordChangeRequired: in.PasswordChangeRequired,
+		Admin: in.Admin, Bot: in.Bot, CreatedAt: now, UpdatedAt: now,
+	}
+	err := s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.w(ctx).Create(&user).Error; err != nil {
+			return err
+		}
+		if !in.Bot {
+			ns := Namespace{Path: user.Username, PathKey: user.UsernameKey, UserID: &user.ID, CreatedAt: now}
+			if err := tx.w(ctx).Create(&ns).Error; err != nil {
+				return err
+			}
+		}
+		return tx.audit(ctx, by, 0, AuditUserCreated, user.Username, user.ID)
+	})
+	if violates(err, "users", "username_key", "username_key") || violates(err, "namespaces", "path_key", "path_key") {
+		return User{}, taken("username")
+	}
+	return user, err
+}
+
+// taken is the error for a field whose value something else has.
+func taken(field string) error {
+	return &Error{Kind: KindInvalid, Code: CodeInvalid, Fields: []FieldError{{Field: field, Code: CodeTaken}}}
+}
+
+// User finds a user by id. KindNotFound when there is none.
+func (s *Store) User(ctx context.Context, id int64) (User, error) {
+	var user User
+	err := s.q(ctx).Take(&user, id).Error
+	return user, found(err, "user")
+}
+
+// UserByUsername finds a user by name, without regard to case. KindNotFound
+// when there is none.
+func (s *Store) UserByUsername(ctx context.Context, username string) (User, error) {
+	var user User
+	err := s.q(ctx).Take(&user, "username_key = ?", foldKey(username)).Error
+	return user, found(err, "user")
+}
+
+// Users lists people by name, bots left out, with their total number. search
+// looks into user names and names; usernames match exactly when given.
+func (s *Store) Users(ctx context.Context, search, username string, page Page) ([]User, int64, error) {
+	query := s.q(ctx).Model(&User{}).Where("bot = ?", false)
+	if search != "" {
+		like := likeContains(foldKey(search))
+		query = query.Where(`(username_key LIKE ? ESCAPE '\' OR lower(name) LIKE ? ESCAPE '\')`, like, like)
+	}
+	if username != "" {
+		query = query.Where("username_key = ?", foldKey(username))
+	}
+	var total int64
+	if err := query.Count(&total).Error; err != nil {
+		return nil, 0, err
+	}
+	var users []User
+	err := page.apply(query.Order("id DESC")).Find(&users).Error
+	return users, total, err
+}
+
+// CountUsers counts all people, to tell an empty installation.
+func (s *Store) CountUsers(ctx context.Context) (int64, error) {
+	var n int64
+	err := s.q(ctx).Model(&User{}).Where("bot = ?", false).Count(&n).Error
+	return n, err
+}
+
+// SetPassword gives a user a new password digest and ends all of the user's
+// sessions but the one named, whose digest may be "".
+func (s *Store) SetPassword(ctx context.Context, user User, digest, keepSession string, changeRequired bool) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		err := tx.w(ctx).Model(&User{}).Where("id = ?", user.ID).
+			Updates(map[string]any{"password_digest": digest, "password_change_required": changeRequired, "updated_at": tx.Now()}).Error
+		if err != nil {
+			return err
+		}
+		if err := tx.w(ctx).Where("user_id = ? AND digest <> ?", user.ID, keepSession).Delete(&Session{}).Error; err != nil {
+			return err
+		}
+		return tx.audit(ctx, user, 0, AuditPasswordChanged, user.Username, user.ID)
+	})
+}
+
+// SetTheme keeps a user's choice of theme ("", "light", "dark") and language.
+func (s *Store) SetTheme(ctx context.Context, userID int64, theme, language string) error {
+	return s.w(ctx).Model(&User{}).Where("id = ?", userID).
+		Updates(map[string]any{"theme": theme, "language": language, "updated_at": s.Now()}).Error
+}
+
+// CreateSession keeps a session for a user who has just proved who they are.
+func (s *Store) CreateSession(ctx context.Context, user User, digest, userAgent, ip string) (Session, error) {
+	now := s.Now()
+	session := Session{
+		Digest: digest, UserID: user.ID, UserAgent: cutBytes(cleanText(userAgent), 255), IP: ip,
+		CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(SessionLifetime),
+	}
+	err := s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.w(ctx).Create(&session).Error; err != nil {
+			return err
+		}
+		return tx.audit(ctx, user, 0, AuditSignedIn, user.Username, user.ID, AuditChange{Field: "ip", To: ip})
+	})
+	return session, err
+}
+
+// sessionTouch is how stale LastSeenAt may be: a poll every three seconds must
+// not write every three seconds.
+const sessionTouch = 10 * time.Minute
+
+// SessionUser finds the session with a digest, and its user, in one query.
+// KindNotFound when there is none, it has expired, or the user is blocked.
+func (s *Store) SessionUser(ctx context.Context, digest string) (Session, User, error) {
+	var row struct {
+		User             `gorm:"embedded"`
+		SessionID        int64
+		SessionCreated   time.Time
+		SessionLastSeen  time.Time
+		SessionExpiresAt time.Time
+	}
+	now := s.Now()
+	result := s.q(ctx).Raw(`SELECT users.*, sessions.id AS session_id, sessions.created_at AS session_created,
+			sessions.last_seen_at AS session_last_seen, sessions.expires_at AS session_expires_at
+		FROM sessions JOIN users ON users.id = sessions.user_id
+		WHERE sessions.digest = ? AND sessions.expires_at > ? AND users.blocked = ?`, digest, now, false).Scan(&row)
+	if result.Error != nil {
+		return Session{}, User{}, result.Error
+	}
+	if result.RowsAffected == 0 {
+		return Session{}, User{}, notFound("session")
+	}
+	session := Session{
+		ID: row.SessionID, Digest: digest, UserID: row.User.ID,
+		CreatedAt: row.SessionCreated, LastSeenAt: row.SessionLastSeen, ExpiresAt: row.SessionExpiresAt,
+	}
+	if now.Sub(session.LastSeenAt) > sessionTouch {
+		session.LastSeenAt, session.ExpiresAt = now, now.Add(SessionLifetime)
+		err := s.w(ctx).Model(&Session{}).Where("id = ?", session.ID).
+			Updates(map[string]any{"last_seen_at": session.LastSeenAt, "expires_at": session.ExpiresAt}).Error
+		if err != nil {
+			return Session{}, User{}, err
+		}
+	}
+	return session, row.User, nil
+}
+
+// Sessions lists a user's live sessions, the newest first.
+func (s *Store) Sessions(ctx context.Context, userID int64) ([]Session, error) {
+	var sessions []Session
+	err := s.q(ctx).Where("user_id = ? AND expires_at > ?", userID, s.Now()).Order("last_seen_at DESC, id DESC").Find(&sessions).Error
+	return sessions, err
+}
+
+// DeleteSession ends a session of a user.
+func (s *Store) DeleteSession(ctx context.Context, user User, digest string) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		result := tx.w(ctx).Where("digest = ? AND user_id = ?", digest, user.ID).Delete(&Session{})
+		if result.Error != nil || result.RowsAffected == 0 {
+			return result.Error
+		}
+		return tx.audit(ctx, user, 0, AuditSignedOut, user.Username, user.ID)
+	})
+}
+
+// DeleteExpired removes sessions, counters and pending pushes that time has
+// made useless.
+func (s *Store) DeleteExpired(ctx context.Context) error {
+	now := s.Now()
+	if err := s.w(ctx).Where("expires_at <= ?", now).Delete(&Session{}).Error; err != nil {
+		return err
+	}
+	return s.w(ctx).Where("window_ends_at <= ?", now).Delete(&RateCounter{}).Error
+}
+
+// CountTry counts one try of something and reports whether it is still within
+// limit for its window. Counters are in the database, so that several
+// instances count together.
+func (s *Store) CountTry(ctx context.Context, name string, limit int, window time.Duration) (bool, error) {
+	now := s.Now()
+	var count int64
+	err := s.Transaction(ctx, func(tx *Store) error {
+		row := RateCounter{Name: cutBytes(cleanText(name), 255), Count: 1, WindowEndsAt: now.Add(window)}
+		err := tx.w(ctx).Clauses(clause.OnConflict{
+			Columns: []clause.Column{{Name: "name"}},
+			DoUpdates: clause.Assignments(map[string]any{
+				"count":          gorm.Expr("CASE WHEN rate_counters.window_ends_at <= ? THEN 1 ELSE rate_counters.count + 1 END", now),
+				"window_ends_at": gorm.Expr("CASE WHEN rate_counters.window_ends_at <= ? THEN ? ELSE rate_counters.window_ends_at END", now, row.WindowEndsAt),
+			}),
+		}).Create(&row).Error
+		if err != nil {
+			return err
+		}
+		return tx.w(ctx).Model(&RateCounter{}).Where("name = ?", row.Name).Select("count").Scan(&count).Error
+	})
+	return count <= int64(limit), err
+}
+
+// ForgetTries clears a counter, after a success.
+func (s *Store) ForgetTries(ctx context.Context, name string) error {
+	return s.w(ctx).Where("name = ?", cutBytes(cleanText(name), 255)).Delete(&RateCounter{}).Error
+}
+
+// RecordFailedSignIn keeps a rejected sign-in in the audit events.
+func (s *Store) RecordFailedSignIn(ctx context.Context, username, ip string) error {
+	return s.audit(ctx, User{Username: cutBytes(cleanText(username), 255)}, 0, AuditSignInFailed, cutBytes(cleanText(username), 255), 0, AuditChange{Field: "ip", To: ip})
+}
+
+// CreateNamespace makes a free namespace. Only admins may; that is the front
+// door's to ask.
+func (s *Store) CreateNamespace(ctx context.Context, path string) (Namespace, error) {
+	var f fieldErrors
+	checkPath(&f, "path", path)
+	if reservedPaths[foldKey(path)] {
+		f.add("path", CodeReserved)
+	}
+	if err := f.err(); err != nil {
+		return Namespace{}, err
+	}
+	ns := Namespace{Path: path, PathKey: foldKey(path), CreatedAt: s.Now()}
+	err := s.Transaction(ctx, func(tx *Store) error { return tx.w(ctx).Create(&ns).Error })
+	if violates(err, "namespaces", "path_key", "path_key") {
+		return Namespace{}, taken("path")
+	}
+	return ns, err
+}
+
+// Namespace finds a namespace by its path, without regard to case.
+func (s *Store) Namespace(ctx context.Context, path string) (Namespace, error) {
+	var ns Namespace
+	err := s.q(ctx).Take(&ns, "path_key = ?", foldKey(path)).Error
+	return ns, found(err, "namespace")
+}
+
+// NamespaceByID finds a namespace.
+func (s *Store) NamespaceByID(ctx context.Context, id int64) (Namespace, error) {
+	var ns Namespace
+	err := s.q(ctx).Take(&ns, id).Error
+	return ns, found(err, "namespace")
+}
+
+// NamespacesFor lists the namespaces in which a user may create projects: the
+// user's own, and for admins the free ones.
+func (s *Store) NamespacesFor(ctx context.Context, user User) ([]Namespace, error) {
+	query := s.q(ctx).Where("user_id = ?", user.ID)
+	if user.Admin {
+		query = s.q(ctx).Where("user_id = ? OR user_id IS NULL", user.ID)
+	}
+	var list []Namespace
+	err := query.Order("path_key").Find(&list).Error
+	return list, err
+}
+
+// audit records who did what, in the transaction of what was done.
+func (s *Store) audit(ctx context.Context, by User, projectID int64, action AuditAction, target string, targetID int64, details ...AuditChange) error {
+	name := by.Username
+	if name == "" {
+		name = SystemName
+	}
+	event := AuditEvent{
+		ProjectID: ID(projectID), UserID: ID(by.ID), UserName: name, Action: action,
+		Target: target, TargetID: targetID, Details: details, CreatedAt: s.Now(),
+	}
+	if event.Details == nil {
+		event.Details = []AuditChange{}
+	}
+	return s.w(ctx).Create(&event).Error
+}
+
+// SystemName is the author of what happens by itself, as GitLab writes it.
+const SystemName = "(System)"
+
+// AuditEvents lists a project's audit events, the newest first.
+func (s *Store) AuditEvents(ctx context.Context, projectID int64, page Page) ([]AuditEvent, int64, error) {
+	query := s.q(ctx).Model(&AuditEvent{}).Where("project_id = ?", projectID)
+	var total int64
+	if err := query.Count(&total).Error; err != nil {
+		return nil, 0, err
+	}
+	var events []AuditEvent
+	err := page.apply(query.Order("id DESC")).Find(&events).Error
+	return events, total, err
+}
+
+var errNoPayload = errors.New("models: the store was opened without a renderer of payloads")
