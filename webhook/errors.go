@@ -1,0 +1,133 @@
+package webhook
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+// Kinds of failure of an attempt, beside models.ErrorInterrupted: what
+// models.AttemptResult.Error holds.
+const (
+	// ErrorRefusedAddress: the host leads to an address that is not allowed.
+	ErrorRefusedAddress = "refused_address"
+	// ErrorDNS: the host name could not be resolved.
+	ErrorDNS = "dns"
+	// ErrorConnectionRefused: nobody listens there.
+	ErrorConnectionRefused = "connection_refused"
+	// ErrorTimeout: no answer within ten seconds, or no connection within five.
+	ErrorTimeout = "timeout"
+	// ErrorTLS: no trustworthy TLS connection came about.
+	ErrorTLS = "tls"
+	// ErrorRedirect: the answer was 3xx, which is never followed.
+	ErrorRedirect = "redirect"
+	// ErrorInvalidURL: the URL cannot be requested.
+	ErrorInvalidURL = "invalid_url"
+	// ErrorOther: a broken connection, or an answer that is not HTTP.
+	ErrorOther = "other"
+)
+
+var errInvalidURL = errors.New("URL cannot be requested")
+
+// maxDetail is the longest detail, in bytes.
+const maxDetail = 300
+
+// explain sorts the error of a request into a kind and words it in a short
+// sentence. The sentence has neither the URL nor resolved addresses in it: the
+// URL may hold secrets, and addresses of names inside the operator's network
+// are not for everybody. parent is the context that the attempt was given.
+func explain(parent context.Context, err error) (kind, detail string) {
+	var (
+		dns     *net.DNSError
+		timeout net.Error
+	)
+	switch {
+	case errors.Is(err, errInvalidURL):
+		return ErrorInvalidURL, "The URL cannot be requested."
+	case parent.Err() != nil:
+		return models.ErrorInterrupted, "The server stopped during the attempt."
+	case errors.Is(err, errRefusedAddress):
+		return ErrorRefusedAddress, "The host leads to an address that this server must not reach."
+	case errors.As(err, &dns):
+		if dns.IsNotFound {
+			return ErrorDNS, "The host name does not exist."
+		}
+		return ErrorDNS, "The host name could not be resolved."
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return ErrorConnectionRefused, "The connection was refused."
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return ErrorTLS, "TLS: the answer was plain HTTP."
+	case isTLS(err):
+		return ErrorTLS, brief("TLS: %s", strings.TrimPrefix(cause(err), "tls: "))
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return ErrorTimeout, "No answer in time."
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return ErrorOther, "The connection was reset."
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return ErrorOther, "The host cannot be reached."
+	}
+	if strings.HasSuffix(cause(err), "EOF") {
+		return ErrorOther, "The connection was closed without an answer."
+	}
+	return ErrorOther, brief("No HTTP answer: %s", cause(err))
+}
+
+// isTLS reports whether the error is TLS's or about a certificate.
+func isTLS(err error) bool {
+	var (
+		certificate *tls.CertificateVerificationError
+		record      tls.RecordHeaderError
+		alert       tls.AlertError
+		invalid     x509.CertificateInvalidError
+		hostname    x509.HostnameError
+		authority   x509.UnknownAuthorityError
+	)
+	return errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) ||
+		errors.As(err, &invalid) || errors.As(err, &hostname) || errors.As(err, &authority) ||
+		strings.HasPrefix(cause(err), "tls: ") || strings.HasPrefix(cause(err), "remote error: tls: ")
+}
+
+// cause is the text of what went wrong, without the URL and addresses that
+// the outer errors put before it.
+func cause(err error) string {
+	var (
+		request   *url.Error
+		operation *net.OpError
+	)
+	if errors.As(err, &request) {
+		err = request.Err
+	}
+	if errors.As(err, &operation) {
+		if operation.Op == "remote error" {
+			return "remote error: " + operation.Err.Error()
+		}
+		err = operation.Err
+	}
+	return err.Error()
+}
+
+// brief makes a detail of bounded length and valid UTF-8 on one line.
+func brief(format, text string) string {
+	detail := strings.Join(strings.Fields(strings.ToValidUTF8(fmt.Sprintf(format, text), "\uFFFD")), " ")
+	if len(detail) > maxDetail {
+		detail = strings.ToValidUTF8(detail[:maxDetail], "") + "…"
+	}
+	return detail
+}
+
+// redirectDetail says where an answer wanted to send the delivery.
+func redirectDetail(location string) string {
+	if location == "" {
+		return "The answer was a redirect, which is not followed."
+	}
+	return brief("The answer was a redirect to %s, which is not followed.", bareURL(location))
+}
