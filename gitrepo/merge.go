@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -45,6 +46,9 @@ func (r Repo) PrepareMerge(ctx context.Context, in MergeInput) (MergeResult, err
 	} else if contained {
 		return MergeResult{}, ErrNothingToMerge
 	}
+	if err := r.checkTrees(ctx, in.TargetSHA, in.SourceSHA); err != nil {
+		return MergeResult{}, err
+	}
 	tree, conflicts, err := r.mergeTree(ctx, in.TargetSHA, in.SourceSHA)
 	if err != nil || len(conflicts) > 0 {
 		return MergeResult{Conflicts: conflicts}, err
@@ -55,6 +59,23 @@ func (r Repo) PrepareMerge(ctx context.Context, in MergeInput) (MergeResult, err
 	}
 	sha, err := r.commitTree(ctx, tree, parents, in)
 	return MergeResult{SHA: sha}, err
+}
+
+// checkTrees reads every folder of the commits. The git of 2024 and before
+// takes a folder that is damaged for an empty one when it merges, and would
+// make a merge that deletes its files.
+func (r Repo) checkTrees(ctx context.Context, ids ...string) error {
+	for _, id := range ids {
+		c := r.command("ls-tree", "-r", "-d", "-z", "--name-only", "--end-of-options", id)
+		err := r.store.stream(ctx, c, func(out io.Reader) (bool, error) {
+			_, err := io.Copy(io.Discard, out)
+			return true, err
+		})
+		if err != nil {
+			return fmt.Errorf("the files of %s cannot be read: %w", id, err)
+		}
+	}
+	return nil
 }
 
 // mergeTree merges two commits to a tree, or names the files in conflict.
