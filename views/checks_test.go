@@ -13,7 +13,7 @@ func settingsPage(section string) Page {
 		Title: "Merge requests",
 		User:  &CurrentUser{Username: "priya", Name: "Priya Raman", Initials: "PR"},
 		Project: &ProjectNav{Name: "Ticketing API", Path: "/northwind/ticketing-api", Initials: "TA",
-			CanSeeMembers: true, CanSeeCode: true, CanMaintain: true},
+			CanSeeCode: true, CanMaintain: true},
 		Section:     section,
 		Breadcrumbs: []Crumb{{"northwind", "/"}, {"Ticketing API", "/northwind/ticketing-api"}, {"Settings", "#"}},
 	}

@@ -1,6 +1,10 @@
 package views
 
-import "github.com/a-h/templ"
+import (
+	"strings"
+
+	"github.com/a-h/templ"
+)
 
 // statusKey is the word for a check's status.
 func statusKey(status string) Key {
@@ -62,3 +66,36 @@ func themeAttribute(theme string) templ.Attributes {
 
 // hasSidebar reports whether p is a page with project navigation.
 func (p Page) hasSidebar() bool { return p.Project != nil && !p.Wide }
+
+// described connects a control with its message and hint for screen readers.
+func described(f Form, name string, hint Key) templ.Attributes {
+	attrs := templ.Attributes{}
+	var by []string
+	if f.Errors[name] != "" {
+		attrs["aria-invalid"] = "true"
+		by = append(by, name+"-error")
+	}
+	if hint != "" {
+		by = append(by, name+"-hint")
+	}
+	if len(by) > 0 {
+		attrs["aria-describedby"] = strings.Join(by, " ")
+	}
+	return attrs
+}
+
+// hinted connects a choice with its hint.
+func hinted(name string, o Option) templ.Attributes {
+	if o.Hint == "" {
+		return nil
+	}
+	return templ.Attributes{"aria-describedby": name + "-" + o.Value + "-hint"}
+}
+
+// rejected marks the controls of a form that was refused as a whole.
+func rejected(f Form) templ.Attributes {
+	if f.Problem == "" {
+		return nil
+	}
+	return templ.Attributes{"aria-invalid": "true", "aria-describedby": "form-error"}
+}

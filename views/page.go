@@ -62,11 +62,9 @@ type ProjectNav struct {
 	Path              string
 	Initials          string
 	OpenMergeRequests int
-	// CanSeeMembers is for members of the project.
-	CanSeeMembers bool
-	CanSeeCode    bool
-	CanMaintain   bool
-	CanOwn        bool
+	// CanSeeCode shows branches and merge requests, CanMaintain members and
+	// settings; CanOwn is for renaming and deleting.
+	CanSeeCode, CanMaintain, CanOwn bool
 }
 
 // Crumb is one level of the breadcrumbs.

@@ -1,0 +1,118 @@
+package handlers
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/static"
+	"github.com/mergegate/mergegate/views"
+)
+
+// statusOf is the HTTP status for an error: the only such table of the pages.
+func statusOf(err error) int {
+	var httpError *echo.HTTPError
+	switch {
+	case errors.Is(err, request.ErrHidden):
+		return http.StatusNotFound
+	case errors.Is(err, request.ErrForbidden), errors.Is(err, errCrossOrigin):
+		return http.StatusForbidden
+	case errors.Is(err, errFormTooBig):
+		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, errBadForm):
+		return http.StatusBadRequest
+	case errors.As(err, &httpError):
+		return httpError.Code
+	}
+	switch models.KindOf(err) {
+	case models.KindInvalid, models.KindUnprocessable:
+		return http.StatusUnprocessableEntity
+	case models.KindNotFound:
+		return http.StatusNotFound
+	case models.KindForbidden:
+		return http.StatusForbidden
+	case models.KindConflict:
+		return http.StatusConflict
+	}
+	return http.StatusInternalServerError
+}
+
+// handleError answers for every handler that returned an error, and logs what
+// is our fault.
+func (p *pages) handleError(err error, c echo.Context) {
+	if c.Response().Committed {
+		p.Log.Error("answer cut off", "request_id", request.ID(c), "error", err)
+		return
+	}
+	status := statusOf(err)
+	if status >= http.StatusInternalServerError {
+		attrs := []any{"request_id", request.ID(c), "route", c.Path(), "error", err}
+		var panicked *panicError
+		if errors.As(err, &panicked) {
+			attrs = append(attrs, "stack", string(panicked.stack))
+		}
+		p.Log.Error("request failed", attrs...)
+	}
+	if failure := p.answerError(c, status, err); failure != nil {
+		p.Log.Error("error page failed", "request_id", request.ID(c), "error", failure)
+	}
+}
+
+// answerError sends the answer that fits who asks: browsers get a page, or the
+// sign-in page where that may help; htmx gets a toast and changes nothing.
+func (p *pages) answerError(c echo.Context, status int, err error) error {
+	signedOut := request.User(c) == nil && (status == http.StatusForbidden || status == http.StatusNotFound) &&
+		!errors.Is(err, errCrossOrigin)
+	switch {
+	case strings.HasPrefix(c.Request().URL.Path, static.Prefix):
+		return c.NoContent(status)
+	case signedOut && isHTMX(c):
+		c.Response().Header().Set("HX-Refresh", "true")
+		return c.NoContent(http.StatusUnauthorized)
+	case signedOut:
+		return c.Redirect(http.StatusSeeOther, signInURL(c))
+	case c.Request().Method == http.MethodHead:
+		return c.NoContent(status)
+	case isHTMX(c):
+		c.Response().Header().Set("HX-Reswap", "none")
+		triggerToast(c, p.errorSentence(c, status, err), false)
+		return c.NoContent(status)
+	}
+	title, _ := views.ErrorTexts(status)
+	detail := views.ErrorPage{Status: status, Detail: errorDetail(c, err)}
+	switch {
+	case status >= http.StatusInternalServerError:
+		detail.RequestID = request.ID(c)
+	case status == http.StatusForbidden:
+		detail.SignInURL = signInURL(c)
+	}
+	return render(c, status, views.Error(p.barePage(c, text(c, title)), detail))
+}
+
+// errorSentence is an error in one sentence, for a toast.
+func (p *pages) errorSentence(c echo.Context, status int, err error) string {
+	if detail := errorDetail(c, err); detail != "" {
+		return detail
+	}
+	if status >= http.StatusInternalServerError {
+		return text(c, views.KeyRequestFailed)
+	}
+	title, _ := views.ErrorTexts(status)
+	return text(c, title)
+}
+
+// errorDetail is the sentence for this very error, "" where the status says
+// all there is to say.
+func errorDetail(c echo.Context, err error) string {
+	if errors.Is(err, errCrossOrigin) {
+		return text(c, views.KeyCrossOrigin)
+	}
+	if key, ok := codeTexts[models.CodeOf(err)]; ok {
+		return text(c, key)
+	}
+	return ""
+}

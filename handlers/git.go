@@ -1,0 +1,33 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ErrNoSuchFile is what Git.ReadFile returns where a commit has no such file.
+var ErrNoSuchFile = errors.New("no such file in this commit")
+
+// Git is what the pages ask of a project's repository. The command wires it to
+// the git program.
+type Git interface {
+	// Branches lists the branches whose name contains search, by name, with
+	// the number of all that match.
+	Branches(ctx context.Context, projectID int64, search string, offset, limit int) ([]Branch, int, error)
+	// BranchTip is the commit that a branch points to.
+	BranchTip(ctx context.Context, projectID int64, branch string) (sha string, exists bool, err error)
+	// CountCommits counts the commits of to that from lacks.
+	CountCommits(ctx context.Context, projectID int64, from, to string) (int, error)
+	// ReadFile reads a file at the root of a commit, limit bytes at most;
+	// ErrNoSuchFile where there is none.
+	ReadFile(ctx context.Context, projectID int64, sha, path string, limit int64) ([]byte, error)
+}
+
+// Branch is a branch with the commit it points to.
+type Branch struct {
+	Name        string
+	SHA         string
+	Title       string
+	CommittedAt time.Time
+}

@@ -1,0 +1,79 @@
+package handlers
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"regexp"
+	"unicode/utf8"
+
+	"github.com/microcosm-cc/bluemonday"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/renderer"
+	"github.com/yuin/goldmark/util"
+)
+
+// maxMarkdown is how much of a text is rendered, in bytes: rendering costs time,
+// and nobody reads more.
+const maxMarkdown = 256 << 10
+
+// markdownRenderer turns what people write into HTML that is safe to show.
+type markdownRenderer struct {
+	markdown goldmark.Markdown
+	policy   *bluemonday.Policy
+}
+
+func newMarkdownRenderer() *markdownRenderer {
+	policy := bluemonday.UGCPolicy()
+	policy.AllowElements("del")
+	policy.AllowAttrs("type").Matching(regexp.MustCompile("^checkbox$")).OnElements("input")
+	policy.AllowAttrs("checked", "disabled").OnElements("input")
+	policy.AllowAttrs("align").OnElements("th", "td")
+	policy.RequireNoFollowOnLinks(true)
+	policy.RequireNoReferrerOnLinks(true)
+	return &markdownRenderer{
+		markdown: goldmark.New(
+			goldmark.WithExtensions(
+				extension.Linkify, extension.Strikethrough, extension.TaskList,
+				extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)),
+			),
+			goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(picturesAsLinks{}, 100))),
+		),
+		policy: policy,
+	}
+}
+
+// picturesAsLinks draws a picture as a link to it: one from elsewhere would
+// tell others who reads here, and the security policy refuses it.
+type picturesAsLinks struct{}
+
+// RegisterFuncs implements renderer.NodeRenderer.
+func (picturesAsLinks) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
+	r.Register(ast.KindImage, func(w util.BufWriter, _ []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+		image := node.(*ast.Image)
+		if !entering {
+			_, err := w.WriteString("</a>")
+			return ast.WalkContinue, err
+		}
+		_, err := fmt.Fprintf(w, `<a href="%s">`, util.EscapeHTML(util.URLEscape(image.Destination, true)))
+		return ast.WalkContinue, err
+	})
+}
+
+// render is the HTML for a Markdown text: sanitised, with nothing that runs,
+// styles the page, or pretends to be part of it.
+func (m *markdownRenderer) render(source string) template.HTML {
+	if len(source) > maxMarkdown {
+		source = source[:maxMarkdown]
+		for !utf8.ValidString(source) && len(source) > 0 && !utf8.RuneStart(source[len(source)-1]) {
+			source = source[:len(source)-1]
+		}
+	}
+	var out bytes.Buffer
+	if err := m.markdown.Convert([]byte(source), &out); err != nil {
+		return template.HTML("<p>" + template.HTMLEscapeString(source) + "</p>")
+	}
+	return template.HTML(m.policy.SanitizeBytes(out.Bytes()))
+}

@@ -1,0 +1,242 @@
+package handlers
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+)
+
+// maxForm is the largest body that a form may send, in bytes.
+const maxForm = 1 << 20
+
+// contentPolicy is the Content-Security-Policy of every answer: nothing inline,
+// nothing from elsewhere. Pictures in style.css are data: URLs.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// Errors of the middleware, worded by handleError.
+var (
+	errCrossOrigin = errors.New("form sent from another site")
+	errFormTooBig  = errors.New("form too large")
+	errBadForm     = errors.New("form cannot be read")
+)
+
+// ipExtractor finds the visitor's address: the connection's own, unless that
+// is a trusted proxy, whose X-Forwarded-For then tells it.
+func ipExtractor(trusted []string) (echo.IPExtractor, error) {
+	if len(trusted) == 0 {
+		return echo.ExtractIPDirect(), nil
+	}
+	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, cidr := range trusted {
+		_, network, err := net.ParseCIDR(cidr)
+		if err != nil {
+			return nil, fmt.Errorf("trusted proxy %q is not a network such as 10.0.0.0/8", cidr)
+		}
+		options = append(options, echo.TrustIPRange(network))
+	}
+	return echo.ExtractIPFromXFFHeader(options...), nil
+}
+
+// requestID gives every request an id of ours; one that the client sends
+// could be anything.
+func requestID(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		id := "req_" + rand.Text()
+		request.SetID(c, id)
+		c.Response().Header().Set(echo.HeaderXRequestID, id)
+		return next(c)
+	}
+}
+
+// accessLog writes one line per request, without the query, which may hold a
+// token.
+func (p *pages) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := time.Now()
+		if err := next(c); err != nil {
+			c.Error(err)
+		}
+		attrs := []any{
+			"request_id", request.ID(c), "method", c.Request().Method, "path", c.Request().URL.Path, "route", c.Path(),
+			"status", c.Response().Status, "bytes", c.Response().Size, "duration", time.Since(start), "ip", c.RealIP(),
+		}
+		if user := request.User(c); user != nil {
+			attrs = append(attrs, "user_id", user.ID)
+		}
+		p.Log.Info("request", attrs...)
+		return nil
+	}
+}
+
+// panicError is a panic turned into an error, with where it happened.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// recoverPanic keeps a mistake in one request from ending the server.
+func (p *pages) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			switch r := recover(); r {
+			case nil:
+			case http.ErrAbortHandler: // the way to cut a connection on purpose
+				panic(r)
+			default:
+				err = &panicError{value: r, stack: debug.Stack()}
+			}
+		}()
+		return next(c)
+	}
+}
+
+// securityHeaders tell the browser what our answers may do.
+func (p *pages) securityHeaders(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		if p.secure {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		return next(c)
+	}
+}
+
+// compress packs answers that are worth it.
+func compress() echo.MiddlewareFunc {
+	return middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1024})
+}
+
+// private keeps pages out of every cache: they differ by who asks.
+func private(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Response().Header().Set("Cache-Control", "private, no-store")
+		c.Response().Header().Add("Vary", "HX-Request")
+		return next(c)
+	}
+}
+
+// sameOrigin refuses forms that another site made the browser send.
+func sameOrigin(base *url.URL) (echo.MiddlewareFunc, error) {
+	protection := http.NewCrossOriginProtection()
+	if err := protection.AddTrustedOrigin(base.Scheme + "://" + base.Host); err != nil {
+		return nil, fmt.Errorf("base URL: %w", err)
+	}
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if err := protection.Check(c.Request()); err != nil {
+				return errCrossOrigin
+			}
+			return next(c)
+		}
+	}, nil
+}
+
+// readForm reads the whole form before the handler, so that a fault of it
+// cannot be taken for an empty field.
+func readForm(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			return next(c)
+		}
+		r.Body = http.MaxBytesReader(c.Response(), r.Body, maxForm)
+		err := r.ParseMultipartForm(maxForm)
+		if errors.Is(err, http.ErrNotMultipart) {
+			err = r.ParseForm()
+		}
+		var tooBig *http.MaxBytesError
+		switch {
+		case errors.As(err, &tooBig):
+			return errFormTooBig
+		case err != nil:
+			return fmt.Errorf("%w: %w", errBadForm, err)
+		}
+		return next(c)
+	}
+}
+
+// loadProject finds the project that the path names and what the user has to
+// do with it. A renamed project's old path leads to the new one.
+func (p *pages) loadProject(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		// A clone URL opened in a browser is the project's page, too.
+		namespace, name := pathParam(c, "namespace"), strings.TrimSuffix(pathParam(c, "project"), ".git")
+		if !plainText(namespace) || !plainText(name) {
+			return request.ErrHidden
+		}
+		access, moved, err := p.Store.AccessByPath(c.Request().Context(), request.User(c), namespace, name)
+		if models.KindOf(err) == models.KindNotFound {
+			return request.ErrHidden
+		}
+		if err != nil {
+			return err
+		}
+		request.SetAccess(c, access)
+		if moved {
+			if !request.Can(c, auth.ReadProject) {
+				return request.ErrHidden
+			}
+			return redirectToNewPath(c, access.Project)
+		}
+		return next(c)
+	}
+}
+
+// redirectToNewPath sends the browser from a project's old path to the same
+// page under the new one. The form of a POST goes along (307). Not for ever:
+// another project may take the old path.
+func redirectToNewPath(c echo.Context, project models.Project) error {
+	u := *c.Request().URL
+	rest := strings.SplitN(strings.TrimPrefix(u.EscapedPath(), "/"), "/", 3)
+	target := "/" + project.FullPath()
+	if len(rest) == 3 {
+		target += "/" + rest[2]
+	}
+	if u.RawQuery != "" {
+		target += "?" + u.RawQuery
+	}
+	status := http.StatusFound
+	if c.Request().Method != http.MethodGet && c.Request().Method != http.MethodHead {
+		status = http.StatusTemporaryRedirect
+	}
+	return c.Redirect(status, target)
+}
+
+// pathParam is a parameter of the path, unescaped. Echo hands it over as it
+// stood in the URL whenever that was escaped in an unusual way.
+func pathParam(c echo.Context, name string) string {
+	if c.Request().URL.RawPath == "" {
+		return c.Param(name)
+	}
+	value, err := url.PathUnescape(c.Param(name))
+	if err != nil {
+		return ""
+	}
+	return value
+}
+
+// plainText reports whether a text can be looked up in the database: valid
+// UTF-8 without NUL.
+func plainText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }

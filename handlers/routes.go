@@ -1,0 +1,86 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/handlers/request"
+)
+
+// Who may use a route that no ability of package auth describes.
+const (
+	// anyone: signed in or not.
+	anyone auth.Ability = ""
+	// signedIn: every user, whatever the role.
+	signedIn auth.Ability = "signed in"
+)
+
+// project is how the routes inside a project begin.
+const project = "/:namespace/:project"
+
+// signOutPath ends a session.
+const signOutPath = "/users/sign_out"
+
+// route is one address of the pages, and the ability that it needs.
+type route struct {
+	method, path string
+	needs        auth.Ability
+	handle       echo.HandlerFunc
+}
+
+// routes is every page and form, and who may use it.
+func (p *pages) routes() []route {
+	const get, post = http.MethodGet, http.MethodPost
+	return []route{
+		{get, signInPath, anyone, p.signInForm},
+		{post, signInPath, anyone, p.signIn},
+		{post, signOutPath, anyone, p.signOut},
+		{post, "/-/theme", anyone, p.switchTheme},
+		{get, newPasswordPath, signedIn, p.newPasswordForm},
+		{post, newPasswordPath, signedIn, p.changePassword},
+	}
+}
+
+// addRoutes puts the routes behind what all pages need, and each behind its
+// own ability. Addresses that do not exist go the same way, so that their
+// error page knows the reader.
+func (p *pages) addRoutes(e *echo.Echo, base *url.URL) error {
+	same, err := sameOrigin(base)
+	if err != nil {
+		return err
+	}
+	group := e.Group("", compress(), private, same, p.loadSession, readForm, mustChangePassword)
+	for _, r := range p.routes() {
+		guards := []echo.MiddlewareFunc{requires(r.needs)}
+		if strings.HasPrefix(r.path, project) {
+			guards = append([]echo.MiddlewareFunc{p.loadProject}, guards...)
+		}
+		group.Add(r.method, r.path, r.handle, guards...)
+		if r.method == http.MethodGet {
+			group.HEAD(r.path, r.handle, guards...)
+		}
+	}
+	return nil
+}
+
+// requires lets only those pass who may use a route.
+func requires(ability auth.Ability) echo.MiddlewareFunc {
+	switch ability {
+	case anyone:
+		return func(next echo.HandlerFunc) echo.HandlerFunc { return next }
+	case signedIn:
+		return func(next echo.HandlerFunc) echo.HandlerFunc {
+			return func(c echo.Context) error {
+				if request.User(c) == nil {
+					return request.ErrForbidden
+				}
+				return next(c)
+			}
+		}
+	}
+	return request.Require(ability)
+}

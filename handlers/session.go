@@ -1,0 +1,167 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+)
+
+// Names of the cookies, and of what lies in them.
+const (
+	sessionCookie  = "mergegate_session"
+	flashCookie    = "mergegate_flash"
+	newTokenCookie = "mergegate_new_token"
+	themeCookie    = "mergegate_theme"
+
+	sessionValue  = "id"
+	newTokenValue = "token"
+)
+
+// signInPath is where visitors sign in.
+const signInPath = "/users/sign_in"
+
+// newPasswordPath is where a user chooses a password who has to.
+const newPasswordPath = "/-/user_settings/password/new"
+
+// loadSession finds out who asks, by the random id in the cookie.
+func (p *pages) loadSession(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		digest := p.sessionDigest(c)
+		if digest == "" {
+			return next(c)
+		}
+		session, user, err := p.Store.SessionUser(c.Request().Context(), digest)
+		if models.KindOf(err) == models.KindNotFound {
+			return next(c) // ended or expired: a visitor like any other
+		}
+		if err != nil {
+			return err
+		}
+		request.SetUser(c, user)
+		request.SetSession(c, session)
+		return next(c)
+	}
+}
+
+// sessionDigest is what the database knows the browser's session by, "" where
+// the cookie is missing or not ours.
+func (p *pages) sessionDigest(c echo.Context) string {
+	cookie, err := p.sessions.Get(c.Request(), sessionCookie)
+	if err != nil {
+		return "" // made with another key, or tampered with
+	}
+	id, _ := cookie.Values[sessionValue].(string)
+	if id == "" {
+		return ""
+	}
+	return auth.Digest(id)
+}
+
+// startSession signs the user in under a new id, whatever the browser had
+// before. With remember the cookie outlives the browser.
+func (p *pages) startSession(c echo.Context, user models.User, remember bool) error {
+	ctx := c.Request().Context()
+	if old := request.Session(c); old.Digest != "" {
+		if err := p.Store.DeleteSession(ctx, *request.User(c), old.Digest); err != nil {
+			return err
+		}
+	}
+	id := auth.NewSessionID()
+	if _, err := p.Store.CreateSession(ctx, user, auth.Digest(id), c.Request().UserAgent(), c.RealIP()); err != nil {
+		return err
+	}
+	maxAge := 0
+	if remember {
+		maxAge = int(models.SessionLifetime.Seconds())
+	}
+	return p.writeCookie(c, sessionCookie, sessionValue, id, maxAge)
+}
+
+// endSession signs the browser out.
+func (p *pages) endSession(c echo.Context) error {
+	if user := request.User(c); user != nil {
+		if err := p.Store.DeleteSession(c.Request().Context(), *user, request.Session(c).Digest); err != nil {
+			return err
+		}
+	}
+	return p.writeCookie(c, sessionCookie, sessionValue, "", -1)
+}
+
+// writeCookie sets a signed and encrypted cookie. maxAge is in seconds: 0 ends
+// with the browser, negative ends it now.
+func (p *pages) writeCookie(c echo.Context, name, key, value string, maxAge int) error {
+	// An unreadable old cookie is no reason not to write a new one: Get gives
+	// an empty one beside its error.
+	cookie, err := p.sessions.Get(c.Request(), name)
+	if cookie == nil {
+		return err
+	}
+	cookie.Values[key] = value
+	cookie.Options.MaxAge = maxAge
+	return cookie.Save(c.Request(), c.Response())
+}
+
+// mustChangePassword sends users with a one-time password to the page where
+// they choose their own, whatever they wanted.
+func mustChangePassword(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		user := request.User(c)
+		if user == nil || !user.PasswordChangeRequired || c.Path() == newPasswordPath || c.Path() == signOutPath {
+			return next(c)
+		}
+		if isHTMX(c) {
+			c.Response().Header().Set("HX-Refresh", "true")
+			return c.NoContent(http.StatusUnauthorized)
+		}
+		return c.Redirect(http.StatusSeeOther, newPasswordPath)
+	}
+}
+
+// signInURL is where to sign in to come back to the page of this request.
+func signInURL(c echo.Context) string {
+	back := returnPath(c)
+	if back == "/" {
+		return signInPath
+	}
+	return signInPath + "?return_to=" + url.QueryEscape(back)
+}
+
+// returnPath is the page to come back to: this one, or for a form the page
+// that it stood on.
+func returnPath(c echo.Context) string {
+	r := c.Request()
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return safePath(r.URL.RequestURI())
+	}
+	from, err := url.Parse(r.Referer())
+	if err != nil || from.Host != r.Host {
+		return "/"
+	}
+	return safePath(from.RequestURI())
+}
+
+// maxReturnPath is the longest way back that a sign-in keeps, in bytes.
+const maxReturnPath = 2048
+
+// safePath is path where it is a page of ours, "/" for everything that could
+// lead a browser elsewhere, or round in circles.
+func safePath(path string) string {
+	u, err := url.Parse(path)
+	switch {
+	case err != nil, len(path) > maxReturnPath, u.Scheme != "", u.Host != "", u.User != nil, u.Opaque != "":
+		return "/"
+	case !strings.HasPrefix(path, "/"), strings.HasPrefix(path, "//"), strings.HasPrefix(u.Path, "//"):
+		return "/"
+	case strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }), strings.Contains(u.Path, `\`):
+		return "/"
+	case strings.HasPrefix(u.Path, "/users/"):
+		return "/"
+	}
+	return path
+}

@@ -1,0 +1,187 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/views"
+)
+
+// Limits of signing in: tries per window, for one account and for one address,
+// behind which a whole office may sit.
+const (
+	signInTriesAccount = 10
+	signInTriesAddress = 50
+	signInWindow       = 10 * time.Minute
+)
+
+func (p *pages) signInForm(c echo.Context) error {
+	back := safePath(c.QueryParam("return_to"))
+	if request.User(c) != nil && back == "/" {
+		return c.Redirect(http.StatusSeeOther, "/")
+	}
+	return p.renderSignIn(c, http.StatusOK, views.Form{}, back)
+}
+
+func (p *pages) renderSignIn(c echo.Context, status int, form views.Form, back string) error {
+	host := p.BaseURL
+	if base, err := url.Parse(p.BaseURL); err == nil {
+		host = base.Host
+	}
+	page := p.barePage(c, text(c, views.KeySignIn))
+	return render(c, status, views.SignInPage(page, views.SignIn{Form: form, Host: host, ReturnTo: back}))
+}
+
+// signIn starts a session. Whatever is wrong, unknown name or wrong password,
+// the answer and the time it takes are the same.
+func (p *pages) signIn(c echo.Context) error {
+	ctx := c.Request().Context()
+	form := formOf(c)
+	form.Values.Del("password")
+	login, password := strings.TrimSpace(c.FormValue("login")), c.FormValue("password")
+	back := safePath(c.FormValue("return_to"))
+
+	user, err := p.findLogin(c, login)
+	if err != nil {
+		return err
+	}
+	account := "sign_in:account:" + strings.ToLower(login)
+	if user.ID != 0 {
+		account = "sign_in:account:" + user.UsernameKey
+	}
+	allowed, err := p.countSignIn(c, account)
+	if err != nil {
+		return err
+	}
+	if !allowed {
+		form.Problem = text(c, views.KeySignInLimited)
+		return p.renderSignIn(c, http.StatusTooManyRequests, form, back)
+	}
+	match, err := auth.CheckPassword(ctx, password, user.PasswordDigest)
+	if err != nil {
+		return err
+	}
+	if !match || user.Blocked || user.Bot {
+		if err := p.Store.RecordFailedSignIn(ctx, login, c.RealIP()); err != nil {
+			return err
+		}
+		form.Problem = text(c, views.KeySignInRejected)
+		return p.renderSignIn(c, http.StatusUnprocessableEntity, form, back)
+	}
+	if err := p.Store.ForgetTries(ctx, account); err != nil {
+		return err
+	}
+	if err := p.startSession(c, user, form.Value("remember_me") == "1"); err != nil {
+		return err
+	}
+	return p.redirect(c, back, "")
+}
+
+// findLogin is the user with a name, an empty one where there is none.
+func (p *pages) findLogin(c echo.Context, login string) (models.User, error) {
+	if !plainText(login) {
+		return models.User{}, nil
+	}
+	user, err := p.Store.UserByUsername(c.Request().Context(), login)
+	if models.KindOf(err) == models.KindNotFound {
+		return models.User{}, nil
+	}
+	return user, err
+}
+
+// countSignIn counts a try against the account and the address, and reports
+// whether both are still within their limits.
+func (p *pages) countSignIn(c echo.Context, account string) (bool, error) {
+	ctx := c.Request().Context()
+	byAccount, err := p.Store.CountTry(ctx, account, signInTriesAccount, signInWindow)
+	if err != nil {
+		return false, err
+	}
+	byAddress, err := p.Store.CountTry(ctx, "sign_in:address:"+c.RealIP(), signInTriesAddress, signInWindow)
+	return byAccount && byAddress, err
+}
+
+func (p *pages) signOut(c echo.Context) error {
+	if err := p.endSession(c); err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, signInPath)
+}
+
+// switchTheme is the theme button without script, on which the server does not
+// know the system's choice: the first press means dark.
+func (p *pages) switchTheme(c echo.Context) error {
+	next := "dark"
+	if theme(c) == "dark" {
+		next = "light"
+	}
+	cookie := p.plainCookie(themeCookie, next, int((365 * 24 * time.Hour).Seconds()))
+	cookie.HttpOnly = false // the script switches it as well
+	c.SetCookie(cookie)
+	return c.Redirect(http.StatusSeeOther, returnPath(c))
+}
+
+func (p *pages) newPasswordForm(c echo.Context) error {
+	return p.renderNewPassword(c, http.StatusOK, views.Form{})
+}
+
+func (p *pages) renderNewPassword(c echo.Context, status int, form views.Form) error {
+	return render(c, status, views.NewPasswordPage(p.barePage(c, text(c, views.KeyNewPasswordTitle)), form))
+}
+
+// changePassword gives the user the password they chose and ends their other
+// sessions.
+func (p *pages) changePassword(c echo.Context) error {
+	ctx, user := c.Request().Context(), request.MustUser(c)
+	current, chosen := c.FormValue("current_password"), c.FormValue("password")
+	form := views.Form{Errors: map[string]string{}}
+
+	allowed, err := p.countSignIn(c, "password:"+user.UsernameKey)
+	if err != nil {
+		return err
+	}
+	if !allowed {
+		form.Errors["current_password"] = text(c, views.KeySignInLimited)
+		return p.renderNewPassword(c, http.StatusTooManyRequests, form)
+	}
+	match, err := auth.CheckPassword(ctx, current, user.PasswordDigest)
+	if err != nil {
+		return err
+	}
+	if !match {
+		form.Errors["current_password"] = text(c, views.KeyPasswordWrong)
+	}
+	switch auth.ValidatePassword(chosen) {
+	case nil:
+		if chosen == current {
+			form.Errors["password"] = text(c, views.KeyPasswordSame)
+		}
+	case auth.ErrPasswordTooShort:
+		form.Errors["password"] = text(c, views.KeyPasswordTooShort)
+	case auth.ErrPasswordTooLong:
+		form.Errors["password"] = text(c, views.KeyPasswordTooLong)
+	default:
+		form.Errors["password"] = text(c, views.KeyPasswordNotText)
+	}
+	if c.FormValue("password_confirmation") != chosen {
+		form.Errors["password_confirmation"] = text(c, views.KeyPasswordMismatch)
+	}
+	if len(form.Errors) > 0 {
+		return p.renderNewPassword(c, http.StatusUnprocessableEntity, form)
+	}
+	digest, err := auth.HashPassword(ctx, chosen)
+	if err != nil {
+		return err
+	}
+	if err := p.Store.SetPassword(ctx, user, digest, request.Session(c).Digest, false); err != nil {
+		return err
+	}
+	return p.redirect(c, "/", views.KeyPasswordChanged)
+}

@@ -1,0 +1,29 @@
+package views
+
+import "net/url"
+
+// Form is what somebody typed into a form and what is wrong with it.
+type Form struct {
+	// Values are by field name, as a browser sends them.
+	Values url.Values
+	// Errors are the messages, by field name.
+	Errors map[string]string
+	// Problem is a message about the form as a whole, "" for none.
+	Problem string
+}
+
+// Value is what stands in a field.
+func (f Form) Value(name string) string { return f.Values.Get(name) }
+
+// Has reports whether a choice with this value is made in a field.
+func (f Form) Has(name, value string) bool {
+	for _, v := range f.Values[name] {
+		if v == value {
+			return true
+		}
+	}
+	return false
+}
+
+// Option is one choice of a select, radio group or list of check boxes.
+type Option struct{ Value, Text, Hint string }
