@@ -123,7 +123,8 @@ func (r *Keyring) Sealer(purpose string) *Sealer {
 
 // Sealer encrypts and authenticates values with AES-256-GCM. A sealed value is
 // text, `v1.<key id>.<base64url>`, and opens only with the context it was
-// sealed with, so that it cannot be moved to another row or column.
+// sealed with, so that it cannot be moved to another row or column. It is the
+// models.Sealer of the shipped binary.
 type Sealer struct {
 	keys []sealingKey
 }
@@ -136,17 +137,17 @@ type sealingKey struct {
 const sealedVersion = "v1"
 
 // Seal encrypts plain with the current key. The context names where the value
-// stays, for instance "external_status_check/<uuid>/secret"; Open needs it
-// again.
-func (s *Sealer) Seal(context string, plain []byte) string {
+// stays, for instance "external_status_checks/12/secret"; Open needs it again.
+// The error is always nil.
+func (s *Sealer) Seal(plain []byte, context string) ([]byte, error) {
 	key := s.keys[0]
 	data := key.aead.Seal(nil, nil, plain, []byte(context))
-	return sealedVersion + "." + key.id + "." + base64.RawURLEncoding.EncodeToString(data)
+	return []byte(sealedVersion + "." + key.id + "." + base64.RawURLEncoding.EncodeToString(data)), nil
 }
 
 // Open decrypts what Seal made for the same context. Errors:
 // ErrSealedMalformed, ErrSealedUnknownKey, ErrSealedTampered.
-func (s *Sealer) Open(context, sealed string) ([]byte, error) {
+func (s *Sealer) Open(sealed []byte, context string) ([]byte, error) {
 	id, data, err := splitSealed(sealed)
 	if err != nil {
 		return nil, err
@@ -166,14 +167,14 @@ func (s *Sealer) Open(context, sealed string) ([]byte, error) {
 
 // Stale reports whether the value was sealed with another key than the current
 // one and should be sealed anew when there is occasion.
-func (s *Sealer) Stale(sealed string) bool {
+func (s *Sealer) Stale(sealed []byte) bool {
 	id, _, err := splitSealed(sealed)
 	return err == nil && id != s.keys[0].id
 }
 
 // splitSealed takes a sealed value apart.
-func splitSealed(sealed string) (keyID string, data []byte, err error) {
-	parts := strings.Split(sealed, ".")
+func splitSealed(sealed []byte) (keyID string, data []byte, err error) {
+	parts := strings.Split(string(sealed), ".")
 	if len(parts) != 3 || parts[0] != sealedVersion {
 		return "", nil, ErrSealedMalformed
 	}

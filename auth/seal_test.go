@@ -7,6 +7,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/mergegate/mergegate/models"
 )
 
 // secretKey makes the bytes of a fresh secret key.
@@ -28,17 +30,29 @@ func ring(t *testing.T, current []byte, older ...[]byte) *Keyring {
 	return r
 }
 
+// The store seals through this interface.
+var _ models.Sealer = (*Sealer)(nil)
+
+func seal(t *testing.T, s *Sealer, context, plain string) string {
+	t.Helper()
+	sealed, err := s.Seal([]byte(plain), context)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(sealed)
+}
+
 func TestSealOpens(t *testing.T) {
 	s := ring(t, secretKey(t)).Sealer("service secret")
 	for _, plain := range []string{"", "hush", strings.Repeat("é", 255)} {
-		sealed := s.Seal("row 1", []byte(plain))
+		sealed := seal(t, s, "row 1", plain)
 		if plain != "" && strings.Contains(sealed, plain) {
 			t.Errorf("%q is legible in %q", plain, sealed)
 		}
-		if s.Seal("row 1", []byte(plain)) == sealed {
+		if seal(t, s, "row 1", plain) == sealed {
 			t.Error("sealing twice gave the same text")
 		}
-		if got, err := s.Open("row 1", sealed); err != nil || string(got) != plain {
+		if got, err := s.Open([]byte(sealed), "row 1"); err != nil || string(got) != plain {
 			t.Errorf("opened %q, %v", got, err)
 		}
 	}
@@ -48,7 +62,7 @@ func TestSealRefuses(t *testing.T) {
 	key := secretKey(t)
 	r := ring(t, key)
 	s := r.Sealer("service secret")
-	sealed := s.Seal("row 1", []byte("hush"))
+	sealed := seal(t, s, "row 1", "hush")
 	head := sealed[:strings.LastIndex(sealed, ".")+1]
 	cases := map[string]struct {
 		sealer          *Sealer
@@ -68,7 +82,7 @@ func TestSealRefuses(t *testing.T) {
 		"key id taken as path": {s, "row 1", "v1../../etc.AAAA", ErrSealedMalformed},
 	}
 	for name, c := range cases {
-		plain, err := c.sealer.Open(c.context, c.sealed)
+		plain, err := c.sealer.Open([]byte(c.sealed), c.context)
 		if !errors.Is(err, c.want) || plain != nil {
 			t.Errorf("%s: %q, %v; want %v", name, plain, err, c.want)
 		}
@@ -91,19 +105,19 @@ func flipLast(sealed string) string {
 
 func TestKeyRotation(t *testing.T) {
 	before, after := secretKey(t), secretKey(t)
-	sealed := ring(t, before).Sealer("p").Seal("c", []byte("hush"))
+	sealed := seal(t, ring(t, before).Sealer("p"), "c", "hush")
 	rotated := ring(t, after, before).Sealer("p")
-	if plain, err := rotated.Open("c", sealed); err != nil || string(plain) != "hush" {
+	if plain, err := rotated.Open([]byte(sealed), "c"); err != nil || string(plain) != "hush" {
 		t.Errorf("old value with both keys: %q, %v", plain, err)
 	}
-	if !rotated.Stale(sealed) {
+	if !rotated.Stale([]byte(sealed)) {
 		t.Error("a value of the old key is not stale")
 	}
-	renewed := rotated.Seal("c", []byte("hush"))
-	if rotated.Stale(renewed) {
+	renewed := seal(t, rotated, "c", "hush")
+	if rotated.Stale([]byte(renewed)) {
 		t.Error("a value of the current key is stale")
 	}
-	if plain, err := ring(t, after).Sealer("p").Open("c", renewed); err != nil || string(plain) != "hush" {
+	if plain, err := ring(t, after).Sealer("p").Open([]byte(renewed), "c"); err != nil || string(plain) != "hush" {
 		t.Errorf("new value with the new key alone: %q, %v", plain, err)
 	}
 }
