@@ -115,6 +115,9 @@ type AttemptResult struct {
 // ErrorInterrupted is the error of an attempt whose process died under it.
 const ErrorInterrupted = "interrupted"
 
+// ErrorSecret is the error of an attempt that could not be signed.
+const ErrorSecret = "secret"
+
 // ErrorGone is the error of a delivery that HTTP 410 ended.
 const ErrorGone = "gone"
 
@@ -220,4 +223,10 @@ func (d *Delivery) finish(r AttemptResult, newerWaits bool, now time.Time) {
 type ClaimedDelivery struct {
 	Delivery Delivery
 	Secret   string
+	// SecretError tells why the secret could not be opened. Such a delivery
+	// must not be sent: it would go out unsigned.
+	SecretError error
 }
+
+// DeliveryRetention is how long a delivery is kept after its end.
+const DeliveryRetention = 30 * 24 * time.Hour

@@ -14,8 +14,10 @@ import (
 type ClaimOptions struct {
 	// Limit is how many at most.
 	Limit int
-	// ExceptServices are services that have no free slot just now.
-	ExceptServices []int64
+	// Admit is asked about every delivery before it is taken; what it refuses
+	// stays where it is, and its service is passed over in this claim. It may
+	// be asked twice about the same delivery. Nil admits everything.
+	Admit func(Delivery) bool
 }
 
 // claimLock is the key of PostgreSQL's advisory lock around a claim.
@@ -36,41 +38,62 @@ func (s *Store) Claim(ctx context.Context, o ClaimOptions) ([]ClaimedDelivery, e
 				return err
 			}
 		}
-		now := tx.Now()
-		query := tx.w(ctx).Table("deliveries AS d").Select("d.*").
-			Where("d.state = ? AND d.next_attempt_at <= ? AND (d.leased_until IS NULL OR d.leased_until <= ?)", DeliveryWaiting, now, now).
-			Where(`NOT EXISTS (SELECT 1 FROM deliveries e
-				WHERE e.merge_request_id = d.merge_request_id AND e.external_status_check_id = d.external_status_check_id AND e.id <> d.id
-				AND (e.leased_until > ? OR (e.id < d.id AND e.state = ? AND e.attempts < ? AND e.single_attempt = ?)))`,
-				now, DeliveryWaiting, QuickAttempts, false)
-		if len(o.ExceptServices) > 0 {
-			query = query.Where("d.external_status_check_id NOT IN ?", o.ExceptServices)
-		}
-		if tx.postgres() {
-			query = query.Clauses(clause.Locking{Strength: "NO KEY UPDATE", Table: clause.Table{Name: "d"}, Options: "SKIP LOCKED"})
-		}
-		var due []Delivery
-		if err := query.Order("d.next_attempt_at, d.id").Limit(o.Limit).Find(&due).Error; err != nil {
-			return err
-		}
-		pairs := map[[2]int64]bool{}
-		for _, d := range due {
-			if d.MergeRequestID != nil {
-				pair := [2]int64{*d.MergeRequestID, d.ExternalStatusCheckID}
-				if pairs[pair] {
-					continue
-				}
-				pairs[pair] = true
-			}
-			c, err := tx.lease(ctx, d)
+		taken := map[[2]int64]bool{}
+		var except []int64
+		for len(claimed) < o.Limit {
+			due, err := tx.due(ctx, o.Limit-len(claimed), except)
 			if err != nil {
 				return err
 			}
-			claimed = append(claimed, c)
+			refused := false
+			for _, d := range due {
+				// A test belongs to no merge request and stands for itself.
+				pair := [2]int64{-d.ID, d.ExternalStatusCheckID}
+				if d.MergeRequestID != nil {
+					pair[0] = *d.MergeRequestID
+				}
+				if taken[pair] {
+					continue
+				}
+				if o.Admit != nil && !o.Admit(d) {
+					except, refused = append(except, d.ExternalStatusCheckID), true
+					continue
+				}
+				taken[pair] = true
+				c, err := tx.lease(ctx, d)
+				if err != nil {
+					return err
+				}
+				claimed = append(claimed, c)
+			}
+			// What was refused may have stood before others in the line.
+			if !refused {
+				break
+			}
 		}
 		return nil
 	})
 	return claimed, err
+}
+
+// due finds deliveries that can be claimed, the longest due first.
+func (s *Store) due(ctx context.Context, limit int, exceptServices []int64) ([]Delivery, error) {
+	now := s.Now()
+	query := s.w(ctx).Table("deliveries AS d").Select("d.*").
+		Where("d.state = ? AND d.next_attempt_at <= ? AND (d.leased_until IS NULL OR d.leased_until <= ?)", DeliveryWaiting, now, now).
+		Where(`NOT EXISTS (SELECT 1 FROM deliveries e
+			WHERE e.merge_request_id = d.merge_request_id AND e.external_status_check_id = d.external_status_check_id AND e.id <> d.id
+			AND (e.leased_until > ? OR (e.id < d.id AND e.state = ? AND e.attempts < ? AND e.single_attempt = ?)))`,
+			now, DeliveryWaiting, QuickAttempts, false)
+	if len(exceptServices) > 0 {
+		query = query.Where("d.external_status_check_id NOT IN ?", exceptServices)
+	}
+	if s.postgres() {
+		query = query.Clauses(clause.Locking{Strength: "NO KEY UPDATE", Table: clause.Table{Name: "d"}, Options: "SKIP LOCKED"})
+	}
+	var due []Delivery
+	err := query.Order("d.next_attempt_at, d.id").Limit(limit).Find(&due).Error
+	return due, err
 }
 
 // lease marks a delivery as in flight.
@@ -100,11 +123,9 @@ func (s *Store) lease(ctx context.Context, d Delivery) (ClaimedDelivery, error) 
 	if err := s.w(ctx).Select("id", "sealed_secret").Take(&service, d.ExternalStatusCheckID).Error; err != nil {
 		return ClaimedDelivery{}, found(err, "external status check")
 	}
+	// A secret that cannot be opened must not hold up the others' deliveries.
 	secret, err := s.openSecret(service)
-	if err != nil {
-		return ClaimedDelivery{}, err
-	}
-	return ClaimedDelivery{Delivery: d, Secret: secret}, nil
+	return ClaimedDelivery{Delivery: d, Secret: secret, SecretError: err}, nil
 }
 
 // ReleaseLeases gives back every lease; at the start of the only process on a

@@ -183,14 +183,17 @@ func (s *Store) DeleteSession(ctx context.Context, user User, digest string) err
 	})
 }
 
-// DeleteExpired removes sessions, counters and pending pushes that time has
-// made useless.
+// DeleteExpired removes what time has made useless: sessions, counters, and
+// deliveries that ended DeliveryRetention ago.
 func (s *Store) DeleteExpired(ctx context.Context) error {
 	now := s.Now()
 	if err := s.w(ctx).Where("expires_at <= ?", now).Delete(&Session{}).Error; err != nil {
 		return err
 	}
-	return s.w(ctx).Where("window_ends_at <= ?", now).Delete(&RateCounter{}).Error
+	if err := s.w(ctx).Where("window_ends_at <= ?", now).Delete(&RateCounter{}).Error; err != nil {
+		return err
+	}
+	return s.w(ctx).Where("finished_at <= ?", now.Add(-DeliveryRetention)).Delete(&Delivery{}).Error
 }
 
 // CountTry counts one try of something and reports whether it is still within

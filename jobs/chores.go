@@ -1,0 +1,107 @@
+package jobs
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Chores are the operations that somebody must ask for from time to time.
+// Nothing that people see waits for them: each only writes down, completes or
+// removes what is already so. models.Store has them.
+type Chores interface {
+	// ExpirePending writes down time-outs, at most limit, and counts them.
+	ExpirePending(ctx context.Context, limit int) (int, error)
+	// SweepPushes tells pushes whose end was lost, and counts them. atStart
+	// leaves no time for those that may still be under way.
+	SweepPushes(ctx context.Context, atStart bool) (int, error)
+	// SweepMerges completes merges that were cut off, and counts them.
+	SweepMerges(ctx context.Context, atStart bool) (int, error)
+	// DeleteExpired removes what is no longer needed.
+	DeleteExpired(ctx context.Context) error
+	// ReleaseLeases gives back the leases of a process that is gone.
+	ReleaseLeases(ctx context.Context) error
+}
+
+// How often each chore is done. A sweep looks at little and finds nothing as a
+// rule.
+const (
+	expireEvery = 5 * time.Second
+	sweepEvery  = 15 * time.Second
+	deleteEvery = 10 * time.Minute
+	// expireBatch is how many time-outs are written down at a time.
+	expireBatch = 500
+)
+
+type chores struct {
+	store Chores
+	log   *slog.Logger
+	alone bool
+}
+
+// atStart takes up what the last process left behind, if this one is the only
+// one.
+func (c *chores) atStart(ctx context.Context) {
+	if !c.alone {
+		return
+	}
+	c.do(ctx, "release leases", c.store.ReleaseLeases)
+	c.do(ctx, "sweep merges", c.sweepMerges(true))
+	c.do(ctx, "sweep pushes", c.sweepPushes(true))
+}
+
+// run does each chore in its turn until ctx ends.
+func (c *chores) run(ctx context.Context) {
+	var loops sync.WaitGroup
+	every := func(interval time.Duration, name string, chore func(context.Context) error) {
+		loops.Go(func() {
+			for ctx.Err() == nil {
+				c.do(ctx, name, chore)
+				pause(ctx, interval)
+			}
+		})
+	}
+	every(expireEvery, "expire pending checks", c.expire)
+	every(sweepEvery, "sweep merges", c.sweepMerges(false))
+	every(sweepEvery, "sweep pushes", c.sweepPushes(false))
+	every(deleteEvery, "delete expired rows", c.store.DeleteExpired)
+	loops.Wait()
+}
+
+// do does one chore and logs what went wrong, unless the process is ending.
+func (c *chores) do(ctx context.Context, name string, chore func(context.Context) error) {
+	if err := chore(ctx); err != nil && ctx.Err() == nil {
+		c.log.ErrorContext(ctx, "job failed", "job", name, "error", err)
+	}
+}
+
+// expire writes down all time-outs there are.
+func (c *chores) expire(ctx context.Context) error {
+	for {
+		n, err := c.store.ExpirePending(ctx, expireBatch)
+		if err != nil || n < expireBatch {
+			return err
+		}
+	}
+}
+
+func (c *chores) sweepMerges(atStart bool) func(context.Context) error {
+	return func(ctx context.Context) error {
+		n, err := c.store.SweepMerges(ctx, atStart)
+		if n > 0 {
+			c.log.WarnContext(ctx, "completed merges that were cut off", "count", n)
+		}
+		return err
+	}
+}
+
+func (c *chores) sweepPushes(atStart bool) func(context.Context) error {
+	return func(ctx context.Context) error {
+		n, err := c.store.SweepPushes(ctx, atStart)
+		if n > 0 {
+			c.log.WarnContext(ctx, "told pushes that were cut off", "count", n)
+		}
+		return err
+	}
+}

@@ -1,0 +1,220 @@
+package jobs
+
+import (
+	"context"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+// Limits of one process.
+const (
+	// maxInFlight is how many attempts run at once.
+	maxInFlight = 64
+	// maxPerHost is how many of them go to one host, so that a slow one never
+	// takes the places of the others.
+	maxPerHost = 4
+	// pollEvery is the safety net behind the wake-ups.
+	pollEvery = 5 * time.Second
+	// retryDatabase is the wait after a failure of the database.
+	retryDatabase = time.Second
+)
+
+// DrainTime is how long Run waits, in the end, for attempts in flight: a
+// little more than an attempt may take.
+const DrainTime = 12 * time.Second
+
+// Deliverer claims deliveries that are due, has them sent, several at once,
+// and writes down how it went.
+type Deliverer struct {
+	outbox Outbox
+	sender Sender
+	log    *slog.Logger
+	// freed tells the loop that a place became free.
+	freed chan struct{}
+
+	mu       sync.Mutex
+	inFlight int
+	perHost  map[string]int
+	running  sync.WaitGroup
+}
+
+// NewDeliverer makes a deliverer; Run runs it.
+func NewDeliverer(outbox Outbox, sender Sender, log *slog.Logger) *Deliverer {
+	return &Deliverer{outbox: outbox, sender: sender, log: log, freed: make(chan struct{}, 1), perHost: map[string]int{}}
+}
+
+// Run delivers until ctx ends, and then waits for the attempts in flight. Those
+// that take longer than DrainTime are given up as interrupted and are due
+// again soon, in whichever process is there.
+func (d *Deliverer) Run(ctx context.Context) {
+	attempts, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	wake, stop := d.outbox.DeliveriesWaiting(ctx)
+	defer stop()
+	for ctx.Err() == nil {
+		n, err := d.start(ctx, attempts)
+		if err != nil {
+			if ctx.Err() == nil {
+				d.log.ErrorContext(ctx, "deliveries cannot be claimed", "error", err)
+				pause(ctx, retryDatabase)
+			}
+			continue
+		}
+		if n > 0 {
+			continue // there may be more
+		}
+		d.wait(ctx, wake)
+	}
+	timer := time.AfterFunc(DrainTime, giveUp)
+	defer timer.Stop()
+	d.running.Wait()
+}
+
+// DeliverOnce makes one attempt at each delivery that is due, as far as there
+// are places, waits for their ends and counts them.
+func (d *Deliverer) DeliverOnce(ctx context.Context) (int, error) {
+	n, err := d.start(ctx, ctx)
+	d.running.Wait()
+	return n, err
+}
+
+// wait returns when there may be something to claim.
+func (d *Deliverer) wait(ctx context.Context, wake <-chan struct{}) {
+	timer := time.NewTimer(d.untilDue(ctx))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-wake:
+	case <-d.freed:
+	case <-timer.C:
+	}
+}
+
+// untilDue is how long nothing is due as far as the outbox knows, pollEvery at
+// most.
+func (d *Deliverer) untilDue(ctx context.Context) time.Duration {
+	at, ok, err := d.outbox.NextDeliveryAt(ctx)
+	if err != nil || !ok {
+		return pollEvery
+	}
+	// A little later rather than too early, which would be once more for
+	// nothing.
+	return min(pollEvery, max(0, at.Sub(d.outbox.Now()))+time.Millisecond)
+}
+
+// start claims as much as there are places for and starts the attempts, which
+// run under their own context. It counts them.
+func (d *Deliverer) start(ctx, attempts context.Context) (int, error) {
+	free, admit := d.places()
+	if free == 0 {
+		return 0, nil
+	}
+	claimed, err := d.outbox.Claim(ctx, models.ClaimOptions{Limit: free, Admit: admit})
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range claimed {
+		host := hostOf(c.Delivery.URL)
+		d.occupy(host)
+		d.running.Go(func() {
+			defer d.leave(host)
+			d.attempt(attempts, c)
+		})
+	}
+	return len(claimed), nil
+}
+
+// attempt sends one delivery and writes down how it ended.
+func (d *Deliverer) attempt(ctx context.Context, c models.ClaimedDelivery) {
+	at := d.outbox.Now()
+	var result models.AttemptResult
+	if c.SecretError != nil {
+		d.log.ErrorContext(ctx, "delivery cannot be signed", "delivery", c.Delivery.ID, "error", c.SecretError)
+		result = models.AttemptResult{
+			StartedAt: at, Error: models.ErrorSecret,
+			ErrorDetail: "The shared secret cannot be read. Was the server's secret key changed?",
+		}
+	} else {
+		result = d.sender.Send(ctx, c, at)
+	}
+	d.log.InfoContext(ctx, "delivery attempt", "delivery", c.Delivery.ID, "uuid", c.Delivery.UUID, "attempt", c.Delivery.Attempts,
+		"status", result.HTTPStatus, "failure", result.Error, "duration", result.Duration)
+	d.finish(ctx, c.Delivery, result)
+}
+
+// finish writes down the end of an attempt, also of one that was interrupted.
+// It tries as long as the lease lasts; after that the delivery is sent again.
+func (d *Deliverer) finish(ctx context.Context, delivery models.Delivery, result models.AttemptResult) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), models.LeaseDuration-result.Duration)
+	defer cancel()
+	for {
+		err := d.outbox.FinishDelivery(ctx, delivery, result)
+		if err == nil {
+			return
+		}
+		d.log.ErrorContext(ctx, "the end of an attempt cannot be written down", "delivery", delivery.ID, "error", err)
+		if pause(ctx, retryDatabase); ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// places tells how many attempts may be started, and gives the judge of which:
+// no host gets more than its share.
+func (d *Deliverer) places() (free int, admit func(models.Delivery) bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	taken := make(map[string]int, len(d.perHost))
+	for host, n := range d.perHost {
+		taken[host] = n
+	}
+	admitted := map[int64]bool{}
+	return maxInFlight - d.inFlight, func(delivery models.Delivery) bool {
+		host := hostOf(delivery.URL)
+		if admitted[delivery.ID] {
+			return true
+		}
+		if taken[host] >= maxPerHost {
+			return false
+		}
+		taken[host]++
+		admitted[delivery.ID] = true
+		return true
+	}
+}
+
+func (d *Deliverer) occupy(host string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.inFlight++
+	d.perHost[host]++
+}
+
+// leave frees a place and tells the loop, which may have waited for it.
+func (d *Deliverer) leave(host string) {
+	d.mu.Lock()
+	d.inFlight--
+	if d.perHost[host]--; d.perHost[host] == 0 {
+		delete(d.perHost, host)
+	}
+	d.mu.Unlock()
+	select {
+	case d.freed <- struct{}{}:
+	default:
+	}
+}
+
+// hostOf is the host, with its port, that a URL leads to; the URL itself when
+// it leads nowhere.
+func hostOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return text
+	}
+	return strings.ToLower(u.Host)
+}
