@@ -154,3 +154,14 @@ func (i Identity) clean() Identity {
 	}
 	return i
 }
+
+// Conflicts names the files that both sides changed and that a merge of source
+// into target could not merge, sorted; none when it could. ErrUnrelated and
+// ErrNotFound (an unknown commit) are errors.
+func (r Repo) Conflicts(ctx context.Context, targetSHA, sourceSHA string) ([]string, error) {
+	if err := checkIDs(targetSHA, sourceSHA); err != nil {
+		return nil, err
+	}
+	_, conflicts, err := r.mergeTree(ctx, targetSHA, sourceSHA)
+	return conflicts, err
+}

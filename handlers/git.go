@@ -12,6 +12,7 @@ var ErrNoSuchFile = errors.New("no such file in this commit")
 // Git is what the pages ask of a project's repository. The command wires it to
 // the git program.
 type Git interface {
+	MergeRequestGit
 	// Branches lists the branches whose name contains search, by name, with
 	// the number of all that match.
 	Branches(ctx context.Context, projectID int64, search string, offset, limit int) ([]Branch, int, error)

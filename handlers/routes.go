@@ -22,6 +22,9 @@ const (
 // project is how the routes inside a project begin.
 const project = "/:namespace/:project"
 
+// mergeRequests is how the routes of merge requests begin.
+const mergeRequests = project + "/-/merge_requests"
+
 // signOutPath ends a session.
 const signOutPath = "/users/sign_out"
 
@@ -42,6 +45,22 @@ func (p *pages) routes() []route {
 		{post, "/-/theme", anyone, p.switchTheme},
 		{get, newPasswordPath, signedIn, p.newPasswordForm},
 		{post, newPasswordPath, signedIn, p.changePassword},
+
+		{get, mergeRequests, auth.ReadCode, p.listMergeRequests},
+		{get, mergeRequests + "/new", auth.CreateMergeRequest, p.newMergeRequest},
+		{post, mergeRequests, auth.CreateMergeRequest, p.createMergeRequest},
+		{get, mergeRequests + "/:iid", auth.ReadCode, p.showMergeRequest},
+		{get, mergeRequests + "/:iid/commits", auth.ReadCode, p.mergeRequestCommits},
+		{get, mergeRequests + "/:iid/diffs", auth.ReadCode, p.mergeRequestChanges},
+		{get, mergeRequests + "/:iid/edit", auth.UpdateMergeRequest, p.editMergeRequest},
+		{post, mergeRequests + "/:iid", auth.UpdateMergeRequest, p.updateMergeRequest},
+		{post, mergeRequests + "/:iid/close", auth.UpdateMergeRequest, p.closeMergeRequest},
+		{post, mergeRequests + "/:iid/reopen", auth.UpdateMergeRequest, p.reopenMergeRequest},
+		{post, mergeRequests + "/:iid/approve", auth.Approve, p.approveMergeRequest},
+		{post, mergeRequests + "/:iid/unapprove", auth.Approve, p.unapproveMergeRequest},
+		{post, mergeRequests + "/:iid/merge", auth.Merge, p.mergeMergeRequest},
+		{get, mergeRequests + "/:iid/status_checks", auth.ReadStatusChecks, p.pollStatusChecks},
+		{post, mergeRequests + "/:iid/status_checks/:id/retry", auth.RetryStatusCheck, p.retryStatusCheck},
 	}
 }
 

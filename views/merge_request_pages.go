@@ -41,7 +41,6 @@ type MergeRequestRow struct {
 	Author         string
 	At             time.Time
 	Source, Target string
-	Approvals      int
 	// ShowChecks says that the reader may know how the checks stand.
 	ShowChecks              bool
 	Passed, Pending, Failed int

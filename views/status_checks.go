@@ -3,6 +3,7 @@ package views
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -40,10 +41,16 @@ type StatusChecks struct {
 	Final bool
 	// SHA is HEAD, eight characters.
 	SHA string
-	// PollURL is what the body polls; empty when it does not poll.
-	PollURL string
-	// RefreshURL is where the body is fetched once, polling or not.
-	RefreshURL string
+	// URL is where the body is fetched from, without a query.
+	URL string
+	// Rev is a digest of what the body shows, apart from ticking times.
+	Rev string
+	// Shown are the rows' ids and states in their order, for the next request.
+	Shown string
+	// Polls says that the body asks for news by itself.
+	Polls bool
+	// ServicesURL is where the pages of the services are.
+	ServicesURL string
 	// AddURL is the form for another service; empty for those who may not.
 	AddURL string
 	// Changes are the checks whose state is another one than the reader saw
@@ -64,14 +71,13 @@ type CheckRow struct {
 	// ID is the service's id, which the row keeps over polls.
 	ID   int64
 	Name string
-	// ServiceURL is the service's own page; empty for those who may not see it.
-	ServiceURL string
-	State      CheckState
+	// Linked says that the reader may open the service's own page.
+	Linked bool
+	State  CheckState
 	// SHA is the commit that the state is for, eight characters.
 	SHA string
-	// RetryURL is where Retry posts; empty when the check cannot be retried or
-	// not by this reader.
-	RetryURL string
+	// Retryable says that this reader may retry the check now.
+	Retryable bool
 	// TimedOut says that the check failed because nothing came within Limit.
 	TimedOut bool
 	// Limit is how long the check may be pending.
@@ -127,6 +133,19 @@ func (w StatusChecks) Count(state CheckState) int {
 		}
 	}
 	return n
+}
+
+// fetchURL is where the body is fetched again, with what the page shows.
+func (w StatusChecks) fetchURL() string { return w.URL + "?rev=" + w.Rev + "&rows=" + w.Shown }
+
+// retryURL is where Retry of a row posts.
+func (w StatusChecks) retryURL(r CheckRow) string {
+	return w.URL + "/" + strconv.FormatInt(r.ID, 10) + "/retry"
+}
+
+// serviceURL is the page of a row's service.
+func (w StatusChecks) serviceURL(r CheckRow) string {
+	return w.ServicesURL + "/" + strconv.FormatInt(r.ID, 10)
 }
 
 // Open says whether the list of checks is unfolded at first: it is when

@@ -1,0 +1,45 @@
+package handlers
+
+import (
+	"context"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+// MergeRequestGit is the part of Git that the pages of a merge request need.
+// All ids are whole commit ids.
+type MergeRequestGit interface {
+	// MergeBase is where two commits parted; ok is false where they never were
+	// one.
+	MergeBase(ctx context.Context, projectID int64, a, b string) (sha string, ok bool, err error)
+	// Commits lists the commits of to that from lacks, newest first, limit at
+	// most.
+	Commits(ctx context.Context, projectID int64, from, to string, limit int) ([]models.Commit, error)
+	// Changes compares two commits. What is too large is cut, and says so.
+	Changes(ctx context.Context, projectID int64, base, head string) (Changes, error)
+	// Conflicts names the files that a merge of source into target could not
+	// merge; none when it could.
+	Conflicts(ctx context.Context, projectID int64, targetSHA, sourceSHA string) ([]string, error)
+}
+
+// Changes is what differs between two commits.
+type Changes struct {
+	Files []FileChange
+	// TotalFiles counts all changed files, listed or not.
+	TotalFiles           int
+	Additions, Deletions int
+}
+
+// FileChange is one changed file.
+type FileChange struct {
+	// Path is the file's name now; OldPath the one before.
+	Path, OldPath string
+	// Status is git's letter: A, D, M, R or T.
+	Status               string
+	Additions, Deletions int
+	Binary               bool
+	// Patch holds the file's hunks, beginning with "@@", in valid UTF-8.
+	Patch string
+	// Cut says that Patch is left out or incomplete, for its size.
+	Cut bool
+}

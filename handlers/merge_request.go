@@ -1,0 +1,152 @@
+package handlers
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/views"
+)
+
+// mergeRequestsPath is the list of the project that the path names.
+func mergeRequestsPath(c echo.Context) string {
+	project := request.Project(c)
+	return "/" + project.FullPath() + "/-/merge_requests"
+}
+
+// mergeRequestPath is the page of one of its merge requests.
+func mergeRequestPath(c echo.Context, iid int64) string {
+	return mergeRequestsPath(c) + "/" + strconv.FormatInt(iid, 10)
+}
+
+// loadMergeRequest finds the merge request that the path names.
+func (p *pages) loadMergeRequest(c echo.Context) (models.MergeRequest, error) {
+	iid, err := idParam(c, "iid")
+	if err != nil {
+		return models.MergeRequest{}, err
+	}
+	return p.Store.MergeRequest(c.Request().Context(), request.Project(c).ID, iid)
+}
+
+// listMergeRequests shows the merge requests of a project, a state at a time.
+func (p *pages) listMergeRequests(c echo.Context) error {
+	ctx, project := c.Request().Context(), request.Project(c)
+	state, filter := listFilter(c)
+	counts, err := p.Store.CountMergeRequests(ctx, project.ID)
+	if err != nil {
+		return err
+	}
+	number := pageNumber(c)
+	list, total, err := p.Store.MergeRequests(ctx, filter, models.Page{Number: number, Size: pageSize})
+	if err != nil {
+		return err
+	}
+	var checks map[int64][]models.MergeRequestCheck
+	if request.Can(c, auth.ReadStatusChecks) {
+		ids := make([]int64, len(list))
+		for i, mr := range list {
+			ids[i] = mr.ID
+		}
+		if checks, err = p.Store.Checks(ctx, ids...); err != nil {
+			return err
+		}
+	}
+	page, err := p.page(c, text(c, views.KeyMergeRequests), views.SectionMergeRequests)
+	if err != nil {
+		return err
+	}
+	crumbs(&page, text(c, views.KeyMergeRequests), mergeRequestsPath(c))
+	v := views.MergeRequestList{
+		Tabs: listTabs(c, counts, state), State: state, Search: searchParam(c, "search"), URL: mergeRequestsPath(c),
+		Pages: pageLinks(c, number, len(list), total), Now: p.Store.Now(),
+	}
+	if request.Can(c, auth.CreateMergeRequest) {
+		v.NewURL = mergeRequestsPath(c) + "/new"
+	}
+	for _, mr := range list {
+		v.Rows = append(v.Rows, presentRow(c, mr, checks[mr.ID], v.Now))
+	}
+	return render(c, http.StatusOK, views.MergeRequests(page, v))
+}
+
+// allStates is the word for merge requests of every state in the query.
+const allStates = "all"
+
+// listFilter reads from the query which merge requests are wanted. A search
+// for "!12" finds the one with that number.
+func listFilter(c echo.Context) (state string, filter models.MergeRequestFilter) {
+	filter.ProjectIDs = []int64{request.Project(c).ID}
+	switch state = c.QueryParam("state"); models.MergeRequestState(state) {
+	case models.StateMerged, models.StateClosed:
+		filter.State = models.MergeRequestState(state)
+	case allStates:
+	default:
+		state, filter.State = string(models.StateOpened), models.StateOpened
+	}
+	search := searchParam(c, "search")
+	if number, found := strings.CutPrefix(search, "!"); found {
+		if iid, err := strconv.ParseInt(number, 10, 64); err == nil {
+			filter.IIDs = []int64{iid}
+			return state, filter
+		}
+	}
+	filter.Search = search
+	return state, filter
+}
+
+func listTabs(c echo.Context, counts map[models.MergeRequestState]int64, state string) []views.ListTab {
+	tab := func(key views.Key, name string, count int64) views.ListTab {
+		return views.ListTab{Text: key, URL: mergeRequestsPath(c) + "?state=" + name, Count: int(count), Current: name == state}
+	}
+	opened, merged, closed := counts[models.StateOpened], counts[models.StateMerged], counts[models.StateClosed]
+	return []views.ListTab{
+		tab(views.KeyMRTabOpen, string(models.StateOpened), opened),
+		tab(views.KeyMRTabMerged, string(models.StateMerged), merged),
+		tab(views.KeyMRTabClosed, string(models.StateClosed), closed),
+		tab(views.KeyMRTabAll, allStates, opened+merged+closed),
+	}
+}
+
+// showMergeRequest is the Overview of a merge request.
+func (p *pages) showMergeRequest(c echo.Context) error {
+	mr, err := p.loadMergeRequest(c)
+	if err != nil {
+		return err
+	}
+	return p.renderMergeRequest(c, http.StatusOK, mr, "")
+}
+
+// renderMergeRequest draws the Overview; refused is the sentence about an
+// action that was just refused.
+func (p *pages) renderMergeRequest(c echo.Context, status int, mr models.MergeRequest, refused string) error {
+	facts, err := p.gatherFacts(c, mr)
+	if err != nil {
+		return err
+	}
+	page, err := p.mergeRequestPage(c, mr)
+	if err != nil {
+		return err
+	}
+	return render(c, status, views.MergeRequestOverview(page, views.MergeRequestPage{
+		Head:            p.presentHead(c, mr, views.TabOverview, facts.commits),
+		DescriptionHTML: string(p.markdown.render(mr.Description)),
+		Box:             presentBox(c, facts),
+		Refused:         refused,
+	}))
+}
+
+// mergeRequestPage is the frame of the pages of one merge request.
+func (p *pages) mergeRequestPage(c echo.Context, mr models.MergeRequest) (views.Page, error) {
+	page, err := p.page(c, text(c, views.KeyMRPageTitle, "Title", mr.Title, "IID", mr.IID), views.SectionMergeRequests)
+	if err != nil {
+		return page, err
+	}
+	crumbs(&page, text(c, views.KeyMergeRequests), mergeRequestsPath(c), fmt.Sprintf("!%d", mr.IID), mergeRequestPath(c, mr.IID))
+	return page, nil
+}

@@ -1,0 +1,89 @@
+package handlers
+
+import (
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/views"
+)
+
+// refusals are the sentences for what a merge request cannot undergo now.
+var refusals = map[models.Code]views.Key{
+	models.CodeStaleSHA:         views.KeyMRRefusedStale,
+	models.CodeMergeBlocked:     views.KeyMRRefusedBlocked,
+	models.CodeConflicts:        views.KeyMRRefusedConflicts,
+	models.CodeTargetMoved:      views.KeyMRRefusedTargetMoved,
+	models.CodeNotOpen:          views.KeyMRRefusedNotOpen,
+	models.CodeNotClosed:        views.KeyMRRefusedNotClosed,
+	models.CodeNotFailed:        views.KeyMRRefusedNotFailed,
+	models.CodeNotApproved:      views.KeyMRRefusedNotApproved,
+	models.CodeAlreadyOpen:      views.KeyMRRefusedAlreadyOpen,
+	models.CodeSourceBranchGone: views.KeyMRRefusedSourceGone,
+	models.CodeTargetBranchGone: views.KeyMRRefusedTargetGone,
+	models.CodeProtectedBranch:  views.KeyMRRefusedProtected,
+}
+
+// act does something to the merge request that the path names and leads back
+// to its page, with a toast. What the merge request cannot undergo now is told
+// on its page, which then shows how it really stands.
+func (p *pages) act(c echo.Context, done views.Key, do func(iid int64) error) error {
+	iid, err := idParam(c, "iid")
+	if err != nil {
+		return err
+	}
+	err = do(iid)
+	if err == nil {
+		return p.redirect(c, mergeRequestPath(c, iid), done)
+	}
+	key, known := refusals[models.CodeOf(err)]
+	if !known {
+		return err
+	}
+	mr, loadErr := p.loadMergeRequest(c)
+	if loadErr != nil {
+		return loadErr
+	}
+	return p.renderMergeRequest(c, statusOf(err), mr, text(c, key))
+}
+
+func (p *pages) closeMergeRequest(c echo.Context) error {
+	return p.act(c, views.KeyMRToastClosed, func(iid int64) error {
+		_, err := p.Store.CloseMergeRequest(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid)
+		return err
+	})
+}
+
+func (p *pages) reopenMergeRequest(c echo.Context) error {
+	return p.act(c, views.KeyMRToastReopened, func(iid int64) error {
+		_, err := p.Store.ReopenMergeRequest(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid)
+		return err
+	})
+}
+
+func (p *pages) approveMergeRequest(c echo.Context) error {
+	return p.act(c, views.KeyMRToastApproved, func(iid int64) error {
+		return p.Store.ApproveMergeRequest(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid, c.FormValue("sha"))
+	})
+}
+
+func (p *pages) unapproveMergeRequest(c echo.Context) error {
+	return p.act(c, views.KeyMRToastUnapproved, func(iid int64) error {
+		return p.Store.UnapproveMergeRequest(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid)
+	})
+}
+
+// mergeMergeRequest merges. The form carries HEAD as its reader saw it, so
+// that nobody merges what they have not looked at.
+func (p *pages) mergeMergeRequest(c echo.Context) error {
+	return p.act(c, views.KeyMRToastMerged, func(iid int64) error {
+		_, err := p.Store.Merge(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid, models.MergeOptions{
+			SHA: c.FormValue("sha"), Role: request.Role(c),
+			Squash: isChecked(c, "squash"), RemoveSourceBranch: isChecked(c, "should_remove_source_branch"),
+		})
+		return err
+	})
+}
+
+// isChecked reads a checkbox of a form.
+func isChecked(c echo.Context, name string) bool { return c.FormValue(name) == "true" }

@@ -1,0 +1,190 @@
+package handlers
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/views"
+)
+
+// maxFormBranches is how many branches a form offers to choose from.
+const maxFormBranches = 2000
+
+// mergeRequestWords are the messages of the form that differ from the usual.
+var mergeRequestWords = words{
+	"title.blank":                  views.KeyMRFaultTitleBlank,
+	"title.too_long":               views.KeyMRFaultTitleTooLong,
+	"title.control_character":      views.KeyMRFaultTitleControl,
+	"description.too_long":         views.KeyMRFaultDescription,
+	"description.invalid":          views.KeyMRFaultDescriptionInvalid,
+	"source_branch.blank":          views.KeyMRFaultBranchBlank,
+	"source_branch.unknown_branch": views.KeyMRFaultBranchUnknown,
+	"source_branch.no_commits":     views.KeyMRFaultNoCommits,
+	"target_branch.blank":          views.KeyMRFaultBranchBlank,
+	"target_branch.unknown_branch": views.KeyMRFaultBranchUnknown,
+	"target_branch.same_branch":    views.KeyMRFaultSameBranch,
+}
+
+// newMergeRequest is the form of a new merge request. The query may name its
+// branches, in GitLab's way or plainly: the address that a push prints does.
+func (p *pages) newMergeRequest(c echo.Context) error {
+	form := views.MergeRequestForm{New: true, Source: branchParam(c, "source_branch"), Target: branchParam(c, "target_branch")}
+	if form.Target == "" {
+		form.Target = request.Project(c).DefaultBranch
+	}
+	return p.renderMergeRequestForm(c, http.StatusOK, form, nil)
+}
+
+func branchParam(c echo.Context, name string) string {
+	if branch := searchParam(c, "merge_request["+name+"]"); branch != "" {
+		return branch
+	}
+	return searchParam(c, name)
+}
+
+// createMergeRequest opens a merge request.
+func (p *pages) createMergeRequest(c echo.Context) error {
+	form := readMergeRequestForm(c)
+	form.New = true
+	mr, err := p.Store.CreateMergeRequest(c.Request().Context(), request.MustUser(c), request.Project(c).ID, models.MergeRequestInput{
+		Title: form.fullTitle(), Description: form.Description, SourceBranch: form.Source, TargetBranch: form.Target,
+		Squash: form.Squash, RemoveSourceBranch: form.RemoveSource,
+	})
+	if err != nil {
+		return p.refuseMergeRequestForm(c, form.MergeRequestForm, nil, err)
+	}
+	return p.redirect(c, mergeRequestPath(c, mr.IID), views.KeyMRToastCreated)
+}
+
+// editMergeRequest is the form of an existing merge request.
+func (p *pages) editMergeRequest(c echo.Context) error {
+	mr, err := p.loadMergeRequest(c)
+	if err != nil {
+		return err
+	}
+	return p.renderMergeRequestForm(c, http.StatusOK, views.MergeRequestForm{
+		Source: mr.SourceBranch, Target: mr.TargetBranch, Title: models.WithDraft(mr.Title, false), Description: mr.Description,
+		Draft: mr.Draft, Squash: mr.Squash, RemoveSource: mr.RemoveSourceBranch,
+	}, &mr)
+}
+
+// updateMergeRequest saves an edit: one event, or none if nothing changed.
+func (p *pages) updateMergeRequest(c echo.Context) error {
+	mr, err := p.loadMergeRequest(c)
+	if err != nil {
+		return err
+	}
+	form := readMergeRequestForm(c)
+	title := form.fullTitle()
+	update := models.MergeRequestUpdate{
+		Title: &title, Description: &form.Description, Squash: &form.Squash, RemoveSourceBranch: &form.RemoveSource,
+	}
+	if mr.State != models.StateMerged {
+		update.TargetBranch = &form.Target
+	}
+	if _, err = p.Store.UpdateMergeRequest(c.Request().Context(), request.MustUser(c), mr.ProjectID, mr.IID, update); err != nil {
+		return p.refuseMergeRequestForm(c, form.MergeRequestForm, &mr, err)
+	}
+	return p.redirect(c, mergeRequestPath(c, mr.IID), views.KeyMRToastUpdated)
+}
+
+// sentForm is the form as it was sent.
+type sentForm struct{ views.MergeRequestForm }
+
+// fullTitle is the title with the mark of a draft, which may be typed or
+// ticked.
+func (f sentForm) fullTitle() string {
+	if !f.Draft {
+		return f.Title
+	}
+	return models.WithDraft(f.Title, true)
+}
+
+func readMergeRequestForm(c echo.Context) sentForm {
+	sent := formOf(c)
+	return sentForm{views.MergeRequestForm{
+		Source: sent.Values.Get("source_branch"), Target: sent.Values.Get("target_branch"),
+		Title: strings.TrimSpace(sent.Values.Get("title")),
+		// Browsers send lines with CR LF, whatever was typed.
+		Description: strings.ReplaceAll(sent.Values.Get("description"), "\r\n", "\n"),
+		Draft:       isChecked(c, "draft"), Squash: isChecked(c, "squash"), RemoveSource: isChecked(c, "remove_source_branch"),
+	}}
+}
+
+// refuseMergeRequestForm shows the form again with every fault and all that
+// was typed.
+func (p *pages) refuseMergeRequestForm(c echo.Context, form views.MergeRequestForm, mr *models.MergeRequest, err error) error {
+	form.Errors = map[string]views.FormFault{}
+	for _, field := range models.FieldErrorsOf(err) {
+		if _, told := form.Errors[field.Field]; !told {
+			form.Errors[field.Field] = views.FormFault{Text: fieldMessage(c, field, mergeRequestWords)}
+		}
+	}
+	if len(form.Errors) == 0 {
+		fault, known := wholeFault(c, err)
+		if !known {
+			return err
+		}
+		form.Errors[""] = fault
+	}
+	return p.renderMergeRequestForm(c, statusOf(err), form, mr)
+}
+
+// wholeFault is a fault of the form as a whole, with a link to the merge
+// request that stands in the way.
+func wholeFault(c echo.Context, err error) (fault views.FormFault, known bool) {
+	switch models.CodeOf(err) {
+	case models.CodeAlreadyOpen:
+		fault = views.FormFault{Text: text(c, views.KeyMRFaultAlreadyOpen)}
+		var domain *models.Error
+		if errors.As(err, &domain) {
+			if iid, parseErr := strconv.ParseInt(domain.Params["iid"], 10, 64); parseErr == nil {
+				fault.URL, fault.LinkText = mergeRequestPath(c, iid), fmt.Sprintf("!%d", iid)
+			}
+		}
+		return fault, true
+	case models.CodeNotOpen:
+		return views.FormFault{Text: text(c, views.KeyMRRefusedNotOpen)}, true
+	}
+	return views.FormFault{}, false
+}
+
+// renderMergeRequestForm draws the form; mr is nil for a new merge request.
+func (p *pages) renderMergeRequestForm(c echo.Context, status int, form views.MergeRequestForm, mr *models.MergeRequest) error {
+	branches, _, err := p.Git.Branches(c.Request().Context(), request.Project(c).ID, "", 0, maxFormBranches)
+	if err != nil {
+		return err
+	}
+	title, list := text(c, views.KeyMRNewMergeRequest), mergeRequestsPath(c)
+	form.New, form.Action, form.CancelURL = mr == nil, list, list
+	suggest := form.New && form.Title == "" && form.Errors == nil
+	for _, branch := range branches {
+		form.Branches = append(form.Branches, branch.Name)
+		if suggest && branch.Name == form.Source {
+			form.Title = branch.Title
+		}
+	}
+	page, err := p.page(c, title, views.SectionMergeRequests)
+	if err != nil {
+		return err
+	}
+	crumbs(&page, text(c, views.KeyMergeRequests), list)
+	if mr == nil {
+		crumbs(&page, title, list+"/new")
+	} else {
+		page.Title = text(c, views.KeyMREditMergeRequest)
+		path := mergeRequestPath(c, mr.IID)
+		form.Retargets = mr.State != models.StateMerged
+		form.Action, form.CancelURL = path, path
+		crumbs(&page, fmt.Sprintf("!%d", mr.IID), path, page.Title, path+"/edit")
+	}
+	page.Narrow = true
+	return render(c, status, views.MergeRequestFormPage(page, form))
+}

@@ -1,0 +1,250 @@
+package handlers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/views"
+)
+
+// mergeFacts is everything that the merge box is drawn from.
+type mergeFacts struct {
+	mr        models.MergeRequest
+	checks    []models.MergeRequestCheck
+	approvals []models.Approval
+	now       time.Time
+	// reasons are the rows' reasons against a merge and git's.
+	reasons   []models.BlockReason
+	conflicts []string
+	// commits is how many commits a merge would add; -1 where git cannot say.
+	commits int
+	// refusal says why this reader may not merge into the target branch.
+	refusal *models.BranchRefusal
+	// sourceKept says that the source branch cannot be deleted by a merge.
+	sourceKept bool
+}
+
+// gatherFacts reads everything that the merge box of a merge request needs.
+func (p *pages) gatherFacts(c echo.Context, mr models.MergeRequest) (mergeFacts, error) {
+	checks, err := p.Store.Checks(c.Request().Context(), mr.ID)
+	if err != nil {
+		return mergeFacts{}, err
+	}
+	facts, err := p.factsOf(c, mr, checks[mr.ID], p.Store.Now())
+	if err != nil {
+		return facts, err
+	}
+	facts.approvals, err = p.Store.Approvals(c.Request().Context(), mr.ID)
+	return facts, err
+}
+
+// factsOf finds out what speaks against merging, from rows and from git.
+func (p *pages) factsOf(c echo.Context, mr models.MergeRequest, checks []models.MergeRequestCheck, now time.Time) (mergeFacts, error) {
+	ctx, project := c.Request().Context(), request.Project(c)
+	facts := mergeFacts{mr: mr, checks: checks, now: now, commits: -1}
+	facts.reasons = models.Mergeable(project, mr, checks, now)
+	if mr.State != models.StateOpened {
+		return facts, nil
+	}
+	var err error
+	if facts.refusal, err = p.Store.BranchDecision(ctx, project, request.Role(c), mr.TargetBranch, models.ActionMerge); err != nil {
+		return facts, err
+	}
+	kept, err := p.Store.BranchDecision(ctx, project, models.RoleOwner, mr.SourceBranch, models.ActionDelete)
+	if err != nil {
+		return facts, err
+	}
+	facts.sourceKept = mr.SourceBranchDeleted || kept != nil
+	return facts, p.askGit(c, &facts)
+}
+
+// askGit adds what only the repository knows: missing branches and commits,
+// and conflicts.
+func (p *pages) askGit(c echo.Context, facts *mergeFacts) error {
+	ctx, mr := c.Request().Context(), facts.mr
+	tip, exists, err := p.Git.BranchTip(ctx, mr.ProjectID, mr.TargetBranch)
+	if err != nil {
+		return err
+	}
+	if !exists {
+		facts.reasons = append(facts.reasons, models.BlockedTargetGone)
+		return nil
+	}
+	if facts.commits, err = p.Git.CountCommits(ctx, mr.ProjectID, tip, mr.HeadSHA); err != nil {
+		return err
+	}
+	if facts.commits == 0 {
+		facts.reasons = append(facts.reasons, models.BlockedNoCommits)
+		return nil
+	}
+	_, related, err := p.Git.MergeBase(ctx, mr.ProjectID, tip, mr.HeadSHA)
+	if err != nil {
+		return err
+	}
+	if !related {
+		// Branches without a common commit conflict as a whole.
+		facts.reasons = append(facts.reasons, models.BlockedConflict)
+		return nil
+	}
+	if facts.conflicts, err = p.Git.Conflicts(ctx, mr.ProjectID, tip, mr.HeadSHA); err != nil {
+		return err
+	}
+	if len(facts.conflicts) > 0 {
+		facts.reasons = append(facts.reasons, models.BlockedConflict)
+	}
+	return nil
+}
+
+// blocks reports whether a reason is among those against a merge.
+func (f mergeFacts) blocks(reason models.BlockReason) bool { return slices.Contains(f.reasons, reason) }
+
+// presentBox is the merge box as this reader may see it.
+func presentBox(c echo.Context, f mergeFacts) views.MergeBox {
+	box := views.MergeBox{
+		State: views.MergeRequestState(f.mr.State), Blind: !request.Can(c, auth.ReadStatusChecks),
+		Approvals: presentApprovals(c, f), Checks: presentWidget(c, f.mr, f.checks, nil, f.now),
+		SHA: f.mr.HeadSHA, ShortSHA: shortSHA(f.mr.HeadSHA), Target: f.mr.TargetBranch, Now: f.now,
+	}
+	switch f.mr.State {
+	case models.StateMerged:
+		box.DoneBy, box.MergeSHA = userName(c, f.mr.MergeUser), shortSHA(f.mr.MergeCommitSHA)
+		if f.mr.MergedAt != nil {
+			box.DoneAt = *f.mr.MergedAt
+		}
+		return box
+	case models.StateClosed:
+		box.DoneBy = userName(c, f.mr.ClosedBy)
+		if f.mr.ClosedAt != nil {
+			box.DoneAt = *f.mr.ClosedAt
+		}
+		return box
+	}
+	if request.Can(c, auth.Merge) {
+		box.MergeURL = mergeRequestPath(c, f.mr.IID) + "/merge"
+	}
+	box.Commits, box.SourceKept = f.commits, f.sourceKept
+	box.RemoveSource, box.Squash = f.mr.RemoveSourceBranch, f.mr.Squash
+	if !box.Blind {
+		addConditions(c, &box, f)
+	}
+	return box
+}
+
+// addConditions lists what a merge needs, and counts the checks that are not
+// passed.
+func addConditions(c echo.Context, box *views.MergeBox, f mergeFacts) {
+	gate := request.Project(c).OnlyAllowMergeIfAllStatusChecksPassed
+	counts := models.CountStatuses(f.checks, f.now)
+	if gate {
+		box.Conditions = append(box.Conditions, views.MergeCondition{Kind: views.ConditionChecks, Met: !f.blocks(models.BlockedStatusChecks)})
+		box.GateFailed, box.GatePending = counts.Failed, counts.Pending
+	} else {
+		box.InformFailed, box.InformPending = counts.Failed, counts.Pending
+	}
+	add := func(kind views.ConditionKind, met bool) {
+		box.Conditions = append(box.Conditions, views.MergeCondition{Kind: kind, Met: met})
+	}
+	if f.commits > 0 {
+		box.Conditions = append(box.Conditions, views.MergeCondition{
+			Kind: views.ConditionConflicts, Met: !f.blocks(models.BlockedConflict), Files: f.conflicts,
+		})
+	}
+	add(views.ConditionDraft, !f.blocks(models.BlockedDraft))
+	add(views.ConditionSource, !f.blocks(models.BlockedSourceGone))
+	if f.blocks(models.BlockedTargetGone) {
+		add(views.ConditionTarget, false)
+	} else {
+		add(views.ConditionCommits, !f.blocks(models.BlockedNoCommits))
+	}
+	box.Conditions = append(box.Conditions, views.MergeCondition{Kind: views.ConditionRight, Met: f.refusal == nil, Branch: f.mr.TargetBranch})
+	box.OnlyGate = len(f.reasons) == 1 && f.blocks(models.BlockedStatusChecks) && f.refusal == nil
+}
+
+// presentApprovals lists who approved, and what the reader may do about it.
+func presentApprovals(c echo.Context, f mergeFacts) views.Approvals {
+	var v views.Approvals
+	mine := false
+	user := request.User(c)
+	for _, approval := range f.approvals {
+		v.By = append(v.By, views.Approval{Person: presentPerson(c, &approval.User), At: approval.CreatedAt})
+		mine = mine || user != nil && user.ID == approval.UserID
+	}
+	if f.mr.State == models.StateOpened && request.Can(c, auth.Approve) {
+		if mine {
+			v.UnapproveURL = mergeRequestPath(c, f.mr.IID) + "/unapprove"
+		} else {
+			v.ApproveURL = mergeRequestPath(c, f.mr.IID) + "/approve"
+		}
+	}
+	return v
+}
+
+// presentPerson names a user, or that there is none any more.
+func presentPerson(c echo.Context, user *models.User) views.Person {
+	if user == nil || user.ID == 0 {
+		return views.Person{Name: text(c, views.KeyMRFormerUser)}
+	}
+	return views.Person{Name: user.Name, Username: user.Username}
+}
+
+func userName(c echo.Context, user *models.User) string { return presentPerson(c, user).Name }
+
+// presentHead is what stands above the tabs.
+func (p *pages) presentHead(c echo.Context, mr models.MergeRequest, tab string, commits int) views.MergeRequestHead {
+	return views.MergeRequestHead{
+		IID: mr.IID, Title: mr.Title, State: views.MergeRequestState(mr.State), Draft: mr.Draft, Author: presentPerson(c, mr.Author),
+		At: mr.CreatedAt, Source: mr.SourceBranch, Target: mr.TargetBranch, SourceGone: mr.SourceBranchDeleted,
+		URL: mergeRequestPath(c, mr.IID), Commits: commits, Changes: -1, Tab: tab,
+		CanEdit: request.Can(c, auth.UpdateMergeRequest), Now: p.Store.Now(),
+	}
+}
+
+// presentRow is one merge request in the list.
+func presentRow(c echo.Context, mr models.MergeRequest, checks []models.MergeRequestCheck, now time.Time) views.MergeRequestRow {
+	counts := models.CountStatuses(checks, now)
+	return views.MergeRequestRow{
+		IID: mr.IID, Title: mr.Title, URL: mergeRequestPath(c, mr.IID), State: views.MergeRequestState(mr.State),
+		Author: userName(c, mr.Author), At: mr.CreatedAt, Source: mr.SourceBranch, Target: mr.TargetBranch,
+		ShowChecks: request.Can(c, auth.ReadStatusChecks),
+		Passed:     counts.Passed, Pending: counts.Pending, Failed: counts.Failed,
+	}
+}
+
+// presentCommit is one commit in the list: the first line and the rest.
+func presentCommit(commit models.Commit) views.CommitRow {
+	_, body, _ := strings.Cut(strings.TrimSpace(commit.Message), "\n")
+	return views.CommitRow{
+		SHA: shortSHA(commit.SHA), Title: commit.Title(), Body: strings.TrimSpace(body), Author: commit.AuthorName, At: commit.CommittedAt,
+	}
+}
+
+// presentChanges is the Changes tab without its head.
+func presentChanges(changes Changes) views.ChangeList {
+	v := views.ChangeList{Additions: changes.Additions, Deletions: changes.Deletions, MoreFiles: changes.TotalFiles - len(changes.Files)}
+	statuses := map[string]views.FileStatus{"A": views.FileAdded, "D": views.FileDeleted, "R": views.FileRenamed}
+	for i, file := range changes.Files {
+		status, special := statuses[file.Status]
+		if !special {
+			status = views.FileModified
+		}
+		row := views.ChangedFile{
+			ID: fmt.Sprintf("file-%d", i+1), Path: file.Path, Status: status, Additions: file.Additions, Deletions: file.Deletions,
+			Binary: file.Binary, TooLarge: file.Cut,
+		}
+		if file.OldPath != file.Path {
+			row.OldPath = file.OldPath
+		}
+		if !file.Cut {
+			row.Lines = diffLines(file.Patch)
+		}
+		v.Files = append(v.Files, row)
+	}
+	return v
+}

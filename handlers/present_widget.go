@@ -1,0 +1,87 @@
+package handlers
+
+import (
+	"time"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/webhook"
+)
+
+// presentCheck is one row of the widget at an instant: the state, and all that
+// is known about why.
+func presentCheck(check models.MergeRequestCheck, state models.MergeRequestState, now time.Time) views.CheckRow {
+	row := views.CheckRow{
+		ID: check.ExternalStatusCheckID, Name: check.Name, State: views.CheckState(check.StatusAt(now)),
+		SHA: shortSHA(check.SHA), TimedOut: check.TimedOutAt(now), Limit: check.Timeout(), Since: check.Since(now),
+		Description: check.Description, TargetURL: check.TargetURL,
+	}
+	if row.State == views.CheckPending && state == models.StateOpened && check.StoppedAt == nil {
+		row.Deadline = check.Deadline()
+	}
+	if check.Delivery != nil {
+		row.Delivery = presentDelivery(*check.Delivery, now)
+		// A response that set the check to pending again came after the retry.
+		row.Retried = check.Delivery.Kind == models.DeliveryOfRetry && row.State == views.CheckPending &&
+			!check.PendingSince.After(check.Delivery.CreatedAt)
+	}
+	return row
+}
+
+// presentDelivery is what the widget tells of a delivery.
+func presentDelivery(d models.Delivery, now time.Time) views.CheckDelivery {
+	v := views.CheckDelivery{HTTPStatus: d.LastHTTPStatus, Failure: failureText(d.LastError), Attempts: models.MaxAttempts}
+	tried := d.LastHTTPStatus != 0 || d.LastError != ""
+	switch d.State {
+	case models.DeliveryDelivered:
+		v.State, v.At = views.DeliveryDelivered, finishedAt(d)
+	case models.DeliverySuperseded:
+		v.State = views.DeliverySuperseded
+	case models.DeliveryFailed:
+		v.State, v.Attempt, v.At = views.DeliveryGaveUp, d.Attempts, finishedAt(d)
+	default:
+		if !tried {
+			v.State = views.DeliveryQueued
+			return v
+		}
+		v.State, v.Attempt, v.NextAt = views.DeliveryRetrying, d.Attempts+1, d.NextAttemptAt
+		if d.InFlightAt(now) {
+			v.Attempt = d.Attempts // it has begun
+		}
+	}
+	return v
+}
+
+func finishedAt(d models.Delivery) time.Time {
+	if d.FinishedAt != nil {
+		return *d.FinishedAt
+	}
+	if d.LastAttemptAt != nil {
+		return *d.LastAttemptAt
+	}
+	return d.CreatedAt
+}
+
+// failureTexts are the words for the kinds of failure of an attempt.
+var failureTexts = map[string]views.Key{
+	webhook.ErrorRefusedAddress:    views.KeyMRFailureBlocked,
+	webhook.ErrorDNS:               views.KeyMRFailureDNS,
+	webhook.ErrorConnectionRefused: views.KeyMRFailureRefused,
+	webhook.ErrorTimeout:           views.KeyMRFailureTimeout,
+	webhook.ErrorTLS:               views.KeyMRFailureTLS,
+	webhook.ErrorRedirect:          views.KeyMRFailureRedirect,
+	webhook.ErrorInvalidURL:        views.KeyMRFailureURL,
+	models.ErrorInterrupted:        views.KeyMRFailureInterrupted,
+	models.ErrorGone:               views.KeyMRFailureGone,
+}
+
+// failureText is the words for a kind of failure; "" for none.
+func failureText(kind string) views.Key {
+	if kind == "" {
+		return ""
+	}
+	if key, known := failureTexts[kind]; known {
+		return key
+	}
+	return views.KeyMRFailureOther
+}
