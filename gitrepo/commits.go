@@ -1,9 +1,11 @@
 package gitrepo
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -199,4 +201,35 @@ func parseDate(raw string) time.Time {
 		return at
 	}
 	return at.In(time.FixedZone("", (n/100*60+n%100)*60))
+}
+
+// Reached tells which of heads can be reached from new but not from old: what
+// moving a branch from old to new has brought in. Heads that the repository
+// does not know are not reached.
+func (r Repo) Reached(ctx context.Context, old, new string, heads []string) (map[string]bool, error) {
+	if err := checkIDs(old, new); err != nil {
+		return nil, err
+	}
+	reached := make(map[string]bool, len(heads))
+	for _, h := range heads {
+		reached[h] = false
+	}
+	missing := len(reached)
+	c := r.command("rev-list", "--end-of-options", new, "^"+old, "--")
+	err := r.store.stream(ctx, c, func(out io.Reader) (bool, error) {
+		for lines := bufio.NewScanner(out); missing > 0; {
+			if !lines.Scan() {
+				return true, lines.Err()
+			}
+			if seen, asked := reached[lines.Text()]; asked && !seen {
+				reached[lines.Text()] = true
+				missing--
+			}
+		}
+		return false, nil
+	})
+	if err != nil {
+		return nil, r.unknownCommit(ctx, err, old, new)
+	}
+	return reached, nil
 }

@@ -54,6 +54,10 @@ func TestCommitAndLog(t *testing.T) {
 			t.Errorf("IsAncestor(%.7s, %.7s) = %v, %v", c.ancestor, c.descendant, got, err)
 		}
 	}
+	reached, err := r.Reached(t.Context(), first, second, []string{first, second, topic, unknownID})
+	if err != nil || len(reached) != 4 || !reached[second] || reached[first] || reached[topic] || reached[unknownID] {
+		t.Errorf("Reached = %v, %v", reached, err)
+	}
 	lone := write(t, r, "lone", "", "Lone", map[string]string{"z": "1"})
 	if _, ok, err := r.MergeBase(t.Context(), second, lone); ok || err != nil {
 		t.Errorf("MergeBase of strangers = %v, %v", ok, err)

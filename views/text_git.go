@@ -1,0 +1,37 @@
+package views
+
+// Texts that git shows to people: refusals of fetches and pushes, and what is
+// said after a push.
+const (
+	KeyGitSignIn          Key = "git.sign_in"
+	KeyGitLimited         Key = "git.limited"
+	KeyGitNotFound        Key = "git.not_found"
+	KeyGitNoFetch         Key = "git.no_fetch"
+	KeyGitNoPush          Key = "git.no_push"
+	KeyGitReadOnlyToken   Key = "git.read_only_token"
+	KeyGitNewPassword     Key = "git.new_password"
+	KeyGitFailed          Key = "git.failed"
+	KeyGitCannotCheck     Key = "git.cannot_check"
+	KeyGitDefaultBranch   Key = "git.refused_default_branch"
+	KeyGitRefusedPush     Key = "git.refused_push"
+	KeyGitRefusedForce    Key = "git.refused_force_push"
+	KeyGitRefusedDelete   Key = "git.refused_delete"
+	KeyGitRefusedRole     Key = "git.refused_role"
+	KeyGitNoticedLater    Key = "git.noticed_later"
+	KeyGitCreate          Key = "git.create"
+	KeyGitView            Key = "git.view"
+	KeyGitCreated         Key = "git.created"
+	KeyGitMerged          Key = "git.merged"
+	KeyGitNotCreated      Key = "git.not_created"
+	KeyGitUnknownOption   Key = "git.unknown_option"
+	KeyGitNoValue         Key = "git.option_without_value"
+	KeyGitBadValue        Key = "git.option_value"
+	KeyGitOptionAlone     Key = "git.option_alone"
+	KeyGitNoSuchTarget    Key = "git.no_such_target"
+	KeyGitSameTarget      Key = "git.same_target"
+	KeyGitNoCommits       Key = "git.no_commits"
+	KeyGitTitleWrong      Key = "git.title_wrong"
+	KeyGitDescriptionLong Key = "git.description_wrong"
+	KeyGitAlreadyOpen     Key = "git.already_open"
+	KeyGitOtherReason     Key = "git.other_reason"
+)
