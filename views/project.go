@@ -1,0 +1,207 @@
+package views
+
+import (
+	"html/template"
+	"path"
+	"strings"
+	"time"
+)
+
+// ProjectList is the list of projects, which is also the first page.
+type ProjectList struct {
+	Rows  []ProjectRow
+	Pages PageLinks
+	// Search is what the list was searched for.
+	Search string
+	// Mine shows only the projects that the reader is a member of.
+	Mine     bool
+	SignedIn bool
+	Now      time.Time
+}
+
+// ProjectRow is one project in the list.
+type ProjectRow struct {
+	Namespace, Name, Description, URL string
+	Visibility                        Visibility
+	// OpenMergeRequests is -1 for readers who may not see them.
+	OpenMergeRequests int
+	UpdatedAt         time.Time
+}
+
+// Visibility is who may see a project, as icon and words.
+type Visibility struct {
+	// Value is "private", "internal" or "public".
+	Value string
+}
+
+func (v Visibility) icon() string {
+	return map[string]string{"private": "lock", "internal": "shield", "public": "earth"}[v.Value]
+}
+
+func (v Visibility) text() Key {
+	switch v.Value {
+	case "internal":
+		return KeyVisibilityInternal
+	case "public":
+		return KeyVisibilityPublic
+	}
+	return KeyVisibilityPrivate
+}
+
+func (v Visibility) hint() Key {
+	switch v.Value {
+	case "internal":
+		return KeyVisibilityInternalHint
+	case "public":
+		return KeyVisibilityPublicHint
+	}
+	return KeyVisibilityPrivateHint
+}
+
+// Overview is a project's first page.
+type Overview struct {
+	Name, Description string
+	Visibility        Visibility
+	DefaultBranch     string
+	CloneURL          string
+	Path              string
+	// CanSeeCode is false for guests, who see nothing below the head.
+	CanSeeCode bool
+	// NewMergeRequestURL is "" for those who may not open one.
+	NewMergeRequestURL string
+	// StatusChecks is the number of services, -1 for readers who may not know;
+	// RequireChecks says that merging needs them.
+	StatusChecks  int
+	RequireChecks bool
+	// SettingsURL leads to the services, "" for those who may not change them.
+	SettingsURL  string
+	Recent       MergeRequestList
+	OpenRequests int
+	Branches     ProjectBranches
+	// Readme is rendered and sanitised; "" without one.
+	Readme template.HTML
+	// Empty is a repository without a single branch.
+	Empty bool
+	// Damaged is a repository that git cannot read.
+	Damaged bool
+}
+
+// ProjectBranches is a project's branches.
+type ProjectBranches struct {
+	Rows   []ProjectBranch
+	Pages  PageLinks
+	Total  int
+	Search string
+	// AllURL is the whole list, RulesURL the rules about branches, "" for those
+	// who may not see them.
+	AllURL, RulesURL string
+	Now              time.Time
+}
+
+// ProjectBranch is one branch.
+type ProjectBranch struct {
+	Name, SHA, Title   string
+	CommittedAt        time.Time
+	Default, Protected bool
+	// Behind and Ahead compare with the default branch.
+	Behind, Ahead int
+	// NewURL opens a merge request from the branch, "" where that makes no
+	// sense or is not allowed.
+	NewURL string
+}
+
+// MemberList is a project's members.
+type MemberList struct {
+	Rows   []MemberRow
+	Pages  PageLinks
+	Path   string
+	Search string
+	// Add is the form for a new member.
+	Add   Form
+	Roles []Option
+	Now   time.Time
+}
+
+// MemberRow is one member.
+type MemberRow struct {
+	UserID         int64
+	Name, Username string
+	// Role is its number as text, RoleName its word.
+	Role, RoleName string
+	You, Bot       bool
+	// Roles are what the reader may make of the member; empty where nothing.
+	Roles   []Option
+	AddedAt time.Time
+}
+
+// RemoveMember asks whether a member is really to go.
+type RemoveMember struct {
+	Path, Name string
+	UserID     int64
+	Project    string
+}
+
+// TokenList is a list of access tokens with the form for a new one.
+type TokenList struct {
+	// Intro says what the tokens are for, URL is the page.
+	Intro Key
+	URL   string
+	Form  Form
+	// Roles are a project token's choices; empty for personal tokens.
+	Roles  []Option
+	Scopes []Option
+	// NewToken is the token just made, shown this once.
+	NewToken string
+	Rows     []TokenRow
+	Now      time.Time
+	// MinDate and MaxDate bound the expiry, as 2006-01-02.
+	MinDate, MaxDate string
+}
+
+// TokenRow is one token that still works.
+type TokenRow struct {
+	ID        int64
+	Name      string
+	Scopes    []string
+	Role      string
+	CreatedAt time.Time
+	// LastUsedAt is nil for a token that was never used.
+	LastUsedAt *time.Time
+	ExpiresAt  time.Time
+}
+
+// GeneralSettings is Settings › General.
+type GeneralSettings struct {
+	Path     string
+	Form     Form
+	Advanced Form
+	Delete   Form
+	// CanOwn shows what only Owners may change.
+	CanOwn    bool
+	Branches  []Option
+	Namespace string
+	FullPath  string
+}
+
+// NewProject is the form for a new project.
+type NewProject struct {
+	Form       Form
+	Namespaces []Option
+}
+
+// date is a day as people and programs read it.
+func date(at time.Time) string { return at.UTC().Format(time.DateOnly) }
+
+// firstPush are the commands that fill an empty repository; they are the same
+// in every language.
+func (v Overview) firstPush() string {
+	return strings.Join([]string{
+		"git clone " + v.CloneURL,
+		"cd " + path.Base(v.Path),
+		"git switch --create " + v.DefaultBranch,
+		"touch README.md",
+		"git add README.md",
+		"git commit --message 'Add README'",
+		"git push --set-upstream origin " + v.DefaultBranch,
+	}, "\n")
+}
