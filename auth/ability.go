@@ -49,6 +49,8 @@ const (
 	ManageMergeChecks Ability = "manage merge checks"
 	// ReadDeliveries is reading delivery logs and redelivering.
 	ReadDeliveries Ability = "read deliveries"
+	// ReadAuditEvents is reading who changed what in the project.
+	ReadAuditEvents Ability = "read audit events"
 
 	// AdminProject is renaming and deleting the project and changing its
 	// visibility.
@@ -131,6 +133,7 @@ var rules = map[Ability]rule{
 	ManageTokens:            {role: models.RoleMaintainer, seen: ReadProject},
 	ManageMergeChecks:       {role: models.RoleMaintainer, seen: ReadProject},
 	ReadDeliveries:          {role: models.RoleMaintainer, seen: ReadProject},
+	ReadAuditEvents:         {role: models.RoleMaintainer, seen: ReadProject},
 
 	AdminProject: {role: models.RoleOwner, seen: ReadProject},
 	ManageOwners: {role: models.RoleOwner, seen: ReadProject},

@@ -41,6 +41,7 @@ func TestCan(t *testing.T) {
 		ManageTokens:            {"--...yy", "-....yy", ".....yy"},
 		ManageMergeChecks:       {"--...yy", "-....yy", ".....yy"},
 		ReadDeliveries:          {"--...yy", "-....yy", ".....yy"},
+		ReadAuditEvents:         {"--...yy", "-....yy", ".....yy"},
 		AdminProject:            {"--....y", "-.....y", "......y"},
 		ManageOwners:            {"--....y", "-.....y", "......y"},
 		CreateProject:           {".yyyyyy", ".yyyyyy", ".yyyyyy"},

@@ -25,6 +25,13 @@ const project = "/:namespace/:project"
 // mergeRequests is how the routes of merge requests begin.
 const mergeRequests = project + "/-/merge_requests"
 
+// services and rules are how the routes of status check services and of
+// protected branches begin.
+const (
+	services = project + "/-/settings/merge_requests/status_checks"
+	rules    = project + "/-/settings/repository/branch_rules"
+)
+
 // signOutPath ends a session.
 const signOutPath = "/users/sign_out"
 
@@ -61,6 +68,31 @@ func (p *pages) routes() []route {
 		{post, mergeRequests + "/:iid/merge", auth.Merge, p.mergeMergeRequest},
 		{get, mergeRequests + "/:iid/status_checks", auth.ReadStatusChecks, p.pollStatusChecks},
 		{post, mergeRequests + "/:iid/status_checks/:id/retry", auth.RetryStatusCheck, p.retryStatusCheck},
+
+		{get, project + "/-/settings/merge_requests", auth.ManageStatusChecks, p.mergeRequestSettings},
+		{post, project + "/-/settings/merge_requests", auth.ManageMergeChecks, p.saveMergeChecks},
+		{get, services, auth.ManageStatusChecks, p.servicesIndex},
+		{post, services, auth.ManageStatusChecks, p.createService},
+		{get, services + "/new", auth.ManageStatusChecks, p.newServiceForm},
+		{get, services + "/branches", auth.ManageStatusChecks, p.serviceBranches},
+		{get, services + "/affected", auth.ManageStatusChecks, p.serviceAffected},
+		{get, services + "/:id", auth.ReadDeliveries, p.servicePage},
+		{post, services + "/:id", auth.ManageStatusChecks, p.updateService},
+		{get, services + "/:id/edit", auth.ManageStatusChecks, p.editServiceForm},
+		{get, services + "/:id/remove", auth.ManageStatusChecks, p.serviceRemovalForm},
+		{post, services + "/:id/remove", auth.ManageStatusChecks, p.removeService},
+		{post, services + "/:id/test", auth.ManageStatusChecks, p.sendTest},
+		{get, services + "/:id/deliveries/:delivery", auth.ReadDeliveries, p.deliveryPage},
+		{post, services + "/:id/deliveries/:delivery/redeliver", auth.ReadDeliveries, p.redeliver},
+
+		{get, rules, auth.ManageProtectedBranches, p.branchRules},
+		{post, rules, auth.ManageProtectedBranches, p.createRule},
+		{get, rules + "/new", auth.ManageProtectedBranches, p.newRuleForm},
+		{post, rules + "/:id", auth.ManageProtectedBranches, p.updateRule},
+		{get, rules + "/:id/edit", auth.ManageProtectedBranches, p.editRuleForm},
+		{get, rules + "/:id/unprotect", auth.ManageProtectedBranches, p.unprotectionForm},
+		{post, rules + "/:id/unprotect", auth.ManageProtectedBranches, p.unprotect},
+		{get, project + "/-/audit_events", auth.ReadAuditEvents, p.auditEvents},
 	}
 }
 

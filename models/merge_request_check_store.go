@@ -229,3 +229,12 @@ func (s *Store) ExpirePending(ctx context.Context, limit int) (int, error) {
 	}
 	return n, nil
 }
+
+// CountOpenWithCheck counts the open merge requests that have a check of a
+// service.
+func (s *Store) CountOpenWithCheck(ctx context.Context, projectID, serviceID int64) (int, error) {
+	var n int64
+	err := s.q(ctx).Table("merge_request_checks AS c").Joins("JOIN merge_requests AS m ON m.id = c.merge_request_id").
+		Where("c.project_id = ? AND c.external_status_check_id = ? AND m.state = ?", projectID, serviceID, StateOpened).Count(&n).Error
+	return int(n), err
+}

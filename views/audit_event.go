@@ -20,6 +20,12 @@ type AuditEventRow struct {
 	Changes []string
 }
 
+// AuditActionKey is the text for an action of the audit events.
+func AuditActionKey(action string) Key { return Key("checks.audit_" + action) }
+
+// AuditFieldKey is the text for what an audited change changed.
+func AuditFieldKey(field string) Key { return Key("checks.audit_field_" + field) }
+
 // utc is at as machines read it.
 func utc(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 

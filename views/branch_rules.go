@@ -52,12 +52,12 @@ type ProtectedBranchForm struct {
 	CloseURL string
 	Name     string
 	// Suggestions are branch names that exist and are not protected.
-	Suggestions             []string
-	Push, Merge             int
-	AllowForcePush          bool
-	NameError, PushError    string
-	MergeError, SaveFailed  string
-	PushLevels, MergeLevels []LevelOption
+	Suggestions          []string
+	Push, Merge          int
+	AllowForcePush       bool
+	NameError, PushError string
+	MergeError           string
+	Levels               []LevelOption
 }
 
 // LevelOption is a role that a protected branch can allow.

@@ -100,7 +100,7 @@ func TestBranchRulesGolden(t *testing.T) {
 	golden(t, "branch_rules_failed", BranchRuleListView(BranchRuleList{Failed: true, RefreshURL: base, OutOfBand: true, Rules: list.Rules[1:]}))
 	levels := []LevelOption{{40, "Maintainers"}, {30, "Developers and maintainers"}, {0, "No one"}}
 	form := ProtectedBranchForm{Page: settingsPage(SectionBranchRules), Drawer: true, SaveURL: base, CloseURL: base, Name: "rel ease",
-		Suggestions: []string{"develop"}, Push: 40, Merge: 30, PushLevels: levels, MergeLevels: levels,
+		Suggestions: []string{"develop"}, Push: 40, Merge: 30, Levels: levels,
 		NameError: "Please provide a valid branch name or wildcard", PushError: "Select who is allowed"}
 	golden(t, "protected_branch_form", ProtectedBranchFormView(form))
 	golden(t, "unprotection", UnprotectionView(Unprotection{Dialog: true, Name: "main", URL: "/u", CloseURL: base, Services: []string{"Licence scan"}}))
@@ -108,7 +108,7 @@ func TestBranchRulesGolden(t *testing.T) {
 
 func TestDeliveryGolden(t *testing.T) {
 	base := "/northwind/ticketing-api/-/settings/merge_requests/status_checks/33"
-	list := DeliveryList{URL: base, Outcome: "failed", Now: checksNow, Pages: PageLinks{First: 1, Last: 2, Total: 9, NextURL: base + "?page=2"},
+	list := DeliveryList{Now: checksNow, Pages: PageLinks{First: 1, Last: 2, Total: 9, NextURL: base + "?page=2"},
 		Rows: []DeliveryRow{
 			{URL: base + "/deliveries/7", ShortID: "d7f2e8aa", Event: "push", MergeRequest: "!142", MergeRequestURL: "/mr/142",
 				Outcome: Outcome{"danger", "HTTP 503"}, Attempts: "2 of 12", Duration: "1,187 ms", At: checksNow.Add(-28 * time.Second)},

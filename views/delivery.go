@@ -17,9 +17,6 @@ type ServicePage struct {
 
 // DeliveryList is one page of the log, newest first.
 type DeliveryList struct {
-	URL string
-	// Outcome is the filter: "", "failed" or "succeeded".
-	Outcome   string
 	Rows      []DeliveryRow
 	Pages     PageLinks
 	Now       time.Time

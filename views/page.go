@@ -46,6 +46,7 @@ const (
 	SectionSettingsMergeRequests = "settings_merge_requests"
 	SectionBranchRules           = "branch_rules"
 	SectionAccessTokens          = "access_tokens"
+	SectionAuditEvents           = "audit_events"
 )
 
 // CurrentUser is the signed-in user as the top bar shows them.

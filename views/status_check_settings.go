@@ -114,6 +114,8 @@ func (f ServiceForm) choice(ctx context.Context) string {
 
 // BranchList is what the branch selector lists.
 type BranchList struct {
+	// Failed: the list could not be read.
+	Failed bool
 	// LoadURL, when set, makes the list fetch the rest of itself at once; until
 	// then it holds only the branches that are chosen.
 	LoadURL string

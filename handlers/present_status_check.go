@@ -1,0 +1,210 @@
+package handlers
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/views"
+)
+
+// serviceRow is a service as lists show it, with its last deliveries, the
+// oldest first. returnTo is where its forms come back to.
+func serviceRow(c echo.Context, service models.ExternalStatusCheck, deliveries []models.Delivery, returnTo string) views.ServiceRow {
+	url, query := serviceURL(c, service.ID), ""
+	if returnTo != "" {
+		query = "?return_to=" + returnTo
+	}
+	row := views.ServiceRow{
+		ID: service.ID, Name: service.Name, API: service.ExternalURL, HMAC: service.HasSecret(),
+		Insecure: strings.HasPrefix(strings.ToLower(service.ExternalURL), "http:"), Health: healthOf(deliveries),
+		PageURL: url, EditURL: url + "/edit" + query, RemoveURL: url + "/remove" + query,
+	}
+	for _, b := range service.Branches {
+		row.Scope = append(row.Scope, views.ScopeBranch{Name: b.Name, Unprotected: !b.Protected})
+	}
+	return row
+}
+
+// sortServices orders services by name, as a reader looks for them.
+func sortServices(rows []views.ServiceRow) {
+	slices.SortStableFunc(rows, func(a, b views.ServiceRow) int {
+		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), cmp.Compare(a.ID, b.ID))
+	})
+}
+
+// healthOf sums up deliveries, the oldest first. Those of which nothing is
+// known yet, and those superseded before an attempt, do not count.
+func healthOf(deliveries []models.Delivery) views.Health {
+	var h views.Health
+	for _, d := range deliveries {
+		switch {
+		case d.State == models.DeliveryDelivered && d.Attempts <= 1:
+			h.Bars = append(h.Bars, "ok")
+			h.Succeeded++
+		case d.State == models.DeliveryDelivered:
+			h.Bars = append(h.Bars, "slow")
+			h.Succeeded++
+		case failedSoFar(d):
+			h.Bars = append(h.Bars, "bad")
+		}
+		if d.LastAttemptAt != nil {
+			h.LastAt = *d.LastAttemptAt
+		}
+		h.Retrying = d.State == models.DeliveryWaiting && failedSoFar(d)
+	}
+	return h
+}
+
+// failedSoFar reports whether the newest finished attempt of a delivery failed.
+func failedSoFar(d models.Delivery) bool {
+	return d.State != models.DeliveryDelivered && d.Attempts > 0 &&
+		(d.LastError != "" || d.LastHTTPStatus != 0 && (d.LastHTTPStatus < 200 || d.LastHTTPStatus > 299))
+}
+
+// failedInRow counts the newest deliveries that failed, one after the other.
+func failedInRow(deliveries []models.Delivery) int {
+	n := 0
+	for _, d := range slices.Backward(deliveries) {
+		if d.State == models.DeliveryDelivered {
+			break
+		}
+		if failedSoFar(d) {
+			n++
+		}
+	}
+	return n
+}
+
+// deliveryErrors words the kinds of failure of an attempt. "other" stands for
+// those that are not listed.
+var deliveryErrors = map[string]views.Key{
+	"timeout":               views.KeyChecksErrorTimeout,
+	"connection_refused":    views.KeyChecksErrorConnectionRefused,
+	"dns":                   views.KeyChecksErrorDNS,
+	"tls":                   views.KeyChecksErrorTLS,
+	"redirect":              views.KeyChecksErrorRedirect,
+	"refused_address":       views.KeyChecksErrorRefusedAddress,
+	"invalid_url":           views.KeyChecksErrorInvalidURL,
+	models.ErrorInterrupted: views.KeyChecksErrorInterrupted,
+	models.ErrorGone:        views.KeyChecksErrorGone,
+	"other":                 views.KeyChecksErrorOther,
+}
+
+// supersededTexts say why a delivery was superseded.
+var supersededTexts = map[string]views.Key{
+	models.SupersededByHead:    views.KeyChecksSupersededByHead,
+	models.SupersededByRetry:   views.KeyChecksSupersededByRetry,
+	models.SupersededByClose:   views.KeyChecksSupersededByClose,
+	models.SupersededByMerge:   views.KeyChecksSupersededByMerge,
+	models.SupersededByNewer:   views.KeyChecksSupersededByNewer,
+	models.SupersededByRemoval: views.KeyChecksSupersededByRemoval,
+}
+
+// answerOutcome is how one attempt ended: the HTTP status where an answer
+// came, the failure otherwise.
+func answerOutcome(c echo.Context, httpStatus int, failure string) views.Outcome {
+	switch {
+	case httpStatus != 0:
+		kind := "danger"
+		if httpStatus >= 200 && httpStatus <= 299 && failure == "" {
+			kind = "success"
+		}
+		return views.Outcome{Kind: kind, Text: text(c, views.KeyChecksHTTPStatus, "Status", httpStatus)}
+	case failure != "":
+		key, ok := deliveryErrors[failure]
+		if !ok {
+			key = views.KeyChecksErrorOther
+		}
+		return views.Outcome{Kind: "danger", Text: text(c, key)}
+	}
+	return views.Outcome{}
+}
+
+// deliveryState is where a delivery stands, in a word.
+func (p *pages) deliveryState(c echo.Context, d models.Delivery) views.Outcome {
+	switch {
+	case d.State == models.DeliveryDelivered:
+		return views.Outcome{Kind: "success", Text: text(c, views.KeyChecksDelivered)}
+	case d.State == models.DeliverySuperseded:
+		return views.Outcome{Text: text(c, views.KeyChecksSuperseded)}
+	case d.State == models.DeliveryFailed:
+		return views.Outcome{Kind: "danger", Text: text(c, views.KeyChecksDeliveryFailed)}
+	case d.InFlightAt(p.Store.Now()):
+		return views.Outcome{Text: text(c, views.KeyChecksSending)}
+	case failedSoFar(d) && !d.SingleAttempt:
+		return views.Outcome{Kind: "warning", Text: text(c, views.KeyChecksRetrying)}
+	}
+	return views.Outcome{Text: text(c, views.KeyChecksQueued)}
+}
+
+// deliveryExplained says why a delivery ended as it did; "" where its state
+// says all.
+func deliveryExplained(c echo.Context, d models.Delivery) string {
+	switch {
+	case d.State == models.DeliverySuperseded:
+		if key, ok := supersededTexts[d.SupersededReason]; ok {
+			return text(c, key)
+		}
+	case d.State == models.DeliveryFailed && d.LastError == models.ErrorGone:
+		return text(c, views.KeyChecksGoneExplained)
+	case d.State == models.DeliveryFailed:
+		return views.N(c.Request().Context(), views.KeyChecksFailedExplained, d.Attempts)
+	}
+	return ""
+}
+
+// deliveryEvent is what a delivery told, in the payload's words.
+func deliveryEvent(d models.Delivery) string {
+	if d.Kind != models.DeliveryOfEvent {
+		return string(d.Kind)
+	}
+	return string(d.Action)
+}
+
+// deliveryAttempts is the number of attempts made of those possible.
+func deliveryAttempts(c echo.Context, d models.Delivery) string {
+	whole := models.MaxAttempts
+	if d.SingleAttempt {
+		whole = max(1, d.Attempts)
+	}
+	return text(c, views.KeyChecksOf, "Part", d.Attempts, "Whole", whole)
+}
+
+// milliseconds is a duration as people read it.
+func milliseconds(c echo.Context, ms int64) string {
+	digits := strconv.FormatInt(ms, 10)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return text(c, views.KeyChecksMilliseconds, "Count", digits)
+}
+
+// deliveryRow is a delivery as the log lists it.
+func (p *pages) deliveryRow(c echo.Context, d models.Delivery) views.DeliveryRow {
+	row := views.DeliveryRow{
+		URL:     serviceURL(c, d.ExternalStatusCheckID) + "/deliveries/" + strconv.FormatInt(d.ID, 10),
+		ShortID: d.UUID[:min(len(d.UUID), 8)], Event: deliveryEvent(d), At: d.CreatedAt, Attempts: deliveryAttempts(c, d),
+	}
+	row.MergeRequest, row.MergeRequestURL = mergeRequestRef(c, d.MergeRequestIID)
+	if row.Outcome = answerOutcome(c, d.LastHTTPStatus, d.LastError); row.Outcome.Text == "" || d.State == models.DeliverySuperseded {
+		row.Outcome = p.deliveryState(c, d)
+	}
+	if d.Attempts > 0 && !d.InFlightAt(p.Store.Now()) {
+		row.Duration = milliseconds(c, d.LastDurationMS)
+	}
+	return row
+}
+
+// mergeRequestRef is a merge request as "!142" and its page; empty for none.
+func mergeRequestRef(c echo.Context, iid int64) (ref, url string) {
+	if iid == 0 {
+		return "", ""
+	}
+	number := strconv.FormatInt(iid, 10)
+	return "!" + number, projectURL(c) + "/-/merge_requests/" + number
+}

@@ -1,0 +1,256 @@
+package handlers
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/views"
+)
+
+// maxListedBranches is how many branches are counted against the rules and
+// suggested in the form.
+const maxListedBranches = 1000
+
+// branchWords are the messages of the protected branch form.
+var branchWords = words{
+	"name.blank":                 views.KeyChecksBranchNameMissing,
+	"name.too_long":              views.KeyChecksBranchNameTooLong,
+	"name.invalid":               views.KeyChecksBranchNameInvalid,
+	"name.taken":                 views.KeyChecksBranchNameTaken,
+	"push_access_level.invalid":  views.KeyChecksLevelInvalid,
+	"merge_access_level.invalid": views.KeyChecksLevelInvalid,
+}
+
+// projectURL is the project's page.
+func projectURL(c echo.Context) string { return "/" + request.Project(c).FullPath() }
+
+// branchRulesURL is the project's page of branch rules.
+func branchRulesURL(c echo.Context) string {
+	return projectURL(c) + "/-/settings/repository/branch_rules"
+}
+
+// rulesPage is the frame of a page under settings › Branch rules.
+func (p *pages) rulesPage(c echo.Context, title views.Key, more ...string) (views.Page, error) {
+	page, err := p.page(c, text(c, title), views.SectionBranchRules)
+	crumbs(&page, text(c, views.KeyBranchRules), branchRulesURL(c))
+	crumbs(&page, more...)
+	page.Narrow = true
+	return page, err
+}
+
+// branchRules shows the protected branches and the services of each.
+func (p *pages) branchRules(c echo.Context) error {
+	page, err := p.rulesPage(c, views.KeyBranchRules)
+	if err != nil {
+		return err
+	}
+	list, err := p.branchRuleList(c)
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, views.BranchRulesView(views.BranchRules{Page: page, AddURL: branchRulesURL(c) + "/new", Rules: list}))
+}
+
+// branchRuleList is every rule with the services of its scope, and those that
+// apply to all branches. Where the services cannot be read, the rules are shown
+// all the same.
+func (p *pages) branchRuleList(c echo.Context) (views.BranchRuleList, error) {
+	list := views.BranchRuleList{RefreshURL: branchRulesURL(c)}
+	rules, err := p.allRules(c)
+	if err != nil {
+		return list, err
+	}
+	services, err := p.serviceRows(c, returnToBranchRules)
+	if err != nil {
+		p.logFailure(c, "services cannot be listed", err)
+		list.Failed = true
+	}
+	add := servicesURL(c) + "/new?return_to=" + returnToBranchRules
+	for _, s := range services {
+		if len(s.Scope) == 0 {
+			list.All.Services = append(list.All.Services, s)
+		}
+	}
+	list.All.AddServiceURL = add
+	names, all := p.branchNames(c)
+	for _, rule := range rules {
+		id := strconv.FormatInt(rule.ID, 10)
+		row := views.BranchRule{
+			ID: rule.ID, Name: rule.Name, Default: rule.Name == request.Project(c).DefaultBranch, Matches: -1,
+			Push: levelText(c, rule.PushAccessLevel), Merge: levelText(c, rule.MergeAccessLevel), AllowForcePush: rule.AllowForcePush,
+			EditURL: branchRulesURL(c) + "/" + id + "/edit", UnprotectURL: branchRulesURL(c) + "/" + id + "/unprotect",
+			AddServiceURL: add + "&branch=" + id, Inherited: list.All.Services,
+		}
+		for _, s := range services {
+			if slices.ContainsFunc(s.Scope, func(b views.ScopeBranch) bool { return b.Name == rule.Name }) {
+				row.Services = append(row.Services, s)
+			}
+		}
+		if all {
+			row.Matches = 0
+			for _, name := range names {
+				if rule.Matches(name) {
+					row.Matches++
+				}
+			}
+		}
+		list.Rules = append(list.Rules, row)
+	}
+	return list, nil
+}
+
+// branchNames are the project's branches; all is false where some are missing,
+// because there are too many or git cannot tell.
+func (p *pages) branchNames(c echo.Context) (names []string, all bool) {
+	branches, total, err := p.Git.Branches(c.Request().Context(), request.Project(c).ID, "", 0, maxListedBranches)
+	if err != nil {
+		p.logFailure(c, "branches cannot be listed", err)
+		return nil, false
+	}
+	for _, b := range branches {
+		names = append(names, b.Name)
+	}
+	return names, total == len(names)
+}
+
+func levelText(c echo.Context, level models.Role) string { return text(c, levelTexts[level.String()]) }
+
+// readRule reads the protected branch form. A level that is no number is one
+// that the domain refuses.
+func readRule(c echo.Context) models.ProtectedBranchInput {
+	level := func(name string) models.Role {
+		n, err := strconv.Atoi(c.Request().PostForm.Get(name))
+		if err != nil {
+			return models.Role(noBranch)
+		}
+		return models.Role(n)
+	}
+	return models.ProtectedBranchInput{
+		Name: c.Request().PostForm.Get("name"), PushAccessLevel: level("push_access_level"), MergeAccessLevel: level("merge_access_level"),
+		AllowForcePush: c.Request().PostForm.Get("allow_force_push") == "1",
+	}
+}
+
+// rule is the protected branch that the path names.
+func (p *pages) rule(c echo.Context) (models.ProtectedBranch, error) {
+	id, err := idParam(c, "id")
+	if err != nil {
+		return models.ProtectedBranch{}, err
+	}
+	return p.Store.ProtectedBranch(c.Request().Context(), request.Project(c).ID, id)
+}
+
+// newRuleForm shows the form that protects a branch.
+func (p *pages) newRuleForm(c echo.Context) error {
+	in := models.ProtectedBranchInput{PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer}
+	return p.ruleForm(c, http.StatusOK, models.ProtectedBranch{}, in, nil)
+}
+
+// createRule protects a branch or wildcard.
+func (p *pages) createRule(c echo.Context) error {
+	in := readRule(c)
+	_, err := p.Store.CreateProtectedBranch(c.Request().Context(), request.MustUser(c), request.Project(c).ID, in)
+	if models.CodeOf(err) == models.CodeAlreadyProtected {
+		err = &models.Error{Kind: models.KindInvalid, Code: models.CodeInvalid, Fields: []models.FieldError{{Field: "name", Code: models.CodeTaken}}}
+	}
+	if err != nil {
+		return p.ruleForm(c, http.StatusUnprocessableEntity, models.ProtectedBranch{}, in, err)
+	}
+	return p.serviceSaved(c, branchRulesURL(c), views.KeyChecksToastProtected)
+}
+
+// editRuleForm shows the form for a branch that is protected.
+func (p *pages) editRuleForm(c echo.Context) error {
+	rule, err := p.rule(c)
+	if err != nil {
+		return err
+	}
+	in := models.ProtectedBranchInput{Name: rule.Name, PushAccessLevel: rule.PushAccessLevel, MergeAccessLevel: rule.MergeAccessLevel, AllowForcePush: rule.AllowForcePush}
+	return p.ruleForm(c, http.StatusOK, rule, in, nil)
+}
+
+// updateRule changes who may push and merge.
+func (p *pages) updateRule(c echo.Context) error {
+	rule, err := p.rule(c)
+	if err != nil {
+		return err
+	}
+	in := readRule(c)
+	if _, err := p.Store.UpdateProtectedBranch(c.Request().Context(), request.MustUser(c), rule.ProjectID, rule.ID, in); err != nil {
+		return p.ruleForm(c, http.StatusUnprocessableEntity, rule, in, err)
+	}
+	return p.serviceSaved(c, branchRulesURL(c), views.KeyChecksToastSaved)
+}
+
+// ruleForm draws the form: new and filled in, or once more with everything that
+// is wrong. rule has the ID 0 when a branch is to be protected.
+func (p *pages) ruleForm(c echo.Context, status int, rule models.ProtectedBranch, in models.ProtectedBranchInput, failure error) error {
+	shown := views.Form{Errors: map[string]string{}}
+	if failure != nil && !explain(c, &shown, failure, branchWords) {
+		return failure
+	}
+	title, save := views.KeyChecksProtectBranch, branchRulesURL(c)
+	if rule.ID != 0 {
+		title, save, in.Name = views.KeyChecksUpdateRule, branchRulesURL(c)+"/"+strconv.FormatInt(rule.ID, 10), rule.Name
+	}
+	page, err := p.rulesPage(c, title, text(c, title), save)
+	if err != nil {
+		return err
+	}
+	form := views.ProtectedBranchForm{
+		Page: page, ID: rule.ID, Drawer: isHTMX(c), SaveURL: save, CloseURL: branchRulesURL(c),
+		Name: strings.ToValidUTF8(in.Name, "\uFFFD"), Push: int(in.PushAccessLevel), Merge: int(in.MergeAccessLevel), AllowForcePush: in.AllowForcePush,
+		NameError: shown.Errors["name"], PushError: shown.Errors["push_access_level"], MergeError: shown.Errors["merge_access_level"],
+	}
+	for _, level := range []models.Role{models.RoleMaintainer, models.RoleDeveloper, models.RoleNone} {
+		form.Levels = append(form.Levels, views.LevelOption{Value: int(level), Label: levelText(c, level)})
+	}
+	if rule.ID == 0 {
+		form.Suggestions, _ = p.branchNames(c)
+	}
+	return render(c, status, views.ProtectedBranchFormView(form))
+}
+
+// unprotectionForm asks before a branch loses its protection.
+func (p *pages) unprotectionForm(c echo.Context) error {
+	rule, err := p.rule(c)
+	if err != nil {
+		return err
+	}
+	page, err := p.rulesPage(c, views.KeyChecksUnprotectTitle, rule.Name, branchRulesURL(c))
+	if err != nil {
+		return err
+	}
+	services, err := p.serviceRows(c, "")
+	if err != nil {
+		return err
+	}
+	view := views.Unprotection{
+		Page: page, Dialog: isHTMX(c), Name: rule.Name, CloseURL: branchRulesURL(c),
+		URL: branchRulesURL(c) + "/" + strconv.FormatInt(rule.ID, 10) + "/unprotect",
+	}
+	for _, s := range services {
+		if slices.ContainsFunc(s.Scope, func(b views.ScopeBranch) bool { return b.Name == rule.Name }) {
+			view.Services = append(view.Services, s.Name)
+		}
+	}
+	return render(c, http.StatusOK, views.UnprotectionView(view))
+}
+
+// unprotect takes a branch's protection away.
+func (p *pages) unprotect(c echo.Context) error {
+	rule, err := p.rule(c)
+	if err != nil {
+		return err
+	}
+	if err := p.Store.DeleteProtectedBranch(c.Request().Context(), request.MustUser(c), rule.ProjectID, rule.ID); err != nil {
+		return err
+	}
+	return p.serviceSaved(c, branchRulesURL(c), views.KeyChecksToastUnprotected)
+}

@@ -1,0 +1,309 @@
+package handlers
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/views"
+)
+
+// minSearch is how many letters and digits a search for branches needs.
+const minSearch = 3
+
+// noBranch stands for a chosen branch that is no id at all; no branch has it.
+const noBranch = -1
+
+// serviceWords are the messages of the service form.
+var serviceWords = words{
+	"name.blank":                          views.KeyChecksNameMissing,
+	"name.taken":                          views.KeyChecksNameTaken,
+	"name.too_long":                       views.KeyChecksNameTooLong,
+	"name.control_character":              views.KeyChecksNameInvalid,
+	"external_url.blank":                  views.KeyChecksURLInvalid,
+	"external_url.invalid":                views.KeyChecksURLInvalid,
+	"external_url.taken":                  views.KeyChecksURLTaken,
+	"protected_branch_ids.foreign_branch": views.KeyChecksBranchInvalid,
+	"shared_secret.too_long":              views.KeyChecksSecretTooLong,
+	"shared_secret.invalid":               views.KeyChecksSecretInvalid,
+	"shared_secret.immutable":             views.KeyChecksSecretUnchangeable,
+}
+
+// serviceFields is what the service form sends.
+type serviceFields struct {
+	models.StatusCheckInput
+	alsoApply bool
+	returnTo  string
+}
+
+// readServiceFields reads the service form. Where both "All branches" and
+// branches are ticked, which only happens without script, the choice that was
+// not there before is meant.
+func readServiceFields(c echo.Context) serviceFields {
+	form := c.Request().PostForm
+	if c.Request().Method == http.MethodGet {
+		form = c.QueryParams()
+	}
+	fields := serviceFields{
+		StatusCheckInput: models.StatusCheckInput{
+			Name: form.Get("name"), ExternalURL: form.Get("external_url"), SharedSecret: form.Get("shared_secret"),
+		},
+		alsoApply: form.Get("also_apply") == "1",
+		returnTo:  form.Get("return_to"),
+	}
+	all := false
+	for _, name := range []string{"protected_branch_ids[]", "protected_branch_ids"} {
+		for _, value := range form[name] {
+			if value == "" {
+				all = true
+				continue
+			}
+			id, err := strconv.ParseInt(value, 10, 64)
+			if err != nil || id <= 0 {
+				id = noBranch
+			}
+			if !slices.Contains(fields.ProtectedBranchIDs, id) {
+				fields.ProtectedBranchIDs = append(fields.ProtectedBranchIDs, id)
+			}
+		}
+	}
+	if all && form.Get("all_branches_before") != "true" {
+		fields.ProtectedBranchIDs = nil
+	}
+	return fields
+}
+
+// newServiceForm shows the form for another service. ?branch= chooses a
+// protected branch in advance.
+func (p *pages) newServiceForm(c echo.Context) error {
+	fields := serviceFields{returnTo: c.QueryParam("return_to")}
+	if id, err := strconv.ParseInt(c.QueryParam("branch"), 10, 64); err == nil && id > 0 {
+		fields.ProtectedBranchIDs = []int64{id}
+	}
+	return p.serviceForm(c, http.StatusOK, models.ExternalStatusCheck{}, fields, nil)
+}
+
+// createService adds a service.
+func (p *pages) createService(c echo.Context) error {
+	fields := readServiceFields(c)
+	service, err := p.Store.CreateStatusCheck(c.Request().Context(), request.MustUser(c), request.Project(c).ID,
+		fields.StatusCheckInput, fields.alsoApply)
+	if err != nil && service.ID == 0 {
+		return p.serviceForm(c, 0, models.ExternalStatusCheck{}, fields, err)
+	}
+	return p.applied(c, err, returnURL(c, fields.returnTo, service.ID), views.KeyChecksToastAdded)
+}
+
+// editServiceForm shows the form for a service that is there.
+func (p *pages) editServiceForm(c echo.Context) error {
+	service, err := p.service(c)
+	if err != nil {
+		return err
+	}
+	fields := serviceFields{returnTo: c.QueryParam("return_to")}
+	fields.Name, fields.ExternalURL = service.Name, service.ExternalURL
+	for _, b := range service.Branches {
+		fields.ProtectedBranchIDs = append(fields.ProtectedBranchIDs, b.ProtectedBranchID)
+	}
+	return p.serviceForm(c, http.StatusOK, service, fields, nil)
+}
+
+// updateService changes a service.
+func (p *pages) updateService(c echo.Context) error {
+	before, err := p.service(c)
+	if err != nil {
+		return err
+	}
+	fields := readServiceFields(c)
+	update := models.StatusCheckUpdate{
+		Name: &fields.Name, ExternalURL: &fields.ExternalURL, ProtectedBranchIDs: &fields.ProtectedBranchIDs,
+		SharedSecret: &fields.SharedSecret,
+	}
+	service, err := p.Store.UpdateStatusCheck(c.Request().Context(), request.MustUser(c), before.ProjectID, before.ID, update, fields.alsoApply)
+	if err != nil && service.ID == 0 {
+		return p.serviceForm(c, 0, before, fields, err)
+	}
+	return p.applied(c, err, returnURL(c, fields.returnTo, service.ID), views.KeyChecksToastUpdated)
+}
+
+// applied answers a form whose service is saved. Where taking it to the open
+// merge requests was cut off (err), a sweep goes on with it.
+func (p *pages) applied(c echo.Context, err error, back string, toast views.Key) error {
+	if err != nil {
+		p.logFailure(c, "service is saved, but not yet on all open merge requests", err)
+	}
+	return p.serviceSaved(c, back, toast)
+}
+
+// serviceForm draws the form: new and filled in, or once more with everything
+// that is wrong and everything typed but the secret. service has the ID 0 when
+// one is added. status is used where failure is nil.
+func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalStatusCheck, fields serviceFields, failure error) error {
+	title, save, failed := views.KeyChecksAdd, servicesURL(c), views.KeyChecksCreateFailed
+	if service.ID != 0 {
+		title, save, failed = views.KeyChecksUpdate, serviceURL(c, service.ID), views.KeyChecksUpdateFailed
+	}
+	page, err := p.settingsPage(c, title, text(c, title), save)
+	if err != nil {
+		return err
+	}
+	form := views.ServiceForm{
+		Page: page, ID: service.ID, Drawer: isHTMX(c), SaveURL: save, CloseURL: returnURL(c, fields.returnTo, service.ID),
+		BranchesURL: servicesURL(c) + "/branches?service=" + strconv.FormatInt(service.ID, 10),
+		CountURL:    servicesURL(c) + "/affected?service=" + strconv.FormatInt(service.ID, 10),
+		Return:      fields.returnTo, Name: strings.ToValidUTF8(fields.Name, "\uFFFD"), API: strings.ToValidUTF8(fields.ExternalURL, "\uFFFD"),
+		HasSecret: service.HasSecret(), AlsoApply: fields.alsoApply,
+	}
+	if failure != nil {
+		shown := views.Form{Errors: map[string]string{}}
+		if explain(c, &shown, failure, serviceWords) {
+			status = http.StatusUnprocessableEntity
+			form.NameError, form.APIError = shown.Errors["name"], shown.Errors["external_url"]
+			form.BranchError, form.SecretError = shown.Errors["protected_branch_ids"], shown.Errors["shared_secret"]
+		} else if models.KindOf(failure) != models.KindInternal || isHTMX(c) {
+			return failure
+		} else {
+			p.logFailure(c, "service cannot be saved", failure)
+			status, form.SaveFailed = http.StatusInternalServerError, text(c, failed)
+		}
+	}
+	rules, err := p.allRules(c)
+	if err != nil {
+		p.logFailure(c, "branches cannot be listed", err)
+		form.BranchesFailed = true
+	}
+	form.Branches = branchList(c, rules, service, fields.ProtectedBranchIDs, "")
+	if form.Drawer {
+		// The list is a request of its own; what is chosen stands until then.
+		form.Branches.Options = slices.DeleteFunc(form.Branches.Options, func(o views.BranchOption) bool { return !o.Chosen })
+		form.Branches.LoadURL = form.BranchesURL
+	}
+	if form.Affected, err = p.affected(c, rules, service, fields); err != nil {
+		p.logFailure(c, "open merge requests cannot be counted", err)
+	}
+	return render(c, status, views.ServiceFormView(form))
+}
+
+// serviceBranches is the list inside the branch selector: all of it, or what a
+// search finds. The branches that are ticked stay in it.
+func (p *pages) serviceBranches(c echo.Context) error {
+	service, err := p.queriedService(c)
+	if err != nil {
+		return err
+	}
+	chosen := readServiceFields(c).ProtectedBranchIDs
+	rules, err := p.allRules(c)
+	if err != nil {
+		p.logFailure(c, "branches cannot be listed", err)
+		return render(c, http.StatusInternalServerError, views.BranchListView(views.BranchList{Failed: true}))
+	}
+	return render(c, http.StatusOK, views.BranchListView(branchList(c, rules, service, chosen, searchParam(c, "search"))))
+}
+
+// serviceAffected words "Also apply to N open merge requests" for the form as
+// it is filled in now.
+func (p *pages) serviceAffected(c echo.Context) error {
+	service, err := p.queriedService(c)
+	if err != nil {
+		return err
+	}
+	rules, err := p.allRules(c)
+	if err != nil {
+		return err
+	}
+	n, err := p.affected(c, rules, service, readServiceFields(c))
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, views.AlsoApplyLabel(n))
+}
+
+// queriedService is the service that ?service= names; empty for a new one.
+func (p *pages) queriedService(c echo.Context) (models.ExternalStatusCheck, error) {
+	id, err := strconv.ParseInt(cmp.Or(c.QueryParam("service"), "0"), 10, 64)
+	switch {
+	case err != nil || id < 0:
+		return models.ExternalStatusCheck{}, request.ErrHidden
+	case id == 0:
+		return models.ExternalStatusCheck{}, nil
+	}
+	return p.Store.StatusCheck(c.Request().Context(), request.Project(c).ID, id)
+}
+
+// allRules lists the project's protected branches.
+func (p *pages) allRules(c echo.Context) ([]models.ProtectedBranch, error) {
+	rules, _, err := p.Store.ProtectedBranches(c.Request().Context(), request.Project(c).ID, "", models.Page{})
+	return rules, err
+}
+
+// affected counts the open merge requests that saving the fields would touch.
+func (p *pages) affected(c echo.Context, rules []models.ProtectedBranch, service models.ExternalStatusCheck, fields serviceFields) (int, error) {
+	// Validate cleans the fields as saving would; faults do not matter here.
+	_ = fields.Validate()
+	before := service.Branches
+	service.ProjectID, service.Name, service.ExternalURL = request.Project(c).ID, fields.Name, fields.ExternalURL
+	service.Branches = nil
+	same := len(before) == len(fields.ProtectedBranchIDs)
+	for _, o := range branchList(c, rules, models.ExternalStatusCheck{Branches: before}, fields.ProtectedBranchIDs, "").Options {
+		if o.Chosen {
+			service.Branches = append(service.Branches, models.ExternalStatusCheckBranch{ProtectedBranchID: o.ID, Name: o.Name})
+			same = same && slices.ContainsFunc(before, func(b models.ExternalStatusCheckBranch) bool { return b.Name == o.Name })
+		}
+	}
+	if same {
+		service.Branches = before // in the order that the copies were taken in
+	}
+	return p.Store.CountApply(c.Request().Context(), service)
+}
+
+// branchList is the project's protected branches as the selector lists them,
+// and those of the service's scope that are protected no longer. A query leaves
+// those that match it, and the chosen ones.
+func branchList(c echo.Context, rules []models.ProtectedBranch, service models.ExternalStatusCheck, chosen []int64, query string) views.BranchList {
+	list := views.BranchList{Query: query, WasAll: len(service.Branches) == 0, Total: len(rules), RulesURL: branchRulesURL(c)}
+	list.TooShort = query != "" && countLettersAndDigits(query) < minSearch
+	add := func(id int64, name string, unprotected bool) {
+		o := views.BranchOption{ID: id, Name: name, Chosen: slices.Contains(chosen, id), Unprotected: unprotected}
+		matches := query != "" && !list.TooShort && strings.Contains(strings.ToLower(name), strings.ToLower(query))
+		if matches && !unprotected {
+			list.Found++
+		}
+		switch {
+		case name == request.Project(c).DefaultBranch:
+			o.Note = text(c, views.KeyChecksDefaultBranch)
+		case models.IsWildcard(name):
+			o.Note = text(c, views.KeyChecksWildcard)
+		}
+		if query == "" || matches || o.Chosen {
+			list.Options = append(list.Options, o)
+		}
+	}
+	known := map[string]bool{}
+	for _, rule := range rules {
+		known[rule.Name] = true
+		add(rule.ID, rule.Name, false)
+	}
+	for _, b := range service.Branches {
+		if !known[b.Name] {
+			add(b.ProtectedBranchID, b.Name, !b.Protected)
+		}
+	}
+	return list
+}
+
+func countLettersAndDigits(s string) int {
+	n := 0
+	for _, r := range s {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			n++
+		}
+	}
+	return n
+}
