@@ -80,6 +80,8 @@ type Hooks struct {
 	BeforeResponseLock func()
 	// BeforePushCommit runs at the end of the transaction of a push.
 	BeforePushCommit func() error
+	// Query is told every statement that is sent to the database.
+	Query func(sql string)
 }
 
 // SetHooks installs hooks; for tests.
@@ -120,7 +122,7 @@ func Open(cfg Config) (*Store, error) {
 	}
 	conf := func() *gorm.Config {
 		return &gorm.Config{
-			Logger:                 logger.Discard,
+			Logger:                 queryTrace{Interface: logger.Discard, shared: sh},
 			SkipDefaultTransaction: true,
 			NowFunc:                func() time.Time { return dbTime(cfg.Now()) },
 			// Associations are written by name, never by surprise.

@@ -1,0 +1,408 @@
+package handlers
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// pollURL is where the widget on a page asks for news.
+func (a answer) pollURL() string { a.t.Helper(); return a.attr("#status-checks-body", "hx-get") }
+
+// rows are the names in the widget, in their order, each with its state.
+func (a answer) rows() string {
+	var rows []string
+	for _, row := range a.Find(".check-row").EachIter() {
+		rows = append(rows, squeeze(row.Find(".check-row__name").Text()))
+	}
+	return strings.Join(rows, ", ")
+}
+
+func TestPollTellsNewsOnce(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		licence, security := s.Service("licence"), s.Service("security")
+		mr := s.open("topic")
+		v := s.as(s.Owner).withHTMX()
+		page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+		if got := page.rows(); got != "licence Pending, security Pending" {
+			t.Fatalf("rows = %q", got)
+		}
+		if got := page.attr("#status-checks-body", "hx-trigger"); got != "every 3s" {
+			t.Errorf("hx-trigger = %q", got)
+		}
+		poll := page.pollURL()
+		s.Clock.Advance(50 * time.Second)
+		if a := v.get(poll).want(http.StatusNoContent); a.body != "" {
+			t.Errorf("204 with a body: %q", a.body)
+		}
+
+		if err := s.Respond(mr, security, mr.HeadSHA, models.StatusFailed); err != nil {
+			t.Fatal(err)
+		}
+		news := v.get(poll).want(200)
+		if got := news.rows(); got != "licence Pending, security Failed" {
+			t.Errorf("rows = %q: they must stay in their places", got)
+		}
+		if got := news.text(`[hx-swap-oob="innerHTML:#status-checks-live"]`); got != "security failed. 1 failed, 1 pending." {
+			t.Errorf("live region = %q", got)
+		}
+		if got := news.text(`[hx-swap-oob="innerHTML:#status-checks-summary"] .widget__sub`); got != "1 failed , 1 pending" && got != "1 failed, 1 pending" {
+			t.Errorf("summary = %q", got)
+		}
+		v.get(news.pollURL()).want(http.StatusNoContent)
+
+		if err := s.Respond(mr, licence, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		final := v.get(news.pollURL()).want(200)
+		if final.attr("#status-checks-body", "hx-get") != "" || final.attr("#status-checks-body", "hx-trigger") != "" {
+			t.Error("the final body polls")
+		}
+		again := final.attr("#status-checks-body", "data-url")
+		v.get(again).want(http.StatusNoContent)
+		// On a page drawn anew the failed check stands first.
+		if got := s.as(s.Owner).get(s.mrPath(mr, "")).rows(); got != "security Failed, licence Passed" {
+			t.Errorf("rows of a new page = %q", got)
+		}
+	})
+}
+
+func TestPollTellsTheTimeOutAtItsInstant(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.Service("licence")
+		mr := s.open("topic")
+		v := s.as(s.Owner).withHTMX()
+		page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+		if got := page.text("[data-deadline]"); got != "2:00" {
+			t.Errorf("countdown = %q", got)
+		}
+		s.Clock.Advance(119999 * time.Millisecond)
+		v.get(page.pollURL()).want(204)
+		if got := s.as(s.Owner).get(s.mrPath(mr, "")); got.text("[data-deadline]") != "0:01" || !got.has(".countdown--low") {
+			t.Errorf("countdown at 119.999 s = %q", got.text("[data-deadline]"))
+		}
+		s.Clock.Advance(time.Millisecond)
+		v.get(page.pollURL()).want(204)
+		s.Clock.Advance(time.Millisecond)
+		late := v.get(page.pollURL()).want(200)
+		if got := late.rows(); got != "licence Failed" {
+			t.Errorf("rows = %q", got)
+		}
+		if got := late.text(".check-row__desc"); got != "No response within 2 minutes" {
+			t.Errorf("reason = %q", got)
+		}
+		if late.attr("#status-checks-body", "hx-get") != "" {
+			t.Error("nothing is pending, yet the body polls")
+		}
+		// A late answer for HEAD still counts.
+		_, checks := s.Reload(mr)
+		service := models.ExternalStatusCheck{ID: checks[0].ExternalStatusCheckID}
+		if err := s.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		if got := v.get(late.attr("#status-checks-body", "data-url")).want(200).rows(); got != "licence Passed" {
+			t.Errorf("rows after a late answer = %q", got)
+		}
+	})
+}
+
+func TestRetryInPlaceAndWithoutScript(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		licence := s.Service("licence")
+		s.Service("security")
+		mr := s.open("topic")
+		if err := s.Respond(mr, licence, mr.HeadSHA, models.StatusFailed); err != nil {
+			t.Fatal(err)
+		}
+		s.Clock.Advance(3 * time.Minute)
+		page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+		if page.attr("#status-checks-body", "hx-get") != "" {
+			t.Fatal("a settled widget polls")
+		}
+		if n := page.Find(".check-row form").Length(); n != 2 {
+			t.Fatalf("%d Retry buttons, want 2", n)
+		}
+		action, form := page.fields(fmt.Sprintf("#status-check-%d form", licence.ID))
+		got := s.as(s.Owner).withHTMX().post(action, form).want(200)
+		if got.rows() != "licence Pending, security Failed" {
+			t.Errorf("rows = %q", got.rows())
+		}
+		if got.attr("#status-checks-body", "hx-get") == "" {
+			t.Error("polling does not come back")
+		}
+		if !strings.Contains(got.text(fmt.Sprintf("#status-check-%d .check-row__meta", licence.ID)), "retried now") {
+			t.Errorf("meta = %q", got.text(".check-row__meta"))
+		}
+		// Twice is refused; with script the row shows how it stands.
+		got = s.as(s.Owner).withHTMX().post(action, form).want(200)
+		if !strings.Contains(got.header.Get("HX-Trigger"), "Only a failed status check can be retried.") {
+			t.Errorf("HX-Trigger = %q", got.header.Get("HX-Trigger"))
+		}
+		refused := s.as(s.Owner).post(action, form).want(422)
+		if refused.text("#refused") != "Only a failed status check can be retried." {
+			t.Errorf("refused = %q", refused.text("#refused"))
+		}
+		s.Clock.Advance(3 * time.Minute)
+		done := s.as(s.Owner).post(action, nil).want(303)
+		if done.header.Get("Location") != s.mrPath(mr, "") {
+			t.Errorf("Location = %q", done.header.Get("Location"))
+		}
+		if got := s.Status(mr, licence); got != models.StatusPending {
+			t.Errorf("status = %s", got)
+		}
+		s.as(s.Owner).post(s.mrPath(mr, "/status_checks/999/retry"), nil).want(404)
+	})
+}
+
+func TestWhoSeesTheWidget(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		service := s.Service("licence")
+		mr := s.open("topic")
+		if err := s.Respond(mr, service, mr.HeadSHA, models.StatusFailed); err != nil {
+			t.Fatal(err)
+		}
+		s.gate(true)
+		guest, reporter := s.Member("guest", models.RoleGuest), s.Member("reporter", models.RoleReporter)
+		developer, maintainer := s.Member("dev", models.RoleDeveloper), s.Member("maint", models.RoleMaintainer)
+		stranger, nobody := s.User("stranger"), models.User{}
+		const page, widget, retry, link = "page", "widget", "retry", "link" // what each sees adds to the one before
+		tests := []struct {
+			visibility models.Visibility
+			who        models.User
+			sees       []string
+		}{
+			{models.VisibilityPrivate, nobody, nil},
+			{models.VisibilityPrivate, stranger, nil},
+			{models.VisibilityPrivate, guest, nil},
+			{models.VisibilityPrivate, reporter, []string{page, widget}},
+			{models.VisibilityPrivate, developer, []string{page, widget, retry}},
+			{models.VisibilityPrivate, maintainer, []string{page, widget, retry, link}},
+			{models.VisibilityInternal, nobody, nil},
+			{models.VisibilityInternal, stranger, []string{page, widget}},
+			{models.VisibilityInternal, guest, []string{page, widget}},
+			{models.VisibilityPublic, nobody, []string{page}},
+			{models.VisibilityPublic, stranger, []string{page}},
+			{models.VisibilityPublic, guest, []string{page}},
+			{models.VisibilityPublic, reporter, []string{page, widget}},
+		}
+		for _, test := range tests {
+			s.visibility(test.visibility)
+			t.Run(fmt.Sprintf("%s %s", test.visibility, test.who.Username), func(t *testing.T) {
+				v := s.as(test.who)
+				a := v.get(s.mrPath(mr, ""))
+				fragment := v.withHTMX().get(s.mrPath(mr, "/status_checks?rev=x"))
+				list := v.get("/olga/pear/-/merge_requests")
+				sees := map[string]bool{}
+				for _, what := range test.sees {
+					sees[what] = true
+				}
+				if !sees[page] {
+					if a.status != 404 && a.status != 303 {
+						t.Fatalf("status %d for the page", a.status)
+					}
+					if fragment.status != 404 && fragment.status != 401 {
+						t.Errorf("status %d for the fragment", fragment.status)
+					}
+					return
+				}
+				a.want(200)
+				if got := a.has(".check-row"); got != sees[widget] {
+					t.Errorf("rows shown: %v", got)
+				}
+				if got := a.has(".check-row form"); got != sees[retry] {
+					t.Errorf("Retry shown: %v", got)
+				}
+				if got := a.has(".check-row__name a"); got != sees[link] {
+					t.Errorf("link to the service shown: %v", got)
+				}
+				if got := strings.Contains(list.text("#mr-list"), "1 failed"); got != sees[widget] {
+					t.Errorf("summary in the list: %v", got)
+				}
+				if sees[widget] {
+					if fragment.status != 200 {
+						t.Errorf("status %d for the fragment", fragment.status)
+					}
+					return
+				}
+				if fragment.status == 200 || strings.Contains(fragment.body, "licence") {
+					t.Errorf("status %d for the fragment", fragment.status)
+				}
+				if got := a.text("#status-checks .widget__title"); got != "You cannot view status check responses" {
+					t.Errorf("widget = %q", got)
+				}
+				if got := a.text("#merge-state"); got != "Merging is blocked" {
+					t.Errorf("merge box = %q", got)
+				}
+				if strings.Contains(a.body, "licence") || strings.Contains(a.text("#merge-box"), "pass") || a.has("#merge-checks li") {
+					t.Errorf("the page tells of the checks: %q", a.text("#merge-box"))
+				}
+			})
+		}
+	})
+}
+
+// deliver claims what is due and ends it.
+func (s *mrSite) deliver(status int, failure string) {
+	s.T.Helper()
+	claimed, err := s.Store.Claim(s.T.Context(), models.ClaimOptions{Limit: 10})
+	if err != nil || len(claimed) != 1 {
+		s.T.Fatalf("claimed %d: %v", len(claimed), err)
+	}
+	err = s.Store.FinishDelivery(s.T.Context(), claimed[0].Delivery, models.AttemptResult{StartedAt: s.Store.Now(), Duration: time.Millisecond, HTTPStatus: status, Error: failure})
+	if err != nil {
+		s.T.Fatal(err)
+	}
+}
+
+func TestWhyLineFollowsTheDelivery(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.Service("licence")
+		mr := s.open("topic")
+		v, meta := s.as(s.Owner).withHTMX(), ".check-row__meta"
+		page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+		if got := page.text(meta); !strings.Contains(got, "Queued") || !strings.Contains(got, "fails in 2:00") {
+			t.Errorf("before the first attempt: %q", got)
+		}
+		s.deliver(0, "connection_refused")
+		page = v.get(page.pollURL()).want(200)
+		if got := page.text(meta); !strings.Contains(got, "Retry 2 of 12 in 1 s, last answer connection refused") && !strings.Contains(got, "Retry 2 of 12 in 2 s, last answer connection refused") {
+			t.Errorf("after a refused connection: %q", got)
+		}
+		s.Clock.Advance(3 * time.Second)
+		s.deliver(503, "")
+		page = v.get(page.pollURL()).want(200)
+		if got := page.text(meta); !strings.Contains(got, "Retry 3 of 12 in") || !strings.Contains(got, "last answer HTTP 503") {
+			t.Errorf("after a 503: %q", got)
+		}
+		s.Clock.Advance(10 * time.Second)
+		s.deliver(202, "")
+		s.Clock.Advance(36 * time.Second)
+		page = v.get(page.pollURL()).want(200)
+		if got := page.text(meta); !strings.Contains(got, "Delivered, HTTP 202, 36 s ago") || !strings.Contains(got, "fails in 1:11") {
+			t.Errorf("after a 202: %q", got)
+		}
+		v.get(page.pollURL()).want(204)
+	})
+}
+
+func TestServiceTextIsPlainAndLinksAreFenced(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		service := s.Service("licence")
+		mr := s.open("topic")
+		_, _, err := s.Store.RecordResponse(t.Context(), s.Owner, mr.ProjectID, mr.IID, models.ResponseInput{
+			ExternalStatusCheckID: service.ID, SHA: mr.HeadSHA, Status: models.StatusPassed,
+			Description: `<script>alert(1)</script> & fine`, TargetURL: "https://ci.example.test/r?a=1&b=2",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+		if strings.Contains(page.body, "<script>alert") {
+			t.Error("the description is not escaped")
+		}
+		if got := page.text(".check-row__desc"); !strings.Contains(got, "<script>alert(1)</script> & fine") {
+			t.Errorf("description = %q", got)
+		}
+		link := ".check-row__desc a"
+		if page.attr(link, "rel") != "nofollow noopener noreferrer" || page.attr(link, "href") != "https://ci.example.test/r?a=1&b=2" {
+			t.Errorf("link = %s %s", page.attr(link, "rel"), page.attr(link, "href"))
+		}
+	})
+}
+
+func TestWidgetOfASettledMergeRequest(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.Service("licence")
+		mr := s.open("topic")
+		v := s.as(s.Owner)
+		poll := v.get(s.mrPath(mr, "")).pollURL()
+		v.post(s.mrPath(mr, "/close"), url.Values{}).want(303)
+		s.Clock.Advance(5 * time.Minute)
+		final := v.withHTMX().get(poll).want(200)
+		if final.attr("#status-checks-body", "hx-get") != "" || final.has(".check-row form") {
+			t.Error("the widget of a closed merge request polls or offers Retry")
+		}
+		if got := final.rows(); got != "licence Pending" {
+			t.Errorf("rows = %q: the clock stood still", got)
+		}
+		if final.has("[data-deadline]") {
+			t.Error("a countdown runs on a closed merge request")
+		}
+		if got := final.text("#mr-state"); got != "Closed" {
+			t.Errorf("badge = %q", got)
+		}
+		if !strings.Contains(v.get(s.mrPath(mr, "")).text("#status-checks-summary"), "Final result for "+mr.HeadSHA[:8]) {
+			t.Error("the widget does not say that it is final")
+		}
+	})
+}
+
+func TestWidgetWithoutChecks(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		mr := s.open("topic")
+		maintainer := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+		if got := maintainer.text("#status-checks .widget__title"); got != "No status checks apply to this merge request" {
+			t.Errorf("widget = %q", got)
+		}
+		if got := s.as(s.Member("dev", models.RoleDeveloper)).get(s.mrPath(mr, "")).want(200); got.has("#status-checks") {
+			t.Errorf("developers see %q", got.text("#status-checks"))
+		}
+	})
+}
+
+func TestRemovedServiceVanishesFromTheWidget(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		gone := s.Service("licence")
+		s.Service("security")
+		mr := s.open("topic")
+		page := s.as(s.Owner).get(s.mrPath(mr, ""))
+		if err := s.Store.DeleteStatusCheck(t.Context(), s.Owner, s.Project.ID, gone.ID); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.as(s.Owner).withHTMX().get(page.pollURL()).want(200).rows(); got != "security Pending" {
+			t.Errorf("rows = %q", got)
+		}
+	})
+}
+
+func TestPollWithoutNewsCostsThreeQueries(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		for i := range 30 {
+			s.Service(fmt.Sprintf("service-%02d", i))
+		}
+		mr := s.open("topic")
+		v := s.as(s.Member("reporter", models.RoleReporter))
+		poll := v.get(s.mrPath(mr, "")).want(200).pollURL()
+		var statements []string
+		s.Store.SetHooks(models.Hooks{Query: func(sql string) { statements = append(statements, sql) }})
+		v.withHTMX().get(poll).want(204)
+		s.Store.SetHooks(models.Hooks{})
+		if len(statements) != 3 {
+			t.Errorf("%d queries:\n%s", len(statements), strings.Join(statements, "\n"))
+		}
+	})
+}
+
+func TestPollWithNonsense(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.Service("licence")
+	mr := s.open("topic")
+	v := s.as(s.Owner).withHTMX()
+	for _, query := range []string{"", "?rev=%00", "?rows=...", "?rows=x.1.p.-1p.99999999999999999999p.1q", "?rows=" + strings.Repeat("1p.", 20000)} {
+		if got := v.get(s.mrPath(mr, "/status_checks"+query)).want(200).rows(); got != "licence Pending" {
+			t.Errorf("rows for %.40q = %q", query, got)
+		}
+	}
+	v.get("/olga/pear/-/merge_requests/999/status_checks").want(404)
+	v.get("/olga/pear/-/merge_requests/x/status_checks").want(404)
+	// A failure keeps what the page shows: no body, and a status that does not swap.
+	s.git.fails = errors.New("repository damaged")
+	v.get(s.mrPath(mr, "/status_checks?rev=x")).want(500)
+}
