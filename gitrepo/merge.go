@@ -61,6 +61,17 @@ func (r Repo) PrepareMerge(ctx context.Context, in MergeInput) (MergeResult, err
 	return MergeResult{SHA: sha}, err
 }
 
+// Conflicts names the files that a merge of source into target could not
+// merge, sorted; none when it could. ErrUnrelated and ErrNotFound (an unknown
+// commit) are errors.
+func (r Repo) Conflicts(ctx context.Context, target, source string) ([]string, error) {
+	if err := checkIDs(target, source); err != nil {
+		return nil, err
+	}
+	_, conflicts, err := r.mergeTree(ctx, target, source)
+	return conflicts, r.unknownCommit(ctx, err, target, source)
+}
+
 // checkTrees reads every folder of the commits. The git of 2024 and before
 // takes a folder that is damaged for an empty one when it merges, and would
 // make a merge that deletes its files.
@@ -153,15 +164,4 @@ func (i Identity) clean() Identity {
 		}
 	}
 	return i
-}
-
-// Conflicts names the files that both sides changed and that a merge of source
-// into target could not merge, sorted; none when it could. ErrUnrelated and
-// ErrNotFound (an unknown commit) are errors.
-func (r Repo) Conflicts(ctx context.Context, targetSHA, sourceSHA string) ([]string, error) {
-	if err := checkIDs(targetSHA, sourceSHA); err != nil {
-		return nil, err
-	}
-	_, conflicts, err := r.mergeTree(ctx, targetSHA, sourceSHA)
-	return conflicts, err
 }

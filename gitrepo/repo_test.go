@@ -76,6 +76,7 @@ func TestUnknownRevisions(t *testing.T) {
 			"Count":      second(r.Count(t.Context(), sha, bad)),
 			"IsAncestor": second(r.IsAncestor(t.Context(), bad, sha)),
 			"MergeBase":  third(r.MergeBase(t.Context(), sha, bad)),
+			"Conflicts":  second(r.Conflicts(t.Context(), sha, bad)),
 			"Merge":      second(r.PrepareMerge(t.Context(), MergeInput{TargetSHA: sha, SourceSHA: bad, When: when})),
 		} {
 			if !errors.Is(err, ErrNotFound) {
@@ -247,6 +248,12 @@ func TestPrepareMerge(t *testing.T) {
 	got, err = r.PrepareMerge(t.Context(), MergeInput{TargetSHA: other, SourceSHA: clash, Message: "m", When: when, Author: ada, Committer: ada})
 	if err != nil || got.SHA != "" || !slices.Equal(got.Conflicts, []string{"a", "c/ü"}) {
 		t.Errorf("conflict = %+v, %v", got, err)
+	}
+	if files, err := r.Conflicts(t.Context(), other, clash); err != nil || !slices.Equal(files, got.Conflicts) {
+		t.Errorf("Conflicts = %v, %v", files, err)
+	}
+	if files, err := r.Conflicts(t.Context(), target, source); err != nil || len(files) != 0 {
+		t.Errorf("Conflicts of a clean merge = %v, %v", files, err)
 	}
 	lone := write(t, r, "lone", "", "Lone", map[string]string{"z": "1"})
 	if _, err := r.PrepareMerge(t.Context(), MergeInput{TargetSHA: target, SourceSHA: lone, When: when}); !errors.Is(err, ErrUnrelated) {

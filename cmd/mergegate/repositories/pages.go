@@ -1,0 +1,72 @@
+package repositories
+
+import (
+	"context"
+	"errors"
+
+	"github.com/mergegate/mergegate/gitrepo"
+	"github.com/mergegate/mergegate/handlers"
+	"github.com/mergegate/mergegate/models"
+)
+
+// Pages is a handlers.Git.
+type Pages struct{ Domain }
+
+var _ handlers.Git = Pages{}
+
+// Branches lists branches by name.
+func (p Pages) Branches(ctx context.Context, projectID int64, search string, offset, limit int) ([]handlers.Branch, int, error) {
+	found, total, err := p.Store.Repo(projectID).Branches(ctx, search, offset, limit)
+	page := make([]handlers.Branch, len(found))
+	for i, b := range found {
+		page[i] = handlers.Branch{Name: b.Name, SHA: b.Commit.SHA, Title: b.Commit.Title, CommittedAt: b.Commit.CommittedAt}
+	}
+	return page, total, err
+}
+
+// ReadFile reads a file of a commit, cut at limit bytes.
+func (p Pages) ReadFile(ctx context.Context, projectID int64, sha, path string, limit int64) ([]byte, error) {
+	content, _, err := p.Store.Repo(projectID).Blob(ctx, sha, path, limit)
+	if errors.Is(err, gitrepo.ErrNotFound) {
+		return nil, handlers.ErrNoSuchFile
+	}
+	return content, err
+}
+
+// MergeBase is where two commits parted.
+func (p Pages) MergeBase(ctx context.Context, projectID int64, a, b string) (sha string, ok bool, err error) {
+	return p.Store.Repo(projectID).MergeBase(ctx, a, b)
+}
+
+// Commits lists the commits of to that from lacks, newest first.
+func (p Pages) Commits(ctx context.Context, projectID int64, from, to string, limit int) ([]models.Commit, error) {
+	log, err := p.Store.Repo(projectID).Log(ctx, from, to, 0, limit)
+	commits := make([]models.Commit, len(log))
+	for i, c := range log {
+		commits[i] = domainCommit(c)
+	}
+	return commits, err
+}
+
+// Changes compares two commits, within gitrepo's usual limits.
+func (p Pages) Changes(ctx context.Context, projectID int64, base, head string) (handlers.Changes, error) {
+	d, err := p.Store.Repo(projectID).Diff(ctx, base, head, gitrepo.DiffLimits{})
+	changes := handlers.Changes{TotalFiles: d.TotalFiles, Additions: d.Additions, Deletions: d.Deletions}
+	for _, f := range d.Files {
+		changes.Files = append(changes.Files, handlers.FileChange{
+			Path: f.NewPath, OldPath: f.OldPath, Status: string(f.Status), Additions: f.Additions, Deletions: f.Deletions,
+			Binary: f.Binary, Patch: f.Patch, Cut: f.TooLarge || f.Truncated,
+		})
+	}
+	return changes, err
+}
+
+// Conflicts names the files that would conflict. Branches that share no
+// history have no file to name; merging them fails with its own reason.
+func (p Pages) Conflicts(ctx context.Context, projectID int64, targetSHA, sourceSHA string) ([]string, error) {
+	files, err := p.Store.Repo(projectID).Conflicts(ctx, targetSHA, sourceSHA)
+	if errors.Is(err, gitrepo.ErrUnrelated) {
+		return nil, nil
+	}
+	return files, err
+}
