@@ -36,6 +36,8 @@ type Deliverer struct {
 	log    *slog.Logger
 	// freed tells the loop that a place became free.
 	freed chan struct{}
+	// drain is DrainTime, but for tests.
+	drain time.Duration
 
 	mu       sync.Mutex
 	inFlight int
@@ -45,7 +47,7 @@ type Deliverer struct {
 
 // NewDeliverer makes a deliverer; Run runs it.
 func NewDeliverer(outbox Outbox, sender Sender, log *slog.Logger) *Deliverer {
-	return &Deliverer{outbox: outbox, sender: sender, log: log, freed: make(chan struct{}, 1), perHost: map[string]int{}}
+	return &Deliverer{outbox: outbox, sender: sender, log: log, freed: make(chan struct{}, 1), drain: DrainTime, perHost: map[string]int{}}
 }
 
 // Run delivers until ctx ends, and then waits for the attempts in flight. Those
@@ -57,7 +59,7 @@ func (d *Deliverer) Run(ctx context.Context) {
 	wake, stop := d.outbox.DeliveriesWaiting(ctx)
 	defer stop()
 	for ctx.Err() == nil {
-		n, err := d.start(ctx, attempts)
+		_, more, err := d.start(ctx, attempts)
 		if err != nil {
 			if ctx.Err() == nil {
 				d.log.ErrorContext(ctx, "deliveries cannot be claimed", "error", err)
@@ -65,12 +67,11 @@ func (d *Deliverer) Run(ctx context.Context) {
 			}
 			continue
 		}
-		if n > 0 {
-			continue // there may be more
+		if !more {
+			d.wait(ctx, wake)
 		}
-		d.wait(ctx, wake)
 	}
-	timer := time.AfterFunc(DrainTime, giveUp)
+	timer := time.AfterFunc(d.drain, giveUp)
 	defer timer.Stop()
 	d.running.Wait()
 }
@@ -78,7 +79,7 @@ func (d *Deliverer) Run(ctx context.Context) {
 // DeliverOnce makes one attempt at each delivery that is due, as far as there
 // are places, waits for their ends and counts them.
 func (d *Deliverer) DeliverOnce(ctx context.Context) (int, error) {
-	n, err := d.start(ctx, ctx)
+	n, _, err := d.start(ctx, ctx)
 	d.running.Wait()
 	return n, err
 }
@@ -108,15 +109,16 @@ func (d *Deliverer) untilDue(ctx context.Context) time.Duration {
 }
 
 // start claims as much as there are places for and starts the attempts, which
-// run under their own context. It counts them.
-func (d *Deliverer) start(ctx, attempts context.Context) (int, error) {
+// run under their own context. It counts them; more tells that the places
+// did not suffice, so that another claim may find more.
+func (d *Deliverer) start(ctx, attempts context.Context) (n int, more bool, err error) {
 	free, admit := d.places()
 	if free == 0 {
-		return 0, nil
+		return 0, false, nil
 	}
 	claimed, err := d.outbox.Claim(ctx, models.ClaimOptions{Limit: free, Admit: admit})
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	for _, c := range claimed {
 		host := hostOf(c.Delivery.URL)
@@ -126,7 +128,7 @@ func (d *Deliverer) start(ctx, attempts context.Context) (int, error) {
 			d.attempt(attempts, c)
 		})
 	}
-	return len(claimed), nil
+	return len(claimed), len(claimed) == free, nil
 }
 
 // attempt sends one delivery and writes down how it ended.

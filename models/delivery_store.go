@@ -136,12 +136,13 @@ func (s *Store) ReleaseLeases(ctx context.Context) error {
 
 // FinishDelivery writes down how the attempt of a claimed delivery ended. An
 // attempt whose lease had run out and was taken over changes nothing any more;
-// neither does one whose service has been removed.
+// neither does one whose end is written down already, or whose service has
+// been removed.
 func (s *Store) FinishDelivery(ctx context.Context, claimed Delivery, r AttemptResult) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		var d Delivery
 		err := tx.forUpdate(tx.w(ctx)).Take(&d, claimed.ID).Error
-		if isMissing(err) || err == nil && d.Attempts != claimed.Attempts {
+		if isMissing(err) || err == nil && (d.Attempts != claimed.Attempts || d.LeasedUntil == nil) {
 			return nil
 		}
 		if err != nil {

@@ -1,0 +1,238 @@
+package jobs
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+func TestDeliverOnce(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w, r := newWorld(t, db), newReceiver(t)
+		r.answers(status(http.StatusAccepted))
+		service := w.service("lint", r.url+"/lint?key=1", "hush")
+		w.MergeRequest("feature", "main")
+		w.deliver(1)
+		got := r.next(t)
+		d, attempts := w.only(service)
+		if got.path != "/lint" || got.id != d.UUID || !bytes.Equal(got.body, d.Payload) {
+			t.Errorf("received %+v", got)
+		}
+		if d.State != models.DeliveryDelivered || len(attempts) != 1 || attempts[0].HTTPStatus != 202 ||
+			attempts[0].RequestHeader["X-Gitlab-Signature"][0] != "[masked]" {
+			t.Errorf("delivery %+v with attempts %+v", d, attempts)
+		}
+		w.deliver(0)
+		r.none(t)
+	})
+}
+
+// TestSchedule follows a delivery that always fails to its end and sees when
+// each attempt was made.
+func TestSchedule(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w, r := newWorld(t, db), newReceiver(t)
+		r.answers(status(http.StatusInternalServerError))
+		service := w.service("lint", r.url, "")
+		w.MergeRequest("feature", "main")
+		start := w.Clock.Now()
+		var since []time.Duration
+		for {
+			w.deliver(1)
+			since = append(since, w.Clock.Now().Sub(start))
+			at, ok, err := w.Store.NextDeliveryAt(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				break
+			}
+			w.Clock.Advance(at.Sub(w.Clock.Now()) - time.Microsecond)
+			w.deliver(0) // not a moment too early
+			w.Clock.Advance(time.Microsecond)
+		}
+		wants := []time.Duration{0, time.Second, 5 * time.Second, 15 * time.Second, 40 * time.Second, 80 * time.Second}
+		for _, wait := range []time.Duration{5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 24 * time.Hour} {
+			wants = append(wants, wants[len(wants)-1]+wait)
+		}
+		if len(since) != len(wants) {
+			t.Fatalf("%d attempts at %v", len(since), since)
+		}
+		for i, want := range wants {
+			if diff := (since[i] - want).Abs(); diff > want/8 {
+				t.Errorf("attempt %d after %v, want about %v", i+1, since[i], want)
+			}
+		}
+		if d, attempts := w.only(service); d.State != models.DeliveryFailed || len(attempts) != 12 {
+			t.Errorf("%d attempts, delivery %+v", len(attempts), d)
+		}
+	})
+}
+
+func TestGoneEndsADelivery(t *testing.T) {
+	w, r := newWorld(t, modelstest.SQLite(t)), newReceiver(t)
+	r.answers(status(http.StatusGone))
+	service := w.service("lint", r.url, "")
+	w.MergeRequest("feature", "main")
+	w.deliver(1)
+	if d, _ := w.only(service); d.State != models.DeliveryFailed || d.LastError != models.ErrorGone {
+		t.Errorf("delivery %+v", d)
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	for value, want := range map[string]time.Duration{"120": 2 * time.Minute, "3600": 10 * time.Minute} {
+		w, r := newWorld(t, modelstest.SQLite(t)), newReceiver(t)
+		r.answers(func(rw http.ResponseWriter, _ *http.Request) {
+			rw.Header().Set("Retry-After", value)
+			rw.WriteHeader(http.StatusTooManyRequests)
+		})
+		service := w.service("lint", r.url, "")
+		w.MergeRequest("feature", "main")
+		w.deliver(1)
+		if d, _ := w.only(service); d.NextAttemptAt.Sub(w.Clock.Now()) != want {
+			t.Errorf("Retry-After: %s, next attempt after %v", value, d.NextAttemptAt.Sub(w.Clock.Now()))
+		}
+	}
+}
+
+// TestOrder sees that events of one merge request reach a service one after
+// another, the next one only when the one before has arrived or is past its
+// quick attempts.
+func TestOrder(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w, r := newWorld(t, db), newReceiver(t)
+		service := w.service("lint", r.url, "")
+		mr := w.MergeRequest("feature", "main")
+		w.edit(mr, "second")
+		w.edit(mr, "third")
+		all := w.Deliveries(service)
+		for i := range all {
+			w.deliver(1)
+			if got := r.next(t); got.id != all[i].UUID {
+				t.Fatalf("event %d is not the next", i+1)
+			}
+		}
+		r.answers(status(http.StatusInternalServerError))
+		w.edit(mr, "fourth")
+		w.edit(mr, "fifth")
+		all = w.Deliveries(service)
+		for range models.QuickAttempts {
+			w.deliver(1)
+			if got := r.next(t); got.id != all[3].UUID {
+				t.Fatal("an event overtook the one before it in its quick attempts")
+			}
+			w.Clock.Advance(50 * time.Second)
+		}
+		r.answers(nil)
+		w.deliver(1)
+		if got := r.next(t); got.id != all[4].UUID {
+			t.Fatal("the newest event is not sent after the quick attempts of the one before")
+		}
+		want := []models.DeliveryState{"delivered", "delivered", "delivered", "superseded", "delivered"}
+		if got := w.states(service); !slices.Equal(got, want) {
+			t.Errorf("states %v", got)
+		}
+	})
+}
+
+// TestSuperseded sees that nothing is sent any more that a push, a retry or a
+// closing has overtaken.
+func TestSuperseded(t *testing.T) {
+	overtake := map[string]struct {
+		happen func(world, models.MergeRequest, models.ExternalStatusCheck)
+		reason string
+	}{
+		"push": {func(w world, _ models.MergeRequest, _ models.ExternalStatusCheck) { w.Push("feature") }, models.SupersededByHead},
+		"retry": {func(w world, mr models.MergeRequest, service models.ExternalStatusCheck) {
+			w.Clock.Advance(121 * time.Second)
+			if _, err := w.Store.RetryCheck(w.T.Context(), w.Owner, mr.ProjectID, mr.IID, service.ID); err != nil {
+				w.T.Fatal(err)
+			}
+		}, models.SupersededByRetry},
+		"close": {func(w world, mr models.MergeRequest, _ models.ExternalStatusCheck) {
+			if _, err := w.Store.CloseMergeRequest(w.T.Context(), w.Owner, mr.ProjectID, mr.IID); err != nil {
+				w.T.Fatal(err)
+			}
+		}, models.SupersededByClose},
+	}
+	for name, c := range overtake {
+		t.Run(name, func(t *testing.T) {
+			w, r := newWorld(t, modelstest.SQLite(t)), newReceiver(t)
+			r.answers(status(http.StatusInternalServerError))
+			service := w.service("lint", r.url, "")
+			mr := w.MergeRequest("feature", "main")
+			w.deliver(1)
+			r.next(t)
+			c.happen(w, mr, service)
+			r.answers(nil)
+			w.deliver(1)
+			all := w.Deliveries(service)
+			if got := r.next(t); got.id != all[1].UUID {
+				t.Error("the overtaken delivery was sent again")
+			}
+			w.Clock.Advance(time.Hour)
+			w.deliver(0)
+			if all[0].State != models.DeliverySuperseded || all[0].SupersededReason != c.reason {
+				t.Errorf("delivery %+v", all[0])
+			}
+		})
+	}
+}
+
+// TestLeaseRunsOut lets one process die under an attempt: another one sends the
+// delivery again, and a late word of the first changes nothing.
+func TestLeaseRunsOut(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w, r := newWorld(t, db), newReceiver(t)
+		service := w.service("lint", r.url, "")
+		w.MergeRequest("feature", "main")
+		lost, err := w.Store.Claim(t.Context(), models.ClaimOptions{Limit: 10})
+		if err != nil || len(lost) != 1 {
+			t.Fatalf("claimed %v, %v", lost, err)
+		}
+		w.Clock.Advance(models.LeaseDuration - time.Microsecond)
+		w.deliver(0)
+		w.Clock.Advance(time.Microsecond)
+		w.deliver(1)
+		if got := r.next(t); got.id != lost[0].Delivery.UUID {
+			t.Errorf("sent again under another id: %s", got.id)
+		}
+		if err := w.Store.FinishDelivery(t.Context(), lost[0].Delivery, models.AttemptResult{HTTPStatus: 500}); err != nil {
+			t.Fatal(err)
+		}
+		d, attempts := w.only(service)
+		if d.State != models.DeliveryDelivered || len(attempts) != 2 || attempts[0].Error != models.ErrorInterrupted || attempts[1].HTTPStatus != 200 {
+			t.Errorf("delivery %+v with attempts %+v", d, attempts)
+		}
+	})
+}
+
+// lostKey is a sealer that has lost the key it sealed with.
+type lostKey struct{}
+
+func (lostKey) Seal(plain []byte, _ string) ([]byte, error) { return []byte("sealed"), nil }
+func (lostKey) Open([]byte, string) ([]byte, error)         { return nil, errors.New("unknown key") }
+
+// TestUnreadableSecret sees that nothing goes out unsigned, and that services
+// without a secret do not suffer.
+func TestUnreadableSecret(t *testing.T) {
+	w, r := newWorld(t, modelstest.SQLite(t), modelstest.WithSealer(lostKey{})), newReceiver(t)
+	signed := w.service("signed", r.url+"/signed", "hush")
+	w.service("plain", r.url+"/plain", "")
+	w.MergeRequest("feature", "main")
+	w.deliver(2)
+	if got := r.next(t); got.path != "/plain" {
+		t.Errorf("received %s", got.path)
+	}
+	r.none(t)
+	if d, attempts := w.only(signed); d.State != models.DeliveryWaiting || len(attempts) != 1 || attempts[0].Error != models.ErrorSecret {
+		t.Errorf("delivery %+v with attempts %+v", d, attempts)
+	}
+}

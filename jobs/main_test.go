@@ -1,0 +1,54 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+	"github.com/mergegate/mergegate/webhook"
+)
+
+// childDriver and childDSN name, in the environment of a child process, the
+// database it is to deliver from.
+const (
+	childDriver = "MERGEGATE_TEST_CHILD_DRIVER"
+	childDSN    = "MERGEGATE_TEST_CHILD_DSN"
+)
+
+func TestMain(m *testing.M) {
+	if driver := os.Getenv(childDriver); driver != "" {
+		deliverAsChild(modelstest.Database{Driver: driver, DSN: os.Getenv(childDSN)})
+		return
+	}
+	code := modelstest.Main(m)
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// deliverAsChild is a process that delivers until it is killed.
+func deliverAsChild(db modelstest.Database) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	store, err := models.Open(models.Config{Driver: db.Driver, DSN: db.DSN, Payload: modelstest.RenderPayload, Git: modelstest.NewGit()})
+	if err != nil {
+		panic(err)
+	}
+	defer store.Close()
+	allow, err := webhook.ParseAllowList("127.0.0.0/8")
+	if err != nil {
+		panic(err)
+	}
+	NewDeliverer(store, webhook.NewClient(webhook.Options{Allow: allow}), slog.New(slog.DiscardHandler)).Run(ctx)
+}
