@@ -1,0 +1,298 @@
+// Package apiv4 is the front door for programs: GitLab's REST API as far as
+// Mergegate has what it speaks of, so that GitLab's clients work unchanged,
+// and a few routes of our own.
+//
+// routes.go says what there is and who may; each resource has a file. A
+// handler reads its parameters, calls one operation of the domain and shows
+// the result as an entity.
+package apiv4
+
+import (
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+)
+
+// Prefix begins the path of every route of the API.
+const Prefix = "/api/v4"
+
+// Deps is what the API needs of the rest of the program.
+type Deps struct {
+	Store *models.Store
+	Git   Git
+	Log   *slog.Logger
+	// BaseURL is the address under which people reach this server, without a
+	// slash at the end.
+	BaseURL string
+	// Version and Revision are what GET /version tells.
+	Version, Revision string
+}
+
+type api struct {
+	Deps
+	https bool
+}
+
+// Register adds the API to a server. Everything below /api/ is answered here,
+// unknown routes included, and always with JSON. Cookies mean nothing here.
+func Register(e *echo.Echo, d Deps) {
+	a := &api{Deps: d, https: strings.HasPrefix(d.BaseURL, "https://")}
+	e.Pre(keepEscapes)
+	for _, r := range a.routes() {
+		e.Add(r.method, Prefix+r.path, a.handler(r))
+	}
+	e.Any("/api", unknown)
+	e.Any("/api/*", unknown)
+}
+
+func unknown(c echo.Context) error {
+	return c.JSON(http.StatusNotFound, map[string]string{"error": "404 Not Found"})
+}
+
+// keepEscapes makes the router match the path as it was sent. Without it some
+// paths arrive unescaped and some do not, and owner%2Fname is two segments.
+func keepEscapes(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if u := c.Request().URL; strings.HasPrefix(u.Path, "/api/") {
+			u.RawPath = u.EscapedPath()
+		}
+		return next(c)
+	}
+}
+
+// call is one request to the API.
+type call struct {
+	echo.Context
+	*params
+	api   *api
+	me    models.User
+	token models.AccessToken
+	// access is the project that the path names, mr the merge request.
+	access models.Access
+	mr     models.MergeRequest
+}
+
+// handler runs what every route has in common, in the order in which faults
+// are told: who asks, whether the project and merge request can be seen,
+// whether this may be done, the parameters.
+func (a *api) handler(r route) echo.HandlerFunc {
+	return func(ec echo.Context) (err error) {
+		c := &call{Context: ec, api: a}
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				a.Log.Error("panic in the API", "request_id", request.ID(ec), "panic", p, "stack", string(debug.Stack()))
+				err = c.internalError()
+			}
+		}()
+		if err := c.serve(r); err != nil {
+			return c.fail(err)
+		}
+		return nil
+	}
+}
+
+func (c *call) serve(r route) error {
+	if err := c.authenticate(r.method); err != nil {
+		return err
+	}
+	if strings.HasPrefix(r.path, "/projects/:id") {
+		if err := c.findProject(); err != nil {
+			return err
+		}
+	}
+	if strings.Contains(r.path, "/merge_requests/:iid") {
+		if err := c.findMergeRequest(); err != nil {
+			return err
+		}
+	}
+	if err := c.require(r.ability); err != nil {
+		return err
+	}
+	var err error
+	if c.params, err = readParams(c.Request()); err != nil {
+		return err
+	}
+	return r.handle(c)
+}
+
+// fail answers an error: a refusal in GitLab's words, anything else as an
+// internal error whose cause only the log has.
+func (c *call) fail(err error) error {
+	if c.Response().Committed {
+		return err
+	}
+	if f := refusal(err); f != nil {
+		if f.status == http.StatusUnauthorized {
+			c.Response().Header().Set("WWW-Authenticate", `Bearer realm="Mergegate"`)
+		}
+		return c.JSON(f.status, f.body)
+	}
+	if c.ctx().Err() != nil {
+		return nil // the client has gone
+	}
+	c.api.Log.Error("the API failed", "request_id", request.ID(c), "method", c.Request().Method, "route", c.Path(), "error", err)
+	return c.internalError()
+}
+
+func (c *call) internalError() error {
+	return c.JSON(http.StatusInternalServerError, map[string]string{"message": "500 Internal Server Error"})
+}
+
+// require asks the table of abilities. The empty ability is everybody's who
+// has a token.
+func (c *call) require(ability auth.Ability) error {
+	if ability == "" {
+		return nil
+	}
+	switch auth.Decide(c.subject(c.access.Project, c.access.Role), ability) {
+	case auth.Allowed:
+		return nil
+	case auth.Forbidden:
+		return errForbidden
+	}
+	return errNotFound
+}
+
+func (c *call) can(ability auth.Ability) bool {
+	return auth.Can(c.subject(c.access.Project, c.access.Role), ability)
+}
+
+// subject is the owner of the token, as seen from a project.
+func (c *call) subject(p models.Project, role models.Role) auth.Subject {
+	return auth.Subject{SignedIn: true, Admin: c.me.Admin, Role: role, Visibility: p.Visibility}
+}
+
+// role is the role as rules count it: an administrator is as good as an Owner.
+func (c *call) role() models.Role { return request.Role(c) }
+
+// findProject finds the project that :id names: by number or namespace/name, a
+// name that it had before a rename included.
+func (c *call) findProject() error {
+	name, err := c.segment("id")
+	if err != nil {
+		return notFound("Project")
+	}
+	var access models.Access
+	if id, numeric := number(name); numeric {
+		access, err = c.api.Store.AccessByID(c.ctx(), &c.me, id)
+	} else if namespace, path, ok := splitPath(name); ok {
+		access, _, err = c.api.Store.AccessByPath(c.ctx(), &c.me, namespace, path)
+	} else {
+		return notFound("Project")
+	}
+	if models.KindOf(err) == models.KindNotFound {
+		return notFound("Project")
+	}
+	if err != nil {
+		return err
+	}
+	c.access = access
+	request.SetAccess(c, access)
+	if !c.can(auth.ReadProject) {
+		return notFound("Project")
+	}
+	return nil
+}
+
+// findMergeRequest finds the merge request that :iid names.
+func (c *call) findMergeRequest() error {
+	if !c.can(auth.ReadCode) {
+		return errNotFound
+	}
+	iid, err := c.idSegment("iid")
+	if err != nil {
+		return err
+	}
+	if c.mr, err = c.api.Store.MergeRequest(c.ctx(), c.access.Project.ID, iid); models.KindOf(err) == models.KindNotFound {
+		return notFound("Merge Request")
+	}
+	return err
+}
+
+// segment is one part of the path, unescaped.
+func (c *call) segment(name string) (string, error) {
+	text, err := url.PathUnescape(c.Param(name))
+	if err != nil || text == "" || !cleanValue(text) {
+		return "", errNotFound
+	}
+	return text, nil
+}
+
+// idSegment is a part of the path that must be an id; anything else is the id
+// of nothing.
+func (c *call) idSegment(name string) (int64, error) {
+	text, err := c.segment(name)
+	if err != nil {
+		return 0, err
+	}
+	id, ok := number(text)
+	if !ok {
+		return 0, errNotFound
+	}
+	return id, nil
+}
+
+func number(text string) (int64, bool) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	return n, err == nil && n > 0
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// reply answers with an entity.
+func (c *call) reply(status int, entity any) error { return c.JSON(status, entity) }
+
+// accepted answers that something was begun or removed for good.
+func (c *call) accepted() error {
+	return c.reply(http.StatusAccepted, map[string]string{"message": "202 Accepted"})
+}
+
+// list answers with one page of a list.
+func list[T any](c *call, g page, entities []T, total int64) error {
+	here := *c.Request().URL
+	here.Scheme, here.Host = "http", c.Request().Host
+	if c.api.https || c.Request().TLS != nil {
+		here.Scheme = "https"
+	}
+	g.announce(c.Response().Header(), here, int(total))
+	if entities == nil {
+		entities = []T{}
+	}
+	return c.reply(http.StatusOK, entities)
+}
+
+// each shows the elements of a list.
+func each[T, E any](elements []T, show func(T) E) []E {
+	entities := make([]E, 0, len(elements))
+	for _, element := range elements {
+		entities = append(entities, show(element))
+	}
+	return entities
+}
+
+// rows is the page as the domain counts it.
+func (g page) rows() models.Page { return models.Page{Number: g.number, Size: g.size} }
+
+// url is the address of a path of this server, as people see it.
+func (a *api) url(path string) string { return a.BaseURL + path }
+
+// projectURL is the address of a path below the project's.
+func (c *call) projectURL(path string) string {
+	return c.api.url("/" + c.access.Project.FullPath() + path)
+}
+
+// now is the store's clock: what an answer shows is how things stand then.
+func (c *call) now() time.Time { return c.api.Store.Now() }

@@ -1,0 +1,81 @@
+package apiv4
+
+import (
+	"net/http"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+// listChecks lists the status checks of a merge request, for HEAD as it is.
+func listChecks(c *call) error {
+	g := c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	_, checks, err := c.api.Store.MergeRequestChecks(c.ctx(), c.access.Project.ID, c.mr.IID)
+	if err != nil {
+		return err
+	}
+	now := c.now()
+	c.Response().Header().Set("Poll-Interval", "10000")
+	show := func(check models.MergeRequestCheck) checkEntity { return c.check(check, now) }
+	return list(c, g, each(slice(checks, g), show), int64(len(checks)))
+}
+
+// responseEntity is GitLab's answer to a response, and what it leaves out.
+type responseEntity struct {
+	ID           int64              `json:"id"`
+	MergeRequest mergeRequestEntity `json:"merge_request"`
+	Service      serviceOfResponse  `json:"external_status_check"`
+	SHA          string             `json:"sha"`
+	Status       models.Status      `json:"status"`
+	Description  *string            `json:"description"`
+	TargetURL    *string            `json:"target_url"`
+	CreatedAt    stamp              `json:"created_at"`
+}
+
+type serviceOfResponse struct {
+	ID          int64  `json:"id"`
+	Name        string `json:"name"`
+	ExternalURL string `json:"external_url"`
+}
+
+// respond records the answer of a service for HEAD.
+func respond(c *call) error {
+	c.mustHave("external_status_check_id", "sha", "status")
+	id, sha := c.number("external_status_check_id"), c.text("sha")
+	status := c.word("status", string(models.StatusPassed), string(models.StatusFailed), string(models.StatusPending))
+	description, target := c.text("description"), c.text("target_url")
+	if err := c.err(); err != nil {
+		return err
+	}
+	response, check, err := c.api.Store.RecordResponse(c.ctx(), c.me, c.access.Project.ID, c.mr.IID, models.ResponseInput{
+		ExternalStatusCheckID: *id, SHA: *sha, Status: models.Status(*status),
+		Description: orEmpty(description), TargetURL: orEmpty(target),
+	})
+	if err != nil {
+		return err
+	}
+	shown, err := c.mergeRequestNow()
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusCreated, responseEntity{
+		ID: response.ID, MergeRequest: shown,
+		Service: serviceOfResponse{check.ExternalStatusCheckID, check.Name, c.serviceURL(check.ExternalURL)},
+		SHA:     response.SHA, Status: response.Status, Description: textOrNull(response.Description),
+		TargetURL: textOrNull(response.TargetURL), CreatedAt: stamp(response.CreatedAt),
+	})
+}
+
+// retry makes a failed check pending again and asks the service once more.
+func retry(c *call) error {
+	id, err := c.idSegment("check_id")
+	if err != nil {
+		return err
+	}
+	if _, err := c.api.Store.RetryCheck(c.ctx(), c.me, c.access.Project.ID, c.mr.IID, id); err != nil {
+		return err
+	}
+	return c.accepted()
+}

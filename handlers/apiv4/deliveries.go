@@ -1,0 +1,167 @@
+package apiv4
+
+import (
+	"net/http"
+	"unicode/utf8"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+// deliveryEntity is one payload to a service, and where it stands.
+type deliveryEntity struct {
+	ID               int64                `json:"id"`
+	UUID             string               `json:"uuid"`
+	EventUUID        string               `json:"event_uuid"`
+	Kind             models.DeliveryKind  `json:"kind"`
+	Action           models.Action        `json:"action"`
+	MergeRequestIID  *int64               `json:"merge_request_iid"`
+	SHA              string               `json:"sha"`
+	URL              string               `json:"url"`
+	State            models.DeliveryState `json:"state"`
+	SupersededReason *string              `json:"superseded_reason"`
+	Attempts         int                  `json:"attempts"`
+	MaxAttempts      int                  `json:"max_attempts"`
+	NextAttemptAt    *stamp               `json:"next_attempt_at"`
+	LastAttemptAt    *stamp               `json:"last_attempt_at"`
+	LastHTTPStatus   *int                 `json:"last_http_status"`
+	LastError        *string              `json:"last_error"`
+	LastDurationMS   int64                `json:"last_duration_ms"`
+	FinishedAt       *stamp               `json:"finished_at"`
+	CreatedAt        stamp                `json:"created_at"`
+}
+
+// deliveryDetail has what was sent and every attempt.
+type deliveryDetail struct {
+	deliveryEntity
+	Request string          `json:"request_body"`
+	Tries   []attemptEntity `json:"attempt_log"`
+}
+
+type attemptEntity struct {
+	Number            int           `json:"number"`
+	StartedAt         stamp         `json:"started_at"`
+	DurationMS        int64         `json:"duration_ms"`
+	HTTPStatus        *int          `json:"http_status"`
+	Error             *string       `json:"error"`
+	ErrorDetail       *string       `json:"error_detail"`
+	RequestHeaders    models.Header `json:"request_headers"`
+	ResponseHeaders   models.Header `json:"response_headers"`
+	ResponseBody      string        `json:"response_body"`
+	ResponseTruncated bool          `json:"response_truncated"`
+}
+
+func delivery(d models.Delivery) deliveryEntity {
+	entity := deliveryEntity{
+		ID: d.ID, UUID: d.UUID, EventUUID: d.EventUUID, Kind: d.Kind, Action: d.Action, SHA: d.SHA, URL: d.URL, State: d.State,
+		SupersededReason: textOrNull(d.SupersededReason), Attempts: d.Attempts, MaxAttempts: models.MaxAttempts,
+		LastAttemptAt: stampOrNull(d.LastAttemptAt), LastHTTPStatus: numberOrNull(d.LastHTTPStatus),
+		LastError: textOrNull(d.LastError), LastDurationMS: d.LastDurationMS, FinishedAt: stampOrNull(d.FinishedAt),
+		CreatedAt: stamp(d.CreatedAt),
+	}
+	if d.MergeRequestIID != 0 {
+		entity.MergeRequestIID = &d.MergeRequestIID
+	}
+	if d.State == models.DeliveryWaiting {
+		entity.NextAttemptAt = stampOrNull(&d.NextAttemptAt)
+	}
+	if d.SingleAttempt {
+		entity.MaxAttempts = d.Attempts
+		if d.State == models.DeliveryWaiting {
+			entity.MaxAttempts++
+		}
+	}
+	return entity
+}
+
+func attempt(a models.DeliveryAttempt) attemptEntity {
+	return attemptEntity{
+		Number: a.Number, StartedAt: stamp(a.StartedAt), DurationMS: a.DurationMS, HTTPStatus: numberOrNull(a.HTTPStatus),
+		Error: textOrNull(a.Error), ErrorDetail: textOrNull(a.ErrorDetail), RequestHeaders: a.RequestHeader,
+		ResponseHeaders: a.ResponseHeader, ResponseBody: readable(a.ResponseBody), ResponseTruncated: a.ResponseTruncated,
+	}
+}
+
+// readable is a body as text, or a note that it is none.
+func readable(body []byte) string {
+	if !utf8.Valid(body) {
+		return "(binary)"
+	}
+	return string(body)
+}
+
+func numberOrNull(n int) *int {
+	if n == 0 {
+		return nil
+	}
+	return &n
+}
+
+// serviceInPath is the service that :check_id names.
+func (c *call) serviceInPath() (models.ExternalStatusCheck, error) {
+	id, err := c.idSegment("check_id")
+	if err != nil {
+		return models.ExternalStatusCheck{}, err
+	}
+	return c.api.Store.StatusCheck(c.ctx(), c.access.Project.ID, id)
+}
+
+func listDeliveries(c *call) error {
+	g := c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	s, err := c.serviceInPath()
+	if err != nil {
+		return err
+	}
+	deliveries, total, err := c.api.Store.Deliveries(c.ctx(), c.access.Project.ID, s.ID, g.rows())
+	if err != nil {
+		return err
+	}
+	return list(c, g, each(deliveries, delivery), total)
+}
+
+func getDelivery(c *call) error {
+	s, err := c.serviceInPath()
+	if err != nil {
+		return err
+	}
+	id, err := c.idSegment("delivery_id")
+	if err != nil {
+		return err
+	}
+	d, attempts, err := c.api.Store.Delivery(c.ctx(), c.access.Project.ID, s.ID, id)
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, deliveryDetail{delivery(d), readable(d.Payload), each(attempts, attempt)})
+}
+
+func redeliver(c *call) error {
+	s, err := c.serviceInPath()
+	if err != nil {
+		return err
+	}
+	id, err := c.idSegment("delivery_id")
+	if err != nil {
+		return err
+	}
+	d, err := c.api.Store.Redeliver(c.ctx(), c.access.Project.ID, s.ID, id)
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusAccepted, delivery(d))
+}
+
+// sendTest sends a test delivery, which changes no check.
+func sendTest(c *call) error {
+	s, err := c.serviceInPath()
+	if err != nil {
+		return err
+	}
+	d, err := c.api.Store.SendTest(c.ctx(), c.me, c.access.Project.ID, s.ID)
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusAccepted, delivery(d))
+}

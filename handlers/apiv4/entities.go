@@ -1,0 +1,302 @@
+package apiv4
+
+import (
+	"strings"
+	"time"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/models"
+)
+
+// stamp is a time as GitLab writes it: RFC 3339 with milliseconds.
+type stamp time.Time
+
+// MarshalJSON writes the time in UTC.
+func (s stamp) MarshalJSON() ([]byte, error) {
+	return []byte(time.Time(s).UTC().Format(`"2006-01-02T15:04:05.000Z"`)), nil
+}
+
+func stampOrNull(t *time.Time) *stamp {
+	if t == nil {
+		return nil
+	}
+	s := stamp(*t)
+	return &s
+}
+
+// day is a date without a time.
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+type userEntity struct {
+	ID        int64   `json:"id"`
+	Username  string  `json:"username"`
+	Name      string  `json:"name"`
+	State     string  `json:"state"`
+	Locked    bool    `json:"locked"`
+	AvatarURL *string `json:"avatar_url"`
+	WebURL    string  `json:"web_url"`
+}
+
+func (a *api) user(u models.User) userEntity {
+	state := "active"
+	if u.Blocked {
+		state = "blocked"
+	}
+	return userEntity{ID: u.ID, Username: u.Username, Name: u.Name, State: state, WebURL: a.url("/" + u.Username)}
+}
+
+// userOrNull is null for a user who is gone.
+func (a *api) userOrNull(u *models.User) *userEntity {
+	if u == nil {
+		return nil
+	}
+	entity := a.user(*u)
+	return &entity
+}
+
+// currentUser is the owner of the token, with what only they see.
+type currentUser struct {
+	userEntity
+	CreatedAt        stamp   `json:"created_at"`
+	Email            string  `json:"email"`
+	CommitEmail      string  `json:"commit_email"`
+	PublicEmail      string  `json:"public_email"`
+	Bot              bool    `json:"bot"`
+	External         bool    `json:"external"`
+	TwoFactorEnabled bool    `json:"two_factor_enabled"`
+	CanCreateGroup   bool    `json:"can_create_group"`
+	CanCreateProject bool    `json:"can_create_project"`
+	ProjectsLimit    int     `json:"projects_limit"`
+	ConfirmedAt      stamp   `json:"confirmed_at"`
+	Identities       []any   `json:"identities"`
+	IsAdmin          *bool   `json:"is_admin,omitempty"`
+	Bio              *string `json:"bio"`
+}
+
+func (a *api) currentUser(u models.User) currentUser {
+	entity := currentUser{
+		userEntity: a.user(u), CreatedAt: stamp(u.CreatedAt), Email: u.Email, CommitEmail: u.Email, Bot: u.Bot,
+		CanCreateProject: !u.Bot, ProjectsLimit: 100000, ConfirmedAt: stamp(u.CreatedAt), Identities: []any{},
+	}
+	if u.Admin {
+		entity.IsAdmin = &u.Admin
+	}
+	return entity
+}
+
+type memberEntity struct {
+	userEntity
+	AccessLevel models.Role `json:"access_level"`
+	CreatedAt   stamp       `json:"created_at"`
+	ExpiresAt   *string     `json:"expires_at"`
+}
+
+func (a *api) member(m models.Member) memberEntity {
+	return memberEntity{userEntity: a.user(m.User), AccessLevel: m.Role, CreatedAt: stamp(m.CreatedAt)}
+}
+
+// serviceBranch is a protected branch in a service's scope: the union of what
+// GitLab documents and what it answers.
+type serviceBranch struct {
+	ID                        int64   `json:"id"`
+	ProjectID                 int64   `json:"project_id"`
+	Name                      string  `json:"name"`
+	CreatedAt                 *stamp  `json:"created_at"`
+	UpdatedAt                 *stamp  `json:"updated_at"`
+	CodeOwnerApprovalRequired bool    `json:"code_owner_approval_required"`
+	AllowForcePush            bool    `json:"allow_force_push"`
+	PushAccessLevels          []level `json:"push_access_levels"`
+	MergeAccessLevels         []level `json:"merge_access_levels"`
+	UnprotectAccessLevels     []level `json:"unprotect_access_levels"`
+}
+
+type serviceEntity struct {
+	ID                int64           `json:"id"`
+	Name              string          `json:"name"`
+	ProjectID         int64           `json:"project_id"`
+	ExternalURL       string          `json:"external_url"`
+	HMAC              bool            `json:"hmac"`
+	ProtectedBranches []serviceBranch `json:"protected_branches"`
+}
+
+// service needs the project's protected branches. A branch of the scope that
+// is protected no longer keeps its last id, with nothing else known of it.
+func service(s models.ExternalStatusCheck, protected []models.ProtectedBranch) serviceEntity {
+	entity := serviceEntity{
+		ID: s.ID, Name: s.Name, ProjectID: s.ProjectID, ExternalURL: s.ExternalURL, HMAC: s.HasSecret(),
+		ProtectedBranches: []serviceBranch{},
+	}
+	for _, b := range s.Branches {
+		scope := serviceBranch{
+			ID: b.ProtectedBranchID, ProjectID: s.ProjectID, Name: b.Name,
+			PushAccessLevels: []level{}, MergeAccessLevels: []level{}, UnprotectAccessLevels: []level{},
+		}
+		for _, p := range protected {
+			if p.Name == b.Name {
+				scope.ID = p.ID
+				scope.CreatedAt, scope.UpdatedAt = stampOrNull(&p.CreatedAt), stampOrNull(&p.UpdatedAt)
+				scope.AllowForcePush = p.AllowForcePush
+				scope.PushAccessLevels = levels(p.ID, p.PushAccessLevel)
+				scope.MergeAccessLevels = levels(p.ID, p.MergeAccessLevel)
+			}
+		}
+		entity.ProtectedBranches = append(entity.ProtectedBranches, scope)
+	}
+	return entity
+}
+
+// checkEntity is a status check of a merge request.
+type checkEntity struct {
+	ID          int64         `json:"id"`
+	Name        string        `json:"name"`
+	ExternalURL string        `json:"external_url"`
+	Status      models.Status `json:"status"`
+	SHA         string        `json:"sha"`
+	Description *string       `json:"description"`
+	TargetURL   *string       `json:"target_url"`
+}
+
+// check hides the service's address, all or its private parts, from those who
+// may not see it.
+func (c *call) check(check models.MergeRequestCheck, now time.Time) checkEntity {
+	return checkEntity{
+		ID: check.ExternalStatusCheckID, Name: check.Name, ExternalURL: c.serviceURL(check.ExternalURL),
+		Status: check.StatusAt(now), SHA: check.SHA,
+		Description: textOrNull(check.Description), TargetURL: textOrNull(check.TargetURL),
+	}
+}
+
+func (c *call) serviceURL(address string) string {
+	if !c.can(auth.ReadServiceURL) {
+		return ""
+	}
+	return models.DisplayURL(address)
+}
+
+func textOrNull(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+type level struct {
+	ID                     int64       `json:"id"`
+	AccessLevel            models.Role `json:"access_level"`
+	AccessLevelDescription string      `json:"access_level_description"`
+	UserID                 *int64      `json:"user_id"`
+	GroupID                *int64      `json:"group_id"`
+	DeployKeyID            *int64      `json:"deploy_key_id"`
+}
+
+// levels is the one level that a protected branch has for one thing.
+func levels(id int64, role models.Role) []level {
+	descriptions := map[models.Role]string{
+		models.RoleNone: "No one", models.RoleDeveloper: "Developers + Maintainers", models.RoleMaintainer: "Maintainers",
+	}
+	return []level{{ID: id, AccessLevel: role, AccessLevelDescription: descriptions[role]}}
+}
+
+type protectedBranchEntity struct {
+	ID                        int64   `json:"id"`
+	Name                      string  `json:"name"`
+	PushAccessLevels          []level `json:"push_access_levels"`
+	MergeAccessLevels         []level `json:"merge_access_levels"`
+	UnprotectAccessLevels     []level `json:"unprotect_access_levels"`
+	AllowForcePush            bool    `json:"allow_force_push"`
+	CodeOwnerApprovalRequired bool    `json:"code_owner_approval_required"`
+	Inherited                 bool    `json:"inherited"`
+}
+
+func protectedBranch(b models.ProtectedBranch) protectedBranchEntity {
+	return protectedBranchEntity{
+		ID: b.ID, Name: b.Name, AllowForcePush: b.AllowForcePush,
+		PushAccessLevels: levels(b.ID, b.PushAccessLevel), MergeAccessLevels: levels(b.ID, b.MergeAccessLevel),
+		UnprotectAccessLevels: levels(b.ID, models.RoleMaintainer),
+	}
+}
+
+type tokenEntity struct {
+	ID          int64        `json:"id"`
+	Name        string       `json:"name"`
+	Description *string      `json:"description"`
+	Revoked     bool         `json:"revoked"`
+	CreatedAt   stamp        `json:"created_at"`
+	Scopes      []string     `json:"scopes"`
+	UserID      int64        `json:"user_id"`
+	LastUsedAt  *stamp       `json:"last_used_at"`
+	Active      bool         `json:"active"`
+	ExpiresAt   string       `json:"expires_at"`
+	AccessLevel *models.Role `json:"access_level,omitempty"`
+	// Token is the token itself, shown only by the answer that made it.
+	Token string `json:"token,omitempty"`
+}
+
+func token(t models.AccessToken, now time.Time) tokenEntity {
+	return tokenEntity{
+		ID: t.ID, Name: t.Name, Revoked: t.RevokedAt != nil, CreatedAt: stamp(t.CreatedAt), Scopes: t.Scopes,
+		UserID: t.UserID, LastUsedAt: stampOrNull(t.LastUsedAt), Active: t.ActiveAt(now), ExpiresAt: day(t.ExpiresAt),
+	}
+}
+
+type commitEntity struct {
+	ID             string            `json:"id"`
+	ShortID        string            `json:"short_id"`
+	CreatedAt      stamp             `json:"created_at"`
+	ParentIDs      []string          `json:"parent_ids"`
+	Title          string            `json:"title"`
+	Message        string            `json:"message"`
+	AuthorName     string            `json:"author_name"`
+	AuthorEmail    string            `json:"author_email"`
+	AuthoredDate   stamp             `json:"authored_date"`
+	CommitterName  string            `json:"committer_name"`
+	CommitterEmail string            `json:"committer_email"`
+	CommittedDate  stamp             `json:"committed_date"`
+	Trailers       map[string]string `json:"trailers"`
+	WebURL         string            `json:"web_url"`
+}
+
+func (c *call) commit(commit Commit) commitEntity {
+	parents := commit.ParentSHAs
+	if parents == nil {
+		parents = []string{}
+	}
+	return commitEntity{
+		ID: commit.SHA, ShortID: short(commit.SHA), CreatedAt: stamp(commit.CommittedAt), ParentIDs: parents,
+		Title: commit.Title, Message: commit.Message, AuthorName: commit.AuthorName, AuthorEmail: commit.AuthorEmail,
+		AuthoredDate: stamp(commit.AuthoredAt), CommitterName: commit.CommitterName, CommitterEmail: commit.CommitterEmail,
+		CommittedDate: stamp(commit.CommittedAt), Trailers: map[string]string{},
+		WebURL: c.projectURL("/-/commit/" + commit.SHA),
+	}
+}
+
+func short(sha string) string { return sha[:min(8, len(sha))] }
+
+type diffEntity struct {
+	Diff          string `json:"diff"`
+	NewPath       string `json:"new_path"`
+	OldPath       string `json:"old_path"`
+	AMode         string `json:"a_mode"`
+	BMode         string `json:"b_mode"`
+	NewFile       bool   `json:"new_file"`
+	RenamedFile   bool   `json:"renamed_file"`
+	DeletedFile   bool   `json:"deleted_file"`
+	GeneratedFile bool   `json:"generated_file"`
+	Collapsed     bool   `json:"collapsed"`
+	TooLarge      bool   `json:"too_large"`
+}
+
+func diffs(d Diff) []diffEntity {
+	entities := make([]diffEntity, 0, len(d.Files))
+	for _, f := range d.Files {
+		patch := f.Patch
+		if patch != "" && !strings.HasSuffix(patch, "\n") {
+			patch += "\n"
+		}
+		entities = append(entities, diffEntity{
+			Diff: patch, NewPath: f.NewPath, OldPath: f.OldPath, AMode: f.OldMode, BMode: f.NewMode,
+			NewFile: f.Added, RenamedFile: f.Moved, DeletedFile: f.Removed, TooLarge: f.TooLarge,
+		})
+	}
+	return entities
+}

@@ -1,0 +1,212 @@
+package apiv4
+
+import (
+	"slices"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/models"
+)
+
+type references struct {
+	Short    string `json:"short"`
+	Relative string `json:"relative"`
+	Full     string `json:"full"`
+}
+
+type timeStats struct {
+	TimeEstimate        int     `json:"time_estimate"`
+	TotalTimeSpent      int     `json:"total_time_spent"`
+	HumanTimeEstimate   *string `json:"human_time_estimate"`
+	HumanTotalTimeSpent *string `json:"human_total_time_spent"`
+}
+
+type taskStatus struct {
+	Count          int `json:"count"`
+	CompletedCount int `json:"completed_count"`
+}
+
+type diffRefs struct {
+	BaseSHA  *string `json:"base_sha"`
+	HeadSHA  string  `json:"head_sha"`
+	StartSHA *string `json:"start_sha"`
+}
+
+// mergeRequestEntity is a merge request in a list.
+type mergeRequestEntity struct {
+	ID           int64                    `json:"id"`
+	IID          int64                    `json:"iid"`
+	ProjectID    int64                    `json:"project_id"`
+	Title        string                   `json:"title"`
+	Description  string                   `json:"description"`
+	State        models.MergeRequestState `json:"state"`
+	CreatedAt    stamp                    `json:"created_at"`
+	UpdatedAt    stamp                    `json:"updated_at"`
+	MergedBy     *userEntity              `json:"merged_by"`
+	MergeUser    *userEntity              `json:"merge_user"`
+	MergedAt     *stamp                   `json:"merged_at"`
+	ClosedBy     *userEntity              `json:"closed_by"`
+	ClosedAt     *stamp                   `json:"closed_at"`
+	TargetBranch string                   `json:"target_branch"`
+	SourceBranch string                   `json:"source_branch"`
+
+	UserNotesCount              int        `json:"user_notes_count"`
+	Upvotes                     int        `json:"upvotes"`
+	Downvotes                   int        `json:"downvotes"`
+	Author                      userEntity `json:"author"`
+	Assignees                   []any      `json:"assignees"`
+	Assignee                    *any       `json:"assignee"`
+	Reviewers                   []any      `json:"reviewers"`
+	SourceProjectID             int64      `json:"source_project_id"`
+	TargetProjectID             int64      `json:"target_project_id"`
+	Labels                      []string   `json:"labels"`
+	Draft                       bool       `json:"draft"`
+	WorkInProgress              bool       `json:"work_in_progress"`
+	Milestone                   *any       `json:"milestone"`
+	MergeWhenPipelineSucceeds   bool       `json:"merge_when_pipeline_succeeds"`
+	MergeStatus                 string     `json:"merge_status"`
+	DetailedMergeStatus         string     `json:"detailed_merge_status"`
+	SHA                         string     `json:"sha"`
+	MergeCommitSHA              *string    `json:"merge_commit_sha"`
+	SquashCommitSHA             *string    `json:"squash_commit_sha"`
+	DiscussionLocked            *bool      `json:"discussion_locked"`
+	ShouldRemoveSourceBranch    *bool      `json:"should_remove_source_branch"`
+	ForceRemoveSourceBranch     bool       `json:"force_remove_source_branch"`
+	PreparedAt                  stamp      `json:"prepared_at"`
+	Reference                   string     `json:"reference"`
+	References                  references `json:"references"`
+	WebURL                      string     `json:"web_url"`
+	TimeStats                   timeStats  `json:"time_stats"`
+	Squash                      bool       `json:"squash"`
+	SquashOnMerge               bool       `json:"squash_on_merge"`
+	TaskCompletionStatus        taskStatus `json:"task_completion_status"`
+	HasConflicts                bool       `json:"has_conflicts"`
+	BlockingDiscussionsResolved bool       `json:"blocking_discussions_resolved"`
+	ApprovalsBeforeMerge        *int       `json:"approvals_before_merge"`
+}
+
+// mergeRequestDetail is a merge request by itself.
+type mergeRequestDetail struct {
+	mergeRequestEntity
+	Subscribed        bool            `json:"subscribed"`
+	ChangesCount      *string         `json:"changes_count"`
+	LatestBuildAt     *stamp          `json:"latest_build_started_at"`
+	Pipeline          *any            `json:"pipeline"`
+	HeadPipeline      *any            `json:"head_pipeline"`
+	DiffRefs          diffRefs        `json:"diff_refs"`
+	MergeError        *string         `json:"merge_error"`
+	FirstContribution bool            `json:"first_contribution"`
+	User              map[string]bool `json:"user"`
+	RebaseInProgress  *bool           `json:"rebase_in_progress,omitempty"`
+	DivergedCommits   *int            `json:"diverged_commits_count,omitempty"`
+	DescriptionHTML   *string         `json:"description_html,omitempty"`
+	TitleHTML         *string         `json:"title_html,omitempty"`
+	Changes           []diffEntity    `json:"changes,omitempty"`
+	Overflow          *bool           `json:"overflow,omitempty"`
+}
+
+// ghost stands for an author whose account is gone.
+var ghost = userEntity{Username: "ghost", Name: "Ghost User", State: "blocked"}
+
+// mergeRequest shows a merge request; blocked are the reasons why it cannot be
+// merged.
+func (c *call) mergeRequest(p models.Project, mr models.MergeRequest, blocked []models.BlockReason) mergeRequestEntity {
+	iid := itoa(mr.IID)
+	author := ghost
+	if mr.Author != nil {
+		author = c.api.user(*mr.Author)
+	}
+	merger := c.api.userOrNull(mr.MergeUser)
+	detailed := c.detailedMergeStatus(blocked)
+	status := "can_be_merged"
+	if slices.Contains(blocked, models.BlockedConflict) || slices.Contains(blocked, models.BlockedNoCommits) {
+		status = "cannot_be_merged"
+	}
+	return mergeRequestEntity{
+		ID: mr.ID, IID: mr.IID, ProjectID: p.ID, Title: mr.Title, Description: mr.Description, State: mr.State,
+		CreatedAt: stamp(mr.CreatedAt), UpdatedAt: stamp(mr.UpdatedAt), MergedBy: merger, MergeUser: merger,
+		MergedAt: stampOrNull(mr.MergedAt), ClosedBy: c.api.userOrNull(mr.ClosedBy), ClosedAt: stampOrNull(mr.ClosedAt),
+		TargetBranch: mr.TargetBranch, SourceBranch: mr.SourceBranch, Author: author,
+		Assignees: []any{}, Reviewers: []any{}, SourceProjectID: p.ID, TargetProjectID: p.ID, Labels: []string{},
+		Draft: mr.Draft, WorkInProgress: mr.Draft, MergeStatus: status, DetailedMergeStatus: detailed, SHA: mr.HeadSHA,
+		MergeCommitSHA: textOrNull(mr.MergeCommitSHA), SquashCommitSHA: textOrNull(mr.SquashCommitSHA),
+		ForceRemoveSourceBranch: mr.RemoveSourceBranch, PreparedAt: stamp(mr.CreatedAt),
+		Reference: "!" + iid, References: references{"!" + iid, "!" + iid, p.FullPath() + "!" + iid},
+		WebURL: c.api.url("/" + p.FullPath() + "/-/merge_requests/" + iid),
+		Squash: mr.Squash, SquashOnMerge: mr.Squash,
+		HasConflicts: slices.Contains(blocked, models.BlockedConflict), BlockingDiscussionsResolved: true,
+	}
+}
+
+// detailedMergeStatus is GitLab's one word for the first reason. Those who may
+// not see status checks do not learn of them here either.
+func (c *call) detailedMergeStatus(blocked []models.BlockReason) string {
+	if len(blocked) == 0 {
+		return "mergeable"
+	}
+	switch blocked[0] {
+	case models.BlockedStatusChecks:
+		if !c.can(auth.ReadStatusChecks) {
+			return "merge_request_blocked"
+		}
+	case models.BlockedSourceGone, models.BlockedTargetGone:
+		return "commits_status"
+	}
+	return string(blocked[0])
+}
+
+type approverEntity struct {
+	User       userEntity `json:"user"`
+	ApprovedAt stamp      `json:"approved_at"`
+}
+
+type approvalsEntity struct {
+	ID                int64                    `json:"id"`
+	IID               int64                    `json:"iid"`
+	ProjectID         int64                    `json:"project_id"`
+	Title             string                   `json:"title"`
+	Description       string                   `json:"description"`
+	State             models.MergeRequestState `json:"state"`
+	CreatedAt         stamp                    `json:"created_at"`
+	UpdatedAt         stamp                    `json:"updated_at"`
+	MergeStatus       string                   `json:"merge_status"`
+	Approved          bool                     `json:"approved"`
+	ApprovalsRequired int                      `json:"approvals_required"`
+	ApprovalsLeft     int                      `json:"approvals_left"`
+	RequirePassword   bool                     `json:"require_password_to_approve"`
+	ApprovedBy        []approverEntity         `json:"approved_by"`
+	Suggested         []any                    `json:"suggested_approvers"`
+	Approvers         []any                    `json:"approvers"`
+	ApproverGroups    []any                    `json:"approver_groups"`
+	UserHasApproved   bool                     `json:"user_has_approved"`
+	UserCanApprove    bool                     `json:"user_can_approve"`
+	RulesLeft         []any                    `json:"approval_rules_left"`
+	HasRules          bool                     `json:"has_approval_rules"`
+}
+
+func (c *call) approvals(approvals []models.Approval) approvalsEntity {
+	entity := approvalsEntity{
+		ID: c.mr.ID, IID: c.mr.IID, ProjectID: c.mr.ProjectID, Title: c.mr.Title, Description: c.mr.Description,
+		State: c.mr.State, CreatedAt: stamp(c.mr.CreatedAt), UpdatedAt: stamp(c.mr.UpdatedAt),
+		MergeStatus: "can_be_merged", Approved: true, ApprovedBy: []approverEntity{},
+		Suggested: []any{}, Approvers: []any{}, ApproverGroups: []any{}, RulesLeft: []any{},
+	}
+	for _, approval := range approvals {
+		entity.ApprovedBy = append(entity.ApprovedBy, approverEntity{c.api.user(approval.User), stamp(approval.CreatedAt)})
+		entity.UserHasApproved = entity.UserHasApproved || approval.UserID == c.me.ID
+	}
+	entity.UserCanApprove = c.can(auth.Approve) && !entity.UserHasApproved && c.mr.State == models.StateOpened
+	return entity
+}
+
+type versionEntity struct {
+	ID             int64          `json:"id"`
+	HeadCommitSHA  string         `json:"head_commit_sha"`
+	BaseCommitSHA  *string        `json:"base_commit_sha"`
+	StartCommitSHA *string        `json:"start_commit_sha"`
+	CreatedAt      stamp          `json:"created_at"`
+	MergeRequestID int64          `json:"merge_request_id"`
+	State          string         `json:"state"`
+	RealSize       string         `json:"real_size"`
+	Commits        []commitEntity `json:"commits,omitempty"`
+	Diffs          []diffEntity   `json:"diffs,omitempty"`
+}

@@ -1,0 +1,140 @@
+package apiv4
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+// failure is an answer that is not a success: a status and its JSON body.
+type failure struct {
+	status int
+	body   any
+}
+
+func (f *failure) Error() string { return http.StatusText(f.status) }
+
+// message is a failure as GitLab's own code words it. What is a text, a list
+// or an object.
+func message(status int, what any) error {
+	return &failure{status, map[string]any{"message": what}}
+}
+
+// badRequest is a fault of the parameters.
+func badRequest(what string) error {
+	return &failure{http.StatusBadRequest, map[string]string{"error": what}}
+}
+
+var (
+	errUnauthorized = message(http.StatusUnauthorized, "401 Unauthorized")
+	errForbidden    = message(http.StatusForbidden, "403 Forbidden")
+	errNotFound     = message(http.StatusNotFound, "404 Not Found")
+	errNotAllowed   = message(http.StatusMethodNotAllowed, "405 Method Not Allowed")
+)
+
+// notFound names what is missing, as GitLab does: "404 Project Not Found".
+func notFound(what string) error {
+	return message(http.StatusNotFound, "404 "+what+" Not Found")
+}
+
+// refusal makes the answer for an error of the domain; nil for an internal
+// one. Every resource words its conflicts here, in one table.
+func refusal(err error) *failure {
+	var f *failure
+	if errors.As(err, &f) {
+		return f
+	}
+	var e *models.Error
+	if !errors.As(err, &e) {
+		return nil
+	}
+	if answer, ok := wordings[e.Code]; ok {
+		return &failure{answer.status, map[string]any{"message": fill(answer.text, e.Params)}}
+	}
+	switch e.Kind {
+	case models.KindInvalid:
+		return &failure{http.StatusBadRequest, map[string]any{"message": fieldMessages(e)}}
+	case models.KindNotFound:
+		return &failure{http.StatusNotFound, map[string]any{"message": "404 Not Found"}}
+	case models.KindForbidden:
+		return &failure{http.StatusForbidden, map[string]any{"message": "403 Forbidden"}}
+	case models.KindConflict:
+		return &failure{http.StatusConflict, map[string]any{"message": "409 Conflict"}}
+	case models.KindUnprocessable:
+		return &failure{http.StatusUnprocessableEntity, map[string]any{"message": "422 Unprocessable Entity"}}
+	}
+	return nil
+}
+
+// wordings are GitLab's words for the refusals that clients tell apart.
+// {name} is filled from the error.
+var wordings = map[models.Code]struct {
+	status int
+	text   string
+}{
+	models.CodeStaleSHA:         {http.StatusConflict, "SHA does not match HEAD of source branch: {head}"},
+	models.CodeNotFailed:        {http.StatusUnprocessableEntity, "External status check must be failed"},
+	models.CodeNotOpen:          {http.StatusUnprocessableEntity, "Merge request must be open"},
+	models.CodeNotClosed:        {http.StatusUnprocessableEntity, "Merge request must be closed"},
+	models.CodeNotApproved:      {http.StatusNotFound, "404 Not Found"},
+	models.CodeMemberExists:     {http.StatusConflict, "Member already exists"},
+	models.CodeLastOwner:        {http.StatusForbidden, "403 Forbidden - The last owner stays"},
+	models.CodeTargetMoved:      {http.StatusConflict, "The target branch has moved"},
+	models.CodeSourceBranchGone: {http.StatusUnprocessableEntity, "The source branch does not exist"},
+	models.CodeTargetBranchGone: {http.StatusUnprocessableEntity, "The target branch does not exist"},
+}
+
+func fill(text string, values map[string]string) string {
+	for name, value := range values {
+		text = strings.ReplaceAll(text, "{"+name+"}", value)
+	}
+	return text
+}
+
+// sentences are the ends of sentences that begin with a field's name.
+var sentences = map[models.Code]string{
+	models.CodeBlank:            "can't be blank",
+	models.CodeTooLong:          "is too long (maximum is {max} characters)",
+	models.CodeTooShort:         "is too short (minimum is {min} characters)",
+	models.CodeTaken:            "has already been taken",
+	models.CodeControlCharacter: "can't contain control characters",
+	models.CodeReserved:         "is a reserved name",
+	models.CodeUnknownBranch:    "does not exist",
+	models.CodeNoCommits:        "has no commits that the target branch lacks",
+	models.CodeTooFar:           "must be within 365 days",
+	models.CodeInPast:           "must be in the future",
+	models.CodeRoleTooHigh:      "can't be higher than your own",
+	models.CodeOwnerOnly:        "can only be changed by an Owner",
+}
+
+func sentence(e models.FieldError) string {
+	text, ok := sentences[e.Code]
+	if !ok {
+		text = "is invalid"
+	}
+	return fill(text, e.Params)
+}
+
+// fieldMessages is the object of lists that GitLab answers for most resources.
+func fieldMessages(e *models.Error) map[string][]string {
+	messages := map[string][]string{}
+	for _, f := range e.Fields {
+		messages[f.Field] = append(messages[f.Field], sentence(f))
+	}
+	return messages
+}
+
+// fullMessages is the list of whole sentences that it answers for status check
+// services and merge requests.
+func fullMessages(e *models.Error) []string {
+	messages := make([]string, 0, len(e.Fields))
+	for _, f := range e.Fields {
+		field := strings.ReplaceAll(f.Field, "_", " ")
+		messages = append(messages, strings.ToUpper(field[:1])+field[1:]+" "+sentence(f))
+	}
+	slices.Sort(messages)
+	return messages
+}

@@ -1,0 +1,89 @@
+package apiv4
+
+import (
+	"net/http"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+func listMembers(c *call) error {
+	query, g := c.text("query"), c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	members, total, err := c.api.Store.Members(c.ctx(), c.access.Project.ID, orEmpty(query), g.rows())
+	if err != nil {
+		return err
+	}
+	return list(c, g, each(members, c.api.member), total)
+}
+
+func getMember(c *call) error {
+	id, err := c.idSegment("user_id")
+	if err != nil {
+		return err
+	}
+	member, err := c.api.Store.Member(c.ctx(), c.access.Project.ID, id)
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, c.api.member(member))
+}
+
+// addMember makes the user with user_id or username a member.
+func addMember(c *call) error {
+	id, username, level := c.number("user_id"), c.text("username"), c.number("access_level")
+	c.mustHave("access_level")
+	if id == nil && orEmpty(username) == "" && len(c.faults) == 0 {
+		c.fault("user_id, username", "are missing, exactly one parameter must be provided")
+	}
+	if err := c.err(); err != nil {
+		return err
+	}
+	var user models.User
+	var err error
+	if id != nil {
+		user, err = c.api.Store.User(c.ctx(), *id)
+	} else {
+		user, err = c.api.Store.UserByUsername(c.ctx(), *username)
+	}
+	if models.KindOf(err) == models.KindNotFound {
+		return notFound("User")
+	}
+	if err != nil {
+		return err
+	}
+	member, err := c.api.Store.AddMember(c.ctx(), c.me, c.role(), c.access.Project.ID, user.ID, models.Role(*level))
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusCreated, c.api.member(member))
+}
+
+func changeMember(c *call) error {
+	id, err := c.idSegment("user_id")
+	if err != nil {
+		return err
+	}
+	level := c.number("access_level")
+	c.mustHave("access_level")
+	if err := c.err(); err != nil {
+		return err
+	}
+	member, err := c.api.Store.ChangeMember(c.ctx(), c.me, c.role(), c.access.Project.ID, id, models.Role(*level))
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, c.api.member(member))
+}
+
+func removeMember(c *call) error {
+	id, err := c.idSegment("user_id")
+	if err != nil {
+		return err
+	}
+	if err := c.api.Store.RemoveMember(c.ctx(), c.me, c.role(), c.access.Project.ID, id); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}

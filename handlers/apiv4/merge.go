@@ -1,0 +1,98 @@
+package apiv4
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/models"
+)
+
+// mergeMergeRequest merges at once; there is no queue that auto_merge could
+// put it into.
+func mergeMergeRequest(c *call) error {
+	sha, squash, removeSource := c.text("sha"), c.flag("squash"), c.flag("should_remove_source_branch")
+	text := c.text("merge_commit_message")
+	if isSet(squash) {
+		if squashText := c.text("squash_commit_message"); squashText != nil {
+			text = squashText
+		}
+	}
+	if err := c.err(); err != nil {
+		return err
+	}
+	options := models.MergeOptions{
+		SHA: orEmpty(sha), Role: c.role(), Squash: c.mr.Squash, Message: orEmpty(text), RemoveSourceBranch: c.mr.RemoveSourceBranch,
+	}
+	if squash != nil {
+		options.Squash = *squash
+	}
+	if removeSource != nil {
+		options.RemoveSourceBranch = *removeSource
+	}
+	mr, err := c.api.Store.Merge(c.ctx(), c.me, c.access.Project.ID, c.mr.IID, options)
+	if err != nil {
+		return c.mergeRefusal(err)
+	}
+	return c.replyMergeRequest(http.StatusOK, mr)
+}
+
+// mergeRefusal answers 405 for whatever holds a merge, as GitLab does, with
+// the reason beside it: in GitLab's word and, of conflicts, the files.
+func (c *call) mergeRefusal(err error) error {
+	var e *models.Error
+	if !errors.As(err, &e) || len(e.Reasons) == 0 {
+		return err
+	}
+	body := map[string]any{"message": "405 Method Not Allowed", "detailed_merge_status": c.detailedMergeStatus(e.Reasons)}
+	if len(e.List) > 0 {
+		body["conflicts"] = e.List
+	}
+	return &failure{http.StatusMethodNotAllowed, body}
+}
+
+// mayMerge reports whether the owner of the token may merge into the target.
+func (c *call) mayMerge() bool {
+	if !c.can(auth.Merge) {
+		return false
+	}
+	refusal, err := c.api.Store.BranchDecision(c.ctx(), c.access.Project, c.role(), c.mr.TargetBranch, models.ActionMerge)
+	return err == nil && refusal == nil
+}
+
+func approve(c *call) error {
+	sha := c.text("sha")
+	if err := c.err(); err != nil {
+		return err
+	}
+	if err := c.api.Store.ApproveMergeRequest(c.ctx(), c.me, c.access.Project.ID, c.mr.IID, orEmpty(sha)); err != nil {
+		return err
+	}
+	return c.replyApprovals(http.StatusCreated)
+}
+
+func unapprove(c *call) error {
+	if err := c.api.Store.UnapproveMergeRequest(c.ctx(), c.me, c.access.Project.ID, c.mr.IID); err != nil {
+		return err
+	}
+	return c.replyApprovals(http.StatusCreated)
+}
+
+func getApprovals(c *call) error { return c.replyApprovals(http.StatusOK) }
+
+func (c *call) replyApprovals(status int) error {
+	var err error
+	if c.mr, err = c.api.Store.MergeRequest(c.ctx(), c.access.Project.ID, c.mr.IID); err != nil {
+		return err
+	}
+	approvals, err := c.api.Store.Approvals(c.ctx(), c.mr.ID)
+	if err != nil {
+		return err
+	}
+	return c.reply(status, c.approvals(approvals))
+}
+
+// getApprovalState tells that no approval is required.
+func getApprovalState(c *call) error {
+	return c.reply(http.StatusOK, map[string]any{"approval_rules_overwritten": false, "rules": []any{}})
+}

@@ -1,0 +1,151 @@
+package apiv4
+
+import (
+	"net/http"
+	"strconv"
+)
+
+// base is where the merge request's branches parted; "" when they share
+// nothing or a branch is gone. A merged one is measured from the target as it
+// was: the first parent of the commit that merged it.
+func (c *call) base() (string, error) {
+	p := c.access.Project.ID
+	var target string
+	var exists bool
+	var err error
+	if merged := c.mr.MergeCommitSHA; merged != "" {
+		commit, err := c.api.Git.Commit(c.ctx(), p, merged)
+		if err != nil {
+			return "", err
+		}
+		if len(commit.ParentSHAs) > 0 {
+			target, exists = commit.ParentSHAs[0], true
+		}
+	} else if target, exists, err = c.api.Git.BranchTip(c.ctx(), p, c.mr.TargetBranch); err != nil {
+		return "", err
+	}
+	if !exists {
+		return "", nil
+	}
+	base, exists, err := c.api.Git.MergeBase(c.ctx(), p, target, c.mr.HeadSHA)
+	if err != nil || !exists {
+		return "", err
+	}
+	return base, nil
+}
+
+func (c *call) diffRefs() (diffRefs, error) {
+	base, err := c.base()
+	return diffRefs{BaseSHA: textOrNull(base), HeadSHA: c.mr.HeadSHA, StartSHA: textOrNull(base)}, err
+}
+
+func listMergeRequestCommits(c *call) error {
+	g := c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	base, err := c.base()
+	if err != nil {
+		return err
+	}
+	return c.listCommits(g, base, c.mr.HeadSHA)
+}
+
+// listCommits lists the commits of to that from lacks.
+func (c *call) listCommits(g page, from, to string) error {
+	p := c.access.Project.ID
+	total, err := c.api.Git.Count(c.ctx(), p, from, to)
+	if err != nil {
+		return err
+	}
+	commits, err := c.api.Git.Log(c.ctx(), p, from, to, g.offset(), g.size)
+	if err != nil {
+		return err
+	}
+	return list(c, g, each(commits, c.commit), int64(total))
+}
+
+// diff is what the merge request changes; nothing where the branches share no
+// commit.
+func (c *call) diff() (Diff, error) {
+	base, err := c.base()
+	if err != nil || base == "" {
+		return Diff{}, err
+	}
+	return c.api.Git.Diff(c.ctx(), c.access.Project.ID, base, c.mr.HeadSHA)
+}
+
+func listMergeRequestDiffs(c *call) error {
+	g := c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	d, err := c.diff()
+	if err != nil {
+		return err
+	}
+	entities := diffs(d)
+	return list(c, g, slice(entities, g), int64(len(entities)))
+}
+
+func getChanges(c *call) error {
+	detail, err := c.detail()
+	if err != nil {
+		return err
+	}
+	d, err := c.diff()
+	if err != nil {
+		return err
+	}
+	detail.Changes, detail.Overflow = diffs(d), &d.Truncated
+	return c.reply(http.StatusOK, detail)
+}
+
+// version shows the one version of the diff that is kept, of HEAD.
+func (c *call) version() (versionEntity, Diff, error) {
+	refs, err := c.diffRefs()
+	if err != nil {
+		return versionEntity{}, Diff{}, err
+	}
+	d, err := c.diff()
+	return versionEntity{
+		ID: c.mr.ID, HeadCommitSHA: refs.HeadSHA, BaseCommitSHA: refs.BaseSHA, StartCommitSHA: refs.StartSHA,
+		CreatedAt: stamp(c.mr.CreatedAt), MergeRequestID: c.mr.ID, State: "collected", RealSize: strconv.Itoa(len(d.Files)),
+	}, d, err
+}
+
+func listVersions(c *call) error {
+	g := c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	v, _, err := c.version()
+	if err != nil {
+		return err
+	}
+	return list(c, g, slice([]versionEntity{v}, g), 1)
+}
+
+func getVersionOfMergeRequest(c *call) error {
+	id, err := c.idSegment("version_id")
+	if err != nil {
+		return err
+	}
+	if id != c.mr.ID {
+		return errNotFound
+	}
+	v, d, err := c.version()
+	if err != nil {
+		return err
+	}
+	base := orEmpty(v.BaseCommitSHA)
+	commits, err := c.api.Git.Log(c.ctx(), c.access.Project.ID, base, c.mr.HeadSHA, 0, maxCommits)
+	if err != nil {
+		return err
+	}
+	v.Commits, v.Diffs = each(commits, c.commit), diffs(d)
+	return c.reply(http.StatusOK, v)
+}
+
+// maxCommits bounds the commits of an answer that has no pages.
+const maxCommits = 1000

@@ -1,0 +1,240 @@
+package apiv4
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+func listMergeRequests(c *call) error {
+	filter := models.MergeRequestFilter{
+		ProjectIDs: []int64{c.access.Project.ID}, SourceBranch: orEmpty(c.text("source_branch")),
+		TargetBranch: orEmpty(c.text("target_branch")), AuthorUsername: orEmpty(c.text("author_username")),
+		Search: orEmpty(c.text("search")), Draft: c.flag("draft"),
+		CreatedAfter: c.instant("created_after"), CreatedBefore: c.instant("created_before"),
+		UpdatedAfter: c.instant("updated_after"), UpdatedBefore: c.instant("updated_before"),
+		OrderBy:   orEmpty(c.word("order_by", "created_at", "updated_at", "title", "merged_at", "label_priority", "milestone_due", "popularity", "priority")),
+		Ascending: orEmpty(c.word("sort", "asc", "desc")) == "asc",
+	}
+	if state := c.word("state", "opened", "closed", "merged", "locked", "all"); state != nil && *state != "all" {
+		filter.State = models.MergeRequestState(*state)
+	}
+	if filter.Draft == nil {
+		if wip := c.word("wip", "yes", "no"); wip != nil {
+			draft := *wip == "yes"
+			filter.Draft = &draft
+		}
+	}
+	if author := c.number("author_id"); author != nil {
+		filter.AuthorID = *author
+	}
+	if iids := c.numbers("iids"); iids != nil {
+		filter.IIDs = *iids
+	}
+	g := c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	mrs, total, err := c.api.Store.MergeRequests(c.ctx(), filter, g.rows())
+	if err != nil {
+		return err
+	}
+	checks, err := c.api.Store.Checks(c.ctx(), each(mrs, func(mr models.MergeRequest) int64 { return mr.ID })...)
+	if err != nil {
+		return err
+	}
+	now := c.now()
+	return list(c, g, each(mrs, func(mr models.MergeRequest) mergeRequestEntity {
+		return c.mergeRequest(c.access.Project, mr, models.Mergeable(c.access.Project, mr, checks[mr.ID], now))
+	}), total)
+}
+
+// instant reads a time or a date.
+func (p *params) instant(name string) *time.Time { return p.day(name) }
+
+// blocked tells why the merge request cannot be merged: what the rows know,
+// then what git knows.
+func (c *call) blocked() ([]models.BlockReason, error) {
+	p := c.access.Project
+	_, checks, err := c.api.Store.MergeRequestChecks(c.ctx(), p.ID, c.mr.IID)
+	if err != nil {
+		return nil, err
+	}
+	reasons := models.Mergeable(p, c.mr, checks, c.now())
+	if c.mr.State != models.StateOpened {
+		return reasons, nil
+	}
+	target, exists, err := c.api.Git.BranchTip(c.ctx(), p.ID, c.mr.TargetBranch)
+	if err != nil {
+		return nil, err
+	}
+	if !exists {
+		return append(reasons, models.BlockedTargetGone), nil
+	}
+	n, err := c.api.Git.Count(c.ctx(), p.ID, target, c.mr.HeadSHA)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return append(reasons, models.BlockedNoCommits), nil
+	}
+	conflicts, err := c.api.Git.Conflicts(c.ctx(), p.ID, target, c.mr.HeadSHA)
+	if err != nil {
+		return nil, err
+	}
+	if len(conflicts) > 0 {
+		reasons = append(reasons, models.BlockedConflict)
+	}
+	return reasons, nil
+}
+
+// mergeRequestNow shows the merge request of the path as it is.
+func (c *call) mergeRequestNow() (mergeRequestEntity, error) {
+	reasons, err := c.blocked()
+	if err != nil {
+		return mergeRequestEntity{}, err
+	}
+	return c.mergeRequest(c.access.Project, c.mr, reasons), nil
+}
+
+// replyMergeRequest answers with everything about a merge request.
+func (c *call) replyMergeRequest(status int, mr models.MergeRequest) error {
+	c.mr = mr
+	detail, err := c.detail()
+	if err != nil {
+		return err
+	}
+	return c.reply(status, detail)
+}
+
+func (c *call) detail() (mergeRequestDetail, error) {
+	entity, err := c.mergeRequestNow()
+	if err != nil {
+		return mergeRequestDetail{}, err
+	}
+	refs, err := c.diffRefs()
+	if err != nil {
+		return mergeRequestDetail{}, err
+	}
+	return mergeRequestDetail{
+		mergeRequestEntity: entity, DiffRefs: refs, User: map[string]bool{"can_merge": c.mayMerge()},
+	}, nil
+}
+
+func getMergeRequest(c *call) error {
+	diverged, rebase := c.flag("include_diverged_commits_count"), c.flag("include_rebase_in_progress")
+	if err := c.err(); err != nil {
+		return err
+	}
+	detail, err := c.detail()
+	if err != nil {
+		return err
+	}
+	if isSet(rebase) {
+		detail.RebaseInProgress = new(bool)
+	}
+	if isSet(diverged) {
+		if detail.DivergedCommits, err = c.diverged(); err != nil {
+			return err
+		}
+	}
+	return c.reply(http.StatusOK, detail)
+}
+
+// diverged counts the commits of the target that HEAD lacks.
+func (c *call) diverged() (*int, error) {
+	n := 0
+	target, exists, err := c.api.Git.BranchTip(c.ctx(), c.access.Project.ID, c.mr.TargetBranch)
+	if err == nil && exists {
+		n, err = c.api.Git.Count(c.ctx(), c.access.Project.ID, c.mr.HeadSHA, target)
+	}
+	return &n, err
+}
+
+func createMergeRequest(c *call) error {
+	c.mustHave("title", "source_branch", "target_branch")
+	title, source, target, description := c.text("title"), c.text("source_branch"), c.text("target_branch"), c.text("description")
+	targetProject, squash, removeSource := c.number("target_project_id"), c.flag("squash"), c.flag("remove_source_branch")
+	if err := c.err(); err != nil {
+		return err
+	}
+	if targetProject != nil && *targetProject != c.access.Project.ID {
+		return message(http.StatusUnprocessableEntity, []string{"Target project is another project, and there are no forks"})
+	}
+	mr, err := c.api.Store.CreateMergeRequest(c.ctx(), c.me, c.access.Project.ID, models.MergeRequestInput{
+		Title: *title, Description: orEmpty(description), SourceBranch: *source, TargetBranch: *target,
+		Squash: isSet(squash), RemoveSourceBranch: isSet(removeSource),
+	})
+	if err != nil {
+		return mergeRequestRefusal(err)
+	}
+	return c.replyMergeRequest(http.StatusCreated, mr)
+}
+
+// editable are the attributes of GitLab's that make an edit one at all; those
+// that Mergegate does not have change nothing.
+var editable = []string{
+	"title", "description", "target_branch", "state_event", "squash", "remove_source_branch", "labels", "add_labels",
+	"remove_labels", "assignee_id", "assignee_ids", "reviewer_ids", "milestone_id", "discussion_locked",
+	"allow_collaboration", "allow_maintainer_to_push", "merge_after",
+}
+
+func updateMergeRequest(c *call) error {
+	given := false
+	for _, name := range editable {
+		given = given || c.has(name)
+	}
+	if !given {
+		return badRequest("title, description, target_branch, state_event, squash, remove_source_branch are missing, at least one parameter must be provided")
+	}
+	in := models.MergeRequestUpdate{
+		Title: c.text("title"), Description: c.text("description"), TargetBranch: c.text("target_branch"),
+		Squash: c.flag("squash"), RemoveSourceBranch: c.flag("remove_source_branch"),
+	}
+	event := c.word("state_event", "close", "reopen")
+	if err := c.err(); err != nil {
+		return err
+	}
+	var mr models.MergeRequest
+	// Edit and state together or not at all.
+	err := c.api.Store.Transaction(c.ctx(), func(tx *models.Store) error {
+		var err error
+		if mr, err = tx.UpdateMergeRequest(c.ctx(), c.me, c.access.Project.ID, c.mr.IID, in); err != nil {
+			return err
+		}
+		switch {
+		case event == nil:
+		case *event == "close" && mr.State != models.StateClosed:
+			mr, err = tx.CloseMergeRequest(c.ctx(), c.me, c.access.Project.ID, c.mr.IID)
+		case *event == "reopen" && mr.State != models.StateOpened:
+			mr, err = tx.ReopenMergeRequest(c.ctx(), c.me, c.access.Project.ID, c.mr.IID)
+		}
+		return err
+	})
+	if err != nil {
+		return mergeRequestRefusal(err)
+	}
+	return c.replyMergeRequest(http.StatusOK, mr)
+}
+
+// mergeRequestRefusal words refusals as GitLab does for merge requests.
+func mergeRequestRefusal(err error) error {
+	var e *models.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	if e.Code == models.CodeAlreadyOpen {
+		return message(http.StatusConflict, []string{"Another open merge request already exists for this source branch: !" + e.Params["iid"]})
+	}
+	for _, f := range e.Fields {
+		if f.Code == models.CodeSameBranch {
+			return message(http.StatusConflict, []string{"You can't use same project/branch for source and target"})
+		}
+	}
+	if e.Kind == models.KindInvalid {
+		return message(http.StatusBadRequest, fullMessages(e))
+	}
+	return err
+}

@@ -1,0 +1,104 @@
+package apiv4
+
+import (
+	"net/http"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+func getVersion(c *call) error {
+	return c.reply(http.StatusOK, map[string]string{"version": c.api.Version, "revision": c.api.Revision})
+}
+
+func getMetadata(c *call) error {
+	return c.reply(http.StatusOK, map[string]any{
+		"version": c.api.Version, "revision": c.api.Revision, "enterprise": true,
+		"kas": map[string]any{"enabled": false, "externalUrl": nil, "externalK8sProxyUrl": nil, "version": nil},
+	})
+}
+
+// getSettings tells what declarative clients ask of an instance before they
+// make a project.
+func getSettings(c *call) error {
+	return c.reply(http.StatusOK, map[string]any{
+		"default_branch_name": "main", "default_branch_protection": 2, "default_project_visibility": "private",
+		"signup_enabled": false,
+	})
+}
+
+func getCurrentUser(c *call) error { return c.reply(http.StatusOK, c.api.currentUser(c.me)) }
+
+// listUsers finds a user by name, which everybody may who would add a member.
+// The whole list is for administrators.
+func listUsers(c *call) error {
+	username, search, g := c.text("username"), c.text("search"), c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	if username == nil && !c.me.Admin {
+		return errForbidden
+	}
+	users, total, err := c.api.Store.Users(c.ctx(), orEmpty(search), orEmpty(username), g.rows())
+	if err != nil {
+		return err
+	}
+	return list(c, g, each(users, c.api.user), total)
+}
+
+func getUser(c *call) error {
+	user, err := c.userInPath()
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, c.api.user(user))
+}
+
+// userInPath is the user that :user_id names.
+func (c *call) userInPath() (models.User, error) {
+	id, err := c.idSegment("user_id")
+	if err != nil {
+		return models.User{}, notFound("User")
+	}
+	user, err := c.api.Store.User(c.ctx(), id)
+	if models.KindOf(err) == models.KindNotFound {
+		return user, notFound("User")
+	}
+	return user, err
+}
+
+func orEmpty(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
+}
+
+// listNamespaces lists where the owner of the token may make projects.
+func listNamespaces(c *call) error {
+	g := c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	namespaces, err := c.api.Store.NamespacesFor(c.ctx(), c.me)
+	if err != nil {
+		return err
+	}
+	return list(c, g, each(slice(namespaces, g), c.api.namespace), int64(len(namespaces)))
+}
+
+func getNamespace(c *call) error {
+	name, err := c.segment("namespace_id")
+	if err != nil {
+		return err
+	}
+	namespaces, err := c.api.Store.NamespacesFor(c.ctx(), c.me)
+	if err != nil {
+		return err
+	}
+	for _, n := range namespaces {
+		if itoa(n.ID) == name || n.Path == name {
+			return c.reply(http.StatusOK, c.api.namespace(n))
+		}
+	}
+	return notFound("Namespace")
+}

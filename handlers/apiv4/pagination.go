@@ -1,0 +1,76 @@
+package apiv4
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+const (
+	defaultPerPage = 20
+	maxPerPage     = 100
+	// maxPage keeps the offset of the last row within what databases take.
+	maxPage = 1 << 40
+)
+
+// page is the part of a list that a client asked for.
+type page struct{ number, size int }
+
+// page reads page and per_page.
+func (p *params) page() page {
+	read := func(name string, otherwise, most int64) int {
+		n := p.number(name)
+		switch {
+		case n == nil:
+			return int(otherwise)
+		case *n < 1:
+			p.fault(name, "does not have a valid value")
+		}
+		return int(min(*n, most))
+	}
+	return page{read("page", 1, maxPage), read("per_page", defaultPerPage, maxPerPage)}
+}
+
+func (g page) offset() int { return (g.number - 1) * g.size }
+
+// slice gives the part of a whole list that the page covers.
+func slice[T any](all []T, g page) []T {
+	from := min(g.offset(), len(all))
+	return all[from:min(from+g.size, len(all))]
+}
+
+// announce writes the headers that clients page on: X-*, and Link with
+// absolute addresses on the host that the client used.
+func (g page) announce(h http.Header, here url.URL, total int) {
+	pages := max(1, (total+g.size-1)/g.size)
+	number := func(n int) string {
+		if n < 1 || n > pages {
+			return ""
+		}
+		return strconv.Itoa(n)
+	}
+	h.Set("X-Page", strconv.Itoa(g.number))
+	h.Set("X-Per-Page", strconv.Itoa(g.size))
+	h.Set("X-Total", strconv.Itoa(total))
+	h.Set("X-Total-Pages", strconv.Itoa(pages))
+	h.Set("X-Next-Page", number(g.number+1))
+	h.Set("X-Prev-Page", number(min(g.number-1, pages)))
+	var links []string
+	query := here.Query()
+	query.Del("private_token") // a token must not wander into logs
+	query.Set("per_page", strconv.Itoa(g.size))
+	for _, link := range []struct {
+		rel  string
+		page string
+	}{{"prev", h.Get("X-Prev-Page")}, {"next", h.Get("X-Next-Page")}, {"first", "1"}, {"last", strconv.Itoa(pages)}} {
+		if link.page == "" {
+			continue
+		}
+		query.Set("page", link.page)
+		here.RawQuery = query.Encode()
+		links = append(links, fmt.Sprintf("<%s>; rel=%q", here.String(), link.rel))
+	}
+	h.Set("Link", strings.Join(links, ", "))
+}

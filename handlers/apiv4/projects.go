@@ -1,0 +1,156 @@
+package apiv4
+
+import (
+	"net/http"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/models"
+)
+
+func listProjects(c *call) error {
+	search, owned, membership := c.text("search"), c.flag("owned"), c.flag("membership")
+	visibility := c.visibility()
+	order := c.word("order_by", "id", "name", "path", "created_at", "updated_at", "last_activity_at", "similarity", "star_count")
+	sort, g := c.word("sort", "asc", "desc"), c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	filter := models.ProjectFilter{
+		Search: orEmpty(search), Owned: isSet(owned), Membership: isSet(membership), Visibility: visibility,
+		OrderBy: orEmpty(order), Ascending: orEmpty(sort) == "asc",
+	}
+	if order == nil { // GitLab's default, unlike the pages'
+		filter.OrderBy = "created_at"
+	}
+	projects, total, err := c.api.Store.Projects(c.ctx(), &c.me, filter, g.rows())
+	if err != nil {
+		return err
+	}
+	entities := make([]projectEntity, 0, len(projects))
+	for _, access := range projects {
+		entity, err := c.projectNow(access)
+		if err != nil {
+			return err
+		}
+		entities = append(entities, entity)
+	}
+	return list(c, g, entities, total)
+}
+
+func isSet(flag *bool) bool { return flag != nil && *flag }
+
+// visibility reads GitLab's word.
+func (c *call) visibility() *models.Visibility {
+	word := c.word("visibility", "private", "internal", "public")
+	if word == nil {
+		return nil
+	}
+	v, _ := models.ParseVisibility(*word)
+	return &v
+}
+
+// projectNow shows a project; whether its repository is empty git alone knows.
+func (c *call) projectNow(access models.Access) (projectEntity, error) {
+	p := access.Project
+	_, exists, err := c.api.Git.BranchTip(c.ctx(), p.ID, p.DefaultBranch)
+	if err != nil {
+		return projectEntity{}, err
+	}
+	return c.project(p, access.Role, !exists), nil
+}
+
+func getProject(c *call) error {
+	entity, err := c.projectNow(c.access)
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, entity)
+}
+
+func createProject(c *call) error {
+	name, path, description := c.text("name"), c.text("path"), c.text("description")
+	namespaceID, visibility, branch := c.number("namespace_id"), c.visibility(), c.text("default_branch")
+	readme, gate := c.flag("initialize_with_readme"), c.flag("only_allow_merge_if_all_status_checks_passed")
+	if orEmpty(name) == "" && orEmpty(path) == "" {
+		c.fault("name, path", "are missing, at least one parameter must be provided")
+	}
+	if err := c.err(); err != nil {
+		return err
+	}
+	namespace, err := c.namespaceFor(namespaceID)
+	if err != nil {
+		return err
+	}
+	in := models.ProjectInput{
+		NamespaceID: namespace.ID, Name: orEmpty(name), Path: orEmpty(path), Description: orEmpty(description),
+		DefaultBranch: orEmpty(branch), OnlyAllowMergeIfAllStatusChecksPassed: isSet(gate),
+	}
+	if visibility != nil {
+		in.Visibility = *visibility
+	}
+	created, err := c.api.Store.CreateProject(c.ctx(), c.me, in, isSet(readme))
+	if err != nil {
+		return err
+	}
+	entity, err := c.projectNow(models.Access{Project: created, SignedIn: true, Admin: c.me.Admin, Role: models.RoleOwner})
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusCreated, entity)
+}
+
+// namespaceFor is where the owner of the token may make a project: the one
+// with the id, or their own. Bots have none.
+func (c *call) namespaceFor(id *int64) (models.Namespace, error) {
+	namespaces, err := c.api.Store.NamespacesFor(c.ctx(), c.me)
+	if err != nil {
+		return models.Namespace{}, err
+	}
+	for _, n := range namespaces {
+		own := n.UserID != nil && *n.UserID == c.me.ID
+		if id == nil && own || id != nil && n.ID == *id {
+			return n, nil
+		}
+	}
+	if id == nil {
+		return models.Namespace{}, errForbidden
+	}
+	return models.Namespace{}, message(http.StatusBadRequest, map[string][]string{"namespace": {"is not valid"}})
+}
+
+// updateProject changes what was given. Who may change the name, path or
+// visibility is an Owner; declarative clients send them unchanged.
+func updateProject(c *call) error {
+	p := c.access.Project
+	in := models.ProjectUpdate{
+		Name: c.text("name"), Path: c.text("path"), Description: c.text("description"), Visibility: c.visibility(),
+		DefaultBranch: c.text("default_branch"), OnlyAllowMergeIfAllStatusChecksPassed: c.flag("only_allow_merge_if_all_status_checks_passed"),
+	}
+	if in.DefaultBranch != nil && (*in.DefaultBranch == "" || *in.DefaultBranch == p.DefaultBranch) {
+		in.DefaultBranch = nil
+	}
+	if err := c.err(); err != nil {
+		return err
+	}
+	changed := in.Name != nil && *in.Name != p.Name || in.Path != nil && *in.Path != p.Path ||
+		in.Visibility != nil && *in.Visibility != p.Visibility
+	if changed && !c.can(auth.AdminProject) {
+		return errForbidden
+	}
+	updated, err := c.api.Store.UpdateProject(c.ctx(), c.me, p.ID, in)
+	if err != nil {
+		return err
+	}
+	entity, err := c.projectNow(models.Access{Project: updated, SignedIn: true, Admin: c.me.Admin, Role: c.access.Role})
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, entity)
+}
+
+func deleteProject(c *call) error {
+	if err := c.api.Store.DeleteProject(c.ctx(), c.me, c.access.Project.ID); err != nil {
+		return err
+	}
+	return c.accepted()
+}

@@ -1,0 +1,138 @@
+package apiv4
+
+import (
+	"net/http"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+func listProtectedBranches(c *call) error {
+	search, g := c.text("search"), c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	rules, total, err := c.api.Store.ProtectedBranches(c.ctx(), c.access.Project.ID, orEmpty(search), g.rows())
+	if err != nil {
+		return err
+	}
+	return list(c, g, each(rules, protectedBranch), total)
+}
+
+// protectedBranchInPath is the one that :name names, wildcards included.
+func (c *call) protectedBranchInPath() (models.ProtectedBranch, error) {
+	name, err := c.segment("name")
+	if err != nil {
+		return models.ProtectedBranch{}, err
+	}
+	return c.api.Store.ProtectedBranchByName(c.ctx(), c.access.Project.ID, name)
+}
+
+func getProtectedBranch(c *call) error {
+	rule, err := c.protectedBranchInPath()
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, protectedBranch(rule))
+}
+
+func protectBranch(c *call) error {
+	c.mustHave("name")
+	in := models.ProtectedBranchInput{PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer}
+	name := c.text("name")
+	c.protection(&in)
+	if err := c.err(); err != nil {
+		return err
+	}
+	in.Name = *name
+	rule, err := c.api.Store.CreateProtectedBranch(c.ctx(), c.me, c.access.Project.ID, in)
+	if models.CodeOf(err) == models.CodeAlreadyProtected {
+		return message(http.StatusConflict, "Protected branch '"+in.Name+"' already exists")
+	}
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusCreated, protectedBranch(rule))
+}
+
+func updateProtectedBranch(c *call) error {
+	rule, err := c.protectedBranchInPath()
+	if err != nil {
+		return err
+	}
+	in := models.ProtectedBranchInput{
+		PushAccessLevel: rule.PushAccessLevel, MergeAccessLevel: rule.MergeAccessLevel, AllowForcePush: rule.AllowForcePush,
+	}
+	c.protection(&in)
+	if err := c.err(); err != nil {
+		return err
+	}
+	updated, err := c.api.Store.UpdateProtectedBranch(c.ctx(), c.me, c.access.Project.ID, rule.ID, in)
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, protectedBranch(updated))
+}
+
+func unprotectBranch(c *call) error {
+	rule, err := c.protectedBranchInPath()
+	if err != nil {
+		return err
+	}
+	if err := c.api.Store.DeleteProtectedBranch(c.ctx(), c.me, c.access.Project.ID, rule.ID); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+// protection reads what a protected branch allows, as one level or as GitLab's
+// list of levels, and leaves the rest of in as it is.
+func (c *call) protection(in *models.ProtectedBranchInput) {
+	c.level("push_access_level", "allowed_to_push", &in.PushAccessLevel)
+	c.level("merge_access_level", "allowed_to_merge", &in.MergeAccessLevel)
+	if force := c.flag("allow_force_push"); force != nil {
+		in.AllowForcePush = *force
+	}
+}
+
+// level reads one level, or the most permissive of a list. Mergegate has no
+// rules for single users, groups or deploy keys.
+func (c *call) level(single, several string, level *models.Role) {
+	take := func(name string, n *int64) (models.Role, bool) {
+		if n == nil || *n != int64(models.RoleNone) && *n != int64(models.RoleDeveloper) && *n != int64(models.RoleMaintainer) {
+			c.fault(name, "does not have a valid value")
+			return 0, false
+		}
+		return models.Role(*n), true
+	}
+	if n := c.number(single); n != nil {
+		if role, ok := take(single, n); ok {
+			*level = role
+		}
+	}
+	entries, _ := c.list(several)
+	var best *models.Role
+	for _, entry := range entries {
+		object, ok := entry.(map[string]any)
+		if !ok {
+			c.fault(several, "is invalid")
+			return
+		}
+		if remove, _ := object["_destroy"].(bool); remove {
+			continue
+		}
+		n, ok := integer(object["access_level"])
+		if !ok {
+			n = nil
+		}
+		role, ok := take(several, n)
+		if !ok {
+			return
+		}
+		if best == nil || *best == models.RoleNone || role != models.RoleNone && role < *best {
+			best = &role
+		}
+	}
+	if best != nil {
+		*level = *best
+	}
+}

@@ -1,0 +1,203 @@
+package apiv4
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+type branchEntity struct {
+	Name               string       `json:"name"`
+	Commit             commitEntity `json:"commit"`
+	Merged             bool         `json:"merged"`
+	Protected          bool         `json:"protected"`
+	DevelopersCanPush  bool         `json:"developers_can_push"`
+	DevelopersCanMerge bool         `json:"developers_can_merge"`
+	CanPush            bool         `json:"can_push"`
+	Default            bool         `json:"default"`
+	WebURL             string       `json:"web_url"`
+}
+
+// branch shows a branch; main is the tip of the default branch.
+func (c *call) branch(b Branch, rules []models.ProtectedBranch, main string) (branchEntity, error) {
+	p := c.access.Project
+	may := func(role models.Role, action models.BranchAction) bool {
+		return models.DecideBranch(p, rules, role, b.Name, action) == nil
+	}
+	entity := branchEntity{
+		Name: b.Name, Commit: c.commit(b.Commit), Default: b.Name == p.DefaultBranch,
+		CanPush:           may(c.role(), models.ActionPush),
+		DevelopersCanPush: may(models.RoleDeveloper, models.ActionPush), DevelopersCanMerge: may(models.RoleDeveloper, models.ActionMerge),
+		WebURL: c.projectURL("/-/branches?search=" + url.QueryEscape(b.Name)),
+	}
+	for _, rule := range rules {
+		entity.Protected = entity.Protected || rule.Matches(b.Name)
+	}
+	if main != "" && !entity.Default {
+		n, err := c.api.Git.Count(c.ctx(), p.ID, main, b.Commit.SHA)
+		if err != nil {
+			return entity, err
+		}
+		entity.Merged = n == 0
+	}
+	return entity, nil
+}
+
+// branches shows branches, with what all of them need read once.
+func (c *call) branches(all []Branch) ([]branchEntity, error) {
+	rules, err := c.protectedBranches()
+	if err != nil {
+		return nil, err
+	}
+	main, _, err := c.api.Git.BranchTip(c.ctx(), c.access.Project.ID, c.access.Project.DefaultBranch)
+	if err != nil {
+		return nil, err
+	}
+	entities := make([]branchEntity, 0, len(all))
+	for _, b := range all {
+		entity, err := c.branch(b, rules, main)
+		if err != nil {
+			return nil, err
+		}
+		entities = append(entities, entity)
+	}
+	return entities, nil
+}
+
+func listBranches(c *call) error {
+	search, g := c.text("search"), c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	found, total, err := c.api.Git.Branches(c.ctx(), c.access.Project.ID, orEmpty(search), g.offset(), g.size)
+	if err != nil {
+		return err
+	}
+	entities, err := c.branches(found)
+	if err != nil {
+		return err
+	}
+	return list(c, g, entities, int64(total))
+}
+
+func getBranch(c *call) error {
+	name, err := c.segment("name")
+	if err != nil {
+		return err
+	}
+	sha, exists, err := c.api.Git.BranchTip(c.ctx(), c.access.Project.ID, name)
+	if err != nil {
+		return err
+	}
+	if !exists {
+		return notFound("Branch")
+	}
+	commit, err := c.api.Git.Commit(c.ctx(), c.access.Project.ID, sha)
+	if err != nil {
+		return err
+	}
+	entities, err := c.branches([]Branch{{Name: name, Commit: commit}})
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, entities[0])
+}
+
+// resolve finds the commit that a branch, tag or id names.
+func (c *call) resolve(name, what string) (string, error) {
+	sha, exists, err := c.api.Git.Resolve(c.ctx(), c.access.Project.ID, name)
+	if err == nil && !exists {
+		err = notFound(what)
+	}
+	return sha, err
+}
+
+func listCommits(c *call) error {
+	name, g := c.text("ref_name"), c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	if orEmpty(name) == "" {
+		name = &c.access.Project.DefaultBranch
+		if _, exists, err := c.api.Git.BranchTip(c.ctx(), c.access.Project.ID, *name); err != nil || !exists {
+			if err != nil {
+				return err
+			}
+			return list(c, g, []commitEntity{}, 0) // nothing was pushed yet
+		}
+	}
+	sha, err := c.resolve(*name, "Tree")
+	if err != nil {
+		return err
+	}
+	return c.listCommits(g, "", sha)
+}
+
+func getCommit(c *call) error {
+	name, err := c.segment("sha")
+	if err != nil {
+		return err
+	}
+	sha, err := c.resolve(name, "Commit")
+	if err != nil {
+		return err
+	}
+	commit, err := c.api.Git.Commit(c.ctx(), c.access.Project.ID, sha)
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, c.commit(commit))
+}
+
+type compareEntity struct {
+	Commit         *commitEntity  `json:"commit"`
+	Commits        []commitEntity `json:"commits"`
+	Diffs          []diffEntity   `json:"diffs"`
+	CompareTimeout bool           `json:"compare_timeout"`
+	CompareSameRef bool           `json:"compare_same_ref"`
+	WebURL         string         `json:"web_url"`
+}
+
+// compare tells what to has that from lacks: since they parted, or straight
+// from one to the other.
+func compare(c *call) error {
+	c.mustHave("from", "to")
+	from, to, straight := c.text("from"), c.text("to"), c.flag("straight")
+	if err := c.err(); err != nil {
+		return err
+	}
+	p := c.access.Project.ID
+	fromSHA, err := c.resolve(*from, "Ref")
+	if err != nil {
+		return err
+	}
+	toSHA, err := c.resolve(*to, "Ref")
+	if err != nil {
+		return err
+	}
+	commits, err := c.api.Git.Log(c.ctx(), p, fromSHA, toSHA, 0, maxCommits)
+	if err != nil {
+		return err
+	}
+	base := fromSHA
+	if !isSet(straight) {
+		if parted, exists, err := c.api.Git.MergeBase(c.ctx(), p, fromSHA, toSHA); err != nil {
+			return err
+		} else if exists {
+			base = parted
+		}
+	}
+	d, err := c.api.Git.Diff(c.ctx(), p, base, toSHA)
+	if err != nil {
+		return err
+	}
+	entity := compareEntity{
+		Commits: each(commits, c.commit), Diffs: diffs(d), CompareSameRef: fromSHA == toSHA,
+		WebURL: c.projectURL("/-/compare/" + url.PathEscape(*from) + "..." + url.PathEscape(*to)),
+	}
+	if len(entity.Commits) > 0 {
+		entity.Commit = &entity.Commits[0]
+	}
+	return c.reply(http.StatusOK, entity)
+}

@@ -1,0 +1,112 @@
+package apiv4
+
+import (
+	"net/http"
+
+	"github.com/mergegate/mergegate/auth"
+)
+
+// route is one entry of the API. Paths below /projects/:id find the project
+// first, and those below /merge_requests/:iid the merge request; what the
+// owner of the token may not see is then 404, what they may not do 403.
+type route struct {
+	method, path string
+	// ability is who may; empty for everybody who has a token.
+	ability auth.Ability
+	handle  func(*call) error
+}
+
+const (
+	get    = http.MethodGet
+	post   = http.MethodPost
+	put    = http.MethodPut
+	patch  = http.MethodPatch
+	remove = http.MethodDelete
+)
+
+// routes is the whole API, on one screen.
+func (a *api) routes() []route {
+	const (
+		project  = "/projects/:id"
+		services = project + "/external_status_checks"
+		mrs      = project + "/merge_requests"
+		mr       = mrs + "/:iid"
+		repo     = project + "/repository"
+	)
+	return []route{
+		{get, "/version", "", getVersion},
+		{get, "/metadata", "", getMetadata},
+		{get, "/application/settings", auth.ManageUsers, getSettings},
+		{get, "/user", "", getCurrentUser},
+		{get, "/users", "", listUsers},
+		{get, "/users/:user_id", "", getUser},
+		{get, "/namespaces", "", listNamespaces},
+		{get, "/namespaces/:namespace_id", "", getNamespace},
+
+		{get, services, auth.ManageStatusChecks, listServices},
+		{post, services, auth.ManageStatusChecks, createService},
+		{put, services + "/:check_id", auth.ManageStatusChecks, updateService},
+		{remove, services + "/:check_id", auth.ManageStatusChecks, deleteService},
+		{post, services + "/:check_id/test", auth.ManageStatusChecks, sendTest},
+		{get, services + "/:check_id/deliveries", auth.ReadDeliveries, listDeliveries},
+		{get, services + "/:check_id/deliveries/:delivery_id", auth.ReadDeliveries, getDelivery},
+		{post, services + "/:check_id/deliveries/:delivery_id/redeliver", auth.ReadDeliveries, redeliver},
+
+		{get, mr + "/status_checks", auth.ReadStatusChecks, listChecks},
+		{post, mr + "/status_check_responses", auth.SetStatus, respond},
+		{post, mr + "/status_checks/:check_id/retry", auth.RetryStatusCheck, retry},
+
+		{get, "/projects", "", listProjects},
+		{post, "/projects", auth.CreateProject, createProject},
+		{get, project, auth.ReadProject, getProject},
+		{put, project, auth.ManageMergeChecks, updateProject},
+		{remove, project, auth.AdminProject, deleteProject},
+
+		{get, project + "/members", auth.ReadProject, listMembers},
+		{get, project + "/members/all", auth.ReadProject, listMembers},
+		{post, project + "/members", auth.ManageMembers, addMember},
+		{get, project + "/members/:user_id", auth.ReadProject, getMember},
+		{get, project + "/members/all/:user_id", auth.ReadProject, getMember},
+		{put, project + "/members/:user_id", auth.ManageMembers, changeMember},
+		{remove, project + "/members/:user_id", auth.ManageMembers, removeMember},
+
+		{get, project + "/protected_branches", auth.ManageProtectedBranches, listProtectedBranches},
+		{post, project + "/protected_branches", auth.ManageProtectedBranches, protectBranch},
+		{get, project + "/protected_branches/:name", auth.ManageProtectedBranches, getProtectedBranch},
+		{patch, project + "/protected_branches/:name", auth.ManageProtectedBranches, updateProtectedBranch},
+		{remove, project + "/protected_branches/:name", auth.ManageProtectedBranches, unprotectBranch},
+
+		{get, mrs, auth.ReadCode, listMergeRequests},
+		{post, mrs, auth.CreateMergeRequest, createMergeRequest},
+		{get, mr, auth.ReadCode, getMergeRequest},
+		{put, mr, auth.UpdateMergeRequest, updateMergeRequest},
+		{put, mr + "/merge", auth.Merge, mergeMergeRequest},
+		{post, mr + "/approve", auth.Approve, approve},
+		{post, mr + "/unapprove", auth.Approve, unapprove},
+		{get, mr + "/approvals", auth.ReadCode, getApprovals},
+		{get, mr + "/approval_state", auth.ReadCode, getApprovalState},
+		{get, mr + "/commits", auth.ReadCode, listMergeRequestCommits},
+		{get, mr + "/diffs", auth.ReadCode, listMergeRequestDiffs},
+		{get, mr + "/changes", auth.ReadCode, getChanges},
+		{get, mr + "/versions", auth.ReadCode, listVersions},
+		{get, mr + "/versions/:version_id", auth.ReadCode, getVersionOfMergeRequest},
+
+		{get, repo + "/branches", auth.ReadCode, listBranches},
+		{get, repo + "/branches/:name", auth.ReadCode, getBranch},
+		{get, repo + "/commits", auth.ReadCode, listCommits},
+		{get, repo + "/commits/:sha", auth.ReadCode, getCommit},
+		{get, repo + "/compare", auth.ReadCode, compare},
+
+		{get, "/personal_access_tokens", "", listPersonalTokens},
+		{get, "/personal_access_tokens/self", "", getOwnToken},
+		{remove, "/personal_access_tokens/self", "", revokeOwnToken},
+		{get, "/personal_access_tokens/:token_id", "", getPersonalToken},
+		{remove, "/personal_access_tokens/:token_id", "", revokePersonalToken},
+		{post, "/user/personal_access_tokens", "", createPersonalToken},
+		{post, "/users/:user_id/personal_access_tokens", auth.ManageUsers, createTokenOfUser},
+		{get, project + "/access_tokens", auth.ManageTokens, listProjectTokens},
+		{post, project + "/access_tokens", auth.ManageTokens, createProjectToken},
+		{get, project + "/access_tokens/:token_id", auth.ManageTokens, getProjectToken},
+		{remove, project + "/access_tokens/:token_id", auth.ManageTokens, revokeProjectToken},
+	}
+}

@@ -1,0 +1,99 @@
+package apiv4
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+func listServices(c *call) error {
+	g := c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	services, total, err := c.api.Store.StatusChecks(c.ctx(), c.access.Project.ID, g.rows())
+	if err != nil {
+		return err
+	}
+	protected, err := c.protectedBranches()
+	if err != nil {
+		return err
+	}
+	entities := each(services, func(s models.ExternalStatusCheck) serviceEntity { return service(s, protected) })
+	return list(c, g, entities, total)
+}
+
+func createService(c *call) error {
+	c.mustHave("name", "external_url")
+	name, address, ids, secret, apply := c.text("name"), c.text("external_url"), c.numbers("protected_branch_ids"), c.text("shared_secret"), c.flag("apply_to_open_merge_requests")
+	if err := c.err(); err != nil {
+		return err
+	}
+	in := models.StatusCheckInput{Name: *name, ExternalURL: *address, SharedSecret: orEmpty(secret)}
+	if ids != nil {
+		in.ProtectedBranchIDs = *ids
+	}
+	created, err := c.api.Store.CreateStatusCheck(c.ctx(), c.me, c.access.Project.ID, in, apply != nil && *apply)
+	if err != nil {
+		return serviceRefusal(err)
+	}
+	return c.replyService(http.StatusCreated, created)
+}
+
+// updateService changes what was given. Declarative clients send everything,
+// with "" for a secret that stays as it is.
+func updateService(c *call) error {
+	id, err := c.idSegment("check_id")
+	if err != nil {
+		return err
+	}
+	in := models.StatusCheckUpdate{
+		Name: c.text("name"), ExternalURL: c.text("external_url"), ProtectedBranchIDs: c.numbers("protected_branch_ids"),
+		SharedSecret: c.text("shared_secret"),
+	}
+	apply := c.flag("apply_to_open_merge_requests")
+	if err := c.err(); err != nil {
+		return err
+	}
+	updated, err := c.api.Store.UpdateStatusCheck(c.ctx(), c.me, c.access.Project.ID, id, in, apply != nil && *apply)
+	if err != nil {
+		return serviceRefusal(err)
+	}
+	return c.replyService(http.StatusOK, updated)
+}
+
+func deleteService(c *call) error {
+	id, err := c.idSegment("check_id")
+	if err != nil {
+		return err
+	}
+	if err := c.api.Store.DeleteStatusCheck(c.ctx(), c.me, c.access.Project.ID, id); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+func (c *call) replyService(status int, s models.ExternalStatusCheck) error {
+	protected, err := c.protectedBranches()
+	if err != nil {
+		return err
+	}
+	return c.reply(status, service(s, protected))
+}
+
+// protectedBranches are all the project's.
+func (c *call) protectedBranches() ([]models.ProtectedBranch, error) {
+	rules, _, err := c.api.Store.ProtectedBranches(c.ctx(), c.access.Project.ID, "", models.Page{})
+	return rules, err
+}
+
+// serviceRefusal words faults of a service's fields as GitLab does: 422 and a
+// list of sentences.
+func serviceRefusal(err error) error {
+	var e *models.Error
+	if errors.As(err, &e) && e.Kind == models.KindInvalid {
+		return message(http.StatusUnprocessableEntity, fullMessages(e))
+	}
+	return err
+}

@@ -1,0 +1,234 @@
+package apiv4
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/models"
+)
+
+// tokenInput reads what makes a token, and makes its secret.
+func (c *call) tokenInput() (in models.AccessTokenInput, secret string, err error) {
+	c.mustHave("name", "scopes")
+	name, scopes, expires := c.text("name"), c.texts("scopes"), c.day("expires_at")
+	if err := c.err(); err != nil {
+		return in, "", err
+	}
+	if expires == nil {
+		last := c.now().Add(models.MaxTokenLifetime)
+		expires = &last
+	}
+	secret = auth.NewAccessToken()
+	return models.AccessTokenInput{Name: *name, Scopes: scopes, ExpiresAt: *expires, Digest: auth.Digest(secret)}, secret, nil
+}
+
+// day reads a date, the midnight (UTC) at which something ends.
+func (p *params) day(name string) *time.Time {
+	text := p.text(name)
+	if text == nil || *text == "" {
+		return nil
+	}
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if t, err := time.Parse(layout, *text); err == nil && t.Year() < 10000 {
+			return &t
+		}
+	}
+	p.fault(name, "is invalid")
+	return nil
+}
+
+// people refuses bots: a project's token must not outlive itself by making
+// others.
+func (c *call) people() error {
+	if c.me.Bot {
+		return errForbidden
+	}
+	return nil
+}
+
+func listPersonalTokens(c *call) error {
+	tokens, err := c.api.Store.PersonalTokens(c.ctx(), c.me.ID)
+	if err != nil {
+		return err
+	}
+	return c.listTokens(tokens, nil)
+}
+
+// listTokens lists the tokens that the filters leave.
+func (c *call) listTokens(tokens []models.AccessToken, levels map[int64]models.Role) error {
+	state, revoked, g := c.word("state", "active", "inactive"), c.flag("revoked"), c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	now := c.now()
+	var kept []models.AccessToken
+	for _, t := range tokens {
+		if state != nil && (*state == "active") != t.ActiveAt(now) || revoked != nil && *revoked != (t.RevokedAt != nil) {
+			continue
+		}
+		kept = append(kept, t)
+	}
+	show := func(t models.AccessToken) tokenEntity { return tokenWithLevel(t, levels, now) }
+	return list(c, g, each(slice(kept, g), show), int64(len(kept)))
+}
+
+func tokenWithLevel(t models.AccessToken, levels map[int64]models.Role, now time.Time) tokenEntity {
+	entity := token(t, now)
+	if t.ProjectID != nil {
+		role := levels[t.UserID]
+		entity.AccessLevel = &role
+	}
+	return entity
+}
+
+func getOwnToken(c *call) error { return c.reply(http.StatusOK, token(c.token, c.now())) }
+
+// revokeOwnToken ends the token that the request came with.
+func revokeOwnToken(c *call) error {
+	var err error
+	if c.token.ProjectID != nil {
+		err = c.api.Store.RevokeProjectToken(c.ctx(), c.me, *c.token.ProjectID, c.token.ID)
+	} else {
+		err = c.api.Store.RevokePersonalToken(c.ctx(), c.me, c.me.ID, c.token.ID)
+	}
+	if err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+func getPersonalToken(c *call) error {
+	id, err := c.idSegment("token_id")
+	if err != nil {
+		return err
+	}
+	tokens, err := c.api.Store.PersonalTokens(c.ctx(), c.me.ID)
+	if err != nil {
+		return err
+	}
+	return c.replyToken(tokens, id, nil)
+}
+
+func (c *call) replyToken(tokens []models.AccessToken, id int64, levels map[int64]models.Role) error {
+	for _, t := range tokens {
+		if t.ID == id {
+			return c.reply(http.StatusOK, tokenWithLevel(t, levels, c.now()))
+		}
+	}
+	return errNotFound
+}
+
+func revokePersonalToken(c *call) error {
+	id, err := c.idSegment("token_id")
+	if err != nil {
+		return err
+	}
+	if err := c.api.Store.RevokePersonalToken(c.ctx(), c.me, c.me.ID, id); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+func createPersonalToken(c *call) error { return c.createTokenFor(c.me) }
+
+func createTokenOfUser(c *call) error {
+	user, err := c.userInPath()
+	if err != nil {
+		return err
+	}
+	if user.Bot {
+		return notFound("User")
+	}
+	return c.createTokenFor(user)
+}
+
+func (c *call) createTokenFor(user models.User) error {
+	if err := c.people(); err != nil {
+		return err
+	}
+	in, secret, err := c.tokenInput()
+	if err != nil {
+		return err
+	}
+	created, err := c.api.Store.CreatePersonalToken(c.ctx(), user, in)
+	if err != nil {
+		return err
+	}
+	entity := token(created, c.now())
+	entity.Token = secret
+	return c.reply(http.StatusCreated, entity)
+}
+
+// roles are the roles of a project's members, by user.
+func (c *call) roles() (map[int64]models.Role, error) {
+	members, _, err := c.api.Store.Members(c.ctx(), c.access.Project.ID, "", models.Page{})
+	roles := map[int64]models.Role{}
+	for _, m := range members {
+		roles[m.UserID] = m.Role
+	}
+	return roles, err
+}
+
+func listProjectTokens(c *call) error {
+	tokens, err := c.api.Store.ProjectTokens(c.ctx(), c.access.Project.ID)
+	if err != nil {
+		return err
+	}
+	roles, err := c.roles()
+	if err != nil {
+		return err
+	}
+	return c.listTokens(tokens, roles)
+}
+
+func getProjectToken(c *call) error {
+	id, err := c.idSegment("token_id")
+	if err != nil {
+		return err
+	}
+	tokens, err := c.api.Store.ProjectTokens(c.ctx(), c.access.Project.ID)
+	if err != nil {
+		return err
+	}
+	roles, err := c.roles()
+	if err != nil {
+		return err
+	}
+	return c.replyToken(tokens, id, roles)
+}
+
+// createProjectToken makes a token of the project, as Maintainer unless a
+// weaker or, for those who may, a stronger role is asked for.
+func createProjectToken(c *call) error {
+	if err := c.people(); err != nil {
+		return err
+	}
+	level := c.number("access_level")
+	in, secret, err := c.tokenInput()
+	if err != nil {
+		return err
+	}
+	in.Role = models.RoleMaintainer
+	if level != nil {
+		in.Role = models.Role(*level)
+	}
+	created, err := c.api.Store.CreateProjectToken(c.ctx(), c.me, c.role(), c.access.Project.ID, in)
+	if err != nil {
+		return err
+	}
+	entity := tokenWithLevel(created, map[int64]models.Role{created.UserID: in.Role}, c.now())
+	entity.Token = secret
+	return c.reply(http.StatusCreated, entity)
+}
+
+func revokeProjectToken(c *call) error {
+	id, err := c.idSegment("token_id")
+	if err != nil {
+		return err
+	}
+	if err := c.api.Store.RevokeProjectToken(c.ctx(), c.me, c.access.Project.ID, id); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
