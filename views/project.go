@@ -106,8 +106,9 @@ type ProjectBranch struct {
 	// Behind and Ahead compare with the default branch.
 	Behind, Ahead int
 	// NewURL opens a merge request from the branch, "" where that makes no
-	// sense or is not allowed.
-	NewURL string
+	// sense or is not allowed. OpenURL is the open one, OpenIID its number.
+	NewURL, OpenURL string
+	OpenIID         int64
 }
 
 // MemberList is a project's members.
@@ -116,10 +117,11 @@ type MemberList struct {
 	Pages  PageLinks
 	Path   string
 	Search string
-	// Add is the form for a new member.
-	Add   Form
-	Roles []Option
-	Now   time.Time
+	// Add is the form for a new member, Problem what stopped another change.
+	Add     Form
+	Problem string
+	Roles   []Option
+	Now     time.Time
 }
 
 // MemberRow is one member.
@@ -177,10 +179,9 @@ type GeneralSettings struct {
 	Advanced Form
 	Delete   Form
 	// CanOwn shows what only Owners may change.
-	CanOwn    bool
-	Branches  []Option
-	Namespace string
-	FullPath  string
+	CanOwn   bool
+	Branches []Option
+	FullPath string
 }
 
 // NewProject is the form for a new project.

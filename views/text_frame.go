@@ -244,4 +244,5 @@ const (
 	KeyDeleteMismatch         Key = "frame.delete_mismatch"
 	KeyProjectDeleted         Key = "frame.project_deleted"
 	KeyChangesSaved           Key = "frame.changes_saved"
+	KeyOpenNumber             Key = "frame.open_number"
 )

@@ -1,0 +1,203 @@
+package handlers
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/views"
+)
+
+// membersPath is the page of the project's members.
+func membersPath(c echo.Context) string {
+	return "/" + request.Project(c).FullPath() + "/-/project_members"
+}
+
+func (p *pages) members(c echo.Context) error {
+	return p.renderMembers(c, http.StatusOK, emptyMember(), "")
+}
+
+// emptyMember is the untouched form for a new member.
+func emptyMember() views.Form {
+	return views.Form{Values: map[string][]string{"access_level": {roleValue(models.RoleDeveloper)}}}
+}
+
+// renderMembers draws the members with the form for a new one; problem is what
+// stopped a change of another.
+func (p *pages) renderMembers(c echo.Context, status int, add views.Form, problem string) error {
+	number := pageNumber(c)
+	list := views.MemberList{
+		Path: membersPath(c), Search: searchParam(c, "search"), Add: add, Problem: problem,
+		Roles: roleOptions(c, assignable(c)), Now: p.Store.Now(),
+	}
+	found, total, err := p.Store.Members(c.Request().Context(), request.Project(c).ID, list.Search, models.Page{Number: number, Size: pageSize})
+	if err != nil {
+		return err
+	}
+	for _, member := range found {
+		list.Rows = append(list.Rows, presentMember(c, member))
+	}
+	list.Pages = pageLinks(c, number, len(found), total)
+	page, err := p.page(c, text(c, views.KeyProjectMembers), views.SectionMembers)
+	if err != nil {
+		return err
+	}
+	crumbs(&page, text(c, views.KeyManage), list.Path, text(c, views.KeyMembers), list.Path)
+	return render(c, status, views.MembersPage(page, list))
+}
+
+func presentMember(c echo.Context, member models.Member) views.MemberRow {
+	row := views.MemberRow{
+		UserID: member.UserID, Name: member.User.Name, Username: member.User.Username,
+		Role: roleValue(member.Role), RoleName: views.RoleText(c.Request().Context(), int(member.Role)),
+		You: member.UserID == request.MustUser(c).ID, Bot: member.User.Bot, AddedAt: member.CreatedAt,
+	}
+	if !row.Bot && member.Role <= request.Role(c) {
+		row.Roles = roleOptions(c, assignable(c))
+	}
+	return row
+}
+
+// assignable are the roles that the user may give: only an Owner makes Owners.
+func assignable(c echo.Context) []models.Role {
+	if request.Role(c) >= models.RoleOwner {
+		return models.Roles
+	}
+	return models.Roles[:len(models.Roles)-1]
+}
+
+func roleOptions(c echo.Context, roles []models.Role) []views.Option {
+	options := make([]views.Option, 0, len(roles))
+	for _, role := range roles {
+		options = append(options, views.Option{Value: roleValue(role), Text: views.RoleText(c.Request().Context(), int(role))})
+	}
+	return options
+}
+
+// roleValue is a role as forms send it: GitLab's access level.
+func roleValue(role models.Role) string { return strconv.Itoa(int(role)) }
+
+// roleParam is the role that a form names, RoleNone for what is none, which
+// the domain refuses.
+func roleParam(c echo.Context) models.Role {
+	level, err := strconv.Atoi(c.FormValue("access_level"))
+	if err != nil {
+		return models.RoleNone
+	}
+	return models.Role(level)
+}
+
+// memberWords are the messages of the form for a new member.
+var memberWords = words{"access_level.invalid": views.KeyRoleInvalid}
+
+func (p *pages) addMember(c echo.Context) error {
+	ctx, form := c.Request().Context(), formOf(c)
+	username := strings.TrimPrefix(strings.TrimSpace(c.FormValue("username")), "@")
+	role := roleParam(c)
+	if !role.Valid() {
+		form.Errors["access_level"] = text(c, views.KeyRoleInvalid)
+	}
+	user, err := p.findLogin(c, username)
+	if err != nil {
+		return err
+	}
+	switch {
+	case username == "":
+		form.Errors["username"] = text(c, views.KeyUsernameBlank)
+	case user.ID == 0 || user.Bot:
+		form.Errors["username"] = text(c, views.KeyNoSuchUser)
+	}
+	if len(form.Errors) > 0 {
+		return p.renderMembers(c, http.StatusUnprocessableEntity, form, "")
+	}
+	_, err = p.Store.AddMember(ctx, request.MustUser(c), request.Role(c), request.Project(c).ID, user.ID, role)
+	switch {
+	case models.CodeOf(err) == models.CodeMemberExists:
+		form.Errors["username"] = text(c, views.KeyMemberExists)
+		return p.renderMembers(c, http.StatusUnprocessableEntity, form, "")
+	case models.KindOf(err) == models.KindInvalid && explain(c, &form, err, memberWords):
+		return p.renderMembers(c, http.StatusUnprocessableEntity, form, "")
+	case err != nil:
+		return err
+	}
+	return p.redirect(c, membersPath(c), views.KeyMemberAdded)
+}
+
+// person is the member that the path names; a token's bot is none, it goes
+// with its token.
+func (p *pages) person(c echo.Context) (models.Member, error) {
+	id, err := idParam(c, "id")
+	if err != nil {
+		return models.Member{}, err
+	}
+	member, err := p.Store.Member(c.Request().Context(), request.Project(c).ID, id)
+	if err == nil && member.User.Bot {
+		return member, request.ErrForbidden
+	}
+	return member, err
+}
+
+func (p *pages) changeMember(c echo.Context) error {
+	member, err := p.person(c)
+	if err != nil {
+		return err
+	}
+	role := roleParam(c)
+	if !role.Valid() {
+		return p.renderMembers(c, http.StatusUnprocessableEntity, emptyMember(), text(c, views.KeyRoleInvalid))
+	}
+	_, err = p.Store.ChangeMember(c.Request().Context(), request.MustUser(c), request.Role(c), member.ProjectID, member.UserID, role)
+	if models.CodeOf(err) == models.CodeLastOwner {
+		return p.renderMembers(c, http.StatusUnprocessableEntity, emptyMember(), text(c, views.KeyLastOwner))
+	}
+	if err != nil {
+		return err
+	}
+	return p.afterMemberChange(c, member, role, views.KeyMemberChanged)
+}
+
+// afterMemberChange leads back to the members, or elsewhere those who have
+// just taken that page from themselves.
+func (p *pages) afterMemberChange(c echo.Context, member models.Member, role models.Role, toast views.Key) error {
+	if user := request.MustUser(c); member.UserID == user.ID && role < models.RoleMaintainer && !user.Admin {
+		return p.redirect(c, "/", toast)
+	}
+	return p.redirect(c, membersPath(c), toast)
+}
+
+func (p *pages) removeMemberForm(c echo.Context) error {
+	member, err := p.person(c)
+	if err != nil {
+		return err
+	}
+	v := views.RemoveMember{Path: membersPath(c), Name: member.User.Name, UserID: member.UserID, Project: request.Project(c).Name}
+	if isHTMX(c) {
+		return render(c, http.StatusOK, views.RemoveMemberDialog(v))
+	}
+	page, err := p.page(c, text(c, views.KeyRemoveMemberTitle), views.SectionMembers)
+	if err != nil {
+		return err
+	}
+	page.Narrow = true
+	crumbs(&page, text(c, views.KeyMembers), v.Path, text(c, views.KeyRemoveMember), c.Request().URL.Path)
+	return render(c, http.StatusOK, views.RemoveMemberPage(page, v))
+}
+
+func (p *pages) removeMember(c echo.Context) error {
+	member, err := p.person(c)
+	if err != nil {
+		return err
+	}
+	err = p.Store.RemoveMember(c.Request().Context(), request.MustUser(c), request.Role(c), member.ProjectID, member.UserID)
+	if models.CodeOf(err) == models.CodeLastOwner {
+		return p.renderMembers(c, http.StatusUnprocessableEntity, emptyMember(), text(c, views.KeyLastOwner))
+	}
+	if err != nil {
+		return err
+	}
+	return p.afterMemberChange(c, member, models.RoleNone, views.KeyMemberRemoved)
+}

@@ -1,0 +1,212 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/views"
+)
+
+// How much the overview shows of each list.
+const (
+	overviewMergeRequests = 5
+	overviewBranches      = 10
+)
+
+// maxReadme is how much of a README is read, in bytes.
+const maxReadme = 256 << 10
+
+// readmeNames are the files that are shown as the README, the best first.
+var readmeNames = []string{"README.md", "readme.md", "README.markdown", "README", "README.txt"}
+
+// overview is a project's first page. Guests see its head only.
+func (p *pages) overview(c echo.Context) error {
+	project := request.Project(c)
+	path := "/" + project.FullPath()
+	v := views.Overview{
+		Name: project.Name, Description: project.Description, DefaultBranch: project.DefaultBranch, Path: path,
+		Visibility: views.Visibility{Value: project.Visibility.String()}, CloneURL: p.BaseURL + path + ".git",
+		CanSeeCode: request.Can(c, auth.ReadCode), StatusChecks: -1,
+		RequireChecks: project.OnlyAllowMergeIfAllStatusChecksPassed,
+	}
+	if v.CanSeeCode {
+		if err := p.addMergeRequests(c, &v); err != nil {
+			return err
+		}
+		p.addRepository(c, &v)
+	}
+	page, err := p.page(c, project.Name, views.SectionOverview)
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, views.OverviewPage(page, v))
+}
+
+// addMergeRequests puts the newest open merge requests on the overview, and
+// for those who may know it the number of services.
+func (p *pages) addMergeRequests(c echo.Context, v *views.Overview) error {
+	ctx, project := c.Request().Context(), request.Project(c)
+	open, total, err := p.Store.MergeRequests(ctx,
+		models.MergeRequestFilter{ProjectIDs: []int64{project.ID}, State: models.StateOpened}, models.Page{Number: 1, Size: overviewMergeRequests})
+	if err != nil {
+		return err
+	}
+	ids := make([]int64, 0, len(open))
+	for _, mr := range open {
+		ids = append(ids, mr.ID)
+	}
+	checks, err := p.Store.Checks(ctx, ids...)
+	if err != nil {
+		return err
+	}
+	v.Recent.Now, v.OpenRequests = p.Store.Now(), int(total)
+	for _, mr := range open {
+		v.Recent.Rows = append(v.Recent.Rows, presentRow(c, mr, checks[mr.ID], v.Recent.Now))
+	}
+	if request.Can(c, auth.ReadStatusChecks) {
+		_, services, err := p.Store.StatusChecks(ctx, project.ID, models.Page{Number: 1, Size: 1})
+		if err != nil {
+			return err
+		}
+		v.StatusChecks = int(services)
+	}
+	if request.Can(c, auth.ManageStatusChecks) {
+		v.SettingsURL = v.Path + "/-/settings/merge_requests"
+	}
+	return nil
+}
+
+// addRepository puts branches and README on the overview. A repository that
+// cannot be read is told on the page, which works without it.
+func (p *pages) addRepository(c echo.Context, v *views.Overview) {
+	ctx, project := c.Request().Context(), request.Project(c)
+	list, err := p.branchList(c, "", 0, overviewBranches)
+	if err != nil {
+		v.Damaged = true
+		p.Log.Error("repository cannot be read", "request_id", request.ID(c), "project_id", project.ID, "error", err)
+		return
+	}
+	v.Branches, v.Empty = list, list.Total == 0
+	if list.Total > 1 && request.Can(c, auth.CreateMergeRequest) {
+		v.NewMergeRequestURL = v.Path + "/-/merge_requests/new"
+	}
+	readme, err := p.readme(ctx, project)
+	if err != nil {
+		p.Log.Error("README cannot be read", "request_id", request.ID(c), "project_id", project.ID, "error", err)
+	}
+	v.Readme = readme
+}
+
+// readme is the README of the default branch as HTML, "" without one.
+func (p *pages) readme(ctx context.Context, project models.Project) (template.HTML, error) {
+	tip, exists, err := p.Git.BranchTip(ctx, project.ID, project.DefaultBranch)
+	if err != nil || !exists {
+		return "", err
+	}
+	for _, name := range readmeNames {
+		content, err := p.Git.ReadFile(ctx, project.ID, tip, name, maxReadme)
+		if errors.Is(err, ErrNoSuchFile) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		return p.markdown.render(strings.ToValidUTF8(string(content), "\uFFFD")), nil
+	}
+	return "", nil
+}
+
+// branches lists a project's branches.
+func (p *pages) branches(c echo.Context) error {
+	number := pageNumber(c)
+	list, err := p.branchList(c, searchParam(c, "search"), (number-1)*pageSize, pageSize)
+	if err != nil {
+		return err
+	}
+	list.Pages = pageLinks(c, number, len(list.Rows), int64(list.Total))
+	page, err := p.page(c, text(c, views.KeyBranches), views.SectionBranches)
+	if err != nil {
+		return err
+	}
+	crumbs(&page, text(c, views.KeyBranches), list.AllURL)
+	return render(c, http.StatusOK, views.BranchesPage(page, list))
+}
+
+// branchList is a part of a project's branches, compared with the default
+// branch.
+func (p *pages) branchList(c echo.Context, search string, offset, limit int) (views.ProjectBranches, error) {
+	ctx, project := c.Request().Context(), request.Project(c)
+	path := "/" + project.FullPath()
+	list := views.ProjectBranches{Search: search, AllURL: path + "/-/branches", Now: p.Store.Now()}
+	if request.Can(c, auth.ManageProtectedBranches) {
+		list.RulesURL = path + "/-/settings/repository/branch_rules"
+	}
+	branches, total, err := p.Git.Branches(ctx, project.ID, search, offset, limit)
+	if err != nil {
+		return list, err
+	}
+	list.Total = total
+	rules, _, err := p.Store.ProtectedBranches(ctx, project.ID, "", models.Page{})
+	if err != nil {
+		return list, err
+	}
+	main, _, err := p.Git.BranchTip(ctx, project.ID, project.DefaultBranch)
+	if err != nil {
+		return list, err
+	}
+	for _, branch := range branches {
+		row := views.ProjectBranch{
+			Name: branch.Name, SHA: shortSHA(branch.SHA), Title: branch.Title, CommittedAt: branch.CommittedAt,
+			Default: branch.Name == project.DefaultBranch, Protected: isProtected(rules, branch.Name),
+		}
+		if !row.Default && main != "" {
+			if err := p.compare(c, &row, main, branch.SHA); err != nil {
+				return list, err
+			}
+		}
+		list.Rows = append(list.Rows, row)
+	}
+	return list, nil
+}
+
+// compare tells how far a branch is from the default branch, and where its
+// merge request is or could be opened.
+func (p *pages) compare(c echo.Context, row *views.ProjectBranch, main, tip string) error {
+	ctx, project := c.Request().Context(), request.Project(c)
+	var err error
+	if row.Behind, err = p.Git.CountCommits(ctx, project.ID, tip, main); err != nil {
+		return err
+	}
+	if row.Ahead, err = p.Git.CountCommits(ctx, project.ID, main, tip); err != nil {
+		return err
+	}
+	open, _, err := p.Store.MergeRequests(ctx,
+		models.MergeRequestFilter{ProjectIDs: []int64{project.ID}, State: models.StateOpened, SourceBranch: row.Name}, models.Page{Number: 1, Size: 1})
+	switch {
+	case err != nil:
+		return err
+	case len(open) > 0:
+		row.OpenIID, row.OpenURL = open[0].IID, mergeRequestPath(c, open[0].IID)
+	case row.Ahead > 0 && request.Can(c, auth.CreateMergeRequest):
+		row.NewURL = mergeRequestsPath(c) + "/new?" + url.Values{"source_branch": {row.Name}}.Encode()
+	}
+	return nil
+}
+
+func isProtected(rules []models.ProtectedBranch, branch string) bool {
+	for _, rule := range rules {
+		if rule.Matches(branch) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,119 @@
+package handlers
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/views"
+)
+
+// maxBranchOptions is how many branches a list to choose from holds.
+const maxBranchOptions = 200
+
+// generalForms are the forms of Settings › General; nil ones show the project
+// as it is.
+type generalForms struct{ basic, advanced, remove *views.Form }
+
+func generalPath(c echo.Context) string {
+	return "/" + request.Project(c).FullPath() + "/-/settings/general"
+}
+
+func (p *pages) generalSettings(c echo.Context) error {
+	return p.renderGeneral(c, http.StatusOK, generalForms{})
+}
+
+func (p *pages) renderGeneral(c echo.Context, status int, forms generalForms) error {
+	project := request.Project(c)
+	if forms.basic == nil {
+		forms.basic = &views.Form{Values: map[string][]string{
+			"description": {project.Description}, "default_branch": {project.DefaultBranch},
+		}}
+	}
+	if forms.advanced == nil {
+		forms.advanced = &views.Form{Values: map[string][]string{
+			"name": {project.Name}, "path": {project.Path}, "visibility": {project.Visibility.String()},
+		}}
+	}
+	if forms.remove == nil {
+		forms.remove = &views.Form{}
+	}
+	v := views.GeneralSettings{
+		Path: generalPath(c), Form: *forms.basic, Advanced: *forms.advanced, Delete: *forms.remove,
+		CanOwn: request.Can(c, auth.AdminProject), FullPath: project.FullPath(),
+		Branches: p.branchOptions(c, project),
+	}
+	page, err := p.page(c, text(c, views.KeyGeneralSettings), views.SectionSettingsGeneral)
+	if err != nil {
+		return err
+	}
+	crumbs(&page, text(c, views.KeySettings), v.Path, text(c, views.KeyGeneral), v.Path)
+	return render(c, status, views.GeneralSettingsPage(page, v))
+}
+
+// branchOptions are the branches that can become the default one; none while
+// the repository is empty or cannot be read.
+func (p *pages) branchOptions(c echo.Context, project models.Project) []views.Option {
+	branches, _, err := p.Git.Branches(c.Request().Context(), project.ID, "", 0, maxBranchOptions)
+	if err != nil {
+		p.Log.Error("branches cannot be listed", "request_id", request.ID(c), "project_id", project.ID, "error", err)
+		return nil
+	}
+	var options []views.Option
+	listed := false
+	for _, branch := range branches {
+		listed = listed || branch.Name == project.DefaultBranch
+		options = append(options, views.Option{Value: branch.Name, Text: branch.Name})
+	}
+	if len(options) > 0 && !listed {
+		options = append(options, views.Option{Value: project.DefaultBranch, Text: project.DefaultBranch})
+	}
+	return options
+}
+
+func (p *pages) saveGeneralSettings(c echo.Context) error {
+	form := formOf(c)
+	description := c.FormValue("description")
+	in := models.ProjectUpdate{Description: &description}
+	if branch := c.FormValue("default_branch"); branch != "" && branch != request.Project(c).DefaultBranch {
+		in.DefaultBranch = &branch
+	}
+	_, err := p.Store.UpdateProject(c.Request().Context(), request.MustUser(c), request.Project(c).ID, in)
+	if err != nil {
+		if explain(c, &form, err, projectWords) {
+			return p.renderGeneral(c, http.StatusUnprocessableEntity, generalForms{basic: &form})
+		}
+		return err
+	}
+	return p.redirect(c, generalPath(c), views.KeyChangesSaved)
+}
+
+func (p *pages) saveAdvancedSettings(c echo.Context) error {
+	form := formOf(c)
+	name, path, visibility := c.FormValue("name"), c.FormValue("path"), visibilityValue(c)
+	in := models.ProjectUpdate{Name: &name, Path: &path, Visibility: &visibility}
+	saved, err := p.Store.UpdateProject(c.Request().Context(), request.MustUser(c), request.Project(c).ID, in)
+	if err != nil {
+		if explain(c, &form, err, projectWords) {
+			return p.renderGeneral(c, http.StatusUnprocessableEntity, generalForms{advanced: &form})
+		}
+		return err
+	}
+	return p.redirect(c, "/"+saved.FullPath()+"/-/settings/general", views.KeyChangesSaved)
+}
+
+// deleteProject removes the project once its path has been typed.
+func (p *pages) deleteProject(c echo.Context) error {
+	project := request.Project(c)
+	if c.FormValue("confirm") != project.FullPath() {
+		form := views.Form{Errors: map[string]string{"confirm": text(c, views.KeyDeleteMismatch)}}
+		return p.renderGeneral(c, http.StatusUnprocessableEntity, generalForms{remove: &form})
+	}
+	if err := p.Store.DeleteProject(c.Request().Context(), request.MustUser(c), project.ID); err != nil {
+		return err
+	}
+	return p.redirect(c, "/", views.KeyProjectDeleted)
+}
