@@ -93,6 +93,12 @@ func (d Domain) PrepareMerge(ctx context.Context, projectID int64, in models.Mer
 		TargetSHA: in.TargetSHA, SourceSHA: in.SourceSHA, Message: in.Message, Squash: in.Squash,
 		Author: who, Committer: who, When: in.At,
 	})
+	switch {
+	case errors.Is(err, gitrepo.ErrNothingToMerge):
+		err = &models.Error{Kind: models.KindUnprocessable, Code: models.CodeMergeBlocked, Reasons: []models.BlockReason{models.BlockedNoCommits}, Err: err}
+	case errors.Is(err, gitrepo.ErrUnrelated):
+		err = &models.Error{Kind: models.KindUnprocessable, Code: models.CodeConflicts, Reasons: []models.BlockReason{models.BlockedConflict}, Err: err}
+	}
 	return result.SHA, result.Conflicts, err
 }
 

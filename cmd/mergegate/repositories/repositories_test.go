@@ -1,0 +1,231 @@
+package repositories
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/gitrepo"
+	"github.com/mergegate/mergegate/handlers/githttp"
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// TestMain lets this test binary be the hook program, as the shipped binary is.
+func TestMain(m *testing.M) {
+	if name, ok := gitrepo.IsHook(os.Args[0]); ok {
+		os.Exit(gitrepo.RunHook(name, os.Stdin, os.Stdout, os.Stderr, os.Environ()))
+	}
+	os.Exit(modelstest.Main(m))
+}
+
+const password = "correct horse battery staple"
+
+// host is a server with git's front door, a real git behind it and a project
+// olga/pear with a readme.
+type host struct {
+	*modelstest.World
+	git      *gitrepo.Store
+	url      string
+	stopHook func()
+}
+
+func newHost(t *testing.T, db modelstest.Database) *host {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mg") // short: the path of a socket is limited
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "hooks.sock")
+	git, err := gitrepo.New(filepath.Join(t.TempDir(), "repositories"), gitrepo.Options{SocketPath: socket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &host{World: modelstest.Open(t, db, modelstest.WithGit(Domain{git})), git: git}
+	e := echo.New()
+	server := httptest.NewServer(e)
+	t.Cleanup(server.Close)
+	h.url = server.URL
+	log := slog.New(slog.DiscardHandler)
+	e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			request.SetID(c, "req_"+rand.Text())
+			return next(c)
+		}
+	})
+	githttp.Register(e, githttp.Deps{Store: h.Store, Transport: git, Log: log, BaseURL: h.url})
+
+	l, err := gitrepo.ListenHooks(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- gitrepo.ServeHooks(ctx, l, HookHandler(githttp.Hooks{Store: h.Store, Log: log, BaseURL: h.url}), log)
+	}()
+	h.stopHook = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("ServeHooks: %v", err)
+		}
+	})
+	t.Cleanup(h.stopHook)
+
+	h.Owner = h.withPassword(h.User("olga"))
+	h.Project = h.project("pear", models.VisibilityPrivate)
+	return h
+}
+
+// project makes a project of olga's with a readme.
+func (h *host) project(path string, visibility models.Visibility) models.Project {
+	h.T.Helper()
+	ns, err := h.Store.Namespace(h.T.Context(), "olga")
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	p, err := h.Store.CreateProject(h.T.Context(), h.Owner, models.ProjectInput{NamespaceID: ns.ID, Name: path, Path: path, Visibility: visibility}, true)
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return p
+}
+
+var passwordDigest = sync.OnceValues(func() (string, error) {
+	return auth.HashPassword(context.Background(), password)
+})
+
+// withPassword gives a user the password of all users.
+func (h *host) withPassword(user models.User) models.User {
+	h.T.Helper()
+	digest, err := passwordDigest()
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	if err := h.Store.SetPassword(h.T.Context(), user, digest, "", false); err != nil {
+		h.T.Fatal(err)
+	}
+	return user
+}
+
+// token makes a personal access token with a scope.
+func (h *host) token(user models.User, scope string) string {
+	h.T.Helper()
+	secret := auth.NewAccessToken()
+	_, err := h.Store.CreatePersonalToken(h.T.Context(), user, models.AccessTokenInput{
+		Name: "t", Scopes: []string{scope}, ExpiresAt: h.Store.Now().Add(48 * time.Hour), Digest: auth.Digest(secret),
+	})
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return secret
+}
+
+// remote is the address of a project with credentials in it.
+func (h *host) remote(path, name, secret string) string {
+	u, err := url.Parse(h.url)
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	u.User = url.UserPassword(name, secret)
+	return u.String() + "/" + path
+}
+
+// as is remote for a user with the password of all users.
+func (h *host) as(user, path string) string { return h.remote(path, user, password) }
+
+// get answers info/refs as a client with these credentials sees it.
+func (h *host) get(path, service, name, secret string) *http.Response {
+	h.T.Helper()
+	req, err := http.NewRequestWithContext(h.T.Context(), http.MethodGet, h.url+"/"+path+"/info/refs?service="+service, nil)
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	if name != "" || secret != "" {
+		req.SetBasicAuth(name, secret)
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(req)
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp
+}
+
+// worktree is a clone.
+type worktree struct {
+	t   testing.TB
+	dir string
+}
+
+func (h *host) clone(remote string) worktree {
+	h.T.Helper()
+	w := worktree{h.T, filepath.Join(h.T.TempDir(), "clone")}
+	parent := worktree{h.T, filepath.Dir(w.dir)}
+	parent.git("clone", "--quiet", remote, w.dir)
+	return w
+}
+
+// try runs git as a user would and returns all that it printed.
+func (w worktree) try(args ...string) (string, error) {
+	cmd := exec.CommandContext(w.t.Context(), "git", args...)
+	cmd.Dir = w.dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "LANG=C.UTF-8", "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
+		"GIT_AUTHOR_NAME=Olga", "GIT_AUTHOR_EMAIL=olga@example.com", "GIT_COMMITTER_NAME=Olga", "GIT_COMMITTER_EMAIL=olga@example.com"}
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func (w worktree) git(args ...string) string {
+	w.t.Helper()
+	out, err := w.try(args...)
+	if err != nil {
+		w.t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(out)
+}
+
+func (w worktree) refused(args ...string) string {
+	w.t.Helper()
+	out, err := w.try(args...)
+	if err == nil {
+		w.t.Fatalf("git %s succeeded\n%s", strings.Join(args, " "), out)
+	}
+	return out
+}
+
+// commit changes a file and returns the commit's id.
+func (w worktree) commit(name, content string) string {
+	w.t.Helper()
+	if err := os.WriteFile(filepath.Join(w.dir, name), []byte(content), 0o644); err != nil {
+		w.t.Fatal(err)
+	}
+	w.git("add", "-A")
+	w.git("commit", "--quiet", "-m", "Change "+name)
+	return w.git("rev-parse", "HEAD")
+}
+
+func contains(t testing.TB, got string, wants ...string) {
+	t.Helper()
+	for _, want := range wants {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in:\n%s", want, got)
+		}
+	}
+}
