@@ -26,21 +26,32 @@ func (p *pages) pollStatusChecks(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	mr, checks, err := p.Store.MergeRequestChecks(c.Request().Context(), request.Project(c).ID, iid)
+	mr, checks, err := p.Store.WidgetChecks(c.Request().Context(), request.Project(c).ID, iid)
 	if err != nil {
 		return err
 	}
-	now := p.Store.Now()
-	shown := parseShownRows(c.QueryParam("rows"))
-	widget := presentWidget(c, mr, checks, shown, now)
-	if c.QueryParam("rev") == widget.Rev {
+	query := c.QueryParams()
+	shown := parseShownRows(query.Get("rows"))
+	widget := presentWidget(c, mr, checks, shown, p.Store.Now())
+	if query.Get("rev") == widget.Rev {
 		return c.NoContent(http.StatusNoContent)
 	}
-	return p.renderWidget(c, mr, checks, widget)
+	return p.renderWidget(c, shown)
 }
 
-// renderWidget answers with the widget's body and what follows from it.
-func (p *pages) renderWidget(c echo.Context, mr models.MergeRequest, checks []models.MergeRequestCheck, widget views.StatusChecks) error {
+// renderWidget answers with the widget's body and what follows from it, for a
+// page that shows certain rows.
+func (p *pages) renderWidget(c echo.Context, shown []shownRow) error {
+	mr, err := p.loadMergeRequest(c)
+	if err != nil {
+		return err
+	}
+	// Read after the merge request, so that the box and the body agree.
+	_, checks, err := p.Store.WidgetChecks(c.Request().Context(), mr.ProjectID, mr.IID)
+	if err != nil {
+		return err
+	}
+	widget := presentWidget(c, mr, checks, shown, p.Store.Now())
 	facts, err := p.factsOf(c, mr, checks, widget.Now)
 	if err != nil {
 		return err
@@ -78,12 +89,7 @@ func (p *pages) retryStatusCheck(c echo.Context) error {
 			return err
 		}
 	}
-	mr, checks, err := p.Store.MergeRequestChecks(ctx, projectID, iid)
-	if err != nil {
-		return err
-	}
-	widget := presentWidget(c, mr, checks, parseShownRows(c.FormValue("rows")), p.Store.Now())
-	return p.renderWidget(c, mr, checks, widget)
+	return p.renderWidget(c, parseShownRows(c.FormValue("rows")))
 }
 
 // shownRow is a row as the reader's page shows it.

@@ -85,7 +85,7 @@ func (s *Store) access(ctx context.Context, user *User, where string, args ...an
 		userID = user.ID
 	}
 	var row accessRow
-	result := s.q(ctx).Raw(accessColumns+where, append([]any{userID}, args...)...).Scan(&row)
+	result := s.hot(ctx).Raw(accessColumns+where, append([]any{userID}, args...)...).Scan(&row)
 	if result.Error != nil {
 		return Access{}, result.Error
 	}

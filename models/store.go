@@ -67,6 +67,8 @@ type shared struct {
 	reader *sql.DB
 	wake   waker
 	hooks  Hooks
+	// prepared reads by statements that SQLite keeps prepared.
+	prepared *gorm.DB
 }
 
 // Hooks let a test force an order of events inside operations. The shipped
@@ -141,6 +143,7 @@ func Open(cfg Config) (*Store, error) {
 			return nil, fmt.Errorf("models: open %s: %w", cfg.Driver, err)
 		}
 	}
+	sh.prepared = r.Session(&gorm.Session{PrepareStmt: true})
 	w = w.Omit(clause.Associations).Session(&gorm.Session{})
 	store := &Store{shared: sh, db: w, read: r}
 	store.root = store
@@ -224,6 +227,15 @@ func (s *Store) q(ctx context.Context) *gorm.DB {
 		return s.db.WithContext(ctx)
 	}
 	return s.read.WithContext(ctx)
+}
+
+// hot is q for the few statements of which there are many. SQLite keeps them
+// prepared; PostgreSQL's driver does so by itself.
+func (s *Store) hot(ctx context.Context) *gorm.DB {
+	if s.inTx || s.postgres() {
+		return s.q(ctx)
+	}
+	return s.shared.prepared.WithContext(ctx)
 }
 
 // w is the database for writes.

@@ -140,7 +140,7 @@ func (s *Store) SessionUser(ctx context.Context, digest string) (Session, User, 
 		SessionExpiresAt time.Time
 	}
 	now := s.Now()
-	result := s.q(ctx).Raw(`SELECT users.*, sessions.id AS session_id, sessions.created_at AS session_created,
+	result := s.hot(ctx).Raw(`SELECT users.*, sessions.id AS session_id, sessions.created_at AS session_created,
 			sessions.last_seen_at AS session_last_seen, sessions.expires_at AS session_expires_at
 		FROM sessions JOIN users ON users.id = sessions.user_id
 		WHERE sessions.digest = ? AND sessions.expires_at > ? AND users.blocked = ?`, digest, now, false).Scan(&row)

@@ -1,0 +1,87 @@
+package handlers
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"gorm.io/driver/postgres"
+	gormsqlite "gorm.io/driver/sqlite"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// BenchmarkWidgetPollNoNews is the poll of an open page while nothing is new,
+// session and rights included, measured against the least that such a request
+// could be: a bare Echo handler that finds one row by its key, on the same
+// pool. Both run in turn within one run; ratio is bare time by poll time.
+func BenchmarkWidgetPollNoNews(b *testing.B) {
+	b.Run("sqlite", func(b *testing.B) { benchmarkPoll(b, modelstest.SQLite(b)) })
+	b.Run("postgres", func(b *testing.B) { benchmarkPoll(b, modelstest.Postgres(b)) })
+}
+
+func benchmarkPoll(b *testing.B, db modelstest.Database) {
+	s := newMRSite(b, db)
+	for i := range 5 {
+		s.Service(fmt.Sprintf("service-%d", i))
+	}
+	mr := s.open("topic")
+	v := s.as(s.Owner)
+	poll := httptest.NewRequest(http.MethodGet, v.get(s.mrPath(mr, "")).want(200).pollURL(), nil)
+	poll.Host = "mergegate.test"
+	poll.Header.Set("Cookie", v.cookie)
+	poll.Header.Set("HX-Request", "true")
+	bare := bareHandler(b, s, mr.ID)
+	request := httptest.NewRequest(http.MethodGet, "/", nil)
+	serve := func(h http.Handler, r *http.Request, want int) time.Duration {
+		w := httptest.NewRecorder()
+		start := time.Now()
+		h.ServeHTTP(w, r)
+		took := time.Since(start)
+		if w.Code != want {
+			b.Fatalf("status %d, want %d", w.Code, want)
+		}
+		return took
+	}
+	for range 50 { // warm up
+		serve(s.handler, poll, 204)
+		serve(bare, request, 200)
+	}
+	var polls, bares time.Duration
+	b.ResetTimer()
+	for b.Loop() {
+		polls += serve(s.handler, poll, 204)
+		b.StopTimer()
+		bares += serve(bare, request, 200)
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(bares)/float64(polls), "ratio")
+}
+
+// bareHandler answers with one row found by its key.
+func bareHandler(b *testing.B, s *mrSite, id int64) http.Handler {
+	b.Helper()
+	var dialector gorm.Dialector = &gormsqlite.Dialector{Conn: s.Store.DB()}
+	if s.DB.Driver == models.DriverPostgres {
+		dialector = postgres.New(postgres.Config{Conn: s.Store.DB()})
+	}
+	db, err := gorm.Open(dialector, &gorm.Config{Logger: logger.Discard, SkipDefaultTransaction: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	e := echo.New()
+	e.GET("/", func(c echo.Context) error {
+		var mr models.MergeRequest
+		if err := db.WithContext(c.Request().Context()).First(&mr, id).Error; err != nil {
+			return err
+		}
+		return c.String(http.StatusOK, mr.HeadSHA)
+	})
+	return e
+}
