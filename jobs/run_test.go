@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,24 +16,43 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestWakes sees that a running deliverer sends at once what this process
+// watchedOutbox counts how often the loop had nothing to claim and went to
+// wait.
+type watchedOutbox struct {
+	*models.Store
+	waits atomic.Int32
+}
+
+func (o *watchedOutbox) NextDeliveryAt(ctx context.Context) (time.Time, bool, error) {
+	defer o.waits.Add(1)
+	return o.Store.NextDeliveryAt(ctx)
+}
+
+// TestWakes sees that a deliverer that waits sends at once what this process
 // records, and on PostgreSQL what another one records.
 func TestWakes(t *testing.T) {
-	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+	wakes := func(t *testing.T, db modelstest.Database, by func(world) world) {
 		w, r := newWorld(t, db), newReceiver(t)
 		w.service("lint", r.url, "")
+		outbox := &watchedOutbox{Store: w.Store}
+		w.Deliverer = NewDeliverer(outbox, client(t), w.log)
 		w.start()
-		mr := w.MergeRequest("feature", "main")
+		// On PostgreSQL the start of listening wakes once by itself.
+		quiet := map[string]int32{models.DriverSQLite: 1, models.DriverPostgres: 2}[db.Driver]
+		eventually(t, "the loop waits", func() bool { return outbox.waits.Load() >= quiet })
+		by(w).MergeRequest("feature", "main")
 		r.next(t)
-		w.edit(mr, "second")
-		r.next(t)
-		if db.Driver != models.DriverPostgres {
-			return
-		}
-		other := world{World: modelstest.Open(t, db)}
-		other.Owner = w.Owner
-		other.edit(mr, "third")
-		r.next(t)
+	}
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		wakes(t, db, func(w world) world { return w })
+	})
+	t.Run("from another process", func(t *testing.T) {
+		db := modelstest.Postgres(t)
+		wakes(t, db, func(w world) world {
+			other := world{World: modelstest.Open(t, db, modelstest.WithGit(w.Git))}
+			other.Owner, other.Project = w.Owner, w.Project
+			return other
+		})
 	})
 }
 
@@ -80,26 +100,29 @@ func TestListensAgain(t *testing.T) {
 func TestSlowHostDelaysNobody(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w, slow, fast := newWorld(t, db), newReceiver(t), newReceiver(t)
-		release := make(chan struct{})
+		hang := make(chan struct{})
+		release := sync.OnceFunc(func() { close(hang) })
 		var now, most atomic.Int32
 		slow.answers(func(http.ResponseWriter, *http.Request) {
 			most.Store(max(most.Load(), now.Add(1)))
 			defer now.Add(-1)
-			<-release
+			<-hang
 		})
-		const many = 3 * maxPerHost
+		// More than there are places, and all of them before the fast one.
+		const many = maxInFlight + maxPerHost
 		for i := range many {
 			w.service(fmt.Sprintf("slow %d", i), fmt.Sprintf("%s/%d", slow.url, i), "")
 		}
-		w.service("fast", fast.url, "")
+		w.service("very fast", fast.url, "")
 		w.MergeRequest("feature", "main")
 		w.start()
+		t.Cleanup(release)
 		fast.next(t)
 		for range maxPerHost {
 			slow.next(t)
 		}
 		slow.none(t)
-		close(release)
+		release()
 		for range many - maxPerHost {
 			slow.next(t)
 		}
@@ -225,6 +248,9 @@ func TestDatabaseAway(t *testing.T) {
 	eventually(t, "the end is written down a second time", func() bool { return outbox.ends.Load() == 2 })
 	stop()
 	r.none(t)
+	if n := outbox.ends.Load(); n != 2 {
+		t.Errorf("the end was written down %d times", n)
+	}
 	if d, attempts := w.only(service); d.State != models.DeliveryDelivered || len(attempts) != 1 {
 		t.Errorf("delivery %+v with attempts %+v", d, attempts)
 	}
