@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 )
 
 // Prefix is the path under which Handler serves every asset.
@@ -30,9 +31,11 @@ type asset struct {
 	body        []byte
 }
 
-var byName, byURL = load()
+// assets are the embedded files by name and by URL, read at first use: git's
+// hooks run this program too, and have no time to lose.
+var assets = sync.OnceValues(load)
 
-// load reads the embedded files once and computes their URLs.
+// load reads the embedded files and computes their URLs.
 func load() (byName, byURL map[string]asset) {
 	entries, err := files.ReadDir(".")
 	if err != nil {
@@ -73,6 +76,7 @@ func contentType(ext string) string {
 // URL is the address of the named asset, such as /assets/style-<hash>.css. It
 // panics for a name that is not embedded: that is a mistake in a template.
 func URL(name string) string {
+	byName, _ := assets()
 	a, ok := byName[name]
 	if !ok {
 		panic(fmt.Sprintf("static: no asset %q", name))
@@ -83,6 +87,7 @@ func URL(name string) string {
 // Handler serves the assets under their fingerprinted URLs, to be kept by
 // browsers for a year, and answers 404 to everything else.
 func Handler() http.Handler {
+	_, byURL := assets()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a, ok := byURL[r.URL.Path]
 		if !ok {

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"sync"
 
 	"github.com/BurntSushi/toml"
 	"github.com/nicksnyder/go-i18n/v2/i18n"
@@ -18,17 +19,16 @@ type Key string
 //go:embed locales/*.toml
 var localeFiles embed.FS
 
-// bundle holds the messages of every area and language.
-var bundle = loadBundle()
-
 // defaultLanguage is spoken where nobody chose another.
 const defaultLanguage = "en"
 
-// localizers has one localizer per language with messages.
-var localizers = newLocalizers()
+// localizers has one localizer per language with messages. They are made at
+// first use: git's hooks run this program too, and have no time to lose.
+var localizers = sync.OnceValue(newLocalizers)
 
 type languageKey struct{}
 
+// loadBundle reads the messages of every area and language.
 func loadBundle() *i18n.Bundle {
 	b := i18n.NewBundle(language.English)
 	b.RegisterUnmarshalFunc("toml", toml.Unmarshal)
@@ -45,7 +45,7 @@ func loadBundle() *i18n.Bundle {
 }
 
 func newLocalizers() map[string]*i18n.Localizer {
-	m := map[string]*i18n.Localizer{}
+	m, bundle := map[string]*i18n.Localizer{}, loadBundle()
 	for _, tag := range bundle.LanguageTags() {
 		m[tag.String()] = i18n.NewLocalizer(bundle, tag.String())
 	}
@@ -60,7 +60,7 @@ func WithLanguage(ctx context.Context, lang string) context.Context {
 
 // Language is the language of ctx that pages name in their lang attribute.
 func Language(ctx context.Context) string {
-	if lang, ok := ctx.Value(languageKey{}).(string); ok && localizers[lang] != nil {
+	if lang, ok := ctx.Value(languageKey{}).(string); ok && localizers()[lang] != nil {
 		return lang
 	}
 	return defaultLanguage
@@ -82,7 +82,7 @@ func N(ctx context.Context, k Key, n int, args ...any) string {
 }
 
 func localize(ctx context.Context, config *i18n.LocalizeConfig) string {
-	text, err := localizers[Language(ctx)].Localize(config)
+	text, err := localizers()[Language(ctx)].Localize(config)
 	if text == "" && err != nil {
 		return config.MessageID
 	}
