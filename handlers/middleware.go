@@ -162,9 +162,12 @@ func readForm(next echo.HandlerFunc) echo.HandlerFunc {
 			return next(c)
 		}
 		r.Body = http.MaxBytesReader(c.Response(), r.Body, maxForm)
-		err := r.ParseMultipartForm(maxForm)
-		if errors.Is(err, http.ErrNotMultipart) {
-			err = r.ParseForm()
+		// ParseMultipartForm alone would hide a fault of an ordinary form.
+		err := r.ParseForm()
+		if err == nil {
+			if err = r.ParseMultipartForm(maxForm); errors.Is(err, http.ErrNotMultipart) {
+				err = nil
+			}
 		}
 		var tooBig *http.MaxBytesError
 		switch {

@@ -246,16 +246,21 @@ func (s *Store) resolveScope(ctx context.Context, faults *fieldErrors, projectID
 	return scope, nil
 }
 
-// findTaken finds a name or URL that another service of the project has.
+// findTaken finds a name or URL that another service of the project has. A name
+// that is faulty anyway is not looked up: the database may not even take it.
 func (s *Store) findTaken(ctx context.Context, faults *fieldErrors, check ExternalStatusCheck) error {
+	nameKey := check.NameKey
+	if faults.has("name") {
+		nameKey = ""
+	}
 	var others []ExternalStatusCheck
 	err := s.q(ctx).Select("id", "name_key", "url_key").
-		Find(&others, "project_id = ? AND id <> ? AND (name_key = ? OR url_key = ?)", check.ProjectID, check.ID, check.NameKey, check.URLKey).Error
+		Find(&others, "project_id = ? AND id <> ? AND (name_key = ? OR url_key = ?)", check.ProjectID, check.ID, nameKey, check.URLKey).Error
 	if err != nil {
 		return err
 	}
 	for _, other := range others {
-		if other.NameKey == check.NameKey && !faults.has("name") {
+		if other.NameKey == nameKey {
 			faults.add("name", CodeTaken)
 		}
 		if other.URLKey == check.URLKey && !faults.has("external_url") {

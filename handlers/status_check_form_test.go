@@ -1,0 +1,328 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+const (
+	settingsPath = "/olga/pear/-/settings/merge_requests"
+	servicesPath = settingsPath + "/status_checks"
+)
+
+// faults are the messages of the service form by field, "" where there is none.
+type faults struct{ name, url, branch, secret string }
+
+func faultsOf(a answer) faults {
+	return faults{
+		name: a.text("#status-check-name-error"), url: a.text("#status-check-url-error"),
+		branch: a.text("#branch-error"), secret: a.text("#status-check-secret-error"),
+	}
+}
+
+// services lists the project's services by name and URL.
+func (s *mrSite) services() string {
+	s.T.Helper()
+	list, _, err := s.Store.StatusChecks(s.T.Context(), s.Project.ID, models.Page{})
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	var names []string
+	for _, service := range list {
+		names = append(names, service.Name+" "+service.ExternalURL+" "+strings.Join(service.Scope(), ","))
+	}
+	return strings.Join(names, "; ")
+}
+
+// ruleID is the id of a protected branch of a project, in a form's words.
+func (s *mrSite) ruleID(project models.Project, name string) string {
+	s.T.Helper()
+	rule, err := s.Store.ProtectedBranchByName(s.T.Context(), project.ID, name)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return strconv.FormatInt(rule.ID, 10)
+}
+
+const (
+	nameMissing = "Please provide a name"
+	nameTaken   = "Name is already taken"
+	urlInvalid  = "Please provide a valid URL"
+	urlTaken    = "External API is already in use by another status check"
+	branchWrong = "Select a valid target branch"
+	secretLong  = "Shared secret cannot be longer than 255 characters"
+)
+
+// TestServiceFormFaults puts every fault into every field and reads the
+// message where a person would.
+func TestServiceFormFaults(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.Service("Straße", "main") // https://Straße.example.test/hook
+		taken := models.StatusCheckInput{Name: "Licence", ExternalURL: "https://scan.example.net/v1/check?a=1"}
+		if _, err := s.Store.CreateStatusCheck(t.Context(), s.Owner, s.Project.ID, taken, false); err != nil {
+			t.Fatal(err)
+		}
+		root := models.StatusCheckInput{Name: "Root", ExternalURL: "https://bücher.example"}
+		if _, err := s.Store.CreateStatusCheck(t.Context(), s.Owner, s.Project.ID, root, false); err != nil {
+			t.Fatal(err)
+		}
+		other := s.NewProject(s.Owner, "plum", models.VisibilityPrivate)
+		foreign, before := s.ruleID(other, "main"), s.services()
+		for _, tt := range []struct {
+			why    string
+			change url.Values
+			want   faults
+		}{
+			{"name left out", url.Values{"name": nil}, faults{name: nameMissing}},
+			{"name blank", url.Values{"name": {" \t "}}, faults{name: nameMissing}},
+			{"name of another type", url.Values{"name": nil, "name[]": {"x"}}, faults{name: nameMissing}},
+			{"name too long", url.Values{"name": {strings.Repeat("ä", 256)}}, faults{name: "Name cannot be longer than 255 characters"}},
+			{"name with a line break", url.Values{"name": {"Lic\nence"}}, faults{name: "Name cannot contain control characters"}},
+			{"name with NUL", url.Values{"name": {"Lic\x00ence"}}, faults{name: "Name cannot contain control characters"}},
+			{"name that is no UTF-8", url.Values{"name": {"Lic\xff\xfe"}}, faults{name: "Name cannot contain control characters"}},
+			{"name taken", url.Values{"name": {"Licence"}}, faults{name: nameTaken}},
+			{"name taken in another case", url.Values{"name": {" LICENCE "}}, faults{name: nameTaken}},
+			{"name taken by full case folding", url.Values{"name": {"STRASSE"}}, faults{name: nameTaken}},
+			{"URL left out", url.Values{"external_url": nil}, faults{url: urlInvalid}},
+			{"URL blank", url.Values{"external_url": {"  "}}, faults{url: urlInvalid}},
+			{"URL relative", url.Values{"external_url": {"/hook"}}, faults{url: urlInvalid}},
+			{"URL without scheme", url.Values{"external_url": {"ci.example.test/hook"}}, faults{url: urlInvalid}},
+			{"URL of another scheme", url.Values{"external_url": {"ftp://ci.example.test/"}}, faults{url: urlInvalid}},
+			{"URL that is script", url.Values{"external_url": {"javascript:alert(1)"}}, faults{url: urlInvalid}},
+			{"URL without host", url.Values{"external_url": {"https:///hook"}}, faults{url: urlInvalid}},
+			{"URL with a blank", url.Values{"external_url": {"https://ci.example.test/a b"}}, faults{url: urlInvalid}},
+			{"URL with a line break", url.Values{"external_url": {"https://ci.example.test/a\nb"}}, faults{url: urlInvalid}},
+			{"URL with a port that is none", url.Values{"external_url": {"https://ci.example.test:99999/"}}, faults{url: urlInvalid}},
+			{"URL that is no UTF-8", url.Values{"external_url": {"https://ci.example.test/\xff"}}, faults{url: urlInvalid}},
+			{"URL too long", url.Values{"external_url": {"https://ci.example.test/" + strings.Repeat("a", 2048)}}, faults{url: urlInvalid}},
+			{"URL taken", url.Values{"external_url": {taken.ExternalURL}}, faults{url: urlTaken}},
+			{"URL taken, scheme and host in capitals", url.Values{"external_url": {"HTTPS://SCAN.example.NET/v1/check?a=1"}}, faults{url: urlTaken}},
+			{"URL taken, default port", url.Values{"external_url": {"https://scan.example.net:443/v1/check?a=1"}}, faults{url: urlTaken}},
+			{"URL taken, fragment", url.Values{"external_url": {"https://scan.example.net/v1/check?a=1#top"}}, faults{url: urlTaken}},
+			{"URL taken, punycode and path", url.Values{"external_url": {"https://xn--bcher-kva.example/"}}, faults{url: urlTaken}},
+			{"branch of another project", url.Values{"protected_branch_ids[]": {foreign}}, faults{branch: branchWrong}},
+			{"branch that does not exist", url.Values{"protected_branch_ids[]": {"999999"}}, faults{branch: branchWrong}},
+			{"branch beyond the numbers", url.Values{"protected_branch_ids[]": {"99999999999999999999"}}, faults{branch: branchWrong}},
+			{"branch that is no number", url.Values{"protected_branch_ids[]": {"main"}}, faults{branch: branchWrong}},
+			{"one good and one bad branch", url.Values{"protected_branch_ids[]": {s.ruleID(s.Project, "main"), foreign}}, faults{branch: branchWrong}},
+			{"secret too long", url.Values{"shared_secret": {strings.Repeat("s", 256)}}, faults{secret: secretLong}},
+			{"everything at once", url.Values{"name": {"licence"}, "external_url": {taken.ExternalURL}, "protected_branch_ids[]": {"0"}, "shared_secret": {strings.Repeat("s", 256)}},
+				faults{nameTaken, urlTaken, branchWrong, secretLong}},
+		} {
+			t.Run(tt.why, func(t *testing.T) {
+				form := url.Values{"name": {"Fresh"}, "external_url": {"https://fresh.example.test/hook"}, "shared_secret": {"hush-hush-secret"}, "also_apply": {"1"}}
+				for name, values := range tt.change {
+					form[name] = values
+				}
+				for _, v := range []visitor{s.as(s.Owner), s.as(s.Owner).withHTMX()} {
+					a := v.post(servicesPath, form).want(http.StatusUnprocessableEntity)
+					if got := faultsOf(a); got != tt.want {
+						t.Errorf("messages %+v, want %+v", got, tt.want)
+					}
+					if strings.Contains(a.body, form.Get("shared_secret")) && form.Get("shared_secret") != "" {
+						t.Error("the secret is shown again")
+					}
+					for _, field := range []string{"name", "external_url"} {
+						want := strings.ToValidUTF8(strings.ReplaceAll(form.Get(field), "\x00", "\uFFFD"), "\uFFFD")
+						if got := a.attr(`[name="`+field+`"]`, "value"); got != want {
+							t.Errorf("%s stands as %.40q, typed was %.40q", field, got, want)
+						}
+					}
+					if !a.has(`[name="also_apply"][checked]`) {
+						t.Error("the choice to apply is forgotten")
+					}
+					if a.has("dialog") != v.htmx {
+						t.Errorf("dialog: %t, htmx: %t", a.has("dialog"), v.htmx)
+					}
+				}
+				if now := s.services(); now != before {
+					t.Errorf("services are %q, were %q", now, before)
+				}
+			})
+		}
+		huge := url.Values{"name": {strings.Repeat("x", 10<<20)}, "external_url": {"https://fresh.example.test/"}}
+		s.as(s.Owner).post(servicesPath, huge).want(http.StatusRequestEntityTooLarge)
+		if now := s.services(); now != before {
+			t.Errorf("after a body of 10 MB services are %q", now)
+		}
+	})
+}
+
+// TestServiceURLsThatDiffer: what may look alike but is another address.
+func TestServiceURLsThatDiffer(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	for i, address := range []string{
+		"https://ci.example.test/Hook", "https://ci.example.test/hook", "https://ci.example.test/hook/", "http://ci.example.test/hook",
+		"https://ci.example.test:8443/hook", "https://ci.example.test/hook?a=1", "https://ci.example.test/hook?a=2", "https://ci.example.test/%68ook",
+	} {
+		s.as(s.Owner).post(servicesPath, url.Values{"name": {strconv.Itoa(i)}, "external_url": {address}}).want(http.StatusSeeOther)
+	}
+}
+
+// TestServiceFormWithoutScript walks through adding, editing and removing as a
+// browser without script does, reading each form from its page.
+func TestServiceFormWithoutScript(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		v := s.as(s.Owner)
+		page := v.get(settingsPath).want(200)
+		if got := page.text("#status-checks .empty h3"); got != "No status checks are defined yet." {
+			t.Errorf("empty state %q", got)
+		}
+		action, form := v.get(page.attr("#add-status-check", "href")).want(200).fields("#status-check-form")
+		form.Set("name", "Licence <scan>")
+		form.Set("external_url", "http://scan.example.net:8080/mr")
+		form.Set("shared_secret", "hush-hush-secret")
+		form["protected_branch_ids[]"] = []string{"", s.ruleID(s.Project, "main"), s.ruleID(s.Project, "release/*")}
+		a := v.post(action, form).want(http.StatusSeeOther)
+		page = v.get(a.header.Get("Location")).want(200)
+		row := page.text("#status-checks tbody tr")
+		for _, want := range []string{"Licence <scan>", "http://scan.example.net:8080/mr", "Not encrypted. Use HTTPS.", "main", "release/*", "HMAC"} {
+			if !strings.Contains(row, want) {
+				t.Errorf("row %q lacks %q", row, want)
+			}
+		}
+		if strings.Contains(page.body, "hush-hush") {
+			t.Error("the settings show the secret")
+		}
+		edit := v.get(page.attr(`#status-checks a[title="Edit"]`, "href")).want(200)
+		if edit.has(`[name="shared_secret"]`) || strings.Contains(edit.body, "hush-hush") {
+			t.Error("the form shows or takes a secret although one is configured")
+		}
+		if !strings.Contains(edit.text("#status-check-form"), "A secret is configured.") {
+			t.Error("the form does not say that a secret is configured")
+		}
+		action, form = edit.fields("#status-check-form")
+		if form.Get("name") != "Licence <scan>" || edit.Find(`[name="protected_branch_ids[]"][checked]`).Length() != 2 {
+			t.Errorf("the form begins with %v", form)
+		}
+		form.Set("name", "Licence")
+		form["protected_branch_ids[]"] = []string{"", s.ruleID(s.Project, "main")} // "All branches" is the new choice
+		v.post(action, form).want(http.StatusSeeOther)
+		if got := s.services(); got != "Licence http://scan.example.net:8080/mr " {
+			t.Errorf("after the edit: %q", got)
+		}
+		page = v.get(settingsPath)
+		remove := v.get(page.attr(`#status-checks a[title="Remove"]`, "href")).want(200)
+		if got := remove.text("main"); !strings.Contains(got, "Remove status check?") || !strings.Contains(got, "You are about to remove the Licence status check.") {
+			t.Errorf("question %q", got)
+		}
+		action, form = remove.fields("main form")
+		v.post(action, form).want(http.StatusSeeOther)
+		v.post(action, form).want(http.StatusNotFound)
+		if got := s.services(); got != "" {
+			t.Errorf("after the removal: %q", got)
+		}
+	})
+}
+
+// TestSecretIsGivenOnce: a service without a secret may be given one once.
+func TestSecretIsGivenOnce(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		service := s.Service("licence")
+		path := servicesPath + "/" + strconv.FormatInt(service.ID, 10)
+		form := url.Values{"name": {service.Name}, "external_url": {service.ExternalURL}, "shared_secret": {"first-secret"}}
+		v := s.as(s.Owner)
+		v.post(path, form).want(http.StatusSeeOther)
+		form.Set("shared_secret", "second-secret")
+		a := v.post(path, form).want(http.StatusUnprocessableEntity)
+		if got := faultsOf(a).secret; !strings.Contains(got, "cannot be changed") {
+			t.Errorf("message %q", got)
+		}
+		if strings.Contains(a.body, "second-secret") || strings.Contains(a.body, "first-secret") {
+			t.Error("a secret is shown")
+		}
+		form.Set("shared_secret", "")
+		v.post(path, form).want(http.StatusSeeOther)
+		if after, err := s.Store.StatusCheck(t.Context(), s.Project.ID, service.ID); err != nil || !after.HasSecret() {
+			t.Errorf("an empty field took the secret away (%v)", err)
+		}
+	})
+}
+
+func TestServiceFormByHTMX(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	v := s.as(s.Owner).withHTMX()
+	dialog := v.get(servicesPath + "/new").want(200)
+	if !dialog.has("dialog.drawer #status-check-form") || dialog.has("main") {
+		t.Error("not a dialog alone")
+	}
+	if got := dialog.attr("#branch-options", "hx-trigger"); got != "load" {
+		t.Errorf("the branch list does not fetch itself: %q", got)
+	}
+	_, form := dialog.fields("#status-check-form")
+	form.Set("name", "Größe")
+	form.Set("external_url", "https://ci.example.test/")
+	a := v.post(dialog.attr("#status-check-form", "hx-post"), form).want(200)
+	if got := a.header.Get("HX-Trigger"); !strings.Contains(got, "closeModal") || !strings.Contains(got, "Status check added.") {
+		t.Errorf("HX-Trigger %q", got)
+	}
+	if a.attr("#status-checks", "hx-swap-oob") != "true" || !strings.Contains(a.text("#status-checks"), "Größe") {
+		t.Errorf("card %q", a.body)
+	}
+
+	rules := v.get(servicesPath + "/new?return_to=branch_rules&branch=" + s.ruleID(s.Project, "main")).want(200)
+	if got := rules.text("#branch-value"); got != "main" {
+		t.Errorf("chosen in advance %q", got)
+	}
+	_, form = rules.fields("#status-check-form")
+	form.Set("name", "For main")
+	form.Set("external_url", "https://main.example.test/")
+	form["protected_branch_ids[]"] = []string{s.ruleID(s.Project, "main")}
+	a = v.post(servicesPath, form).want(200)
+	if a.attr("#branch-rules", "hx-swap-oob") != "true" || !strings.Contains(a.text("#branch-rules"), "For main") {
+		t.Errorf("branch rules %q", a.body)
+	}
+}
+
+func TestBranchSearch(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		v := s.as(s.Owner).withHTMX()
+		options := func(query string) (string, answer) {
+			a := v.get(servicesPath + "/branches?" + query).want(200)
+			var names []string
+			for _, o := range a.Find(".listbox__option > span").EachIter() {
+				names = append(names, squeeze(o.Text()))
+			}
+			return strings.Join(names, " "), a
+		}
+		main := s.ruleID(s.Project, "main")
+		for _, tt := range []struct{ query, names, note string }{
+			{"", "All branches main release/*", ""},
+			{"search=re", "All branches", "Enter at least 3 characters to search."},
+			{"search=r*/e", "All branches", "Enter at least 3 characters to search."},
+			{"search=REL", "All branches release/*", ""},
+			{"search=trunk%3Cb%3E", "All branches", "No protected branches match “trunk<b>”. Manage branch rules"},
+			{"search=rel%00%ff", "All branches release/*", ""},
+			{"search=rel&protected_branch_ids%5B%5D=" + main, "All branches main release/*", ""},
+		} {
+			names, a := options(tt.query)
+			if names != tt.names || a.text(".listbox__note") != tt.note {
+				t.Errorf("%q: options %q, note %q", tt.query, names, a.text(".listbox__note"))
+			}
+		}
+		if _, a := options("search=rel&protected_branch_ids%5B%5D=" + main); a.attr(`input[value="`+main+`"]`, "checked") != "" {
+			t.Error("a ticked branch is no longer ticked")
+		}
+		if _, err := s.DB.SQL(t).Exec("ALTER TABLE protected_branches RENAME TO away"); err != nil {
+			t.Fatal(err)
+		}
+		const failed = "Unable to fetch branches list, please close the form and try again"
+		if a := v.get(servicesPath + "/branches?search=rel"); a.status != 500 || a.text(".listbox__note") != failed {
+			t.Errorf("status %d, note %q", a.status, a.text(".listbox__note"))
+		}
+		form := s.as(s.Owner).get(servicesPath + "/new").want(200)
+		if form.has("#branch-list-error[hidden]") || form.text("#branch-list-error") != failed || !form.has("#status-check-name") {
+			t.Error("the form does not stand with the message")
+		}
+		page := s.as(s.Owner).get(settingsPath).want(200)
+		if got := page.text("#status-checks [role=alert]"); got != "Failed to load status checksTry again" {
+			t.Errorf("the card says %q", got)
+		}
+	})
+}
