@@ -1,0 +1,397 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+	"github.com/mergegate/mergegate/views"
+)
+
+const rulesPath = "/olga/pear/-/settings/repository/branch_rules"
+
+func servicePath(service models.ExternalStatusCheck) string {
+	return servicesPath + "/" + strconv.FormatInt(service.ID, 10)
+}
+
+// copies are the names of the checks on a merge request.
+func (s *mrSite) copies(mr models.MergeRequest) string {
+	_, checks := s.Reload(mr)
+	var names []string
+	for _, check := range checks {
+		names = append(names, check.Name)
+	}
+	return strings.Join(names, " ")
+}
+
+// TestSettingsRights opens and posts every address of the settings as
+// everybody, and with things of another project.
+func TestSettingsRights(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		service := s.Service("licence", "main")
+		if _, err := s.Store.SendTest(t.Context(), s.Owner, s.Project.ID, service.ID); err != nil {
+			t.Fatal(err)
+		}
+		delivery := strconv.FormatInt(s.Deliveries(service)[0].ID, 10)
+		rule := s.ruleID(s.Project, "main")
+		s.visibility(models.VisibilityInternal)
+		outsider, guest, developer := s.User("oskar"), s.Member("gina", models.RoleGuest), s.Member("dora", models.RoleDeveloper)
+		maintainer := s.Member("maria", models.RoleMaintainer)
+		plum := s.NewProject(s.Owner, "plum", models.VisibilityPrivate)
+
+		gets := []string{
+			"/-/settings/merge_requests", "/-/settings/merge_requests/status_checks/new",
+			"/-/settings/merge_requests/status_checks/branches", "/-/settings/merge_requests/status_checks/affected",
+			"/-/settings/repository/branch_rules", "/-/settings/repository/branch_rules/new", "/-/audit_events",
+		}
+		ofService := []string{
+			"/-/settings/merge_requests/status_checks/%", "/-/settings/merge_requests/status_checks/%/edit",
+			"/-/settings/merge_requests/status_checks/%/remove", "/-/settings/merge_requests/status_checks/%/deliveries/" + delivery,
+			"/-/settings/merge_requests/status_checks/branches?service=%", "/-/settings/merge_requests/status_checks/affected?service=%",
+		}
+		ofRule := []string{"/-/settings/repository/branch_rules/%/edit", "/-/settings/repository/branch_rules/%/unprotect"}
+		posts := []string{
+			"/-/settings/merge_requests/status_checks/%", "/-/settings/merge_requests/status_checks/%/remove",
+			"/-/settings/merge_requests/status_checks/%/test", "/-/settings/merge_requests/status_checks/%/deliveries/" + delivery + "/redeliver",
+		}
+		postsOfRule := []string{"/-/settings/repository/branch_rules/%", "/-/settings/repository/branch_rules/%/unprotect"}
+		fill := func(paths []string, id string) []string {
+			var filled []string
+			for _, path := range paths {
+				filled = append(filled, strings.ReplaceAll(path, "%", id))
+			}
+			return filled
+		}
+		id := strconv.FormatInt(service.ID, 10)
+		everyGet := append(append(append([]string{}, gets...), fill(ofService, id)...), fill(ofRule, rule)...)
+		everyPost := append(append([]string{"/-/settings/merge_requests", "/-/settings/merge_requests/status_checks", "/-/settings/repository/branch_rules"},
+			fill(posts, id)...), fill(postsOfRule, rule)...)
+
+		before := s.services()
+		for _, path := range everyGet {
+			for _, who := range []models.User{outsider, guest, developer} {
+				s.as(who).get("/olga/pear" + path).want(http.StatusForbidden)
+			}
+			if got := s.nobody().get("/olga/pear" + path).want(http.StatusSeeOther).header.Get("Location"); !strings.HasPrefix(got, "/users/sign_in") {
+				t.Errorf("%s leads a visitor to %q", path, got)
+			}
+			s.as(maintainer).get("/olga/pear" + path).want(http.StatusOK)
+			s.as(maintainer).get("/olga/plum" + path).want(http.StatusNotFound)
+		}
+		for _, path := range everyPost {
+			for _, who := range []models.User{outsider, guest, developer} {
+				s.as(who).post("/olga/pear"+path, url.Values{"name": {"x"}}).want(http.StatusForbidden)
+			}
+			s.nobody().post("/olga/pear"+path, url.Values{"name": {"x"}}).want(http.StatusSeeOther)
+		}
+		// The owner of both projects, with ids of the other one.
+		for _, path := range append(fill(ofService, id), fill(ofRule, rule)...) {
+			s.as(s.Owner).get("/olga/plum" + path).want(http.StatusNotFound)
+		}
+		for _, path := range append(fill(posts, id), fill(postsOfRule, rule)...) {
+			s.as(s.Owner).post("/olga/plum"+path, url.Values{"name": {"x"}, "external_url": {"https://x.example.test/"}}).want(http.StatusNotFound)
+		}
+		for _, bad := range []string{"0", "-1", "x", "99999999999999999999", "1%00"} {
+			s.as(s.Owner).get(servicesPath + "/" + bad).want(http.StatusNotFound)
+		}
+		if now := s.services(); now != before {
+			t.Errorf("services are %q, were %q", now, before)
+		}
+		if n := len(s.Deliveries(service)); n != 1 {
+			t.Errorf("%d deliveries", n)
+		}
+		if _, err := s.Store.ProtectedBranchByName(t.Context(), plum.ID, "main"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestStatusChecksMustSucceedSwitch(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		v := s.as(s.Owner)
+		on := func() bool {
+			project, err := s.Store.Project(t.Context(), s.Project.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return project.OnlyAllowMergeIfAllStatusChecksPassed
+		}
+		action, form := v.get(settingsPath).want(200).fields("#merge-checks-form")
+		form.Set("only_allow_merge_if_all_status_checks_passed", "1")
+		v.post(action, form).want(http.StatusSeeOther)
+		if page := v.get(settingsPath); !on() || !page.has("#checks-must-succeed[checked]") {
+			t.Error("the switch is not on")
+		}
+		v.post(action, url.Values{"only_allow_merge_if_all_status_checks_passed": {"perhaps"}}).want(http.StatusBadRequest)
+		if !on() {
+			t.Error("nonsense switched it off")
+		}
+		a := v.withHTMX().post(action, url.Values{}).want(200)
+		if on() || a.has("#checks-must-succeed[checked]") || !strings.Contains(a.header.Get("HX-Trigger"), "Changes saved.") {
+			t.Errorf("the switch is not off: %q", a.header.Get("HX-Trigger"))
+		}
+	})
+}
+
+// TestServicesAreNotRetroactive: only what the maintainer chooses, and removal,
+// reach merge requests that are open.
+func TestServicesAreNotRetroactive(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		v := s.as(s.Owner)
+		first := s.open("first")
+		v.post(servicesPath, url.Values{"name": {"late"}, "external_url": {"https://late.example.test/"}}).want(http.StatusSeeOther)
+		if got := s.copies(first); got != "" {
+			t.Errorf("the open merge request has %q", got)
+		}
+		second := s.open("second")
+		if got := s.copies(second); got != "late" {
+			t.Errorf("the new merge request has %q", got)
+		}
+		list, _, err := s.Store.StatusChecks(t.Context(), s.Project.ID, models.Page{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		late := list[0]
+		edit := v.get(servicePath(late) + "/edit").want(200)
+		if got := edit.text("#also-apply-label"); got != "Also apply to 1 open merge request" {
+			t.Errorf("choice %q: only the first merge request lacks the service", got)
+		}
+		action, form := edit.fields("#status-check-form")
+		form.Set("name", "renamed")
+		count := v.withHTMX().get(servicesPath + "/affected?service=" + strconv.FormatInt(late.ID, 10) + "&name=renamed&external_url=" + url.QueryEscape(late.ExternalURL) + "&protected_branch_ids%5B%5D=").want(200)
+		if got := count.text("body"); got != "Also apply to 2 open merge requests" {
+			t.Errorf("choice %q after the rename", got)
+		}
+		v.post(action, form).want(http.StatusSeeOther)
+		if got := s.copies(first) + "|" + s.copies(second); got != "|late" {
+			t.Errorf("after the rename: %q", got)
+		}
+		form.Set("also_apply", "1")
+		v.post(action, form).want(http.StatusSeeOther)
+		if got := s.copies(first) + "|" + s.copies(second); got != "renamed|renamed" {
+			t.Errorf("after applying: %q", got)
+		}
+		if got := v.get(servicePath(late) + "/remove").text("main"); !strings.Contains(got, "2 open merge requests currently show this check") {
+			t.Errorf("question %q", got)
+		}
+		v.post(servicePath(late)+"/remove", url.Values{}).want(http.StatusSeeOther)
+		if got := s.copies(first) + "|" + s.copies(second); got != "|" {
+			t.Errorf("after the removal: %q", got)
+		}
+	})
+}
+
+// TestScopeOutlivesProtection: unprotecting neither widens nor narrows a
+// service.
+func TestScopeOutlivesProtection(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		v, service := s.as(s.Owner), s.Service("licence", "main")
+		old := s.ruleID(s.Project, "main")
+		ask := v.get(rulesPath + "/" + old + "/unprotect").want(200)
+		if got := ask.text("main"); !strings.Contains(got, "licence") || !strings.Contains(got, "goes on applying") {
+			t.Errorf("question %q", got)
+		}
+		v.post(rulesPath+"/"+old+"/unprotect", url.Values{}).want(http.StatusSeeOther)
+		if got := v.get(settingsPath).text("#status-checks tbody .ref"); got != "main (no longer protected)" {
+			t.Errorf("the table says %q", got)
+		}
+		edit := v.get(servicePath(service) + "/edit").want(200)
+		if got := edit.text("#branch-value"); got != "main (no longer protected)" {
+			t.Errorf("the form says %q", got)
+		}
+		action, form := edit.fields("#status-check-form")
+		form["protected_branch_ids[]"] = []string{old}
+		form.Set("name", "renamed")
+		v.post(action, form).want(http.StatusSeeOther)
+		if got := s.services(); got != "renamed https://licence.example.test/hook main" {
+			t.Errorf("after saving: %q", got)
+		}
+		if got := s.copies(s.open("topic")); got != "renamed" {
+			t.Errorf("a merge request into main has %q", got)
+		}
+		v.post(servicesPath, url.Values{"name": {"new"}, "external_url": {"https://new.example.test/"}, "protected_branch_ids[]": {old}}).want(http.StatusUnprocessableEntity)
+		v.post(rulesPath, url.Values{"name": {"main"}, "push_access_level": {"40"}, "merge_access_level": {"40"}}).want(http.StatusSeeOther)
+		if got := v.get(settingsPath).text("#status-checks tbody .ref"); got != "main" {
+			t.Errorf("protected again, the table says %q", got)
+		}
+	})
+}
+
+func TestBranchRules(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		v := s.as(s.Owner)
+		s.Service("everywhere")
+		s.Service("only-main", "main")
+		page := v.get(rulesPath).want(200)
+		main := "#branch-rule-" + s.ruleID(s.Project, "main")
+		if got := page.text(main); !strings.Contains(got, "1 matching branch") || !strings.Contains(got, "only-main") || !strings.Contains(got, "everywhere") {
+			t.Errorf("rule for main: %q", got)
+		}
+		if got := page.text("#all-branches-rule"); strings.Contains(got, "only-main") || !strings.Contains(got, "everywhere") {
+			t.Errorf("all branches: %q", got)
+		}
+		good := url.Values{"name": {"hotfix/*"}, "push_access_level": {"0"}, "merge_access_level": {"30"}, "allow_force_push": {"1"}}
+		for _, tt := range []struct{ field, value, selector, want string }{
+			{"name", "", "#protected-branch-name-error", "Please provide a branch name"},
+			{"name", "main", "#protected-branch-name-error", "Branch is already protected"},
+			{"name", "a b", "#protected-branch-name-error", "Please provide a valid branch name or wildcard"},
+			{"name", "a\x00b", "#protected-branch-name-error", "Please provide a valid branch name or wildcard"},
+			{"name", "a\xff", "#protected-branch-name-error", "Please provide a valid branch name or wildcard"},
+			{"name", strings.Repeat("b", 256), "#protected-branch-name-error", "Branch name cannot be longer than 255 characters"},
+			{"push_access_level", "35", "#push-level-error", "Select who is allowed"},
+			{"push_access_level", "", "#push-level-error", "Select who is allowed"},
+			{"merge_access_level", "many", "#merge-level-error", "Select who is allowed"},
+		} {
+			form := url.Values{}
+			for name, values := range good {
+				form[name] = values
+			}
+			form.Set(tt.field, tt.value)
+			if got := v.post(rulesPath, form).want(422).text(tt.selector); got != tt.want {
+				t.Errorf("%s %.20q: %q, want %q", tt.field, tt.value, got, tt.want)
+			}
+		}
+		v.post(rulesPath, good).want(http.StatusSeeOther)
+		id := s.ruleID(s.Project, "hotfix/*")
+		if got := v.get(rulesPath).text("#branch-rule-" + id); !strings.Contains(got, "Developers and maintainers") || !strings.Contains(got, "No one") || !strings.Contains(got, "0 matching branches") {
+			t.Errorf("rule: %q", got)
+		}
+		action, form := v.get(rulesPath + "/" + id + "/edit").want(200).fields("#protected-branch-form")
+		form.Set("push_access_level", "30")
+		form.Del("allow_force_push")
+		v.post(action, form).want(http.StatusSeeOther)
+		rule, err := s.Store.ProtectedBranchByName(t.Context(), s.Project.ID, "hotfix/*")
+		if err != nil || rule.PushAccessLevel != models.RoleDeveloper || rule.MergeAccessLevel != models.RoleDeveloper || rule.AllowForcePush {
+			t.Errorf("rule is %+v (%v)", rule, err)
+		}
+		audit := v.get("/olga/pear/-/audit_events").want(200).text("#audit tbody")
+		for _, want := range []string{"Changed branch rule", "Allowed to push and merge: No one → Developers and maintainers", "Force push: Allowed → Not allowed", "olga"} {
+			if !strings.Contains(audit, want) {
+				t.Errorf("audit events lack %q: %s", want, audit)
+			}
+		}
+	})
+}
+
+func TestDeliveryPages(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		v, service := s.as(s.Owner), s.Service("licence")
+		s.open("topic")
+		if got := v.get(servicePath(service)).want(200).text("#deliveries tbody tr"); !strings.Contains(got, "open") || !strings.Contains(got, "Queued") {
+			t.Errorf("log %q", got)
+		}
+		claimed, err := s.Store.Claim(t.Context(), models.ClaimOptions{Limit: 1})
+		if err != nil || len(claimed) != 1 {
+			t.Fatalf("%d claimed: %v", len(claimed), err)
+		}
+		s.Clock.Advance(time.Second)
+		result := models.AttemptResult{
+			StartedAt: s.Clock.Now(), Duration: 1187 * time.Millisecond, HTTPStatus: 503,
+			RequestHeader:  models.Header{"X-Gitlab-Signature": {"deadbeef"}, "X-Gitlab-Event": {"Merge Request Hook"}},
+			ResponseHeader: models.Header{"Set-Cookie": {"session=abc"}, "Content-Type": {"text/html"}},
+			ResponseBody:   []byte("<script>alert(1)</script>\xff"), ResponseTruncated: true,
+		}
+		if err := s.Store.FinishDelivery(t.Context(), claimed[0].Delivery, result); err != nil {
+			t.Fatal(err)
+		}
+		log := v.get(servicePath(service)).want(200)
+		if got := log.text("#deliveries tbody tr"); !strings.Contains(got, "HTTP 503") || !strings.Contains(got, "1,187 ms") || !strings.Contains(got, "1 of 12") {
+			t.Errorf("log %q", got)
+		}
+		page := v.get(log.attr("#deliveries tbody td:first-child a", "href")).want(200)
+		for _, want := range []string{"Retrying", "POST /hook HTTP/1.1", "Host: licence.example.test", "X-Gitlab-Event: Merge Request Hook", `"action": "open"`,
+			"HTTP 503 Service Unavailable", "<script>alert(1)</script>", "Only the first 16 KiB"} {
+			if !strings.Contains(page.text("main"), want) {
+				t.Errorf("the page lacks %q: %s", want, page.text("main"))
+			}
+		}
+		if strings.Contains(page.body, "deadbeef") || strings.Contains(page.body, "session=abc") || page.has("main script") {
+			t.Error("the page shows what must be masked, or runs what was answered")
+		}
+		a := v.withHTMX().post(page.attr("#delivery form", "action"), url.Values{}).want(200)
+		if !strings.Contains(a.header.Get("HX-Trigger"), "Delivery queued again.") || a.text("#delivery .page-head .badge") != "Retrying" {
+			t.Errorf("HX-Trigger %q, state %q", a.header.Get("HX-Trigger"), a.text("#delivery .page-head .badge"))
+		}
+		v.post(page.attr("#delivery form", "action"), url.Values{}).want(http.StatusSeeOther)
+		if n := len(s.Deliveries(service)); n != 1 {
+			t.Errorf("%d deliveries: the same one is sent again", n)
+		}
+
+		mr := s.open("later")
+		a = v.withHTMX().post(servicePath(service)+"/test", url.Values{}).want(200)
+		if got := a.text("#deliveries tbody tr:first-child"); !strings.Contains(got, "test") || !strings.Contains(a.header.Get("HX-Trigger"), "Test delivery sent.") {
+			t.Errorf("log %q", got)
+		}
+		v.post(servicePath(service)+"/test", url.Values{}).want(http.StatusSeeOther)
+		list := s.Deliveries(service)
+		if payload := s.PayloadOf(list[len(list)-1]); !payload.Test || payload.Head != mr.HeadSHA {
+			t.Errorf("test payload %+v", payload)
+		}
+		if got := s.Status(mr, service); got != models.StatusPending {
+			t.Errorf("the check is %q", got)
+		}
+	})
+}
+
+// TestDeliveryLogPages leads through a log longer than a page.
+func TestDeliveryLogPages(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	service := s.Service("licence")
+	for range pageSize + 1 {
+		if _, err := s.Store.SendTest(t.Context(), s.Owner, s.Project.ID, service.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := s.as(s.Owner).get(servicePath(service)).want(200)
+	second := s.as(s.Owner).get(first.attr("#deliveries .pagination a", "href")).want(200)
+	if a, b := first.Find("#deliveries tbody tr").Length(), second.Find("#deliveries tbody tr").Length(); a != pageSize || b != 1 {
+		t.Errorf("%d and %d rows", a, b)
+	}
+}
+
+// TestEveryAuditActionHasAText reads the actions from where they are declared.
+func TestEveryAuditActionHasAText(t *testing.T) {
+	source, err := os.ReadFile("../models/audit_event.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	actions := regexp.MustCompile(`AuditAction += "([a-z_]+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(actions) < 20 {
+		t.Fatalf("only %d actions found", len(actions))
+	}
+	for _, action := range actions {
+		if key := views.AuditActionKey(action[1]); views.T(t.Context(), key) == string(key) {
+			t.Errorf("%s has no text", action[1])
+		}
+	}
+}
+
+// TestAuditEventsAreWorded: no action or field shows as a key.
+func TestAuditEventsAreWorded(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	v := s.as(s.Owner)
+	v.post(servicesPath, url.Values{"name": {"Licence"}, "external_url": {"https://scan.example.net/?token=open-sesame"}, "shared_secret": {"hush-hush-secret"}}).want(http.StatusSeeOther)
+	s.gate(true)
+	s.Member("maria", models.RoleMaintainer)
+	mr := s.open("topic")
+	if _, err := s.Store.CloseMergeRequest(t.Context(), s.Owner, s.Project.ID, mr.IID); err != nil {
+		t.Fatal(err)
+	}
+	a := v.get("/olga/pear/-/audit_events").want(200)
+	got := a.text("#audit tbody")
+	for _, want := range []string{"Added status check", "Name: Licence", "API to check: https://scan.example.net/", "Target branch: All branches", "HMAC: on", "Status checks must succeed: off → on", "Role: maintainer"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("audit events lack %q", want)
+		}
+	}
+	if strings.Contains(got, "checks.audit") || strings.Contains(a.body, "hush-hush") || strings.Contains(a.body, "open-sesame") {
+		t.Errorf("audit events: %s", got)
+	}
+}
