@@ -1,0 +1,220 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/webhook"
+)
+
+// config is every setting, read from the environment once.
+type config struct {
+	// Listen is the address that the server listens on.
+	Listen string `env:"MERGEGATE_LISTEN" envDefault:"127.0.0.1:8080"`
+	// BaseURL is where people and services reach it; empty is only good for
+	// an address on this machine.
+	BaseURL string `env:"MERGEGATE_BASE_URL"`
+	// Data is the folder of the repositories and the SQLite database.
+	Data string `env:"MERGEGATE_DATA" envDefault:"./data"`
+	// DatabaseURL is PostgreSQL's; empty means SQLite in the data folder.
+	DatabaseURL string `env:"MERGEGATE_DATABASE_URL"`
+	// SecretKey seals secrets and signs cookies; or the file that holds it.
+	SecretKey     string `env:"MERGEGATE_SECRET_KEY"`
+	SecretKeyFile string `env:"MERGEGATE_SECRET_KEY_FILE"`
+	// OldSecretKeys still open what they sealed.
+	OldSecretKeys []string `env:"MERGEGATE_OLD_SECRET_KEYS"`
+	// OutboundAllow are networks, hosts and host:port pairs that deliveries
+	// may go to although they are not public.
+	OutboundAllow string `env:"MERGEGATE_OUTBOUND_ALLOW"`
+	// TrustedProxies are networks whose X-Forwarded-For is believed.
+	TrustedProxies []string `env:"MERGEGATE_TRUSTED_PROXIES"`
+	// LogFormat is "text" or "json", LogLevel "debug", "info", "warn" or
+	// "error".
+	LogFormat string     `env:"MERGEGATE_LOG_FORMAT" envDefault:"text"`
+	LogLevel  slog.Level `env:"MERGEGATE_LOG_LEVEL" envDefault:"info"`
+	// MaxPackBytes is the largest pack that a push may send.
+	MaxPackBytes int64 `env:"MERGEGATE_MAX_PACK_BYTES" envDefault:"1073741824"`
+	// DatabaseConnections limits the connections to PostgreSQL.
+	DatabaseConnections int `env:"MERGEGATE_DATABASE_CONNECTIONS" envDefault:"20"`
+
+	keyring *auth.Keyring
+	allow   webhook.AllowList
+}
+
+// readConfig reads the settings and tells every fault at once, a sentence
+// each.
+func readConfig() (config, error) {
+	var c config
+	if err := env.Parse(&c); err != nil {
+		return c, fmt.Errorf("the settings cannot be read: %w", err)
+	}
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		fault("MERGEGATE_LISTEN is %q; it must be an address and a port, such as 127.0.0.1:8080 or :8080.", c.Listen)
+	}
+	if c.BaseURL == "" && err == nil {
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			fault("MERGEGATE_BASE_URL is missing; it must say under which address people reach this server, such as https://git.example.com.")
+		}
+		c.BaseURL = "http://localhost:" + port
+	}
+	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	if u, err := url.Parse(c.BaseURL); err != nil || u.Host == "" || u.User != nil || u.Path != "" || (u.Scheme != "http" && u.Scheme != "https") {
+		fault("MERGEGATE_BASE_URL is not an http or https address of a whole host, such as https://git.example.com.")
+	}
+	if c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://") {
+		fault("MERGEGATE_DATABASE_URL must begin with postgres://; leave it empty for SQLite in the data folder.")
+	}
+	if c.LogFormat != "text" && c.LogFormat != "json" {
+		fault("MERGEGATE_LOG_FORMAT is %q; it must be text or json.", c.LogFormat)
+	}
+	if c.MaxPackBytes <= 0 {
+		fault("MERGEGATE_MAX_PACK_BYTES must be a number of bytes above 0.")
+	}
+	if c.DatabaseConnections < 4 {
+		fault("MERGEGATE_DATABASE_CONNECTIONS must be at least 4.")
+	}
+	if c.allow, err = webhook.ParseAllowList(c.OutboundAllow); err != nil {
+		fault("MERGEGATE_OUTBOUND_ALLOW cannot be read: %w.", err)
+	}
+	if c.Data, err = filepath.Abs(c.Data); err != nil {
+		fault("MERGEGATE_DATA cannot be made an absolute path: %v.", err)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return c, err
+	}
+	return c, c.readKeys()
+}
+
+// readKeys makes the keyring. On SQLite a missing key is made in the data
+// folder: one process has it to itself.
+func (c *config) readKeys() error {
+	var faults []error
+	parse := func(name, text string) []byte {
+		key, err := auth.ParseSecretKey(text)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s %w.", name, err))
+		}
+		return key
+	}
+	text, name := c.SecretKey, "MERGEGATE_SECRET_KEY"
+	switch {
+	case c.SecretKey != "" && c.SecretKeyFile != "":
+		return errors.New("MERGEGATE_SECRET_KEY and MERGEGATE_SECRET_KEY_FILE are both set; set one of them.")
+	case c.SecretKeyFile != "":
+		name = "MERGEGATE_SECRET_KEY_FILE"
+		content, err := os.ReadFile(c.SecretKeyFile)
+		if err != nil {
+			return fmt.Errorf("MERGEGATE_SECRET_KEY_FILE cannot be read: %w.", err)
+		}
+		text = string(content)
+	case c.SecretKey == "" && c.postgres():
+		return errors.New("MERGEGATE_SECRET_KEY is missing; it must be 32 random bytes, as `openssl rand -base64 32` makes them, the same on every instance.")
+	case c.SecretKey == "":
+		var err error
+		name = "the secret key in the data folder"
+		if text, err = keyInData(filepath.Join(c.Data, "secret_key")); err != nil {
+			return err
+		}
+	}
+	current := parse(name, text)
+	var older [][]byte
+	for _, text := range c.OldSecretKeys {
+		older = append(older, parse("MERGEGATE_OLD_SECRET_KEYS", text))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return err
+	}
+	var err error
+	c.keyring, err = auth.NewKeyring(current, older...)
+	return err
+}
+
+// keyInData reads the key of the data folder, made when missing.
+func keyInData(path string) (string, error) {
+	content, err := os.ReadFile(path)
+	if err == nil {
+		return string(content), nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("the secret key in the data folder cannot be read: %w.", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", fmt.Errorf("the data folder cannot be made: %w.", err)
+	}
+	text := auth.NewSecretKey()
+	if err := writePrivate(path, []byte(text+"\n")); err != nil {
+		return "", fmt.Errorf("the secret key cannot be written: %w.", err)
+	}
+	return text, nil
+}
+
+// writePrivate writes a file that only its owner reads, whole or not at all.
+func writePrivate(path string, content []byte) error {
+	temporary := path + ".new"
+	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	err = errors.Join(err, file.Sync(), file.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(temporary, path)
+}
+
+func (c config) postgres() bool { return c.DatabaseURL != "" }
+
+// database is the driver and the source that models.Open takes.
+func (c config) database() (driver, dsn string) {
+	if c.postgres() {
+		return models.DriverPostgres, c.DatabaseURL
+	}
+	return models.DriverSQLite, filepath.Join(c.Data, "mergegate.db")
+}
+
+// logger makes the logger of the process; logs go to standard error.
+func (c config) logger() *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}
+
+// errDataInUse is the refusal of a second process on one SQLite database.
+var errDataInUse = errors.New("another Mergegate process uses this data folder; SQLite serves one process. Stop it, or use PostgreSQL (MERGEGATE_DATABASE_URL) for several")
+
+// lockData keeps other processes out of the data folder's SQLite database, for
+// as long as the file is open.
+func (c config) lockData() (*os.File, error) {
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("the data folder cannot be made: %w", err)
+	}
+	file, err := os.OpenFile(filepath.Join(c.Data, "mergegate.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		file.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, errDataInUse
+		}
+		return nil, err
+	}
+	return file, nil
+}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/gitrepo"
+	"github.com/mergegate/mergegate/models"
+)
+
+// The demo's people, the strongest last, so that an owner exists who adds the
+// others.
+var demoPeople = []struct {
+	username, name string
+	role           models.Role
+	admin          bool
+}{
+	{"admin", "Ada Min", models.RoleNone, true},
+	{"olivia", "Olivia Brandt", models.RoleOwner, false},
+	{"max", "Max Okafor", models.RoleMaintainer, false},
+	{"dana", "Dana Reyes", models.RoleDeveloper, false},
+	{"rex", "Rex Lindqvist", models.RoleReporter, false},
+	{"gina", "Gina Park", models.RoleGuest, false},
+}
+
+const (
+	demoNamespace = "northwind"
+	demoPath      = "ticketing-api"
+	demoAuthor    = "dana"
+	demoBranch    = "idempotent-refunds"
+)
+
+var demoMergeRequest = models.MergeRequestInput{
+	Title:        "Make refund webhooks idempotent",
+	SourceBranch: demoBranch,
+	TargetBranch: "main",
+	Description: `Refund webhooks arrive more than once when the acquirer's side times out. Every event is now keyed on the acquirer's reference, and a repeat is answered with ` + "`200`" + ` without side effects.
+
+- The signature is verified before the look-up
+- The old queue has to be drained after the deploy`,
+}
+
+// seedDemo makes the demo from whatever of it exists.
+func seedDemo(ctx context.Context, o *core) (demoState, []demoServiceState, error) {
+	state := demoState{BaseURL: o.config.BaseURL}
+	people := map[string]models.User{}
+	for _, p := range demoPeople {
+		user, entry, err := seedUser(ctx, o, p.username, p.name, p.admin)
+		if err != nil {
+			return state, nil, err
+		}
+		entry.Role = p.role.String()
+		if p.admin {
+			entry.Role = "admin"
+		}
+		people[p.username] = user
+		state.Users = append(state.Users, entry)
+	}
+	project, err := seedProject(ctx, o, people)
+	if err != nil {
+		return state, nil, err
+	}
+	state.Project = demoProject{ID: project.ID, PathWithNamespace: project.FullPath()}
+	services, err := seedServices(ctx, o, people["max"], project)
+	return state, services, err
+}
+
+// seedUser makes a user, or gives the one there is a new password, and a token.
+func seedUser(ctx context.Context, o *core, username, name string, admin bool) (models.User, demoUser, error) {
+	entry := demoUser{Username: username, Password: auth.NewPassword(), Token: auth.NewAccessToken()}
+	digest, err := auth.HashPassword(ctx, entry.Password)
+	if err != nil {
+		return models.User{}, entry, err
+	}
+	user, err := o.store.UserByUsername(ctx, username)
+	switch {
+	case models.KindOf(err) == models.KindNotFound:
+		user, err = o.store.CreateUser(ctx, models.User{}, models.UserInput{
+			Username: username, Name: name, Email: username + "@northwind.example", PasswordDigest: digest, Admin: admin,
+		})
+	case err == nil:
+		err = o.store.SetPassword(ctx, user, digest, "", false)
+	}
+	if err != nil {
+		return user, entry, err
+	}
+	_, err = o.store.CreatePersonalToken(ctx, user, models.AccessTokenInput{
+		Name: "Demo", Scopes: []string{models.ScopeAPI}, ExpiresAt: o.store.Now().Add(models.MaxTokenLifetime - 24*time.Hour), Digest: auth.Digest(entry.Token),
+	})
+	return user, entry, err
+}
+
+func seedProject(ctx context.Context, o *core, people map[string]models.User) (models.Project, error) {
+	owner := people["olivia"]
+	access, _, err := o.store.AccessByPath(ctx, &owner, demoNamespace, demoPath)
+	project := access.Project
+	if models.KindOf(err) == models.KindNotFound {
+		project, err = createDemoProject(ctx, o, owner)
+	}
+	if err != nil {
+		return project, err
+	}
+	for _, p := range demoPeople {
+		if p.role == models.RoleNone || p.role == models.RoleOwner {
+			continue
+		}
+		_, err := o.store.AddMember(ctx, owner, models.RoleOwner, project.ID, people[p.username].ID, p.role)
+		if err != nil && models.CodeOf(err) != models.CodeMemberExists {
+			return project, err
+		}
+	}
+	_, err = o.store.CreateProtectedBranch(ctx, owner, project.ID, models.ProtectedBranchInput{
+		Name: "release/*", PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer,
+	})
+	if err != nil && models.CodeOf(err) != models.CodeAlreadyProtected {
+		return project, err
+	}
+	return project, seedHistory(ctx, o, project, people)
+}
+
+func createDemoProject(ctx context.Context, o *core, owner models.User) (models.Project, error) {
+	ns, err := o.store.Namespace(ctx, demoNamespace)
+	if models.KindOf(err) == models.KindNotFound {
+		ns, err = o.store.CreateNamespace(ctx, demoNamespace)
+	}
+	if err != nil {
+		return models.Project{}, err
+	}
+	return o.store.CreateProject(ctx, owner, models.ProjectInput{
+		NamespaceID: ns.ID, Name: "Ticketing API", Path: demoPath, Visibility: models.VisibilityPrivate,
+		Description:                           "Sells, changes and refunds tickets.",
+		OnlyAllowMergeIfAllStatusChecksPassed: true,
+	}, false)
+}
+
+// demoCommit is one commit of the demo's history.
+type demoCommit struct {
+	branch, from, author, message string
+	files                         map[string]string
+}
+
+// seedHistory writes the demo's commits, each on a branch that does not have
+// it yet.
+func seedHistory(ctx context.Context, o *core, project models.Project, people map[string]models.User) error {
+	repo := o.repos.Repo(project.ID)
+	if !o.repos.Exists(project.ID) {
+		return fmt.Errorf("the repository of project %d is missing", project.ID)
+	}
+	at := o.store.Now().Add(-9 * 24 * time.Hour)
+	done := map[string]bool{}
+	for _, c := range demoHistory {
+		at = at.Add(19 * time.Hour)
+		if _, exists, err := repo.BranchTip(ctx, c.branch); err != nil {
+			return err
+		} else if exists && !done[c.branch] {
+			continue // an earlier start has written this branch
+		}
+		done[c.branch] = true
+		parent, exists, err := repo.BranchTip(ctx, c.branch)
+		if err == nil && !exists && c.from != "" {
+			parent, _, err = repo.BranchTip(ctx, c.from)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = repo.WriteCommit(ctx, gitrepo.WriteInput{
+			Branch: c.branch, Parent: parent, Files: c.files, Message: c.message + "\n", Author: gitrepo.Identity{Name: people[c.author].Name, Email: people[c.author].Email}, When: at,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seedServices adds the demo's services. Their secrets and tokens are known to
+// nobody else, so services of an earlier start that was cut off are replaced.
+func seedServices(ctx context.Context, o *core, by models.User, project models.Project) ([]demoServiceState, error) {
+	existing, _, err := o.store.StatusChecks(ctx, project.ID, models.Page{})
+	if err != nil {
+		return nil, err
+	}
+	var states []demoServiceState
+	for _, service := range demoServices {
+		for _, old := range existing {
+			if old.Name == service.name {
+				if err := o.store.DeleteStatusCheck(ctx, by, project.ID, old.ID); err != nil {
+					return nil, err
+				}
+			}
+		}
+		state := demoServiceState{Name: service.name, Secret: auth.NewSecretKey(), Token: auth.NewAccessToken()}
+		if state.Listen, err = freeAddress(); err != nil {
+			return nil, err
+		}
+		in := models.StatusCheckInput{Name: service.name, ExternalURL: "http://" + state.Listen + "/", SharedSecret: state.Secret}
+		for _, branch := range service.branches {
+			rule, err := o.store.ProtectedBranchByName(ctx, project.ID, branch)
+			if err != nil {
+				return nil, err
+			}
+			in.ProtectedBranchIDs = append(in.ProtectedBranchIDs, rule.ID)
+		}
+		if _, err := o.store.CreateStatusCheck(ctx, by, project.ID, in, false); err != nil {
+			return nil, err
+		}
+		_, err = o.store.CreateProjectToken(ctx, by, models.RoleMaintainer, project.ID, models.AccessTokenInput{
+			Name: service.name, Scopes: []string{models.ScopeAPI}, ExpiresAt: o.store.Now().Add(models.MaxTokenLifetime - 24*time.Hour),
+			Digest: auth.Digest(state.Token), Role: models.RoleDeveloper,
+		})
+		if err != nil {
+			return nil, err
+		}
+		states = append(states, state)
+	}
+	return states, nil
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/mergegate/mergegate/cmd/mergegate/repositories"
+	"github.com/mergegate/mergegate/gitrepo"
+	"github.com/mergegate/mergegate/handlers"
+	"github.com/mergegate/mergegate/handlers/githttp"
+	"github.com/mergegate/mergegate/jobs"
+	"github.com/mergegate/mergegate/webhook"
+)
+
+// drainTime is how long requests under way may take after the signal to stop.
+const drainTime = 20 * time.Second
+
+// serveCommand serves until ctx ends.
+func serveCommand(ctx context.Context, args []string) error {
+	if len(args) != 0 {
+		return errUsage
+	}
+	o, err := openCore(ctx)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	s, err := startServer(ctx, o)
+	if err != nil {
+		return err
+	}
+	return s.wait()
+}
+
+// server is a running Mergegate: pages, API and git on one listener, the hooks'
+// socket, and the jobs.
+type server struct {
+	log      *slog.Logger
+	http     *http.Server
+	listener net.Listener
+	stopped  context.Context // ends when the server is to stop
+	fail     context.CancelCauseFunc
+	running  sync.WaitGroup
+}
+
+// startServer starts everything; it all ends with ctx, and wait waits for it.
+func startServer(ctx context.Context, o *core) (*server, error) {
+	log := o.config.logger()
+	slog.SetDefault(log)
+	handler, err := newHandler(o, log)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{log: log}
+	s.stopped, s.fail = context.WithCancelCause(ctx)
+	hooks, err := gitrepo.ListenHooks(o.config.socketPath())
+	if err != nil {
+		return nil, err
+	}
+	if s.listener, err = net.Listen("tcp", o.config.Listen); err != nil {
+		hooks.Close()
+		return nil, fmt.Errorf("MERGEGATE_LISTEN: %w", err)
+	}
+	s.http = &http.Server{
+		Handler: handler,
+		// Git moves hundreds of megabytes in one request: only the header has
+		// a time limit.
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	answer := githttp.Hooks{Store: o.store, BaseURL: o.config.BaseURL, Log: log}
+	// A push under way at the signal to stop still asks its hooks: the socket
+	// stays open until the requests are through.
+	hooksContext, closeHooks := context.WithCancel(context.WithoutCancel(ctx))
+	s.running.Go(func() {
+		if err := gitrepo.ServeHooks(hooksContext, hooks, repositories.HookHandler(answer), log); err != nil {
+			s.fail(err)
+		}
+	})
+	work := jobs.New(jobs.Options{
+		Store: o.store, Sender: webhook.NewClient(webhook.Options{Version: version(), Allow: o.config.allow}), Log: log, Alone: !o.config.postgres(),
+	})
+	s.running.Go(func() { work.Run(s.stopped) })
+	s.running.Go(func() {
+		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			s.fail(err)
+		}
+	})
+	s.running.Go(func() {
+		defer closeHooks()
+		<-s.stopped.Done()
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
+		if err := s.http.Shutdown(drain); err != nil {
+			log.Warn("requests were cut off at the end", "error", err)
+			s.http.Close()
+		}
+	})
+	log.Info("Mergegate serves", "address", s.listener.Addr().String(), "base_url", o.config.BaseURL, "database", o.store.Driver(), "version", version())
+	return s, nil
+}
+
+// wait waits until everything has ended. An end that was asked for is none to
+// complain about.
+func (s *server) wait() error {
+	s.running.Wait()
+	if err := context.Cause(s.stopped); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	s.log.Info("Mergegate has stopped")
+	return nil
+}
+
+// newHandler puts the three front doors on one router.
+func newHandler(o *core, log *slog.Logger) (http.Handler, error) {
+	git := repositories.Pages{Domain: repositories.Domain{Store: o.repos}}
+	e, err := handlers.New(handlers.Deps{
+		Store: o.store, Git: git, Log: log, BaseURL: o.config.BaseURL,
+		SessionKey: o.config.keyring.Derive("sessions"), TrustedProxies: o.config.TrustedProxies,
+	})
+	if err != nil {
+		return nil, err
+	}
+	githttp.Register(e, githttp.Deps{Store: o.store, Transport: o.repos, Log: log, BaseURL: o.config.BaseURL})
+	return e, nil
+}

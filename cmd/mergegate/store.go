@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/cmd/mergegate/repositories"
+	"github.com/mergegate/mergegate/gitrepo"
+	"github.com/mergegate/mergegate/migrations"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/webhook"
+)
+
+// core is what every command that touches data needs: the settings, the
+// repositories and the store, on a database of this version's schema.
+type core struct {
+	config config
+	repos  *gitrepo.Store
+	store  *models.Store
+	lock   *os.File // SQLite only
+}
+
+// openCore opens it, migrating the database first.
+func openCore(ctx context.Context) (*core, error) {
+	c, err := readConfig()
+	if err != nil {
+		return nil, err
+	}
+	return openConfigured(ctx, c)
+}
+
+func openConfigured(ctx context.Context, c config) (_ *core, err error) {
+	o := &core{config: c}
+	defer func() {
+		if err != nil {
+			o.close()
+		}
+	}()
+	if !c.postgres() {
+		if o.lock, err = c.lockData(); err != nil {
+			return nil, err
+		}
+	}
+	o.repos, err = gitrepo.New(filepath.Join(c.Data, "repositories"), gitrepo.Options{
+		HooksDir: filepath.Join(c.Data, "hooks"), SocketPath: c.socketPath(), MaxPackBytes: c.MaxPackBytes, Log: c.logger(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err = c.migrate(ctx); err != nil {
+		return nil, err
+	}
+	driver, dsn := c.database()
+	o.store, err = models.Open(models.Config{
+		Driver: driver, DSN: dsn, Payload: webhook.Payload(c.BaseURL), Sealer: c.keyring.Sealer("secrets at rest"),
+		Git: repositories.Domain{Store: o.repos}, MaxConns: c.DatabaseConnections,
+	})
+	return o, err
+}
+
+func (o *core) close() {
+	if o.store != nil {
+		o.store.Close()
+	}
+	if o.lock != nil {
+		o.lock.Close()
+	}
+}
+
+// migrate brings the database to this version's schema, one instance at a
+// time; a schema newer than the program is refused.
+func (c config) migrate(ctx context.Context) error {
+	db, dialect, err := c.rawDatabase()
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := migrations.Up(ctx, db, dialect); err != nil {
+		return fmt.Errorf("the database cannot be brought to this version's schema: %w", err)
+	}
+	return migrations.Check(ctx, db, dialect)
+}
+
+// rawDatabase opens the database below the store, for migrations.
+func (c config) rawDatabase() (*sql.DB, migrations.Dialect, error) {
+	driver, dsn := c.database()
+	if driver == models.DriverPostgres {
+		db, err := models.OpenPostgres(dsn)
+		return db, migrations.Postgres, err
+	}
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, "", fmt.Errorf("the data folder cannot be made: %w", err)
+	}
+	db, err := sql.Open("sqlite", models.SQLiteDSN(dsn))
+	return db, migrations.SQLite, err
+}
+
+// migrateCommand migrates and says to which version.
+func migrateCommand(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) != 0 {
+		return errUsage
+	}
+	c, err := readConfig()
+	if err != nil {
+		return err
+	}
+	if !c.postgres() {
+		lock, err := c.lockData()
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+	}
+	if err := c.migrate(ctx); err != nil {
+		return err
+	}
+	db, dialect, err := c.rawDatabase()
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	at, err := migrations.Version(ctx, db, dialect)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "The database is at version %d.\n", at)
+	return err
+}
+
+// socketPath is where hooks find this process. The kernel takes about a
+// hundred bytes: a deep data folder gets a place in the temporary folder.
+func (c config) socketPath() string {
+	path := filepath.Join(c.Data, "hooks.sock")
+	if len(path) <= 100 {
+		return path
+	}
+	return filepath.Join(os.TempDir(), "mergegate-"+auth.Digest(c.Data)[:16], "hooks.sock")
+}
