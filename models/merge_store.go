@@ -32,7 +32,8 @@ var errPrepareAgain = errors.New("models: the merge must be prepared again")
 // Errors: KindForbidden (CodeProtectedBranch) when the target may not be merged
 // into; KindConflict (CodeStaleSHA) when SHA is not HEAD; KindUnprocessable
 // (CodeMergeBlocked with Reasons, CodeConflicts with the files in List);
-// KindConflict (CodeTargetMoved) when the target moved three times.
+// KindConflict (CodeTargetMoved) when the target moved three times, or the
+// merge request was given another target meanwhile.
 func (s *Store) Merge(ctx context.Context, by User, projectID, iid int64, o MergeOptions) (MergeRequest, error) {
 	for try := 0; try < mergeTries; try++ {
 		mr, err := s.mergeOnce(ctx, by, projectID, iid, o)
@@ -127,7 +128,11 @@ func (s *Store) mergeOnce(ctx context.Context, by User, projectID, iid int64, o 
 		if err := tx.mayMerge(ctx, project, mr, o); err != nil {
 			return err
 		}
-		if mr.HeadSHA != prepared.HeadSHA || mr.TargetBranch != prepared.TargetBranch || mr.MergingSHA != commit {
+		if mr.TargetBranch != prepared.TargetBranch {
+			// Whoever pressed Merge saw another target.
+			return conflict(CodeTargetMoved)
+		}
+		if mr.HeadSHA != prepared.HeadSHA || mr.MergingSHA != commit {
 			return errPrepareAgain
 		}
 		if err := tx.moveTarget(ctx, mr, commit, base); err != nil {
