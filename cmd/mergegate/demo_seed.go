@@ -17,7 +17,7 @@ var demoPeople = []struct {
 	role           models.Role
 	admin          bool
 }{
-	{"admin", "Ada Min", models.RoleNone, true},
+	{"ada", "Ada Moreau", models.RoleNone, true},
 	{"olivia", "Olivia Brandt", models.RoleOwner, false},
 	{"max", "Max Okafor", models.RoleMaintainer, false},
 	{"dana", "Dana Reyes", models.RoleDeveloper, false},

@@ -13,6 +13,7 @@ import (
 	"github.com/mergegate/mergegate/cmd/mergegate/repositories"
 	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/handlers"
+	"github.com/mergegate/mergegate/handlers/apiv4"
 	"github.com/mergegate/mergegate/handlers/githttp"
 	"github.com/mergegate/mergegate/jobs"
 	"github.com/mergegate/mergegate/webhook"
@@ -129,5 +130,8 @@ func newHandler(o *core, log *slog.Logger) (http.Handler, error) {
 		return nil, err
 	}
 	githttp.Register(e, githttp.Deps{Store: o.store, Transport: o.repos, Log: log, BaseURL: o.config.BaseURL})
+	apiv4.Register(e, apiv4.Deps{
+		Store: o.store, Git: repositories.API{Domain: repositories.Domain{Store: o.repos}}, Log: log, BaseURL: o.config.BaseURL, Version: version(), Revision: revision(),
+	})
 	return e, nil
 }
