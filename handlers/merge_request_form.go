@@ -99,9 +99,9 @@ func (p *pages) updateMergeRequest(c echo.Context) error {
 type sentForm struct{ views.MergeRequestForm }
 
 // fullTitle is the title with the mark of a draft, which may be typed or
-// ticked.
+// ticked; a mark alone is no title.
 func (f sentForm) fullTitle() string {
-	if !f.Draft {
+	if !f.Draft || f.Title == "" {
 		return f.Title
 	}
 	return models.WithDraft(f.Title, true)
