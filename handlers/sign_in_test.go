@@ -1,0 +1,173 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+func TestSignInLeadsBackAndOut(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.withPassword("priya", false)
+		b := newBrowser(t, s.handler)
+
+		asked := b.get("/projects/new?x=1").want(http.StatusSeeOther)
+		if got := asked.header.Get("Location"); got != "/users/sign_in?return_to=%2Fprojects%2Fnew%3Fx%3D1" {
+			t.Fatalf("sent to %q", got)
+		}
+		action, form := b.get(asked.header.Get("Location")).want(http.StatusOK).fields("form[action='/users/sign_in']")
+		form.Set("login", "PRIYA")
+		form.Set("password", testPassword)
+		in := b.post(action, form).want(http.StatusSeeOther)
+		if got := in.header.Get("Location"); got != "/projects/new?x=1" {
+			t.Errorf("after signing in sent to %q", got)
+		}
+		cookie := strings.Join(in.header.Values("Set-Cookie"), "\n")
+		for _, attribute := range []string{"HttpOnly", "SameSite=Lax", "Path=/"} {
+			if !strings.Contains(cookie, attribute) {
+				t.Errorf("the session's cookie lacks %s: %s", attribute, cookie)
+			}
+		}
+		if strings.Contains(cookie, "Max-Age") {
+			t.Errorf("the cookie outlives the browser unasked: %s", cookie)
+		}
+		if page := b.get("/").want(http.StatusOK); !page.has("#user-menu") {
+			t.Error("no user menu after signing in")
+		}
+
+		kept := b.cookies[sessionCookie]
+		b.post("/users/sign_out", nil).want(http.StatusSeeOther)
+		b.cookies[sessionCookie] = kept // a stolen cookie must be dead
+		b.get("/projects/new").want(http.StatusSeeOther)
+	})
+}
+
+func TestSignInRefusalsLookAlike(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.withPassword("priya", false)
+		for name, form := range map[string]url.Values{
+			"wrong password": {"login": {"priya"}, "password": {"wrong wrong"}},
+			"unknown user":   {"login": {"nobody"}, "password": {testPassword}},
+			"nothing":        {},
+			"no text":        {"login": {"pri\xff\x00"}, "password": {"\xff"}},
+		} {
+			page := newBrowser(t, s.handler).post(signInPath, form).want(http.StatusUnprocessableEntity)
+			if got := page.text(".alert"); got != "Invalid username or password." {
+				t.Errorf("%s: message %q", name, got)
+			}
+			if page.attr("#password", "value") != "" {
+				t.Errorf("%s: the password is sent back", name)
+			}
+			if want := strings.ToValidUTF8(form.Get("login"), "\uFFFD"); name != "no text" && page.attr("#login", "value") != want {
+				t.Errorf("%s: the name is not kept", name)
+			}
+		}
+	})
+}
+
+func TestSignInIsLimitedPerAccountAndAddress(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.withPassword("priya", false)
+		wrong := url.Values{"login": {"priya"}, "password": {"wrong wrong"}}
+		b := newBrowser(t, s.handler)
+		for range signInTriesAccount {
+			b.post(signInPath, wrong).want(http.StatusUnprocessableEntity)
+		}
+		right := url.Values{"login": {"priya"}, "password": {testPassword}}
+		b.post(signInPath, right).want(http.StatusTooManyRequests)
+		s.Clock.Advance(signInWindow + time.Second)
+		b.post(signInPath, right).want(http.StatusSeeOther)
+	})
+	s := newMRSite(t, modelstest.SQLite(t))
+	b := newBrowser(t, s.handler)
+	for i := range signInTriesAddress {
+		if ok, err := s.Store.CountTry(t.Context(), "sign_in:address:192.0.2.1", signInTriesAddress, signInWindow); !ok || err != nil {
+			t.Fatalf("try %d: %v %v", i, ok, err)
+		}
+	}
+	b.post(signInPath, url.Values{"login": {"somebody"}, "password": {"x"}}).want(http.StatusTooManyRequests)
+}
+
+func TestSigningInGivesANewIDAndEndsTheOldSession(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.withPassword("priya", false)
+	b := s.signedIn("priya")
+	old := b.cookies[sessionCookie]
+	again := b.post(signInPath, url.Values{"login": {"priya"}, "password": {testPassword}, "remember_me": {"1"}}).want(http.StatusSeeOther)
+	if b.cookies[sessionCookie] == old {
+		t.Fatal("the id is the same after signing in again")
+	}
+	if cookie := strings.Join(again.header.Values("Set-Cookie"), "\n"); !strings.Contains(cookie, "Max-Age=1209600") {
+		t.Errorf("the cookie is not kept for 14 days: %s", cookie)
+	}
+	b.cookies[sessionCookie] = old
+	b.get("/projects/new").want(http.StatusSeeOther)
+}
+
+func TestAOneTimePasswordMustBeChanged(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.withPassword("priya", true)
+		b := s.signedIn("priya")
+		if to := b.get("/").want(http.StatusSeeOther).header.Get("Location"); to != newPasswordPath {
+			t.Fatalf("sent to %q", to)
+		}
+		b.header.Set("HX-Request", "true")
+		if b.get("/").want(http.StatusUnauthorized).header.Get("HX-Refresh") != "true" {
+			t.Error("a fragment is not told to load the page again")
+		}
+		b.header.Del("HX-Request")
+
+		page := b.post(newPasswordPath, url.Values{"current_password": {"wrong"}, "password": {"short"}, "password_confirmation": {"other"}}).
+			want(http.StatusUnprocessableEntity)
+		if n := page.Find(".error").Length(); n != 3 {
+			t.Errorf("%d messages at once, want 3", n)
+		}
+		page = b.post(newPasswordPath, url.Values{"current_password": {testPassword}, "password": {testPassword}, "password_confirmation": {testPassword}}).
+			want(http.StatusUnprocessableEntity)
+		if got := page.text("#password-error"); got != "Choose a password other than the current one" {
+			t.Errorf("message %q", got)
+		}
+		home := b.follow(newPasswordPath, url.Values{"current_password": {testPassword}, "password": {"a better password"}, "password_confirmation": {"a better password"}})
+		if got := home.text("#toasts .toast > span"); got != "Password changed." {
+			t.Errorf("toast %q", got)
+		}
+		if home = b.get("/").want(http.StatusOK); home.has("#toasts .toast") {
+			t.Error("the toast is shown twice")
+		}
+		newBrowser(t, s.handler).post(signInPath, url.Values{"login": {"priya"}, "password": {"a better password"}}).want(http.StatusSeeOther)
+	})
+}
+
+func TestOnlyPagesOfOursAreLedBackTo(t *testing.T) {
+	for path, want := range map[string]string{
+		"/olga/pear":                    "/olga/pear",
+		"/olga/pear/-/branches?page=2":  "/olga/pear/-/branches?page=2",
+		"":                              "/",
+		"//evil.example":                "/",
+		"///evil.example":               "/",
+		`/\evil.example`:                "/",
+		"/%5Cevil.example":              "/",
+		"/%2Fevil.example":              "/",
+		"https://evil.example/":         "/",
+		"javascript:alert(1)":           "/",
+		"/\tevil":                       "/",
+		" /evil":                        "/",
+		"/users/sign_in?return_to=%2Fa": "/",
+		"evil":                          "/",
+		"/" + strings.Repeat("a", 3000): "/",
+	} {
+		if got := safePath(path); got != want {
+			t.Errorf("safePath(%q) = %q, want %q", path, got, want)
+		}
+	}
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.withPassword("priya", false)
+	to := newBrowser(t, s.handler).post(signInPath, url.Values{"login": {"priya"}, "password": {testPassword}, "return_to": {"//evil.example"}})
+	if got := to.want(http.StatusSeeOther).header.Get("Location"); got != "/" {
+		t.Errorf("led to %q", got)
+	}
+}
