@@ -62,8 +62,6 @@ const (
 	KeyBadText                Key = "frame.error_400_text"
 	KeyInvalidTitle           Key = "frame.error_422_title"
 	KeyInvalidText            Key = "frame.error_422_text"
-	KeyMethodTitle            Key = "frame.error_405_title"
-	KeyMethodText             Key = "frame.error_405_text"
 	KeyBusyTitle              Key = "frame.error_429_title"
 	KeyBusyText               Key = "frame.error_429_text"
 	KeySignIn                 Key = "frame.sign_in"

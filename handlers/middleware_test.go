@@ -1,0 +1,271 @@
+package handlers
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+	"github.com/mergegate/mergegate/static"
+)
+
+// loggedSite is a site with other dependencies, whose log is kept.
+func loggedSite(t *testing.T, change func(*Deps)) (*mrSite, *echo.Echo, *bytes.Buffer) {
+	t.Helper()
+	s := newMRSite(t, modelstest.SQLite(t))
+	var log bytes.Buffer
+	d := Deps{
+		Store: s.Store, Git: s.git, Log: slog.New(slog.NewJSONHandler(&log, nil)), BaseURL: "http://mergegate.test",
+		SessionKey: []byte("an example key of thirty-two bytes!!"),
+	}
+	if change != nil {
+		change(&d)
+	}
+	e, err := New(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.handler = e
+	return s, e, &log
+}
+
+func TestHeadersOfEveryAnswer(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	for _, path := range []string{"/", "/olga/pear", signInPath, "/healthz", static.URL("style.css"), "/assets/nothing.css"} {
+		a := s.as(s.Owner).get(path)
+		policy := a.header.Get("Content-Security-Policy")
+		if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
+			t.Errorf("%s: security policy %q", path, policy)
+		}
+		for name, want := range map[string]string{
+			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin",
+		} {
+			if got := a.header.Get(name); got != want {
+				t.Errorf("%s: %s = %q, want %q", path, name, got, want)
+			}
+		}
+		if !strings.HasPrefix(a.header.Get("X-Request-Id"), "req_") {
+			t.Errorf("%s: no request id", path)
+		}
+	}
+	if got := s.as(s.Owner).get("/").header.Get("Cache-Control"); got != "private, no-store" {
+		t.Errorf("pages: Cache-Control = %q", got)
+	}
+	s.nobody().get("/assets/nothing.css").want(http.StatusNotFound)
+}
+
+func TestCookiesAndTransportUnderHTTPS(t *testing.T) {
+	s, _, _ := loggedSite(t, func(d *Deps) { d.BaseURL = "https://mergegate.test/" })
+	s.withPassword("priya", false)
+	in := newBrowser(t, s.handler).post(signInPath, url.Values{"login": {"priya"}, "password": {testPassword}}).want(http.StatusSeeOther)
+	if !strings.Contains(in.header.Get("Set-Cookie"), "Secure") {
+		t.Errorf("cookie %q may travel without HTTPS", in.header.Get("Set-Cookie"))
+	}
+	if in.header.Get("Strict-Transport-Security") == "" {
+		t.Error("browsers are not told to stay with HTTPS")
+	}
+}
+
+func TestFormsFromOtherSitesAreRefused(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.withPassword("priya", false)
+	form := url.Values{"login": {"priya"}, "password": {testPassword}}
+	for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"} {
+		b := newBrowser(t, s.handler)
+		b.header.Set(name, value)
+		page := b.post(signInPath, form).want(http.StatusForbidden)
+		if !strings.Contains(page.text("main"), "sent from another site") {
+			t.Errorf("%s: %s", name, page.text("main"))
+		}
+		if b.cookies[sessionCookie] != "" {
+			t.Errorf("%s: signed in all the same", name)
+		}
+	}
+	b := newBrowser(t, s.handler)
+	b.header.Set("Sec-Fetch-Site", "same-origin")
+	b.post(signInPath, form).want(http.StatusSeeOther)
+}
+
+func TestFormsThatCannotBeRead(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.withPassword("priya", false)
+	b := s.signedIn("priya")
+	const urlencoded = "application/x-www-form-urlencoded"
+	page := b.send(http.MethodPost, "/projects", urlencoded, strings.NewReader("description="+strings.Repeat("a", maxForm)))
+	if got := page.want(http.StatusRequestEntityTooLarge).text("h1"); got != "This form is too large" {
+		t.Errorf("heading %q", got)
+	}
+	// Without a Content-Length the size shows only while reading.
+	b.send(http.MethodPost, "/projects", urlencoded, io.MultiReader(strings.NewReader("description="), strings.NewReader(strings.Repeat("a", maxForm)))).
+		want(http.StatusRequestEntityTooLarge)
+	b.send(http.MethodPost, "/projects", urlencoded, strings.NewReader("name=%zz")).want(http.StatusBadRequest)
+	b.send(http.MethodPost, "/projects", "multipart/form-data; boundary=x", strings.NewReader("--y")).want(http.StatusBadRequest)
+}
+
+func TestWhatIsNoTextGetsAMessage(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		visitor := s.as(s.Owner)
+		bad := "a\xff\x00b"
+		page := visitor.post("/projects", url.Values{"name": {bad}, "path": {bad}, "description": {bad}, "visibility": {bad}, "namespace_id": {bad}}).
+			want(http.StatusUnprocessableEntity)
+		for _, field := range []string{"name", "path", "description", "visibility", "namespace_id"} {
+			if page.text("#"+field+"-error") == "" {
+				t.Errorf("no message for %s", field)
+			}
+		}
+		visitor.post("/olga/pear/-/project_members", url.Values{"username": {bad}, "access_level": {"30"}}).want(http.StatusUnprocessableEntity)
+		visitor.post("/olga/pear/-/settings/general", url.Values{"description": {bad}, "default_branch": {bad}}).want(http.StatusUnprocessableEntity)
+		visitor.post(personalTokensPath, url.Values{"name": {bad}, "scopes": {bad}, "expires_at": {bad}}).want(http.StatusUnprocessableEntity)
+		for _, path := range []string{"/?search=%ff%00", "/olga/pear/-/branches?search=%ff%00", "/olga/pear/-/project_members?search=%ff%00&page=-3", "/?page=99999999999999999999"} {
+			visitor.get(path).want(http.StatusOK)
+		}
+	})
+}
+
+func TestTheLogTellsRequestsWithoutSecrets(t *testing.T) {
+	s, _, log := loggedSite(t, nil)
+	s.as(s.Owner).get("/olga/pear?private_token=mgat-secret").want(http.StatusOK)
+	line := log.String()
+	for _, want := range []string{`"path":"/olga/pear"`, `"status":200`, `"method":"GET"`, `"request_id":"req_`, `"user_id":`} {
+		if !strings.Contains(line, want) {
+			t.Errorf("the log lacks %s: %s", want, line)
+		}
+	}
+	if strings.Contains(line, "mgat-secret") {
+		t.Errorf("the log holds a token: %s", line)
+	}
+}
+
+func TestFailuresAreLoggedAndToldWithTheirID(t *testing.T) {
+	s, e, log := loggedSite(t, nil)
+	e.GET("/-/panic", func(echo.Context) error { panic("a mistake") })
+	e.GET("/-/failure", func(echo.Context) error { return errors.New("disk full") })
+	page := s.nobody().get("/-/panic").want(http.StatusInternalServerError)
+	id := page.text("code")
+	if !strings.HasPrefix(id, "req_") || page.header.Get("X-Request-Id") != id {
+		t.Errorf("request id %q on the page, %q in the header", id, page.header.Get("X-Request-Id"))
+	}
+	if !strings.Contains(log.String(), "middleware_test.go") || !strings.Contains(log.String(), id) {
+		t.Errorf("the log does not tell where it panicked: %s", log)
+	}
+	if body := s.nobody().get("/-/failure").want(http.StatusInternalServerError).body; strings.Contains(body, "disk full") {
+		t.Error("the page tells what only the log should")
+	}
+	fragment := s.nobody().withHTMX().get("/-/failure").want(http.StatusInternalServerError)
+	if trigger := fragment.header.Get("HX-Trigger"); !strings.Contains(trigger, "showToast") || fragment.body != "" {
+		t.Errorf("a failed fragment answers %q with %q", fragment.body, trigger)
+	}
+}
+
+func TestErrorsByKind(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want int
+	}{
+		{&models.Error{Kind: models.KindInvalid}, 422},
+		{&models.Error{Kind: models.KindUnprocessable}, 422},
+		{&models.Error{Kind: models.KindNotFound}, 404},
+		{&models.Error{Kind: models.KindForbidden}, 403},
+		{&models.Error{Kind: models.KindConflict}, 409},
+		{&models.Error{Kind: models.KindInternal}, 500},
+		{errors.New("anything else"), 500},
+		{request.ErrHidden, 404},
+		{request.ErrForbidden, 403},
+		{errFormTooBig, 413},
+		{echo.ErrNotFound, 404},
+	} {
+		if got := statusOf(test.err); got != test.want {
+			t.Errorf("%v: status %d, want %d", test.err, got, test.want)
+		}
+	}
+}
+
+func TestToastsOfHTMXAreASCII(t *testing.T) {
+	e := echo.New()
+	w := httptest.NewRecorder()
+	c := e.NewContext(httptest.NewRequest(http.MethodGet, "/", nil), w)
+	triggerToast(c, "Größe “n” 🍐", true)
+	want := `{"closeModal":{"target":"body"},"showToast":{"target":"body","text":"Gr\u00f6\u00dfe \u201cn\u201d \ud83c\udf50"}}`
+	if got := w.Header().Get("HX-Trigger"); got != want {
+		t.Errorf("HX-Trigger = %s, want %s", got, want)
+	}
+}
+
+func TestHealthAndReadiness(t *testing.T) {
+	broken := errors.New("no space left on device")
+	var reason error
+	s, _, log := loggedSite(t, func(d *Deps) { d.Ready = func(*http.Request) error { return reason } })
+	s.nobody().get("/healthz").want(http.StatusOK)
+	s.nobody().get("/readyz").want(http.StatusOK)
+	reason = broken
+	if body := s.nobody().get("/readyz").want(http.StatusServiceUnavailable).body; strings.Contains(body, "space") {
+		t.Errorf("the reason is told to everybody: %s", body)
+	}
+	if !strings.Contains(log.String(), broken.Error()) {
+		t.Error("the reason is not in the log")
+	}
+}
+
+func TestTheAddressBehindProxies(t *testing.T) {
+	for _, test := range []struct {
+		trusted []string
+		want    string
+	}{
+		{nil, "192.0.2.1"},
+		{[]string{"192.0.2.0/24"}, "203.0.113.7"},
+		{[]string{"10.0.0.0/8"}, "192.0.2.1"},
+	} {
+		extract, err := ipExtractor(test.trusted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest(http.MethodGet, "/", nil) // from 192.0.2.1
+		r.Header.Set("X-Forwarded-For", "198.51.100.1, 203.0.113.7")
+		if got := extract(r); got != test.want {
+			t.Errorf("trusting %v: address %s, want %s", test.trusted, got, test.want)
+		}
+	}
+	if _, err := ipExtractor([]string{"everybody"}); err == nil {
+		t.Error("a network that is none is taken")
+	}
+}
+
+func TestNewRefusesWeakSettings(t *testing.T) {
+	key := []byte("an example key of thirty-two bytes!!")
+	for name, d := range map[string]Deps{
+		"short key": {BaseURL: "http://mergegate.test", SessionKey: []byte("short")},
+		"no host":   {BaseURL: "mergegate.test", SessionKey: key},
+		"scheme":    {BaseURL: "ftp://mergegate.test", SessionKey: key},
+		"proxy":     {BaseURL: "http://mergegate.test", SessionKey: key, TrustedProxies: []string{"x"}},
+	} {
+		if _, err := New(d); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestThemeWithoutScript(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	b := newBrowser(t, s.handler)
+	b.header.Set("Referer", "http://mergegate.test/users/../olga/pear?x=1")
+	for _, want := range []string{"dark", "light", "dark"} {
+		b.post("/-/theme", nil).want(http.StatusSeeOther)
+		if got := b.get("/").want(http.StatusOK).attr("html", "data-theme"); got != want {
+			t.Errorf("theme %q, want %q", got, want)
+		}
+	}
+	b.cookies[themeCookie] = "neon"
+	if got := b.get("/").want(http.StatusOK).attr("html", "data-theme"); got != "" {
+		t.Errorf("theme %q from a forged cookie", got)
+	}
+}

@@ -1,0 +1,243 @@
+package handlers
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// routeIDs are what the parameters of a route's path stand for.
+type routeIDs struct{ iid, id, delivery string }
+
+// address is the route's path inside olga/pear.
+func (r route) address(ids routeIDs) string {
+	return strings.NewReplacer(":namespace", "olga", ":project", "pear", ":iid", ids.iid, ":id", ids.id, ":delivery", ids.delivery).Replace(r.path)
+}
+
+// ofProject reports whether the route is a page of a project.
+func (r route) ofProject() bool { return strings.HasPrefix(r.path, project) }
+
+// tableOf is every route of the site.
+func (s *mrSite) tableOf() []route { return (&pages{Deps: Deps{Store: s.Store, Git: s.git}}).routes() }
+
+// wantNoFailure fails the test for the answer that no route may give to
+// anybody: a failure of ours.
+func wantNoFailure(t *testing.T, r route, who string, a answer) {
+	t.Helper()
+	if a.status >= http.StatusInternalServerError {
+		t.Errorf("%s %s as %s: status %d", r.method, r.path, who, a.status)
+	}
+}
+
+// requireSignedIn holds a route against its ability for a signed-out visitor,
+// who is asked to sign in wherever a user would get 403 or 404.
+func requireSignedIn(t *testing.T, s *mrSite, r route, path string, verdict auth.Verdict) {
+	t.Helper()
+	a := s.nobody().do(r.method, path, url.Values{})
+	wantNoFailure(t, r, "a visitor", a)
+	asked := a.status == http.StatusSeeOther && strings.HasPrefix(a.header.Get("Location"), signInPath)
+	if verdict == auth.Allowed {
+		if asked && !strings.HasSuffix(r.path, "sign_out") {
+			t.Errorf("%s %s asks a visitor to sign in who may use it", r.method, r.path)
+		}
+		return
+	}
+	if !asked {
+		t.Errorf("%s %s: status %d for a visitor, want the sign-in page", r.method, r.path, a.status)
+	}
+	want := signInPath
+	if r.method == http.MethodGet {
+		want += "?return_to=" + url.QueryEscape(path)
+	}
+	if got := a.header.Get("Location"); got != want {
+		t.Errorf("%s %s: led to %q, want %q", r.method, r.path, got, want)
+	}
+	if fragment := s.nobody().withHTMX().do(r.method, path, url.Values{}); fragment.status != http.StatusUnauthorized || fragment.header.Get("HX-Refresh") != "true" {
+		t.Errorf("%s %s: status %d for an ended session's fragment, want 401 with HX-Refresh", r.method, r.path, fragment.status)
+	}
+}
+
+// requireAbility holds a route against its ability for a signed-in user.
+func requireAbility(t *testing.T, s *mrSite, r route, path, who string, user models.User, verdict auth.Verdict) {
+	t.Helper()
+	a := s.as(user).do(r.method, path, url.Values{})
+	wantNoFailure(t, r, who, a)
+	switch verdict {
+	case auth.Hidden:
+		if a.status != http.StatusNotFound {
+			t.Errorf("%s %s as %s: status %d, want 404", r.method, r.path, who, a.status)
+		}
+	case auth.Forbidden:
+		if a.status != http.StatusForbidden {
+			t.Errorf("%s %s as %s: status %d, want 403", r.method, r.path, who, a.status)
+		}
+	case auth.Allowed:
+		if a.status == http.StatusForbidden || a.status == http.StatusUnauthorized {
+			t.Errorf("%s %s as %s: status %d, but they may", r.method, r.path, who, a.status)
+		}
+		if r.method == http.MethodGet && !strings.Contains(r.path, "/:i") && a.status >= http.StatusBadRequest {
+			t.Errorf("%s %s as %s: status %d, want the page", r.method, r.path, who, a.status)
+		}
+	}
+}
+
+// TestEveryRouteAsksForItsAbility tries every route as a visitor and with
+// every role, on a project of every visibility.
+func TestEveryRouteAsksForItsAbility(t *testing.T) {
+	for _, visibility := range []models.Visibility{models.VisibilityPrivate, models.VisibilityInternal, models.VisibilityPublic} {
+		t.Run(visibility.String(), func(t *testing.T) {
+			s := newMRSite(t, modelstest.SQLite(t))
+			s.visibility(visibility)
+			// Into a branch that no rule protects, so that roles alone decide.
+			s.Git.Move(s.Project.ID, "other", s.Git.Tip(s.Project.ID, "main"))
+			s.Git.Move(s.Project.ID, "topic", s.Git.Tip(s.Project.ID, "main"))
+			s.MergeRequest("topic", "other")
+			users := map[string]models.User{"stranger": s.User("stranger"), "admin": s.Admin("root")}
+			roles := map[string]models.Role{}
+			for _, role := range models.Roles {
+				users[role.String()], roles[role.String()] = s.Member("a-"+role.String(), role), role
+			}
+			nowhere := routeIDs{iid: "1", id: "999999", delivery: "999999"}
+			for _, r := range s.tableOf() {
+				path := r.address(nowhere)
+				subject := auth.Subject{Visibility: visibility}
+				requireSignedIn(t, s, r, path, verdictFor(subject, r))
+				for who, user := range users {
+					subject = auth.Subject{SignedIn: true, Admin: user.Admin, Role: roles[who], Visibility: visibility}
+					requireAbility(t, s, r, path, who, user, verdictFor(subject, r))
+				}
+			}
+		})
+	}
+}
+
+// verdictFor is what the table of abilities says on a route.
+func verdictFor(subject auth.Subject, r route) auth.Verdict {
+	switch {
+	case r.needs == anyone, r.needs == signedIn && subject.SignedIn:
+		return auth.Allowed
+	case r.needs == signedIn:
+		return auth.Forbidden
+	}
+	return auth.Decide(subject, r.needs)
+}
+
+// TestNoRouteReachesIntoAnotherProject asks olga/pear for the services, rules,
+// tokens, members and deliveries of another project by their ids.
+func TestNoRouteReachesIntoAnotherProject(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	ctx, home := t.Context(), s.Project
+	other := s.User("otto")
+	s.Project = s.NewProject(other, "quince", models.VisibilityPrivate)
+	s.Owner, other = other, s.Owner
+	service := s.Service("theirs")
+	if _, err := s.Store.CreateProjectToken(ctx, s.Owner, models.RoleOwner, s.Project.ID, models.AccessTokenInput{
+		Name: "theirs", Scopes: []string{models.ScopeAPI}, ExpiresAt: s.Clock.Now().AddDate(0, 1, 0), Digest: auth.Digest("x"), Role: models.RoleDeveloper,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s.Git.Move(s.Project.ID, "topic", s.Git.Tip(s.Project.ID, "main"))
+	s.MergeRequest("topic", "main")
+	deliveries := s.Deliveries(service)
+	if len(deliveries) == 0 {
+		t.Fatal("the other project has no delivery to ask for")
+	}
+	rulesOf, _, err := s.Store.ProtectedBranches(ctx, s.Project.ID, "", models.Page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := s.Store.ProjectTokens(ctx, s.Project.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Project, s.Owner = home, other
+	s.open("topic")
+	visitor := s.as(s.Owner)
+
+	tried := 0
+	for _, r := range s.tableOf() {
+		if !r.ofProject() || !strings.Contains(r.path, "/:id") || strings.HasSuffix(r.path, ":iid") {
+			continue
+		}
+		ids := routeIDs{iid: "1", delivery: strconv.FormatInt(deliveries[0].ID, 10)}
+		switch {
+		case strings.Contains(r.path, "status_checks"):
+			ids.id = strconv.FormatInt(service.ID, 10)
+		case strings.Contains(r.path, "branch_rules"):
+			ids.id = strconv.FormatInt(rulesOf[0].ID, 10)
+		case strings.Contains(r.path, "access_tokens"):
+			ids.id = strconv.FormatInt(tokens[0].ID, 10)
+		case strings.Contains(r.path, "project_members"):
+			ids.id = strconv.FormatInt(tokens[0].UserID, 10)
+		default:
+			t.Errorf("%s %s: what is its :id?", r.method, r.path)
+			continue
+		}
+		tried++
+		form := url.Values{"access_level": {"30"}, "name": {"main"}, "push_access_level": {"40"}, "merge_access_level": {"40"}}
+		if a := visitor.do(r.method, r.address(ids), form); a.status != http.StatusNotFound {
+			t.Errorf("%s %s: status %d for another project's id, want 404", r.method, r.path, a.status)
+		}
+	}
+	if tried < 12 {
+		t.Errorf("only %d routes were tried", tried)
+	}
+}
+
+// TestIDsThatAreNoneAreNotFound sends what no id can be.
+func TestIDsThatAreNoneAreNotFound(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.open("topic")
+	visitor := s.as(s.Owner)
+	for _, r := range s.tableOf() {
+		if !r.ofProject() || !strings.Contains(r.path, "/:i") {
+			continue
+		}
+		for _, id := range []string{"0", "-1", "x", "1e3", "99999999999999999999", "%ff", "1%00", "%2e%2e"} {
+			if a := visitor.do(r.method, r.address(routeIDs{iid: id, id: id, delivery: id}), url.Values{}); a.status != http.StatusNotFound {
+				t.Errorf("%s %s with id %s: status %d, want 404", r.method, r.path, id, a.status)
+			}
+		}
+	}
+}
+
+func TestUnknownPages(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	for _, path := range []string{"/nobody/nothing", "/nobody", "/olga/pear/-/nothing", "/%ff/pear", "/olga/p%00", "/olga/pear/x/y", "/-/nothing"} {
+		page := s.as(s.Owner).get(path).want(http.StatusNotFound)
+		if got := page.text("h1"); got != "Page not found" {
+			t.Errorf("%s: heading %q", path, got)
+		}
+		to := s.nobody().get(path).want(http.StatusSeeOther).header.Get("Location")
+		if want := signInPath + "?return_to=" + url.QueryEscape(path); to != want && to != signInPath {
+			t.Errorf("%s: a visitor is led to %q, want %q", path, to, want)
+		}
+	}
+	s.as(s.Owner).do(http.MethodDelete, "/olga/pear", nil).want(http.StatusNotFound)
+}
+
+func TestARenamedProjectLeadsOn(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	path := "plum"
+	if _, err := s.Store.UpdateProject(t.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{Path: &path}); err != nil {
+		t.Fatal(err)
+	}
+	for old, want := range map[string]string{
+		"/olga/pear":                        "/olga/plum",
+		"/olga/pear/-/branches?search=a%2F": "/olga/plum/-/branches?search=a%2F",
+	} {
+		if got := s.as(s.Owner).get(old).want(http.StatusFound).header.Get("Location"); got != want {
+			t.Errorf("%s leads to %q, want %q", old, got, want)
+		}
+	}
+	s.as(s.Owner).post("/olga/pear/-/project_members", url.Values{}).want(http.StatusTemporaryRedirect)
+	s.as(s.User("stranger")).get("/olga/pear").want(http.StatusNotFound)
+	s.as(s.Owner).get(fmt.Sprintf("/%s/%s.git", "OLGA", "Plum")).want(http.StatusOK)
+}
