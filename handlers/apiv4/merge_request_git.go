@@ -3,29 +3,33 @@ package apiv4
 import (
 	"net/http"
 	"strconv"
+
+	"github.com/mergegate/mergegate/models"
 )
 
 // base is where the merge request's branches parted; "" when they share
-// nothing or a branch is gone. A merged one is measured from the target as it
-// was: the first parent of the commit that merged it.
+// nothing or the target is gone. A merged one is measured from the target as
+// it stood before.
 func (c *call) base() (string, error) {
 	p := c.access.Project.ID
-	var target string
-	var exists bool
+	target, exists := "", true
 	var err error
-	if merged := c.mr.MergeCommitSHA; merged != "" {
-		commit, err := c.api.Git.Commit(c.ctx(), p, merged)
-		if err != nil {
-			return "", err
+	switch {
+	case c.mr.State != models.StateMerged:
+		target, exists, err = c.api.Git.BranchTip(c.ctx(), p, c.mr.TargetBranch)
+	case c.mr.MergingHeadSHA == c.mr.HeadSHA:
+		target = c.mr.MergingBaseSHA
+	case c.mr.MergeCommitSHA == "":
+		exists = false
+	default: // merged by a push
+		var commit Commit
+		commit, err = c.api.Git.Commit(c.ctx(), p, c.mr.MergeCommitSHA)
+		if exists = len(commit.ParentSHAs) > 0; exists {
+			target = commit.ParentSHAs[0]
 		}
-		if len(commit.ParentSHAs) > 0 {
-			target, exists = commit.ParentSHAs[0], true
-		}
-	} else if target, exists, err = c.api.Git.BranchTip(c.ctx(), p, c.mr.TargetBranch); err != nil {
-		return "", err
 	}
-	if !exists {
-		return "", nil
+	if err != nil || !exists {
+		return "", err
 	}
 	base, exists, err := c.api.Git.MergeBase(c.ctx(), p, target, c.mr.HeadSHA)
 	if err != nil || !exists {

@@ -1,0 +1,96 @@
+package apiv4_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/models"
+)
+
+func TestAuthentication(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		secret := s.tokens["reporter"]
+		reading := s.token(s.people["developer"], models.ScopeReadAPI)
+		revoked := s.token(s.people["reporter"], models.ScopeAPI)
+		s.want(t, s.send("DELETE", "/personal_access_tokens/self", "", http.Header{"Private-Token": {revoked}}), 204)
+		const mr = "/projects/olga%2Fpear/merge_requests/1"
+
+		for name, test := range map[string]struct {
+			method, path, header, value string
+			status                      int
+			text                        string
+		}{
+			"private token":         {"GET", "/user", "Private-Token", secret, 200, `"username":"reporter"`},
+			"bearer":                {"GET", "/user", "Authorization", "Bearer " + secret, 200, `"username":"reporter"`},
+			"bearer in lower":       {"GET", "/user", "Authorization", "bearer " + secret, 200, `"username":"reporter"`},
+			"query":                 {"GET", "/user?private_token=" + secret, "Accept", "*/*", 200, `"username":"reporter"`},
+			"none":                  {"GET", "/user", "Accept", "*/*", 401, `{"message":"401 Unauthorized"}`},
+			"none, nothing there":   {"GET", "/projects/999", "Accept", "*/*", 401, `{"message":"401 Unauthorized"}`},
+			"wrong":                 {"GET", mr, "Private-Token", auth.NewAccessToken(), 401, `{"message":"401 Unauthorized"}`},
+			"not even one":          {"GET", mr, "Private-Token", "secret", 401, `{"message":"401 Unauthorized"}`},
+			"revoked":               {"GET", mr, "Private-Token", revoked, 401, `{"message":"401 Unauthorized"}`},
+			"a cookie":              {"GET", mr, "Cookie", "mergegate_session=" + secret, 401, `{"message":"401 Unauthorized"}`},
+			"basic":                 {"GET", mr, "Authorization", "Basic " + secret, 401, `{"message":"401 Unauthorized"}`},
+			"reading with read_api": {"GET", mr, "Private-Token", reading, 200, `"iid":1`},
+			"writing with read_api": {"POST", mr + "/approve", "Private-Token", reading, 403, `"error":"insufficient_scope"`},
+			"unknown route":         {"GET", "/nowhere", "Private-Token", secret, 404, `{"error":"404 Not Found"}`},
+			"unknown method":        {"PATCH", "/version", "Private-Token", secret, 404, `{"error":"404 Not Found"}`},
+		} {
+			t.Run(name, func(t *testing.T) {
+				a := s.send(test.method, test.path, "", http.Header{test.header: {test.value}})
+				s.want(t, a, test.status, test.text)
+				if a.header.Get("Set-Cookie") != "" {
+					t.Error("the API sets a cookie")
+				}
+			})
+		}
+
+		s.Clock.Advance(25 * time.Hour)
+		s.want(t, s.do("reporter", "GET", "/user", ""), 401)
+	})
+}
+
+// Who may do what: the status for each role on a private project. Of what
+// cannot be seen nothing is known (404), of what can be seen but not done 403.
+func TestRoles(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		who := []string{"outsider", "guest", "reporter", "developer", "maintainer", "olga", "root"}
+		const p, mr = "/projects/olga%2Fpear", "/projects/olga%2Fpear/merge_requests/1"
+		for _, test := range []struct {
+			method, path, body string
+			want               [7]int
+		}{
+			{"GET", p, "", [7]int{404, 200, 200, 200, 200, 200, 200}},
+			{"GET", p + "/members", "", [7]int{404, 200, 200, 200, 200, 200, 200}},
+			{"GET", mr, "", [7]int{404, 404, 200, 200, 200, 200, 200}},
+			{"GET", mr + "/status_checks", "", [7]int{404, 404, 200, 200, 200, 200, 200}},
+			{"GET", p + "/repository/branches", "", [7]int{404, 404, 200, 200, 200, 200, 200}},
+			{"POST", mr + "/status_check_responses", `{}`, [7]int{404, 404, 403, 400, 400, 400, 400}},
+			{"POST", mr + "/status_checks/999/retry", ``, [7]int{404, 404, 403, 404, 404, 404, 404}},
+			{"PUT", mr, `{}`, [7]int{404, 404, 403, 400, 400, 400, 400}},
+			{"POST", p + "/merge_requests", `{}`, [7]int{404, 404, 403, 400, 400, 400, 400}},
+			{"PUT", mr + "/merge", `{"sha":"0"}`, [7]int{404, 404, 403, 403, 409, 409, 409}},
+			{"POST", mr + "/approve", `{"sha":"0"}`, [7]int{404, 404, 403, 409, 409, 409, 409}},
+			{"GET", p + "/external_status_checks", ``, [7]int{404, 403, 403, 403, 200, 200, 200}},
+			{"POST", p + "/external_status_checks", `{}`, [7]int{404, 403, 403, 403, 400, 400, 400}},
+			{"DELETE", p + "/external_status_checks/999", ``, [7]int{404, 403, 403, 403, 404, 404, 404}},
+			{"GET", p + "/external_status_checks/999/deliveries", ``, [7]int{404, 403, 403, 403, 404, 404, 404}},
+			{"GET", p + "/protected_branches", ``, [7]int{404, 403, 403, 403, 200, 200, 200}},
+			{"POST", p + "/members", `{}`, [7]int{404, 403, 403, 403, 400, 400, 400}},
+			{"GET", p + "/access_tokens", ``, [7]int{404, 403, 403, 403, 200, 200, 200}},
+			{"PUT", p, `{"description":"d"}`, [7]int{404, 403, 403, 403, 200, 200, 200}},
+			{"PUT", p, `{"visibility":"internal","name":""}`, [7]int{404, 403, 403, 403, 403, 400, 400}},
+			{"GET", "/application/settings", ``, [7]int{403, 403, 403, 403, 403, 403, 200}},
+			{"GET", "/users", ``, [7]int{403, 403, 403, 403, 403, 403, 200}},
+			{"DELETE", p, ``, [7]int{404, 403, 403, 403, 403, 202, 404}},
+		} {
+			for i, name := range who {
+				if a := s.do(name, test.method, test.path, test.body); a.status != test.want[i] {
+					t.Errorf("%s %s as %s: %d, want %d: %s", test.method, test.path, name, a.status, test.want[i], a.body)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,212 @@
+package apiv4_test
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/cmd/mergegate/repositories"
+	"github.com/mergegate/mergegate/gitrepo"
+	"github.com/mergegate/mergegate/handlers"
+	"github.com/mergegate/mergegate/handlers/apiv4"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+func TestMain(m *testing.M) { os.Exit(modelstest.Main(m)) }
+
+// site is the whole router on a database and real repositories of its own,
+// with the private project olga/pear. Its branches are main and feature, one
+// commit ahead, which merge request !1 would bring into main; the services
+// "licences" and, for release/* only, "notary" are asked.
+type site struct {
+	*modelstest.World
+	handler http.Handler
+	repos   *gitrepo.Store
+	people  map[string]models.User
+	tokens  map[string]string
+	mr      models.MergeRequest
+	service models.ExternalStatusCheck
+	other   models.ExternalStatusCheck
+}
+
+// roles are the members of a site by name. Besides them "olga" owns the
+// project, "root" is the administrator and "outsider" has nothing but a token.
+var roles = map[string]models.Role{
+	"guest": models.RoleGuest, "reporter": models.RoleReporter, "developer": models.RoleDeveloper, "maintainer": models.RoleMaintainer,
+}
+
+func eachSite(t *testing.T, test func(t *testing.T, s *site)) {
+	t.Helper()
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) { test(t, newSite(t, db)) })
+}
+
+func newSite(t *testing.T, db modelstest.Database) *site {
+	t.Helper()
+	dir := t.TempDir()
+	repos, err := gitrepo.New(filepath.Join(dir, "repositories"), gitrepo.Options{HooksDir: filepath.Join(dir, "hooks"), SocketPath: filepath.Join(dir, "s")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	git := repositories.Domain{Store: repos}
+	s := &site{
+		World: modelstest.Open(t, db, modelstest.WithGit(git)), repos: repos,
+		people: map[string]models.User{}, tokens: map[string]string{},
+	}
+	e, err := handlers.New(handlers.Deps{
+		Store: s.Store, Git: repositories.Pages{Domain: git}, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
+		BaseURL: "https://gate.example", SessionKey: []byte("an example key of thirty-two bytes!!"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	apiv4.Register(e, apiv4.Deps{
+		Store: s.Store, Git: repositories.API{Domain: git}, BaseURL: "https://gate.example", Version: "1.2.3", Revision: "abc",
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})
+	s.handler = e
+	s.populate()
+	return s
+}
+
+func (s *site) populate() {
+	s.T.Helper()
+	ctx := s.T.Context()
+	s.Owner = s.add(s.User("olga"))
+	s.add(s.Admin("root"))
+	s.add(s.User("outsider"))
+	namespace := must(s.Store.Namespace(ctx, "olga"))(s.T)
+	s.Project = must(s.Store.CreateProject(ctx, s.Owner, models.ProjectInput{NamespaceID: namespace.ID, Path: "pear"}, true))(s.T)
+	for _, name := range []string{"guest", "reporter", "developer", "maintainer"} {
+		s.add(s.Member(name, roles[name]))
+	}
+	release := must(s.Store.CreateProtectedBranch(ctx, s.Owner, s.Project.ID, models.ProtectedBranchInput{
+		Name: "release/*", PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer,
+	}))(s.T)
+	s.commit("main", "feature", map[string]string{"pears.txt": "conference\n"})
+	s.service = must(s.Store.CreateStatusCheck(ctx, s.Owner, s.Project.ID, models.StatusCheckInput{
+		Name: "licences", ExternalURL: "https://user:word@checks.example/mr?team=a#x", SharedSecret: "s3cret",
+	}, false))(s.T)
+	s.other = must(s.Store.CreateStatusCheck(ctx, s.Owner, s.Project.ID, models.StatusCheckInput{
+		Name: "notary", ExternalURL: "https://notary.example/", ProtectedBranchIDs: []int64{release.ID},
+	}, false))(s.T)
+	s.mr = s.MergeRequest("feature", "main")
+}
+
+// add gives somebody a token and remembers them by name.
+func (s *site) add(user models.User) models.User {
+	s.people[user.Username] = user
+	s.tokens[user.Username] = s.token(user, models.ScopeAPI)
+	return user
+}
+
+func (s *site) token(user models.User, scopes ...string) string {
+	s.T.Helper()
+	secret := auth.NewAccessToken()
+	_ = must(s.Store.CreatePersonalToken(s.T.Context(), user, models.AccessTokenInput{
+		Name: "test", Scopes: scopes, ExpiresAt: s.Store.Now().Add(24 * time.Hour), Digest: auth.Digest(secret),
+	}))(s.T)
+	return secret
+}
+
+// commit adds a commit to a branch, which starts from another if it is new,
+// and tells the store of it. Nothing in it changes from run to run.
+func (s *site) commit(from, branch string, files map[string]string) string {
+	s.T.Helper()
+	repo := s.repos.Repo(s.Project.ID)
+	old, exists, err := repo.BranchTip(s.T.Context(), branch)
+	parent := old
+	if err == nil && !exists {
+		parent, _, err = repo.BranchTip(s.T.Context(), from)
+	}
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	sha := must(repo.WriteCommit(s.T.Context(), gitrepo.WriteInput{
+		Branch: branch, Parent: parent, Files: files, Message: "Change " + branch + "\n\nMore of it.\n",
+		Author: gitrepo.Identity{Name: "Ines Park", Email: "ines@orchard.example"}, When: s.Clock.Now(),
+	}))(s.T)
+	if exists {
+		s.TellPush(branch, old, sha)
+	}
+	return sha
+}
+
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// answer is what the API answered.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// json reads the body.
+func (a answer) json(t testing.TB) any {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
+		t.Fatalf("not JSON: %v\n%s", err, a.body)
+	}
+	return v
+}
+
+// field reads one field of the object in the body, as JSON.
+func (a answer) field(t testing.TB, name string) string {
+	t.Helper()
+	object, _ := a.json(t).(map[string]any)
+	return string(must(json.Marshal(object[name]))(t))
+}
+
+// do sends a request as somebody. body is JSON, or "" for none.
+func (s *site) do(who, method, path, body string) answer {
+	s.T.Helper()
+	header := http.Header{"Private-Token": {s.tokens[who]}}
+	if body != "" {
+		header.Set("Content-Type", "application/json")
+	}
+	return s.send(method, path, body, header)
+}
+
+func (s *site) send(method, path, body string, header http.Header) answer {
+	s.T.Helper()
+	r := httptest.NewRequest(method, "/api/v4"+path, strings.NewReader(body))
+	r.Host = "gate.example"
+	maps.Copy(r.Header, header)
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	text := must(io.ReadAll(w.Result().Body))(s.T)
+	return answer{w.Code, w.Result().Header, string(text)}
+}
+
+// want fails unless the answer has the status and, if given, the text in its
+// body.
+func (s *site) want(t testing.TB, a answer, status int, text ...string) answer {
+	t.Helper()
+	if a.status != status {
+		t.Errorf("status %d, want %d: %s", a.status, status, a.body)
+	}
+	for _, part := range text {
+		if !strings.Contains(a.body, part) {
+			t.Errorf("%q is not in %s", part, a.body)
+		}
+	}
+	return a
+}
