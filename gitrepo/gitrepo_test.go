@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -270,6 +271,28 @@ func TestOutputLimit(t *testing.T) {
 	c.limit = 5
 	if _, err := s.run(t.Context(), c); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("run over its limit: %v", err)
+	}
+}
+
+func TestCommandTime(t *testing.T) {
+	s := newStore(t, Options{})
+	c := s.Repo(1).command("cat-file", "--batch")
+	reader, writer := io.Pipe() // nothing to read, and no end
+	defer writer.Close()
+	c.stdin, c.time = reader, 50*time.Millisecond
+	time.AfterFunc(200*time.Millisecond, func() { writer.Close() })
+	if _, err := s.run(t.Context(), c); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a process that takes too long: %v", err)
+	}
+}
+
+// What is given on a command line must win over our environment, or Prune
+// would never pack anything.
+func TestCommandLineWins(t *testing.T) {
+	s := newStore(t, Options{})
+	out, err := s.Repo(1).git(t.Context(), "-c", "gc.auto=2000", "config", "gc.auto")
+	if got := strings.TrimSpace(string(out)); err != nil || got != "2000" {
+		t.Errorf("gc.auto is %q, %v", got, err)
 	}
 }
 

@@ -17,12 +17,17 @@ const pruneAge = "1.day.ago"
 // Prune packs what has come loose and removes what nothing points to, among it
 // the remains of pushes that a crash cut off. Meant for a daily job.
 func (s *Store) Prune(ctx context.Context, id int64) error {
-	r := s.Repo(id)
-	if _, err := r.git(ctx, "-c", "gc.auto=2000", "-c", "gc.autoDetach=false", "gc", "--auto", "--quiet"); err != nil {
-		return err
+	for _, args := range [][]string{
+		{"-c", "gc.auto=2000", "-c", "gc.autoDetach=false", "gc", "--auto", "--quiet"},
+		{"prune", "--expire=" + pruneAge},
+	} {
+		c := s.Repo(id).command(args...)
+		c.time = maintenanceTime
+		if _, err := s.run(ctx, c); err != nil {
+			return err
+		}
 	}
-	_, err := r.git(ctx, "prune", "--expire="+pruneAge)
-	return err
+	return nil
 }
 
 // Sweep removes what crashes leave behind and nothing else cleans up: ref

@@ -49,14 +49,21 @@ func exitCode(err error) int {
 	return -2
 }
 
+// commandTime is how long a git process may take that answers a question.
+const commandTime = 2 * time.Minute
+
+// maintenanceTime is how long one may take that tidies a repository.
+const maintenanceTime = 2 * time.Hour
+
 // command is one git process to run.
 type command struct {
-	dir   string    // working directory
-	repo  bool      // dir is a repository: GIT_DIR is set, nothing is searched for
-	args  []string  // beginning with the sub-command
-	env   []string  // further environment
-	stdin io.Reader // nil means nothing to read
-	limit int64     // of standard output in bytes; 0 means defaultOutputLimit
+	dir   string        // working directory
+	repo  bool          // dir is a repository: GIT_DIR is set, nothing is searched for
+	args  []string      // beginning with the sub-command
+	env   []string      // further environment
+	stdin io.Reader     // nil means nothing to read
+	limit int64         // of standard output in bytes; 0 means defaultOutputLimit
+	time  time.Duration // after which run and stream stop it; 0 means commandTime
 }
 
 // environment is the whole environment of every git process. Nothing is
@@ -125,7 +132,10 @@ func (s *Store) process(ctx context.Context, c command) *exec.Cmd {
 // before the end, with or without an error, git is stopped and its exit code
 // means nothing any more.
 func (s *Store) stream(ctx context.Context, c command, read func(io.Reader) (complete bool, err error)) error {
-	ctx, cancel := context.WithCancel(ctx)
+	if c.time == 0 {
+		c.time = commandTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.time)
 	defer cancel()
 	cmd := s.process(ctx, c)
 	stderr := &cappedBuffer{limit: stderrLimit}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/mergegate/mergegate/gitrepo"
@@ -201,4 +202,49 @@ func TestPrepareMergeRefusals(t *testing.T) {
 	if err := (Domain{h.git}).MoveBranch(t.Context(), h.Project.ID, "main", lone, lone); !errors.Is(err, models.ErrRefMoved) {
 		t.Errorf("a lost race: %v", err)
 	}
+}
+
+// Pushes of several people at once: all to different branches land and are
+// told; of those to one new branch, one lands and nothing is lost.
+func TestPushesAtOnce(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		h := newHost(t, db)
+		w := h.clone(h.as("olga", "olga/pear"))
+		const n = 5
+		heads := make([]string, n)
+		for i := range heads {
+			w.git("switch", "--quiet", "-c", fmt.Sprintf("t%d", i), "main")
+			heads[i] = w.commit("a", fmt.Sprint(i))
+		}
+		errs := make([]error, 2*n)
+		var all sync.WaitGroup
+		for i := range heads {
+			all.Go(func() {
+				_, errs[i] = w.try("push", "-o", "merge_request.create", "origin", fmt.Sprintf("t%d", i))
+			})
+			all.Go(func() { _, errs[n+i] = w.try("push", "origin", fmt.Sprintf("t%d:same", i)) })
+		}
+		all.Wait()
+		lost := 0
+		for i, err := range errs {
+			if err != nil && i < n {
+				t.Errorf("push of t%d: %v", i, err)
+			} else if err != nil {
+				lost++
+			}
+		}
+		if lost != n-1 {
+			t.Errorf("%d pushes to one branch lost", lost)
+		}
+		found, _, err := h.Store.MergeRequests(t.Context(), models.MergeRequestFilter{ProjectIDs: []int64{h.Project.ID}, State: models.StateOpened}, models.Page{})
+		if err != nil || len(found) != n {
+			t.Fatalf("%d merge requests, %v", len(found), err)
+		}
+		for _, mr := range found {
+			var i int
+			if _, err := fmt.Sscanf(mr.SourceBranch, "t%d", &i); err != nil || mr.HeadSHA != heads[i] {
+				t.Errorf("%s: HEAD is %s", mr.SourceBranch, mr.HeadSHA)
+			}
+		}
+	})
 }
