@@ -112,6 +112,19 @@ func New(root string, o Options) (*Store, error) {
 	if o.HooksDir, err = filepath.Abs(o.HooksDir); err != nil {
 		return nil, err
 	}
+	if o.SocketPath != "" { // hooks run in another folder
+		if o.SocketPath, err = filepath.Abs(o.SocketPath); err != nil {
+			return nil, err
+		}
+	}
+	if o.HookProgram == "" {
+		if o.HookProgram, err = os.Executable(); err != nil {
+			return nil, fmt.Errorf("find the program that the hooks are to run: %w", err)
+		}
+	}
+	if o.HookProgram, err = filepath.Abs(o.HookProgram); err != nil {
+		return nil, err
+	}
 	s := &Store{root: root, git: git, options: o, log: o.Log}
 	s.env = s.environment()
 	if err := s.checkVersion(); err != nil {

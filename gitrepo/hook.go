@@ -206,23 +206,43 @@ func (s *Store) hookEnv(projectID, userID int64, requestID string) []string {
 // RunHook under these names. Each is put in place by a rename, so a push that
 // runs meanwhile finds the old or the new one.
 func (s *Store) writeHooks() error {
-	program := s.options.HookProgram
-	if program == "" {
-		var err error
-		if program, err = os.Executable(); err != nil {
-			return fmt.Errorf("find the program that the hooks are to run: %w", err)
-		}
-	}
 	if err := os.MkdirAll(s.options.HooksDir, 0o700); err != nil {
 		return fmt.Errorf("make the folder of hooks: %w", err)
 	}
 	for _, name := range []string{PreReceive, PostReceive} {
 		fresh := filepath.Join(s.options.HooksDir, "."+name+"-"+randomName())
-		if err := os.Symlink(program, fresh); err != nil {
+		if err := os.Symlink(s.options.HookProgram, fresh); err != nil {
 			return fmt.Errorf("write the hook %s: %w", name, err)
 		}
 		if err := os.Rename(fresh, filepath.Join(s.options.HooksDir, name)); err != nil {
 			return errors.Join(fmt.Errorf("write the hook %s: %w", name, err), os.Remove(fresh))
+		}
+	}
+	return nil
+}
+
+// ensureHooks makes sure that git will find the hooks, before every push: git
+// takes a hook that it cannot run for one that is not there, and would let
+// everything through.
+func (s *Store) ensureHooks() error {
+	if s.checkHooks() == nil {
+		return nil
+	}
+	if err := s.writeHooks(); err != nil {
+		return err
+	}
+	return s.checkHooks()
+}
+
+// checkHooks reports a hook that git could not run.
+func (s *Store) checkHooks() error {
+	for _, name := range []string{PreReceive, PostReceive} {
+		info, err := os.Stat(filepath.Join(s.options.HooksDir, name))
+		if err != nil {
+			return fmt.Errorf("the hook %s leads nowhere: %w", name, err)
+		}
+		if !info.Mode().IsRegular() || info.Mode()&0o100 == 0 {
+			return fmt.Errorf("the hook %s is no program that can be run", name)
 		}
 	}
 	return nil

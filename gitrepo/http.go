@@ -70,6 +70,12 @@ func (s *Store) Service(w http.ResponseWriter, r *http.Request, id int64, servic
 	if !s.Exists(id) {
 		return missing(w, id)
 	}
+	if service == ReceivePack {
+		if err := s.ensureHooks(); err != nil {
+			http.Error(w, "The server cannot check pushes at the moment.", http.StatusServiceUnavailable)
+			return err
+		}
+	}
 	control := http.NewResponseController(w)
 	// Without this, Go drops what is left of the request at the first write,
 	// and every fetch with many "have" lines breaks off.

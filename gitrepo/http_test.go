@@ -122,6 +122,35 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// git takes a hook that it cannot run for one that is not there.
+func TestPushWithoutHooks(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "mergegate")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, program); err != nil {
+		t.Fatal(err)
+	}
+	h := newGitHost(t, Options{HookProgram: program})
+	c := newClient(t, h.url)
+	c.commit("a.txt", "one\n")
+	if err := os.RemoveAll(h.store.options.HooksDir); err != nil {
+		t.Fatal(err)
+	}
+	c.git("push", "origin", "main:healed")
+	if asked := h.seen(PreReceive); len(asked) != 1 {
+		t.Errorf("%d questions about a push after the hooks were lost", len(asked))
+	}
+	if err := os.Remove(program); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, c.refused("push", "origin", "main:unseen"), "503")
+	if _, ok, err := h.store.Repo(1).BranchTip(t.Context(), "unseen"); ok || err != nil {
+		t.Errorf("a push that no hook saw moved a ref (%v)", err)
+	}
+}
+
 func long(s string, n int) string { return strings.Repeat(s, n) }
 
 func TestShallowAndPartialClone(t *testing.T) {
