@@ -251,7 +251,7 @@ func integer(value any) (n *int64, ok bool) {
 	switch v := value.(type) {
 	case nil:
 	case string:
-		text = strings.TrimSpace(v)
+		text = v
 	case json.Number:
 		text = v.String()
 	default:

@@ -1,0 +1,174 @@
+package apiv4_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// faulty are values that some field, somewhere, was not made for.
+var faulty = []string{
+	`null`, `""`, `" "`, `[]`, `{}`, `true`, `0`, `-1`, `1.5`, `1e400`, `9223372036854775808`, `"9223372036854775807"`,
+	`"a\u0000b"`, `"\ud800"`, `"💥\u202e"`, `"../../etc"`, `"%2e%2e%2f"`, `[null]`, `[[1]]`, `[{"access_level":"x"}]`, `["x"]`, `{"a":{"b":[]}}`,
+	`"` + strings.Repeat("x", 3000) + `"`,
+}
+
+// fields are the parameters of the routes that write, with good values.
+var fields = []struct {
+	method, path string
+	values       map[string]string
+}{
+	{"POST", "/projects/1/external_status_checks", map[string]string{
+		"name": `"n"`, "external_url": `"https://n.example/"`, "shared_secret": `"s"`, "protected_branch_ids": `[]`, "apply_to_open_merge_requests": `true`}},
+	{"PUT", "/projects/1/external_status_checks/2", map[string]string{
+		"name": `"m"`, "external_url": `"https://m.example/"`, "shared_secret": `""`, "protected_branch_ids": `[]`}},
+	{"POST", "/projects/1/merge_requests/1/status_check_responses", map[string]string{
+		"external_status_check_id": `1`, "sha": `"SHA"`, "status": `"passed"`, "description": `"d"`, "target_url": `"https://d.example/"`}},
+	{"POST", "/projects/1/merge_requests", map[string]string{
+		"title": `"t"`, "source_branch": `"spare"`, "target_branch": `"main"`, "description": `"d"`, "target_project_id": `1`, "squash": `true`}},
+	{"PUT", "/projects/1/merge_requests/1", map[string]string{
+		"title": `"t"`, "description": `"d"`, "target_branch": `"main"`, "state_event": `"reopen"`, "remove_source_branch": `false`}},
+	{"PUT", "/projects/1/merge_requests/1/merge", map[string]string{
+		"sha": `"0000"`, "squash": `true`, "merge_commit_message": `"m"`, "should_remove_source_branch": `false`}},
+	{"POST", "/projects/1/merge_requests/1/approve", map[string]string{"sha": `"SHA"`}},
+	{"POST", "/projects", map[string]string{
+		"name": `"p"`, "path": `"p"`, "namespace_id": `1`, "description": `"d"`, "visibility": `"public"`, "default_branch": `"main"`,
+		"initialize_with_readme": `true`}},
+	{"PUT", "/projects/1", map[string]string{
+		"name": `"pear"`, "path": `"pear"`, "description": `"d"`, "default_branch": `"main"`, "visibility": `"private"`}},
+	{"POST", "/projects/1/members", map[string]string{"user_id": `3`, "access_level": `10`, "username": `"outsider"`}},
+	{"PUT", "/projects/1/members/4", map[string]string{"access_level": `10`}},
+	{"POST", "/projects/1/protected_branches", map[string]string{
+		"name": `"b"`, "push_access_level": `40`, "merge_access_level": `40`, "allow_force_push": `false`, "allowed_to_push": `[]`}},
+	{"PATCH", "/projects/1/protected_branches/main", map[string]string{"allow_force_push": `false`, "allowed_to_merge": `[]`}},
+	{"POST", "/projects/1/access_tokens", map[string]string{"name": `"k"`, "scopes": `["api"]`, "access_level": `10`, "expires_at": `"2027-01-01"`}},
+	{"POST", "/user/personal_access_tokens", map[string]string{"name": `"k"`, "scopes": `["api"]`, "expires_at": `"2027-01-01"`}},
+}
+
+// Every field of every route with every bad value: a clean answer, and after a
+// refusal nothing was written.
+func TestFaultyFields(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		s.commit("main", "spare", map[string]string{"spare.txt": "x\n"})
+		for _, route := range fields {
+			for field := range route.values {
+				for _, value := range faulty {
+					var members []string
+					for name, good := range route.values {
+						if name == field {
+							good = value
+						}
+						members = append(members, fmt.Sprintf("%q:%s", name, strings.ReplaceAll(good, "SHA", s.mr.HeadSHA)))
+					}
+					before := s.rows(t)
+					a := s.do("olga", route.method, route.path, "{"+strings.Join(members, ",")+"}")
+					s.clean(t, a, fmt.Sprintf("%s %s with %s=%s", route.method, route.path, field, shorten(value)), before)
+				}
+			}
+		}
+	})
+}
+
+// Bodies that are no parameters at all.
+func TestFaultyBodies(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		const path = "/projects/1/external_status_checks"
+		const good = `{"name":"n","external_url":"https://n.example/","description":"`
+		for name, test := range map[string]struct {
+			kind, body string
+			status     int
+		}{
+			"not JSON":           {"application/json", `{"name":`, 400},
+			"two objects":        {"application/json", `{} {}`, 400},
+			"a list":             {"application/json", `[1]`, 400},
+			"a text":             {"application/json", `"x"`, 400},
+			"deep":               {"application/json", strings.Repeat(`{"a":`, 20000), 400},
+			"not UTF-8":          {"application/json", "{\"name\":\"\xff\xfe\"}", 400},
+			"NUL":                {"application/json", `{"name":"a\u0000"}`, 400},
+			"form, not UTF-8":    {"application/x-www-form-urlencoded", "name=%ff&external_url=https://n.example/", 400},
+			"form, NUL":          {"application/x-www-form-urlencoded", "name=%00&external_url=https://n.example/", 400},
+			"form, bad escape":   {"application/x-www-form-urlencoded", "name=%zz", 400},
+			"multipart, no mark": {"multipart/form-data", "x", 400},
+			"multipart, cut off": {"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nx", 400},
+			"another kind":       {"text/xml", "<a/>", 415},
+			"no kind at all":     {"", `{"name":"n"}`, 415},
+			"a bad kind":         {"; ;", `{"name":"n"}`, 400},
+			"10 MB":              {"application/json", good + strings.Repeat("x", 10<<20) + `"}`, 413},
+		} {
+			t.Run(name, func(t *testing.T) {
+				before := s.rows(t)
+				header := http.Header{"Private-Token": {s.tokens["olga"]}}
+				if test.kind != "" {
+					header.Set("Content-Type", test.kind)
+				}
+				a := s.want(t, s.send("POST", path, test.body, header), test.status, `{"error":"`)
+				s.clean(t, a, name, before)
+			})
+		}
+	})
+}
+
+// Paths and queries that name nothing.
+func TestFaultyPaths(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		odd := []string{"0", "-1", "9223372036854775808", "x", "%00", "%ff", "%2F", "a%2Fb%2Fc", "..", "%2e%2e", "main%2F..", "*", "%20", "100%25", "olga%2F", "'", "@", "HEAD", strings.Repeat("x", 2000)}
+		templates := []string{
+			"/projects/%s", "/projects/1/merge_requests/%s", "/projects/1/merge_requests/1/versions/%s", "/projects/1/members/%s",
+			"/projects/1/external_status_checks/%s/deliveries", "/projects/1/external_status_checks/1/deliveries/%s",
+			"/projects/1/protected_branches/%s", "/projects/1/repository/branches/%s", "/projects/1/repository/commits/%s",
+			"/projects/1/access_tokens/%s", "/personal_access_tokens/%s", "/users/%s", "/namespaces/%s",
+		}
+		for _, template := range templates {
+			for _, part := range odd {
+				before := s.rows(t)
+				path := fmt.Sprintf(template, part)
+				a := s.do("olga", "GET", path, "")
+				if a.status != 404 {
+					t.Errorf("GET %s: %d, want 404: %s", path, a.status, a.body)
+				}
+				s.clean(t, a, path, before)
+			}
+		}
+		for _, query := range []string{"search=", "search=%00", "search=%ff", "search=%25_%5C", "order_by=x", "sort=up", "state=x", "author_id=x", "author_username=%00",
+			"iids[]=x", "created_after=yesterday", "visibility=x", "owned=perhaps", "ref_name=%00", "ref_name=..", "from=x&to=y", "from=main&to=feature&straight=x", "%zz", "a[b][c]=d"} {
+			for _, path := range []string{"/projects", "/projects/1/merge_requests", "/projects/1/members", "/projects/1/protected_branches", "/projects/1/repository/branches", "/projects/1/repository/commits", "/projects/1/repository/compare", "/users"} {
+				before := s.rows(t)
+				s.clean(t, s.do("root", "GET", path+"?"+query, ""), path+"?"+query, before)
+			}
+		}
+		s.want(t, s.do("olga", "GET", "/projects/1/repository/compare?from=main&to="+url.QueryEscape("feature"), ""), 200, `"new_path":"pears.txt"`)
+	})
+}
+
+func shorten(text string) string { return text[:min(len(text), 40)] }
+
+// rows counts what is in the database, and where the branches stand.
+func (s *site) rows(t *testing.T) string {
+	t.Helper()
+	var counts [10]int
+	err := s.Store.DB().QueryRowContext(t.Context(), `SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM projects), (SELECT count(*) FROM members),
+		(SELECT count(*) FROM access_tokens), (SELECT count(*) FROM protected_branches), (SELECT count(*) FROM external_status_checks),
+		(SELECT count(*) FROM merge_requests), (SELECT count(*) FROM status_check_responses), (SELECT count(*) FROM deliveries),
+		(SELECT count(*) FROM audit_events)`).Scan(&counts[0], &counts[1], &counts[2], &counts[3], &counts[4], &counts[5], &counts[6], &counts[7], &counts[8], &counts[9])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(counts)
+}
+
+// clean fails unless an answer is JSON below 500 and, being a refusal, has
+// left everything as it was before.
+func (s *site) clean(t *testing.T, a answer, what, before string) {
+	t.Helper()
+	if a.status >= 500 || a.status < 200 || a.status >= 300 && a.status < 400 {
+		t.Errorf("%s: %d %s", what, a.status, a.body)
+	}
+	if a.status >= 400 {
+		a.json(t)
+		if after := s.rows(t); after != before {
+			t.Errorf("%s was refused with %d and changed %s into %s", what, a.status, before, after)
+		}
+	}
+}
