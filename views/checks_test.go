@@ -115,7 +115,7 @@ func TestDeliveryGolden(t *testing.T) {
 			{URL: base + "/deliveries/6", ShortID: "d7b0a9aa", Event: "test", Outcome: Outcome{"success", "HTTP 200"}, Attempts: "1 of 1", Duration: "190 ms", At: checksNow.Add(-72 * time.Hour)},
 		}}
 	golden(t, "service_page", ServicePageView(ServicePage{Page: settingsPage(SectionSettingsMergeRequests), Service: serviceRows()[1],
-		AddedBy: "Jonas Lindqvist", AddedAt: checksNow.AddDate(0, 0, -42), TestURL: base + "/test", FailedInRow: 2, LastFailure: "HTTP 503", Deliveries: list}))
+		AddedAt: checksNow.AddDate(0, 0, -42), TestURL: base + "/test", FailedInRow: 2, LastFailure: "HTTP 503", Deliveries: list}))
 	golden(t, "delivery_page", DeliveryPageView(DeliveryPage{Page: settingsPage(SectionSettingsMergeRequests), ID: "d7f2e8aa-0000-4000-8000-000000000000",
 		ServiceName: "Load test gate", ServiceURL: base, Event: "push", MergeRequest: "!142", MergeRequestURL: "/mr/142",
 		SHA: "e2570f1cb8a94f0d6a1c3e5f7089ab12cd34ef56", State: Outcome{"warning", "Retrying"}, CreatedAt: checksNow.Add(-time.Minute),

@@ -6,7 +6,6 @@ import "time"
 type ServicePage struct {
 	Page        Page
 	Service     ServiceRow
-	AddedBy     string
 	AddedAt     time.Time
 	TestURL     string
 	FailedInRow int

@@ -146,7 +146,6 @@ const (
 	KeyChecksConfiguration          Key = "checks.configuration"
 	KeyChecksID                     Key = "checks.service_id"
 	KeyChecksAdded                  Key = "checks.added"
-	KeyChecksAddedBy                Key = "checks.added_by"
 	KeyChecksRecentDeliveries       Key = "checks.recent_deliveries"
 	KeyChecksKeptFor                Key = "checks.kept_for"
 	KeyChecksDelivery               Key = "checks.delivery"
