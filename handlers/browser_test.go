@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -96,3 +97,5 @@ func (s *mrSite) signedIn(name string) *browser {
 	b.post(signInPath, url.Values{"login": {name}, "password": {testPassword}}).want(http.StatusSeeOther)
 	return b
 }
+
+func itoa(id int64) string { return strconv.FormatInt(id, 10) }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"regexp"
-	"unicode/utf8"
+	"strings"
 
 	"github.com/microcosm-cc/bluemonday"
 	"github.com/yuin/goldmark"
@@ -66,10 +66,7 @@ func (picturesAsLinks) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 // styles the page, or pretends to be part of it.
 func (m *markdownRenderer) render(source string) template.HTML {
 	if len(source) > maxMarkdown {
-		source = source[:maxMarkdown]
-		for !utf8.ValidString(source) && len(source) > 0 && !utf8.RuneStart(source[len(source)-1]) {
-			source = source[:len(source)-1]
-		}
+		source = strings.ToValidUTF8(source[:maxMarkdown], "")
 	}
 	var out bytes.Buffer
 	if err := m.markdown.Convert([]byte(source), &out); err != nil {

@@ -77,7 +77,9 @@ func (p *pages) addMergeRequests(c echo.Context, v *views.Overview) error {
 		if err != nil {
 			return err
 		}
-		v.StatusChecks = int(services)
+		if services > 0 {
+			v.StatusChecks = int(services)
+		}
 	}
 	if request.Can(c, auth.ManageStatusChecks) {
 		v.SettingsURL = v.Path + "/-/settings/merge_requests"

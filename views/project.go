@@ -69,8 +69,8 @@ type Overview struct {
 	CanSeeCode bool
 	// NewMergeRequestURL is "" for those who may not open one.
 	NewMergeRequestURL string
-	// StatusChecks is the number of services, -1 for readers who may not know;
-	// RequireChecks says that merging needs them.
+	// StatusChecks is the number of services, -1 where there is none and for
+	// readers who may not know; RequireChecks says that merging needs them.
 	StatusChecks  int
 	RequireChecks bool
 	// SettingsURL leads to the services, "" for those who may not change them.

@@ -1,0 +1,131 @@
+package handlers
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+const membersOfPear = "/olga/pear/-/project_members"
+
+// roleOf is a user's role on the site's project.
+func (s *mrSite) roleOf(user models.User) models.Role {
+	s.T.Helper()
+	member, err := s.Store.Member(s.T.Context(), s.Project.ID, user.ID)
+	if models.KindOf(err) == models.KindNotFound {
+		return models.RoleNone
+	}
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return member.Role
+}
+
+func TestMembersAreAddedChangedAndRemoved(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		jonas := s.User("jonas")
+		s.withPassword("boss", false)
+		boss, err := s.Store.UserByUsername(t.Context(), "boss")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Store.AddMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, boss.ID, models.RoleOwner); err != nil {
+			t.Fatal(err)
+		}
+		b := s.signedIn("boss")
+		action, form := b.get(membersOfPear).want(http.StatusOK).fields("form.card__body")
+		if form.Get("access_level") != "30" {
+			t.Errorf("suggested role %s, want Developer", form.Get("access_level"))
+		}
+		form.Set("username", " @JONAS ")
+		page := b.follow(action, form)
+		if got := page.text("#toasts .toast > span"); got != "Member added." {
+			t.Errorf("toast %q", got)
+		}
+		if got := s.roleOf(jonas); got != models.RoleDeveloper {
+			t.Fatalf("role %v", got)
+		}
+		row := fmt.Sprintf("#member-%d", jonas.ID)
+		action, form = page.fields(row + " form")
+		form.Set("access_level", "40")
+		b.follow(action, form)
+		if got := s.roleOf(jonas); got != models.RoleMaintainer {
+			t.Errorf("role %v after the change", got)
+		}
+
+		remove := page.attr(row+" .cell-actions a", "href")
+		action, form = b.get(remove).want(http.StatusOK).fields("form.dialog__foot")
+		if b.get(remove).has("dialog") {
+			t.Error("a dialog without script")
+		}
+		b.header.Set("HX-Request", "true")
+		if fragment := b.get(remove).want(http.StatusOK); !fragment.has("dialog.modal form") || fragment.has(".topbar") {
+			t.Error("with script no dialog alone")
+		}
+		b.header.Del("HX-Request")
+		b.follow(action, form)
+		if got := s.roleOf(jonas); got != models.RoleNone {
+			t.Errorf("role %v after removal", got)
+		}
+	})
+}
+
+func TestMemberFormTellsAllFaults(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	visitor := s.as(s.Owner)
+	for name, test := range map[string]struct {
+		username, level  string
+		wantUser, wantRl string
+	}{
+		"nothing":   {"", "", "Please provide a username", "Choose one of the roles"},
+		"nobody":    {"nobody", "35", "There is no user with this name", "Choose one of the roles"},
+		"not a one": {"nobody", "x", "There is no user with this name", "Choose one of the roles"},
+		"twice":     {"olga", "30", "Already a member of this project.", ""},
+	} {
+		page := visitor.post(membersOfPear, url.Values{"username": {test.username}, "access_level": {test.level}}).want(http.StatusUnprocessableEntity)
+		if got := page.text("#username-error"); got != test.wantUser {
+			t.Errorf("%s: username: %q, want %q", name, got, test.wantUser)
+		}
+		if got := page.text("#access_level-error"); got != test.wantRl {
+			t.Errorf("%s: role: %q, want %q", name, got, test.wantRl)
+		}
+		if got := page.attr("#username", "value"); got != test.username {
+			t.Errorf("%s: %q is kept of the name", name, got)
+		}
+	}
+}
+
+func TestOnlyOwnersMakeAndUnmakeOwners(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	maintainer, jonas := s.Member("mara", models.RoleMaintainer), s.User("jonas")
+	visitor := s.as(maintainer)
+	page := visitor.get(membersOfPear).want(http.StatusOK)
+	if page.has(fmt.Sprintf("#member-%d form", s.Owner.ID)) {
+		t.Error("a maintainer is offered to change an owner")
+	}
+	if page.has(`#access_level option[value="50"]`) {
+		t.Error("a maintainer is offered to make an owner")
+	}
+	visitor.post(membersOfPear, url.Values{"username": {"jonas"}, "access_level": {"50"}}).want(http.StatusForbidden)
+	visitor.post(fmt.Sprintf("%s/%d", membersOfPear, s.Owner.ID), url.Values{"access_level": {"10"}}).want(http.StatusForbidden)
+	visitor.post(fmt.Sprintf("%s/%d/remove", membersOfPear, s.Owner.ID), nil).want(http.StatusForbidden)
+	if s.roleOf(jonas) != models.RoleNone || s.roleOf(s.Owner) != models.RoleOwner {
+		t.Error("a role has changed all the same")
+	}
+	for _, path := range []string{"", "/remove"} {
+		page := s.as(s.Owner).post(fmt.Sprintf("%s/%d%s", membersOfPear, s.Owner.ID, path), url.Values{"access_level": {"10"}}).
+			want(http.StatusUnprocessableEntity)
+		if got := page.text(".alert--danger"); got != "A project needs at least one owner. Make somebody else an owner first." {
+			t.Errorf("message %q", got)
+		}
+	}
+	// Who takes the page from themselves is led elsewhere.
+	to := visitor.post(fmt.Sprintf("%s/%d", membersOfPear, maintainer.ID), url.Values{"access_level": {"30"}}).want(http.StatusSeeOther)
+	if got := to.header.Get("Location"); got != "/" {
+		t.Errorf("led to %q", got)
+	}
+}

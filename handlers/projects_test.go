@@ -1,0 +1,226 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+func TestProjectsAreListedAndFound(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.NewProject(s.Owner, "quince", models.VisibilityInternal)
+		s.NewProject(s.Owner, "plum", models.VisibilityPublic)
+		stranger := s.User("stranger")
+		for name, test := range map[string]struct {
+			visitor visitor
+			path    string
+			want    string
+		}{
+			"owner":         {s.as(s.Owner), "/", "olga / plum, olga / quince, olga / pear"},
+			"visitor":       {s.nobody(), "/", "olga / plum"},
+			"stranger":      {s.as(stranger), "/", ""},
+			"stranger, all": {s.as(stranger), "/?all=1", "olga / plum, olga / quince"},
+			"search":        {s.as(s.Owner), "/?search=UIN", "olga / quince"},
+			"by path":       {s.as(s.Owner), "/?search=olga/p", "olga / plum, olga / pear"},
+			"nothing found": {s.as(s.Owner), "/?search=%25", ""},
+		} {
+			page := test.visitor.get(test.path).want(http.StatusOK)
+			var names []string
+			for _, link := range page.Find("#project-list .list__title a").EachIter() {
+				names = append(names, squeeze(link.Text()))
+			}
+			if got := strings.Join(names, ", "); got != test.want {
+				t.Errorf("%s: %q, want %q", name, got, test.want)
+			}
+		}
+		if page := s.nobody().get("/"); !page.has(`.topbar a[href="/users/sign_in"]`) || page.has(`a[href="/projects/new"]`) {
+			t.Error("a visitor is not asked to sign in, or offered a new project")
+		}
+	})
+}
+
+func TestAProjectIsMade(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.withPassword("priya", false)
+		b := s.signedIn("priya")
+		action, form := b.get("/projects/new").want(http.StatusOK).fields("main form")
+		ns, err := s.Store.Namespace(t.Context(), "priya")
+		if err != nil {
+			t.Fatal(err)
+		}
+		form.Set("name", "Ticketing API")
+		form.Set("visibility", "internal")
+		form.Set("namespace_id", itoa(ns.ID))
+		to := b.post(action, form).want(http.StatusSeeOther).header.Get("Location")
+		if to != "/priya/ticketing-api" {
+			t.Fatalf("led to %q", to)
+		}
+		page := b.get(to).want(http.StatusOK)
+		if got := page.attr("#clone-http", "value"); got != "http://mergegate.test/priya/ticketing-api.git" {
+			t.Errorf("clone URL %q", got)
+		}
+		if got := page.text("#branches td .mono"); got != "main" {
+			t.Errorf("branches %q", got)
+		}
+
+		olga, err := s.Store.Namespace(t.Context(), "olga")
+		if err != nil {
+			t.Fatal(err)
+		}
+		form.Set("namespace_id", itoa(olga.ID))
+		form.Set("description", strings.Repeat("x", 2001))
+		form.Set("path", "-no")
+		page = b.post(action, form).want(http.StatusUnprocessableEntity)
+		for field, want := range map[string]string{
+			"namespace_id": "Choose one of your namespaces", "description": "Cannot be longer than 2000 characters",
+			"path": "Use letters, digits, _ - and . only; begin with a letter, digit or _, and do not end with . or .git",
+		} {
+			if got := page.text("#" + field + "-error"); got != want {
+				t.Errorf("%s: %q, want %q", field, got, want)
+			}
+		}
+		if page.attr("#name", "value") != "Ticketing API" || !page.has("#visibility-internal[checked]") {
+			t.Error("what was typed is not kept")
+		}
+		form.Set("namespace_id", itoa(ns.ID))
+		form.Set("description", "")
+		form.Set("path", "TICKETING-api")
+		if got := b.post(action, form).want(http.StatusUnprocessableEntity).text("#path-error"); got != "This path is already taken" {
+			t.Errorf("message %q", got)
+		}
+	})
+}
+
+// readmeGit has a README, or fails.
+type readmeGit struct {
+	*mrGit
+	readme string
+	fails  error
+}
+
+func (g *readmeGit) ReadFile(_ context.Context, _ int64, _, path string, _ int64) ([]byte, error) {
+	if path != "README.md" {
+		return nil, ErrNoSuchFile
+	}
+	return []byte(g.readme), nil
+}
+
+func (g *readmeGit) Branches(ctx context.Context, projectID int64, search string, offset, limit int) ([]Branch, int, error) {
+	if g.fails != nil {
+		return nil, 0, g.fails
+	}
+	return g.mrGit.Branches(ctx, projectID, search, offset, limit)
+}
+
+func TestTheOverviewByRole(t *testing.T) {
+	git := &readmeGit{readme: "# Hello <script>alert(1)</script>"}
+	s, _, log := loggedSite(t, func(d *Deps) { git.mrGit = d.Git.(*mrGit); d.Git = git })
+	s.Service("licence")
+	s.open("topic")
+	guest, reporter := s.Member("gil", models.RoleGuest), s.Member("rob", models.RoleReporter)
+
+	page := s.as(guest).get("/olga/pear").want(http.StatusOK)
+	if page.has("#branches, #mr-h, #readme-h, #clone-http") || strings.Contains(page.body, "topic") {
+		t.Error("a guest sees more than the head")
+	}
+	page = s.as(reporter).get("/olga/pear").want(http.StatusOK)
+	if got := page.text(".prose h1"); got != "Hello alert(1)" || page.has(".prose script") {
+		t.Errorf("README %q", got)
+	}
+	if got := page.text(".list .list__side"); got != "Status checks: 1 pending" {
+		t.Errorf("checks %q", got)
+	}
+	if !strings.Contains(page.text("main"), "1 status check") || page.has("a.badge--info") {
+		t.Error("the number of services is missing, or leads where a reporter may not go")
+	}
+	if page.has(".page-head__actions") {
+		t.Error("a reporter is offered a new merge request")
+	}
+	page = s.as(s.Owner).get("/olga/pear").want(http.StatusOK)
+	if got := page.attr("#branches td .btn", "href"); got != "/olga/pear/-/merge_requests/new?source_branch=feature" {
+		t.Errorf("the branch leads to %q", got)
+	}
+	// Whom the project is public for sees merge requests, not their checks.
+	s.visibility(models.VisibilityPublic)
+	page = s.nobody().get("/olga/pear").want(http.StatusOK)
+	if text := page.text("main"); strings.Contains(text, "pending") || strings.Contains(text, "status check") || !strings.Contains(text, "Trim topic") {
+		t.Errorf("a visitor of a public project reads %q", text)
+	}
+	git.fails = errors.New("object 1234 is corrupt")
+	page = s.as(s.Owner).get("/olga/pear").want(http.StatusOK)
+	if !strings.Contains(page.text(".alert--danger"), "cannot be read") || strings.Contains(page.body, "1234") {
+		t.Error("a damaged repository is not told, or too much of it")
+	}
+	if !strings.Contains(log.String(), "object 1234 is corrupt") {
+		t.Error("a damaged repository is not logged")
+	}
+}
+
+func TestGeneralSettings(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		const path = "/olga/pear/-/settings/general"
+		maintainer := s.as(s.Member("mara", models.RoleMaintainer))
+		page := maintainer.get(path).want(http.StatusOK)
+		if page.has("#name, #visibility-public, #confirm") {
+			t.Error("a maintainer is offered what only owners may")
+		}
+		maintainer.post(path, url.Values{"description": {"Fruit"}, "default_branch": {"feature"}}).want(http.StatusSeeOther)
+		page = maintainer.post(path, url.Values{"description": {strings.Repeat("x", 2001)}, "default_branch": {"nowhere"}}).want(http.StatusUnprocessableEntity)
+		if page.text("#description-error") == "" {
+			t.Error("no message for the description")
+		}
+		page = maintainer.post(path, url.Values{"description": {""}, "default_branch": {"nowhere"}}).want(http.StatusUnprocessableEntity)
+		if got := page.text("#default_branch-error"); got != "There is no such branch" {
+			t.Errorf("message %q", got)
+		}
+
+		owner := s.as(s.Owner)
+		page = owner.post(path+"/advanced", url.Values{"name": {""}, "path": {"a b"}, "visibility": {"secret"}}).want(http.StatusUnprocessableEntity)
+		for field, want := range map[string]string{"name": "Please provide a name", "visibility": "Not valid"} {
+			if got := page.text("#" + field + "-error"); got != want {
+				t.Errorf("%s: %q, want %q", field, got, want)
+			}
+		}
+		if page.attr("#path", "value") != "a b" {
+			t.Error("what was typed is not kept")
+		}
+		to := owner.post(path+"/advanced", url.Values{"name": {"Plum"}, "path": {"plum"}, "visibility": {"public"}}).want(http.StatusSeeOther)
+		if got := to.header.Get("Location"); got != "/olga/plum/-/settings/general" {
+			t.Errorf("led to %q", got)
+		}
+		project, err := s.Store.Project(t.Context(), s.Project.ID)
+		if err != nil || project.Visibility != models.VisibilityPublic || project.Description != "Fruit" || project.DefaultBranch != "feature" {
+			t.Errorf("saved %+v, %v", project, err)
+		}
+
+		gone := "/olga/plum/-/settings/general/delete"
+		if got := owner.post(gone, url.Values{"confirm": {"plum"}}).want(http.StatusUnprocessableEntity).text("#confirm-error"); got != "This is not the path of the project" {
+			t.Errorf("message %q", got)
+		}
+		owner.post(gone, url.Values{"confirm": {"olga/plum"}}).want(http.StatusSeeOther)
+		owner.get("/olga/plum").want(http.StatusNotFound)
+	})
+}
+
+func TestBranchesAreFoundAndCompared(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	page := s.as(s.Owner).get("/olga/pear/-/branches").want(http.StatusOK)
+	if got := page.text("tbody .mono"); got != "featuremain" {
+		t.Errorf("branches %q", got)
+	}
+	if got := page.text("tbody tr:first-child td:nth-child(3)"); got != "0 / 1" {
+		t.Errorf("behind / ahead %q", got)
+	}
+	if got := page.text("tbody tr:last-child .badge"); got != "defaultprotected" {
+		t.Errorf("badges %q", got)
+	}
+	if got := s.as(s.Owner).get("/olga/pear/-/branches?search=zzz").want(http.StatusOK).text(".empty h2"); got != "Nothing matches" {
+		t.Errorf("nothing found reads %q", got)
+	}
+}
