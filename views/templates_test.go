@@ -1,0 +1,105 @@
+package views
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// version2 are words of htmx 2 that version 4 does not know, or knows with
+// another meaning; and what the security policy would stop.
+var version2 = map[string]*regexp.Regexp{
+	"hx-disabled-elt":           regexp.MustCompile(`hx-disabled-elt`),
+	"hx-ext":                    regexp.MustCompile(`hx-ext\b`),
+	"hx-on":                     regexp.MustCompile(`hx-on\b`),
+	"hx-vars":                   regexp.MustCompile(`hx-vars`),
+	"hx-params":                 regexp.MustCompile(`hx-params`),
+	"hx-history":                regexp.MustCompile(`hx-history`),
+	"responseHandling":          regexp.MustCompile(`responseHandling`),
+	"includeIndicatorStyles":    regexp.MustCompile(`includeIndicatorStyles`),
+	"a camel-case htmx event":   regexp.MustCompile(`htmx:[a-z]+[A-Z]`),
+	"a filter in hx-trigger":    regexp.MustCompile(`hx-trigger="[^"]*\[`),
+	"a js: value":               regexp.MustCompile(`hx-(vals|headers)="(js|javascript):`),
+	"inherited hx-headers":      regexp.MustCompile(`<body[^>]*hx-(headers|target|swap|select)=`),
+	"an inline event handler":   regexp.MustCompile(`\son[a-z]+=`),
+	"an inline style":           regexp.MustCompile(`\sstyle=|<style`),
+	"an inline script":          regexp.MustCompile(`<script>`),
+	"a form field against CSRF": regexp.MustCompile(`name="_csrf"`),
+}
+
+// literal is text between tags that starts with two letters: words that must
+// come from the catalogue.
+var literal = regexp.MustCompile(`>\s*([A-Za-z][a-z]+[^<{}@]*)<`)
+
+// literalAttribute is such text in an attribute that people read or hear;
+// addresses (http…) are the same in every language.
+var literalAttribute = regexp.MustCompile(`\s(?:aria-label|placeholder|title|alt)="([^"]*[A-Za-z][^"]*)"`)
+
+// literalLine is a line of a template that is nothing but words.
+var literalLine = regexp.MustCompile(`^[A-Z][a-z]+( [a-z]+)+[.]?$`)
+
+func TestTemplatesKeepToHTMX4AndTheSecurityPolicy(t *testing.T) {
+	for _, name := range append(glob(t, "*.templ"), "../static/app.js") {
+		source := markup(t, name)
+		for word, pattern := range version2 {
+			if found := pattern.FindString(source); found != "" {
+				t.Errorf("%s: %s: %s", name, word, found)
+			}
+		}
+	}
+}
+
+func TestNoWordsStandInTemplates(t *testing.T) {
+	for _, name := range glob(t, "*.templ") {
+		source := markup(t, name)
+		for _, found := range append(literal.FindAllStringSubmatch(source, -1), literalAttribute.FindAllStringSubmatch(source, -1)...) {
+			if !strings.HasPrefix(found[1], "http") {
+				t.Errorf("%s: %q belongs into the catalogue", name, found[1])
+			}
+		}
+		for line := range strings.Lines(source) {
+			if line = strings.TrimSpace(line); literalLine.MatchString(line) {
+				t.Errorf("%s: %q belongs into the catalogue", name, line)
+			}
+		}
+	}
+}
+
+// TestThePatternsFindWhatTheyLookFor keeps the two tests above from passing on
+// everything.
+func TestThePatternsFindWhatTheyLookFor(t *testing.T) {
+	for source, pattern := range map[string]*regexp.Regexp{
+		`<button hx-disabled-elt="this">`:       version2["hx-disabled-elt"],
+		`addEventListener("htmx:beforeRequest"`: version2["a camel-case htmx event"],
+		`<div hx-trigger="click[ctrlKey]">`:     version2["a filter in hx-trigger"],
+		`<button onclick="x()">`:                version2["an inline event handler"],
+		`<p>Save changes</p>`:                   literal,
+		`<a aria-label="Close" href="/">`:       literalAttribute,
+		`Merge requests are listed here.`:       literalLine,
+	} {
+		if !pattern.MatchString(source) {
+			t.Errorf("%s is not found", source)
+		}
+	}
+}
+
+// goLines are comments and the lines of control between the tags.
+var goLines = regexp.MustCompile(`(?m)^\s*(//|if |for |switch |case |default:|\} else).*$`)
+
+// markup is a file without its Go: in templates, what stands in components.
+func markup(t *testing.T, name string) string {
+	t.Helper()
+	source, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(source)
+	if strings.HasSuffix(name, ".templ") {
+		text = strings.Join(components.FindAllString(text, -1), "\n")
+	}
+	return goLines.ReplaceAllString(text, "")
+}
+
+// components are the bodies of a file's components.
+var components = regexp.MustCompile(`(?ms)^templ .*?^\}$`)
