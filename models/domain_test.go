@@ -1,0 +1,557 @@
+package models_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+func names(checks []models.MergeRequestCheck) []string {
+	var list []string
+	for _, c := range checks {
+		list = append(list, c.Name)
+	}
+	return list
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// Adding or updating a service leaves open merge requests as they are, unless
+// it is applied to them too.
+func TestNotRetroactive(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		licence := w.Service("licence")
+		mr := w.MergeRequest("feature", "main")
+		if err := w.Respond(mr, licence, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		w.Service("later")
+		update := models.StatusCheckUpdate{Name: ptr("renamed"), ExternalURL: ptr("https://moved.example.test/")}
+		if _, err := w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, update, false); err != nil {
+			t.Fatal(err)
+		}
+		_, checks := w.Reload(mr)
+		if got := names(checks); !slices.Equal(got, []string{"licence"}) || checks[0].ExternalURL != licence.ExternalURL || checks[0].Status != models.StatusPassed {
+			t.Fatalf("the open merge request has %v: %+v", got, checks)
+		}
+		w.Push("feature")
+		if _, checks = w.Reload(mr); len(checks) != 1 || checks[0].Name != "licence" {
+			t.Fatalf("a push renewed the copy: %v", names(checks))
+		}
+	})
+}
+
+func TestAlsoApply(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		licence := w.Service("licence")
+		mr := w.MergeRequest("feature", "main")
+		w.Git.Set(w.Project.ID, "release/1", w.Git.Tip(w.Project.ID, "main"))
+		other := w.MergeRequest("feature", "release/1")
+		if err := w.Respond(mr, licence, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		count := func(c models.ExternalStatusCheck) int {
+			n, err := w.Store.CountApply(t.Context(), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		// A new service for release/* touches one of the two.
+		rule, err := w.Store.ProtectedBranchByName(t.Context(), w.Project.ID, "release/*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := count(models.ExternalStatusCheck{ProjectID: w.Project.ID, Branches: []models.ExternalStatusCheckBranch{{Name: "release/*"}}}); n != 1 {
+			t.Fatalf("touches %d", n)
+		}
+		w.Clock.Advance(time.Hour)
+		release, err := w.Store.CreateStatusCheck(t.Context(), w.Owner, w.Project.ID,
+			models.StatusCheckInput{Name: "release", ExternalURL: "https://release.example.test/", ProtectedBranchIDs: []int64{rule.ID}}, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.Status(mr, release) != "" || w.Status(other, release) != models.StatusPending {
+			t.Fatal("applied to the wrong merge requests")
+		}
+		if list := w.Deliveries(release); len(list) != 1 || list[0].Action != models.ActionUpdate {
+			t.Fatalf("told: %+v", list)
+		}
+		// A rename keeps the result, a new URL does not.
+		renamed, err := w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, models.StatusCheckUpdate{Name: ptr("Licence scan")}, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, checks := w.Reload(mr); checks[0].Name != "Licence scan" || w.Status(mr, licence) != models.StatusPassed {
+			t.Fatalf("after the rename: %+v", checks)
+		}
+		if n := count(renamed); n != 0 {
+			t.Fatalf("nothing to do, but touches %d", n)
+		}
+		if _, err := w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, models.StatusCheckUpdate{ExternalURL: ptr("https://new.example.test/")}, true); err != nil {
+			t.Fatal(err)
+		}
+		if w.Status(mr, licence) != models.StatusPending {
+			t.Fatal("another URL, but the old result stands")
+		}
+		// A narrower scope takes it off.
+		if _, err := w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, models.StatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID}}, true); err != nil {
+			t.Fatal(err)
+		}
+		if w.Status(mr, licence) != "" || w.Status(other, licence) == "" {
+			t.Fatal("the narrower scope did not take it off")
+		}
+	})
+}
+
+// A new target branch takes a fresh copy: wildcards match, clocks start, the
+// services of the new copy are told.
+func TestRetarget(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		everywhere, release, main := w.Service("everywhere"), w.Service("release", "release/*"), w.Service("main", "main")
+		mr := w.MergeRequest("feature", "main")
+		if err := w.Respond(mr, everywhere, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		w.Git.Set(w.Project.ID, "release/1/x", w.Git.Tip(w.Project.ID, "main"))
+		w.Clock.Advance(time.Hour)
+		if _, err := w.Store.UpdateMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.MergeRequestUpdate{TargetBranch: ptr("release/1/x")}); err != nil {
+			t.Fatal(err)
+		}
+		if w.Status(mr, everywhere) != models.StatusPending || w.Status(mr, release) != models.StatusPending || w.Status(mr, main) != "" {
+			t.Fatal("the copy is not fresh")
+		}
+		last := w.Deliveries(release)
+		if len(last) != 1 || w.PayloadOf(last[0]).Target != "release/1/x" || !slices.Contains(w.PayloadOf(last[0]).Changes, "target_branch") {
+			t.Fatalf("told: %+v", last)
+		}
+		if left := w.Deliveries(main); len(left) != 1 || left[0].State != models.DeliverySuperseded || left[0].SupersededReason != models.SupersededByRemoval {
+			t.Fatalf("what waited for the service that fell away: %+v", left)
+		}
+	})
+}
+
+// A scope goes on applying to its name after the branch was unprotected, and
+// is connected again when it is protected again.
+func TestUnprotectedAndProtectedAgain(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		service := w.Service("main-only", "main")
+		rule, err := w.Store.ProtectedBranchByName(t.Context(), w.Project.ID, "main")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Store.DeleteProtectedBranch(t.Context(), w.Owner, w.Project.ID, rule.ID); err != nil {
+			t.Fatal(err)
+		}
+		read := func() models.ExternalStatusCheck {
+			c, err := w.Store.StatusCheck(t.Context(), w.Project.ID, service.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		if c := read(); len(c.Branches) != 1 || c.Branches[0].Protected || c.Branches[0].ProtectedBranchID != rule.ID || !c.AppliesTo("main") || c.AppliesTo("other") {
+			t.Fatalf("unprotected: %+v", c.Branches)
+		}
+		// The last id is taken back, ids of nothing are not.
+		if _, err := w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, service.ID, models.StatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID}}, false); err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, service.ID, models.StatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID, 999}}, false)
+		wantFault(t, err, "protected_branch_ids", models.CodeForeignBranch)
+		if mr := w.MergeRequest("feature", "main"); w.Status(mr, service) == "" {
+			t.Fatal("it no longer applies")
+		}
+		again, err := w.Store.CreateProtectedBranch(t.Context(), w.Owner, w.Project.ID, models.ProtectedBranchInput{Name: "main", PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := read(); !c.Branches[0].Protected || c.Branches[0].ProtectedBranchID != again.ID {
+			t.Fatalf("protected again: %+v", c.Branches)
+		}
+	})
+}
+
+func wantFault(t *testing.T, err error, field string, code models.Code) {
+	t.Helper()
+	for _, f := range models.FieldErrorsOf(err) {
+		if f.Field == field && f.Code == code {
+			return
+		}
+	}
+	t.Fatalf("error %v, want %s=%s", err, field, code)
+}
+
+// Names and URLs are unique in a project after folding, and free in another;
+// every fault is told at once, and the secret is given once.
+func TestServiceFaults(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		first := w.Service("Straße")
+		create := func(projectID int64, in models.StatusCheckInput) error {
+			_, err := w.Store.CreateStatusCheck(t.Context(), w.Owner, projectID, in, false)
+			return err
+		}
+		err := create(w.Project.ID, models.StatusCheckInput{Name: " STRASSE ", ExternalURL: "HTTPS://Straße.example.test:443/hook#x", ProtectedBranchIDs: []int64{12345}})
+		wantFault(t, err, "name", models.CodeTaken)
+		wantFault(t, err, "external_url", models.CodeTaken)
+		wantFault(t, err, "protected_branch_ids", models.CodeForeignBranch)
+		second := w.NewProject(w.Owner, "second", models.VisibilityPrivate)
+		if err := create(second.ID, models.StatusCheckInput{Name: "Straße", ExternalURL: first.ExternalURL}); err != nil {
+			t.Fatalf("the same names in a second project: %v", err)
+		}
+		if _, err := w.Store.StatusCheck(t.Context(), second.ID, first.ID); models.KindOf(err) != models.KindNotFound {
+			t.Fatalf("another project's service: %v", err)
+		}
+		update := func(secret string) error {
+			_, err := w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, first.ID, models.StatusCheckUpdate{SharedSecret: &secret}, false)
+			return err
+		}
+		if err := update("once"); err != nil {
+			t.Fatal(err)
+		}
+		if err := update(""); err != nil {
+			t.Fatal(err)
+		}
+		wantFault(t, update("twice"), "shared_secret", models.CodeImmutable)
+		w.MergeRequest("feature", "main")
+		claimed, err := w.Store.Claim(t.Context(), models.ClaimOptions{Limit: 10})
+		if err != nil || len(claimed) != 1 || claimed[0].Secret != "once" {
+			t.Fatalf("claimed %+v, %v", claimed, err)
+		}
+	})
+}
+
+// A closed merge request: clocks stop, pushes change nothing, answers are
+// recorded; reopening reads HEAD anew and starts the clocks of what pends.
+func TestClosedAndReopened(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		a, b := w.Service("a"), w.Service("b")
+		mr := w.MergeRequest("feature", "main")
+		if err := w.Respond(mr, a, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		w.Clock.Advance(time.Minute)
+		if _, err := w.Store.CloseMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID); err != nil {
+			t.Fatal(err)
+		}
+		list := w.Deliveries(b)
+		if list[0].State != models.DeliverySuperseded || list[1].Action != models.ActionClose || !list[1].WholeSchedule {
+			t.Fatalf("deliveries at the close: %+v", list)
+		}
+		w.Clock.Advance(time.Hour)
+		if w.Status(mr, b) != models.StatusPending {
+			t.Fatal("the clock went on")
+		}
+		if n, err := w.Store.ExpirePending(t.Context(), 10); n != 0 || err != nil {
+			t.Fatalf("expired %d, %v", n, err)
+		}
+		_, err := w.Store.RetryCheck(t.Context(), w.Owner, mr.ProjectID, mr.IID, a.ID)
+		wantCode(t, err, models.CodeNotOpen)
+		old := mr.HeadSHA
+		head := w.Push("feature")
+		if got, _ := w.Reload(mr); got.HeadSHA != old || len(w.Deliveries(b)) != 2 {
+			t.Fatal("a push to the source of a closed merge request changed it")
+		}
+		if err := w.Respond(mr, b, old, models.StatusFailed); err != nil {
+			t.Fatalf("an answer for HEAD of a closed merge request: %v", err)
+		}
+		if _, err := w.Store.ReopenMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID); err != nil {
+			t.Fatal(err)
+		}
+		got, _ := w.Reload(mr)
+		if got.HeadSHA != head || w.Status(mr, a) != models.StatusPending || w.Status(mr, b) != models.StatusPending {
+			t.Fatalf("reopened at %s", got.HeadSHA)
+		}
+		// Reopened without a move: what was settled stays, what pended starts
+		// anew.
+		if err := w.Respond(mr, a, head, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		w.Clock.Advance(time.Minute)
+		if _, err := w.Store.CloseMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID); err != nil {
+			t.Fatal(err)
+		}
+		w.Clock.Advance(time.Hour)
+		if _, err := w.Store.ReopenMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID); err != nil {
+			t.Fatal(err)
+		}
+		w.Clock.Advance(119 * time.Second)
+		if w.Status(mr, a) != models.StatusPassed || w.Status(mr, b) != models.StatusPending {
+			t.Fatalf("reopened: a %s, b %s", w.Status(mr, a), w.Status(mr, b))
+		}
+		w.Clock.Advance(2 * time.Second)
+		if w.Status(mr, b) != models.StatusFailed {
+			t.Fatal("the clock did not start")
+		}
+	})
+}
+
+// One open merge request per pair, also when a closed one comes back.
+func TestOneOpenPerPair(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		mr := w.MergeRequest("feature", "main")
+		_, err := w.Store.CreateMergeRequest(t.Context(), w.Owner, w.Project.ID, models.MergeRequestInput{Title: "x", SourceBranch: "feature", TargetBranch: "main"})
+		wantCode(t, err, models.CodeAlreadyOpen)
+		if _, err := w.Store.CloseMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID); err != nil {
+			t.Fatal(err)
+		}
+		w.MergeRequest("feature", "main")
+		_, err = w.Store.ReopenMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID)
+		wantCode(t, err, models.CodeAlreadyOpen)
+	})
+}
+
+// A source branch that goes and comes back.
+func TestSourceBranchDeleted(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		service := w.Service("licence")
+		mr := w.MergeRequest("feature", "main")
+		zero := "0000000000000000000000000000000000000000"
+		w.Git.Set(w.Project.ID, "feature", "")
+		w.TellPush("feature", mr.HeadSHA, zero)
+		got, _ := w.Reload(mr)
+		if got.State != models.StateOpened || !got.SourceBranchDeleted || got.HeadSHA != mr.HeadSHA {
+			t.Fatalf("after the deletion: %+v", got)
+		}
+		if err := w.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatalf("its checks go on: %v", err)
+		}
+		_, err := merge(t, w, mr)
+		wantCode(t, err, models.CodeMergeBlocked)
+		w.Git.Set(w.Project.ID, "feature", mr.HeadSHA)
+		w.TellPush("feature", zero, mr.HeadSHA)
+		if got, _ := w.Reload(mr); got.SourceBranchDeleted || w.Status(mr, service) != models.StatusPending {
+			t.Fatalf("pushed again: %+v", got)
+		}
+	})
+}
+
+// Several open merge requests from one branch: one event each.
+func TestPushToSeveral(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		service := w.Service("licence")
+		w.Git.Set(w.Project.ID, "release/1", w.Git.Tip(w.Project.ID, "main"))
+		first, second := w.MergeRequest("feature", "main"), w.MergeRequest("feature", "release/1")
+		head := w.Push("feature")
+		for _, mr := range []models.MergeRequest{first, second} {
+			if got, _ := w.Reload(mr); got.HeadSHA != head {
+				t.Fatalf("!%d is at %s", mr.IID, got.HeadSHA)
+			}
+		}
+		list := w.Deliveries(service)
+		if len(list) != 4 || list[2].MergeRequestIID != 1 || list[3].MergeRequestIID != 2 || list[2].EventUUID == list[3].EventUUID {
+			t.Fatalf("%+v", list)
+		}
+		if list[0].State != models.DeliverySuperseded || list[0].SupersededReason != models.SupersededByHead {
+			t.Fatalf("what the push overtook: %+v", list[0])
+		}
+	})
+}
+
+// A push to the target that brings HEAD in merges; a force push of the source
+// to the target's tip empties, and never merges.
+func TestMergedByPush(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		service := w.Service("licence")
+		enforce(t, w) // guards merges, not pushes
+		mr := w.MergeRequest("feature", "main")
+		old := w.Git.Tip(w.Project.ID, "main")
+		tip := w.Git.Move(w.Project.ID, "main", old, mr.HeadSHA)
+		w.TellPush("main", old, tip)
+		if got, _ := w.Reload(mr); got.State != models.StateMerged || *got.MergeUserID != w.Owner.ID {
+			t.Fatalf("pushed to the target, but %s", got.State)
+		}
+		if list := w.Deliveries(service); list[len(list)-1].Action != models.ActionMerged {
+			t.Fatalf("told: %+v", list)
+		}
+
+		w.Git.Move(w.Project.ID, "second", tip)
+		empty := w.MergeRequest("second", "main")
+		w.Git.Set(w.Project.ID, "second", tip)
+		w.TellPush("second", empty.HeadSHA, tip)
+		if got, _ := w.Reload(empty); got.State != models.StateOpened || got.HeadSHA != tip {
+			t.Fatalf("forced to the target's tip: %+v", got)
+		}
+		w.Push("main")
+		if got, _ := w.Reload(empty); got.State != models.StateOpened {
+			t.Fatalf("an empty one was merged by a push: %s", got.State)
+		}
+		if err := w.Respond(empty, service, tip, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		_, err := merge(t, w, empty)
+		wantCode(t, err, models.CodeMergeBlocked)
+	})
+}
+
+func TestOpeningNeedsCommits(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		w.Git.Set(w.Project.ID, "same", w.Git.Tip(w.Project.ID, "main"))
+		_, err := w.Store.CreateMergeRequest(t.Context(), w.Owner, w.Project.ID, models.MergeRequestInput{Title: "x", SourceBranch: "same", TargetBranch: "main"})
+		wantFault(t, err, "source_branch", models.CodeNoCommits)
+		_, err = w.Store.CreateMergeRequest(t.Context(), w.Owner, w.Project.ID, models.MergeRequestInput{Title: "", SourceBranch: "nowhere", TargetBranch: ""})
+		wantFault(t, err, "title", models.CodeBlank)
+		wantFault(t, err, "target_branch", models.CodeBlank)
+	})
+}
+
+// An edit that changes nothing is no event; one that changes several fields is
+// one.
+func TestEditEvents(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		service := w.Service("licence")
+		mr := w.MergeRequest("feature", "main")
+		edit := func(u models.MergeRequestUpdate) {
+			if _, err := w.Store.UpdateMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID, u); err != nil {
+				t.Fatal(err)
+			}
+		}
+		edit(models.MergeRequestUpdate{Title: &mr.Title, Description: &mr.Description, TargetBranch: &mr.TargetBranch, Draft: ptr(false)})
+		if n := len(w.Deliveries(service)); n != 1 {
+			t.Fatalf("an edit of nothing: %d deliveries", n)
+		}
+		w.Clock.Advance(time.Minute)
+		edit(models.MergeRequestUpdate{Title: ptr("New"), Description: ptr("text"), Draft: ptr(true)})
+		list := w.Deliveries(service)
+		if len(list) != 2 {
+			t.Fatalf("%d deliveries", len(list))
+		}
+		got := w.PayloadOf(list[1]).Changes
+		for _, field := range []string{"title", "description", "draft"} {
+			if !slices.Contains(got, field) {
+				t.Errorf("changes %v lack %s", got, field)
+			}
+		}
+		// An edit does not touch the clock.
+		w.Clock.Advance(61 * time.Second)
+		if w.Status(mr, service) != models.StatusFailed {
+			t.Fatal("the edit moved the clock")
+		}
+	})
+}
+
+func TestRetry(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		service, other := w.Service("licence"), w.Service("other")
+		dana := w.Member("dana", models.RoleDeveloper)
+		mr := w.MergeRequest("feature", "main")
+		retry := func() error {
+			_, err := w.Store.RetryCheck(t.Context(), dana, mr.ProjectID, mr.IID, service.ID)
+			return err
+		}
+		wantCode(t, retry(), models.CodeNotFailed)
+		w.Clock.Advance(121 * time.Second)
+		if err := retry(); err != nil {
+			t.Fatal(err)
+		}
+		list := w.Deliveries(service)
+		p := w.PayloadOf(list[1])
+		if w.Status(mr, service) != models.StatusPending || list[1].Kind != models.DeliveryOfRetry || p.User != "dana" || p.Action != "" || len(p.Changes) != 0 || list[0].UUID == list[1].UUID {
+			t.Fatalf("the retry: %+v %+v", list[1], p)
+		}
+		if list[0].SupersededReason != models.SupersededByRetry || len(w.Deliveries(other)) != 1 {
+			t.Fatal("the retry touched the wrong deliveries")
+		}
+		wantCode(t, retry(), models.CodeNotFailed) // the second press
+		if err := w.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		wantCode(t, retry(), models.CodeNotFailed)
+		_, err := w.Store.RetryCheck(t.Context(), dana, mr.ProjectID, mr.IID, 999)
+		if models.KindOf(err) != models.KindNotFound {
+			t.Fatalf("a service that is not on it: %v", err)
+		}
+	})
+}
+
+// A response to a service that is not on the merge request stores nothing.
+func TestResponseToOtherServices(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		release := w.Service("release", "release/*")
+		mr := w.MergeRequest("feature", "main")
+		later := w.Service("later")
+		second := w.NewProject(w.Owner, "second", models.VisibilityPrivate)
+		foreign, err := w.Store.CreateStatusCheck(t.Context(), w.Owner, second.ID, models.StatusCheckInput{Name: "x", ExternalURL: "https://x.example.test"}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, service := range []models.ExternalStatusCheck{release, later, foreign, {ID: 999}} {
+			if err := w.Respond(mr, service, mr.HeadSHA, models.StatusPassed); models.KindOf(err) != models.KindNotFound {
+				t.Errorf("service %q: %v", service.Name, err)
+			}
+		}
+		var n int
+		if err := w.Store.DB().QueryRow("SELECT count(*) FROM status_check_responses").Scan(&n); err != nil || n != 0 {
+			t.Fatalf("%d responses stored, %v", n, err)
+		}
+	})
+}
+
+// A renamed project is found under both paths until another takes the old one.
+func TestRename(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		if _, err := w.Store.UpdateProject(t.Context(), w.Owner, w.Project.ID, models.ProjectUpdate{Path: ptr("Quince")}); err != nil {
+			t.Fatal(err)
+		}
+		find := func(path string) (int64, bool) {
+			access, moved, err := w.Store.AccessByPath(t.Context(), &w.Owner, "OLGA", path)
+			if err != nil && models.KindOf(err) != models.KindNotFound {
+				t.Fatal(err)
+			}
+			return access.Project.ID, moved
+		}
+		if id, moved := find("pear"); id != w.Project.ID || !moved {
+			t.Fatalf("the old path: %d, %v", id, moved)
+		}
+		if id, moved := find("quince"); id != w.Project.ID || moved {
+			t.Fatalf("the new path: %d, %v", id, moved)
+		}
+		other := w.NewProject(w.Owner, "pear", models.VisibilityPrivate)
+		if id, moved := find("pear"); id != other.ID || moved {
+			t.Fatalf("taken: %d, %v", id, moved)
+		}
+		if err := w.Store.DeleteProject(t.Context(), w.Owner, w.Project.ID); err != nil {
+			t.Fatal(err)
+		}
+		if id, _ := find("quince"); id != 0 {
+			t.Fatal("deleted, but found")
+		}
+	})
+}
+
+func TestLastOwnerStays(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		err := w.Store.RemoveMember(t.Context(), w.Owner, models.RoleOwner, w.Project.ID, w.Owner.ID)
+		wantCode(t, err, models.CodeLastOwner)
+		_, err = w.Store.ChangeMember(t.Context(), w.Owner, models.RoleOwner, w.Project.ID, w.Owner.ID, models.RoleGuest)
+		wantCode(t, err, models.CodeLastOwner)
+		max := w.Member("max", models.RoleMaintainer)
+		_, err = w.Store.ChangeMember(t.Context(), max, models.RoleMaintainer, w.Project.ID, max.ID, models.RoleOwner)
+		wantCode(t, err, models.CodeOwnerOnly)
+		if _, err := w.Store.ChangeMember(t.Context(), w.Owner, models.RoleOwner, w.Project.ID, max.ID, models.RoleOwner); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Store.RemoveMember(t.Context(), w.Owner, models.RoleOwner, w.Project.ID, w.Owner.ID); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
