@@ -97,8 +97,8 @@ type StatusCheckUpdate struct {
 	Name               *string
 	ExternalURL        *string
 	ProtectedBranchIDs *[]int64
-	// SharedSecret may be given to a service that has none; afterwards only
-	// nil or "" is accepted.
+	// SharedSecret may be given to a service that has none; afterwards nil, ""
+	// and the same secret leave it as it is, and another is refused.
 	SharedSecret *string
 }
 

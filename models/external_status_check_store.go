@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"crypto/subtle"
 	"fmt"
 	"strconv"
 
@@ -134,7 +135,14 @@ func (s *Store) UpdateStatusCheck(ctx context.Context, by User, projectID, id in
 			check.URLKey, _ = URLKey(*in.ExternalURL)
 		}
 		if in.SharedSecret != nil && *in.SharedSecret != "" && check.HasSecret() {
-			faults.add("shared_secret", CodeImmutable)
+			// Declarative clients send what they sent before, every time.
+			secret, err := tx.openSecret(check)
+			if err != nil {
+				return err
+			}
+			if subtle.ConstantTimeCompare([]byte(secret), []byte(*in.SharedSecret)) == 0 {
+				faults.add("shared_secret", CodeImmutable)
+			}
 		}
 		scope := check.Branches
 		if in.ProtectedBranchIDs != nil {
@@ -160,7 +168,7 @@ func (s *Store) UpdateStatusCheck(ctx context.Context, by User, projectID, id in
 				return err
 			}
 		}
-		if in.SharedSecret != nil && *in.SharedSecret != "" {
+		if in.SharedSecret != nil && *in.SharedSecret != "" && !check.HasSecret() {
 			if err := tx.sealSecret(ctx, &check, *in.SharedSecret); err != nil {
 				return err
 			}

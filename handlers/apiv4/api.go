@@ -49,7 +49,11 @@ func Register(e *echo.Echo, d Deps) {
 	a := &api{Deps: d, https: strings.HasPrefix(d.BaseURL, "https://")}
 	e.Pre(keepEscapes)
 	for _, r := range a.routes() {
-		e.Add(r.method, Prefix+r.path, a.handler(r))
+		handle := a.handler(r)
+		e.Add(r.method, Prefix+r.path, handle)
+		if r.method == http.MethodGet {
+			e.Add(http.MethodHead, Prefix+r.path, handle)
+		}
 	}
 	e.Any("/api", unknown)
 	e.Any("/api/*", unknown)
@@ -105,6 +109,7 @@ func (a *api) handler(r route) echo.HandlerFunc {
 }
 
 func (c *call) serve(r route) error {
+	c.Response().Header().Set("Cache-Control", "private, no-store")
 	if err := c.authenticate(r.method); err != nil {
 		return err
 	}

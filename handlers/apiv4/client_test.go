@@ -53,6 +53,8 @@ func TestGitLabClientStatusChecks(t *testing.T) {
 		}
 		_, r, err = c.UpdateProjectExternalStatusCheck(pid, created.ID, &gitlab.UpdateProjectExternalStatusCheckOptions{SharedSecret: gitlab.Ptr("new")})
 		status(t, r, err, 422)
+		_, r, err = c.UpdateProjectExternalStatusCheck(pid, created.ID, &gitlab.UpdateProjectExternalStatusCheckOptions{SharedSecret: gitlab.Ptr("word")})
+		status(t, r, err, 200) // as it is
 		services, r, err := c.ListProjectExternalStatusChecks(pid, nil)
 		status(t, r, err, 200)
 		if len(services) != 3 {

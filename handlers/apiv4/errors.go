@@ -32,7 +32,6 @@ var (
 	errUnauthorized = message(http.StatusUnauthorized, "401 Unauthorized")
 	errForbidden    = message(http.StatusForbidden, "403 Forbidden")
 	errNotFound     = message(http.StatusNotFound, "404 Not Found")
-	errNotAllowed   = message(http.StatusMethodNotAllowed, "405 Method Not Allowed")
 )
 
 // notFound names what is missing, as GitLab does: "404 Project Not Found".
@@ -81,7 +80,7 @@ var wordings = map[models.Code]struct {
 	models.CodeNotClosed:        {http.StatusUnprocessableEntity, "Merge request must be closed"},
 	models.CodeNotApproved:      {http.StatusNotFound, "404 Not Found"},
 	models.CodeMemberExists:     {http.StatusConflict, "Member already exists"},
-	models.CodeLastOwner:        {http.StatusForbidden, "403 Forbidden - The last owner stays"},
+	models.CodeLastOwner:        {http.StatusUnprocessableEntity, "The last Owner of a project stays"},
 	models.CodeTargetMoved:      {http.StatusConflict, "The target branch has moved"},
 	models.CodeSourceBranchGone: {http.StatusUnprocessableEntity, "The source branch does not exist"},
 	models.CodeTargetBranchGone: {http.StatusUnprocessableEntity, "The target branch does not exist"},
@@ -107,7 +106,7 @@ var sentences = map[models.Code]string{
 	models.CodeTooFar:           "must be within 365 days",
 	models.CodeInPast:           "must be in the future",
 	models.CodeRoleTooHigh:      "can't be higher than your own",
-	models.CodeOwnerOnly:        "can only be changed by an Owner",
+	models.CodeImmutable:        "cannot be changed: delete the status check and add it anew",
 }
 
 func sentence(e models.FieldError) string {
@@ -132,6 +131,10 @@ func fieldMessages(e *models.Error) map[string][]string {
 func fullMessages(e *models.Error) []string {
 	messages := make([]string, 0, len(e.Fields))
 	for _, f := range e.Fields {
+		if f.Code == models.CodeForeignBranch {
+			messages = append(messages, "all protected branches must exist within the project")
+			continue
+		}
 		field := strings.ReplaceAll(f.Field, "_", " ")
 		messages = append(messages, strings.ToUpper(field[:1])+field[1:]+" "+sentence(f))
 	}

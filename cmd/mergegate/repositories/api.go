@@ -75,7 +75,7 @@ func (a API) Diff(ctx context.Context, projectID int64, from, to string) (apiv4.
 // Conflicts names the files that would conflict, none where the branches share
 // no history.
 func (a API) Conflicts(ctx context.Context, projectID int64, target, source string) ([]string, error) {
-	return Pages{a.Domain}.Conflicts(ctx, projectID, target, source)
+	return Pages(a).Conflicts(ctx, projectID, target, source)
 }
 
 func apiCommit(c gitrepo.Commit) apiv4.Commit {

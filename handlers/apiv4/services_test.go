@@ -1,0 +1,83 @@
+package apiv4_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+// What is wrong with a service is told in GitLab's sentences, all at once.
+func TestServiceRefusals(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		const path = "/projects/1/external_status_checks"
+		elsewhere := must(s.Store.CreateProject(t.Context(), s.Owner, models.ProjectInput{NamespaceID: s.Project.NamespaceID, Path: "plum"}, true))(t)
+		foreign := must(s.Store.ProtectedBranchByName(t.Context(), elsewhere.ID, "main"))(t).ID
+		for body, want := range map[string]struct {
+			status int
+			text   string
+		}{
+			`{}`:                            {400, `{"error":"name is missing, external_url is missing"}`},
+			`{"name":"","external_url":""}`: {400, `{"error":"name is empty, external_url is empty"}`},
+			`{"name":"LICENCES","external_url":"https://NOTARY.example:443"}`:                                      {422, `{"message":["External url has already been taken","Name has already been taken"]}`},
+			`{"name":"x","external_url":"ftp://x.example"}`:                                                        {422, `{"message":["External url is invalid"]}`},
+			`{"name":"x","external_url":"https://x.example","protected_branch_ids":[` + fmt.Sprint(foreign) + `]}`: {422, `{"message":["all protected branches must exist within the project"]}`},
+			`{"name":"x","external_url":"https://x.example","shared_secret":"` + strings.Repeat("s", 256) + `"}`:   {422, `{"message":["Shared secret is too long (maximum is 255 characters)"]}`},
+			`{"name":"` + strings.Repeat("n", 256) + `","external_url":"https://x.example"}`:                       {422, `{"message":["Name is too long (maximum is 255 characters)"]}`},
+		} {
+			s.want(t, s.do("maintainer", "POST", path, body), want.status, want.text)
+		}
+		s.want(t, s.do("maintainer", "PUT", path+"/1", `{"shared_secret":"another"}`), 422, `{"message":["Shared secret cannot be changed: delete the status check and add it anew"]}`)
+		s.want(t, s.do("maintainer", "PUT", path+"/1", `{"shared_secret":"s3cret"}`), 200)
+		a := s.want(t, s.do("maintainer", "GET", path, ""), 200)
+		if strings.Contains(a.body, "s3cret") {
+			t.Error("the list tells the secret")
+		}
+		s.want(t, s.do("maintainer", "PUT", "/projects/2/external_status_checks/1", `{"name":"x"}`), 404)
+	})
+}
+
+// A scope outlives the protection of its branches: it is listed with its last
+// id, taken back under that, and connected again when the name is protected
+// anew.
+func TestScopeOutlivesProtection(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		const path = "/projects/1/external_status_checks/2"
+		id := s.other.Branches[0].ProtectedBranchID
+		s.want(t, s.do("maintainer", "DELETE", "/projects/1/protected_branches/release%2F*", ""), 204)
+		body := fmt.Sprintf(`{"name":"notary","protected_branch_ids":[%d]}`, id)
+		s.want(t, s.do("maintainer", "PUT", path, body), 200, fmt.Sprintf(`"protected_branches":[{"id":%d,`, id), `"name":"release/*"`, `"created_at":null`)
+		a := s.want(t, s.do("maintainer", "POST", "/projects/1/protected_branches?name=release/*", "{}"), 201)
+		reconnected := `"protected_branches":[{"id":` + a.field(t, "id") + `,`
+		s.want(t, s.do("maintainer", "GET", "/projects/1/external_status_checks", ""), 200, reconnected)
+		body = fmt.Sprintf(`{"protected_branch_ids":[%s]}`, a.field(t, "id"))
+		s.want(t, s.do("maintainer", "PUT", path, body), 200, reconnected)
+	})
+}
+
+// The same ids in another project are nothing there.
+func TestOtherProjectsIDs(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		_ = must(s.Store.CreateProject(t.Context(), s.Owner, models.ProjectInput{NamespaceID: s.Project.NamespaceID, Path: "plum"}, true))(t)
+		tokens := must(s.Store.PersonalTokens(t.Context(), s.people["reporter"].ID))(t)
+		for _, request := range [][2]string{
+			{"DELETE", "/projects/2/external_status_checks/1"},
+			{"PUT", "/projects/2/external_status_checks/1"},
+			{"POST", "/projects/2/external_status_checks/1/test"},
+			{"GET", "/projects/2/external_status_checks/1/deliveries"},
+			{"GET", "/projects/1/external_status_checks/2/deliveries/1"},
+			{"POST", "/projects/1/external_status_checks/2/deliveries/1/redeliver"},
+			{"GET", "/projects/2/merge_requests/1"},
+			{"POST", "/projects/2/merge_requests/1/status_checks/1/retry"},
+			{"DELETE", "/projects/2/protected_branches/release%2F*"},
+			{"DELETE", "/projects/2/members/" + fmt.Sprint(s.people["guest"].ID)},
+			{"DELETE", "/projects/1/access_tokens/" + fmt.Sprint(tokens[0].ID)},
+			{"DELETE", "/personal_access_tokens/" + fmt.Sprint(tokens[0].ID)},
+		} {
+			s.want(t, s.do("olga", request[0], request[1], ""), 404)
+		}
+		s.want(t, s.do("reporter", "GET", "/user", ""), 200)
+		s.want(t, s.do("olga", "DELETE", fmt.Sprintf("/projects/1/members/%d", s.Owner.ID), ""), 422, "The last Owner of a project stays")
+	})
+}
