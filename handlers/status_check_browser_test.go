@@ -121,3 +121,41 @@ func TestBranchListFailureInTheForm(t *testing.T) {
 	p.WaitGone("#branch-list-error")
 	p.WaitText("#branch-options .listbox__divider", "1 of 2")
 }
+
+// TestFailuresOfTheServer: what fails says so once, keeps what was typed, and
+// works again when the server does.
+func TestFailuresOfTheServer(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	url := s.as(s.Owner).serve()
+	p := browsertest.Open(t, url+settingsPath)
+	p.Allow("500|status_checks|settings")
+	p.Click("#add-status-check")
+	p.Wait("dialog[open]")
+	p.Fill("#status-check-name", "Build")
+	p.Fill("#status-check-url", "https://ci.example.test/hook")
+	p.Fill("#status-check-secret", "hush-hush-secret")
+	db := s.DB.SQL(t)
+	if _, err := db.Exec("ALTER TABLE external_status_checks RENAME TO away"); err != nil {
+		t.Fatal(err)
+	}
+	p.Click("#submit-status-check")
+	p.WaitText("#save-failed", "Unable to create status check. Please try again.")
+	p.Wait(".toast")
+	if n := p.Count(".toast"); n != 1 {
+		t.Errorf("%d toasts", n)
+	}
+	p.Go(url + settingsPath)
+	p.WaitText("#status-checks", "Failed to load status checks")
+	p.WaitText("h1", "Merge requests")
+	if _, err := db.Exec("ALTER TABLE away RENAME TO external_status_checks"); err != nil {
+		t.Fatal(err)
+	}
+	p.Press("Try again")
+	p.WaitText("#status-checks", "No status checks are defined yet.")
+	if n := p.Count("#status-checks"); n != 1 {
+		t.Errorf("%d cards", n)
+	}
+	if got := s.services(); got != "" {
+		t.Errorf("services: %q", got)
+	}
+}

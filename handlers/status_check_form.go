@@ -146,9 +146,9 @@ func (p *pages) applied(c echo.Context, err error, back string, toast views.Key)
 // that is wrong and everything typed but the secret. service has the ID 0 when
 // one is added. status is used where failure is nil.
 func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalStatusCheck, fields serviceFields, failure error) error {
-	title, save, failed := views.KeyChecksAdd, servicesURL(c), views.KeyChecksCreateFailed
+	title, save := views.KeyChecksAdd, servicesURL(c)
 	if service.ID != 0 {
-		title, save, failed = views.KeyChecksUpdate, serviceURL(c, service.ID), views.KeyChecksUpdateFailed
+		title, save = views.KeyChecksUpdate, serviceURL(c, service.ID)
 	}
 	page, err := p.settingsPage(c, title, text(c, title), save)
 	if err != nil {
@@ -168,10 +168,10 @@ func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalS
 			form.NameError, form.APIError = shown.Errors["name"], shown.Errors["external_url"]
 			form.BranchError, form.SecretError = shown.Errors["protected_branch_ids"], shown.Errors["shared_secret"]
 		} else if models.KindOf(failure) != models.KindInternal || isHTMX(c) {
-			return failure
+			return failure // by htmx the dialog stands and its script says so
 		} else {
 			p.logFailure(c, "service cannot be saved", failure)
-			status, form.SaveFailed = http.StatusInternalServerError, text(c, failed)
+			status, form.SaveFailed = http.StatusInternalServerError, true
 		}
 	}
 	rules, err := p.allRules(c)

@@ -245,6 +245,35 @@ func TestSecretIsGivenOnce(t *testing.T) {
 	})
 }
 
+// TestServiceFormWhenSavingFails: half-way through, nothing is written, and the
+// form stands with everything typed but the secret.
+func TestServiceFormWhenSavingFails(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		service := s.Service("licence")
+		before := s.services()
+		if _, err := s.DB.SQL(t).Exec("ALTER TABLE audit_events RENAME TO away"); err != nil {
+			t.Fatal(err)
+		}
+		form := url.Values{"name": {"Build"}, "external_url": {"https://ci.example.test/"}, "shared_secret": {"hush-hush-secret"},
+			"protected_branch_ids[]": {s.ruleID(s.Project, "main")}}
+		for path, want := range map[string]string{
+			servicesPath:         "Unable to create status check. Please try again.",
+			servicePath(service): "Unable to update status check. Please try again.",
+		} {
+			a := s.as(s.Owner).post(path, form).want(http.StatusInternalServerError)
+			if got := a.text("#save-failed:not([hidden])"); got != want {
+				t.Errorf("message %q, want %q", got, want)
+			}
+			if a.attr("#status-check-name", "value") != "Build" || a.text("#branch-value") != "main" || strings.Contains(a.body, "hush-hush") {
+				t.Error("the form lost what was typed, or shows the secret")
+			}
+		}
+		if now := s.services(); now != before {
+			t.Errorf("services are %q, were %q", now, before)
+		}
+	})
+}
+
 func TestServiceFormByHTMX(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	v := s.as(s.Owner).withHTMX()

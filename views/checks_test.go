@@ -64,7 +64,7 @@ func TestServiceFormGolden(t *testing.T) {
 	rejected.Name, rejected.API = "Licence scan", "HTTP://loadgate.example.org:8080/mr"
 	rejected.NameError, rejected.APIError = "Name is already taken", "External API is already in use by another status check"
 	rejected.BranchError, rejected.SecretError = "Select a valid target branch", "Shared secret cannot be longer than 255 characters"
-	rejected.BranchesFailed, rejected.AlsoApply, rejected.Affected = true, true, 3
+	rejected.BranchesFailed, rejected.SaveFailed, rejected.AlsoApply, rejected.Affected = true, true, true, 3
 	golden(t, "service_form_rejected", ServiceFormView(rejected))
 
 	edit := serviceForm()

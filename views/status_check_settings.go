@@ -79,9 +79,11 @@ type ServiceForm struct {
 	// Return names the page to come back to; see ReturnTo in handlers.
 	Return string
 
-	Name, API                            string
-	NameError, APIError                  string
-	BranchError, SecretError, SaveFailed string
+	Name, API                string
+	NameError, APIError      string
+	BranchError, SecretError string
+	// SaveFailed: saving failed through no fault of the fields.
+	SaveFailed bool
 	// BranchesFailed: the branch list could not be read.
 	BranchesFailed bool
 	Branches       BranchList
