@@ -250,7 +250,7 @@ func TestSecretIsGivenOnce(t *testing.T) {
 func TestServiceFormWhenSavingFails(t *testing.T) {
 	eachMRSite(t, func(t *testing.T, s *mrSite) {
 		service := s.Service("licence")
-		before := s.services()
+		before, v := s.services(), s.as(s.Owner)
 		if _, err := s.DB.SQL(t).Exec("ALTER TABLE audit_events RENAME TO away"); err != nil {
 			t.Fatal(err)
 		}
@@ -260,7 +260,7 @@ func TestServiceFormWhenSavingFails(t *testing.T) {
 			servicesPath:         "Unable to create status check. Please try again.",
 			servicePath(service): "Unable to update status check. Please try again.",
 		} {
-			a := s.as(s.Owner).post(path, form).want(http.StatusInternalServerError)
+			a := v.post(path, form).want(http.StatusInternalServerError)
 			if got := a.text("#save-failed:not([hidden])"); got != want {
 				t.Errorf("message %q, want %q", got, want)
 			}
