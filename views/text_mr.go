@@ -7,6 +7,7 @@ const (
 	KeyMRChecksAllPassedShort    Key = "mr.checks_all_passed_short"
 	KeyMRChecksFailed            Key = "mr.checks_failed"
 	KeyMRChecksPending           Key = "mr.checks_pending"
+	KeyMRChecksFailedAndPending  Key = "mr.checks_failed_and_pending"
 	KeyMRListSeparator           Key = "mr.list_separator"
 	KeyMRChecksFinal             Key = "mr.checks_final"
 	KeyMRChecksForbidden         Key = "mr.checks_forbidden"

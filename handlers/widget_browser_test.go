@@ -1,0 +1,117 @@
+package handlers
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// serveBroken is serve with a switch: while it holds a status, polls of the
+// widget are answered with it.
+func (v visitor) serveBroken() (url string, broken *atomic.Int64) {
+	broken = new(atomic.Int64)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if status := broken.Load(); status != 0 && strings.HasSuffix(r.URL.Path, "/status_checks") {
+			http.Error(w, "out of order", int(status))
+			return
+		}
+		r.Header.Add("Cookie", v.cookie)
+		v.site.handler.ServeHTTP(w, r)
+	}))
+	v.t.Cleanup(server.Close)
+	return server.URL, broken
+}
+
+// TestWidgetJourney watches the widget of one page from pending to merged: it
+// changes in place, keeps what the reader did, and outlives a failing server.
+func TestWidgetJourney(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	licence, security := s.Service("licence"), s.Service("security")
+	mr := s.open("topic")
+	s.gate(true)
+	url, broken := s.as(s.Owner).serveBroken()
+	p := browsertest.Open(t, url+s.mrPath(mr, ""))
+	p.Allow("500")
+	p.Allow("404")
+	p.WaitText("#merge-h", "Merge blocked: 2 checks pending")
+	p.Click("#merge-squash")
+	browsertest.Eval[bool](p, `!!(document.querySelector(".check-row").dataset.kept = "yes")`)
+
+	// Nothing new: nothing is exchanged.
+	p.WaitFor("a poll to come back", `performance.getEntriesByType("resource").some(e => e.name.includes("/status_checks?"))`)
+	p.WaitFor("the rows to stay the same nodes", `document.querySelector(".check-row").dataset.kept === "yes"`)
+
+	if err := s.Respond(mr, security, mr.HeadSHA, models.StatusFailed); err != nil {
+		t.Fatal(err)
+	}
+	p.WaitText("#status-checks-summary", "1 failed, 1 pending")
+	p.WaitText("#merge-h", "Merge blocked: 1 check failed, 1 pending")
+	p.WaitText("#status-checks-live", "security failed. 1 failed, 1 pending.")
+	p.WaitFor("the rows to keep their places", `[...document.querySelectorAll(".check-row__name > :first-child")].map(e => e.textContent.trim()).join() === "licence,security"`)
+	p.WaitFor("the ticked box to stay ticked", `document.querySelector("#merge-squash").checked`)
+
+	// A failing server: the rows stay, a line says so, and goes by itself.
+	broken.Store(500)
+	p.WaitText("#status-checks-failed", "Failed to load status checks")
+	p.WaitText("#status-checks-body", "security")
+	broken.Store(0)
+	p.WaitGone("#status-checks-failed")
+
+	p.Click("#status-checks-body .check-row__end button")
+	p.WaitText("#status-checks-summary", "2 pending")
+	p.WaitGone("#status-checks-body .check-row__end")
+	for _, service := range []models.ExternalStatusCheck{licence, security} {
+		if err := s.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.WaitText("#status-checks-summary", "Status checks all passed")
+	p.WaitText("#merge-h", "Ready to merge!")
+	p.WaitFor("polling to have ended", `!document.querySelector("#status-checks-body").hasAttribute("hx-get")`)
+	p.Click("#merge-button")
+	p.WaitText("#mr-state", "Merged")
+	if merged, _ := s.Reload(mr); merged.SquashCommitSHA == "" {
+		t.Error("the ticked box was lost on the way")
+	}
+}
+
+// TestWidgetStopsWhereItMayNotLook ends the polling for good on 404.
+func TestWidgetStopsWhereItMayNotLook(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.Service("licence")
+	mr := s.open("topic")
+	url, broken := s.as(s.Owner).serveBroken()
+	p := browsertest.Open(t, url+s.mrPath(mr, ""))
+	p.Allow("404")
+	broken.Store(404)
+	p.WaitText("#status-checks-failed", "You can no longer view these status checks.")
+	p.WaitText("#status-checks-body", "licence")
+}
+
+// TestRetryAndMergeWithoutScript goes the same way in a browser without script.
+func TestRetryAndMergeWithoutScript(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	licence := s.Service("licence")
+	mr := s.open("topic")
+	s.Clock.Advance(3 * time.Minute)
+	p := browsertest.New(t)
+	p.NoScript()
+	p.Go(s.as(s.Owner).serve() + s.mrPath(mr, ""))
+	p.WaitText("#status-checks-body", "No response within 2 minutes")
+	p.Click("#status-checks-body .check-row__end button")
+	p.WaitText("#status-checks-summary", "1 pending")
+	if err := s.Respond(mr, licence, mr.HeadSHA, models.StatusPassed); err != nil {
+		t.Fatal(err)
+	}
+	p.Reload()
+	p.WaitText("#merge-h", "Ready to merge!")
+	p.Click("#merge-button")
+	p.WaitText("#mr-state", "Merged")
+}
