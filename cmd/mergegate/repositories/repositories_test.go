@@ -3,6 +3,7 @@ package repositories
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +44,8 @@ type host struct {
 	git      *gitrepo.Store
 	url      string
 	stopHook func()
+	// loseNews makes telling a push fail at the last moment.
+	loseNews atomic.Bool
 }
 
 func newHost(t *testing.T, db modelstest.Database) *host {
@@ -57,6 +61,12 @@ func newHost(t *testing.T, db modelstest.Database) *host {
 		t.Fatal(err)
 	}
 	h := &host{World: modelstest.Open(t, db, modelstest.WithGit(Domain{git})), git: git}
+	h.Store.SetHooks(models.Hooks{BeforePushCommit: func() error {
+		if h.loseNews.Load() {
+			return errors.New("the database went away")
+		}
+		return nil
+	}})
 	e := echo.New()
 	server := httptest.NewServer(e)
 	t.Cleanup(server.Close)
