@@ -1,0 +1,156 @@
+package handlers
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// serveFailing is serve, where polls of the widget are answered with the status
+// in fail while that is not 0, and counted.
+func (v visitor) serveFailing(fail, polls *atomic.Int64) string {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Add("Cookie", v.cookie)
+		if r.Header.Get("HX-Request") == "true" && r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/status_checks") {
+			polls.Add(1)
+			if status := fail.Load(); status != 0 {
+				w.WriteHeader(int(status))
+				_, _ = w.Write([]byte("<p>an error page</p>"))
+				return
+			}
+		}
+		v.site.handler.ServeHTTP(w, r)
+	}))
+	v.t.Cleanup(server.Close)
+	return server.URL
+}
+
+// TestAFailedPollKeepsWhatIsShown is SPEC's rule on failed polls: a line above
+// the kept rows, which goes with the next success.
+func TestAFailedPollKeepsWhatIsShown(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	service := s.Service("licence")
+	mr := s.open("topic")
+	var fail, polls atomic.Int64
+	fail.Store(http.StatusServiceUnavailable)
+	p := browsertest.Open(t, s.as(s.Owner).serveFailing(&fail, &polls)+s.mrPath(mr, ""))
+	p.Allow("503")
+	p.Allow("404")
+
+	p.WaitText("#status-checks-failed", "Failed to load status checks")
+	p.WaitText(".check-row__name", "licence")
+	if strings.Contains(p.Text("#status-checks"), "an error page") {
+		t.Error("the error was swapped in")
+	}
+	for before := polls.Load(); polls.Load() < before+3; {
+		// The button asks at once, so that nobody waits for three rounds.
+		p.Click("#status-checks-failed button")
+		p.WaitFor("the request to be over", `!document.querySelector("#status-checks-body").classList.contains("htmx-request")`)
+	}
+	p.WaitText("#status-checks-failed", "Last checked")
+	if n := p.Count("#status-checks-failed"); n != 1 {
+		t.Errorf("%d lines tell of failures", n)
+	}
+	fail.Store(0)
+	p.WaitGone("#status-checks-failed")
+
+	if err := s.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
+		t.Fatal(err)
+	}
+	p.WaitText("#status-checks-summary", "Status checks all passed")
+}
+
+// TestADeniedPollStops says so and asks no more.
+func TestADeniedPollStops(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.Service("licence")
+	mr := s.open("topic")
+	var fail, polls atomic.Int64
+	fail.Store(http.StatusNotFound)
+	p := browsertest.Open(t, s.as(s.Owner).serveFailing(&fail, &polls)+s.mrPath(mr, ""))
+	p.Allow("404")
+	p.WaitText("#status-checks-failed", "You can no longer view these status checks.")
+	p.WaitText(".check-row__name", "licence")
+	seen := polls.Load()
+	fail.Store(0)
+	// Longer than a round: the clock in the row must move on by four seconds.
+	left := browsertest.Eval[string](p, `document.querySelector("[data-deadline]").textContent`)
+	p.WaitFor("some seconds to pass", `(() => {
+		const seconds = (text) => { const [m, s] = text.match(/(\d+):(\d\d)/).slice(1).map(Number); return 60 * m + s; };
+		return seconds(`+"`"+left+"`"+`) - seconds(document.querySelector("[data-deadline]").textContent) >= 4;
+	})()`)
+	if got := polls.Load(); got != seen {
+		t.Errorf("%d polls after the answer that stops them", got-seen)
+	}
+}
+
+// TestTheChoiceToFoldTheWidgetIsRemembered over pages and against the state.
+func TestTheChoiceToFoldTheWidgetIsRemembered(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.Service("licence")
+	mr := s.open("topic")
+	p := browsertest.Open(t, s.as(s.Owner).serve()+s.mrPath(mr, ""))
+	p.Wait("#status-checks-details[open]")
+	p.Click("#status-checks-summary")
+	p.WaitGone("#status-checks-details[open]")
+	p.Reload()
+	p.Wait("#status-checks-details:not([open])")
+	p.Click("#status-checks-summary")
+	p.Reload()
+	p.Wait("#status-checks-details[open]")
+}
+
+// TestMenuThemeCopyAndDialog are the small things that the script does.
+func TestMenuThemeCopyAndDialog(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	jonas := s.Member("jonas", models.RoleDeveloper)
+	p := browsertest.Open(t, s.as(s.Owner).serve()+"/olga/pear")
+
+	p.Click("#user-menu summary")
+	p.Wait("#user-menu[open]")
+	p.Key(kb.Escape)
+	p.WaitGone("#user-menu[open]")
+	p.WaitFor("the focus to be back", `document.activeElement.matches("#user-menu summary")`)
+	p.Click("#user-menu summary")
+	p.Wait("#user-menu[open]")
+	p.Click("h1")
+	p.WaitGone("#user-menu[open]")
+
+	p.Click("#user-menu summary")
+	p.Click("[data-theme-toggle]")
+	p.Wait(`html[data-theme="dark"]`)
+	p.Reload()
+	p.Wait(`html[data-theme="dark"]`)
+	p.Click("#user-menu summary")
+	p.Click("[data-theme-toggle]")
+	p.Wait(`html[data-theme="light"]`)
+
+	p.Click(`[data-copy="#clone-http"]`)
+	p.WaitText(".toast", "Copied.")
+	p.Click(".toast [data-dismiss]")
+	p.WaitGone(".toast")
+
+	remove := "#remove-" + itoa(jonas.ID)
+	p.Go(strings.TrimSuffix(p.URL(), "/olga/pear") + membersOfPear)
+	p.Click(remove)
+	p.WaitText("dialog:modal", "You are about to remove jonas from pear.")
+	p.WaitFor("Cancel to have the focus", `document.activeElement.textContent.trim() === "Cancel"`)
+	p.Key(kb.Escape)
+	p.WaitGone("dialog")
+	p.WaitFor("the focus to be back", `document.activeElement.matches("`+remove+`")`)
+	p.Click(remove)
+	p.WaitText("dialog:modal", "Remove member?")
+	p.Click("dialog .btn--danger")
+	p.WaitText(".toast", "Member removed.")
+	if got := s.roleOf(jonas); got != models.RoleNone {
+		t.Errorf("role %v after removal", got)
+	}
+}
