@@ -154,3 +154,37 @@ func TestMenuThemeCopyAndDialog(t *testing.T) {
 		t.Errorf("role %v after removal", got)
 	}
 }
+
+// TestAHiddenTabIsQuiet asks for nothing while nobody looks, and at once when
+// somebody does again, a settled widget too.
+func TestAHiddenTabIsQuiet(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	service := s.Service("licence")
+	mr := s.open("topic")
+	var fail, polls atomic.Int64
+	p := browsertest.Open(t, s.as(s.Owner).serveFailing(&fail, &polls)+s.mrPath(mr, ""))
+	hide := func(hidden string) {
+		browsertest.Eval[bool](p, `Object.defineProperty(document, "hidden", { value: `+hidden+`, configurable: true })
+			&& document.dispatchEvent(new Event("visibilitychange"))`)
+	}
+	p.Wait("#status-checks-body[hx-get]")
+	hide("true")
+	browsertest.Eval[bool](p, `(window.fired = 0, document.addEventListener("every", () => window.fired++, true), true)`)
+	seen := polls.Load()
+	p.WaitFor("two rounds to pass", `window.fired >= 2`)
+	if got := polls.Load(); got != seen {
+		t.Errorf("%d polls by a hidden tab", got-seen)
+	}
+	if err := s.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
+		t.Fatal(err)
+	}
+	hide("false")
+	p.WaitText("#status-checks-summary", "Status checks all passed")
+	p.Wait("#status-checks-body:not([hx-get])")
+	hide("true")
+	if err := s.Respond(mr, service, mr.HeadSHA, models.StatusFailed); err != nil {
+		t.Fatal(err)
+	}
+	hide("false")
+	p.WaitText("#status-checks-summary", "1 failed")
+}

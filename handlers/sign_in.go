@@ -18,7 +18,7 @@ import (
 // behind which a whole office may sit.
 const (
 	signInTriesAccount = 10
-	signInTriesAddress = 50
+	signInTriesAddress = 300
 	signInWindow       = 10 * time.Minute
 )
 
@@ -133,7 +133,8 @@ func (p *pages) newPasswordForm(c echo.Context) error {
 }
 
 func (p *pages) renderNewPassword(c echo.Context, status int, form views.Form) error {
-	return render(c, status, views.NewPasswordPage(p.barePage(c, text(c, views.KeyNewPasswordTitle)), form))
+	return render(c, status, views.NewPasswordPage(
+		p.barePage(c, text(c, views.KeyNewPasswordTitle)), form, request.MustUser(c).PasswordChangeRequired))
 }
 
 // changePassword gives the user the password they chose and ends their other

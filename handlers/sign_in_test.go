@@ -138,6 +138,9 @@ func TestAOneTimePasswordMustBeChanged(t *testing.T) {
 		if home = b.get("/").want(http.StatusOK); home.has("#toasts .toast") {
 			t.Error("the toast is shown twice")
 		}
+		if page = b.get(newPasswordPath).want(http.StatusOK); strings.Contains(page.text("main"), "administrator") {
+			t.Error("who has a password of their own is told that an administrator made it")
+		}
 		newBrowser(t, s.handler).post(signInPath, url.Values{"login": {"priya"}, "password": {"a better password"}}).want(http.StatusSeeOther)
 	})
 }
