@@ -280,6 +280,25 @@ func TestBranchRules(t *testing.T) {
 	})
 }
 
+// TestBranchRulesWithoutServices: the rules are shown although the services
+// cannot be read.
+func TestBranchRulesWithoutServices(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		v := s.as(s.Owner)
+		if _, err := s.DB.SQL(t).Exec("ALTER TABLE external_status_checks RENAME TO away"); err != nil {
+			t.Fatal(err)
+		}
+		page := v.get(rulesPath).want(200)
+		rule := page.text("#branch-rule-" + s.ruleID(s.Project, "main"))
+		if !strings.Contains(rule, "Maintainers") || !strings.Contains(rule, "Failed to load status checks") {
+			t.Errorf("rule: %q", rule)
+		}
+		if got := page.text("#all-branches-rule"); !strings.Contains(got, "Failed to load status checks") {
+			t.Errorf("all branches: %q", got)
+		}
+	})
+}
+
 func TestDeliveryPages(t *testing.T) {
 	eachMRSite(t, func(t *testing.T, s *mrSite) {
 		v, service := s.as(s.Owner), s.Service("licence")
