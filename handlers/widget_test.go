@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -161,93 +160,6 @@ func TestRetryInPlaceAndWithoutScript(t *testing.T) {
 	})
 }
 
-func TestWhoSeesTheWidget(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		service := s.Service("licence")
-		mr := s.open("topic")
-		if err := s.Respond(mr, service, mr.HeadSHA, models.StatusFailed); err != nil {
-			t.Fatal(err)
-		}
-		s.gate(true)
-		guest, reporter := s.Member("guest", models.RoleGuest), s.Member("reporter", models.RoleReporter)
-		developer, maintainer := s.Member("dev", models.RoleDeveloper), s.Member("maint", models.RoleMaintainer)
-		stranger, nobody := s.User("stranger"), models.User{}
-		const page, widget, retry, link = "page", "widget", "retry", "link" // what each sees adds to the one before
-		tests := []struct {
-			visibility models.Visibility
-			who        models.User
-			sees       []string
-		}{
-			{models.VisibilityPrivate, nobody, nil},
-			{models.VisibilityPrivate, stranger, nil},
-			{models.VisibilityPrivate, guest, nil},
-			{models.VisibilityPrivate, reporter, []string{page, widget}},
-			{models.VisibilityPrivate, developer, []string{page, widget, retry}},
-			{models.VisibilityPrivate, maintainer, []string{page, widget, retry, link}},
-			{models.VisibilityInternal, nobody, nil},
-			{models.VisibilityInternal, stranger, []string{page, widget}},
-			{models.VisibilityInternal, guest, []string{page, widget}},
-			{models.VisibilityPublic, nobody, []string{page}},
-			{models.VisibilityPublic, stranger, []string{page}},
-			{models.VisibilityPublic, guest, []string{page}},
-			{models.VisibilityPublic, reporter, []string{page, widget}},
-		}
-		for _, test := range tests {
-			s.visibility(test.visibility)
-			t.Run(fmt.Sprintf("%s %s", test.visibility, test.who.Username), func(t *testing.T) {
-				v := s.as(test.who)
-				a := v.get(s.mrPath(mr, ""))
-				fragment := v.withHTMX().get(s.mrPath(mr, "/status_checks?rev=x"))
-				list := v.get("/olga/pear/-/merge_requests")
-				sees := map[string]bool{}
-				for _, what := range test.sees {
-					sees[what] = true
-				}
-				if !sees[page] {
-					if a.status != 404 && a.status != 303 {
-						t.Fatalf("status %d for the page", a.status)
-					}
-					if fragment.status != 404 && fragment.status != 401 {
-						t.Errorf("status %d for the fragment", fragment.status)
-					}
-					return
-				}
-				a.want(200)
-				if got := a.has(".check-row"); got != sees[widget] {
-					t.Errorf("rows shown: %v", got)
-				}
-				if got := a.has(".check-row form"); got != sees[retry] {
-					t.Errorf("Retry shown: %v", got)
-				}
-				if got := a.has(".check-row__name a"); got != sees[link] {
-					t.Errorf("link to the service shown: %v", got)
-				}
-				if got := strings.Contains(list.text("#mr-list"), "1 failed"); got != sees[widget] {
-					t.Errorf("summary in the list: %v", got)
-				}
-				if sees[widget] {
-					if fragment.status != 200 {
-						t.Errorf("status %d for the fragment", fragment.status)
-					}
-					return
-				}
-				if fragment.status == 200 || strings.Contains(fragment.body, "licence") {
-					t.Errorf("status %d for the fragment", fragment.status)
-				}
-				if got := a.text("#status-checks .widget__title"); got != "You cannot view status check responses" {
-					t.Errorf("widget = %q", got)
-				}
-				if got := a.text("#merge-state"); got != "Merging is blocked" {
-					t.Errorf("merge box = %q", got)
-				}
-				if strings.Contains(a.body, "licence") || strings.Contains(a.text("#merge-box"), "pass") || a.has("#merge-checks li") {
-					t.Errorf("the page tells of the checks: %q", a.text("#merge-box"))
-				}
-			})
-		}
-	})
-}
-
 // deliver claims what is due and ends it.
 func (s *mrSite) deliver(status int, failure string) {
 	s.T.Helper()
@@ -289,86 +201,6 @@ func TestWhyLineFollowsTheDelivery(t *testing.T) {
 			t.Errorf("after a 202: %q", got)
 		}
 		v.get(page.pollURL()).want(204)
-	})
-}
-
-func TestServiceTextIsPlainAndLinksAreFenced(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		service := s.Service("licence")
-		mr := s.open("topic")
-		_, _, err := s.Store.RecordResponse(t.Context(), s.Owner, mr.ProjectID, mr.IID, models.ResponseInput{
-			ExternalStatusCheckID: service.ID, SHA: mr.HeadSHA, Status: models.StatusPassed,
-			Description: `<script>alert(1)</script> & fine`, TargetURL: "https://ci.example.test/r?a=1&b=2",
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
-		if strings.Contains(page.body, "<script>alert") {
-			t.Error("the description is not escaped")
-		}
-		if got := page.text(".check-row__desc"); !strings.Contains(got, "<script>alert(1)</script> & fine") {
-			t.Errorf("description = %q", got)
-		}
-		link := ".check-row__desc a"
-		if page.attr(link, "rel") != "nofollow noopener noreferrer" || page.attr(link, "href") != "https://ci.example.test/r?a=1&b=2" {
-			t.Errorf("link = %s %s", page.attr(link, "rel"), page.attr(link, "href"))
-		}
-	})
-}
-
-func TestWidgetOfASettledMergeRequest(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		s.Service("licence")
-		mr := s.open("topic")
-		v := s.as(s.Owner)
-		poll := v.get(s.mrPath(mr, "")).pollURL()
-		v.post(s.mrPath(mr, "/close"), url.Values{}).want(303)
-		s.Clock.Advance(5 * time.Minute)
-		final := v.withHTMX().get(poll).want(200)
-		if final.attr("#status-checks-body", "hx-get") != "" || final.has(".check-row form") {
-			t.Error("the widget of a closed merge request polls or offers Retry")
-		}
-		if got := final.rows(); got != "licence Pending" {
-			t.Errorf("rows = %q: the clock stood still", got)
-		}
-		if final.has("[data-deadline]") {
-			t.Error("a countdown runs on a closed merge request")
-		}
-		if got := final.text("#mr-state"); got != "Closed" {
-			t.Errorf("badge = %q", got)
-		}
-		if !strings.Contains(v.get(s.mrPath(mr, "")).text("#status-checks-summary"), "Final result for "+mr.HeadSHA[:8]) {
-			t.Error("the widget does not say that it is final")
-		}
-	})
-}
-
-func TestWidgetWithoutChecks(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		mr := s.open("topic")
-		maintainer := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
-		if got := maintainer.text("#status-checks .widget__title"); got != "No status checks apply to this merge request" {
-			t.Errorf("widget = %q", got)
-		}
-		if got := s.as(s.Member("dev", models.RoleDeveloper)).get(s.mrPath(mr, "")).want(200); got.has("#status-checks") {
-			t.Errorf("developers see %q", got.text("#status-checks"))
-		}
-	})
-}
-
-func TestRemovedServiceVanishesFromTheWidget(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		gone := s.Service("licence")
-		s.Service("security")
-		mr := s.open("topic")
-		page := s.as(s.Owner).get(s.mrPath(mr, ""))
-		if err := s.Store.DeleteStatusCheck(t.Context(), s.Owner, s.Project.ID, gone.ID); err != nil {
-			t.Fatal(err)
-		}
-		if got := s.as(s.Owner).withHTMX().get(page.pollURL()).want(200).rows(); got != "security Pending" {
-			t.Errorf("rows = %q", got)
-		}
 	})
 }
 

@@ -163,7 +163,6 @@ const (
 	KeyMRFaultSameBranch         Key = "mr.fault_same_branch"
 	KeyMRFaultNoCommits          Key = "mr.fault_no_commits"
 	KeyMRFaultAlreadyOpen        Key = "mr.fault_already_open"
-	KeyMRFaultOther              Key = "mr.fault_other"
 	KeyMRToastCreated            Key = "mr.toast_created"
 	KeyMRToastUpdated            Key = "mr.toast_updated"
 	KeyMRToastClosed             Key = "mr.toast_closed"
@@ -184,5 +183,4 @@ const (
 	KeyMRRefusedSourceGone       Key = "mr.refused_source_gone"
 	KeyMRRefusedTargetGone       Key = "mr.refused_target_gone"
 	KeyMRRefusedProtected        Key = "mr.refused_protected"
-	KeyMRRefusedNoCommits        Key = "mr.refused_no_commits"
 )

@@ -1,0 +1,182 @@
+package handlers
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+func TestMergeRequestFromFormToMergeWithoutScript(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		service := s.Service("licence")
+		s.gate(true)
+		dev := s.Member("dev", models.RoleMaintainer)
+		v := s.as(dev)
+
+		form := v.get(listPath + "/new?merge_request%5Bsource_branch%5D=feature").want(200)
+		action, fields := form.fields("main form")
+		if fields.Get("source_branch") != "feature" || fields.Get("target_branch") != "main" || fields.Get("title") != "Commit on feature" {
+			t.Fatalf("form comes with %v", fields)
+		}
+		fields.Set("title", "Trim the pear")
+		fields.Set("description", "It has **too** many leaves.\r\n\r\n<script>alert(1)</script>")
+		created := v.post(action, fields).want(303)
+		path := created.header.Get("Location")
+		page := v.get(path).want(200)
+		if page.text("h1") != "Trim the pear" || page.text("#mr-state") != "Open" {
+			t.Errorf("title %q, state %q", page.text("h1"), page.text("#mr-state"))
+		}
+		if page.text(".prose strong") != "too" || strings.Contains(page.body, "<script>alert") {
+			t.Errorf("description = %q", page.text(".prose"))
+		}
+		if got := page.text("#merge-h"); got != "Merge blocked: 1 check pending" {
+			t.Errorf("merge box = %q", got)
+		}
+		if got := page.attr("#merge-button", "aria-disabled"); got != "true" {
+			t.Error("a blocked Merge button is not marked as disabled")
+		}
+
+		mr, _ := s.Reload(models.MergeRequest{ProjectID: s.Project.ID, IID: 1})
+		mergeAction, mergeFields := page.fields("#merge-form")
+		if mergeFields.Get("sha") != mr.HeadSHA {
+			t.Errorf("the form carries HEAD %q, want %q", mergeFields.Get("sha"), mr.HeadSHA)
+		}
+		refused := v.post(mergeAction, mergeFields).want(422)
+		if got := refused.text("#refused"); got != "The merge request cannot be merged now. The reasons stand below." {
+			t.Errorf("refused = %q", got)
+		}
+
+		approve, _ := page.fields("#approvals form")
+		v.post(approve, url.Values{}).want(303)
+		if got := v.get(path).text("#approvals"); !strings.Contains(got, "1 approval") || !strings.Contains(got, "Approved by dev") || !strings.Contains(got, "Revoke approval") {
+			t.Errorf("approvals = %q", got)
+		}
+		v.post(path+"/unapprove", url.Values{}).want(303)
+
+		if err := s.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		page = v.get(path).want(200)
+		if got := page.text("#merge-h"); got != "Ready to merge!" {
+			t.Fatalf("merge box = %q", got)
+		}
+		mergeAction, mergeFields = page.fields("#merge-form")
+		mergeFields.Set("should_remove_source_branch", "true")
+		v.post(mergeAction, mergeFields).want(303)
+		merged := v.get(path).want(200)
+		if got := merged.text("#merge-h"); got != "Merged by dev now" {
+			t.Errorf("merge box = %q", got)
+		}
+		if merged.has("#merge-button") || merged.has(".check-row form") || merged.text("#mr-state") != "Merged" {
+			t.Error("a merged merge request offers Merge or Retry, or does not say that it is merged")
+		}
+		if s.Git.Tip(s.Project.ID, "feature") != "" {
+			t.Error("the source branch is still there")
+		}
+		v.post(mergeAction, mergeFields).want(422)
+	})
+}
+
+func TestMergeRequestFormFaults(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.open("other")
+		v := s.as(s.Owner)
+		tests := []struct {
+			name   string
+			change url.Values
+			status int
+			field  string // id of the message
+			says   string
+		}{
+			{"no title", url.Values{"title": {"  "}}, 422, "#title-error", "Enter a title"},
+			{"long title", url.Values{"title": {strings.Repeat("a", 256)}}, 422, "#title-error", "Title cannot be longer than 255 characters"},
+			{"control character", url.Values{"title": {"a\x01b"}}, 422, "#title-error", "Title cannot contain control characters"},
+			{"no source", url.Values{"source_branch": {""}}, 422, "#source_branch-error", "Select a branch"},
+			{"no target", url.Values{"target_branch": {""}}, 422, "#target_branch-error", "Select a branch"},
+			{"unknown source", url.Values{"source_branch": {"nowhere"}}, 422, "#source_branch-error", "This branch does not exist"},
+			{"impossible source", url.Values{"source_branch": {"a..b"}}, 422, "#source_branch-error", "This branch does not exist"},
+			{"unknown target", url.Values{"target_branch": {"nowhere"}}, 422, "#target_branch-error", "This branch does not exist"},
+			{"same branch", url.Values{"target_branch": {"feature"}}, 422, "#target_branch-error", "Select another branch than the source branch"},
+			{"no commits", url.Values{"source_branch": {"main"}, "target_branch": {"feature"}}, 422, "#source_branch-error", "The source branch has no commits that the target branch lacks"},
+			{"duplicate", url.Values{"source_branch": {"other"}}, 409, "#form-error", "Another open merge request already exists for these branches: !1"},
+			{"bytes", url.Values{"title": {"\xff\x00"}}, 422, "#title-error", "Title cannot contain control characters"},
+		}
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				form := url.Values{
+					"source_branch": {"feature"}, "target_branch": {"main"}, "title": {"Typed"}, "description": {"Typed <b>too</b>"},
+					"draft": {"true"}, "squash": {"true"},
+				}
+				for name, values := range test.change {
+					form[name] = values
+				}
+				if test.name == "long title" {
+					form.Del("draft") // its mark would make another title
+				}
+				a := v.post(listPath, form).want(test.status)
+				if got := a.text(test.field); got != test.says {
+					t.Errorf("%s = %q, want %q", test.field, got, test.says)
+				}
+				if strings.HasSuffix(a.text(test.field), ".") {
+					t.Error("the message ends in a full stop")
+				}
+				_, again := a.fields("main form")
+				for _, name := range []string{"description", "squash", "draft", "target_branch"} {
+					if again.Get(name) != form.Get(name) {
+						t.Errorf("%s comes back as %q, was %q", name, again.Get(name), form.Get(name))
+					}
+				}
+			})
+		}
+		if _, total, err := s.Store.MergeRequests(t.Context(), models.MergeRequestFilter{}, models.Page{}); err != nil || total != 1 {
+			t.Errorf("%d merge requests, %v", total, err)
+		}
+	})
+}
+
+func TestEditMergeRequest(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		service := s.Service("licence")
+		mr := s.open("topic")
+		v := s.as(s.Owner)
+		edit := v.get(s.mrPath(mr, "/edit")).want(200)
+		action, form := edit.fields("main form")
+		events := len(s.Deliveries(service))
+		v.post(action, form).want(303)
+		if got := len(s.Deliveries(service)); got != events {
+			t.Errorf("an edit that changes nothing made %d deliveries", got-events)
+		}
+		form.Set("draft", "true")
+		form.Set("description", "line\r\nline")
+		v.post(action, form).want(303)
+		changed, err := s.Store.MergeRequest(t.Context(), mr.ProjectID, mr.IID)
+		if err != nil || !changed.Draft || changed.Title != "Draft: "+mr.Title || changed.Description != "line\nline" {
+			t.Fatalf("saved %q %q draft=%v, %v", changed.Title, changed.Description, changed.Draft, err)
+		}
+		if got := len(s.Deliveries(service)); got != events+1 {
+			t.Errorf("one edit made %d deliveries", got-events)
+		}
+		_, form = v.get(s.mrPath(mr, "/edit")).fields("main form")
+		if form.Get("title") != mr.Title || form.Get("draft") != "true" {
+			t.Errorf("the form shows %v", form)
+		}
+		form.Del("draft")
+		v.post(action, form).want(303)
+		if changed, _ = s.Store.MergeRequest(t.Context(), mr.ProjectID, mr.IID); changed.Draft || changed.Title != mr.Title {
+			t.Errorf("saved %q draft=%v", changed.Title, changed.Draft)
+		}
+		form.Set("title", "")
+		a := v.post(action, form).want(422)
+		if a.text("#title-error") != "Enter a title" || a.attr("#mr-title", "aria-invalid") != "true" {
+			t.Errorf("title: %q", a.text("#title-error"))
+		}
+		form.Set("title", "New")
+		form.Set("target_branch", "feature")
+		v.post(action, form).want(303)
+		if changed, _ = s.Store.MergeRequest(t.Context(), mr.ProjectID, mr.IID); changed.TargetBranch != "feature" {
+			t.Errorf("target = %q", changed.TargetBranch)
+		}
+	})
+}
