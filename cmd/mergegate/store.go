@@ -60,8 +60,15 @@ func openConfigured(ctx context.Context, c config) (_ *core, err error) {
 		Driver: driver, DSN: dsn, Payload: webhook.Payload(c.BaseURL), Sealer: c.keyring.Sealer("secrets at rest"),
 		Git: repositories.Domain{Store: o.repos}, MaxConns: c.DatabaseConnections,
 	})
+	if err == nil {
+		o.store.SetHooks(storeHooks)
+	}
 	return o, err
 }
+
+// storeHooks are set by tests that end the process at a chosen point; the
+// shipped binary has none.
+var storeHooks models.Hooks
 
 func (o *core) close() {
 	if o.store != nil {
