@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/testscript"
+
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
 	"github.com/mergegate/mergegate/gitrepo"
@@ -30,8 +32,8 @@ const (
 	dieAt = "MERGEGATE_TEST_DIE_AT"
 )
 
-// TestMain makes the test binary three things: the hooks that git starts, the
-// program that the tests start, and the tests.
+// TestMain makes the test binary four things: the hooks that git starts, the
+// program that the tests start, the commands of scripts, and the tests.
 func TestMain(m *testing.M) {
 	if _, ok := gitrepo.IsHook(os.Args[0]); ok || os.Getenv(asProgram) != "" {
 		die := func() error { return syscall.Kill(os.Getpid(), syscall.SIGKILL) }
@@ -44,8 +46,14 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(browsertest.Main(m))
+	testscript.Main(tests{m}, map[string]func(){"mergegate": main, "pre-receive": main, "post-receive": main})
 }
+
+// tests are the tests of this package, and the end of what they share.
+type tests struct{ m *testing.M }
+
+// Run implements testscript.TestingM.
+func (t tests) Run() int { return browsertest.Main(t.m) }
 
 // program is a running Mergegate.
 type program struct {

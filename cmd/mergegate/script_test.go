@@ -18,12 +18,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets this test binary be the shipped program, and the hooks that
-// are links to it.
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mergegate": main, "pre-receive": main, "post-receive": main})
-}
-
 // TestScripts runs testdata/script: the shipped program as processes, real
 // git, and a service on this machine.
 func TestScripts(t *testing.T) {

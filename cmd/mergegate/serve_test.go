@@ -75,7 +75,9 @@ func (w *world) mergeRequest() (mr struct {
 
 // The main line on the real parts: push, signed payload, answer, merge.
 func TestMainLine(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		t.Parallel()
 		w := newWorld(t, db)
 		w.await("the first event", func() bool { return len(w.service.got("open")) == 1 })
 		verify(t, w.service.got("open")[0])
@@ -139,7 +141,9 @@ func verify(t *testing.T, r received) {
 // Killed between the ref and the row of a push: the pusher is told nothing
 // good, and after a restart HEAD is there and the event is sent.
 func TestKilledInPush(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		t.Parallel()
 		w := newWorld(t, db)
 		w.await("the first event", func() bool { return len(w.service.got("open")) == 1 })
 		w.stop()
@@ -163,7 +167,9 @@ func TestKilledInPush(t *testing.T) {
 // Killed between the ref and the row of a merge: completed after a restart,
 // with exactly one merge event.
 func TestKilledInMerge(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		t.Parallel()
 		w := newWorld(t, db)
 		if status, body := w.respond(w.head, "passed"); status != 201 {
 			t.Fatalf("%d %s", status, body)
@@ -209,7 +215,9 @@ func (w *world) awaitSweep(holds func() bool) {
 // Killed while a service has the request in its hands: delivered again after a
 // restart, under the same Idempotency-Key.
 func TestKilledInDelivery(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		t.Parallel()
 		w := newWorld(t, db)
 		w.await("the first event", func() bool { return len(w.service.got("open")) == 1 })
 		victim := w.cmd.Process
@@ -287,7 +295,9 @@ func TestSecondStart(t *testing.T) {
 }
 
 func TestUserCommand(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		t.Parallel()
 		p := newProgram(t, db)
 		out, err := p.run(nil, "user", "create", "--admin", "ada")
 		if err != nil || !strings.Contains(out, "one-time password") {
