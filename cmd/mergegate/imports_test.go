@@ -29,6 +29,7 @@ var rooms = []struct{ room, may, never string }{
 	{`handlers/request`, `auth|models`, `gorm\.io/.*`},
 	{`handlers/apiv4`, `handlers/request|auth|models|webhook`, `gorm\.io/.*`},
 	{`handlers(/.*)?`, `models|views|static|auth|webhook|handlers/.*`, `gorm\.io/.*`},
+	{`docs/examples(/.*)?`, ``, `gorm\.io/.*|.*/echo/.*`},
 	{`cmd/.*|models/modelstest(/.*)?`, `.*`, `gorm\.io/.*`},
 }
 

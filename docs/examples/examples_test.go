@@ -1,0 +1,253 @@
+package examples_test
+
+import (
+	"bufio"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/cmd/mergegate/repositories"
+	"github.com/mergegate/mergegate/gitrepo"
+	"github.com/mergegate/mergegate/handlers"
+	"github.com/mergegate/mergegate/handlers/apiv4"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+	"github.com/mergegate/mergegate/webhook"
+)
+
+const secret = "an example's secret"
+
+// site is a Mergegate with one service, whose deliveries the test sends.
+type site struct {
+	*modelstest.World
+	url      string
+	sender   *webhook.Client
+	token    string
+	reporter string
+	service  models.ExternalStatusCheck
+	// answers gets the status of every answer to a response.
+	answers chan int
+}
+
+// newSite serves the API for the project olga/pear, whose branch feature could
+// be merged into main. startService is called when the API can be reached, and
+// gives the service's address.
+func newSite(t *testing.T, startService func(s *site) string) *site {
+	t.Helper()
+	dir := t.TempDir()
+	repos, err := gitrepo.New(filepath.Join(dir, "repositories"), gitrepo.Options{HooksDir: filepath.Join(dir, "hooks"), SocketPath: filepath.Join(dir, "s")})
+	check(t, err)
+	git := repositories.Domain{Store: repos}
+	allow, err := webhook.ParseAllowList("127.0.0.1")
+	check(t, err)
+	s := &site{sender: webhook.NewClient(webhook.Options{Version: "test", Allow: allow}), answers: make(chan int, 10)}
+	server := httptest.NewUnstartedServer(nil)
+	s.url = "http://" + server.Listener.Addr().String()
+	s.World = modelstest.Open(t, modelstest.SQLite(t), modelstest.WithGit(git), modelstest.WithPayload(webhook.Payload(s.url)))
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	e, err := handlers.New(handlers.Deps{
+		Store: s.Store, Git: repositories.Pages{Domain: git}, Log: log, BaseURL: s.url, SessionKey: []byte(strings.Repeat("k", 32)),
+	})
+	check(t, err)
+	apiv4.Register(e, apiv4.Deps{Store: s.Store, Git: repositories.API{Domain: git}, Log: log, BaseURL: s.url})
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		recorder := httptest.NewRecorder()
+		e.ServeHTTP(recorder, r)
+		w.WriteHeader(recorder.Code)
+		_, _ = w.Write(recorder.Body.Bytes())
+		s.answers <- recorder.Code
+	})
+	server.Start()
+	t.Cleanup(server.Close)
+	s.populate(repos, startService)
+	return s
+}
+
+func (s *site) populate(repos *gitrepo.Store, startService func(s *site) string) {
+	s.T.Helper()
+	ctx := s.T.Context()
+	s.Owner = s.User("olga")
+	namespace, err := s.Store.Namespace(ctx, "olga")
+	check(s.T, err)
+	s.Project, err = s.Store.CreateProject(ctx, s.Owner, models.ProjectInput{NamespaceID: namespace.ID, Path: "pear"}, true)
+	check(s.T, err)
+	repo := repos.Repo(s.Project.ID)
+	parent, _, err := repo.BranchTip(ctx, "main")
+	check(s.T, err)
+	_, err = repo.WriteCommit(ctx, gitrepo.WriteInput{
+		Branch: "feature", Parent: parent, Files: map[string]string{"pears.txt": "conference\n"}, Message: "Add pears\n",
+		Author: gitrepo.Identity{Name: "Olga", Email: "olga@orchard.example"}, When: s.Clock.Now(),
+	})
+	check(s.T, err)
+	s.token = s.newToken(s.Member("desk", models.RoleDeveloper))
+	s.reporter = s.newToken(s.Member("rex", models.RoleReporter))
+	s.service, err = s.Store.CreateStatusCheck(ctx, s.Owner, s.Project.ID, models.StatusCheckInput{
+		Name: "desk", ExternalURL: startService(s), SharedSecret: secret,
+	}, false)
+	check(s.T, err)
+}
+
+func (s *site) newToken(user models.User) string {
+	s.T.Helper()
+	token := auth.NewAccessToken()
+	_, err := s.Store.CreatePersonalToken(s.T.Context(), user, models.AccessTokenInput{
+		Name: "example", Scopes: []string{models.ScopeAPI}, ExpiresAt: s.Store.Now().Add(time.Hour), Digest: auth.Digest(token),
+	})
+	check(s.T, err)
+	return token
+}
+
+// open opens a merge request and takes the delivery that tells of it.
+func (s *site) open(description string) (models.MergeRequest, models.ClaimedDelivery) {
+	s.T.Helper()
+	mr, err := s.Store.CreateMergeRequest(s.T.Context(), s.Owner, s.Project.ID, models.MergeRequestInput{
+		Title: "Add pears", Description: description, SourceBranch: "feature", TargetBranch: "main",
+	})
+	check(s.T, err)
+	claimed, err := s.Store.Claim(s.T.Context(), models.ClaimOptions{Limit: 10})
+	check(s.T, err)
+	if len(claimed) != 1 {
+		s.T.Fatalf("%d deliveries, want 1", len(claimed))
+	}
+	return mr, claimed[0]
+}
+
+// exampleService starts the service written in Go, in a process of its own.
+func exampleService(s *site) string {
+	program := filepath.Join(s.T.TempDir(), "service")
+	if out, err := exec.Command("go", "build", "-o", program, "./go").CombinedOutput(); err != nil {
+		s.T.Fatalf("go build: %v\n%s", err, out)
+	}
+	cmd := exec.CommandContext(s.T.Context(), program)
+	cmd.Env = []string{"LISTEN=127.0.0.1:0", "SHARED_SECRET=" + secret, "MERGEGATE_URL=" + s.url, "MERGEGATE_TOKEN=" + s.token}
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	check(s.T, err)
+	check(s.T, cmd.Start())
+	s.T.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	address, err := bufio.NewReader(out).ReadString('\n')
+	check(s.T, err)
+	return "http://" + strings.TrimSpace(address) + "/"
+}
+
+func TestServiceInGo(t *testing.T) {
+	for description, want := range map[string]models.Status{"They are ripe.": models.StatusPassed, "": models.StatusFailed} {
+		t.Run(string(want), func(t *testing.T) {
+			s := newSite(t, exampleService)
+			mr, claimed := s.open(description)
+			send := func(claimed models.ClaimedDelivery, at time.Time, want int) {
+				t.Helper()
+				if got := s.sender.Send(t.Context(), claimed, at); got.HTTPStatus != want {
+					t.Errorf("the service answers %d (%s), want %d", got.HTTPStatus, got.ErrorDetail, want)
+				}
+			}
+			forged := claimed
+			forged.Secret = "guessed"
+			send(forged, time.Now(), http.StatusUnauthorized)
+			unsigned := claimed
+			unsigned.Secret = ""
+			send(unsigned, time.Now(), http.StatusUnauthorized)
+			send(claimed, time.Now().Add(-time.Hour), http.StatusUnauthorized)
+
+			send(claimed, time.Now(), http.StatusAccepted)
+			select {
+			case status := <-s.answers:
+				if status != http.StatusCreated {
+					t.Errorf("the response is answered %d, want 201", status)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatal("the service does not answer")
+			}
+			if got := s.Status(mr, s.service); got != want {
+				t.Errorf("the check is %s, want %s", got, want)
+			}
+			send(claimed, time.Now(), http.StatusOK)
+		})
+	}
+}
+
+func TestAnswerScript(t *testing.T) {
+	s := newSite(t, func(*site) string { return "https://desk.example/" })
+	mr, _ := s.open("")
+	const otherSHA = "0a11c4d0f0e1b2c3d4e5f60718293a4b5c6d7e8f"
+	id := strconv.FormatInt(s.service.ID, 10)
+	for _, c := range []struct{ name, token, service, sha, status, want string }{
+		{"recorded", s.token, id, mr.HeadSHA, "passed", "201"},
+		{"unknown status", s.token, id, mr.HeadSHA, "green", "400"},
+		{"no token", "mgat-unknown", id, mr.HeadSHA, "passed", "401"},
+		{"reporter", s.reporter, id, mr.HeadSHA, "passed", "403"},
+		{"other service", s.token, "4711", mr.HeadSHA, "passed", "404"},
+		{"other commit", s.token, id, otherSHA, "passed", "409"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cmd := exec.Command("./answer.sh", strconv.FormatInt(s.Project.ID, 10), strconv.FormatInt(mr.IID, 10), c.service, c.sha, c.status, "It's done.")
+			cmd.Env = append(os.Environ(), "MERGEGATE_URL="+s.url, "MERGEGATE_TOKEN="+c.token)
+			out, err := cmd.CombinedOutput()
+			lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+			if got := lines[len(lines)-1]; got != c.want || (err == nil) != (c.want == "201") {
+				t.Errorf("%v, want %s:\n%s", err, c.want, out)
+			}
+		})
+	}
+	if got := s.Status(mr, s.service); got != models.StatusPassed {
+		t.Errorf("the check is %s", got)
+	}
+}
+
+func TestVerifyScript(t *testing.T) {
+	for _, secret := range []string{"an example's secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"} {
+		header, body := recorded(t, secret)
+		file := filepath.Join(t.TempDir(), "body")
+		check(t, os.WriteFile(file, body, 0o600))
+		gitlab, id, timestamp, standard := header.Get("X-Gitlab-Signature"), header.Get("webhook-id"), header.Get("webhook-timestamp"), header.Get("webhook-signature")
+		verify := func(good bool, secret string, arguments ...string) {
+			t.Helper()
+			cmd := exec.Command("./verify.sh", append([]string{file}, arguments...)...)
+			cmd.Env = append(os.Environ(), "SHARED_SECRET="+secret)
+			if out, err := cmd.CombinedOutput(); (err == nil) != good {
+				t.Errorf("verify.sh %v: %v\n%s", arguments, err, out)
+			}
+		}
+		verify(true, secret, gitlab)
+		verify(true, secret, gitlab, id, timestamp, standard)
+		verify(false, "guessed", gitlab)
+		verify(false, secret, gitlab, "other", timestamp, standard)
+		check(t, os.WriteFile(file, append(body, ' '), 0o600))
+		verify(false, secret, gitlab)
+	}
+}
+
+// recorded is what webhook sends, signed with a secret.
+func recorded(t *testing.T, secret string) (header http.Header, body []byte) {
+	t.Helper()
+	body, err := os.ReadFile("../../webhook/testdata/push.golden.json")
+	check(t, err)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { header = r.Header }))
+	defer receiver.Close()
+	allow, err := webhook.ParseAllowList("127.0.0.1")
+	check(t, err)
+	delivery := models.Delivery{UUID: "5d0f", URL: receiver.URL, Payload: body}
+	result := webhook.NewClient(webhook.Options{Allow: allow}).Send(t.Context(), models.ClaimedDelivery{Delivery: delivery, Secret: secret}, time.Now())
+	if !result.Succeeded() {
+		t.Fatalf("not sent: %s", result.ErrorDetail)
+	}
+	return header, body
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
