@@ -45,11 +45,10 @@ func mac(text string) []byte {
 
 // signed reports whether the body is from Mergegate and was sent just now.
 func signed(header http.Header, body string) bool {
-	gitlab := hex.EncodeToString(mac(body))
 	id, timestamp := header.Get("Webhook-Id"), header.Get("Webhook-Timestamp")
 	standard := "v1," + base64.StdEncoding.EncodeToString(mac(id+"."+timestamp+"."+body))
 	at, err := strconv.ParseInt(timestamp, 10, 64)
-	return hmac.Equal([]byte(header.Get("X-Gitlab-Signature")), []byte(gitlab)) && hmac.Equal([]byte(header.Get("Webhook-Signature")), []byte(standard)) &&
+	return hmac.Equal([]byte(header.Get("X-Gitlab-Signature")), []byte(hex.EncodeToString(mac(body)))) && hmac.Equal([]byte(header.Get("Webhook-Signature")), []byte(standard)) &&
 		err == nil && time.Since(time.Unix(at, 0)).Abs() < 5*time.Minute
 }
 
