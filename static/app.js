@@ -206,5 +206,14 @@
   on("visibilitychange", () => {
     if (!document.hidden && poller() && !stopped) poll(poller().getAttribute("hx-get") ?? poller().dataset.url);
   });
+
+  // ---- focus: when news take the focused control of a row away, as Retry goes
+  // with its press, the row's name has the focus; without the row, the head
+  let row = null;
+  on("htmx:before:swap", () => row = document.activeElement?.closest("#status-checks-body .check-row")?.id);
+  on("htmx:after:swap", () => {
+    if (!row || document.activeElement !== document.body) return;
+    ($(`#${row} .check-row__name [id]`) || $("#status-checks-summary")).focus();
+  });
   setInterval(tick, 1000);
 })();

@@ -1,0 +1,155 @@
+package handlers
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// focusIs is true while the element has the focus.
+func focusIs(css string) string {
+	return `document.activeElement.matches("` + css + `")`
+}
+
+// TestFocusStaysInTheRow: what had the focus may go, by the reader's press or
+// by news; the focus then is on the name of its row, never lost.
+func TestFocusStaysInTheRow(t *testing.T) {
+	for name, role := range map[string]models.Role{"linked name": models.RoleMaintainer, "plain name": models.RoleDeveloper} {
+		t.Run(name, func(t *testing.T) {
+			s := newMRSite(t, modelstest.SQLite(t))
+			licence, security := s.Service("licence"), s.Service("security")
+			mr := s.open("topic")
+			for _, service := range []models.ExternalStatusCheck{licence, security} {
+				if err := s.Respond(mr, service, mr.HeadSHA, models.StatusFailed); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p := browsertest.Open(t, s.as(s.Member("mona", role)).serve()+s.mrPath(mr, ""))
+			retry := func(service models.ExternalStatusCheck) string { return "#status-check-retry-" + itoa(service.ID) }
+			rowName := func(service models.ExternalStatusCheck) string { return "#status-check-name-" + itoa(service.ID) }
+
+			browsertest.Eval[bool](p, `(document.querySelector("`+retry(licence)+`").focus(), true)`)
+			p.Key(kb.Enter)
+			p.WaitText("#status-checks-summary", "1 failed, 1 pending")
+			p.WaitFor("the name to have the focus", focusIs(rowName(licence)))
+
+			// News about another row leave the focus where it is, and so do news
+			// about the row as long as the control is there.
+			browsertest.Eval[bool](p, `(document.querySelector("`+retry(security)+`").focus(), true)`)
+			if err := s.Respond(mr, licence, mr.HeadSHA, models.StatusPassed); err != nil {
+				t.Fatal(err)
+			}
+			s.Clock.Advance(time.Second)
+			p.WaitText("#status-checks-summary", "1 failed")
+			p.WaitText("#status-check-"+itoa(licence.ID), "Passed")
+			p.WaitFor("Retry to keep the focus", focusIs(retry(security)))
+
+			// The service answers anew: Retry goes without a press.
+			if _, err := s.Store.RetryCheck(t.Context(), s.Owner, mr.ProjectID, mr.IID, security.ID); err != nil {
+				t.Fatal(err)
+			}
+			browsertest.Eval[bool](p, `document.dispatchEvent(new Event("visibilitychange"))`)
+			p.WaitText("#status-checks-summary", "1 pending")
+			p.WaitFor("the name to have the focus", focusIs(rowName(security)))
+		})
+	}
+}
+
+// TestTwoTabsShowTheSame: what one reader does another one sees by a poll, and
+// is told once.
+func TestTwoTabsShowTheSame(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	licence, security := s.Service("licence"), s.Service("security")
+	mr := s.open("topic")
+	if err := s.Respond(mr, security, mr.HeadSHA, models.StatusFailed); err != nil {
+		t.Fatal(err)
+	}
+	url := s.as(s.Owner).serve() + s.mrPath(mr, "")
+	one, other := browsertest.Open(t, url), browsertest.Open(t, url)
+	browsertest.Eval[bool](other, `(window.said = [], new MutationObserver(() => {
+		const text = document.querySelector("#status-checks-live").textContent.trim();
+		if (text) window.said.push(text);
+	}).observe(document.querySelector("#status-checks-live"), { childList: true, characterData: true, subtree: true }), true)`)
+
+	one.Click("#status-check-retry-" + itoa(security.ID))
+	for _, p := range []*browsertest.Page{one, other} {
+		p.WaitText("#status-checks-summary", "2 pending")
+	}
+	for _, service := range []models.ExternalStatusCheck{licence, security} {
+		if err := s.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range []*browsertest.Page{one, other} {
+		p.WaitText("#status-checks-summary", "Status checks all passed")
+		p.WaitText("#merge-h", "Ready to merge!")
+	}
+	said := browsertest.Eval[[]string](other, "window.said")
+	want := []string{"security is pending. 2 pending.", "security passed. licence passed. All passed."}
+	if strings.Join(said, "|") != strings.Join(want, "|") {
+		t.Errorf("the live region said %q, want %q", said, want)
+	}
+}
+
+// TestTicksMoveNothing: the countdown runs, turns low under 30 seconds, and
+// neither it nor polls without news move anything on the page.
+func TestTicksMoveNothing(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.Service("licence")
+	mr := s.open("topic")
+	s.Clock.Advance(87 * time.Second) // 33 are left
+	p := browsertest.Open(t, s.as(s.Owner).serve()+s.mrPath(mr, ""))
+	p.Wait("progress.countdown:not(.countdown--low)")
+	p.WaitText("[data-deadline]", "0:3")
+	browsertest.Eval[bool](p, `(window.shifts = [], new PerformanceObserver((list) => {
+		for (const e of list.getEntries()) if (!e.hadRecentInput) window.shifts.push(...e.sources.map((s) => s.node?.parentElement?.outerHTML ?? "?"));
+	}).observe({ type: "layout-shift", buffered: true }), true)`)
+	p.WaitText("[data-deadline]", "0:29")
+	p.Wait("progress.countdown--low")
+	if shifts := browsertest.Eval[[]string](p, "window.shifts"); len(shifts) > 0 {
+		t.Errorf("moved: %q", shifts)
+	}
+	if said := browsertest.Eval[string](p, `document.querySelector("#status-checks-live").textContent`); said != "" {
+		t.Errorf("ticking was told: %q", said)
+	}
+}
+
+// TestADeadServerComesBack: with nobody listening the line stands above the
+// rows, and goes when the server is there again.
+func TestADeadServerComesBack(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.Service("licence")
+	mr := s.open("topic")
+	v := s.as(s.Owner)
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Add("Cookie", v.cookie)
+		s.handler.ServeHTTP(w, r)
+	})
+	server := httptest.NewServer(handler)
+	p := browsertest.Open(t, server.URL+s.mrPath(mr, ""))
+	p.Allow("ERR_CONNECTION|ERR_SOCKET|ERR_EMPTY|Failed to fetch")
+	p.Wait("#status-checks-body[hx-get]")
+	address := server.Listener.Addr().String()
+	server.CloseClientConnections()
+	server.Close()
+	p.WaitText("#status-checks-failed", "Failed to load status checks")
+	p.WaitText("#status-checks-body", "licence")
+
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := &httptest.Server{Listener: listener, Config: &http.Server{Handler: handler}}
+	again.Start()
+	t.Cleanup(again.Close)
+	p.WaitGone("#status-checks-failed")
+}
