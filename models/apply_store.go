@@ -27,10 +27,16 @@ func decideApply(service ExternalStatusCheck, mr MergeRequest, check *MergeReque
 	case !applies:
 		return applyRemove
 	case check.Name != service.Name || check.ExternalURL != service.ExternalURL ||
-		check.TimeoutSeconds != service.TimeoutSeconds || !slices.Equal(check.Scope, service.Scope()):
+		check.TimeoutSeconds != service.TimeoutSeconds || !sameScope(check.Scope, service.Scope()):
 		return applyRenew
 	}
 	return applyNothing
+}
+
+// sameScope compares two scopes as the sets they are: the databases sort names
+// each in their own way.
+func sameScope(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
 // CountApply counts the open merge requests that "Also apply" would touch if a

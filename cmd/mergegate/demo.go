@@ -55,14 +55,14 @@ var demoServices = []struct {
 	branches                       []string
 }{
 	{
-		name: "Licence scan", rule: "fails-with:licence", delay: 12 * time.Second,
+		name: "Licence scan", rule: "fails-with:licence", delay: 8 * time.Second,
 		passText: "214 packages scanned, no licence conflicts.",
 		failText: "The title mentions a licence: a person has to look at this change.",
 	},
 	{
-		name: "Security sign-off", rule: "passes-with:reviewed", delay: 20 * time.Second, branches: []string{"main", "release/*"},
+		name: "Security sign-off", rule: "passes-with:reviewed", delay: 15 * time.Second, branches: []string{"main", "release/*"},
 		passText: "The title says that somebody has reviewed this change.",
-		failText: `Nobody has reviewed this change. Put "reviewed" into the title once somebody has.`,
+		failText: `Nobody has reviewed this change. Once somebody has, put "reviewed" into the title and retry.`,
 	},
 }
 

@@ -16,7 +16,7 @@ import (
 
 const (
 	// patience is how long an action or a wait may take.
-	patience = 15 * time.Second
+	patience = 40 * time.Second
 	// glance is the pause between two looks at the page while waiting.
 	glance = 25 * time.Millisecond
 )
