@@ -18,6 +18,7 @@ import (
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/views"
 )
 
 // maxForm is the largest body that a form may send, in bytes.
@@ -135,6 +136,21 @@ func private(next echo.HandlerFunc) echo.HandlerFunc {
 		c.Response().Header().Add("Vary", "HX-Request")
 		return next(c)
 	}
+}
+
+// speak chooses the language of the answer: the browser's, until loadSession
+// knows whether the user has chosen one.
+func speak(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Response().Header().Add("Vary", "Accept-Language")
+		setLanguage(c, views.AcceptedLanguage(strings.Join(c.Request().Header.Values("Accept-Language"), ",")))
+		return next(c)
+	}
+}
+
+// setLanguage makes the answer speak a language, such as "ja".
+func setLanguage(c echo.Context, lang string) {
+	c.SetRequest(c.Request().WithContext(views.WithLanguage(c.Request().Context(), lang)))
 }
 
 // sameOrigin refuses forms that another site made the browser send.

@@ -10,6 +10,7 @@ import (
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/views"
 )
 
 // Names of the cookies, and of what lies in them.
@@ -42,6 +43,9 @@ func (p *pages) loadSession(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		if err != nil {
 			return err
+		}
+		if views.IsLanguage(user.Language) {
+			setLanguage(c, user.Language)
 		}
 		request.SetUser(c, user)
 		request.SetSession(c, session)

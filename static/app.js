@@ -116,7 +116,7 @@
     if (e.target === all) for (const i of others) i.checked = false;
     if (all) all.checked = !others.some((i) => i.checked);
     const chosen = inputs.filter((i) => i.checked).map((i) => $("span", i.closest("label")).textContent.trim());
-    $("summary > span", box).textContent = chosen.join(", ");
+    $("summary > span", box).textContent = chosen.join(texts.separator);
   });
 
   // ---- service form: the hint about plain HTTP follows the field, and a list
@@ -132,13 +132,13 @@
   };
 
   // ---- ticking times
-  const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
+  const count = (unit, n) => n === 1 ? texts[`${unit}One`] : texts[unit].replace("{n}", n);
   const ago = (seconds) => {
-    if (seconds < 1) return relative.format(0, "second");
-    if (seconds < 60) return texts.seconds.replace("{n}", Math.floor(seconds));
-    if (seconds < 3600) return relative.format(-Math.floor(seconds / 60), "minute");
-    if (seconds < 86400) return relative.format(-Math.floor(seconds / 3600), "hour");
-    return relative.format(-Math.floor(seconds / 86400), "day");
+    if (seconds < 1) return texts.timeNow;
+    if (seconds < 60) return count("seconds", Math.floor(seconds));
+    if (seconds < 3600) return count("minutes", Math.floor(seconds / 60));
+    if (seconds < 86400) return count("hours", Math.floor(seconds / 3600));
+    return seconds < 2 * 86400 ? texts.yesterday : count("days", Math.floor(seconds / 86400));
   };
   const write = (el, text) => { if (el.textContent !== text) el.textContent = text; };
   const tick = () => {

@@ -28,6 +28,3 @@ func AuditFieldKey(field string) Key { return Key("checks.audit_field_" + field)
 
 // utc is at as machines read it.
 func utc(at time.Time) string { return at.UTC().Format(time.RFC3339) }
-
-// utcWords is at as people read it, in UTC.
-func utcWords(at time.Time) string { return at.UTC().Format("2 Jan 2006, 15:04 UTC") }

@@ -1,6 +1,7 @@
 package views
 
 import (
+	"context"
 	"strings"
 
 	"github.com/a-h/templ"
@@ -62,6 +63,15 @@ func themeAttribute(theme string) templ.Attributes {
 		return nil
 	}
 	return templ.Attributes{"data-theme": theme}
+}
+
+// tickingTexts are the words of a time that app.js goes on counting: for one
+// unit of it, and for {n}.
+func tickingTexts(ctx context.Context, unit string, key Key) templ.OrderedAttributes {
+	return templ.OrderedAttributes{
+		{Key: "data-" + unit + "-one", Value: N(ctx, key, 1)},
+		{Key: "data-" + unit, Value: N(ctx, key, 2, "Count", "{n}")},
+	}
 }
 
 // hasSidebar reports whether p is a page with project navigation.

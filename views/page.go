@@ -120,8 +120,21 @@ func timeAgo(ctx context.Context, at, now time.Time) string {
 	case age < relativeDays*24*time.Hour:
 		return N(ctx, KeyTimeDays, int(age/(24*time.Hour)))
 	}
-	return at.UTC().Format(time.DateOnly)
+	return dayText(ctx, at)
 }
 
-// fullTime is at as the title of a relative time shows it.
-func fullTime(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05 UTC") }
+// dayText is the day of at as people read it, in UTC.
+func dayText(ctx context.Context, at time.Time) string {
+	return at.UTC().Format(T(ctx, KeyLayoutDate))
+}
+
+// minuteText is at as people read it, to the minute and in UTC.
+func minuteText(ctx context.Context, at time.Time) string {
+	return at.UTC().Format(T(ctx, KeyLayoutMinute))
+}
+
+// fullTime is at as the title of a relative time shows it, to the second and
+// in UTC.
+func fullTime(ctx context.Context, at time.Time) string {
+	return at.UTC().Format(T(ctx, KeyLayoutSecond))
+}

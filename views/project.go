@@ -190,7 +190,7 @@ type NewProject struct {
 	Namespaces []Option
 }
 
-// date is a day as people and programs read it.
+// date is a day as programs read it.
 func date(at time.Time) string { return at.UTC().Format(time.DateOnly) }
 
 // firstPush are the commands that fill an empty repository; they are the same

@@ -111,7 +111,7 @@ func (f ServiceForm) choice(ctx context.Context) string {
 	if len(chosen) == 0 {
 		return T(ctx, KeyChecksAllBranches)
 	}
-	return strings.Join(chosen, ", ")
+	return strings.Join(chosen, T(ctx, KeyMRListSeparator))
 }
 
 // BranchList is what the branch selector lists.

@@ -19,14 +19,9 @@ type Key string
 //go:embed locales/*.toml
 var localeFiles embed.FS
 
-// defaultLanguage is spoken where nobody chose another.
-const defaultLanguage = "en"
-
 // localizers has one localizer per language with messages. They are made at
 // first use: git's hooks run this program too, and have no time to lose.
 var localizers = sync.OnceValue(newLocalizers)
-
-type languageKey struct{}
 
 // loadBundle reads the messages of every area and language.
 func loadBundle() *i18n.Bundle {
@@ -50,20 +45,6 @@ func newLocalizers() map[string]*i18n.Localizer {
 		m[tag.String()] = i18n.NewLocalizer(bundle, tag.String())
 	}
 	return m
-}
-
-// WithLanguage is ctx in which T and N speak the language lang, such as "en".
-// A language without messages is English.
-func WithLanguage(ctx context.Context, lang string) context.Context {
-	return context.WithValue(ctx, languageKey{}, lang)
-}
-
-// Language is the language of ctx that pages name in their lang attribute.
-func Language(ctx context.Context) string {
-	if lang, ok := ctx.Value(languageKey{}).(string); ok && localizers()[lang] != nil {
-		return lang
-	}
-	return defaultLanguage
 }
 
 // T is the text of k in the language of ctx. args are alternating names and

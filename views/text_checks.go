@@ -18,6 +18,7 @@ const (
 	KeyChecksTryAgain          Key = "checks.try_again"
 	KeyChecksName              Key = "checks.name"
 	KeyChecksAPIColumn         Key = "checks.api_column"
+	KeyChecksTargetBranchLabel Key = "checks.target_branch_label"
 	KeyChecksTargetBranch      Key = "checks.target_branch"
 	KeyChecksHMACEnabled       Key = "checks.hmac_enabled"
 	KeyChecksLastDeliveries    Key = "checks.last_deliveries"
