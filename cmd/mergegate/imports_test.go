@@ -21,6 +21,7 @@ const module = "github.com/mergegate/mergegate/"
 var rooms = []struct{ room, may, never string }{
 	{`models`, ``, `net/http|.*/echo/.*|.*/templ`},
 	{`views`, `static`, `gorm\.io/.*|.*/echo/.*`},
+	{`views/gallery`, `static|views`, `gorm\.io/.*|.*/echo/.*`},
 	{`static|gitrepo`, ``, `gorm\.io/.*|.*/echo/.*`},
 	{`migrations`, ``, `gorm\.io/.*`},
 	{`auth`, `models`, `net/http|gorm\.io/.*|.*/echo/.*`},

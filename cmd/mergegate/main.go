@@ -40,6 +40,7 @@ const usage = `Usage: mergegate COMMAND
   user create [--admin] NAME  make a user and print a one-time password
   user password NAME          give a user a new one-time password
   demo-service                be one of the demo's external services
+  gallery [ADDRESS]           serve every screen and state from fixtures
   version                     print the version
 
 Settings are environment variables; README.md lists them.
@@ -59,6 +60,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return demoCommand(ctx, rest, out)
 	case "demo-service":
 		return demoServiceCommand(ctx, rest)
+	case "gallery":
+		return galleryCommand(ctx, rest, out)
 	case "migrate":
 		return migrateCommand(ctx, rest, out)
 	case "user":

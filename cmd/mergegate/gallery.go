@@ -1,0 +1,37 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/mergegate/mergegate/views/gallery"
+)
+
+// galleryCommand serves every screen and state from fixtures, for those who
+// work on them. It needs neither settings nor a database.
+func galleryCommand(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) > 1 {
+		return errUsage
+	}
+	address := "127.0.0.1:8081"
+	if len(args) == 1 {
+		address = args[0]
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: gallery.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	fmt.Fprintf(out, "The gallery is at http://%s\n", listener.Addr())
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

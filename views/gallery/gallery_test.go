@@ -1,0 +1,198 @@
+package gallery_test
+
+import (
+	"context"
+	"flag"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/PuerkitoBio/goquery"
+	"github.com/a-h/templ"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
+	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/gallery"
+)
+
+func TestMain(m *testing.M) { os.Exit(browsertest.Main(m)) }
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// fingerprint is the part of an asset's address that changes with its content.
+var fingerprint = regexp.MustCompile(`(/assets/[a-z.]+)-[0-9a-f]{16}`)
+
+// TestGoldens holds what every entry draws, of a whole page its main element,
+// against testdata/<name>.golden.html, one tag per line;
+// `go test ./views/gallery -update` writes the files anew.
+func TestGoldens(t *testing.T) {
+	wanted := map[string]bool{}
+	for _, entry := range gallery.Entries() {
+		file := filepath.Join("testdata", entry.Name+".golden.html")
+		if wanted[file] {
+			t.Errorf("two entries are called %s", entry.Name)
+		}
+		wanted[file] = true
+		t.Run(entry.Name, func(t *testing.T) {
+			html := render(t, entry.Draw(context.Background(), ""))
+			if _, main, found := strings.Cut(html, `<main`); found {
+				main, _, _ = strings.Cut(main, "</main>")
+				html = "<main" + main + "</main>"
+			}
+			got := strings.ReplaceAll(fingerprint.ReplaceAllString(html, "$1"), "><", ">\n<") + "\n"
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("%s differs (-want +got):\n%s", file, diff)
+			}
+		})
+	}
+	files, err := filepath.Glob("testdata/*.golden.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if !wanted[file] {
+			t.Errorf("%s belongs to no entry", file)
+		}
+	}
+}
+
+// TestEveryEntryIsServed as a whole page with one main element and one
+// heading, in both languages, and listed.
+func TestEveryEntryIsServed(t *testing.T) {
+	handler := gallery.Handler()
+	get := func(path string) *goquery.Document {
+		t.Helper()
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if w.Code != http.StatusOK {
+			t.Fatalf("%s: %d", path, w.Code)
+		}
+		doc, err := goquery.NewDocumentFromReader(w.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return doc
+	}
+	index := get("/")
+	for _, entry := range gallery.Entries() {
+		path := "/gallery/" + entry.Name
+		if index.Find(`a[href="`+path+`"]`).Length() != 1 {
+			t.Errorf("%s is not listed", entry.Name)
+		}
+		for _, language := range []string{"en", "ja"} {
+			doc := get(path + "?theme=dark&lang=" + language)
+			if doc.Find("main").Length() != 1 {
+				t.Errorf("%s has %d main elements", path, doc.Find("main").Length())
+			}
+			if theme := doc.Find("html").AttrOr("data-theme", ""); theme != "dark" {
+				t.Errorf("%s has the theme %q", path, theme)
+			}
+		}
+	}
+}
+
+func TestPollsAndFormsInTheGallery(t *testing.T) {
+	handler := gallery.Handler()
+	for request, want := range map[string]int{
+		"GET /northwind/ticketing-api/-/merge_requests/142/status_checks?rev=1x": http.StatusNoContent,
+		"GET /northwind/ticketing-api":                                           http.StatusNotFound,
+		"POST /northwind/ticketing-api/-/merge_requests/142/merge":               http.StatusSeeOther,
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		if w.Code != want {
+			t.Errorf("%s: %d, want %d", request, w.Code, want)
+		}
+	}
+}
+
+func TestSecretFieldTakesNoValueOnceConfigured(t *testing.T) {
+	f := gallery.NewService()
+	if n := draw(t, views.ServiceFormView(f)).Find(`input[name="shared_secret"]`); n.Length() != 1 || n.AttrOr("value", "") != "" {
+		t.Errorf("%d secret fields, value %q", n.Length(), n.AttrOr("value", ""))
+	}
+	f.ID, f.HasSecret = 1, true
+	doc := draw(t, views.ServiceFormView(f))
+	if n := doc.Find(`input[name="shared_secret"]`).Length(); n != 0 {
+		t.Errorf("%d secret fields although one is configured", n)
+	}
+	if !strings.Contains(doc.Text(), "A secret is configured.") {
+		t.Error("the form does not say that a secret is configured")
+	}
+}
+
+func TestFormTiesControlsToTheirMessages(t *testing.T) {
+	doc := draw(t, views.ServiceFormView(gallery.RejectedService(gallery.NewService())))
+	for _, id := range []string{"status-check-name", "status-check-url", "status-check-secret"} {
+		control := doc.Find("#" + id)
+		if control.AttrOr("aria-invalid", "") != "true" {
+			t.Errorf("%s is not marked invalid", id)
+		}
+		for _, ref := range strings.Fields(control.AttrOr("aria-describedby", "")) {
+			if doc.Find("#"+ref).Length() != 1 {
+				t.Errorf("%s points at %q, which is not there", id, ref)
+			}
+		}
+	}
+}
+
+func TestManyBranchesAreTypedAndCompleted(t *testing.T) {
+	form := gallery.RejectedRequest()
+	for len(form.Branches) < 200 {
+		form.Branches = append(form.Branches, "topic")
+	}
+	doc := draw(t, views.MergeRequestFormPage(views.Page{}, form))
+	if doc.Find("datalist#source_branch-list").Length() != 1 || doc.Find("select").Length() != 0 {
+		t.Error("many branches are chosen from a list")
+	}
+}
+
+func TestBlindBoxSaysOneThing(t *testing.T) {
+	for _, entry := range gallery.Entries() {
+		if entry.Name != "merge_request_blind" {
+			continue
+		}
+		doc := draw(t, entry.Draw(context.Background(), ""))
+		if got := strings.Join(strings.Fields(doc.Find("#merge-state").Text()), " "); got != "Merging is blocked" {
+			t.Errorf("headline = %q", got)
+		}
+		if doc.Find("#merge-checks li").Length() != 0 {
+			t.Error("conditions are listed")
+		}
+		return
+	}
+	t.Error("no such entry")
+}
+
+func render(t *testing.T, c templ.Component) string {
+	t.Helper()
+	var out strings.Builder
+	if err := c.Render(context.Background(), &out); err != nil {
+		t.Fatalf("render: %v", err)
+	}
+	return out.String()
+}
+
+func draw(t *testing.T, c templ.Component) *goquery.Document {
+	t.Helper()
+	doc, err := goquery.NewDocumentFromReader(strings.NewReader(render(t, c)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}

@@ -1,0 +1,77 @@
+package gallery
+
+import (
+	"bytes"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"github.com/mergegate/mergegate/static"
+	"github.com/mergegate/mergegate/views"
+)
+
+// policy is the Content-Security-Policy of the product's pages.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// index lists the entries.
+var index = template.Must(template.New("index").Parse(`<!DOCTYPE html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Gallery · Mergegate</title><link rel="stylesheet" href="{{.Style}}">
+<main class="container"><h1>Gallery</h1>
+<p>Every screen and state. Add <code>?theme=dark</code> or <code>?lang=ja</code> to an address.</p>
+<ul class="stack">{{range .Entries}}<li><a href="/gallery/{{.Name}}">{{.Name}}</a></li>{{end}}</ul></main></html>
+`))
+
+// Handler serves the entries at /gallery/<name>, with ?theme=light or dark and
+// ?lang=en or ja, and a list of them at /. Polls hear of no news, forms lead
+// back to where they were.
+func Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET "+static.Prefix, static.Handler())
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		var out bytes.Buffer
+		if err := index.Execute(&out, map[string]any{"Entries": Entries(), "Style": static.URL("style.css")}); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		answer(w, out.Bytes())
+	})
+	for _, entry := range Entries() {
+		mux.HandleFunc("GET /gallery/"+entry.Name, func(w http.ResponseWriter, r *http.Request) { entry.serve(w, r) })
+	}
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/status_checks") {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		http.NotFound(w, r)
+	})
+	mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, r.Referer(), http.StatusSeeOther)
+	})
+	return mux
+}
+
+func (e Entry) serve(w http.ResponseWriter, r *http.Request) {
+	theme, language := r.FormValue("theme"), r.FormValue("lang")
+	if theme != "light" && theme != "dark" {
+		theme = ""
+	}
+	if language == "" {
+		language = "en"
+	}
+	ctx := views.WithLanguage(r.Context(), language)
+	var out bytes.Buffer
+	if err := e.Component(ctx, theme).Render(ctx, &out); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	answer(w, out.Bytes())
+}
+
+func answer(w http.ResponseWriter, html []byte) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", policy)
+	_, _ = w.Write(html) // whoever does not read it has left
+}

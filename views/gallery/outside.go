@@ -1,0 +1,121 @@
+package gallery
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/mergegate/mergegate/views"
+)
+
+// outside are the screens that need no project: signing in, and errors.
+func outside() []Entry {
+	all := []Entry{
+		{Name: "sign_in", Draw: signIn(views.Form{})},
+		{Name: "sign_in_error", Draw: signIn(views.Form{Values: url.Values{"login": {"priya"}}, Problem: "Wrong user name or password."})},
+		{Name: "new_password", Draw: func(ctx context.Context, theme string) templ.Component {
+			return views.NewPasswordPage(barePage(ctx, theme, views.KeyNewPasswordTitle), views.Form{}, true)
+		}},
+		{Name: "new_password_rejected", Draw: func(ctx context.Context, theme string) templ.Component {
+			return views.NewPasswordPage(barePage(ctx, theme, views.KeyNewPasswordTitle), views.Form{
+				Errors: map[string]string{"password": "Use at least 12 characters", "current_password": "This is not your password"}}, false)
+		}},
+	}
+	for _, status := range []int{400, 403, 404, 409, 413, 422, 429, 500} {
+		all = append(all, Entry{Name: "error_" + strconv.Itoa(status), Draw: func(ctx context.Context, theme string) templ.Component {
+			title, _ := views.ErrorTexts(status)
+			e := views.ErrorPage{Status: status}
+			switch status {
+			case 403:
+				e.SignInURL = "/users/sign_in"
+			case 500:
+				e.RequestID = "req_7GK2MXPQ4T5VWZ3A6BCDEFHJLN"
+			}
+			return views.Error(barePage(ctx, theme, title), e)
+		}})
+	}
+	return all
+}
+
+func signIn(form views.Form) func(context.Context, string) templ.Component {
+	return func(ctx context.Context, theme string) templ.Component {
+		p := barePage(ctx, theme, views.KeySignIn)
+		p.User = nil
+		return views.SignInPage(p, views.SignIn{Form: form, Host: "git.example.com", ReturnTo: requestPath})
+	}
+}
+
+// projects are the list of projects, one's first page and its branches.
+func projects() []Entry {
+	list := func(change func(*views.ProjectList)) func(context.Context, string) templ.Component {
+		return func(ctx context.Context, theme string) templ.Component {
+			l := views.ProjectList{SignedIn: true, Mine: true, Now: Now, Pages: views.PageLinks{First: 1, Last: 3, Total: 3}, Rows: []views.ProjectRow{
+				{Namespace: "northwind", Name: "Ticketing API", URL: projectPath, Description: "Tickets, refunds and the queue between them",
+					Visibility: views.Visibility{Value: "private"}, OpenMergeRequests: 7, UpdatedAt: ago(time.Minute)},
+				{Namespace: "northwind", Name: "Handbook", URL: "/northwind/handbook", Visibility: views.Visibility{Value: "internal"}, UpdatedAt: ago(50 * time.Hour)},
+				{Namespace: "priya", Name: "Dotfiles", URL: "/priya/dotfiles", Visibility: views.Visibility{Value: "public"}, OpenMergeRequests: -1, UpdatedAt: ago(900 * time.Hour)},
+			}}
+			change(&l)
+			return views.ProjectsPage(barePage(ctx, theme, views.KeyProjects), l)
+		}
+	}
+	first := func(change func(*views.Overview)) func(context.Context, string) templ.Component {
+		return func(ctx context.Context, theme string) templ.Component {
+			v := overview()
+			change(&v)
+			return views.OverviewPage(page(ctx, theme, views.KeyProjects, views.SectionOverview), v)
+		}
+	}
+	newProject := func(form views.Form) func(context.Context, string) templ.Component {
+		return func(ctx context.Context, theme string) templ.Component {
+			return views.NewProjectPage(barePage(ctx, theme, views.KeyNewProject), views.NewProject{Form: form,
+				Namespaces: []views.Option{{Value: "priya", Text: "priya"}, {Value: "northwind", Text: "northwind"}}})
+		}
+	}
+	return []Entry{
+		{Name: "projects", Draw: list(func(*views.ProjectList) {})},
+		{Name: "projects_empty", Draw: list(func(l *views.ProjectList) { l.Rows, l.Pages = nil, views.PageLinks{} })},
+		{Name: "projects_none_found", Draw: list(func(l *views.ProjectList) { l.Rows, l.Pages, l.Search = nil, views.PageLinks{}, "zebra" })},
+		{Name: "project_new", Draw: newProject(views.Form{Values: url.Values{"visibility": {"private"}}})},
+		{Name: "project_new_rejected", Draw: newProject(views.Form{Values: url.Values{"name": {"a/b"}, "visibility": {"private"}},
+			Errors: map[string]string{"name": "Use letters, digits, . _ and -"}})},
+		{Name: "project", Draw: first(func(*views.Overview) {})},
+		{Name: "project_empty", Draw: first(func(v *views.Overview) {
+			v.Empty, v.Branches, v.Recent, v.Readme = true, views.ProjectBranches{}, views.MergeRequestList{Now: Now}, ""
+		})},
+		{Name: "project_damaged", Draw: first(func(v *views.Overview) { v.Damaged, v.Branches, v.Readme = true, views.ProjectBranches{}, "" })},
+		{Name: "project_guest", Draw: first(func(v *views.Overview) {
+			*v = views.Overview{Name: v.Name, Description: v.Description, Visibility: v.Visibility, CloneURL: v.CloneURL, Path: v.Path, DefaultBranch: "main", StatusChecks: -1}
+		})},
+		{Name: "branches", Draw: func(ctx context.Context, theme string) templ.Component {
+			l := branches()
+			l.Pages = views.PageLinks{First: 1, Last: 3, Total: 3}
+			return views.BranchesPage(page(ctx, theme, views.KeyBranches, views.SectionBranches), l)
+		}},
+		{Name: "branches_none_found", Draw: func(ctx context.Context, theme string) templ.Component {
+			l := branches()
+			l.Rows, l.Search = nil, "zebra"
+			return views.BranchesPage(page(ctx, theme, views.KeyBranches, views.SectionBranches), l)
+		}},
+	}
+}
+
+func overview() views.Overview {
+	recent := requestList()
+	recent.Rows = recent.Rows[:2]
+	return views.Overview{Name: "Ticketing API", Description: "Tickets, refunds and the queue between them", Visibility: views.Visibility{Value: "private"},
+		DefaultBranch: "main", CloneURL: "https://git.example.com" + projectPath + ".git", Path: projectPath, CanSeeCode: true,
+		NewMergeRequestURL: requestsPath + "/new", StatusChecks: 3, RequireChecks: true, SettingsURL: settingsPath, Recent: recent, OpenRequests: 7,
+		Branches: branches(), Readme: "<h1>Ticketing API</h1><p>Sells tickets, and takes them back.</p>"}
+}
+
+func branches() views.ProjectBranches {
+	return views.ProjectBranches{Total: 3, AllURL: projectPath + "/-/branches", RulesURL: rulesPath, Now: Now, Rows: []views.ProjectBranch{
+		{Name: "main", SHA: "5d02b7aa", Title: "Merge branch 'tax-tables' into 'main'", CommittedAt: ago(2 * time.Hour), Default: true, Protected: true},
+		{Name: "feature/refund", SHA: "8f3c2a1d", Title: "Key events <once>", CommittedAt: ago(time.Hour), Behind: 2, Ahead: 3, OpenURL: requestPath, OpenIID: 142},
+		{Name: "spike/queue", SHA: "c41c2e90", Title: "Try the other queue", CommittedAt: ago(400 * time.Hour), Ahead: 1, NewURL: requestsPath + "/new?source=spike"},
+	}}
+}

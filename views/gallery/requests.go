@@ -1,0 +1,156 @@
+package gallery
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/mergegate/mergegate/views"
+)
+
+// requests are the screens of merge requests.
+func requests() []Entry {
+	overview := func(change func(*views.MergeRequestPage)) func(context.Context, string) templ.Component {
+		return func(ctx context.Context, theme string) templ.Component {
+			m := views.MergeRequestPage{Head: requestHead(views.TabOverview), Box: box(mixed()),
+				DescriptionHTML: "<p>Retries of a refund no longer pay twice.</p><ul><li>Events carry a key.</li><li>The key is checked before the payment.</li></ul>"}
+			change(&m)
+			return views.MergeRequestOverview(requestPage(ctx, theme), m)
+		}
+	}
+	return []Entry{
+		{Name: "merge_requests", Draw: func(ctx context.Context, theme string) templ.Component {
+			return views.MergeRequests(requestPage(ctx, theme), requestList())
+		}},
+		{Name: "merge_requests_empty", Draw: func(ctx context.Context, theme string) templ.Component {
+			l := requestList()
+			l.Rows, l.Search, l.Pages = nil, "", views.PageLinks{}
+			return views.MergeRequests(requestPage(ctx, theme), l)
+		}},
+		{Name: "merge_requests_none_found", Draw: func(ctx context.Context, theme string) templ.Component {
+			l := requestList()
+			l.Rows, l.Pages = nil, views.PageLinks{}
+			return views.MergeRequests(requestPage(ctx, theme), l)
+		}},
+		{Name: "merge_request_new", Draw: func(ctx context.Context, theme string) templ.Component {
+			return views.MergeRequestFormPage(requestPage(ctx, theme), views.MergeRequestForm{Action: requestsPath, CancelURL: requestsPath, New: true,
+				Branches: []string{"main", "feature/refund"}, Source: "feature/refund", Target: "main", Title: "Make refunds idempotent"})
+		}},
+		{Name: "merge_request_form", Draw: func(ctx context.Context, theme string) templ.Component {
+			return views.MergeRequestFormPage(requestPage(ctx, theme), RejectedRequest())
+		}},
+		{Name: "merge_request_edit", Draw: func(ctx context.Context, theme string) templ.Component {
+			return views.MergeRequestFormPage(requestPage(ctx, theme), views.MergeRequestForm{Action: requestPath, CancelURL: requestPath,
+				Branches: []string{"main", "release/4.2"}, Source: "feature/refund", Target: "main", Title: "Make refunds idempotent", Retargets: true,
+				Description: "Retries of a refund no longer pay twice."})
+		}},
+		{Name: "merge_request", Draw: overview(func(m *views.MergeRequestPage) {
+			m.Head.Title, m.Head.Draft, m.Refused = "Draft: Make <refunds> idempotent", true, "The merge request is no longer open."
+		})},
+		{Name: "merge_request_ready", Draw: overview(func(m *views.MergeRequestPage) { ready(m) })},
+		{Name: "merge_request_pending", Draw: overview(func(m *views.MergeRequestPage) {
+			m.Box.Conditions, m.Box.GateFailed, m.Box.OnlyGate = []views.MergeCondition{{Kind: views.ConditionChecks}}, 0, true
+			m.Box.Checks.Rows = m.Box.Checks.Rows[1:]
+		})},
+		{Name: "merge_request_merged", Draw: overview(func(m *views.MergeRequestPage) {
+			ready(m)
+			end(m, views.MergeRequestMerged)
+			m.Box.MergeSHA = "5d02b7aa"
+		})},
+		{Name: "merge_request_closed", Draw: overview(func(m *views.MergeRequestPage) { end(m, views.MergeRequestClosed) })},
+		{Name: "merge_request_blind", Draw: overview(func(m *views.MergeRequestPage) {
+			m.Head.CanEdit, m.Box.Blind, m.Box.MergeURL = false, true, ""
+			m.Box.Checks = views.StatusChecks{Kind: views.WidgetForbidden}
+		})},
+		{Name: "merge_request_commits", Draw: func(ctx context.Context, theme string) templ.Component {
+			return views.MergeRequestCommits(requestPage(ctx, theme), views.CommitList{Head: requestHead(views.TabCommits), More: 12,
+				Commits: []views.CommitRow{
+					{SHA: "8f3c2a1d", Title: "Key events <once>", Body: "Why: the queue delivers at least once.", Author: "Priya Raman", At: ago(time.Hour)},
+					{SHA: "1b77e0c4", Title: "Add the key to the table of refunds", Author: "Priya Raman", At: ago(26 * time.Hour)},
+				}})
+		}},
+		{Name: "merge_request_changes", Draw: func(ctx context.Context, theme string) templ.Component {
+			return views.MergeRequestChanges(requestPage(ctx, theme), changes())
+		}},
+	}
+}
+
+// RejectedRequest is the form of a merge request with every fault.
+func RejectedRequest() views.MergeRequestForm {
+	return views.MergeRequestForm{Action: requestsPath, CancelURL: requestsPath, New: true,
+		Branches: []string{"main", "feature/refund"}, Source: "gone", Target: "main", Description: "<textarea>",
+		Errors: map[string]views.FormFault{
+			"title": {Text: "Enter a title"}, "source_branch": {Text: "This branch does not exist"},
+			"": {Text: "Another open merge request already exists for these branches:", URL: requestPath, LinkText: "!142"},
+		}}
+}
+
+func requestPage(ctx context.Context, theme string) views.Page {
+	return page(ctx, theme, views.KeyMergeRequests, views.SectionMergeRequests)
+}
+
+func requestHead(tab string) views.MergeRequestHead {
+	return views.MergeRequestHead{IID: 142, Title: "Make refunds idempotent", State: views.MergeRequestOpen, Author: views.Person{Name: "Priya Raman"},
+		At: ago(3 * time.Hour), Source: "feature/refund", Target: "main", URL: requestPath, Commits: 3, Changes: -1, Tab: tab, CanEdit: true, Now: Now}
+}
+
+// ready is a merge request that nothing keeps from being merged.
+func ready(m *views.MergeRequestPage) {
+	for i := range m.Box.Conditions {
+		m.Box.Conditions[i] = views.MergeCondition{Kind: m.Box.Conditions[i].Kind, Met: true, Branch: "main"}
+	}
+	m.Box.GateFailed, m.Box.GatePending = 0, 0
+	m.Box.Checks = allPassed()
+}
+
+// end is a merge request that is no longer open.
+func end(m *views.MergeRequestPage, state views.MergeRequestState) {
+	m.Head.State, m.Box.State, m.Box.DoneBy, m.Box.DoneAt = state, state, "Jonas Lindqvist", ago(time.Minute)
+	m.Box.Checks.Final, m.Box.Checks.Polls = true, false
+	for i := range m.Box.Checks.Rows {
+		m.Box.Checks.Rows[i].Retryable, m.Box.Checks.Rows[i].Deadline = false, time.Time{}
+	}
+}
+
+// box is the merge box of an open merge request that much speaks against.
+func box(w views.StatusChecks) views.MergeBox {
+	return views.MergeBox{State: views.MergeRequestOpen, Checks: w, MergeURL: requestPath + "/merge", SHA: head, ShortSHA: "8f3c2a1d", Target: "main",
+		Commits: 3, Now: Now, GateFailed: 1, GatePending: 2,
+		Approvals: views.Approvals{By: []views.Approval{{Person: views.Person{Name: "Jonas Lindqvist"}, At: ago(30 * time.Second)}}, ApproveURL: requestPath + "/approve"},
+		Conditions: []views.MergeCondition{{Kind: views.ConditionChecks}, {Kind: views.ConditionConflicts, Files: []string{"a <b>.go", "c.go"}},
+			{Kind: views.ConditionDraft, Met: true}, {Kind: views.ConditionSource}, {Kind: views.ConditionTarget}, {Kind: views.ConditionCommits},
+			{Kind: views.ConditionRight, Branch: "main"}}}
+}
+
+func requestList() views.MergeRequestList {
+	row := func(iid int64, title string, state views.MergeRequestState, passed, pending, failed int) views.MergeRequestRow {
+		return views.MergeRequestRow{IID: iid, Title: title, URL: fmt.Sprintf("%s/%d", requestsPath, iid), State: state, Author: "Priya Raman",
+			At: ago(time.Duration(150-iid) * time.Hour), Source: "feature/refund", Target: "main", ShowChecks: true, Passed: passed, Pending: pending, Failed: failed}
+	}
+	blind := row(139, "Checks of others are not shown", views.MergeRequestClosed, 0, 0, 1)
+	blind.ShowChecks = false
+	return views.MergeRequestList{URL: requestsPath, NewURL: requestsPath + "/new", State: "opened", Search: `"x"`, Now: Now,
+		Tabs: []views.ListTab{{Text: views.KeyMRTabOpen, URL: "?state=opened", Count: 3, Current: true}, {Text: views.KeyMRTabMerged, URL: "?state=merged", Count: 5},
+			{Text: views.KeyMRTabClosed, URL: "?state=closed", Count: 1}, {Text: views.KeyMRTabAll, URL: "?state=all", Count: 9}},
+		Rows: []views.MergeRequestRow{row(142, "Make <refunds> idempotent", views.MergeRequestOpen, 1, 2, 1), row(141, "Upgrade the tax tables", views.MergeRequestOpen, 1, 2, 0),
+			row(140, "No service asks about this one", views.MergeRequestMerged, 0, 0, 0), row(138, "Log slow requests", views.MergeRequestMerged, 4, 0, 0), blind},
+		Pages: views.PageLinks{First: 1, Last: 5, Total: 9, NextURL: requestsPath + "?page=2"}}
+}
+
+func changes() views.ChangeList {
+	return views.ChangeList{Head: requestHead(views.TabChanges), Additions: 2, Deletions: 1, MoreFiles: 3, Files: []views.ChangedFile{
+		{ID: "file-1", Path: "internal/payments/refund.go", Status: views.FileModified, Additions: 2, Deletions: 1, Lines: []views.DiffLine{
+			{Kind: views.LineHunk, Text: "@@ -11,3 +11,4 @@ func Refund(ctx context.Context, id string) error {"},
+			{Kind: views.LineContext, Old: 11, New: 11, Text: "\torder := load(ctx, id)"},
+			{Kind: views.LineDeleted, Old: 12, Text: "\treturn pay(ctx, order) // <twice>"},
+			{Kind: views.LineAdded, New: 12, Text: "\tkey := order.RefundKey()"},
+			{Kind: views.LineAdded, New: 13, Text: "\treturn payOnce(ctx, key, order)"},
+			{Kind: views.LineContext, Old: 13, New: 14, Text: "}"},
+		}},
+		{ID: "file-2", Path: "new.go", OldPath: "old.go", Status: views.FileRenamed},
+		{ID: "file-3", Path: "big.sql", Status: views.FileAdded, Additions: 90000, TooLarge: true},
+		{ID: "file-4", Path: "logo.png", Status: views.FileDeleted, Binary: true},
+	}}
+}
