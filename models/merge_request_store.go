@@ -19,7 +19,9 @@ func (s *Store) MergeRequest(ctx context.Context, projectID, iid int64) (MergeRe
 // MergeRequestFilter chooses merge requests of a list; zero values choose all.
 type MergeRequestFilter struct {
 	// ProjectIDs restricts the list; nil for every project.
-	ProjectIDs     []int64
+	ProjectIDs []int64
+	// ReadableBy restricts the list to projects whose code a user may read.
+	ReadableBy     *User
 	State          MergeRequestState
 	SourceBranch   string
 	TargetBranch   string
@@ -40,6 +42,10 @@ type MergeRequestFilter struct {
 func (f MergeRequestFilter) apply(query *gorm.DB) *gorm.DB {
 	if f.ProjectIDs != nil {
 		query = query.Where("project_id IN ?", f.ProjectIDs)
+	}
+	if f.ReadableBy != nil && !f.ReadableBy.Admin {
+		query = query.Where(`project_id IN (SELECT id FROM projects WHERE visibility >= ? UNION ALL
+			SELECT project_id FROM members WHERE user_id = ? AND role >= ?)`, VisibilityInternal, f.ReadableBy.ID, RoleReporter)
 	}
 	if f.State != "" {
 		query = query.Where("state = ?", f.State)

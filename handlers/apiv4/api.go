@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,19 +49,39 @@ type api struct {
 func Register(e *echo.Echo, d Deps) {
 	a := &api{Deps: d, https: strings.HasPrefix(d.BaseURL, "https://")}
 	e.Pre(keepEscapes)
+	methods := map[string][]string{}
 	for _, r := range a.routes() {
 		handle := a.handler(r)
 		e.Add(r.method, Prefix+r.path, handle)
 		if r.method == http.MethodGet {
 			e.Add(http.MethodHead, Prefix+r.path, handle)
+			methods[r.path] = append(methods[r.path], http.MethodHead)
+		}
+		methods[r.path] = append(methods[r.path], r.method)
+	}
+	for path, known := range methods {
+		for _, method := range []string{get, http.MethodHead, post, put, patch, remove, http.MethodOptions} {
+			if !slices.Contains(known, method) {
+				e.Add(method, Prefix+path, wrongMethod(known))
+			}
 		}
 	}
+	e.GET("/api/openapi.yaml", getOpenAPI)
 	e.Any("/api", unknown)
 	e.Any("/api/*", unknown)
 }
 
 func unknown(c echo.Context) error {
 	return c.JSON(http.StatusNotFound, map[string]string{"error": "404 Not Found"})
+}
+
+// wrongMethod refuses what a path that is known does not take.
+func wrongMethod(known []string) echo.HandlerFunc {
+	allow := strings.Join(slices.Sorted(slices.Values(known)), ", ")
+	return func(c echo.Context) error {
+		c.Response().Header().Set("Allow", allow)
+		return c.JSON(http.StatusMethodNotAllowed, map[string]string{"error": "405 Method Not Allowed"})
+	}
 }
 
 // keepEscapes makes the router match the path as it was sent. Without it some

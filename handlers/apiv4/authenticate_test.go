@@ -36,7 +36,7 @@ func TestAuthentication(t *testing.T) {
 			"reading with read_api": {"GET", mr, "Private-Token", reading, 200, `"iid":1`},
 			"writing with read_api": {"POST", mr + "/approve", "Private-Token", reading, 403, `"error":"insufficient_scope"`},
 			"unknown route":         {"GET", "/nowhere", "Private-Token", secret, 404, `{"error":"404 Not Found"}`},
-			"unknown method":        {"PATCH", "/version", "Private-Token", secret, 404, `{"error":"404 Not Found"}`},
+			"unknown method":        {"PATCH", "/version", "Private-Token", secret, 405, `{"error":"405 Method Not Allowed"}`},
 		} {
 			t.Run(name, func(t *testing.T) {
 				a := s.send(test.method, test.path, "", http.Header{test.header: {test.value}})

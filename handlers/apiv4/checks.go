@@ -2,6 +2,7 @@ package apiv4
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/mergegate/mergegate/models"
 )
@@ -66,6 +67,48 @@ func respond(c *call) error {
 		SHA:     response.SHA, Status: response.Status, Description: textOrNull(response.Description),
 		TargetURL: textOrNull(response.TargetURL), CreatedAt: stamp(response.CreatedAt),
 	})
+}
+
+// recordedResponse is an answer in the history of a check.
+type recordedResponse struct {
+	ID          int64         `json:"id"`
+	ServiceID   int64         `json:"external_status_check_id"`
+	SHA         string        `json:"sha"`
+	Status      models.Status `json:"status"`
+	Description *string       `json:"description"`
+	TargetURL   *string       `json:"target_url"`
+	UserID      *int64        `json:"user_id"`
+	CreatedAt   stamp         `json:"created_at"`
+}
+
+// listResponses lists what a service answered on a merge request, for earlier
+// HEADs too.
+func listResponses(c *call) error {
+	g := c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	id, err := c.idSegment("check_id")
+	if err != nil {
+		return err
+	}
+	_, checks, err := c.api.Store.MergeRequestChecks(c.ctx(), c.access.Project.ID, c.mr.IID)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(checks, func(check models.MergeRequestCheck) bool { return check.ExternalStatusCheckID == id }) {
+		return errNotFound
+	}
+	responses, total, err := c.api.Store.Responses(c.ctx(), c.mr.ID, id, g.rows())
+	if err != nil {
+		return err
+	}
+	return list(c, g, each(responses, func(r models.StatusCheckResponse) recordedResponse {
+		return recordedResponse{
+			ID: r.ID, ServiceID: r.ExternalStatusCheckID, SHA: r.SHA, Status: r.Status, Description: textOrNull(r.Description),
+			TargetURL: textOrNull(r.TargetURL), UserID: r.UserID, CreatedAt: stamp(r.CreatedAt),
+		}
+	}), total)
 }
 
 // retry makes a failed check pending again and asks the service once more.

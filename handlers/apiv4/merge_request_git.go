@@ -2,7 +2,6 @@ package apiv4
 
 import (
 	"net/http"
-	"strconv"
 
 	"github.com/mergegate/mergegate/models"
 )
@@ -114,7 +113,7 @@ func (c *call) version() (versionEntity, Diff, error) {
 	d, err := c.diff()
 	return versionEntity{
 		ID: c.mr.ID, HeadCommitSHA: refs.HeadSHA, BaseCommitSHA: refs.BaseSHA, StartCommitSHA: refs.StartSHA,
-		CreatedAt: stamp(c.mr.CreatedAt), MergeRequestID: c.mr.ID, State: "collected", RealSize: strconv.Itoa(len(d.Files)),
+		CreatedAt: stamp(c.mr.CreatedAt), MergeRequestID: c.mr.ID, State: "collected", RealSize: changesCount(d),
 	}, d, err
 }
 

@@ -3,14 +3,48 @@ package apiv4
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/mergegate/mergegate/models"
 )
 
+// listMergeRequests lists those of the project in the path.
 func listMergeRequests(c *call) error {
+	filter, g, err := c.mergeRequestFilter()
+	if err != nil {
+		return err
+	}
+	filter.ProjectIDs = []int64{c.access.Project.ID}
+	return c.listMergeRequests(filter, g)
+}
+
+// listAllMergeRequests lists those of all projects that the owner of the token
+// can see; their own unless told otherwise. Nothing is ever assigned.
+func listAllMergeRequests(c *call) error {
+	scope := orEmpty(c.word("scope", "created_by_me", "created-by-me", "assigned_to_me", "assigned-to-me", "reviews_for_me", "all"))
+	filter, g, err := c.mergeRequestFilter()
+	if err != nil {
+		return err
+	}
+	filter.ReadableBy = &c.me
+	switch scope {
+	case "all":
+	case "assigned_to_me", "assigned-to-me", "reviews_for_me":
+		return list(c, g, []mergeRequestEntity{}, 0)
+	default:
+		if filter.AuthorID != 0 && filter.AuthorID != c.me.ID {
+			return list(c, g, []mergeRequestEntity{}, 0)
+		}
+		filter.AuthorID = c.me.ID
+	}
+	return c.listMergeRequests(filter, g)
+}
+
+// mergeRequestFilter reads the filters that all lists of merge requests have.
+func (c *call) mergeRequestFilter() (models.MergeRequestFilter, page, error) {
 	filter := models.MergeRequestFilter{
-		ProjectIDs: []int64{c.access.Project.ID}, SourceBranch: orEmpty(c.text("source_branch")),
+		SourceBranch: orEmpty(c.text("source_branch")),
 		TargetBranch: orEmpty(c.text("target_branch")), AuthorUsername: orEmpty(c.text("author_username")),
 		Search: orEmpty(c.text("search")), Draft: c.flag("draft"),
 		CreatedAfter: c.instant("created_after"), CreatedBefore: c.instant("created_before"),
@@ -33,10 +67,12 @@ func listMergeRequests(c *call) error {
 	if iids := c.numbers("iids"); iids != nil {
 		filter.IIDs = *iids
 	}
-	g := c.page()
-	if err := c.err(); err != nil {
-		return err
-	}
+	return filter, c.page(), c.err()
+}
+
+// listMergeRequests answers with one page of what the filter leaves, each as
+// the owner of the token may see it in its project.
+func (c *call) listMergeRequests(filter models.MergeRequestFilter, g page) error {
 	mrs, total, err := c.api.Store.MergeRequests(c.ctx(), filter, g.rows())
 	if err != nil {
 		return err
@@ -45,10 +81,24 @@ func listMergeRequests(c *call) error {
 	if err != nil {
 		return err
 	}
+	projects := map[int64]models.Access{}
+	if c.access.Project.ID != 0 {
+		projects[c.access.Project.ID] = c.access
+	}
 	now := c.now()
-	return list(c, g, each(mrs, func(mr models.MergeRequest) mergeRequestEntity {
-		return c.mergeRequest(c.access.Project, mr, models.Mergeable(c.access.Project, mr, checks[mr.ID], now))
-	}), total)
+	entities := make([]mergeRequestEntity, 0, len(mrs))
+	for _, mr := range mrs {
+		access, known := projects[mr.ProjectID]
+		if !known {
+			if access, err = c.api.Store.AccessByID(c.ctx(), &c.me, mr.ProjectID); err != nil {
+				return err
+			}
+			projects[mr.ProjectID] = access
+		}
+		c.access = access // it decides what is shown
+		entities = append(entities, c.mergeRequest(access.Project, mr, models.Mergeable(access.Project, mr, checks[mr.ID], now)))
+	}
+	return list(c, g, entities, total)
 }
 
 // instant reads a time or a date.
@@ -118,9 +168,23 @@ func (c *call) detail() (mergeRequestDetail, error) {
 	if err != nil {
 		return mergeRequestDetail{}, err
 	}
+	d, err := c.diff()
+	if err != nil {
+		return mergeRequestDetail{}, err
+	}
+	changes := changesCount(d)
 	return mergeRequestDetail{
-		mergeRequestEntity: entity, DiffRefs: refs, User: map[string]bool{"can_merge": c.mayMerge()},
+		mergeRequestEntity: entity, DiffRefs: refs, User: map[string]bool{"can_merge": c.mayMerge()}, ChangesCount: &changes,
 	}, nil
+}
+
+// changesCount is the number of changed files, as the text that GitLab makes
+// of it: with a plus sign when there are more than are counted.
+func changesCount(d Diff) string {
+	if d.Truncated {
+		return strconv.Itoa(len(d.Files)) + "+"
+	}
+	return strconv.Itoa(len(d.Files))
 }
 
 func getMergeRequest(c *call) error {

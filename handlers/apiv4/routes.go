@@ -53,6 +53,7 @@ func (a *api) routes() []route {
 		{post, services + "/:check_id/deliveries/:delivery_id/redeliver", auth.ReadDeliveries, redeliver},
 
 		{get, mr + "/status_checks", auth.ReadStatusChecks, listChecks},
+		{get, mr + "/status_checks/:check_id/responses", auth.ReadStatusChecks, listResponses},
 		{post, mr + "/status_check_responses", auth.SetStatus, respond},
 		{post, mr + "/status_checks/:check_id/retry", auth.RetryStatusCheck, retry},
 
@@ -76,6 +77,7 @@ func (a *api) routes() []route {
 		{patch, project + "/protected_branches/:name", auth.ManageProtectedBranches, updateProtectedBranch},
 		{remove, project + "/protected_branches/:name", auth.ManageProtectedBranches, unprotectBranch},
 
+		{get, "/merge_requests", "", listAllMergeRequests},
 		{get, mrs, auth.ReadCode, listMergeRequests},
 		{post, mrs, auth.CreateMergeRequest, createMergeRequest},
 		{get, mr, auth.ReadCode, getMergeRequest},

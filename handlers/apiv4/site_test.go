@@ -73,7 +73,7 @@ func newSite(t *testing.T, db modelstest.Database) *site {
 		Store: s.Store, Git: repositories.API{Domain: git}, BaseURL: "https://gate.example", Version: "1.2.3", Revision: "abc",
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
-	s.handler = e
+	s.handler = described(t, e)
 	s.populate()
 	return s
 }

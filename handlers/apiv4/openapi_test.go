@@ -1,0 +1,258 @@
+package apiv4_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/handlers/apiv4"
+)
+
+// description is the API's description, read once and never changed.
+var description = sync.OnceValues(func() (*openapi3.T, error) {
+	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
+	if err != nil {
+		return nil, err
+	}
+	return doc, doc.Validate(context.Background())
+})
+
+// described passes requests on, and fails the test when an answer of the API
+// is not as the description says.
+func described(t testing.TB, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		recorded := httptest.NewRecorder()
+		next.ServeHTTP(recorded, r)
+		answered := recorded.Result()
+		body, err := io.ReadAll(answered.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		if err := asDescribed(r, answered.StatusCode, answered.Header, body); err != nil {
+			t.Errorf("%s %s is answered other than described: %v", r.Method, r.URL.EscapedPath(), err)
+		}
+		for name, values := range answered.Header {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(answered.StatusCode)
+		if len(body) > 0 {
+			if _, err := w.Write(body); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// asDescribed holds an answer against the description. What is on no path or
+// has no such method there must be refused.
+func asDescribed(r *http.Request, status int, header http.Header, body []byte) error {
+	doc, err := description()
+	if err != nil {
+		return err
+	}
+	path, below := strings.CutPrefix(r.URL.EscapedPath(), apiv4.Prefix)
+	if !below || r.Method == http.MethodHead {
+		return nil
+	}
+	if header.Get("X-Request-Id") == "" {
+		return fmt.Errorf("no request id")
+	}
+	operation := &openapi3.Operation{Responses: openapi3.NewResponses(openapi3.WithStatus(404, doc.Components.Responses["Refused"]), openapi3.WithStatus(405, doc.Components.Responses["Refused"]))}
+	name := templateOf(doc, path)
+	item := doc.Paths.Value(name)
+	if item != nil && item.GetOperation(r.Method) != nil {
+		operation = item.GetOperation(r.Method)
+	}
+	if status == http.StatusNoContent && len(body) > 0 {
+		return fmt.Errorf("204 with a body: %s", body)
+	}
+	return openapi3filter.ValidateResponse(r.Context(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{
+			Request: r, Route: &routers.Route{Spec: doc, Path: name, PathItem: item, Method: r.Method, Operation: operation},
+		},
+		Status: status, Header: header, Body: io.NopCloser(bytes.NewReader(body)),
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
+	})
+}
+
+// templateOf finds the path of the description that an escaped path is of;
+// fixed segments come before parameters.
+func templateOf(doc *openapi3.T, path string) string {
+	best, fixed := "", -1
+	segments := strings.Split(path, "/")
+	for _, template := range doc.Paths.InMatchingOrder() {
+		parts := strings.Split(template, "/")
+		if len(parts) != len(segments) {
+			continue
+		}
+		n, matches := 0, true
+		for i, part := range parts {
+			switch {
+			case strings.HasPrefix(part, "{"):
+				matches = matches && segments[i] != ""
+			case part == segments[i]:
+				n++
+			default:
+				matches = false
+			}
+		}
+		if matches && n > fixed {
+			best, fixed = template, n
+		}
+	}
+	return best
+}
+
+// Every route of the router is described, and nothing else.
+func TestEveryRouteIsDescribed(t *testing.T) {
+	doc, err := description()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got []string
+	for path, item := range doc.Paths.Map() {
+		for method, operation := range item.Operations() {
+			want = append(want, method+" "+path)
+			if operation.Summary == "" || len(operation.Tags) != 1 || operation.Responses.Status(http.StatusNotFound) == nil {
+				t.Errorf("%s %s lacks its summary, tag or refusals", method, path)
+			}
+		}
+	}
+	parameter := regexp.MustCompile(`:(\w+)`)
+	for _, r := range apiv4.RoutesForTest() {
+		got = append(got, r.Method+" "+parameter.ReplaceAllString(r.Path, "{$1}"))
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(want, got) {
+		for _, route := range got {
+			if !slices.Contains(want, route) {
+				t.Errorf("%s is not described", route)
+			}
+		}
+		for _, route := range want {
+			if !slices.Contains(got, route) {
+				t.Errorf("%s is described and not there", route)
+			}
+		}
+	}
+}
+
+// Every answer is described to the last property: all have a type, none may be
+// added, and what may be missing is told by name.
+func TestDescriptionIsStrict(t *testing.T) {
+	doc, err := description()
+	if err != nil {
+		t.Fatal(err)
+	}
+	optional := map[string][]string{
+		"AccessToken": {"access_level", "token"}, "CurrentUser": {"is_admin"}, "DiffVersion": {"commits", "diffs"}, "MergeRefused": {"conflicts"},
+		"MergeRequestDetail": {"changes", "description_html", "diverged_commits_count", "overflow", "rebase_in_progress", "title_html"}, "Project": {"owner"},
+	}
+	for name, ref := range doc.Components.Schemas {
+		strict(t, name, ref)
+		var missing []string
+		for property := range ref.Value.Properties {
+			if !slices.Contains(ref.Value.Required, property) {
+				missing = append(missing, property)
+			}
+		}
+		slices.Sort(missing)
+		if !slices.Equal(missing, optional[name]) {
+			t.Errorf("%s may come without %v, want %v", name, missing, optional[name])
+		}
+	}
+}
+
+func strict(t *testing.T, where string, ref *openapi3.SchemaRef) {
+	t.Helper()
+	schema := ref.Value
+	if len(schema.AllOf)+len(schema.OneOf) > 0 {
+		for _, part := range slices.Concat(schema.AllOf, schema.OneOf) {
+			strict(t, where, part)
+		}
+		return
+	}
+	if schema.Type == nil {
+		t.Errorf("%s has no type", where)
+		return
+	}
+	switch {
+	case schema.Type.Is("object") && schema.AdditionalProperties.Schema != nil:
+		strict(t, where+".*", schema.AdditionalProperties.Schema)
+	case schema.Type.Is("object"):
+		if schema.AdditionalProperties.Has == nil || *schema.AdditionalProperties.Has {
+			t.Errorf("%s takes other properties", where)
+		}
+	case schema.Type.Is("array"):
+		strict(t, where+"[]", schema.Items)
+	}
+	for name, property := range schema.Properties {
+		if property.Ref == "" {
+			strict(t, where+"."+name, property)
+		}
+	}
+}
+
+// Wrong answers are found out, whatever is wrong with them.
+func TestWrongAnswersAreNoticed(t *testing.T) {
+	const good = `[{"id":1,"name":"n","external_url":"","status":"passed","sha":"a","description":null,"target_url":null}]`
+	for name, test := range map[string]struct {
+		method, path string
+		status       int
+		body         string
+		wrong        bool
+	}{
+		"as described":     {"GET", "/projects/1/merge_requests/1/status_checks", 200, good, false},
+		"a word":           {"GET", "/projects/1/merge_requests/1/status_checks", 200, strings.Replace(good, "passed", "perhaps", 1), true},
+		"a type":           {"GET", "/projects/1/merge_requests/1/status_checks", 200, strings.Replace(good, `"id":1`, `"id":"1"`, 1), true},
+		"null":             {"GET", "/projects/1/merge_requests/1/status_checks", 200, strings.Replace(good, `"sha":"a"`, `"sha":null`, 1), true},
+		"one too many":     {"GET", "/projects/1/merge_requests/1/status_checks", 200, strings.Replace(good, `"id"`, `"idea":1,"id"`, 1), true},
+		"one too few":      {"GET", "/projects/1/merge_requests/1/status_checks", 200, strings.Replace(good, `"sha":"a",`, ``, 1), true},
+		"null for a list":  {"GET", "/projects/1/merge_requests/1/status_checks", 200, `null`, true},
+		"a status":         {"GET", "/projects/1/merge_requests/1/status_checks", 201, good, true},
+		"a server error":   {"GET", "/projects/1/merge_requests/1/status_checks", 500, `{"message":"500 Internal Server Error"}`, true},
+		"a refusal":        {"GET", "/projects/1/merge_requests/1/status_checks", 404, `{"message":"404 Not Found"}`, false},
+		"an odd refusal":   {"GET", "/projects/1/merge_requests/1/status_checks", 404, `{"message":404}`, true},
+		"no such method":   {"POST", "/projects/1/merge_requests/1/status_checks", 200, good, true},
+		"no such path":     {"GET", "/projects/1/oranges", 200, `[]`, true},
+		"a body after all": {"DELETE", "/projects/1/members/1", 204, `{}`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			header := http.Header{"Content-Type": {"application/json"}, "X-Request-Id": {"r"}, "X-Total": {"1"}, "X-Next-Page": {""}, "Link": {"<x>"}}
+			err := asDescribed(httptest.NewRequest(test.method, apiv4.Prefix+test.path, nil), test.status, header, []byte(test.body))
+			if (err != nil) != test.wrong {
+				t.Errorf("the validator says %v", err)
+			}
+		})
+	}
+}
+
+// The description is served to everybody as it is in the repository.
+func TestOpenAPIIsServed(t *testing.T) {
+	e := echo.New()
+	apiv4.Register(e, apiv4.Deps{})
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, httptest.NewRequest("GET", "/api/openapi.yaml", nil))
+	file, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.Code != 200 || w.Body.String() != string(file) || w.Header().Get("Content-Type") != "application/yaml" {
+		t.Errorf("answered %d, %s", w.Code, w.Header())
+	}
+}
