@@ -60,7 +60,7 @@ func startServer(ctx context.Context, o *core) (*server, error) {
 	}
 	s := &server{log: log}
 	s.stopped, s.fail = context.WithCancelCause(ctx)
-	hooks, err := gitrepo.ListenHooks(o.config.socketPath())
+	hooks, err := gitrepo.ListenHooks(o.socket)
 	if err != nil {
 		return nil, err
 	}

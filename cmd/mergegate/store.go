@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/cmd/mergegate/repositories"
 	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/migrations"
@@ -23,6 +22,9 @@ type core struct {
 	repos  *gitrepo.Store
 	store  *models.Store
 	lock   *os.File // SQLite only
+	// socket is where hooks find this process; removeSocket clears it away.
+	socket       string
+	removeSocket func()
 }
 
 // openCore opens it, migrating the database first.
@@ -46,8 +48,11 @@ func openConfigured(ctx context.Context, c config) (_ *core, err error) {
 			return nil, err
 		}
 	}
+	if o.socket, o.removeSocket, err = c.hookSocket(); err != nil {
+		return nil, err
+	}
 	o.repos, err = gitrepo.New(filepath.Join(c.Data, "repositories"), gitrepo.Options{
-		HooksDir: filepath.Join(c.Data, "hooks"), SocketPath: c.socketPath(), MaxPackBytes: c.MaxPackBytes, Log: c.logger(),
+		HooksDir: filepath.Join(c.Data, "hooks"), SocketPath: o.socket, MaxPackBytes: c.MaxPackBytes, Log: c.logger(),
 	})
 	if err != nil {
 		return nil, err
@@ -73,6 +78,9 @@ var storeHooks models.Hooks
 func (o *core) close() {
 	if o.store != nil {
 		o.store.Close()
+	}
+	if o.removeSocket != nil {
+		o.removeSocket()
 	}
 	if o.lock != nil {
 		o.lock.Close()
@@ -139,12 +147,18 @@ func migrateCommand(ctx context.Context, args []string, out io.Writer) error {
 	return err
 }
 
-// socketPath is where hooks find this process. The kernel takes about a
-// hundred bytes: a deep data folder gets a place in the temporary folder.
-func (c config) socketPath() string {
-	path := filepath.Join(c.Data, "hooks.sock")
-	if len(path) <= 100 {
-		return path
+// hookSocket chooses where hooks find this process. On SQLite there is one
+// process to a data folder, and the socket lies in it. Instances on PostgreSQL
+// may share the folder, and the kernel takes about a hundred bytes of path: they,
+// and deep folders, get a private place among the temporary files, which cleanup
+// removes.
+func (c config) hookSocket() (path string, cleanup func(), err error) {
+	if path = filepath.Join(c.Data, "hooks.sock"); !c.postgres() && len(path) <= 100 {
+		return path, func() {}, nil
 	}
-	return filepath.Join(os.TempDir(), "mergegate-"+auth.Digest(c.Data)[:16], "hooks.sock")
+	dir, err := os.MkdirTemp("", "mergegate-")
+	if err != nil {
+		return "", nil, fmt.Errorf("make a place for the hooks' socket: %w", err)
+	}
+	return filepath.Join(dir, "hooks.sock"), func() { _ = os.RemoveAll(dir) }, nil
 }
