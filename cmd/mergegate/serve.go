@@ -16,6 +16,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/apiv4"
 	"github.com/mergegate/mergegate/handlers/githttp"
 	"github.com/mergegate/mergegate/jobs"
+	"github.com/mergegate/mergegate/static"
 	"github.com/mergegate/mergegate/webhook"
 )
 
@@ -132,6 +133,7 @@ func newHandler(o *core, log *slog.Logger) (http.Handler, error) {
 	githttp.Register(e, githttp.Deps{Store: o.store, Transport: o.repos, Log: log, BaseURL: o.config.BaseURL})
 	apiv4.Register(e, apiv4.Deps{
 		Store: o.store, Git: repositories.API{Domain: repositories.Domain{Store: o.repos}}, Log: log, BaseURL: o.config.BaseURL, Version: version(), Revision: revision(),
+		Stylesheet: static.URL("style.css"),
 	})
 	return e, nil
 }

@@ -37,17 +37,27 @@ type Deps struct {
 	BaseURL string
 	// Version and Revision are what GET /version tells.
 	Version, Revision string
+	// Limits bound how often the API may be asked; the defaults are generous.
+	Limits Limits
+	// Stylesheet is the address of the style sheet of the readable page.
+	Stylesheet string
 }
 
 type api struct {
 	Deps
-	https bool
+	https     bool
+	tokens    *limiter[int64]
+	addresses *limiter[string]
 }
 
 // Register adds the API to a server. Everything below /api/ is answered here,
 // unknown routes included, and always with JSON. Cookies mean nothing here.
 func Register(e *echo.Echo, d Deps) {
-	a := &api{Deps: d, https: strings.HasPrefix(d.BaseURL, "https://")}
+	a := &api{
+		Deps: d, https: strings.HasPrefix(d.BaseURL, "https://"),
+		tokens:    newLimiter[int64](d.Limits.Token.or(defaultTokenLimit)),
+		addresses: newLimiter[string](d.Limits.Address.or(defaultAddressLimit)),
+	}
 	e.Pre(keepEscapes)
 	methods := map[string][]string{}
 	for _, r := range a.routes() {
@@ -67,6 +77,7 @@ func Register(e *echo.Echo, d Deps) {
 		}
 	}
 	e.GET("/api/openapi.yaml", getOpenAPI)
+	e.GET("/api/docs", a.getDocs)
 	e.Any("/api", unknown)
 	e.Any("/api/*", unknown)
 }
@@ -131,7 +142,13 @@ func (a *api) handler(r route) echo.HandlerFunc {
 
 func (c *call) serve(r route) error {
 	c.Response().Header().Set("Cache-Control", "private, no-store")
+	if err := c.slowDown(c.api.addresses.wait(c.RealIP(), c.now())); err != nil {
+		return err
+	}
 	if err := c.authenticate(r.method); err != nil {
+		return err
+	}
+	if err := c.slowDown(c.api.tokens.wait(c.token.ID, c.now())); err != nil {
 		return err
 	}
 	if strings.HasPrefix(r.path, "/projects/:id") {

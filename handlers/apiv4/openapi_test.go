@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/PuerkitoBio/goquery"
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
@@ -239,6 +240,43 @@ func TestWrongAnswersAreNoticed(t *testing.T) {
 				t.Errorf("the validator says %v", err)
 			}
 		})
+	}
+}
+
+// The readable page has every route and every entity, and all its links lead
+// somewhere.
+func TestDocsPage(t *testing.T) {
+	doc, err := description()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := echo.New()
+	apiv4.Register(e, apiv4.Deps{Stylesheet: "/assets/style.css"})
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, httptest.NewRequest("GET", "/api/docs", nil))
+	page, err := goquery.NewDocumentFromReader(w.Body)
+	if w.Code != 200 || err != nil {
+		t.Fatal(w.Code, err)
+	}
+	text := page.Text()
+	for _, r := range apiv4.RoutesForTest() {
+		path := regexp.MustCompile(`:(\w+)`).ReplaceAllString(r.Path, "{$1}")
+		if !strings.Contains(text, r.Method+" "+apiv4.Prefix+path+"\n") {
+			t.Errorf("%s %s is not on the page", r.Method, path)
+		}
+	}
+	for name := range doc.Components.Schemas {
+		if page.Find("#entity-"+name).Length() != 1 {
+			t.Errorf("%s is not on the page", name)
+		}
+	}
+	page.Find(`a[href^="#"]`).Each(func(_ int, a *goquery.Selection) {
+		if href, _ := a.Attr("href"); page.Find(href).Length() != 1 {
+			t.Errorf("%s leads nowhere", href)
+		}
+	})
+	if page.Find("script, [style], style").Length() > 0 || page.Find(`link[href="/assets/style.css"]`).Length() != 1 {
+		t.Error("the page has a script or a style of its own")
 	}
 }
 

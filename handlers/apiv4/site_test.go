@@ -32,6 +32,7 @@ type site struct {
 	*modelstest.World
 	handler http.Handler
 	repos   *gitrepo.Store
+	git     repositories.Domain
 	people  map[string]models.User
 	tokens  map[string]string
 	mr      models.MergeRequest
@@ -59,23 +60,30 @@ func newSite(t *testing.T, db modelstest.Database) *site {
 	}
 	git := repositories.Domain{Store: repos}
 	s := &site{
+		git:   git,
 		World: modelstest.Open(t, db, modelstest.WithGit(git)), repos: repos,
 		people: map[string]models.User{}, tokens: map[string]string{},
 	}
+	s.limit(t, apiv4.Limits{Token: apiv4.Limit{PerMinute: -1}, Address: apiv4.Limit{PerMinute: -1}})
+	s.populate()
+	return s
+}
+
+// limit starts the router, with limits.
+func (s *site) limit(t testing.TB, limits apiv4.Limits) {
+	t.Helper()
 	e, err := handlers.New(handlers.Deps{
-		Store: s.Store, Git: repositories.Pages{Domain: git}, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
+		Store: s.Store, Git: repositories.Pages{Domain: s.git}, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 		BaseURL: "https://gate.example", SessionKey: []byte("an example key of thirty-two bytes!!"),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	apiv4.Register(e, apiv4.Deps{
-		Store: s.Store, Git: repositories.API{Domain: git}, BaseURL: "https://gate.example", Version: "1.2.3", Revision: "abc",
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Store: s.Store, Git: repositories.API{Domain: s.git}, BaseURL: "https://gate.example", Version: "1.2.3", Revision: "abc",
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Limits: limits, Stylesheet: "/assets/style.css",
 	})
 	s.handler = described(t, e)
-	s.populate()
-	return s
 }
 
 func (s *site) populate() {

@@ -1,0 +1,64 @@
+package apiv4_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/handlers/apiv4"
+)
+
+// Who asks too often is told when to come back, and is served then; others
+// are not held up.
+func TestLimitPerToken(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		s.limit(t, apiv4.Limits{Token: apiv4.Limit{PerMinute: 6, Burst: 3}, Address: apiv4.Limit{PerMinute: -1}})
+		for range 3 {
+			s.want(t, s.do("olga", "GET", "/user", ""), 200)
+		}
+		a := s.want(t, s.do("olga", "GET", "/user", ""), 429, `{"message":"429 Too Many Requests"}`)
+		if got := a.header.Get("Retry-After"); got != "10" {
+			t.Errorf("Retry-After is %q, want 10", got)
+		}
+		s.want(t, s.do("reporter", "GET", "/user", ""), 200)
+		s.Clock.Advance(4 * time.Second)
+		if got := s.want(t, s.do("olga", "GET", "/user", ""), 429).header.Get("Retry-After"); got != "6" {
+			t.Errorf("4 s later Retry-After is %q, want 6", got)
+		}
+		s.Clock.Advance(6 * time.Second)
+		s.want(t, s.do("olga", "GET", "/user", ""), 200)
+		s.want(t, s.do("olga", "GET", "/user", ""), 429)
+	})
+}
+
+// An address is held up before its tokens are looked at, so that guessing
+// tokens is slow as well.
+func TestLimitPerAddress(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		s.limit(t, apiv4.Limits{Token: apiv4.Limit{PerMinute: -1}, Address: apiv4.Limit{PerMinute: 60, Burst: 5}})
+		for range 5 {
+			s.want(t, s.send("GET", "/user", "", http.Header{"Private-Token": {auth.NewAccessToken()}}), 401)
+		}
+		s.want(t, s.do("olga", "GET", "/user", ""), 429)
+		from := func(address string) int {
+			r := httptest.NewRequest("GET", "/api/v4/user", nil)
+			r.RemoteAddr = address
+			r.Header.Set("Private-Token", s.tokens["olga"])
+			w := httptest.NewRecorder()
+			s.handler.ServeHTTP(w, r)
+			return w.Code
+		}
+		for i := range 1500 { // more than are remembered before the quiet ones go
+			if got := from(fmt.Sprintf("10.0.%d.%d:9", i/250, i%250)); got != 200 {
+				t.Fatalf("the address %d is answered %d", i, got)
+			}
+			if i%500 == 0 {
+				s.Clock.Advance(time.Second)
+			}
+		}
+		s.want(t, s.do("olga", "GET", "/user", ""), 200)
+	})
+}
