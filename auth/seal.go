@@ -165,13 +165,6 @@ func (s *Sealer) Open(sealed []byte, context string) ([]byte, error) {
 	return nil, ErrSealedUnknownKey
 }
 
-// Stale reports whether the value was sealed with another key than the current
-// one and should be sealed anew when there is occasion.
-func (s *Sealer) Stale(sealed []byte) bool {
-	id, _, err := splitSealed(sealed)
-	return err == nil && id != s.keys[0].id
-}
-
 // splitSealed takes a sealed value apart.
 func splitSealed(sealed []byte) (keyID string, data []byte, err error) {
 	parts := strings.Split(string(sealed), ".")

@@ -322,8 +322,12 @@ func TestSweepAndPrune(t *testing.T) {
 	if err := errors.Join(os.Mkdir(incoming, 0o700), os.Chtimes(incoming, old, old)); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Prune(t.Context(), 1); err != nil {
+	// A folder that is no repository is told of, and keeps nobody from theirs.
+	if err := os.Mkdir(s.path(0), 0o700); err != nil {
 		t.Fatal(err)
+	}
+	if err := s.Tidy(t.Context()); err == nil || !strings.Contains(err.Error(), "project 0") {
+		t.Fatalf("Tidy: %v", err)
 	}
 	if _, err := os.Stat(incoming); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the remains of a push stay: %v", err)

@@ -3,9 +3,11 @@ package gitrepo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -28,6 +30,35 @@ func (s *Store) Prune(ctx context.Context, id int64) error {
 		}
 	}
 	return nil
+}
+
+// lockAge is how old a ref lock must be to be nobody's: git holds one for
+// moments.
+const lockAge = 10 * time.Minute
+
+// Tidy is the daily upkeep of all repositories: Sweep, and Prune for each. One
+// damaged repository keeps none of the others from theirs.
+func (s *Store) Tidy(ctx context.Context) error {
+	_, err := s.Sweep(ctx, lockAge)
+	faults := []error{err}
+	entries, err := os.ReadDir(s.root)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name, isRepo := strings.CutSuffix(e.Name(), ".git")
+		id, err := strconv.ParseInt(name, 10, 64)
+		if !isRepo || err != nil {
+			continue
+		}
+		if err := s.Prune(ctx, id); err != nil {
+			faults = append(faults, fmt.Errorf("tidy the repository of project %d: %w", id, err))
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // Sweep removes what crashes leave behind and nothing else cleans up: ref

@@ -85,13 +85,6 @@ func (r Repo) Resolve(ctx context.Context, name string) (string, error) {
 	return "", fmt.Errorf("%q names no commit: %w", validText(name), ErrNotFound)
 }
 
-// Tips maps every branch to the commit it points to.
-func (r Repo) Tips(ctx context.Context) (map[string]string, error) {
-	tips := map[string]string{}
-	err := r.eachBranch(ctx, func(name, sha string) { tips[name] = sha })
-	return tips, err
-}
-
 // eachBranch calls f with every branch in git's order (by bytes of the name).
 func (r Repo) eachBranch(ctx context.Context, f func(name, sha string)) error {
 	out, err := r.git(ctx, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads")

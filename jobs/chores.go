@@ -18,6 +18,8 @@ type Chores interface {
 	SweepPushes(ctx context.Context, atStart bool) (int, error)
 	// SweepMerges completes merges that were cut off, and counts them.
 	SweepMerges(ctx context.Context, atStart bool) (int, error)
+	// SweepApplies goes on with what "Also apply" left undone.
+	SweepApplies(ctx context.Context) error
 	// DeleteExpired removes what is no longer needed.
 	DeleteExpired(ctx context.Context) error
 	// ReleaseLeases gives back the leases of a process that is gone.
@@ -30,12 +32,15 @@ const (
 	expireEvery = 5 * time.Second
 	sweepEvery  = 15 * time.Second
 	deleteEvery = 10 * time.Minute
+	tidyEvery   = 24 * time.Hour
 	// expireBatch is how many time-outs are written down at a time.
 	expireBatch = 500
 )
 
 type chores struct {
 	store Chores
+	// tidy looks after the repositories; nil for nobody.
+	tidy  func(context.Context) error
 	log   *slog.Logger
 	alone bool
 }
@@ -65,7 +70,11 @@ func (c *chores) run(ctx context.Context) {
 	every(expireEvery, "expire pending checks", c.expire)
 	every(sweepEvery, "sweep merges", c.sweepMerges(false))
 	every(sweepEvery, "sweep pushes", c.sweepPushes(false))
+	every(sweepEvery, "go on applying services", c.store.SweepApplies)
 	every(deleteEvery, "delete expired rows", c.store.DeleteExpired)
+	if c.tidy != nil {
+		every(tidyEvery, "tidy repositories", c.tidy)
+	}
 	loops.Wait()
 }
 

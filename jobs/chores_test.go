@@ -99,6 +99,7 @@ func (n *notebook) SweepMerges(_ context.Context, atStart bool) (int, error) {
 	return 0, n.note("merges")
 }
 
+func (n *notebook) SweepApplies(context.Context) error  { return n.note("applies") }
 func (n *notebook) DeleteExpired(context.Context) error { return n.note("delete") }
 func (n *notebook) ReleaseLeases(context.Context) error { return n.note("release") }
 
@@ -107,7 +108,7 @@ func TestChores(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
 			store := &notebook{left: 2*expireBatch + 1}
-			c := &chores{store: store, log: slog.New(slog.NewTextHandler(&log, nil)), alone: alone}
+			c := &chores{store: store, log: slog.New(slog.NewTextHandler(&log, nil)), alone: alone, tidy: func(context.Context) error { return store.note("tidy") }}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			c.atStart(ctx)
@@ -125,7 +126,7 @@ func TestChores(t *testing.T) {
 				store.mu.Lock()
 				defer store.mu.Unlock()
 				slices.Sort(store.notes)
-				return store.left == 0 && slices.Equal(store.notes, []string{"delete", "merges", "pushes"})
+				return store.left == 0 && slices.Equal(store.notes, []string{"applies", "delete", "merges", "pushes", "tidy"})
 			})
 			cancel()
 			<-done

@@ -45,6 +45,8 @@ type Options struct {
 	Store  Store
 	Sender Sender
 	Log    *slog.Logger
+	// Tidy looks after the repositories once a day; nil for nobody.
+	Tidy func(context.Context) error
 	// Alone tells that no other process works on the database, so that what a
 	// crash left behind can be taken up at once.
 	Alone bool
@@ -60,7 +62,7 @@ type Jobs struct {
 func New(o Options) *Jobs {
 	return &Jobs{
 		deliverer: NewDeliverer(o.Store, o.Sender, o.Log),
-		chores:    &chores{store: o.Store, log: o.Log, alone: o.Alone},
+		chores:    &chores{store: o.Store, log: o.Log, tidy: o.Tidy, alone: o.Alone},
 	}
 }
 

@@ -5,4 +5,5 @@ var (
 	UpFiles      = up
 	CheckFiles   = check
 	VersionFiles = version
+	LatestFiles  = latest
 )

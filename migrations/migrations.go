@@ -49,15 +49,6 @@ func Up(ctx context.Context, db *sql.DB, d Dialect) error {
 	return up(ctx, db, d, fsys)
 }
 
-// Latest is the newest schema version this program knows.
-func Latest(d Dialect) (int64, error) {
-	fsys, err := Files(d)
-	if err != nil {
-		return 0, err
-	}
-	return latest(fsys)
-}
-
 // Version is the schema version that db has; 0 for an empty database.
 func Version(ctx context.Context, db *sql.DB, d Dialect) (int64, error) {
 	fsys, err := Files(d)

@@ -555,3 +555,22 @@ func TestLastOwnerStays(t *testing.T) {
 		}
 	})
 }
+
+// "Also apply" that was cut off is gone on with by the sweep.
+func TestAlsoApplyCutOff(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		mr := w.MergeRequest("feature", "main")
+		late := w.Service("late")
+		if _, err := w.Store.DB().Exec("UPDATE external_status_checks SET apply_after_id = 0"); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Store.SweepApplies(t.Context()); err != nil || w.Status(mr, late) != "" {
+			t.Fatalf("one that may be under way was swept: %v", err)
+		}
+		w.Clock.Advance(time.Minute)
+		if err := w.Store.SweepApplies(t.Context()); err != nil || w.Status(mr, late) != models.StatusPending {
+			t.Fatalf("status %q, %v", w.Status(mr, late), err)
+		}
+	})
+}

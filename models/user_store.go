@@ -80,13 +80,6 @@ func (s *Store) Users(ctx context.Context, search, username string, page Page) (
 	return users, total, err
 }
 
-// CountUsers counts all people, to tell an empty installation.
-func (s *Store) CountUsers(ctx context.Context) (int64, error) {
-	var n int64
-	err := s.q(ctx).Model(&User{}).Where("bot = ?", false).Count(&n).Error
-	return n, err
-}
-
 // SetPassword gives a user a new password digest and ends all of the user's
 // sessions but the one named, whose digest may be "".
 func (s *Store) SetPassword(ctx context.Context, user User, digest, keepSession string, changeRequired bool) error {
