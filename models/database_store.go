@@ -1,0 +1,106 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/stdlib"
+	"gorm.io/gorm"
+	"modernc.org/sqlite"
+	"strings"
+	"time"
+)
+
+// openSQLite opens one connection that writes and a pool that reads. One
+// writer beats several: SQLite would make them wait for each other anyway, and
+// a transaction that begins immediately never has to be thrown away.
+// synchronous=FULL: a delivery that was promised survives a power cut.
+func openSQLite(path string) (writer, reader *sql.DB, err error) {
+	dsn := SQLiteDSN(path)
+	if writer, err = sql.Open("sqlite", dsn+"&_txlock=immediate"); err != nil {
+		return nil, nil, fmt.Errorf("models: open %s: %w", path, err)
+	}
+	writer.SetMaxOpenConns(1)
+	if err := writer.Ping(); err != nil {
+		writer.Close()
+		return nil, nil, fmt.Errorf("models: open %s: %w", path, err)
+	}
+	if reader, err = sql.Open("sqlite", dsn+"&_pragma=query_only(1)"); err != nil {
+		writer.Close()
+		return nil, nil, fmt.Errorf("models: open %s: %w", path, err)
+	}
+	reader.SetMaxOpenConns(8)
+	reader.SetMaxIdleConns(8)
+	return writer, reader, nil
+}
+
+// SQLiteDSN is the connection string for a database file; migrations open the
+// file with the same settings.
+func SQLiteDSN(path string) string {
+	escaped := strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
+	return "file:" + escaped + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)" +
+		"&_pragma=synchronous(FULL)&_time_format=sqlite"
+}
+
+// OpenPostgres opens a pool whose times are UTC, as everything in Mergegate.
+func OpenPostgres(dsn string) (*sql.DB, error) {
+	conf, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		// The error of the parser may quote the password.
+		return nil, errors.New("models: the PostgreSQL connection string cannot be read; it looks like postgres://user:password@host:5432/name")
+	}
+	conf.RuntimeParams["timezone"] = "UTC"
+	return stdlib.OpenDB(*conf, stdlib.OptionAfterConnect(func(_ context.Context, c *pgx.Conn) error {
+		c.TypeMap().RegisterType(&pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}})
+		return nil
+	})), nil
+}
+
+func isDeadlock(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001")
+}
+
+// violates reports whether err is a violation of the unique index over
+// columns that end in the given one. PostgreSQL names the index
+// (table_column_key), SQLite the columns.
+func violates(err error, table, index, lastColumn string) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "23505" && pg.ConstraintName == table+"_"+index+"_key"
+	}
+	var lite *sqlite.Error
+	if errors.As(err, &lite) {
+		const uniqueViolation, primaryKeyViolation = 2067, 1555
+		if lite.Code() != uniqueViolation && lite.Code() != primaryKeyViolation {
+			return false
+		}
+		// "constraint failed: UNIQUE constraint failed: t.a, t.b (2067)"
+		text, _, _ := strings.Cut(lite.Error(), " (")
+		return strings.HasSuffix(text, table+"."+lastColumn)
+	}
+	return false
+}
+
+// missesParent reports whether err is a violation of a foreign key: the row
+// that was referred to has gone.
+func missesParent(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "23503"
+	}
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code() == 787
+}
+
+// found turns GORM's "record not found" into the domain's error.
+func found(err error, what string) error {
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return notFound(what)
+	}
+	return err
+}

@@ -1,0 +1,264 @@
+package models
+
+import (
+	"context"
+	"time"
+)
+
+// CreateMergeRequest opens a merge request at the tip of its source branch,
+// takes a copy of the services that apply and tells them. A second open one
+// for the same branches is KindConflict with CodeAlreadyOpen and its iid in
+// Params["iid"].
+func (s *Store) CreateMergeRequest(ctx context.Context, by User, projectID int64, in MergeRequestInput) (MergeRequest, error) {
+	if err := in.Validate(); err != nil {
+		return MergeRequest{}, err
+	}
+	var mr MergeRequest
+	err := s.Transaction(ctx, func(tx *Store) error {
+		// Under the project's lock no push to it can be told in between.
+		var project Project
+		if err := tx.lockProject(ctx, projectID, &project); err != nil {
+			return err
+		}
+		head, err := tx.branchesFor(ctx, projectID, in.SourceBranch, in.TargetBranch, true)
+		if err != nil {
+			return err
+		}
+		if err := tx.refuseSecondOpen(ctx, projectID, in.SourceBranch, in.TargetBranch, 0); err != nil {
+			return err
+		}
+		now := tx.Now()
+		project.LastMergeRequestIID++
+		if err := tx.w(ctx).Model(&Project{}).Where("id = ?", projectID).UpdateColumn("last_merge_request_iid", project.LastMergeRequestIID).Error; err != nil {
+			return err
+		}
+		mr = MergeRequest{
+			ProjectID: projectID, IID: project.LastMergeRequestIID, Title: in.Title, Description: in.Description,
+			SourceBranch: in.SourceBranch, TargetBranch: in.TargetBranch, AuthorID: ID(by.ID), Author: &by,
+			State: StateOpened, Draft: IsDraftTitle(in.Title), Squash: in.Squash, RemoveSourceBranch: in.RemoveSourceBranch,
+			CreatedAt: now, UpdatedAt: now,
+		}
+		mr.setHead(head)
+		if err := tx.w(ctx).Create(&mr).Error; err != nil {
+			return err
+		}
+		if err := tx.shared.cfg.Git.KeepHead(ctx, projectID, mr.IID, mr.HeadSHA); err != nil {
+			return err
+		}
+		if err := tx.copyServices(ctx, mr); err != nil {
+			return err
+		}
+		return tx.tell(ctx, project, mr, happening{action: ActionOpen, by: by})
+	})
+	return mr, err
+}
+
+// branchesFor finds the tip of a source branch and makes sure of the target.
+func (s *Store) branchesFor(ctx context.Context, projectID int64, source, target string, needCommits bool) (Commit, error) {
+	git := s.shared.cfg.Git
+	var f fieldErrors
+	sourceTip, exists, err := git.BranchTip(ctx, projectID, source)
+	if err != nil {
+		return Commit{}, err
+	}
+	if !exists {
+		f.add("source_branch", CodeUnknownBranch)
+	}
+	targetTip, exists, err := git.BranchTip(ctx, projectID, target)
+	if err != nil {
+		return Commit{}, err
+	}
+	if !exists {
+		f.add("target_branch", CodeUnknownBranch)
+	}
+	if err := f.err(); err != nil {
+		return Commit{}, err
+	}
+	if needCommits {
+		n, err := git.CountCommits(ctx, projectID, targetTip, sourceTip)
+		if err != nil {
+			return Commit{}, err
+		}
+		if n == 0 {
+			f.add("source_branch", CodeNoCommits)
+			return Commit{}, f.err()
+		}
+	}
+	return git.Commit(ctx, projectID, sourceTip)
+}
+
+func (s *Store) refuseSecondOpen(ctx context.Context, projectID int64, source, target string, except int64) error {
+	var other MergeRequest
+	err := s.w(ctx).Take(&other, "project_id = ? AND source_branch = ? AND target_branch = ? AND state = ? AND id <> ?", projectID, source, target, StateOpened, except).Error
+	if isMissing(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return &Error{Kind: KindConflict, Code: CodeAlreadyOpen, Params: map[string]string{"iid": itoa(other.IID), "source": source, "target": target}}
+}
+
+// copyServices takes a fresh copy of the services that apply to a merge
+// request: all its checks are pending and their clocks start now.
+func (s *Store) copyServices(ctx context.Context, mr MergeRequest) error {
+	if err := s.w(ctx).Where("merge_request_id = ?", mr.ID).Delete(&MergeRequestCheck{}).Error; err != nil {
+		return err
+	}
+	services, _, err := s.StatusChecks(ctx, mr.ProjectID, Page{})
+	if err != nil {
+		return err
+	}
+	for _, service := range services {
+		if !service.AppliesTo(mr.TargetBranch) {
+			continue
+		}
+		check := copyOf(service, mr, s.Now())
+		if err := s.w(ctx).Create(&check).Error; err != nil && !missesParent(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyOf is a merge request's copy of a service, pending from now.
+func copyOf(service ExternalStatusCheck, mr MergeRequest, now time.Time) MergeRequestCheck {
+	check := MergeRequestCheck{
+		ProjectID: mr.ProjectID, MergeRequestID: mr.ID, ExternalStatusCheckID: service.ID,
+		Name: service.Name, ExternalURL: service.ExternalURL, Scope: service.Scope(), TimeoutSeconds: service.TimeoutSeconds,
+		CreatedAt: now, UpdatedAt: now,
+	}
+	check.restart(mr.HeadSHA, now)
+	if mr.State != StateOpened {
+		check.StoppedAt = &now
+	}
+	return check
+}
+
+// UpdateMergeRequest edits a merge request. One edit is one event, one that
+// changes nothing is none. A new target branch takes a fresh copy of the
+// services; only an open or closed merge request can be retargeted.
+func (s *Store) UpdateMergeRequest(ctx context.Context, by User, projectID, iid int64, in MergeRequestUpdate) (MergeRequest, error) {
+	if err := in.Validate(); err != nil {
+		return MergeRequest{}, err
+	}
+	var mr MergeRequest
+	err := s.Transaction(ctx, func(tx *Store) error {
+		if in.TargetBranch != nil {
+			// One open merge request per pair is decided under the
+			// project's lock, which is always taken first.
+			var project Project
+			if err := tx.lockProject(ctx, projectID, &project); err != nil {
+				return err
+			}
+		}
+		var project Project
+		var err error
+		if mr, project, err = tx.lockMergeRequest(ctx, projectID, iid); err != nil {
+			return err
+		}
+		return tx.edit(ctx, by, project, &mr, in)
+	})
+	if err != nil {
+		return MergeRequest{}, err
+	}
+	return s.MergeRequest(ctx, projectID, iid)
+}
+
+func (s *Store) edit(ctx context.Context, by User, project Project, mr *MergeRequest, in MergeRequestUpdate) error {
+	var changes []Change
+	change := func(field string, from, to any) bool {
+		if from == to {
+			return false
+		}
+		changes = append(changes, Change{Field: field, Previous: from, Current: to})
+		return true
+	}
+	title := mr.Title
+	if in.Title != nil {
+		title = *in.Title
+	}
+	if in.Draft != nil {
+		title = WithDraft(title, *in.Draft)
+		var f fieldErrors
+		if checkTitle(&f, title); len(f) > 0 {
+			return f.err()
+		}
+	}
+	change("title", mr.Title, title)
+	mr.Title = title
+	change("draft", mr.Draft, IsDraftTitle(title))
+	mr.Draft = IsDraftTitle(title)
+	if in.Description != nil {
+		change("description", mr.Description, *in.Description)
+		mr.Description = *in.Description
+	}
+	retargeted := false
+	if in.TargetBranch != nil && *in.TargetBranch != mr.TargetBranch {
+		if err := s.checkRetarget(ctx, *mr, *in.TargetBranch); err != nil {
+			return err
+		}
+		retargeted = change("target_branch", mr.TargetBranch, *in.TargetBranch)
+		mr.TargetBranch = *in.TargetBranch
+	}
+	preferences := map[string]any{}
+	if in.Squash != nil && *in.Squash != mr.Squash {
+		mr.Squash, preferences["squash"] = *in.Squash, *in.Squash
+	}
+	if in.RemoveSourceBranch != nil && *in.RemoveSourceBranch != mr.RemoveSourceBranch {
+		mr.RemoveSourceBranch, preferences["remove_source_branch"] = *in.RemoveSourceBranch, *in.RemoveSourceBranch
+	}
+	if len(changes) == 0 {
+		if len(preferences) == 0 {
+			return nil
+		}
+		return s.w(ctx).Model(&MergeRequest{}).Where("id = ?", mr.ID).Updates(preferences).Error
+	}
+	now := s.Now()
+	change("updated_at", mr.UpdatedAt, now)
+	change("last_edited_at", value(mr.LastEditedAt), now)
+	change("last_edited_by_id", value(mr.LastEditedByID), by.ID)
+	change("updated_by_id", value(mr.UpdatedByID), by.ID)
+	mr.UpdatedAt, mr.LastEditedAt, mr.LastEditedByID, mr.UpdatedByID = now, &now, ID(by.ID), ID(by.ID)
+	if retargeted {
+		if err := s.copyServices(ctx, *mr); err != nil {
+			return err
+		}
+		if err := s.supersedeOrphans(ctx, mr.ID); err != nil {
+			return err
+		}
+	}
+	if err := s.saveMergeRequest(ctx, mr); err != nil {
+		return err
+	}
+	return s.tell(ctx, project, *mr, happening{action: ActionUpdate, changes: changes, by: by})
+}
+
+// value is what a pointer points at, nil for nil, so that two can be compared.
+func value[T any](p *T) any {
+	if p == nil {
+		return nil
+	}
+	return *p
+}
+
+func (s *Store) checkRetarget(ctx context.Context, mr MergeRequest, target string) error {
+	if mr.State == StateMerged {
+		return unprocessable(CodeNotOpen)
+	}
+	var f fieldErrors
+	if target == mr.SourceBranch {
+		f.add("target_branch", CodeSameBranch)
+		return f.err()
+	}
+	if _, exists, err := s.shared.cfg.Git.BranchTip(ctx, mr.ProjectID, target); err != nil {
+		return err
+	} else if !exists {
+		f.add("target_branch", CodeUnknownBranch)
+		return f.err()
+	}
+	if mr.State == StateOpened {
+		return s.refuseSecondOpen(ctx, mr.ProjectID, mr.SourceBranch, target, mr.ID)
+	}
+	return nil
+}

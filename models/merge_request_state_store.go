@@ -1,0 +1,142 @@
+package models
+
+import (
+	"context"
+)
+
+// CloseMergeRequest closes an open merge request: clocks stop, waiting
+// deliveries are superseded, and the services are told.
+func (s *Store) CloseMergeRequest(ctx context.Context, by User, projectID, iid int64) (MergeRequest, error) {
+	err := s.Transaction(ctx, func(tx *Store) error {
+		mr, project, err := tx.lockMergeRequest(ctx, projectID, iid)
+		if err != nil {
+			return err
+		}
+		if mr.State != StateOpened {
+			return unprocessable(CodeNotOpen)
+		}
+		now := tx.Now()
+		mr.State, mr.ClosedAt, mr.ClosedByID, mr.UpdatedAt, mr.UpdatedByID = StateClosed, &now, ID(by.ID), now, ID(by.ID)
+		if err := tx.saveMergeRequest(ctx, &mr); err != nil {
+			return err
+		}
+		if err := tx.stopClocks(ctx, mr); err != nil {
+			return err
+		}
+		if err := tx.supersede(ctx, mr.ID, 0, SupersededByClose); err != nil {
+			return err
+		}
+		if err := tx.audit(ctx, by, projectID, AuditMergeRequestClosed, mr.Title, mr.IID); err != nil {
+			return err
+		}
+		changes := []Change{{"state_id", stateID(StateOpened), stateID(StateClosed)}, {"updated_at", nil, now}}
+		return tx.tell(ctx, project, mr, happening{action: ActionClose, by: by, changes: changes})
+	})
+	if err != nil {
+		return MergeRequest{}, err
+	}
+	return s.MergeRequest(ctx, projectID, iid)
+}
+
+// stateID is GitLab's number for a state in the payload's changes.
+func stateID(state MergeRequestState) int {
+	return map[MergeRequestState]int{StateOpened: 1, StateClosed: 2, StateMerged: 3}[state]
+}
+
+// StateID is GitLab's number for the state (state_id).
+func (state MergeRequestState) StateID() int { return stateID(state) }
+
+// stopClocks stops the clocks of a merge request's pending checks.
+func (s *Store) stopClocks(ctx context.Context, mr MergeRequest) error {
+	checks, err := s.checksOf(ctx, mr.ID)
+	if err != nil {
+		return err
+	}
+	for _, check := range checks {
+		if check.Status != StatusPending {
+			continue
+		}
+		check.stop(s.Now())
+		if err := s.saveCheck(ctx, &check); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReopenMergeRequest opens a closed merge request again, at the tip of its
+// source branch as it stands now: pending checks, and all of them if HEAD
+// moved, are pending with the clock starting now.
+func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid int64) (MergeRequest, error) {
+	err := s.Transaction(ctx, func(tx *Store) error {
+		var project Project
+		if err := tx.lockProject(ctx, projectID, &project); err != nil {
+			return err
+		}
+		mr, _, err := tx.lockMergeRequest(ctx, projectID, iid)
+		if err != nil {
+			return err
+		}
+		if mr.State != StateClosed {
+			return unprocessable(CodeNotClosed)
+		}
+		head, err := tx.branchesFor(ctx, projectID, mr.SourceBranch, mr.TargetBranch, false)
+		if err != nil {
+			return reopenRefused(err)
+		}
+		if err := tx.refuseSecondOpen(ctx, projectID, mr.SourceBranch, mr.TargetBranch, mr.ID); err != nil {
+			return err
+		}
+		now := tx.Now()
+		moved := head.SHA != mr.HeadSHA
+		mr.State, mr.ClosedAt, mr.ClosedByID, mr.UpdatedAt, mr.UpdatedByID = StateOpened, nil, nil, now, ID(by.ID)
+		mr.SourceBranchDeleted = false
+		mr.setHead(head)
+		if err := tx.saveMergeRequest(ctx, &mr); err != nil {
+			return err
+		}
+		if err := tx.shared.cfg.Git.KeepHead(ctx, projectID, mr.IID, mr.HeadSHA); err != nil {
+			return err
+		}
+		checks, err := tx.checksOf(ctx, mr.ID)
+		if err != nil {
+			return err
+		}
+		for _, check := range checks {
+			if moved || check.Status == StatusPending {
+				check.restart(mr.HeadSHA, now)
+				if err := tx.saveCheck(ctx, &check); err != nil {
+					return err
+				}
+			}
+		}
+		if moved {
+			if err := tx.supersede(ctx, mr.ID, 0, SupersededByHead); err != nil {
+				return err
+			}
+		}
+		if err := tx.audit(ctx, by, projectID, AuditMergeRequestReopened, mr.Title, mr.IID); err != nil {
+			return err
+		}
+		changes := []Change{{"state_id", stateID(StateClosed), stateID(StateOpened)}, {"updated_at", nil, now}}
+		return tx.tell(ctx, project, mr, happening{action: ActionReopen, by: by, changes: changes})
+	})
+	if err != nil {
+		return MergeRequest{}, err
+	}
+	return s.MergeRequest(ctx, projectID, iid)
+}
+
+// reopenRefused words missing branches as reasons rather than as fields: there
+// is no form to correct them in.
+func reopenRefused(err error) error {
+	for _, f := range FieldErrorsOf(err) {
+		if f.Code == CodeUnknownBranch && f.Field == "source_branch" {
+			return unprocessable(CodeSourceBranchGone)
+		}
+		if f.Code == CodeUnknownBranch {
+			return unprocessable(CodeTargetBranchGone)
+		}
+	}
+	return err
+}
