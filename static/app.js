@@ -55,6 +55,7 @@
     back?.focus();
   };
   new MutationObserver(openDialog).observe(modalRoot, { childList: true });
+  openDialog();
   on("closeModal", closeDialog);
   on("close", (e) => e.target.closest("#modal-root") && closeDialog(), true);
 

@@ -4,6 +4,7 @@ package gallery
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/a-h/templ"
@@ -43,13 +44,12 @@ func (e Entry) Component(ctx context.Context, theme string) templ.Component {
 	if e.Section == "" {
 		return component
 	}
-	return framed{page: page(ctx, theme, views.KeyMergeRequests, e.Section), inside: component}
-}
-
-// framed is a component inside the frame of a page.
-type framed struct {
-	page   views.Page
-	inside templ.Component
+	p := page(ctx, theme, views.KeyMergeRequests, e.Section)
+	return framed{title: p.Title, inside: component, frame: func(inside templ.Component) templ.Component {
+		return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
+			return views.Layout(p).Render(templ.WithChildren(ctx, inside), w)
+		})
+	}}
 }
 
 // Entries is the whole gallery, in the order of a way through the product.

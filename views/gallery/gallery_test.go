@@ -114,7 +114,11 @@ func TestPollsAndFormsInTheGallery(t *testing.T) {
 	} {
 		method, path, _ := strings.Cut(request, " ")
 		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		r := httptest.NewRequest(method, path, nil)
+		if strings.Contains(path, "?rev=") {
+			r.Header.Set("HX-Request", "true")
+		}
+		handler.ServeHTTP(w, r)
 		if w.Code != want {
 			t.Errorf("%s: %d, want %d", request, w.Code, want)
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"html/template"
 	"net/http"
-	"strings"
 
 	"github.com/mergegate/mergegate/static"
 	"github.com/mergegate/mergegate/views"
@@ -24,8 +23,8 @@ var index = template.Must(template.New("index").Parse(`<!DOCTYPE html>
 `))
 
 // Handler serves the entries at /gallery/<name>, with ?theme=light or dark and
-// ?lang=en or ja, and a list of them at /. Polls hear of no news, forms lead
-// back to where they were.
+// ?lang=en or ja, and a list of them at /. Polls and other fragments hear of
+// no news, forms lead back to where they were.
 func Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET "+static.Prefix, static.Handler())
@@ -41,7 +40,7 @@ func Handler() http.Handler {
 		mux.HandleFunc("GET /gallery/"+entry.Name, func(w http.ResponseWriter, r *http.Request) { entry.serve(w, r) })
 	}
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/status_checks") {
+		if r.Header.Get("HX-Request") == "true" {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
