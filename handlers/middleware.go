@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -18,6 +19,7 @@ import (
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/static"
 	"github.com/mergegate/mergegate/views"
 )
 
@@ -79,9 +81,20 @@ func (p *pages) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 		if user := request.User(c); user != nil {
 			attrs = append(attrs, "user_id", user.ID)
 		}
-		p.Log.Info("request", attrs...)
+		level := slog.LevelInfo
+		if quiet(c.Response().Status, c.Request().URL.Path) {
+			level = slog.LevelDebug
+		}
+		p.Log.Log(c.Request().Context(), level, "request", attrs...)
 		return nil
 	}
+}
+
+// quiet tells the requests that say nothing to an operator: polls without
+// news, probes, assets. They would drown the others.
+func quiet(status int, path string) bool {
+	return status == http.StatusNoContent && strings.HasSuffix(path, "/status_checks") ||
+		status < 400 && (path == "/healthz" || path == "/readyz" || strings.HasPrefix(path, static.Prefix))
 }
 
 // panicError is a panic turned into an error, with where it happened.
