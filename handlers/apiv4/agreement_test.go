@@ -1,0 +1,257 @@
+package apiv4_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/PuerkitoBio/goquery"
+	"pgregory.net/rapid"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/models"
+)
+
+// Whatever is called, pushed and waited for, in whatever order: the list, the
+// widget and the gate say the same, and what the rules say.
+func TestListWidgetAndGateAgree(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		limit := flag.Lookup("rapid.checks")
+		if limit.Value.String() == limit.DefValue { // each is a merge request with a branch of its own
+			if err := limit.Value.Set("10"); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = limit.Value.Set(limit.DefValue) }()
+		}
+		s.want(t, s.do("olga", "PUT", "/projects/1", `{"only_allow_merge_if_all_status_checks_passed":true}`), 200)
+		s.want(t, s.do("olga", "POST", "/projects/1/external_status_checks", `{"name":"spelling","external_url":"https://spelling.example/"}`), 201)
+		cookie, n := s.signIn(t, s.Owner), 0
+		rapid.Check(t, func(t *rapid.T) {
+			n++
+			a := newAgreement(t, s, cookie, fmt.Sprintf("topic-%d", n))
+			t.Repeat(map[string]func(*rapid.T){
+				"respond": a.respond, "retry": a.retry, "push": a.push, "wait": a.wait, "close": a.close, "reopen": a.reopen, "merge": a.merge, "": a.agree,
+			})
+		})
+	})
+}
+
+// agreement is a merge request under test, with what the rules say of it.
+type agreement struct {
+	*site
+	cookie, branch string
+	mr             models.MergeRequest
+	state          models.MergeRequestState
+	checks         map[int64]models.Status
+	since          map[int64]time.Time
+}
+
+func newAgreement(t *rapid.T, s *site, cookie, branch string) *agreement {
+	s.commit("feature", branch, map[string]string{branch + ".txt": "1\n"})
+	a := &agreement{site: s, cookie: cookie, branch: branch, mr: s.MergeRequest(branch, "main"), state: models.StateOpened,
+		checks: map[int64]models.Status{}, since: map[int64]time.Time{}}
+	_, checks := s.Reload(a.mr)
+	if len(checks) != 2 {
+		t.Fatalf("%d checks, want 2", len(checks))
+	}
+	for _, check := range checks {
+		a.set(check.ExternalStatusCheckID, models.StatusPending)
+	}
+	return a
+}
+
+func (a *agreement) set(id int64, status models.Status) {
+	a.checks[id], a.since[id] = status, a.Store.Now()
+}
+
+// status is what the rules say: two minutes, unless the clock has stopped.
+func (a *agreement) status(id int64) models.Status {
+	if a.state == models.StateOpened && a.checks[id] == models.StatusPending && a.Store.Now().Sub(a.since[id]) > 2*time.Minute {
+		return models.StatusFailed
+	}
+	return a.checks[id]
+}
+
+func (a *agreement) path(rest string) string {
+	return fmt.Sprintf("/projects/1/merge_requests/%d%s", a.mr.IID, rest)
+}
+
+func (a *agreement) draw(t *rapid.T) int64 {
+	return rapid.SampledFrom([]int64{1, 3}).Draw(t, "service")
+}
+
+func (a *agreement) expect(t *rapid.T, got answer, want int) {
+	if got.status != want {
+		t.Fatalf("answered %d, want %d: %s", got.status, want, got.body)
+	}
+}
+
+func (a *agreement) respond(t *rapid.T) {
+	id, status := a.draw(t), rapid.SampledFrom([]models.Status{"pending", "passed", "passed", "failed"}).Draw(t, "status")
+	sha, want := a.mr.HeadSHA, 201
+	if rapid.IntRange(0, 3).Draw(t, "stale") == 0 {
+		sha, want = strings.Repeat("0", 40), 409
+	}
+	got := a.do("developer", "POST", a.path("/status_check_responses"), fmt.Sprintf(`{"external_status_check_id":%d,"sha":%q,"status":%q}`, id, sha, status))
+	a.expect(t, got, want)
+	if want == 201 {
+		a.set(id, status)
+	}
+}
+
+func (a *agreement) retry(t *rapid.T) {
+	id := a.draw(t)
+	if a.state != models.StateOpened || a.status(id) != models.StatusFailed {
+		a.expect(t, a.do("developer", "POST", a.path(fmt.Sprintf("/status_checks/%d/retry", id)), ""), 422)
+		return
+	}
+	a.expect(t, a.do("developer", "POST", a.path(fmt.Sprintf("/status_checks/%d/retry", id)), ""), 202)
+	a.set(id, models.StatusPending)
+}
+
+func (a *agreement) push(t *rapid.T) {
+	if a.state != models.StateOpened {
+		t.Skip("a push to a closed one is told when it is opened again")
+	}
+	a.mr.HeadSHA = a.commit("", a.branch, map[string]string{a.branch + ".txt": fmt.Sprint(a.Store.Now().UnixNano(), a.mr.HeadSHA)})
+	for id := range a.checks {
+		a.set(id, models.StatusPending)
+	}
+}
+
+func (a *agreement) wait(t *rapid.T) {
+	a.Clock.Advance(rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second, time.Minute, 2 * time.Minute, 2*time.Minute + time.Microsecond}).Draw(t, "time"))
+}
+
+func (a *agreement) close(t *rapid.T) {
+	if a.state != models.StateOpened {
+		t.Skip("not open")
+	}
+	a.expect(t, a.do("developer", "PUT", a.path(""), `{"state_event":"close"}`), 200)
+	for id := range a.checks { // a time-out that has happened stays
+		a.checks[id] = a.status(id)
+	}
+	a.state = models.StateClosed
+}
+
+func (a *agreement) reopen(t *rapid.T) {
+	if a.state != models.StateClosed {
+		t.Skip("not closed")
+	}
+	a.expect(t, a.do("developer", "PUT", a.path(""), `{"state_event":"reopen"}`), 200)
+	a.state = models.StateOpened
+	for id, status := range a.checks {
+		if status == models.StatusPending {
+			a.set(id, status)
+		}
+	}
+}
+
+func (a *agreement) merge(t *rapid.T) {
+	want := 200
+	if a.state != models.StateOpened || !a.passed() {
+		want = 405
+	}
+	a.expect(t, a.do("maintainer", "PUT", a.path("/merge"), fmt.Sprintf(`{"sha":%q}`, a.mr.HeadSHA)), want)
+	if want == 200 {
+		a.state = models.StateMerged
+	}
+}
+
+func (a *agreement) passed() bool {
+	for id := range a.checks {
+		if a.status(id) != models.StatusPassed {
+			return false
+		}
+	}
+	return true
+}
+
+// agree reads all three and holds them against the rules.
+func (a *agreement) agree(t *rapid.T) {
+	want := map[int64]models.Status{}
+	for id := range a.checks {
+		want[id] = a.status(id)
+	}
+	if got := a.list(t); !maps.Equal(got, want) {
+		t.Errorf("the list says %v, want %v", got, want)
+	}
+	if got := a.widget(t); !maps.Equal(got, want) {
+		t.Errorf("the widget says %v, want %v", got, want)
+	}
+	gate := "not_open"
+	switch {
+	case a.state == models.StateOpened && a.passed():
+		gate = "mergeable"
+	case a.state == models.StateOpened:
+		gate = "status_checks_must_pass"
+	}
+	got := a.do("reporter", "GET", fmt.Sprintf("/projects/1/merge_requests?iids[]=%d", a.mr.IID), "")
+	if !strings.Contains(got.body, `"detailed_merge_status":"`+gate+`"`) {
+		t.Errorf("the gate is not %s: %s", gate, got.body)
+	}
+}
+
+func (a *agreement) list(t *rapid.T) map[int64]models.Status {
+	var checks []struct {
+		ID     int64
+		Status models.Status
+	}
+	got := a.do("reporter", "GET", a.path("/status_checks"), "")
+	if err := json.Unmarshal([]byte(got.body), &checks); err != nil {
+		t.Fatal(got.body, err)
+	}
+	statuses := map[int64]models.Status{}
+	for _, check := range checks {
+		statuses[check.ID] = check.Status
+	}
+	return statuses
+}
+
+func (a *agreement) widget(t *rapid.T) map[int64]models.Status {
+	r := httptest.NewRequest("GET", fmt.Sprintf("/olga/pear/-/merge_requests/%d/status_checks?rev=none", a.mr.IID), nil)
+	r.Header.Set("Cookie", a.cookie)
+	r.Header.Set("HX-Request", "true")
+	w := httptest.NewRecorder()
+	a.handler.ServeHTTP(w, r)
+	page, err := goquery.NewDocumentFromReader(w.Body)
+	if w.Code != 200 || err != nil {
+		t.Fatalf("the widget is answered %d, %v", w.Code, err)
+	}
+	statuses := map[int64]models.Status{}
+	page.Find("li.check-row").Each(func(_ int, row *goquery.Selection) {
+		var id int64
+		if _, err := fmt.Sscanf(row.AttrOr("id", ""), "status-check-%d", &id); err != nil {
+			t.Fatal(err)
+		}
+		statuses[id] = models.Status(row.AttrOr("data-state", ""))
+	})
+	return statuses
+}
+
+// signIn signs a user in by the form, and returns the cookie.
+func (s *site) signIn(t *testing.T, user models.User) string {
+	t.Helper()
+	const password = "correct horse battery"
+	if err := s.Store.SetPassword(t.Context(), user, must(auth.HashPassword(t.Context(), password))(t), "", false); err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("POST", "/users/sign_in", strings.NewReader(url.Values{"login": {user.Username}, "password": {password}}.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	for _, cookie := range w.Result().Cookies() {
+		if w.Code == http.StatusSeeOther {
+			return cookie.Name + "=" + cookie.Value
+		}
+	}
+	t.Fatalf("signing in is answered %d", w.Code)
+	return ""
+}
