@@ -51,7 +51,7 @@ func eachSite(t *testing.T, test func(t *testing.T, s *site)) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) { test(t, newSite(t, db)) })
 }
 
-func newSite(t *testing.T, db modelstest.Database) *site {
+func newSite(t testing.TB, db modelstest.Database) *site {
 	t.Helper()
 	dir := t.TempDir()
 	repos, err := gitrepo.New(filepath.Join(dir, "repositories"), gitrepo.Options{HooksDir: filepath.Join(dir, "hooks"), SocketPath: filepath.Join(dir, "s")})

@@ -1,0 +1,80 @@
+package apiv4_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// target is the test of the input that is tried: a site is made once, for all.
+type target struct{ testing.TB }
+
+func fuzzSite(f *testing.F) (*site, *target) {
+	now := &target{f}
+	return newSite(now, modelstest.SQLite(f)), now
+}
+
+// FuzzParameters sends any body of any kind, with any query, to the routes that
+// read most parameters: never a fault of the server's, and always as described.
+func FuzzParameters(f *testing.F) {
+	for _, seed := range []struct{ query, kind, body string }{
+		{"", "application/json", `{"name":"n","external_url":"https://n.example/","protected_branch_ids":["1",2]}`},
+		{"", "application/json", `{"external_status_check_id":1,"sha":"x","status":"passed","target_url":"https://[::1"}`},
+		{"page=0&per_page=-1", "application/json", `null`},
+		{"name[]=a&name[b][c]=d", "application/x-www-form-urlencoded", "scopes[]=api&expires_at=2027-02-30&access_level=1e9"},
+		{"state=opened&iids[]=1&created_after=2020-01-01", "multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nx\r\n--b--\r\n"},
+		{"search=%25_%5c&order_by=title", "", ""},
+		{"scope=all&author_id=9223372036854775808", "application/json; charset=\"", `{"allowed_to_push":[{"access_level":"40","_destroy":1}],"title":1e400}`},
+	} {
+		for route := range fuzzed {
+			f.Add(uint8(route), seed.query, seed.kind, seed.body)
+		}
+	}
+	s, now := fuzzSite(f)
+	f.Fuzz(func(t *testing.T, route uint8, query, kind, body string) {
+		now.TB = t
+		r := fuzzed[int(route)%len(fuzzed)]
+		if strings.ContainsFunc(query, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
+			return // no such request gets through an HTTP server
+		}
+		header := http.Header{"Private-Token": {s.tokens["olga"]}, "Content-Type": {kind}}
+		a := s.send(r.method, r.path+"?"+query, body, header)
+		if a.status >= 500 || a.status < 200 || a.status >= 300 && a.status < 400 {
+			t.Errorf("%s %s?%q with %q %q: %d %s", r.method, r.path, query, kind, body, a.status, a.body)
+		}
+	})
+}
+
+// FuzzPath asks for any path.
+func FuzzPath(f *testing.F) {
+	for _, seed := range []string{
+		"/projects/olga%2Fpear", "/projects/1/merge_requests/1/status_checks", "/projects/1/protected_branches/release%2F*", "/projects/1/repository/commits/HEAD~1",
+		"/projects/1/repository/branches/%00", "/users/%ff", "/projects/1/external_status_checks/1/deliveries/9223372036854775807", "/..%2f..", "//", "/namespaces/%F0%9F%92%A5",
+	} {
+		f.Add(seed)
+	}
+	s, now := fuzzSite(f)
+	f.Fuzz(func(t *testing.T, path string) {
+		now.TB = t
+		if _, err := http.NewRequest("GET", "http://gate.example/api/v4"+path, nil); err != nil || strings.ContainsFunc(path, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+			return // no such request gets through an HTTP server
+		}
+		if a := s.send("GET", path, "", http.Header{"Private-Token": {s.tokens["olga"]}}); a.status >= 500 {
+			t.Errorf("%q: %d %s", path, a.status, a.body)
+		}
+	})
+}
+
+// fuzzed are routes that read parameters, without those that would end the
+// site.
+var fuzzed = []struct{ method, path string }{
+	{"POST", "/projects/1/external_status_checks"}, {"PUT", "/projects/1/external_status_checks/2"},
+	{"POST", "/projects/1/merge_requests/1/status_check_responses"}, {"POST", "/projects/1/merge_requests"}, {"PUT", "/projects/1/merge_requests/1"},
+	{"PUT", "/projects/1/merge_requests/1/merge"}, {"POST", "/projects/1/merge_requests/1/approve"}, {"POST", "/projects"}, {"PUT", "/projects/1"},
+	{"POST", "/projects/1/members"}, {"PUT", "/projects/1/members/4"}, {"POST", "/projects/1/protected_branches"}, {"PATCH", "/projects/1/protected_branches/main"},
+	{"POST", "/projects/1/access_tokens"}, {"POST", "/user/personal_access_tokens"}, {"GET", "/merge_requests"}, {"GET", "/projects"},
+	{"GET", "/projects/1/merge_requests"}, {"GET", "/projects/1/repository/commits"}, {"GET", "/projects/1/repository/compare"}, {"GET", "/projects/1/members"},
+	{"GET", "/personal_access_tokens"}, {"GET", "/users"},
+}
