@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
@@ -178,6 +179,9 @@ func (p *pages) renderMergeRequestForm(c echo.Context, status int, form views.Me
 	crumbs(&page, text(c, views.KeyMergeRequests), list)
 	if mr == nil {
 		crumbs(&page, title, list+"/new")
+		if err := p.previewChecks(c, &form); err != nil {
+			return err
+		}
 	} else {
 		page.Title = text(c, views.KeyMREditMergeRequest)
 		path := mergeRequestPath(c, mr.IID)
@@ -187,4 +191,24 @@ func (p *pages) renderMergeRequestForm(c echo.Context, status int, form views.Me
 	}
 	page.Narrow = true
 	return render(c, status, views.MergeRequestFormPage(page, form))
+}
+
+// previewChecks puts the services that apply to the form's target branch on
+// it, for those who may see checks.
+func (p *pages) previewChecks(c echo.Context, form *views.MergeRequestForm) error {
+	if !request.Can(c, auth.ReadStatusChecks) {
+		return nil
+	}
+	project := request.Project(c)
+	services, _, err := p.Store.StatusChecks(c.Request().Context(), project.ID, models.Page{})
+	if err != nil {
+		return err
+	}
+	form.PreviewURL, form.ChecksMustPass = mergeRequestsPath(c)+"/new", project.OnlyAllowMergeIfAllStatusChecksPassed
+	for _, service := range services {
+		if form.Target != "" && service.AppliesTo(form.Target) {
+			form.Checks = append(form.Checks, service.Name)
+		}
+	}
+	return nil
 }

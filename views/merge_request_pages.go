@@ -78,6 +78,12 @@ type MergeRequestForm struct {
 	Errors map[string]FormFault
 	// Retargets says that the target branch can be changed and what follows.
 	Retargets bool
+	// Checks are the names of the services that apply to the target branch of a
+	// new merge request, for those who may see checks; PreviewURL is the form
+	// for another target. ChecksMustPass says that merging waits for them.
+	Checks         []string
+	PreviewURL     string
+	ChecksMustPass bool
 }
 
 // FormFault is a fault of a field in words.
@@ -204,6 +210,15 @@ func (f MergeRequestForm) invalid(field, hint string) templ.Attributes {
 	}
 	attributes["aria-describedby"] = described
 	return attributes
+}
+
+// previews makes the field of the target branch renew the preview of the checks.
+func (f MergeRequestForm) previews(field string) templ.Attributes {
+	if field != "target_branch" || f.PreviewURL == "" {
+		return nil
+	}
+	return templ.Attributes{"hx-get": f.PreviewURL, "hx-trigger": "change", "hx-target": "#checks-preview", "hx-select": "#checks-preview",
+		"hx-swap": "outerHTML", "hx-sync": "this:replace"}
 }
 
 // hintID is the id of the hint under a control; empty when there is none.

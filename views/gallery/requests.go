@@ -36,7 +36,8 @@ func requests() []Entry {
 		}},
 		{Name: "merge_request_new", Draw: func(ctx context.Context, theme string) templ.Component {
 			return views.MergeRequestFormPage(requestPage(ctx, theme), views.MergeRequestForm{Action: requestsPath, CancelURL: requestsPath, New: true,
-				Branches: []string{"main", "feature/refund"}, Source: "feature/refund", Target: "main", Title: "Make refunds idempotent"})
+				Branches: []string{"main", "feature/refund"}, Source: "feature/refund", Target: "main", Title: "Make refunds idempotent",
+				Checks: []string{"Change <approval>", "Load test gate"}, ChecksMustPass: true, PreviewURL: requestsPath + "/new"})
 		}},
 		{Name: "merge_request_form", Draw: func(ctx context.Context, theme string) templ.Component {
 			return views.MergeRequestFormPage(requestPage(ctx, theme), RejectedRequest())

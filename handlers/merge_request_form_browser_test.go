@@ -1,0 +1,28 @@
+package handlers
+
+import (
+	"testing"
+
+	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// TestTheFormSaysWhichChecksWillRun for the branch that is chosen.
+func TestTheFormSaysWhichChecksWillRun(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.Service("licence")
+	s.Service("gate", "release/*")
+	s.Git.Move(s.Project.ID, "release/1", s.Git.Tip(s.Project.ID, "main"))
+	s.gate(true)
+	p := browsertest.Open(t, s.as(s.Member("mona", models.RoleDeveloper)).serve()+"/olga/pear/-/merge_requests/new")
+	p.WaitText("#checks-preview", "1 status check will run")
+	p.WaitText("#checks-preview", "licence. All must pass before merging.")
+	p.Fill("#mr-title", "Trim the pear")
+	p.Choose("#target_branch", "release/1")
+	p.WaitText("#checks-preview", "2 status checks will run")
+	p.WaitText("#checks-preview", "licence, gate.")
+	if title := browsertest.Eval[string](p, `document.querySelector("#mr-title").value`); title != "Trim the pear" {
+		t.Errorf("the title is %q", title)
+	}
+}
