@@ -12,9 +12,18 @@ import (
 
 // auditValues are values of audited changes that read better in words.
 var auditValues = map[string]map[string]views.Key{
-	"target_branches":    {"*": views.KeyChecksAllBranches},
-	"hmac":               {"on": views.KeyChecksOn, "off": views.KeyChecksOffWord},
-	"allow_force_push":   {"on": views.KeyChecksAllowed, "off": views.KeyChecksNotAllowed},
+	"target_branches":  {"*": views.KeyChecksAllBranches},
+	"hmac":             {"on": views.KeyChecksOn, "off": views.KeyChecksOffWord},
+	"allow_force_push": {"on": views.KeyChecksAllowed, "off": views.KeyChecksNotAllowed},
+	"role": {
+		models.RoleGuest.String(): views.KeyRoleGuest, models.RoleReporter.String(): views.KeyRoleReporter,
+		models.RoleDeveloper.String(): views.KeyRoleDeveloper, models.RoleMaintainer.String(): views.KeyRoleMaintainer,
+		models.RoleOwner.String(): views.KeyRoleOwner,
+	},
+	"visibility": {
+		models.VisibilityPrivate.String(): views.KeyVisibilityPrivate, models.VisibilityInternal.String(): views.KeyVisibilityInternal,
+		models.VisibilityPublic.String(): views.KeyVisibilityPublic,
+	},
 	"push_access_level":  levelTexts,
 	"merge_access_level": levelTexts,
 	"status":             {"pending": views.KeyStatusPending, "passed": views.KeyStatusPassed, "failed": views.KeyStatusFailed},
@@ -50,6 +59,9 @@ func auditRow(c echo.Context, e models.AuditEvent) views.AuditEventRow {
 	row := views.AuditEventRow{
 		At: e.CreatedAt, Author: e.UserName, AuthorInitials: views.Initials(e.UserName),
 		Action: text(c, views.AuditActionKey(string(e.Action))), Object: e.Target,
+	}
+	if e.UserName == models.SystemName {
+		row.Author = text(c, views.KeyChecksAuditSystem)
 	}
 	for _, change := range e.Details {
 		key := views.KeyChecksChangeBoth

@@ -60,6 +60,8 @@ type visitor struct {
 	site   *mrSite
 	cookie string
 	htmx   bool
+	// language is the browser's Accept-Language.
+	language string
 }
 
 // as signs a user in.
@@ -88,6 +90,9 @@ func (s *mrSite) as(user models.User) visitor {
 
 // nobody is a signed-out visitor.
 func (s *mrSite) nobody() visitor { return visitor{t: s.T, site: s} }
+
+// reading is the visitor's browser with another language.
+func (v visitor) reading(acceptLanguage string) visitor { v.language = acceptLanguage; return v }
 
 // withHTMX is the visitor's browser with script.
 func (v visitor) withHTMX() visitor { v.htmx = true; return v }
@@ -123,6 +128,9 @@ func (v visitor) do(method, path string, form url.Values) answer {
 	}
 	if v.htmx {
 		r.Header.Set("HX-Request", "true")
+	}
+	if v.language != "" {
+		r.Header.Set("Accept-Language", v.language)
 	}
 	w := httptest.NewRecorder()
 	v.site.handler.ServeHTTP(w, r)
@@ -175,7 +183,7 @@ func (a answer) fields(selector string) (action string, form url.Values) {
 			form.Set(name, field.Text())
 		case goquery.NodeName(field) == "select":
 			form.Set(name, field.Find("option[selected]").AttrOr("value", ""))
-		case field.AttrOr("type", "text") == "checkbox":
+		case field.AttrOr("type", "text") == "checkbox", field.AttrOr("type", "text") == "radio":
 			if _, checked := field.Attr("checked"); checked {
 				form.Set(name, field.AttrOr("value", "on"))
 			}

@@ -158,12 +158,26 @@ func deliveryExplained(c echo.Context, d models.Delivery) string {
 	return ""
 }
 
-// deliveryEvent is what a delivery told, in the payload's words.
-func deliveryEvent(d models.Delivery) string {
-	if d.Kind != models.DeliveryOfEvent {
-		return string(d.Kind)
+// actionTexts are the words for what deliveries tell.
+var actionTexts = map[models.Action]views.Key{
+	models.ActionOpen:       views.KeyChecksEventOpen,
+	models.ActionUpdate:     views.KeyChecksEventUpdate,
+	models.ActionClose:      views.KeyChecksEventClose,
+	models.ActionReopen:     views.KeyChecksEventReopen,
+	models.ActionApproved:   views.KeyChecksEventApproved,
+	models.ActionUnapproved: views.KeyChecksEventUnapproved,
+	models.ActionMerged:     views.KeyChecksEventMerge,
+}
+
+// deliveryEvent is what a delivery told.
+func deliveryEvent(c echo.Context, d models.Delivery) string {
+	switch d.Kind {
+	case models.DeliveryOfRetry:
+		return text(c, views.KeyChecksEventRetry)
+	case models.DeliveryOfTest:
+		return text(c, views.KeyChecksEventTest)
 	}
-	return string(d.Action)
+	return text(c, actionTexts[d.Action])
 }
 
 // deliveryAttempts is the number of attempts made of those possible.
@@ -188,7 +202,7 @@ func milliseconds(c echo.Context, ms int64) string {
 func (p *pages) deliveryRow(c echo.Context, d models.Delivery) views.DeliveryRow {
 	row := views.DeliveryRow{
 		URL:     serviceURL(c, d.ExternalStatusCheckID) + "/deliveries/" + strconv.FormatInt(d.ID, 10),
-		ShortID: d.UUID[:min(len(d.UUID), 8)], Event: deliveryEvent(d), At: d.CreatedAt, Attempts: deliveryAttempts(c, d),
+		ShortID: d.UUID[:min(len(d.UUID), 8)], Event: deliveryEvent(c, d), At: d.CreatedAt, Attempts: deliveryAttempts(c, d),
 	}
 	row.MergeRequest, row.MergeRequestURL = mergeRequestRef(c, d.MergeRequestIID)
 	if row.Outcome = answerOutcome(c, d.LastHTTPStatus, d.LastError); row.Outcome.Text == "" || d.State == models.DeliverySuperseded {

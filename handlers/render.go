@@ -122,15 +122,6 @@ func (p *pages) takeToast(c echo.Context) string {
 	return "" // not a text of ours
 }
 
-// theme is the reader's choice, "" for the system's.
-func theme(c echo.Context) string {
-	cookie, err := c.Cookie(themeCookie)
-	if err != nil || (cookie.Value != "light" && cookie.Value != "dark") {
-		return ""
-	}
-	return cookie.Value
-}
-
 // triggerToast shows a toast with the answer to an htmx request; closeModal
 // closes the dialog as well. The event is told to the body: the element that
 // asked may be gone by then.

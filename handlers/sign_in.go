@@ -81,6 +81,7 @@ func (p *pages) signIn(c echo.Context) error {
 	if err := p.startSession(c, user, form.Value("remember_me") == "1"); err != nil {
 		return err
 	}
+	p.writeTheme(c, user.Theme)
 	return p.redirect(c, back, "")
 }
 
@@ -113,19 +114,6 @@ func (p *pages) signOut(c echo.Context) error {
 		return err
 	}
 	return c.Redirect(http.StatusSeeOther, signInPath)
-}
-
-// switchTheme is the theme button without script, on which the server does not
-// know the system's choice: the first press means dark.
-func (p *pages) switchTheme(c echo.Context) error {
-	next := "dark"
-	if theme(c) == "dark" {
-		next = "light"
-	}
-	cookie := p.plainCookie(themeCookie, next, int((365 * 24 * time.Hour).Seconds()))
-	cookie.HttpOnly = false // the script switches it as well
-	c.SetCookie(cookie)
-	return c.Redirect(http.StatusSeeOther, returnPath(c))
 }
 
 func (p *pages) newPasswordForm(c echo.Context) error {
@@ -184,5 +172,8 @@ func (p *pages) changePassword(c echo.Context) error {
 	if err := p.Store.SetPassword(ctx, user, digest, request.Session(c).Digest, false); err != nil {
 		return err
 	}
-	return p.redirect(c, "/", views.KeyPasswordChanged)
+	if user.PasswordChangeRequired {
+		return p.redirect(c, "/", views.KeyPasswordChanged)
+	}
+	return p.redirect(c, userSettingsPath, views.KeyPasswordChanged)
 }

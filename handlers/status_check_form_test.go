@@ -59,8 +59,36 @@ const (
 	secretLong  = "Shared secret cannot be longer than 255 characters"
 )
 
+// inJapanese are the messages as Japanese readers see them.
+var inJapanese = map[string]string{
+	"":          "",
+	nameMissing: "名前を入力してください",
+	nameTaken:   "この名前はすでに使用されています",
+	"Name cannot be longer than 255 characters": "名前は255文字以内で入力してください",
+	"Name cannot contain control characters":    "名前に制御文字を含めることはできません",
+	urlInvalid:                                  "有効なURLを入力してください",
+	urlTaken:                                    "この外部APIは別のステータスチェックですでに使用されています",
+	branchWrong:                                 "有効なターゲットブランチを選択してください",
+	secretLong:                                  "共有シークレットは255文字以内で入力してください",
+}
+
+// in are the messages in a language; a message without a translation here
+// reads as its absence, which no page shows.
+func (f faults) in(language string) faults {
+	if language != "ja" {
+		return f
+	}
+	translate := func(message string) string {
+		if japanese, known := inJapanese[message]; known {
+			return japanese
+		}
+		return "no Japanese for " + message
+	}
+	return faults{translate(f.name), translate(f.url), translate(f.branch), translate(f.secret)}
+}
+
 // TestServiceFormFaults puts every fault into every field and reads the
-// message where a person would.
+// message where a person would, in both languages.
 func TestServiceFormFaults(t *testing.T) {
 	eachMRSite(t, func(t *testing.T, s *mrSite) {
 		s.Service("Straße", "main") // https://Straße.example.test/hook
@@ -120,10 +148,11 @@ func TestServiceFormFaults(t *testing.T) {
 				for name, values := range tt.change {
 					form[name] = values
 				}
-				for _, v := range []visitor{s.as(s.Owner), s.as(s.Owner).withHTMX()} {
+				owner := s.as(s.Owner)
+				for _, v := range []visitor{owner, owner.withHTMX(), owner.reading("ja"), owner.reading("ja").withHTMX()} {
 					a := v.post(servicesPath, form).want(http.StatusUnprocessableEntity)
-					if got := faultsOf(a); got != tt.want {
-						t.Errorf("messages %+v, want %+v", got, tt.want)
+					if got, want := faultsOf(a), tt.want.in(v.language); got != want {
+						t.Errorf("messages %+v, want %+v", got, want)
 					}
 					if strings.Contains(a.body, form.Get("shared_secret")) && form.Get("shared_secret") != "" {
 						t.Error("the secret is shown again")

@@ -303,7 +303,7 @@ func TestDeliveryPages(t *testing.T) {
 	eachMRSite(t, func(t *testing.T, s *mrSite) {
 		v, service := s.as(s.Owner), s.Service("licence")
 		s.open("topic")
-		if got := v.get(servicePath(service)).want(200).text("#deliveries tbody tr"); !strings.Contains(got, "open") || !strings.Contains(got, "Queued") {
+		if got := v.get(servicePath(service)).want(200).text("#deliveries tbody tr"); !strings.Contains(got, "Opened") || !strings.Contains(got, "Queued") {
 			t.Errorf("log %q", got)
 		}
 		claimed, err := s.Store.Claim(t.Context(), models.ClaimOptions{Limit: 1})
@@ -345,7 +345,7 @@ func TestDeliveryPages(t *testing.T) {
 
 		mr := s.open("later")
 		a = v.withHTMX().post(servicePath(service)+"/test", url.Values{}).want(200)
-		if got := a.text("#deliveries tbody tr:first-child"); !strings.Contains(got, "test") || !strings.Contains(a.header.Get("HX-Trigger"), "Test delivery sent.") {
+		if got := a.text("#deliveries tbody tr:first-child"); !strings.Contains(got, "Test") || !strings.Contains(a.header.Get("HX-Trigger"), "Test delivery sent.") {
 			t.Errorf("log %q", got)
 		}
 		v.post(servicePath(service)+"/test", url.Values{}).want(http.StatusSeeOther)
@@ -405,7 +405,7 @@ func TestAuditEventsAreWorded(t *testing.T) {
 	}
 	a := v.get("/olga/pear/-/audit_events").want(200)
 	got := a.text("#audit tbody")
-	for _, want := range []string{"Added status check", "Name: Licence", "API to check: https://scan.example.net/", "Target branch: All branches", "HMAC: on", "Status checks must succeed: off → on", "Role: maintainer"} {
+	for _, want := range []string{"Added status check", "Name: Licence", "API to check: https://scan.example.net/", "Target branch: All branches", "HMAC: on", "Status checks must succeed: off → on", "Role: Maintainer"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("audit events lack %q", want)
 		}

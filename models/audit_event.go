@@ -10,6 +10,7 @@ const (
 	AuditSignedIn             AuditAction = "signed_in"
 	AuditSignInFailed         AuditAction = "sign_in_failed"
 	AuditSignedOut            AuditAction = "signed_out"
+	AuditSessionEnded         AuditAction = "session_ended"
 	AuditUserCreated          AuditAction = "user_created"
 	AuditPasswordChanged      AuditAction = "password_changed"
 	AuditProjectCreated       AuditAction = "project_created"

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"slices"
 	"time"
 	"unicode/utf8"
 )
@@ -63,6 +64,19 @@ var reservedPaths = map[string]bool{
 	"healthz": true, "readyz": true, "metrics": true, "help": true, "login": true, "logout": true, "new": true, "oauth": true,
 	"profile": true, "projects": true, "public": true, "robots.txt": true, "favicon.ico": true, "search": true,
 	"sign_in": true, "sign_out": true, "static": true, "user_settings": true, "users": true, "v2": true, "offline": true,
+}
+
+// themes are the choices of a user; the first follows the system.
+var themes = []string{"", "light", "dark"}
+
+// CheckTheme tells whether theme is one: KindInvalid with field "theme" where
+// it is not.
+func CheckTheme(theme string) error {
+	var f fieldErrors
+	if !slices.Contains(themes, theme) {
+		f.add("theme", CodeInvalid)
+	}
+	return f.err()
 }
 
 // UserInput is what makes a user.

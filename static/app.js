@@ -75,6 +75,8 @@
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
     document.cookie = `mergegate_theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax`;
+    const kept = { method: "POST", body: new URLSearchParams({ theme: root.dataset.theme }), headers: { "HX-Request": "true" }, keepalive: true };
+    fetch("/-/theme", kept).catch(() => toast(texts.offline));
   };
   const menus = "details.dropdown[open], details.listbox--float[open]";
   on("click", (e) => {

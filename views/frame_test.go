@@ -2,17 +2,10 @@ package views
 
 import (
 	"context"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/BurntSushi/toml"
 	"github.com/PuerkitoBio/goquery"
 	"github.com/a-h/templ"
 )
@@ -115,79 +108,4 @@ func TestPluralsAndUnknownKeys(t *testing.T) {
 	if got := T(ctx, "no.such_key"); got != "no.such_key" {
 		t.Errorf("unknown key = %q", got)
 	}
-}
-
-// TestEveryKeyHasAMessage holds the constants of text_*.go against the
-// English message files, both ways.
-func TestEveryKeyHasAMessage(t *testing.T) {
-	messages := map[string]bool{}
-	for _, name := range glob(t, "locales/*.en.toml") {
-		var areas map[string]map[string]any
-		if _, err := toml.DecodeFile(name, &areas); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		for area, texts := range areas {
-			for id := range texts {
-				messages[area+"."+id] = true
-			}
-		}
-	}
-	keys := map[string]bool{}
-	for _, name := range glob(t, "text_*.go") {
-		for _, value := range stringConstants(t, name) {
-			if keys[value] {
-				t.Errorf("%s: key %q is declared twice", name, value)
-			}
-			keys[value] = true
-			if !messages[value] {
-				t.Errorf("%s: key %q has no English message", name, value)
-			}
-		}
-	}
-	for id := range messages {
-		if !keys[id] {
-			t.Errorf("message %q has no key", id)
-		}
-	}
-}
-
-func glob(t *testing.T, pattern string) []string {
-	t.Helper()
-	names, err := filepath.Glob(pattern)
-	if err != nil || len(names) == 0 {
-		t.Fatalf("no file %s: %v", pattern, err)
-	}
-	return names
-}
-
-// stringConstants are the values of the string constants of a Go file.
-func stringConstants(t *testing.T, name string) []string {
-	t.Helper()
-	source, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := parser.ParseFile(token.NewFileSet(), name, source, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var values []string
-	for _, decl := range file.Decls {
-		d, ok := decl.(*ast.GenDecl)
-		if !ok || d.Tok != token.CONST {
-			continue
-		}
-		for _, spec := range d.Specs {
-			for _, v := range spec.(*ast.ValueSpec).Values {
-				if lit, ok := v.(*ast.BasicLit); ok && lit.Kind == token.STRING {
-					value, err := strconv.Unquote(lit.Value)
-					if err != nil {
-						t.Fatal(err)
-					}
-					values = append(values, value)
-				}
-			}
-		}
-	}
-	return values
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,19 +28,23 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // fingerprint is the part of an asset's address that changes with its content.
 var fingerprint = regexp.MustCompile(`(/assets/[a-z.]+)-[0-9a-f]{16}`)
 
+// inJapanese are the entries that are held in Japanese, too.
+var inJapanese = []string{"widget_mixed", "widget_forbidden", "merge_request", "service_form_add", "user_settings"}
+
 // TestGoldens holds what every entry draws, of a whole page its main element,
-// against testdata/<name>.golden.html, one tag per line;
-// `go test ./views/gallery -update` writes the files anew.
+// against testdata/<name>.golden.html, one tag per line, and some in Japanese
+// against <name>.ja.golden.html; `go test ./views/gallery -update` writes the
+// files anew.
 func TestGoldens(t *testing.T) {
 	wanted := map[string]bool{}
-	for _, entry := range gallery.Entries() {
-		file := filepath.Join("testdata", entry.Name+".golden.html")
+	held := func(entry gallery.Entry, name, language string) {
+		file := filepath.Join("testdata", name+".golden.html")
 		if wanted[file] {
-			t.Errorf("two entries are called %s", entry.Name)
+			t.Errorf("two entries are called %s", name)
 		}
 		wanted[file] = true
-		t.Run(entry.Name, func(t *testing.T) {
-			html := render(t, entry.Draw(context.Background(), ""))
+		t.Run(name, func(t *testing.T) {
+			html := renderIn(t, entry, language)
 			if _, main, found := strings.Cut(html, `<main`); found {
 				main, _, _ = strings.Cut(main, "</main>")
 				html = "<main" + main + "</main>"
@@ -58,6 +63,17 @@ func TestGoldens(t *testing.T) {
 				t.Errorf("%s differs (-want +got):\n%s", file, diff)
 			}
 		})
+	}
+	for _, entry := range gallery.Entries() {
+		held(entry, entry.Name, "en")
+		if slices.Contains(inJapanese, entry.Name) {
+			held(entry, entry.Name+".ja", "ja")
+		}
+	}
+	for _, name := range inJapanese {
+		if !wanted[filepath.Join("testdata", name+".ja.golden.html")] {
+			t.Errorf("there is no entry %s", name)
+		}
 	}
 	files, err := filepath.Glob("testdata/*.golden.html")
 	if err != nil {
@@ -181,6 +197,17 @@ func TestBlindBoxSaysOneThing(t *testing.T) {
 		return
 	}
 	t.Error("no such entry")
+}
+
+// renderIn draws an entry for readers of a language.
+func renderIn(t *testing.T, entry gallery.Entry, language string) string {
+	t.Helper()
+	ctx := views.WithLanguage(context.Background(), language)
+	var out strings.Builder
+	if err := entry.Draw(ctx, "").Render(ctx, &out); err != nil {
+		t.Fatalf("render: %v", err)
+	}
+	return out.String()
 }
 
 func render(t *testing.T, c templ.Component) string {

@@ -105,12 +105,40 @@ func people() []Entry {
 				"name": "Enter a name", "expires_at": "Choose a date within a year", "scopes": "Choose at least one scope"}}
 			return views.AccessTokensPage(barePage(ctx, theme, views.KeyAccessTokens), l)
 		}},
+		{Name: "user_settings", Draw: userSettings(ownSettings())},
+		{Name: "user_settings_rejected", Draw: userSettings(rejectedSettings())},
 		{Name: "audit_events", Draw: audit(
 			views.AuditEventRow{At: Now, Author: "Jonas <Lindqvist>", AuthorInitials: "JL", Action: "Updated status check", Object: "Licence scan",
 				Changes: []string{"Target branch: All branches → main"}},
 			views.AuditEventRow{At: ago(time.Hour), Author: "Priya Raman", AuthorInitials: "PR", Action: "Added member", Object: "Mona Weiss"})},
 		{Name: "audit_events_empty", Draw: audit()},
 	}
+}
+
+// userSettings is the page of what a user chooses for themselves.
+func userSettings(v views.UserSettings) func(context.Context, string) templ.Component {
+	return func(ctx context.Context, theme string) templ.Component {
+		return views.UserSettingsPage(barePage(ctx, theme, views.KeyUserSettings), v)
+	}
+}
+
+func ownSettings() views.UserSettings {
+	return views.UserSettings{
+		Now: Now, Form: views.Form{Values: url.Values{"theme": {"dark"}, "language": {"ja"}}},
+		Sessions: []views.SessionRow{
+			{ID: 2, Browser: "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0", IP: "192.0.2.7",
+				SignedInAt: ago(time.Hour), LastSeen: Now, This: true},
+			{ID: 1, IP: "2001:db8::1", SignedInAt: ago(8 * 24 * time.Hour), LastSeen: ago(26 * time.Hour)},
+		},
+	}
+}
+
+// rejectedSettings has a choice that is none, and no other browser.
+func rejectedSettings() views.UserSettings {
+	v := ownSettings()
+	v.Form = views.Form{Values: url.Values{"theme": {"neon"}, "language": {"ja"}}, Errors: map[string]string{"theme": "Choose one of the themes"}}
+	v.Sessions = v.Sessions[:1]
+	return v
 }
 
 // roles are the choices of a role up to a level.

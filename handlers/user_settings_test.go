@@ -1,0 +1,192 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// TestLanguageIsTheUsersThenTheBrowsersThenEnglish also holds what must know
+// it: pages, fragments, toasts and errors.
+func TestLanguageIsTheUsersThenTheBrowsersThenEnglish(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	settings := func(choice string) {
+		t.Helper()
+		if err := s.Store.SetTheme(t.Context(), s.Owner.ID, "", choice); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct{ chosen, browser, want string }{
+		{"", "", "en"}, {"", "ja", "ja"}, {"", "fr", "en"}, {"en", "ja", "en"}, {"ja", "en", "ja"}, {"ja", "", "ja"}, {"xx", "ja", "ja"},
+	} {
+		settings(tt.chosen)
+		a := s.as(s.Owner).reading(tt.browser).get("/").want(http.StatusOK)
+		if got := a.attr("html", "lang"); got != tt.want {
+			t.Errorf("chosen %q, browser %q: %q, want %q", tt.chosen, tt.browser, got, tt.want)
+		}
+		if vary := strings.Join(a.header.Values("Vary"), ","); !strings.Contains(vary, "Accept-Language") {
+			t.Errorf("Vary: %s", vary)
+		}
+	}
+	settings("ja")
+	if got := s.as(s.Owner).get("/nobody/nothing").want(http.StatusNotFound).text("h1"); got != "ページが見つかりません" {
+		t.Errorf("error page: %q", got)
+	}
+	if got := s.nobody().reading("ja").get(signInPath).text("h1"); got != "サインイン" {
+		t.Errorf("sign-in page: %q", got)
+	}
+	if got := s.as(s.Owner).withHTMX().get(servicesPath + "/new").want(http.StatusOK).text("dialog h2"); got != "ステータスチェックの追加" {
+		t.Errorf("fragment: %q", got)
+	}
+	service := s.Service("licence")
+	mr := s.open("topic")
+	if err := s.Respond(mr, service, mr.HeadSHA, "failed"); err != nil {
+		t.Fatal(err)
+	}
+	a := s.as(s.Owner).withHTMX().get(s.mrPath(mr, "/status_checks")).want(http.StatusOK)
+	if got := a.text("#status-checks-body"); !strings.Contains(got, "失敗") || strings.Contains(got, "Failed") {
+		t.Errorf("poll: %q", got)
+	}
+}
+
+// TestMainPagesInJapanese looks for English words that no name holds.
+func TestMainPagesInJapanese(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.Service("licence", "main")
+	mr := s.open("topic")
+	v := s.as(s.Owner).reading("ja-JP,ja;q=0.9,en;q=0.1")
+	for _, path := range []string{
+		"/", "/projects/new", "/olga/pear", "/olga/pear/-/branches", "/olga/pear/-/project_members", "/olga/pear/-/audit_events", settingsPath,
+		servicesPath + "/new", rulesPath, rulesPath + "/new", "/olga/pear/-/settings/general", "/olga/pear/-/settings/access_tokens",
+		personalTokensPath, newPasswordPath, userSettingsPath, "/olga/pear/-/merge_requests", "/olga/pear/-/merge_requests/new", s.mrPath(mr, ""), s.mrPath(mr, "/commits"), s.mrPath(mr, "/diffs"),
+	} {
+		a := v.get(path).want(http.StatusOK)
+		if got := a.attr("html", "lang"); got != "ja" {
+			t.Errorf("%s: lang %q", path, got)
+		}
+		a.Find("pre, code, script, .ref").Remove()
+		text := a.text("body")
+		for _, word := range []string{"ago", "Settings", "Add ", "Save", "Cancel", "status check", "erge request", "branches", "maintainer", "Maintainer", "Private", "Pending", "owner", "Never"} {
+			if strings.Contains(text, word) {
+				t.Errorf("%s says %q: %s", path, word, text)
+			}
+		}
+	}
+}
+
+func TestPreferences(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.withPassword("priya", false)
+		b := s.signedIn("priya")
+		action, form := b.get(userSettingsPath).want(http.StatusOK).fields("#preferences")
+		if form.Get("theme") != "system" || form.Get("language") != "browser" {
+			t.Errorf("chosen at first: %v", form)
+		}
+		form.Set("theme", "dark")
+		form.Set("language", "ja")
+		page := b.follow(action, form)
+		if page.attr("html", "data-theme") != "dark" || page.attr("html", "lang") != "ja" {
+			t.Errorf("theme %q, language %q", page.attr("html", "data-theme"), page.attr("html", "lang"))
+		}
+		if got := page.text("#toasts .toast span"); got != "変更を保存しました。" {
+			t.Errorf("toast %q", got)
+		}
+		if b.cookies[themeCookie] != "dark" {
+			t.Errorf("the cookie says %q", b.cookies[themeCookie])
+		}
+		_, form = page.fields("#preferences")
+		if form.Get("theme") != "dark" || form.Get("language") != "ja" {
+			t.Errorf("chosen now: %v", form)
+		}
+		// Another browser of the same user gets both at sign-in.
+		other := s.signedIn("priya")
+		if page := other.get("/"); other.cookies[themeCookie] != "dark" || page.attr("html", "data-theme") != "dark" || page.attr("html", "lang") != "ja" {
+			t.Errorf("elsewhere: cookie %q, theme %q", other.cookies[themeCookie], page.attr("html", "data-theme"))
+		}
+		// The button of the menu keeps user and cookie in step, with script and without.
+		b.post("/-/theme", nil).want(http.StatusSeeOther)
+		if got := other.get("/").attr("html", "data-theme"); got != "light" || b.cookies[themeCookie] != "light" {
+			t.Errorf("after the button: user %q, cookie %q", got, b.cookies[themeCookie])
+		}
+		b.header.Set("HX-Request", "true")
+		b.post("/-/theme", url.Values{"theme": {"light"}}).want(http.StatusNoContent)
+		b.header.Del("HX-Request")
+		if page := other.get("/"); page.attr("html", "data-theme") != "light" || page.attr("html", "lang") != "ja" {
+			t.Error("the named theme is not kept, or the language is lost")
+		}
+		b.follow(userSettingsPath, url.Values{"theme": {"system"}, "language": {"browser"}})
+		if page := b.get("/"); page.attr("html", "lang") != "en" || page.Find("html[data-theme]").Length() != 0 || b.cookies[themeCookie] != "" {
+			t.Error("the choices cannot be taken back")
+		}
+	})
+}
+
+func TestPreferencesThatAreNone(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	v := s.as(s.Owner)
+	for _, form := range []url.Values{{}, {"theme": {"neon"}, "language": {"tlh"}}, {"theme": {"\xff\x00"}, "language": {"\xff\x00"}}} {
+		a := v.post(userSettingsPath, form).want(http.StatusUnprocessableEntity)
+		if a.text("#theme-error") != "Choose one of the themes" || a.text("#language-error") != "Choose one of the languages" {
+			t.Errorf("%v: %q, %q", form, a.text("#theme-error"), a.text("#language-error"))
+		}
+	}
+	a := v.post(userSettingsPath, url.Values{"theme": {"neon"}, "language": {"ja"}}).want(http.StatusUnprocessableEntity)
+	if a.text("#theme-error") == "" || a.has("#language-error") || !a.has(`option[value="ja"][selected]`) {
+		t.Error("the good choice is not kept, or has a message")
+	}
+	user, err := s.Store.User(t.Context(), s.Owner.ID)
+	if err != nil || user.Theme != "" || user.Language != "" {
+		t.Errorf("kept %q and %q (%v)", user.Theme, user.Language, err)
+	}
+}
+
+func TestSessionsCanBeEnded(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.withPassword("priya", false)
+		mallory := s.as(s.User("mallory"))
+		here, second, third := s.signedIn("priya"), s.signedIn("priya"), s.signedIn("priya")
+		page := here.get(userSettingsPath).want(http.StatusOK)
+		if n := page.Find("#sessions tbody tr").Length(); n != 3 {
+			t.Fatalf("%d sessions", n)
+		}
+		if n := page.Find("#sessions .badge").Length(); n != 1 || page.has("#sessions tr:has(.badge) form") {
+			t.Error("this browser's session is not marked, or can be ended")
+		}
+		if got := page.text("#sessions tbody"); !strings.Contains(got, "192.0.2.1") || !strings.Contains(got, "now") {
+			t.Errorf("sessions: %q", got)
+		}
+		one, _ := page.Find("#sessions tbody form").First().Attr("action")
+		mallory.post(one, url.Values{}).want(http.StatusNotFound)
+		if got := here.follow(one, nil).text("#toasts .toast span"); got != "Session ended." {
+			t.Errorf("toast %q", got)
+		}
+		here.post(one, nil).want(http.StatusNotFound)
+		ended := 0
+		for _, b := range []*browser{second, third} {
+			if b.get(userSettingsPath).status == http.StatusSeeOther {
+				ended++
+			}
+		}
+		if ended != 1 {
+			t.Fatalf("%d sessions ended, want 1", ended)
+		}
+		here.follow(userSettingsPath+"/sessions/end_others", nil)
+		second.get(userSettingsPath).want(http.StatusSeeOther)
+		third.get(userSettingsPath).want(http.StatusSeeOther)
+		page = here.get(userSettingsPath).want(http.StatusOK)
+		if n := page.Find("#sessions tbody tr").Length(); n != 1 || page.has("#end-others") {
+			t.Errorf("%d sessions are left, others to end: %t", n, page.has("#end-others"))
+		}
+		if got := here.follow(userSettingsPath+"/sessions/end_others", nil).text("#toasts .toast span"); got != "There was no other session to end." {
+			t.Errorf("toast %q", got)
+		}
+		mallory.get(userSettingsPath).want(http.StatusOK)
+		var events int
+		if err := s.DB.SQL(t).QueryRow("SELECT count(*) FROM audit_events WHERE action = 'session_ended' AND user_name = 'priya'").Scan(&events); err != nil || events != 2 {
+			t.Errorf("%d audit events (%v)", events, err)
+		}
+	})
+}

@@ -1,0 +1,246 @@
+package views
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/BurntSushi/toml"
+)
+
+// sameInJapanese are the messages that are the same in both languages: names,
+// and what has no words.
+var sameInJapanese = map[string]bool{
+	"frame.product_name": true, "frame.page_title": true, "frame.readme": true, "mr.page_title": true,
+	"mr.delivery_http": true, "checks.http_status": true, "checks.api_column": true, "checks.hmac_on": true,
+	"checks.audit_field_hmac": true, "checks.change_both": true, "checks.change_to": true,
+	"settings.language_english": true, "settings.language_japanese": true,
+}
+
+// madeKeys begin the keys that are put together from a word of the domain.
+var madeKeys = []string{"checks.audit_"}
+
+// message is one text with its plural forms; "other" is the only one of a text
+// without.
+type message map[string]string
+
+// messages are those of a language, by key.
+func messages(t *testing.T, lang string) map[string]message {
+	t.Helper()
+	all := map[string]message{}
+	for _, name := range glob(t, "locales/*."+lang+".toml") {
+		var areas map[string]map[string]any
+		if _, err := toml.DecodeFile(name, &areas); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for area, texts := range areas {
+			if want := filepath.Base(name); want != area+"."+lang+".toml" {
+				t.Errorf("%s holds messages of %q", name, area)
+			}
+			for id, value := range texts {
+				forms := message{}
+				switch v := value.(type) {
+				case string:
+					forms["other"] = v
+				case map[string]any:
+					for form, text := range v {
+						forms[form] = fmt.Sprint(text)
+					}
+				}
+				all[area+"."+id] = forms
+			}
+		}
+	}
+	return all
+}
+
+// keys are the constants of text_*.go: the constant's name by the key.
+func keys(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, name := range glob(t, "text_*.go") {
+		for constant, value := range stringConstants(t, name) {
+			if found[value] != "" {
+				t.Errorf("%s: key %q is declared twice", name, value)
+			}
+			found[value] = constant
+		}
+	}
+	return found
+}
+
+// TestEveryKeyHasAMessage holds the constants of text_*.go against the message
+// files of every language, both ways.
+func TestEveryKeyHasAMessage(t *testing.T) {
+	declared := keys(t)
+	for _, lang := range languages {
+		texts := messages(t, lang)
+		for key := range declared {
+			if texts[key]["other"] == "" {
+				t.Errorf("%s: key %q has no message", lang, key)
+			}
+		}
+		for id := range texts {
+			if declared[id] == "" {
+				t.Errorf("%s: message %q has no key", lang, id)
+			}
+		}
+	}
+}
+
+// TestEveryKeyIsUsed: no text is kept that nothing shows.
+func TestEveryKeyIsUsed(t *testing.T) {
+	words := map[string]bool{}
+	identifier := regexp.MustCompile(`\bKey[A-Za-z0-9]+\b`)
+	for _, pattern := range []string{"*.go", "*.templ", "../handlers/*.go", "../handlers/*/*.go"} {
+		for _, name := range glob(t, pattern) {
+			if strings.HasPrefix(filepath.Base(name), "text_") || strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			source, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, word := range identifier.FindAllString(string(source), -1) {
+				words[word] = true
+			}
+		}
+	}
+	for key, constant := range keys(t) {
+		made := slices.ContainsFunc(madeKeys, func(start string) bool { return strings.HasPrefix(key, start) })
+		if !words[constant] && !made {
+			t.Errorf("%s (%q) is used nowhere", constant, key)
+		}
+	}
+}
+
+// placeholder is what a message leaves to be filled in: by T, or by app.js.
+var placeholder = regexp.MustCompile(`\{\{\.\w+\}\}|\{n\}`)
+
+// placeholders are those of a text, each once, in order of name.
+func placeholders(text string) string {
+	found := placeholder.FindAllString(text, -1)
+	slices.Sort(found)
+	return strings.Join(slices.Compact(found), " ")
+}
+
+// TestLanguagesAskForTheSame: a value that one language shows no other one
+// leaves out, and none asks for one that it is not given.
+func TestLanguagesAskForTheSame(t *testing.T) {
+	english, japanese := messages(t, "en"), messages(t, "ja")
+	for key, forms := range english {
+		want := placeholders(forms["other"])
+		for form, text := range forms {
+			got := placeholders(text)
+			saysOne := form == "one" && got == placeholders(strings.ReplaceAll(forms["other"], "{{.Count}}", ""))
+			if got != want && !saysOne { // "the last delivery" needs no number
+				t.Errorf("en %s: %q asks for %q, the other form for %q", key, form, got, want)
+			}
+		}
+		if got := placeholders(japanese[key]["other"]); got != want {
+			t.Errorf("ja %s asks for %q, English for %q", key, got, want)
+		}
+		if len(japanese[key]) > 1 {
+			t.Errorf("ja %s has plural forms, which Japanese has not", key)
+		}
+		if strings.Contains(fmt.Sprint(forms), "{{") && !placeholder.MatchString(forms["other"]) {
+			t.Errorf("en %s: a placeholder that is none: %s", key, forms["other"])
+		}
+	}
+}
+
+// japaneseLetter is a letter or a mark that only Japanese texts have.
+var japaneseLetter = regexp.MustCompile(`[\p{Hiragana}\p{Katakana}\p{Han}、。]`)
+
+// TestNoMessageIsLeftInTheOtherLanguage: Japanese texts have Japanese letters,
+// English ones have none.
+func TestNoMessageIsLeftInTheOtherLanguage(t *testing.T) {
+	english, japanese := messages(t, "en"), messages(t, "ja")
+	for key, forms := range japanese {
+		text := forms["other"]
+		same := text == english[key]["other"]
+		switch {
+		case sameInJapanese[key] && !same:
+			t.Errorf("ja %s: %q is not the English message, as the list says", key, text)
+		case sameInJapanese[key]:
+		case same, !japaneseLetter.MatchString(text):
+			t.Errorf("ja %s is not Japanese: %q", key, text)
+		}
+	}
+	for key, forms := range english {
+		for form, text := range forms {
+			if japaneseLetter.MatchString(text) && key != "settings.language_japanese" {
+				t.Errorf("en %s (%s) is not English: %q", key, form, text)
+			}
+		}
+	}
+	for key := range sameInJapanese {
+		if japanese[key] == nil {
+			t.Errorf("%s is on the list, but there is no such message", key)
+		}
+	}
+}
+
+// TestTheWordsOfGitLabsDocumentation holds the terms that its users know.
+func TestTheWordsOfGitLabsDocumentation(t *testing.T) {
+	ctx := WithLanguage(t.Context(), "ja")
+	for key, want := range map[Key]string{
+		KeyMRStatusChecks: "ステータスチェック", KeyChecksMustSucceed: "ステータスチェックが完了する必要があります",
+		KeyChecksAdd: "ステータスチェックの追加", KeyChecksUpdate: "ステータスチェックを更新",
+		KeyChecksRemoveTitle: "ステータスチェックを削除しますか?", KeyChecksRemoveConfirm: "ステータスチェックの削除",
+		KeyChecksName: "サービス名", KeyChecksAPI: "チェックするAPI", KeyChecksTargetBranchLabel: "ターゲットブランチ",
+		KeyChecksTargetBranch: "対象ブランチ", KeyChecksAllBranches: "すべてのブランチ", KeyChecksSecret: "HMAC共有シークレット",
+		KeyStatusPending: "保留中", KeyStatusPassed: "成功", KeyStatusFailed: "失敗", KeyMRRetry: "再試行", KeyChecksEdit: "編集",
+		KeyChecksRemove: "削除", KeySettings: "設定", KeyMergeRequests: "マージリクエスト", KeySaveChanges: "変更を保存",
+	} {
+		if got := T(ctx, key); got != want {
+			t.Errorf("%s is %q, want %q", key, got, want)
+		}
+	}
+}
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	names, err := filepath.Glob(pattern)
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no file %s: %v", pattern, err)
+	}
+	return names
+}
+
+// stringConstants are the string constants of a Go file, values by name.
+func stringConstants(t *testing.T, name string) map[string]string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]string{}
+	for _, decl := range file.Decls {
+		d, ok := decl.(*ast.GenDecl)
+		if !ok || d.Tok != token.CONST {
+			continue
+		}
+		for _, spec := range d.Specs {
+			constant := spec.(*ast.ValueSpec)
+			for i, v := range constant.Values {
+				if lit, ok := v.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+					value, err := strconv.Unquote(lit.Value)
+					if err != nil {
+						t.Fatal(err)
+					}
+					values[constant.Names[i].Name] = value
+				}
+			}
+		}
+	}
+	return values
+}
