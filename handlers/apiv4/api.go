@@ -113,9 +113,11 @@ type call struct {
 	api   *api
 	me    models.User
 	token models.AccessToken
-	// access is the project that the path names, mr the merge request.
+	// access is the project that the path names, mr the merge request. For
+	// routes of status checks mr comes without its people, but with checks.
 	access models.Access
 	mr     models.MergeRequest
+	checks []models.MergeRequestCheck
 }
 
 // handler runs what every route has in common, in the order in which faults
@@ -157,7 +159,7 @@ func (c *call) serve(r route) error {
 		}
 	}
 	if strings.Contains(r.path, "/merge_requests/:iid") {
-		if err := c.findMergeRequest(); err != nil {
+		if err := c.findMergeRequest(strings.Contains(r.path, "/status_check")); err != nil {
 			return err
 		}
 	}
@@ -250,8 +252,9 @@ func (c *call) findProject() error {
 	return nil
 }
 
-// findMergeRequest finds the merge request that :iid names.
-func (c *call) findMergeRequest() error {
+// findMergeRequest finds the merge request that :iid names, with its checks or
+// with its people: one query is enough for what services ask all the time.
+func (c *call) findMergeRequest(withChecks bool) error {
 	if !c.can(auth.ReadCode) {
 		return errNotFound
 	}
@@ -259,7 +262,12 @@ func (c *call) findMergeRequest() error {
 	if err != nil {
 		return err
 	}
-	if c.mr, err = c.api.Store.MergeRequest(c.ctx(), c.access.Project.ID, iid); models.KindOf(err) == models.KindNotFound {
+	if withChecks {
+		c.mr, c.checks, err = c.api.Store.MergeRequestChecks(c.ctx(), c.access.Project.ID, iid)
+	} else {
+		c.mr, err = c.api.Store.MergeRequest(c.ctx(), c.access.Project.ID, iid)
+	}
+	if models.KindOf(err) == models.KindNotFound {
 		return notFound("Merge Request")
 	}
 	return err

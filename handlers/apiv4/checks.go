@@ -13,14 +13,10 @@ func listChecks(c *call) error {
 	if err := c.err(); err != nil {
 		return err
 	}
-	_, checks, err := c.api.Store.MergeRequestChecks(c.ctx(), c.access.Project.ID, c.mr.IID)
-	if err != nil {
-		return err
-	}
 	now := c.now()
 	c.Response().Header().Set("Poll-Interval", "10000")
 	show := func(check models.MergeRequestCheck) checkEntity { return c.check(check, now) }
-	return list(c, g, each(slice(checks, g), show), int64(len(checks)))
+	return list(c, g, each(slice(c.checks, g), show), int64(len(c.checks)))
 }
 
 // responseEntity is GitLab's answer to a response, and what it leaves out.
@@ -57,7 +53,7 @@ func respond(c *call) error {
 	if err != nil {
 		return err
 	}
-	shown, err := c.mergeRequestNow()
+	shown, err := c.mergeRequestByRows()
 	if err != nil {
 		return err
 	}
@@ -92,11 +88,7 @@ func listResponses(c *call) error {
 	if err != nil {
 		return err
 	}
-	_, checks, err := c.api.Store.MergeRequestChecks(c.ctx(), c.access.Project.ID, c.mr.IID)
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(checks, func(check models.MergeRequestCheck) bool { return check.ExternalStatusCheckID == id }) {
+	if !slices.ContainsFunc(c.checks, func(check models.MergeRequestCheck) bool { return check.ExternalStatusCheckID == id }) {
 		return errNotFound
 	}
 	responses, total, err := c.api.Store.Responses(c.ctx(), c.mr.ID, id, g.rows())
@@ -109,6 +101,21 @@ func listResponses(c *call) error {
 			TargetURL: textOrNull(r.TargetURL), UserID: r.UserID, CreatedAt: stamp(r.CreatedAt),
 		}
 	}), total)
+}
+
+// mergeRequestByRows shows the merge request of the path as the rows have it,
+// without asking git whether it can be merged: services wait for this answer.
+func (c *call) mergeRequestByRows() (mergeRequestEntity, error) {
+	p := c.access.Project
+	mr, err := c.api.Store.MergeRequest(c.ctx(), p.ID, c.mr.IID)
+	if err != nil {
+		return mergeRequestEntity{}, err
+	}
+	_, checks, err := c.api.Store.MergeRequestChecks(c.ctx(), p.ID, c.mr.IID)
+	if err != nil {
+		return mergeRequestEntity{}, err
+	}
+	return c.mergeRequest(p, mr, models.Mergeable(p, mr, checks, c.now())), nil
 }
 
 // retry makes a failed check pending again and asks the service once more.

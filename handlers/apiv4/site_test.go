@@ -30,7 +30,8 @@ func TestMain(m *testing.M) { os.Exit(modelstest.Main(m)) }
 // "licences" and, for release/* only, "notary" are asked.
 type site struct {
 	*modelstest.World
-	handler http.Handler
+	handler http.Handler // every answer held against the description
+	plain   http.Handler
 	repos   *gitrepo.Store
 	git     repositories.Domain
 	people  map[string]models.User
@@ -83,7 +84,7 @@ func (s *site) limit(t testing.TB, limits apiv4.Limits) {
 		Store: s.Store, Git: repositories.API{Domain: s.git}, BaseURL: "https://gate.example", Version: "1.2.3", Revision: "abc",
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Limits: limits, Stylesheet: "/assets/style.css",
 	})
-	s.handler = described(t, e)
+	s.plain, s.handler = e, described(t, e)
 }
 
 func (s *site) populate() {

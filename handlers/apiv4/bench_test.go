@@ -1,0 +1,180 @@
+package apiv4_test
+
+import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// BenchmarkSetStatus is a service's answer, authentication included, measured
+// against a handler written by hand that sends the same statements through the
+// raw driver on the same pool, in the same transaction, and encodes what it
+// read. Both run in turn; ratio is the baseline's time by ours.
+func BenchmarkSetStatus(b *testing.B) {
+	eachBench(b, func(b *testing.B, s *site) {
+		body := fmt.Sprintf(`{"external_status_check_id":%d,"sha":%q,"status":"passed"}`, s.service.ID, s.mr.HeadSHA)
+		s.race(b, "POST", "/projects/1/merge_requests/1/status_check_responses", body, 201)
+	})
+}
+
+// BenchmarkListChecks is the list of ten checks of a merge request, measured
+// against the one raw query that finds them, plus encoding; without
+// authentication, rights or pages.
+func BenchmarkListChecks(b *testing.B) {
+	eachBench(b, func(b *testing.B, s *site) {
+		for i := range 9 {
+			s.Service(fmt.Sprintf("service-%d", i))
+		}
+		s.commit("feature", "topic", map[string]string{"topic.txt": "x\n"})
+		mr := s.MergeRequest("topic", "main")
+		s.race(b, "GET", fmt.Sprintf("/projects/1/merge_requests/%d/status_checks", mr.IID), "", 200)
+	})
+}
+
+func eachBench(b *testing.B, bench func(b *testing.B, s *site)) {
+	b.Run("sqlite", func(b *testing.B) { bench(b, newBenchSite(b, modelstest.SQLite(b))) })
+	b.Run("postgres", func(b *testing.B) { bench(b, newBenchSite(b, modelstest.Postgres(b))) })
+}
+
+// newBenchSite is a site whose answers are not held against the description:
+// that would be what is measured.
+func newBenchSite(b *testing.B, db modelstest.Database) *site {
+	s := newSite(b, db)
+	s.handler = s.plain
+	return s
+}
+
+// race runs a request and its baseline in turn.
+func (s *site) race(b *testing.B, method, path, body string, want int) {
+	ours := func() time.Duration {
+		r := httptest.NewRequest(method, "/api/v4"+path, strings.NewReader(body))
+		r.Header.Set("Private-Token", s.tokens["developer"])
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		start := time.Now()
+		s.handler.ServeHTTP(w, r)
+		took := time.Since(start)
+		if w.Code != want {
+			b.Fatalf("answered %d: %s", w.Code, w.Body)
+		}
+		return took
+	}
+	for range 30 { // warm up; the token's last use is then written
+		ours()
+	}
+	var statements []string
+	s.Store.SetHooks(models.Hooks{Query: func(sql string) { statements = append(statements, sql) }})
+	ours()
+	s.Store.SetHooks(models.Hooks{})
+	if method == http.MethodGet {
+		statements = statements[len(statements)-1:] // the one that finds the checks
+	}
+	raw := &replay{b: b, db: s.Store.DB(), statements: statements}
+	baseline := func() time.Duration {
+		r := httptest.NewRequest(method, "/", strings.NewReader(body))
+		w := httptest.NewRecorder()
+		start := time.Now()
+		raw.ServeHTTP(w, r)
+		return time.Since(start)
+	}
+	for range 30 {
+		baseline()
+	}
+	var we, they time.Duration
+	b.ResetTimer()
+	for b.Loop() {
+		we += ours()
+		b.StopTimer()
+		they += baseline()
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(they)/float64(we), "ratio")
+	b.ReportMetric(float64(len(statements)), "statements")
+}
+
+// replay is the handler written by hand: it sends recorded statements, with
+// their values in them, and encodes every row that comes back.
+type replay struct {
+	b          *testing.B
+	db         *sql.DB
+	statements []string
+}
+
+type querier interface {
+	Query(query string, args ...any) (*sql.Rows, error)
+	Exec(query string, args ...any) (sql.Result, error)
+}
+
+func (h *replay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var in map[string]any
+	if r.Method == http.MethodPost {
+		h.check(json.NewDecoder(r.Body).Decode(&in))
+		auth.Digest("mgat-example")
+	}
+	var tx *sql.Tx
+	var rows []any
+	for _, statement := range h.statements {
+		if tx == nil && locks(statement) {
+			var err error
+			tx, err = h.db.Begin()
+			h.check(err)
+		}
+		var on querier = h.db
+		if tx != nil {
+			on = tx
+		}
+		rows = append(rows, h.send(on, statement)...)
+		if tx != nil && strings.Contains(statement, "audit_events") { // the last write
+			h.check(tx.Commit())
+			tx = nil
+		}
+	}
+	h.check(json.NewEncoder(w).Encode(rows))
+}
+
+// locks reports whether a statement begins the transaction of a response: it
+// reads the merge request that it is for.
+func locks(statement string) bool {
+	start := statement[:min(len(statement), 30)]
+	return strings.HasPrefix(start, "SELECT `merge_requests`.") || strings.HasPrefix(start, `SELECT "merge_requests".`) || strings.HasSuffix(statement, "FOR UPDATE")
+}
+
+func (h *replay) send(on querier, statement string) []any {
+	if !strings.HasPrefix(statement, "SELECT") && !strings.Contains(statement, "RETURNING") {
+		_, err := on.Exec(statement)
+		h.check(err)
+		return nil
+	}
+	found, err := on.Query(statement)
+	h.check(err)
+	defer found.Close()
+	columns, err := found.Columns()
+	h.check(err)
+	var rows []any
+	for found.Next() {
+		row := make([]any, len(columns))
+		into := make([]any, len(columns))
+		for i := range row {
+			into[i] = &row[i]
+		}
+		h.check(found.Scan(into...))
+		rows = append(rows, row)
+	}
+	h.check(found.Err())
+	return rows
+}
+
+func (h *replay) check(err error) {
+	if err != nil {
+		h.b.Fatal(err)
+	}
+}
