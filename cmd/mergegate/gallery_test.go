@@ -1,0 +1,40 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// The gallery needs no settings and no database.
+func TestGalleryCommand(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, []string{"gallery", "127.0.0.1:0"}, w) }()
+	line, err := bufio.NewReader(r).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, url, _ := strings.Cut(strings.TrimSpace(line), " at ")
+	response, err := http.Get(url + "/gallery/widget_mixed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK || !strings.Contains(string(body), "Load test gate") {
+		t.Errorf("%d, %v", response.StatusCode, err)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("the command ended with %v", err)
+	}
+	if err := run(t.Context(), []string{"gallery", "a", "b"}, io.Discard); !errors.Is(err, errUsage) {
+		t.Errorf("two addresses: %v", err)
+	}
+}
