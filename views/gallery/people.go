@@ -96,6 +96,9 @@ func people() []Entry {
 		{Name: "access_tokens", Draw: func(ctx context.Context, theme string) templ.Component {
 			l := tokens()
 			l.Intro, l.Roles = views.KeyProjectTokensIntro, roles(ctx, 40)
+			for i := range l.Rows {
+				l.Rows[i].Role = views.RoleText(ctx, 30)
+			}
 			return views.AccessTokensPage(page(ctx, theme, views.KeyAccessTokens, views.SectionAccessTokens), l)
 		}},
 		{Name: "personal_access_tokens", Draw: func(ctx context.Context, theme string) templ.Component {
@@ -158,14 +161,14 @@ func members(ctx context.Context, problem string) views.MemberList {
 	you, bot := row(1, "Priya Raman", "priya", 50, 400), row(4, "Deploy token", "project_1_bot_2", 30, 2)
 	you.You, bot.Bot, bot.Roles = true, true, nil
 	return views.MemberList{Path: projectPath + "/-/project_members", Problem: problem, Roles: roles(ctx, 50), Now: Now, Pages: views.PageLinks{First: 1, Last: 4, Total: 4},
-		Add:  views.Form{Values: url.Values{"username": {"mnoa"}, "role": {"20"}}, Errors: map[string]string{"username": "There is no user with this name"}},
+		Add:  views.Form{Values: url.Values{"username": {"mnoa"}, "access_level": {"20"}}, Errors: map[string]string{"username": "There is no user with this name"}},
 		Rows: []views.MemberRow{you, row(2, "Jonas Lindqvist", "jonas", 40, 90), row(3, "Mona <Weiss>", "mona", 10, 6), bot}}
 }
 
 func tokens() views.TokenList {
 	used := ago(3 * time.Minute)
 	return views.TokenList{URL: projectPath + "/-/settings/access_tokens", NewToken: "mgt-example-example-example", Now: Now, MinDate: "2026-11-23", MaxDate: "2027-11-22",
-		Form:   views.Form{Values: url.Values{"role": {"30"}, "expires_at": {"2027-02-22"}, "scopes": {"api"}}},
+		Form:   views.Form{Values: url.Values{"access_level": {"30"}, "expires_at": {"2027-02-22"}, "scopes": {"api"}}},
 		Scopes: []views.Option{{Value: "api", Text: "api", Hint: "All that its owner may do"}, {Value: "read_api", Text: "read_api", Hint: "Reading only"}},
 		Rows: []views.TokenRow{
 			{ID: 1, Name: "Deploy", Scopes: []string{"api"}, CreatedAt: ago(90 * time.Hour), LastUsedAt: &used, ExpiresAt: Now.AddDate(0, 3, 0)},
