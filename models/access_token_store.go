@@ -72,7 +72,7 @@ const tokenTouch = time.Minute
 // is none, or it has expired or been revoked, or its user is blocked.
 func (s *Store) TokenUser(ctx context.Context, digest string) (AccessToken, User, error) {
 	var token AccessToken
-	err := s.q(ctx).Joins("User").Take(&token, "access_tokens.digest = ?", digest).Error
+	err := s.hot(ctx).Joins("User").Take(&token, "access_tokens.digest = ?", digest).Error
 	if err != nil {
 		return AccessToken{}, User{}, found(err, "access token")
 	}

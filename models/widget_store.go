@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// widgetQuery reads what the widget shows and nothing else, in one statement.
+// widgetQuery reads what the widget and the API's list of checks show and
+// nothing else, in one statement.
 const widgetQuery = `SELECT mr.id, mr.state, mr.head_sha,
 	c.external_status_check_id, c.name, c.timeout_seconds, c.sha, c.status, c.timed_out, c.pending_since, c.stopped_at, c.settled_at,
-	c.description, c.target_url,
+	c.description, c.target_url, c.external_url,
 	d.kind, d.state, d.attempts, d.next_attempt_at, d.leased_until, d.last_attempt_at, d.last_http_status, d.last_error,
 	d.finished_at, d.created_at
 	FROM merge_requests mr
@@ -18,7 +19,8 @@ const widgetQuery = `SELECT mr.id, mr.state, mr.head_sha,
 	WHERE mr.project_id = ? AND mr.iid = ? ORDER BY c.name, c.id`
 
 // WidgetChecks is MergeRequestChecks for the poll of the widget, which every
-// open page sends every few seconds: it fills in only what the widget shows.
+// open page sends every few seconds, and for the API's list: it fills in only
+// what those show.
 // Of the merge request that is id, project, iid, state and HEAD.
 func (s *Store) WidgetChecks(ctx context.Context, projectID, iid int64) (MergeRequest, []MergeRequestCheck, error) {
 	mr := MergeRequest{ProjectID: projectID, IID: iid}
@@ -50,13 +52,13 @@ func (s *Store) WidgetChecks(ctx context.Context, projectID, iid int64) (MergeRe
 // request has none, its Delivery is nil where nothing was sent.
 func scanWidgetRow(rows *sql.Rows, mr *MergeRequest) (MergeRequestCheck, error) {
 	var (
-		service, timeout, attempts, httpStatus                         sql.NullInt64
-		name, sha, status, description, target, kind, state, failure   sql.NullString
-		timedOut                                                       sql.NullBool
-		pendingSince, stopped, settled, next, leased, last, done, made sql.NullTime
+		service, timeout, attempts, httpStatus                                sql.NullInt64
+		name, sha, status, description, target, address, kind, state, failure sql.NullString
+		timedOut                                                              sql.NullBool
+		pendingSince, stopped, settled, next, leased, last, done, made        sql.NullTime
 	)
 	err := rows.Scan(&mr.ID, &mr.State, &mr.HeadSHA,
-		&service, &name, &timeout, &sha, &status, &timedOut, &pendingSince, &stopped, &settled, &description, &target,
+		&service, &name, &timeout, &sha, &status, &timedOut, &pendingSince, &stopped, &settled, &description, &target, &address,
 		&kind, &state, &attempts, &next, &leased, &last, &httpStatus, &failure, &done, &made)
 	if err != nil {
 		return MergeRequestCheck{}, err
@@ -65,7 +67,7 @@ func scanWidgetRow(rows *sql.Rows, mr *MergeRequest) (MergeRequestCheck, error) 
 		ProjectID: mr.ProjectID, MergeRequestID: mr.ID, ExternalStatusCheckID: service.Int64, Name: name.String,
 		TimeoutSeconds: int(timeout.Int64), SHA: sha.String, Status: Status(status.String), TimedOut: timedOut.Bool,
 		PendingSince: pendingSince.Time.UTC(), StoppedAt: timeOrNil(stopped), SettledAt: timeOrNil(settled),
-		Description: description.String, TargetURL: target.String,
+		Description: description.String, TargetURL: target.String, ExternalURL: address.String,
 	}
 	if state.Valid {
 		check.Delivery = &Delivery{

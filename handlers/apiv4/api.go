@@ -114,7 +114,7 @@ type call struct {
 	me    models.User
 	token models.AccessToken
 	// access is the project that the path names, mr the merge request. For
-	// routes of status checks mr comes without its people, but with checks.
+	// routes of status checks mr is only its ids, state and HEAD, with checks.
 	access models.Access
 	mr     models.MergeRequest
 	checks []models.MergeRequestCheck
@@ -263,7 +263,7 @@ func (c *call) findMergeRequest(withChecks bool) error {
 		return err
 	}
 	if withChecks {
-		c.mr, c.checks, err = c.api.Store.MergeRequestChecks(c.ctx(), c.access.Project.ID, iid)
+		c.mr, c.checks, err = c.api.Store.WidgetChecks(c.ctx(), c.access.Project.ID, iid)
 	} else {
 		c.mr, err = c.api.Store.MergeRequest(c.ctx(), c.access.Project.ID, iid)
 	}
