@@ -127,6 +127,7 @@ func TestMenuThemeCopyAndDialog(t *testing.T) {
 	p.Click("#user-menu summary")
 	p.Click("[data-theme-toggle]")
 	p.Wait(`html[data-theme="dark"]`)
+	p.WaitFor("the server to know", `performance.getEntriesByType("resource").some((r) => r.name.endsWith("/-/theme"))`)
 	p.Reload()
 	p.Wait(`html[data-theme="dark"]`)
 	p.Click("#user-menu summary")

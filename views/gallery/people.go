@@ -108,8 +108,8 @@ func people() []Entry {
 				"name": "Enter a name", "expires_at": "Choose a date within a year", "scopes": "Choose at least one scope"}}
 			return views.AccessTokensPage(barePage(ctx, theme, views.KeyAccessTokens), l)
 		}},
-		{Name: "user_settings", Draw: userSettings(ownSettings())},
-		{Name: "user_settings_rejected", Draw: userSettings(rejectedSettings())},
+		{Name: "user_settings", Draw: userSettings(ownSettings)},
+		{Name: "user_settings_rejected", Draw: userSettings(rejectedSettings)},
 		{Name: "audit_events", Draw: audit(
 			views.AuditEventRow{At: Now, Author: "Jonas <Lindqvist>", AuthorInitials: "JL", Action: "Updated status check", Object: "Licence scan",
 				Changes: []string{"Target branch: All branches → main"}},
@@ -119,13 +119,13 @@ func people() []Entry {
 }
 
 // userSettings is the page of what a user chooses for themselves.
-func userSettings(v views.UserSettings) func(context.Context, string) templ.Component {
+func userSettings(v func(context.Context) views.UserSettings) func(context.Context, string) templ.Component {
 	return func(ctx context.Context, theme string) templ.Component {
-		return views.UserSettingsPage(barePage(ctx, theme, views.KeyUserSettings), v)
+		return views.UserSettingsPage(barePage(ctx, theme, views.KeyUserSettings), v(ctx))
 	}
 }
 
-func ownSettings() views.UserSettings {
+func ownSettings(context.Context) views.UserSettings {
 	return views.UserSettings{
 		Now: Now, Form: views.Form{Values: url.Values{"theme": {"dark"}, "language": {"ja"}}},
 		Sessions: []views.SessionRow{
@@ -137,9 +137,9 @@ func ownSettings() views.UserSettings {
 }
 
 // rejectedSettings has a choice that is none, and no other browser.
-func rejectedSettings() views.UserSettings {
-	v := ownSettings()
-	v.Form = views.Form{Values: url.Values{"theme": {"neon"}, "language": {"ja"}}, Errors: map[string]string{"theme": "Choose one of the themes"}}
+func rejectedSettings(ctx context.Context) views.UserSettings {
+	v := ownSettings(ctx)
+	v.Form = views.Form{Values: url.Values{"theme": {"neon"}, "language": {"ja"}}, Errors: map[string]string{"theme": views.T(ctx, views.KeyThemeInvalid)}}
 	v.Sessions = v.Sessions[:1]
 	return v
 }
