@@ -256,8 +256,15 @@ func (p Page) apply(db *gorm.DB) *gorm.DB {
 	return db.Offset((number - 1) * p.Size).Limit(p.Size)
 }
 
+// maxSearch is how many characters of a search are looked for. Longer texts
+// are cut: SQLite refuses patterns beyond 50,000 bytes.
+const maxSearch = 1000
+
 // likeContains is a LIKE pattern for "contains", with LIKE's own characters
 // escaped by a backslash; use it with ESCAPE '\'.
 func likeContains(s string) string {
+	if runes := []rune(s); len(runes) > maxSearch {
+		s = string(runes[:maxSearch])
+	}
 	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s) + "%"
 }
