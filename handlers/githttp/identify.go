@@ -18,11 +18,12 @@ import (
 	"github.com/mergegate/mergegate/views"
 )
 
-// Limits of signing in, counted together with the form's: failures of one
-// account and of one address, per window.
+// Limits of signing in, counted together with the form's and therefore the
+// same: tries per window, for one account and for one address, behind which a
+// whole office may sit.
 const (
 	triesPerAccount = 10
-	triesPerAddress = 50
+	triesPerAddress = 300
 	triesWindow     = 10 * time.Minute
 )
 
