@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -55,6 +56,69 @@ func TestMainLine(t *testing.T) {
 		err = w.Store.FinishDelivery(t.Context(), claimed[0].Delivery, models.AttemptResult{StartedAt: w.Clock.Now(), HTTPStatus: 200, Duration: time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// Closing, reopening and merging say when the merge request was updated
+// before, as edits do.
+func TestStateChangesTellPreviousUpdate(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		service := w.Service("licence")
+		mr := w.MergeRequest("feature", "main")
+		steps := []struct {
+			action models.Action
+			do     func() (models.MergeRequest, error)
+		}{
+			{models.ActionClose, func() (models.MergeRequest, error) {
+				return w.Store.CloseMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID)
+			}},
+			{models.ActionReopen, func() (models.MergeRequest, error) {
+				return w.Store.ReopenMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID)
+			}},
+			{models.ActionMerged, func() (models.MergeRequest, error) {
+				return w.Store.Merge(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.MergeOptions{Role: models.RoleOwner})
+			}},
+		}
+		for _, step := range steps {
+			before, _ := w.Reload(mr)
+			w.Clock.Advance(time.Minute)
+			if _, err := step.do(); err != nil {
+				t.Fatal(err)
+			}
+			list := w.Deliveries(service)
+			payload := w.PayloadOf(list[len(list)-1])
+			if payload.Action != step.action || payload.Previous["updated_at"] != before.UpdatedAt.Format(time.RFC3339Nano) {
+				t.Errorf("%s: %q was updated before at %v, not %v", step.action, payload.Action, payload.Previous["updated_at"], before.UpdatedAt)
+			}
+		}
+	})
+}
+
+// A search as long as a request can be is one that finds nothing, not a fault
+// of the database.
+func TestEndlessSearch(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		endless := strings.Repeat("%é", 40_000)
+		for name, search := range map[string]func() (int64, error){
+			"merge requests": func() (int64, error) {
+				_, n, err := w.Store.MergeRequests(t.Context(), models.MergeRequestFilter{ProjectIDs: []int64{w.Project.ID}, Search: endless}, models.Page{})
+				return n, err
+			},
+			"protected branches": func() (int64, error) {
+				_, n, err := w.Store.ProtectedBranches(t.Context(), w.Project.ID, endless, models.Page{})
+				return n, err
+			},
+			"members": func() (int64, error) {
+				_, n, err := w.Store.Members(t.Context(), w.Project.ID, endless, models.Page{})
+				return n, err
+			},
+		} {
+			if n, err := search(); n != 0 || err != nil {
+				t.Errorf("%s: %d found, %v", name, n, err)
+			}
 		}
 	})
 }

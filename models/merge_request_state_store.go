@@ -15,7 +15,7 @@ func (s *Store) CloseMergeRequest(ctx context.Context, by User, projectID, iid i
 		if mr.State != StateOpened {
 			return unprocessable(CodeNotOpen)
 		}
-		now := tx.Now()
+		now, before := tx.Now(), mr.UpdatedAt
 		mr.State, mr.ClosedAt, mr.ClosedByID, mr.UpdatedAt, mr.UpdatedByID = StateClosed, &now, ID(by.ID), now, ID(by.ID)
 		if err := tx.saveMergeRequest(ctx, &mr); err != nil {
 			return err
@@ -29,7 +29,7 @@ func (s *Store) CloseMergeRequest(ctx context.Context, by User, projectID, iid i
 		if err := tx.audit(ctx, by, projectID, AuditMergeRequestClosed, mr.Title, mr.IID); err != nil {
 			return err
 		}
-		changes := []Change{{"state_id", stateID(StateOpened), stateID(StateClosed)}, {"updated_at", nil, now}}
+		changes := []Change{{"state_id", stateID(StateOpened), stateID(StateClosed)}, {"updated_at", before, now}}
 		return tx.tell(ctx, project, mr, happening{action: ActionClose, by: by, changes: changes})
 	})
 	if err != nil {
@@ -87,7 +87,7 @@ func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid 
 		if err := tx.refuseSecondOpen(ctx, projectID, mr.SourceBranch, mr.TargetBranch, mr.ID); err != nil {
 			return err
 		}
-		now := tx.Now()
+		now, before := tx.Now(), mr.UpdatedAt
 		moved := head.SHA != mr.HeadSHA
 		mr.State, mr.ClosedAt, mr.ClosedByID, mr.UpdatedAt, mr.UpdatedByID = StateOpened, nil, nil, now, ID(by.ID)
 		mr.SourceBranchDeleted = false
@@ -118,7 +118,7 @@ func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid 
 		if err := tx.audit(ctx, by, projectID, AuditMergeRequestReopened, mr.Title, mr.IID); err != nil {
 			return err
 		}
-		changes := []Change{{"state_id", stateID(StateClosed), stateID(StateOpened)}, {"updated_at", nil, now}}
+		changes := []Change{{"state_id", stateID(StateClosed), stateID(StateOpened)}, {"updated_at", before, now}}
 		return tx.tell(ctx, project, mr, happening{action: ActionReopen, by: by, changes: changes})
 	})
 	if err != nil {

@@ -152,7 +152,7 @@ func (s *Store) mergeOnce(ctx context.Context, by User, projectID, iid int64, o 
 // a merge cut off between ref and row can then be completed as what it was.
 func (s *Store) announceMerge(ctx context.Context, by User, mr MergeRequest, commit, base string, o MergeOptions) error {
 	now := s.Now()
-	result := s.w(ctx).Model(&MergeRequest{}).Where("id = ? AND state = ?", mr.ID, StateOpened).Updates(map[string]any{
+	result := s.w(ctx).Model(&MergeRequest{}).Where("id = ? AND state = ?", mr.ID, StateOpened).UpdateColumns(map[string]any{
 		"merging_sha": commit, "merging_head_sha": mr.HeadSHA, "merging_base_sha": base, "merging_squash": o.Squash,
 		"merging_remove_source": o.RemoveSourceBranch, "merging_user_id": ID(by.ID), "merging_started_at": now,
 	})
@@ -207,7 +207,7 @@ func mergeRequestID(mr MergeRequest) string { return fmt.Sprintf("merge-%d", mr.
 // markMerged makes a merge request merged: clocks stop, what waits is
 // superseded, and the services are told.
 func (s *Store) markMerged(ctx context.Context, project Project, mr *MergeRequest, by User, commit string, squash bool) error {
-	now := s.Now()
+	now, before := s.Now(), mr.UpdatedAt
 	mr.State, mr.MergedAt, mr.MergeUserID, mr.UpdatedAt = StateMerged, &now, ID(by.ID), now
 	mr.MergeCommitSHA = commit
 	if squash {
@@ -227,7 +227,7 @@ func (s *Store) markMerged(ctx context.Context, project Project, mr *MergeReques
 	if err := s.audit(ctx, by, mr.ProjectID, AuditMergeRequestMerged, mr.Title, mr.IID, AuditChange{Field: "sha", To: mr.HeadSHA}, AuditChange{Field: "target_branch", To: mr.TargetBranch}); err != nil {
 		return err
 	}
-	changes := []Change{{"state_id", stateID(StateOpened), stateID(StateMerged)}, {"updated_at", nil, now}}
+	changes := []Change{{"state_id", stateID(StateOpened), stateID(StateMerged)}, {"updated_at", before, now}}
 	return s.tell(ctx, project, *mr, happening{action: ActionMerged, by: by, changes: changes})
 }
 

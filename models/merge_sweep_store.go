@@ -98,7 +98,7 @@ func (s *Store) SweepMerges(ctx context.Context, atStart bool) (int, error) {
 				return err
 			}
 			return tx.w(ctx).Model(&MergeRequest{}).Where("id = ? AND state = ?", mr.ID, StateOpened).
-				Updates(map[string]any{"merging_sha": "", "merging_started_at": nil}).Error
+				UpdateColumns(map[string]any{"merging_sha": "", "merging_started_at": nil}).Error
 		})
 		if err != nil && KindOf(err) != KindNotFound {
 			return n, err

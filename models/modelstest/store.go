@@ -63,26 +63,30 @@ func reverse(s string) string {
 // Payload is what the fixture's deliveries carry: enough of the real payload
 // to see which event it was.
 type Payload struct {
-	UUID        string        `json:"uuid"`
-	Action      models.Action `json:"action"`
-	OldRev      string        `json:"oldrev"`
-	Changes     []string      `json:"changes"`
-	Head        string        `json:"head"`
-	Target      string        `json:"target"`
-	User        string        `json:"user"`
-	ServiceID   int64         `json:"service_id"`
-	ServiceName string        `json:"service_name"`
-	Test        bool          `json:"test"`
+	UUID    string        `json:"uuid"`
+	Action  models.Action `json:"action"`
+	OldRev  string        `json:"oldrev"`
+	Changes []string      `json:"changes"`
+	// Previous is what the changed fields were before.
+	Previous    map[string]any `json:"previous"`
+	Head        string         `json:"head"`
+	Target      string         `json:"target"`
+	User        string         `json:"user"`
+	ServiceID   int64          `json:"service_id"`
+	ServiceName string         `json:"service_name"`
+	Test        bool           `json:"test"`
 }
 
 // RenderPayload is the fixture's models.Config.Payload.
 func RenderPayload(e models.Event) ([]byte, error) {
 	p := Payload{
-		UUID: e.UUID, Action: e.Action, OldRev: e.OldRev, Head: e.MergeRequest.HeadSHA, Target: e.MergeRequest.TargetBranch,
+		Previous: map[string]any{},
+		UUID:     e.UUID, Action: e.Action, OldRev: e.OldRev, Head: e.MergeRequest.HeadSHA, Target: e.MergeRequest.TargetBranch,
 		User: e.User.Username, ServiceID: e.Service.ID, ServiceName: e.Service.Name, Test: e.Test,
 	}
 	for _, c := range e.Changes {
 		p.Changes = append(p.Changes, c.Field)
+		p.Previous[c.Field] = c.Previous
 	}
 	return json.Marshal(p)
 }
