@@ -98,6 +98,14 @@ func (s *Store) PersonalTokens(ctx context.Context, userID int64) ([]AccessToken
 	return tokens, err
 }
 
+// PersonalToken finds a personal token of anybody. KindNotFound when there is
+// none.
+func (s *Store) PersonalToken(ctx context.Context, tokenID int64) (AccessToken, error) {
+	var token AccessToken
+	err := s.q(ctx).Preload("User").Take(&token, "id = ? AND project_id IS NULL", tokenID).Error
+	return token, found(err, "access token")
+}
+
 // ProjectTokens lists a project's tokens, the newest first.
 func (s *Store) ProjectTokens(ctx context.Context, projectID int64) ([]AccessToken, error) {
 	var tokens []AccessToken

@@ -81,3 +81,18 @@ func TestOtherProjectsIDs(t *testing.T) {
 		s.want(t, s.do("olga", "DELETE", fmt.Sprintf("/projects/1/members/%d", s.Owner.ID), ""), 422, "The last Owner of a project stays")
 	})
 }
+
+// Administrators see and end anybody's personal token; others only their own.
+func TestPersonalTokensOfOthers(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		tokens := must(s.Store.PersonalTokens(t.Context(), s.people["reporter"].ID))(t)
+		path := fmt.Sprintf("/personal_access_tokens/%d", tokens[0].ID)
+		for _, method := range []string{"GET", "DELETE"} {
+			s.want(t, s.do("olga", method, path, ""), 404)
+		}
+		s.want(t, s.do("reporter", "GET", path, ""), 200, `"active":true`)
+		s.want(t, s.do("root", "GET", path, ""), 200, `"active":true`)
+		s.want(t, s.do("root", "DELETE", path, ""), 204)
+		s.want(t, s.do("reporter", "GET", "/user", ""), 401)
+	})
+}

@@ -98,16 +98,26 @@ func revokeOwnToken(c *call) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-func getPersonalToken(c *call) error {
+// personalTokenInPath is the token that :token_id names: one's own, and for
+// administrators anybody's.
+func (c *call) personalTokenInPath() (models.AccessToken, error) {
 	id, err := c.idSegment("token_id")
 	if err != nil {
-		return err
+		return models.AccessToken{}, err
 	}
-	tokens, err := c.api.Store.PersonalTokens(c.ctx(), c.me.ID)
+	found, err := c.api.Store.PersonalToken(c.ctx(), id)
+	if err == nil && found.UserID != c.me.ID && !c.me.Admin {
+		err = errNotFound
+	}
+	return found, err
+}
+
+func getPersonalToken(c *call) error {
+	found, err := c.personalTokenInPath()
 	if err != nil {
 		return err
 	}
-	return c.replyToken(tokens, id, nil)
+	return c.reply(http.StatusOK, token(found, c.now()))
 }
 
 func (c *call) replyToken(tokens []models.AccessToken, id int64, levels map[int64]models.Role) error {
@@ -120,11 +130,11 @@ func (c *call) replyToken(tokens []models.AccessToken, id int64, levels map[int6
 }
 
 func revokePersonalToken(c *call) error {
-	id, err := c.idSegment("token_id")
+	found, err := c.personalTokenInPath()
 	if err != nil {
 		return err
 	}
-	if err := c.api.Store.RevokePersonalToken(c.ctx(), c.me, c.me.ID, id); err != nil {
+	if err := c.api.Store.RevokePersonalToken(c.ctx(), c.me, found.UserID, found.ID); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)
