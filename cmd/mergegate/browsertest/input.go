@@ -87,11 +87,12 @@ func (p *Page) Size(width, height int64) {
 	p.do("resize", chromedp.EmulateViewport(width, height))
 }
 
-// Dark makes the page believe that its user prefers dark colours.
-func (p *Page) Dark() {
+// Prefer makes the page believe that its user prefers "light" or "dark"
+// colours, from now on.
+func (p *Page) Prefer(scheme string) {
 	p.t.Helper()
-	dark := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}}
-	p.do("prefer dark", call(emulation.SetEmulatedMedia, dark))
+	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
+	p.do("prefer "+scheme, call(emulation.SetEmulatedMedia, media))
 }
 
 // NoScript turns JavaScript off for the pages that are loaded from now on.
