@@ -101,20 +101,30 @@ func TestTwoTabsShowTheSame(t *testing.T) {
 }
 
 // TestTicksMoveNothing: the countdown runs, turns low under 30 seconds, and
-// neither it nor polls without news move anything on the page.
+// neither it nor polls without news move anything on the page. The time-out is
+// two hours, so that "1 hour ago" stands beside the countdown throughout.
 func TestTicksMoveNothing(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.open("topic")
-	s.Clock.Advance(87 * time.Second) // 33 are left
+	if _, err := s.DB.SQL(t).Exec("UPDATE merge_request_checks SET timeout_seconds = 7200"); err != nil {
+		t.Fatal(err)
+	}
+	s.Clock.Advance(2*time.Hour - 100*time.Second) // 100 seconds are left
 	p := browsertest.Open(t, s.as(s.Owner).serve()+s.mrPath(mr, ""))
 	p.Wait("progress.countdown:not(.countdown--low)")
-	p.WaitText("[data-deadline]", "0:3")
-	browsertest.Eval[bool](p, `(window.shifts = [], new PerformanceObserver((list) => {
+	p.WaitText("[data-deadline]", "1:")
+	polls := `performance.getEntriesByType("resource").filter((e) => e.name.includes("/status_checks?rev=")).length`
+	browsertest.Eval[bool](p, `(window.polled = `+polls+`, window.shifts = [], new PerformanceObserver((list) => {
 		for (const e of list.getEntries()) if (!e.hadRecentInput) window.shifts.push(...e.sources.map((s) => s.node?.parentElement?.outerHTML ?? "?"));
 	}).observe({ type: "layout-shift", buffered: true }), true)`)
-	p.WaitText("[data-deadline]", "0:29")
+	read := browsertest.Eval[string](p, `document.querySelector("[data-deadline]").textContent`)
+	p.WaitFor("a tick", `document.querySelector("[data-deadline]").textContent !== "`+read+`"`)
+	// The reader's clock jumps, instead of the test waiting for it.
+	browsertest.Eval[bool](p, `((real) => { Date.now = () => real() + 75000; return true; })(Date.now)`)
+	p.WaitText("[data-deadline]", "0:")
 	p.Wait("progress.countdown--low")
+	p.WaitFor("a poll", polls+" > window.polled")
 	if shifts := browsertest.Eval[[]string](p, "window.shifts"); len(shifts) > 0 {
 		t.Errorf("moved: %q", shifts)
 	}
