@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 
@@ -57,7 +59,7 @@ type config struct {
 func readConfig() (config, error) {
 	var c config
 	if err := env.Parse(&c); err != nil {
-		return c, fmt.Errorf("the settings cannot be read: %w", err)
+		return c, unreadable(err)
 	}
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
@@ -70,6 +72,8 @@ func readConfig() (config, error) {
 			fault("MERGEGATE_BASE_URL is missing; it must say under which address people reach this server, such as https://git.example.com.")
 		}
 		c.BaseURL = "http://localhost:" + port
+	} else if c.BaseURL == "" {
+		c.BaseURL = "http://localhost" // the fault is the address to listen on, told already
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	if u, err := url.Parse(c.BaseURL); err != nil || u.Host == "" || u.User != nil || u.Path != "" || (u.Scheme != "http" && u.Scheme != "https") {
@@ -80,6 +84,11 @@ func readConfig() (config, error) {
 	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		fault("MERGEGATE_LOG_FORMAT is %q; it must be text or json.", c.LogFormat)
+	}
+	for _, network := range c.TrustedProxies {
+		if _, err := netip.ParsePrefix(network); err != nil {
+			fault("MERGEGATE_TRUSTED_PROXIES has %q; it must list networks such as 10.0.0.0/8, separated by commas.", network)
+		}
 	}
 	if c.MaxPackBytes <= 0 {
 		fault("MERGEGATE_MAX_PACK_BYTES must be a number of bytes above 0.")
@@ -97,6 +106,30 @@ func readConfig() (config, error) {
 		return c, err
 	}
 	return c, c.readKeys()
+}
+
+// unreadable names the settings that are not of their type by their variables,
+// where the library names fields, and says what each takes.
+func unreadable(err error) error {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return fmt.Errorf("the settings cannot be read: %w", err)
+	}
+	var faults []error
+	for _, err := range all.Errors {
+		var parse env.ParseError
+		if !errors.As(err, &parse) {
+			faults = append(faults, fmt.Errorf("the settings cannot be read: %w", err))
+			continue
+		}
+		takes := "a whole number"
+		if parse.Name == "LogLevel" {
+			takes = "debug, info, warn or error"
+		}
+		field, _ := reflect.TypeFor[config]().FieldByName(parse.Name)
+		faults = append(faults, fmt.Errorf("%s must be %s.", field.Tag.Get("env"), takes))
+	}
+	return errors.Join(faults...)
 }
 
 // readKeys makes the keyring. On SQLite a missing key is made in the data

@@ -259,6 +259,9 @@ func TestRefusedSettings(t *testing.T) {
 		"two keys":          {[]string{"MERGEGATE_SECRET_KEY=a", "MERGEGATE_SECRET_KEY_FILE=b"}, "both set"},
 		"an unreadable key": {[]string{"MERGEGATE_SECRET_KEY_FILE=/nonexistent"}, "MERGEGATE_SECRET_KEY_FILE cannot be read"},
 		"an odd range":      {[]string{"MERGEGATE_OUTBOUND_ALLOW=10.0.0.0/99"}, "MERGEGATE_OUTBOUND_ALLOW cannot be read"},
+		"a log level":       {[]string{"MERGEGATE_LOG_LEVEL=loud"}, "MERGEGATE_LOG_LEVEL must be debug, info, warn or error."},
+		"no number":         {[]string{"MERGEGATE_MAX_PACK_BYTES=1GB"}, "MERGEGATE_MAX_PACK_BYTES must be a whole number."},
+		"no network":        {[]string{"MERGEGATE_TRUSTED_PROXIES=proxy"}, "MERGEGATE_TRUSTED_PROXIES has \"proxy\""},
 		"a log format":      {[]string{"MERGEGATE_LOG_FORMAT=xml"}, "MERGEGATE_LOG_FORMAT"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -270,8 +273,8 @@ func TestRefusedSettings(t *testing.T) {
 	}
 	// All faults at once.
 	out, _ := p.run([]string{"MERGEGATE_LISTEN=x", "MERGEGATE_LOG_FORMAT=xml"}, "serve")
-	if !strings.Contains(out, "MERGEGATE_LISTEN") || !strings.Contains(out, "MERGEGATE_LOG_FORMAT") {
-		t.Errorf("not every fault is told: %s", out)
+	if !strings.Contains(out, "MERGEGATE_LISTEN") || !strings.Contains(out, "MERGEGATE_LOG_FORMAT") || strings.Contains(out, "MERGEGATE_BASE_URL") {
+		t.Errorf("not every fault is told, or more than there are: %s", out)
 	}
 }
 
