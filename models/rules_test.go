@@ -348,3 +348,31 @@ func TestValidBranchName(t *testing.T) {
 		}
 	}
 }
+
+func TestResponseInput(t *testing.T) {
+	ok := ResponseInput{SHA: "abc", Status: StatusPassed}
+	for name, test := range map[string]struct {
+		change func(*ResponseInput)
+		field  string
+	}{
+		"good":             {func(*ResponseInput) {}, ""},
+		"a link":           {func(in *ResponseInput) { in.TargetURL = "https://ci.example.test/1?x=1#y" }, ""},
+		"255 characters":   {func(in *ResponseInput) { in.Description = strings.Repeat("ä", 255) }, ""},
+		"256 characters":   {func(in *ResponseInput) { in.Description = strings.Repeat("ä", 256) }, "description"},
+		"control":          {func(in *ResponseInput) { in.Description = "a\x1bb" }, "description"},
+		"no status":        {func(in *ResponseInput) { in.Status = "" }, "status"},
+		"no sha":           {func(in *ResponseInput) { in.SHA = "" }, "sha"},
+		"a script":         {func(in *ResponseInput) { in.TargetURL = "javascript:alert(1)" }, "target_url"},
+		"a password in it": {func(in *ResponseInput) { in.TargetURL = "https://user:secret@ci.example.test/" }, "target_url"},
+		"no host":          {func(in *ResponseInput) { in.TargetURL = "https:///x" }, "target_url"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := ok
+			test.change(&in)
+			faults := FieldErrorsOf(in.Validate())
+			if test.field == "" && len(faults) != 0 || test.field != "" && (len(faults) != 1 || faults[0].Field != test.field) {
+				t.Errorf("faults %v, want one of %q", faults, test.field)
+			}
+		})
+	}
+}
