@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"fmt"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -62,6 +63,10 @@ func auditRow(c echo.Context, e models.AuditEvent) views.AuditEventRow {
 	}
 	if e.UserName == models.SystemName {
 		row.Author = text(c, views.KeyChecksAuditSystem)
+	}
+	if e.Action.OnMergeRequest() {
+		row.Request = fmt.Sprintf("!%d", e.TargetID)
+		row.RequestURL = fmt.Sprintf("%s/-/merge_requests/%d", projectURL(c), e.TargetID)
 	}
 	for _, change := range e.Details {
 		key := views.KeyChecksChangeBoth

@@ -36,6 +36,16 @@ const (
 	AuditMergeRequestReopened AuditAction = "merge_request_reopened"
 )
 
+// OnMergeRequest reports whether TargetID of such an event is the iid of the
+// merge request that it happened on.
+func (a AuditAction) OnMergeRequest() bool {
+	switch a {
+	case AuditResponse, AuditRetry, AuditTimeout, AuditMergeRequestMerged, AuditMergeRequestClosed, AuditMergeRequestReopened:
+		return true
+	}
+	return false
+}
+
 // AuditChange is one value before and after; "" where there was none.
 type AuditChange struct {
 	Field string `json:"field"`

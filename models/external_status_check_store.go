@@ -98,7 +98,10 @@ func (s *Store) CreateStatusCheck(ctx context.Context, by User, projectID int64,
 				return err
 			}
 		}
-		return tx.audit(ctx, by, projectID, AuditStatusCheckAdded, check.Name, check.ID, serviceChanges(ExternalStatusCheck{}, check)...)
+		if err := tx.audit(ctx, by, projectID, AuditStatusCheckAdded, check.Name, check.ID, serviceChanges(ExternalStatusCheck{}, check)...); err != nil {
+			return err
+		}
+		return tx.auditApply(ctx, by, check, apply)
 	})
 	if err != nil {
 		return ExternalStatusCheck{}, err
@@ -109,6 +112,15 @@ func (s *Store) CreateStatusCheck(ctx context.Context, by User, projectID int64,
 		}
 	}
 	return check, nil
+}
+
+// auditApply records that a service is taken to open merge requests too, where
+// it is.
+func (s *Store) auditApply(ctx context.Context, by User, check ExternalStatusCheck, apply bool) error {
+	if !apply {
+		return nil
+	}
+	return s.audit(ctx, by, check.ProjectID, AuditStatusCheckApplied, check.Name, check.ID)
 }
 
 // UpdateStatusCheck changes a service; merge requests that are open keep their
@@ -174,10 +186,12 @@ func (s *Store) UpdateStatusCheck(ctx context.Context, by User, projectID, id in
 			}
 		}
 		changes := serviceChanges(before, check)
-		if len(changes) == 0 {
-			return nil
+		if len(changes) > 0 {
+			if err := tx.audit(ctx, by, projectID, AuditStatusCheckUpdated, check.Name, check.ID, changes...); err != nil {
+				return err
+			}
 		}
-		return tx.audit(ctx, by, projectID, AuditStatusCheckUpdated, check.Name, check.ID, changes...)
+		return tx.auditApply(ctx, by, check, apply)
 	})
 	if err != nil {
 		return ExternalStatusCheck{}, err

@@ -143,6 +143,8 @@ func (s *Store) DeleteProtectedBranch(ctx context.Context, by User, projectID, i
 		if err := tx.w(ctx).Delete(&ProtectedBranch{}, rule.ID).Error; err != nil {
 			return err
 		}
-		return tx.audit(ctx, by, projectID, AuditBranchUnprotected, rule.Name, rule.ID)
+		return tx.audit(ctx, by, projectID, AuditBranchUnprotected, rule.Name, rule.ID,
+			AuditChange{Field: "push_access_level", From: rule.PushAccessLevel.String()},
+			AuditChange{Field: "merge_access_level", From: rule.MergeAccessLevel.String()})
 	})
 }

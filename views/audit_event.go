@@ -16,6 +16,9 @@ type AuditEventRow struct {
 	AuthorInitials string
 	Action         string
 	Object         string
+	// Request is the merge request it happened on, such as "!142", at
+	// RequestURL; "" for all else.
+	Request, RequestURL string
 	// Changes are lines like "Target branch: All branches → main".
 	Changes []string
 }

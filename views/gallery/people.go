@@ -113,7 +113,9 @@ func people() []Entry {
 		{Name: "audit_events", Draw: audit(
 			views.AuditEventRow{At: Now, Author: "Jonas <Lindqvist>", AuthorInitials: "JL", Action: "Updated status check", Object: "Licence scan",
 				Changes: []string{"Target branch: All branches → main"}},
-			views.AuditEventRow{At: ago(time.Hour), Author: "Priya Raman", AuthorInitials: "PR", Action: "Added member", Object: "Mona Weiss"})},
+			views.AuditEventRow{At: ago(time.Hour), Author: "Priya Raman", AuthorInitials: "PR", Action: "Added member", Object: "Mona Weiss"},
+			views.AuditEventRow{At: ago(26 * time.Hour), Author: "(System)", AuthorInitials: "S", Action: "Status check timed out", Object: "Licence scan",
+				Request: "!142", RequestURL: requestPath, Changes: []string{"Status: Pending → Failed", "Commit: " + head}})},
 		{Name: "audit_events_empty", Draw: audit()},
 	}
 }

@@ -1,0 +1,142 @@
+package handlers
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/PuerkitoBio/goquery"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+// TestEveryAuditedAction does, one after the other, all that is to be audited,
+// and reads after each what the page says of it: who, what, on what, from what
+// to what, when.
+func TestEveryAuditedAction(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		v := s.as(s.Owner)
+		ctx, project := t.Context(), s.Project.ID
+		mona, dev := s.User("mona"), s.Member("dora", models.RoleDeveloper)
+		request := s.open("unwatched")
+		var service models.ExternalStatusCheck
+		var rule string
+		post := func(path string, form url.Values) { v.post("/olga/pear"+path, form).want(303) }
+		save := func(path, selector, name, value string) {
+			action, form := v.get(path).want(200).fields(selector)
+			form.Set(name, value)
+			v.post(action, form).want(303)
+		}
+		respond := func(status models.Status) error { return s.Respond(request, service, request.HeadSHA, status) }
+
+		for _, tt := range []struct {
+			name                string
+			do                  func() error
+			who, action, object string
+			changes             []string
+		}{
+			{"member added", func() error {
+				post("/-/project_members", url.Values{"username": {"mona"}, "access_level": {"20"}})
+				return nil
+			}, "olga", "Added member", "mona", []string{"Role: Reporter"}},
+			{"role changed", func() error {
+				post("/-/project_members/"+itoa(mona.ID), url.Values{"access_level": {"40"}})
+				return nil
+			}, "olga", "Changed role", "mona", []string{"Role: Reporter → Maintainer"}},
+			{"member removed", func() error {
+				post("/-/project_members/"+itoa(mona.ID)+"/remove", url.Values{})
+				return nil
+			}, "olga", "Removed member", "mona", []string{"Role: Maintainer"}},
+			{"token created", func() error {
+				post("/-/settings/access_tokens", url.Values{"name": {"ci"}, "scopes": {"api"}, "access_level": {"30"}, "expires_at": {s.Clock.Now().AddDate(0, 1, 0).Format(time.DateOnly)}})
+				return nil
+			}, "olga", "Created access token", "ci", []string{"Role: Developer"}},
+			{"token revoked", func() error {
+				action, _ := v.get("/olga/pear/-/settings/access_tokens").fields(`form[action$="/revoke"]`)
+				v.post(action, url.Values{}).want(303)
+				return nil
+			}, "olga", "Revoked access token", "ci", nil},
+			{"service added", func() error {
+				v.post(servicesPath, url.Values{"name": {"Licence"}, "external_url": {"https://scan.example.test/"}}).want(303)
+				list, _, err := s.Store.StatusChecks(ctx, project, models.Page{Number: 1, Size: 10})
+				service = list[len(list)-1]
+				return err
+			}, "olga", "Added status check", "Licence", []string{"Name: Licence", "API to check: https://scan.example.test/", "Target branch: All branches", "HMAC: off"}},
+			{"service changed", func() error {
+				save(servicesPath+"/"+itoa(service.ID)+"/edit", "#status-check-form", "external_url", "https://scan.example.test/v2")
+				return nil
+			}, "olga", "Updated status check", "Licence", []string{"API to check: https://scan.example.test/ → https://scan.example.test/v2"}},
+			{"service applied", func() error {
+				save(servicesPath+"/"+itoa(service.ID)+"/edit", "#status-check-form", "also_apply", "1")
+				return nil
+			}, "olga", "Applied status check to open merge requests", "Licence", nil},
+			{"branch protected", func() error {
+				v.post(rulesPath, url.Values{"name": {"hotfix/*"}, "push_access_level": {"0"}, "merge_access_level": {"30"}}).want(303)
+				rule = s.ruleID(s.Project, "hotfix/*")
+				return nil
+			}, "olga", "Protected branch", "hotfix/*", []string{"Allowed to push and merge: No one", "Allowed to merge: Developers and maintainers"}},
+			{"protection changed", func() error {
+				save(rulesPath+"/"+rule+"/edit", "#protected-branch-form", "push_access_level", "40")
+				return nil
+			}, "olga", "Changed branch rule", "hotfix/*", []string{"Allowed to push and merge: No one → Maintainers"}},
+			{"branch unprotected", func() error {
+				v.post(rulesPath+"/"+rule+"/unprotect", url.Values{}).want(303)
+				return nil
+			}, "olga", "Unprotected branch", "hotfix/*", []string{"Allowed to push and merge: Maintainers", "Allowed to merge: Developers and maintainers"}},
+			{"enforcement switched", func() error {
+				post("/-/settings/merge_requests", url.Values{"only_allow_merge_if_all_status_checks_passed": {"true"}})
+				return nil
+			}, "olga", "Updated project", "olga/pear", []string{"Status checks must succeed: off → on"}},
+			{"time-out", func() error {
+				request = s.open("topic")
+				s.Clock.Advance(2*time.Minute + time.Second)
+				_, err := s.Store.ExpirePending(ctx, 10)
+				return err
+			}, "(System)", "Status check timed out", "Licence !2", []string{"Status: Pending → Failed", "Commit: HEAD"}},
+			{"retried", func() error {
+				s.as(dev).post(s.mrPath(request, "/status_checks/"+itoa(service.ID)+"/retry"), url.Values{}).want(303)
+				return nil
+			}, "dora", "Retried status check", "Licence !2", []string{"Status: Failed → Pending", "Commit: HEAD"}},
+			{"answered", func() error { return respond(models.StatusPassed) },
+				"olga", "Set status", "Licence !2", []string{"Status: Pending → Passed", "Commit: HEAD"}},
+			{"merge request closed", func() error { v.post(s.mrPath(request, "/close"), url.Values{}).want(303); return nil },
+				"olga", "Closed merge request", "Trim topic !2", nil},
+			{"merge request reopened", func() error { v.post(s.mrPath(request, "/reopen"), url.Values{}).want(303); return nil },
+				"olga", "Reopened merge request", "Trim topic !2", nil},
+			{"merged", func() error {
+				v.post(s.mrPath(request, "/merge"), url.Values{"sha": {request.HeadSHA}}).want(303)
+				return nil
+			}, "olga", "Merged merge request", "Trim topic !2", []string{"Commit: HEAD", "Target branch: main"}},
+			{"service removed", func() error {
+				v.post(servicesPath+"/"+itoa(service.ID)+"/remove", url.Values{}).want(303)
+				return nil
+			}, "olga", "Removed status check", "Licence", []string{"Name: Licence", "API to check: https://scan.example.test/v2"}},
+		} {
+			s.Clock.Advance(time.Second)
+			if err := tt.do(); err != nil {
+				t.Fatalf("%s: %v", tt.name, err)
+			}
+			newest := v.get("/olga/pear/-/audit_events").want(200).Find("#audit tbody tr").First()
+			cell := func(n int) *goquery.Selection { return newest.Find("td").Eq(n) }
+			if at := cell(0).Find("time").AttrOr("datetime", ""); at != s.Clock.Now().Format(time.RFC3339) {
+				t.Errorf("%s: at %s, want %s", tt.name, at, s.Clock.Now().Format(time.RFC3339))
+			}
+			if who := squeeze(cell(1).Find(".row").Contents().Last().Text()); who != tt.who {
+				t.Errorf("%s: by %q, want %q", tt.name, who, tt.who)
+			}
+			if object := squeeze(cell(3).Text()); object != tt.object {
+				t.Errorf("%s: on %q, want %q", tt.name, object, tt.object)
+			}
+			said := squeeze(cell(2).Text())
+			if !strings.HasPrefix(said, tt.action) {
+				t.Errorf("%s: %q, want %q", tt.name, said, tt.action)
+			}
+			for _, change := range tt.changes {
+				if change = strings.ReplaceAll(change, "HEAD", request.HeadSHA); !strings.Contains(said, change) {
+					t.Errorf("%s: %q lacks %q", tt.name, said, change)
+				}
+			}
+		}
+	})
+}
