@@ -2,71 +2,9 @@ package models
 
 import (
 	"context"
-	"strings"
-	"sync"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/schema"
 )
-
-// MergeRequestChecks finds a merge request (without its people) and its checks
-// by name, each with its newest delivery, in one query: what a poll of the
-// widget needs. KindNotFound when there is no such merge request.
-func (s *Store) MergeRequestChecks(ctx context.Context, projectID, iid int64) (MergeRequest, []MergeRequestCheck, error) {
-	var rows []struct {
-		MR       MergeRequest      `gorm:"embedded;embeddedPrefix:mr_"`
-		Check    MergeRequestCheck `gorm:"embedded;embeddedPrefix:c_"`
-		Delivery Delivery          `gorm:"embedded;embeddedPrefix:d_"`
-	}
-	err := s.q(ctx).Raw(`SELECT `+snapshotColumns()+`
-		FROM merge_requests mr
-		LEFT JOIN merge_request_checks c ON c.merge_request_id = mr.id
-		LEFT JOIN deliveries d ON d.id = c.delivery_id
-		WHERE mr.project_id = ? AND mr.iid = ? ORDER BY c.name, c.id`, projectID, iid).Scan(&rows).Error
-	if err != nil {
-		return MergeRequest{}, nil, err
-	}
-	if len(rows) == 0 {
-		return MergeRequest{}, nil, notFound("merge request")
-	}
-	checks := make([]MergeRequestCheck, 0, len(rows))
-	for _, row := range rows {
-		if row.Check.ID == 0 {
-			continue
-		}
-		if row.Delivery.ID != 0 {
-			d := row.Delivery
-			row.Check.Delivery = &d
-		}
-		checks = append(checks, row.Check)
-	}
-	return rows[0].MR, checks, nil
-}
-
-// snapshotColumns lists the columns of MergeRequestChecks under the prefixes
-// that it scans; payloads, which may be large, stay away.
-var snapshotColumns = sync.OnceValue(func() string {
-	var columns []string
-	add := func(model any, alias string, without ...string) {
-		parsed, err := schema.Parse(model, &sync.Map{}, schema.NamingStrategy{})
-		if err != nil {
-			panic(err) // our own struct; a test would not get this far
-		}
-	field:
-		for _, name := range parsed.DBNames {
-			for _, skip := range without {
-				if name == skip {
-					continue field
-				}
-			}
-			columns = append(columns, alias+"."+name+" AS "+alias+"_"+name)
-		}
-	}
-	add(&MergeRequest{}, "mr")
-	add(&MergeRequestCheck{}, "c")
-	add(&Delivery{}, "d", "payload")
-	return strings.Join(columns, ", ")
-})
 
 // withoutPayload loads deliveries without the bytes they carry.
 func withoutPayload(db *gorm.DB) *gorm.DB { return db.Omit("payload") }

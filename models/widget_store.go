@@ -18,10 +18,11 @@ const widgetQuery = `SELECT mr.id, mr.state, mr.head_sha,
 	LEFT JOIN deliveries d ON d.id = c.delivery_id
 	WHERE mr.project_id = ? AND mr.iid = ? ORDER BY c.name, c.id`
 
-// WidgetChecks is MergeRequestChecks for the poll of the widget, which every
-// open page sends every few seconds, and for the API's list: it fills in only
-// what those show.
-// Of the merge request that is id, project, iid, state and HEAD.
+// WidgetChecks finds a merge request and its checks by name, each with its
+// newest delivery, for the poll of the widget, which every open page sends
+// every few seconds, and for the API's list: it fills in only what those show.
+// Of the merge request that is id, project, iid, state and HEAD. KindNotFound
+// when there is no such merge request.
 func (s *Store) WidgetChecks(ctx context.Context, projectID, iid int64) (MergeRequest, []MergeRequestCheck, error) {
 	mr := MergeRequest{ProjectID: projectID, IID: iid}
 	rows, err := s.hot(ctx).Raw(widgetQuery, projectID, iid).Rows()

@@ -111,11 +111,11 @@ func (c *call) mergeRequestByRows() (mergeRequestEntity, error) {
 	if err != nil {
 		return mergeRequestEntity{}, err
 	}
-	_, checks, err := c.api.Store.MergeRequestChecks(c.ctx(), p.ID, c.mr.IID)
+	checks, err := c.api.Store.Checks(c.ctx(), c.mr.ID)
 	if err != nil {
 		return mergeRequestEntity{}, err
 	}
-	return c.mergeRequest(p, mr, models.Mergeable(p, mr, checks, c.now())), nil
+	return c.mergeRequest(p, mr, models.Mergeable(p, mr, checks[c.mr.ID], c.now())), nil
 }
 
 // retry makes a failed check pending again and asks the service once more.

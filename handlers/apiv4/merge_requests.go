@@ -108,11 +108,11 @@ func (p *params) instant(name string) *time.Time { return p.day(name) }
 // then what git knows.
 func (c *call) blocked() ([]models.BlockReason, error) {
 	p := c.access.Project
-	_, checks, err := c.api.Store.MergeRequestChecks(c.ctx(), p.ID, c.mr.IID)
+	checks, err := c.api.Store.Checks(c.ctx(), c.mr.ID)
 	if err != nil {
 		return nil, err
 	}
-	reasons := models.Mergeable(p, c.mr, checks, c.now())
+	reasons := models.Mergeable(p, c.mr, checks[c.mr.ID], c.now())
 	if c.mr.State != models.StateOpened {
 		return reasons, nil
 	}

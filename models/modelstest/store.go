@@ -230,8 +230,10 @@ func (w *World) Respond(mr models.MergeRequest, service models.ExternalStatusChe
 // Reload reads a merge request again, with its checks.
 func (w *World) Reload(mr models.MergeRequest) (models.MergeRequest, []models.MergeRequestCheck) {
 	w.T.Helper()
-	mr, checks, err := w.Store.MergeRequestChecks(w.T.Context(), mr.ProjectID, mr.IID)
-	return must(w.T, mr, err), checks
+	mr, err := w.Store.MergeRequest(w.T.Context(), mr.ProjectID, mr.IID)
+	must(w.T, mr, err)
+	checks, err := w.Store.Checks(w.T.Context(), mr.ID)
+	return mr, must(w.T, checks, err)[mr.ID]
 }
 
 // Status is the state of the check of a service on a merge request now, "" for
