@@ -76,18 +76,24 @@ func (s *Store) TokenUser(ctx context.Context, digest string) (AccessToken, User
 	if err != nil {
 		return AccessToken{}, User{}, found(err, "access token")
 	}
-	now := s.Now()
-	if !token.ActiveAt(now) || token.User.Blocked {
-		return AccessToken{}, User{}, notFound("access token")
-	}
-	if token.LastUsedAt == nil || now.Sub(*token.LastUsedAt) > tokenTouch {
-		token.LastUsedAt = &now
-		err := s.w(ctx).Model(&AccessToken{}).Where("id = ?", token.ID).UpdateColumn("last_used_at", now).Error
-		if err != nil {
-			return AccessToken{}, User{}, err
-		}
+	if err := s.useToken(ctx, &token); err != nil {
+		return AccessToken{}, User{}, err
 	}
 	return token, token.User, nil
+}
+
+// useToken notes that a token is used now. KindNotFound when it may not be: it
+// has expired or been revoked, or its user is blocked.
+func (s *Store) useToken(ctx context.Context, token *AccessToken) error {
+	now := s.Now()
+	if !token.ActiveAt(now) || token.User.Blocked {
+		return notFound("access token")
+	}
+	if token.LastUsedAt != nil && now.Sub(*token.LastUsedAt) <= tokenTouch {
+		return nil
+	}
+	token.LastUsedAt = &now
+	return s.w(ctx).Model(&AccessToken{}).Where("id = ?", token.ID).UpdateColumn("last_used_at", now).Error
 }
 
 // PersonalTokens lists a user's tokens, the newest first; all of them, the

@@ -72,14 +72,14 @@ func Register(e *echo.Echo, d Deps) {
 	for path, known := range methods {
 		for _, method := range []string{get, http.MethodHead, post, put, patch, remove, http.MethodOptions} {
 			if !slices.Contains(known, method) {
-				e.Add(method, Prefix+path, wrongMethod(known))
+				e.Add(method, Prefix+path, a.limited(wrongMethod(known)))
 			}
 		}
 	}
 	e.GET("/api/openapi.yaml", getOpenAPI)
 	e.GET("/api/docs", a.getDocs)
-	e.Any("/api", unknown)
-	e.Any("/api/*", unknown)
+	e.Any("/api", a.limited(unknown))
+	e.Any("/api/*", a.limited(unknown))
 }
 
 func unknown(c echo.Context) error {
@@ -147,13 +147,13 @@ func (c *call) serve(r route) error {
 	if err := c.slowDown(c.api.addresses.wait(c.RealIP(), c.now())); err != nil {
 		return err
 	}
-	if err := c.authenticate(r.method); err != nil {
+	if err := c.authenticate(r); err != nil {
 		return err
 	}
 	if err := c.slowDown(c.api.tokens.wait(c.token.ID, c.now())); err != nil {
 		return err
 	}
-	if strings.HasPrefix(r.path, "/projects/:id") {
+	if r.belowProject() {
 		if err := c.findProject(); err != nil {
 			return err
 		}
@@ -223,33 +223,40 @@ func (c *call) subject(p models.Project, role models.Role) auth.Subject {
 // role is the role as rules count it: an administrator is as good as an Owner.
 func (c *call) role() models.Role { return request.Role(c) }
 
-// findProject finds the project that :id names: by number or namespace/name, a
-// name that it had before a rename included.
+// findProject finds the project that :id names, unless the token's query has:
+// by number or namespace/name, a name that it had before a rename included.
 func (c *call) findProject() error {
-	name, err := c.segment("id")
-	if err != nil {
-		return notFound("Project")
+	if c.access.Project.ID == 0 {
+		access, err := c.accessInPath()
+		if models.KindOf(err) == models.KindNotFound {
+			return notFound("Project")
+		}
+		if err != nil {
+			return err
+		}
+		c.access = access
 	}
-	var access models.Access
-	if id, numeric := number(name); numeric {
-		access, err = c.api.Store.AccessByID(c.ctx(), &c.me, id)
-	} else if namespace, path, ok := splitPath(name); ok {
-		access, _, err = c.api.Store.AccessByPath(c.ctx(), &c.me, namespace, path)
-	} else {
-		return notFound("Project")
-	}
-	if models.KindOf(err) == models.KindNotFound {
-		return notFound("Project")
-	}
-	if err != nil {
-		return err
-	}
-	c.access = access
-	request.SetAccess(c, access)
+	request.SetAccess(c, c.access)
 	if !c.can(auth.ReadProject) {
 		return notFound("Project")
 	}
 	return nil
+}
+
+func (c *call) accessInPath() (access models.Access, err error) {
+	name, err := c.segment("id")
+	if err != nil {
+		return access, notFound("Project")
+	}
+	if id, numeric := number(name); numeric {
+		return c.api.Store.AccessByID(c.ctx(), &c.me, id)
+	}
+	namespace, path, ok := splitPath(name)
+	if !ok {
+		return access, notFound("Project")
+	}
+	access, _, err = c.api.Store.AccessByPath(c.ctx(), &c.me, namespace, path)
+	return access, err
 }
 
 // findMergeRequest finds the merge request that :iid names, with its checks or

@@ -13,14 +13,13 @@ import (
 // authenticate finds who asks by the access token of the request: in the
 // header PRIVATE-TOKEN, as bearer, or as private_token in the query. Session
 // cookies are never the proof here. A token without the scope that the method
-// needs is refused.
-func (c *call) authenticate(method string) error {
+// needs is refused. Of routes below a project the same query finds that too.
+func (c *call) authenticate(r route) error {
 	secret := bearer(c.Request())
 	if !auth.IsAccessToken(secret) {
 		return errUnauthorized
 	}
-	var err error
-	c.token, c.me, err = c.api.Store.TokenUser(c.ctx(), auth.Digest(secret))
+	err := c.findToken(auth.Digest(secret), r.belowProject())
 	if models.KindOf(err) == models.KindNotFound {
 		return errUnauthorized
 	}
@@ -29,7 +28,7 @@ func (c *call) authenticate(method string) error {
 	}
 	request.SetUser(c, c.me)
 	scope := models.ScopeAPI
-	if method == http.MethodGet || method == http.MethodHead {
+	if r.method == http.MethodGet || r.method == http.MethodHead {
 		scope = models.ScopeReadAPI
 	}
 	if !c.token.Has(scope) {
@@ -40,6 +39,29 @@ func (c *call) authenticate(method string) error {
 		}}
 	}
 	return nil
+}
+
+// findToken finds the token with a digest and its user, and the project of the
+// path when it can be had in the same query. What that does not find is looked
+// for one by one, so that it can be told what is missing.
+func (c *call) findToken(digest string, belowProject bool) (err error) {
+	if belowProject {
+		name, _ := c.segment("id")
+		if id, numeric := number(name); numeric {
+			c.token, c.access, err = c.api.Store.TokenAccessByID(c.ctx(), digest, id)
+		} else if namespace, path, ok := splitPath(name); ok {
+			c.token, c.access, err = c.api.Store.TokenAccessByPath(c.ctx(), digest, namespace, path)
+		}
+		if c.me = c.token.User; err != nil && models.KindOf(err) != models.KindNotFound {
+			return err
+		}
+		if err == nil && c.access.Project.ID != 0 {
+			return nil
+		}
+		c.access = models.Access{}
+	}
+	c.token, c.me, err = c.api.Store.TokenUser(c.ctx(), digest)
+	return err
 }
 
 func bearer(r *http.Request) string {

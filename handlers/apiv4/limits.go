@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/labstack/echo/v4"
 	"golang.org/x/time/rate"
 )
 
@@ -92,4 +93,15 @@ func (c *call) slowDown(wait time.Duration) error {
 	}
 	c.Response().Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	return message(http.StatusTooManyRequests, "429 Too Many Requests")
+}
+
+// limited counts what is no route by its address, as everything else.
+func (a *api) limited(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(ec echo.Context) error {
+		c := &call{Context: ec, api: a}
+		if err := c.slowDown(a.addresses.wait(c.RealIP(), c.now())); err != nil {
+			return c.fail(err)
+		}
+		return next(ec)
+	}
 }

@@ -62,3 +62,18 @@ func TestLimitPerAddress(t *testing.T) {
 		s.want(t, s.do("olga", "GET", "/user", ""), 200)
 	})
 }
+
+// What is no route counts as well.
+func TestLimitOfUnknownRoutes(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		s.limit(t, apiv4.Limits{Token: apiv4.Limit{PerMinute: -1}, Address: apiv4.Limit{PerMinute: 60, Burst: 2}})
+		s.want(t, s.do("olga", "GET", "/oranges", ""), 404)
+		s.want(t, s.do("olga", "DELETE", "/user", ""), 405)
+		for path, method := range map[string]string{"/oranges": "GET", "/user": "DELETE"} {
+			a := s.want(t, s.do("olga", method, path, ""), 429, `{"message":"429 Too Many Requests"}`)
+			if got := a.header.Get("Retry-After"); got != "1" {
+				t.Errorf("Retry-After is %q, want 1", got)
+			}
+		}
+	})
+}

@@ -72,7 +72,8 @@ func asDescribed(r *http.Request, status int, header http.Header, body []byte) e
 	if header.Get("X-Request-Id") == "" {
 		return fmt.Errorf("no request id")
 	}
-	operation := &openapi3.Operation{Responses: openapi3.NewResponses(openapi3.WithStatus(404, doc.Components.Responses["Refused"]), openapi3.WithStatus(405, doc.Components.Responses["Refused"]))}
+	refused := doc.Components.Responses["Refused"]
+	operation := &openapi3.Operation{Responses: openapi3.NewResponses(openapi3.WithStatus(404, refused), openapi3.WithStatus(405, refused), openapi3.WithStatus(429, refused))}
 	name := templateOf(doc, path)
 	item := doc.Paths.Value(name)
 	if item != nil && item.GetOperation(r.Method) != nil {

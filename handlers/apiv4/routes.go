@@ -2,6 +2,7 @@ package apiv4
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/mergegate/mergegate/auth"
 )
@@ -15,6 +16,9 @@ type route struct {
 	ability auth.Ability
 	handle  func(*call) error
 }
+
+// belowProject reports whether the path names a project.
+func (r route) belowProject() bool { return strings.HasPrefix(r.path, "/projects/:id") }
 
 const (
 	get    = http.MethodGet
