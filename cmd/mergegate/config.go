@@ -16,6 +16,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/handlers/apiv4"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/webhook"
 )
@@ -49,6 +50,10 @@ type config struct {
 	MaxPackBytes int64 `env:"MERGEGATE_MAX_PACK_BYTES" envDefault:"1073741824"`
 	// DatabaseConnections limits the connections to PostgreSQL.
 	DatabaseConnections int `env:"MERGEGATE_DATABASE_CONNECTIONS" envDefault:"20"`
+	// APIRatePerToken and APIRatePerAddress are how many requests per minute
+	// the API takes; 0 means any number.
+	APIRatePerToken   int `env:"MERGEGATE_API_RATE_PER_TOKEN" envDefault:"6000"`
+	APIRatePerAddress int `env:"MERGEGATE_API_RATE_PER_ADDRESS" envDefault:"12000"`
 
 	keyring *auth.Keyring
 	allow   webhook.AllowList
@@ -96,6 +101,13 @@ func readConfig() (config, error) {
 	if c.DatabaseConnections < 4 {
 		fault("MERGEGATE_DATABASE_CONNECTIONS must be at least 4.")
 	}
+	checkRate := func(name string, rate int) {
+		if rate < 0 || rate > maxAPIRate {
+			fault("%s must be a number of requests per minute up to %d; 0 means any number.", name, maxAPIRate)
+		}
+	}
+	checkRate("MERGEGATE_API_RATE_PER_TOKEN", c.APIRatePerToken)
+	checkRate("MERGEGATE_API_RATE_PER_ADDRESS", c.APIRatePerAddress)
 	if c.allow, err = webhook.ParseAllowList(c.OutboundAllow); err != nil {
 		fault("MERGEGATE_OUTBOUND_ALLOW cannot be read: %w.", err)
 	}
@@ -130,6 +142,20 @@ func unreadable(err error) error {
 		faults = append(faults, fmt.Errorf("%s must be %s.", field.Tag.Get("env"), takes))
 	}
 	return errors.Join(faults...)
+}
+
+// maxAPIRate is the most that a limit of the API may be, per minute.
+const maxAPIRate = 1_000_000
+
+// apiLimits are the limits of the API; ten seconds' worth may come at once.
+func (c config) apiLimits() apiv4.Limits {
+	limit := func(perMinute int) apiv4.Limit {
+		if perMinute == 0 {
+			return apiv4.Limit{PerMinute: -1}
+		}
+		return apiv4.Limit{PerMinute: perMinute, Burst: perMinute / 6}
+	}
+	return apiv4.Limits{Token: limit(c.APIRatePerToken), Address: limit(c.APIRatePerAddress)}
 }
 
 // readKeys makes the keyring. On SQLite a missing key is made in the data

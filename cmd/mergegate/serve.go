@@ -133,7 +133,7 @@ func newHandler(o *core, log *slog.Logger) (http.Handler, error) {
 	githttp.Register(e, githttp.Deps{Store: o.store, Transport: o.repos, Log: log, BaseURL: o.config.BaseURL})
 	apiv4.Register(e, apiv4.Deps{
 		Store: o.store, Git: repositories.API{Domain: repositories.Domain{Store: o.repos}}, Log: log, BaseURL: o.config.BaseURL, Version: version(), Revision: revision(),
-		Stylesheet: static.URL("style.css"),
+		Stylesheet: static.URL("style.css"), Limits: o.config.apiLimits(),
 	})
 	return e, nil
 }

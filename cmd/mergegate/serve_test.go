@@ -14,6 +14,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/mergegate/mergegate/handlers/apiv4"
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
@@ -262,6 +263,8 @@ func TestRefusedSettings(t *testing.T) {
 		"a log level":       {[]string{"MERGEGATE_LOG_LEVEL=loud"}, "MERGEGATE_LOG_LEVEL must be debug, info, warn or error."},
 		"no number":         {[]string{"MERGEGATE_MAX_PACK_BYTES=1GB"}, "MERGEGATE_MAX_PACK_BYTES must be a whole number."},
 		"no network":        {[]string{"MERGEGATE_TRUSTED_PROXIES=proxy"}, "MERGEGATE_TRUSTED_PROXIES has \"proxy\""},
+		"a rate below 0":    {[]string{"MERGEGATE_API_RATE_PER_TOKEN=-1"}, "MERGEGATE_API_RATE_PER_TOKEN must be"},
+		"too high a rate":   {[]string{"MERGEGATE_API_RATE_PER_ADDRESS=1000001"}, "MERGEGATE_API_RATE_PER_ADDRESS must be"},
 		"a log format":      {[]string{"MERGEGATE_LOG_FORMAT=xml"}, "MERGEGATE_LOG_FORMAT"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -275,6 +278,21 @@ func TestRefusedSettings(t *testing.T) {
 	out, _ := p.run([]string{"MERGEGATE_LISTEN=x", "MERGEGATE_LOG_FORMAT=xml"}, "serve")
 	if !strings.Contains(out, "MERGEGATE_LISTEN") || !strings.Contains(out, "MERGEGATE_LOG_FORMAT") || strings.Contains(out, "MERGEGATE_BASE_URL") {
 		t.Errorf("not every fault is told, or more than there are: %s", out)
+	}
+}
+
+// The limits of the API are those of the settings.
+func TestAPILimits(t *testing.T) {
+	t.Setenv("MERGEGATE_DATA", t.TempDir())
+	t.Setenv("MERGEGATE_API_RATE_PER_TOKEN", "600")
+	t.Setenv("MERGEGATE_API_RATE_PER_ADDRESS", "0")
+	c, err := readConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := apiv4.Limits{Token: apiv4.Limit{PerMinute: 600, Burst: 100}, Address: apiv4.Limit{PerMinute: -1}}
+	if got := c.apiLimits(); got != want {
+		t.Errorf("limits %+v, want %+v", got, want)
 	}
 }
 
