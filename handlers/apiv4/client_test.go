@@ -10,10 +10,11 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// client is GitLab's own Go client, over a real connection.
+// client is GitLab's own Go client, over a real connection. What it sends is
+// held against the description too.
 func (s *site) client(t *testing.T, who string) *gitlab.Client {
 	t.Helper()
-	server := httptest.NewServer(s.handler)
+	server := httptest.NewServer(describedRequests(t, s.handler))
 	t.Cleanup(server.Close)
 	client, err := gitlab.NewClient(s.tokens[who], gitlab.WithBaseURL(server.URL), gitlab.WithoutRetries())
 	if err != nil {
