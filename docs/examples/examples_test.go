@@ -23,13 +23,15 @@ import (
 	"github.com/mergegate/mergegate/webhook"
 )
 
-const secret = "an example's secret"
+// secrets are one of each notation: any text, and Standard Webhooks'.
+var secrets = []string{"an example's secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
 
 // site is a Mergegate with one service, whose deliveries the test sends.
 type site struct {
 	*modelstest.World
 	url      string
 	sender   *webhook.Client
+	secret   string
 	token    string
 	reporter string
 	service  models.ExternalStatusCheck
@@ -38,9 +40,9 @@ type site struct {
 }
 
 // newSite serves the API for the project olga/pear, whose branch feature could
-// be merged into main. startService is called when the API can be reached, and
+// be merged into main. Deliveries are signed with secret. startService is called when the API can be reached, and
 // gives the service's address.
-func newSite(t *testing.T, startService func(s *site) string) *site {
+func newSite(t *testing.T, secret string, startService func(s *site) string) *site {
 	t.Helper()
 	dir := t.TempDir()
 	repos, err := gitrepo.New(filepath.Join(dir, "repositories"), gitrepo.Options{HooksDir: filepath.Join(dir, "hooks"), SocketPath: filepath.Join(dir, "s")})
@@ -48,7 +50,7 @@ func newSite(t *testing.T, startService func(s *site) string) *site {
 	git := repositories.Domain{Store: repos}
 	allow, err := webhook.ParseAllowList("127.0.0.1")
 	check(t, err)
-	s := &site{sender: webhook.NewClient(webhook.Options{Version: "test", Allow: allow}), answers: make(chan int, 10)}
+	s := &site{secret: secret, sender: webhook.NewClient(webhook.Options{Version: "test", Allow: allow}), answers: make(chan int, 10)}
 	server := httptest.NewUnstartedServer(nil)
 	s.url = "http://" + server.Listener.Addr().String()
 	s.World = modelstest.Open(t, modelstest.SQLite(t), modelstest.WithGit(git), modelstest.WithPayload(webhook.Payload(s.url)))
@@ -90,7 +92,7 @@ func (s *site) populate(repos *gitrepo.Store, startService func(s *site) string)
 	s.token = s.newToken(s.Member("desk", models.RoleDeveloper))
 	s.reporter = s.newToken(s.Member("rex", models.RoleReporter))
 	s.service, err = s.Store.CreateStatusCheck(ctx, s.Owner, s.Project.ID, models.StatusCheckInput{
-		Name: "desk", ExternalURL: startService(s), SharedSecret: secret,
+		Name: "desk", ExternalURL: startService(s), SharedSecret: s.secret,
 	}, false)
 	check(s.T, err)
 }
@@ -127,7 +129,7 @@ func exampleService(s *site) string {
 		s.T.Fatalf("go build: %v\n%s", err, out)
 	}
 	cmd := exec.CommandContext(s.T.Context(), program)
-	cmd.Env = []string{"LISTEN=127.0.0.1:0", "SHARED_SECRET=" + secret, "MERGEGATE_URL=" + s.url, "MERGEGATE_TOKEN=" + s.token}
+	cmd.Env = []string{"LISTEN=127.0.0.1:0", "SHARED_SECRET=" + s.secret, "MERGEGATE_URL=" + s.url, "MERGEGATE_TOKEN=" + s.token}
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	check(s.T, err)
@@ -142,10 +144,18 @@ func exampleService(s *site) string {
 }
 
 func TestServiceInGo(t *testing.T) {
-	for description, want := range map[string]models.Status{"They are ripe.": models.StatusPassed, "": models.StatusFailed} {
-		t.Run(string(want), func(t *testing.T) {
-			s := newSite(t, exampleService)
-			mr, claimed := s.open(description)
+	for _, c := range []struct {
+		secret, description string
+		want                models.Status
+	}{
+		{secrets[0], "They are ripe.", models.StatusPassed},
+		{secrets[0], "", models.StatusFailed},
+		{secrets[1], "They are ripe.", models.StatusPassed},
+		{"whsec_ no base64", "", models.StatusFailed},
+	} {
+		t.Run(c.secret+" "+string(c.want), func(t *testing.T) {
+			s := newSite(t, c.secret, exampleService)
+			mr, claimed := s.open(c.description)
 			send := func(claimed models.ClaimedDelivery, at time.Time, want int) {
 				t.Helper()
 				if got := s.sender.Send(t.Context(), claimed, at); got.HTTPStatus != want {
@@ -169,8 +179,8 @@ func TestServiceInGo(t *testing.T) {
 			case <-time.After(20 * time.Second):
 				t.Fatal("the service does not answer")
 			}
-			if got := s.Status(mr, s.service); got != want {
-				t.Errorf("the check is %s, want %s", got, want)
+			if got := s.Status(mr, s.service); got != c.want {
+				t.Errorf("the check is %s, want %s", got, c.want)
 			}
 			send(claimed, time.Now(), http.StatusOK)
 		})
@@ -178,7 +188,7 @@ func TestServiceInGo(t *testing.T) {
 }
 
 func TestAnswerScript(t *testing.T) {
-	s := newSite(t, func(*site) string { return "https://desk.example/" })
+	s := newSite(t, secrets[0], func(*site) string { return "https://desk.example/" })
 	mr, _ := s.open("")
 	const otherSHA = "0a11c4d0f0e1b2c3d4e5f60718293a4b5c6d7e8f"
 	id := strconv.FormatInt(s.service.ID, 10)
@@ -206,7 +216,7 @@ func TestAnswerScript(t *testing.T) {
 }
 
 func TestVerifyScript(t *testing.T) {
-	for _, secret := range []string{"an example's secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"} {
+	for _, secret := range secrets {
 		header, body := recorded(t, secret)
 		file := filepath.Join(t.TempDir(), "body")
 		check(t, os.WriteFile(file, body, 0o600))

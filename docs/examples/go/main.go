@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -37,8 +38,8 @@ var (
 	seen   sync.Map // Idempotency-Keys; a real service keeps them in a database
 )
 
-func mac(text string) []byte {
-	h := hmac.New(sha256.New, []byte(secret))
+func mac(key []byte, text string) []byte {
+	h := hmac.New(sha256.New, key)
 	h.Write([]byte(text))
 	return h.Sum(nil)
 }
@@ -46,9 +47,15 @@ func mac(text string) []byte {
 // signed reports whether the body is from Mergegate and was sent just now.
 func signed(header http.Header, body string) bool {
 	id, timestamp := header.Get("Webhook-Id"), header.Get("Webhook-Timestamp")
-	standard := "v1," + base64.StdEncoding.EncodeToString(mac(id+"."+timestamp+"."+body))
+	key := []byte(secret)
+	if encoded, found := strings.CutPrefix(secret, "whsec_"); found { // Standard Webhooks' notation
+		if k, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(encoded, "=")); err == nil && len(k) > 0 {
+			key = k
+		}
+	}
+	standard := "v1," + base64.StdEncoding.EncodeToString(mac(key, id+"."+timestamp+"."+body))
 	at, err := strconv.ParseInt(timestamp, 10, 64)
-	return hmac.Equal([]byte(header.Get("X-Gitlab-Signature")), []byte(hex.EncodeToString(mac(body)))) && hmac.Equal([]byte(header.Get("Webhook-Signature")), []byte(standard)) &&
+	return hmac.Equal([]byte(header.Get("X-Gitlab-Signature")), []byte(hex.EncodeToString(mac([]byte(secret), body)))) && hmac.Equal([]byte(header.Get("Webhook-Signature")), []byte(standard)) &&
 		err == nil && time.Since(time.Unix(at, 0)).Abs() < 5*time.Minute
 }
 
