@@ -65,52 +65,38 @@ func (s *Store) Project(ctx context.Context, id int64) (Project, error) {
 	return project, found(err, "project")
 }
 
-const accessColumns = `SELECT projects.*, namespaces.path AS ns_path, namespaces.path_key AS ns_path_key,
-	namespaces.user_id AS ns_user_id, namespaces.created_at AS ns_created_at,
-	COALESCE((SELECT role FROM members WHERE members.project_id = projects.id AND members.user_id = ?), 0) AS member_role
-	FROM projects JOIN namespaces ON namespaces.id = projects.namespace_id `
-
-type accessRow struct {
-	Project     `gorm:"embedded"`
-	NsPath      string
-	NsPathKey   string
-	NsUserID    *int64
-	NsCreatedAt time.Time
-	MemberRole  Role
-}
+const accessQuery = "SELECT " + projectColumns + `, COALESCE(m.role, 0)
+	FROM projects p JOIN namespaces n ON n.id = p.namespace_id
+	LEFT JOIN members m ON m.project_id = p.id AND m.user_id = ? WHERE `
 
 func (s *Store) access(ctx context.Context, user *User, where string, args ...any) (Access, error) {
+	access := Access{SignedIn: user != nil}
 	var userID int64
 	if user != nil {
-		userID = user.ID
+		userID, access.Admin = user.ID, user.Admin
 	}
-	var row accessRow
-	result := s.hot(ctx).Raw(accessColumns+where, append([]any{userID}, args...)...).Scan(&row)
-	if result.Error != nil {
-		return Access{}, result.Error
+	fields := append(projectFields(&access.Project), &access.Role)
+	if err := s.takeRow(ctx, "project", fields, accessQuery+where, append([]any{userID}, args...)...); err != nil {
+		return Access{}, err
 	}
-	if result.RowsAffected == 0 {
-		return Access{}, notFound("project")
-	}
-	row.Project.Namespace = Namespace{ID: row.NamespaceID, Path: row.NsPath, PathKey: row.NsPathKey, UserID: row.NsUserID, CreatedAt: row.NsCreatedAt}
-	return Access{Project: row.Project, SignedIn: user != nil, Admin: user != nil && user.Admin, Role: row.MemberRole}, nil
+	return access, nil
 }
 
 // AccessByID finds a project and what user (nil when signed out) has to do
 // with it, in one query.
 func (s *Store) AccessByID(ctx context.Context, user *User, projectID int64) (Access, error) {
-	return s.access(ctx, user, "WHERE projects.id = ?", projectID)
+	return s.access(ctx, user, "p.id = ?", projectID)
 }
 
 // AccessByPath is AccessByID for namespace/path, without regard to case. A
 // path that a renamed project had leads to it, with moved true.
 func (s *Store) AccessByPath(ctx context.Context, user *User, namespace, path string) (access Access, moved bool, err error) {
-	access, err = s.access(ctx, user, "WHERE namespaces.path_key = ? AND projects.path_key = ?", foldKey(namespace), foldKey(path))
+	access, err = s.access(ctx, user, "n.path_key = ? AND p.path_key = ?", foldKey(namespace), foldKey(path))
 	if KindOf(err) != KindNotFound {
 		return access, false, err
 	}
-	access, err = s.access(ctx, user, `WHERE projects.id = (SELECT r.project_id FROM project_redirects r JOIN namespaces n ON n.id = r.namespace_id
-		WHERE n.path_key = ? AND r.path_key = ?)`, foldKey(namespace), foldKey(path))
+	access, err = s.access(ctx, user, `p.id = (SELECT r.project_id FROM project_redirects r JOIN namespaces old ON old.id = r.namespace_id
+		WHERE old.path_key = ? AND r.path_key = ?)`, foldKey(namespace), foldKey(path))
 	return access, err == nil, err
 }
 

@@ -28,28 +28,17 @@ const sessionTouch = 10 * time.Minute
 // SessionUser finds the session with a digest, and its user, in one query.
 // KindNotFound when there is none, it has expired, or the user is blocked.
 func (s *Store) SessionUser(ctx context.Context, digest string) (Session, User, error) {
-	var row struct {
-		User             `gorm:"embedded"`
-		SessionID        int64
-		SessionCreated   time.Time
-		SessionLastSeen  time.Time
-		SessionExpiresAt time.Time
-	}
 	now := s.Now()
-	result := s.hot(ctx).Raw(`SELECT users.*, sessions.id AS session_id, sessions.created_at AS session_created,
-			sessions.last_seen_at AS session_last_seen, sessions.expires_at AS session_expires_at
-		FROM sessions JOIN users ON users.id = sessions.user_id
-		WHERE sessions.digest = ? AND sessions.expires_at > ? AND users.blocked = ?`, digest, now, false).Scan(&row)
-	if result.Error != nil {
-		return Session{}, User{}, result.Error
+	var user User
+	session := Session{Digest: digest}
+	fields := append(userFields(&user), &session.ID, &session.CreatedAt, &session.LastSeenAt, &session.ExpiresAt)
+	err := s.takeRow(ctx, "session", fields, "SELECT "+userColumns+`, s.id, s.created_at, s.last_seen_at, s.expires_at
+		FROM sessions s JOIN users u ON u.id = s.user_id
+		WHERE s.digest = ? AND s.expires_at > ? AND u.blocked = ?`, digest, now, false)
+	if err != nil {
+		return Session{}, User{}, err
 	}
-	if result.RowsAffected == 0 {
-		return Session{}, User{}, notFound("session")
-	}
-	session := Session{
-		ID: row.SessionID, Digest: digest, UserID: row.User.ID,
-		CreatedAt: row.SessionCreated, LastSeenAt: row.SessionLastSeen, ExpiresAt: row.SessionExpiresAt,
-	}
+	session.UserID = user.ID
 	if now.Sub(session.LastSeenAt) > sessionTouch {
 		session.LastSeenAt, session.ExpiresAt = now, now.Add(SessionLifetime)
 		err := s.w(ctx).Model(&Session{}).Where("id = ?", session.ID).
@@ -58,7 +47,7 @@ func (s *Store) SessionUser(ctx context.Context, digest string) (Session, User, 
 			return Session{}, User{}, err
 		}
 	}
-	return session, row.User, nil
+	return session, user, nil
 }
 
 // Sessions lists a user's live sessions, the newest first.

@@ -43,14 +43,19 @@ func TestTokenAccessIsTokenUserAndAccess(t *testing.T) {
 		if short.ActiveAt(w.Store.Now()) {
 			t.Fatal("the short token lasts too long")
 		}
-		p := w.Project
+		p, err := w.Store.Project(ctx, w.Project.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, digest := range []string{"owner", "developer", "outsider", "admin", "bot", "short", "revoked", "nobody"} {
 			wantToken, user, missing := w.Store.TokenUser(ctx, digest)
 			wantAccess := models.Access{}
 			if missing == nil {
-				var err error
 				if wantAccess, err = w.Store.AccessByID(ctx, &user, p.ID); err != nil {
 					t.Fatal(err)
+				}
+				if diff := cmp.Diff(p, wantAccess.Project); diff != "" {
+					t.Errorf("the project (-by GORM, +by hand):\n%s", diff)
 				}
 			}
 			compare := func(name string, gotToken models.AccessToken, gotAccess models.Access, err error) {
