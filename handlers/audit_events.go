@@ -86,5 +86,8 @@ func auditValue(c echo.Context, field, value string) string {
 	if key, ok := auditValues[field][value]; ok {
 		return text(c, key)
 	}
+	if field == "sha" {
+		return shortSHA(value)
+	}
 	return value
 }

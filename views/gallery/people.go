@@ -115,7 +115,7 @@ func people() []Entry {
 				Changes: []string{"Target branch: All branches → main"}},
 			views.AuditEventRow{At: ago(time.Hour), Author: "Priya Raman", AuthorInitials: "PR", Action: "Added member", Object: "Mona Weiss"},
 			views.AuditEventRow{At: ago(26 * time.Hour), Author: "(System)", AuthorInitials: "S", Action: "Status check timed out", Object: "Licence scan",
-				Request: "!142", RequestURL: requestPath, Changes: []string{"Status: Pending → Failed", "Commit: " + head}})},
+				Request: "!142", RequestURL: requestPath, Changes: []string{"Status: Pending → Failed", "Commit: " + head[:8]}})},
 		{Name: "audit_events_empty", Draw: audit()},
 	}
 }
