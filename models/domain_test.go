@@ -9,105 +9,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-func names(checks []models.MergeRequestCheck) []string {
-	var list []string
-	for _, c := range checks {
-		list = append(list, c.Name)
-	}
-	return list
-}
-
 func ptr[T any](v T) *T { return &v }
-
-// Adding or updating a service leaves open merge requests as they are, unless
-// it is applied to them too.
-func TestNotRetroactive(t *testing.T) {
-	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
-		w := modelstest.New(t, db)
-		licence := w.Service("licence")
-		mr := w.MergeRequest("feature", "main")
-		if err := w.Respond(mr, licence, mr.HeadSHA, models.StatusPassed); err != nil {
-			t.Fatal(err)
-		}
-		w.Service("later")
-		update := models.StatusCheckUpdate{Name: ptr("renamed"), ExternalURL: ptr("https://moved.example.test/")}
-		if _, err := w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, update, false); err != nil {
-			t.Fatal(err)
-		}
-		_, checks := w.Reload(mr)
-		if got := names(checks); !slices.Equal(got, []string{"licence"}) || checks[0].ExternalURL != licence.ExternalURL || checks[0].Status != models.StatusPassed {
-			t.Fatalf("the open merge request has %v: %+v", got, checks)
-		}
-		w.Push("feature")
-		if _, checks = w.Reload(mr); len(checks) != 1 || checks[0].Name != "licence" {
-			t.Fatalf("a push renewed the copy: %v", names(checks))
-		}
-	})
-}
-
-func TestAlsoApply(t *testing.T) {
-	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
-		w := modelstest.New(t, db)
-		licence := w.Service("licence")
-		mr := w.MergeRequest("feature", "main")
-		w.Git.Set(w.Project.ID, "release/1", w.Git.Tip(w.Project.ID, "main"))
-		other := w.MergeRequest("feature", "release/1")
-		if err := w.Respond(mr, licence, mr.HeadSHA, models.StatusPassed); err != nil {
-			t.Fatal(err)
-		}
-		count := func(c models.ExternalStatusCheck) int {
-			n, err := w.Store.CountApply(t.Context(), c)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return n
-		}
-		// A new service for release/* touches one of the two.
-		rule, err := w.Store.ProtectedBranchByName(t.Context(), w.Project.ID, "release/*")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := count(models.ExternalStatusCheck{ProjectID: w.Project.ID, Branches: []models.ExternalStatusCheckBranch{{Name: "release/*"}}}); n != 1 {
-			t.Fatalf("touches %d", n)
-		}
-		w.Clock.Advance(time.Hour)
-		release, err := w.Store.CreateStatusCheck(t.Context(), w.Owner, w.Project.ID,
-			models.StatusCheckInput{Name: "release", ExternalURL: "https://release.example.test/", ProtectedBranchIDs: []int64{rule.ID}}, true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if w.Status(mr, release) != "" || w.Status(other, release) != models.StatusPending {
-			t.Fatal("applied to the wrong merge requests")
-		}
-		if list := w.Deliveries(release); len(list) != 1 || list[0].Action != models.ActionUpdate {
-			t.Fatalf("told: %+v", list)
-		}
-		// A rename keeps the result, a new URL does not.
-		renamed, err := w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, models.StatusCheckUpdate{Name: ptr("Licence scan")}, true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, checks := w.Reload(mr); checks[0].Name != "Licence scan" || w.Status(mr, licence) != models.StatusPassed {
-			t.Fatalf("after the rename: %+v", checks)
-		}
-		if n := count(renamed); n != 0 {
-			t.Fatalf("nothing to do, but touches %d", n)
-		}
-		if _, err := w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, models.StatusCheckUpdate{ExternalURL: ptr("https://new.example.test/")}, true); err != nil {
-			t.Fatal(err)
-		}
-		if w.Status(mr, licence) != models.StatusPending {
-			t.Fatal("another URL, but the old result stands")
-		}
-		// A narrower scope takes it off.
-		if _, err := w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, models.StatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID}}, true); err != nil {
-			t.Fatal(err)
-		}
-		if w.Status(mr, licence) != "" || w.Status(other, licence) == "" {
-			t.Fatal("the narrower scope did not take it off")
-		}
-	})
-}
 
 // A new target branch takes a fresh copy: wildcards match, clocks start, the
 // services of the new copy are told.
@@ -133,98 +35,6 @@ func TestRetarget(t *testing.T) {
 		}
 		if left := w.Deliveries(main); len(left) != 1 || left[0].State != models.DeliverySuperseded || left[0].SupersededReason != models.SupersededByRemoval {
 			t.Fatalf("what waited for the service that fell away: %+v", left)
-		}
-	})
-}
-
-// A scope goes on applying to its name after the branch was unprotected, and
-// is connected again when it is protected again.
-func TestUnprotectedAndProtectedAgain(t *testing.T) {
-	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
-		w := modelstest.New(t, db)
-		service := w.Service("main-only", "main")
-		rule, err := w.Store.ProtectedBranchByName(t.Context(), w.Project.ID, "main")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Store.DeleteProtectedBranch(t.Context(), w.Owner, w.Project.ID, rule.ID); err != nil {
-			t.Fatal(err)
-		}
-		read := func() models.ExternalStatusCheck {
-			c, err := w.Store.StatusCheck(t.Context(), w.Project.ID, service.ID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return c
-		}
-		if c := read(); len(c.Branches) != 1 || c.Branches[0].Protected || c.Branches[0].ProtectedBranchID != rule.ID || !c.AppliesTo("main") || c.AppliesTo("other") {
-			t.Fatalf("unprotected: %+v", c.Branches)
-		}
-		// The last id is taken back, ids of nothing are not.
-		if _, err := w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, service.ID, models.StatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID}}, false); err != nil {
-			t.Fatal(err)
-		}
-		_, err = w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, service.ID, models.StatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID, 999}}, false)
-		wantFault(t, err, "protected_branch_ids", models.CodeForeignBranch)
-		if mr := w.MergeRequest("feature", "main"); w.Status(mr, service) == "" {
-			t.Fatal("it no longer applies")
-		}
-		again, err := w.Store.CreateProtectedBranch(t.Context(), w.Owner, w.Project.ID, models.ProtectedBranchInput{Name: "main", PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c := read(); !c.Branches[0].Protected || c.Branches[0].ProtectedBranchID != again.ID {
-			t.Fatalf("protected again: %+v", c.Branches)
-		}
-	})
-}
-
-func wantFault(t *testing.T, err error, field string, code models.Code) {
-	t.Helper()
-	for _, f := range models.FieldErrorsOf(err) {
-		if f.Field == field && f.Code == code {
-			return
-		}
-	}
-	t.Fatalf("error %v, want %s=%s", err, field, code)
-}
-
-// Names and URLs are unique in a project after folding, and free in another;
-// every fault is told at once, and the secret is given once.
-func TestServiceFaults(t *testing.T) {
-	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
-		w := modelstest.New(t, db)
-		first := w.Service("Straße")
-		create := func(projectID int64, in models.StatusCheckInput) error {
-			_, err := w.Store.CreateStatusCheck(t.Context(), w.Owner, projectID, in, false)
-			return err
-		}
-		err := create(w.Project.ID, models.StatusCheckInput{Name: " STRASSE ", ExternalURL: "HTTPS://Straße.example.test:443/hook#x", ProtectedBranchIDs: []int64{12345}})
-		wantFault(t, err, "name", models.CodeTaken)
-		wantFault(t, err, "external_url", models.CodeTaken)
-		wantFault(t, err, "protected_branch_ids", models.CodeForeignBranch)
-		second := w.NewProject(w.Owner, "second", models.VisibilityPrivate)
-		if err := create(second.ID, models.StatusCheckInput{Name: "Straße", ExternalURL: first.ExternalURL}); err != nil {
-			t.Fatalf("the same names in a second project: %v", err)
-		}
-		if _, err := w.Store.StatusCheck(t.Context(), second.ID, first.ID); models.KindOf(err) != models.KindNotFound {
-			t.Fatalf("another project's service: %v", err)
-		}
-		update := func(secret string) error {
-			_, err := w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, first.ID, models.StatusCheckUpdate{SharedSecret: &secret}, false)
-			return err
-		}
-		if err := update("once"); err != nil {
-			t.Fatal(err)
-		}
-		if err := update(""); err != nil {
-			t.Fatal(err)
-		}
-		wantFault(t, update("twice"), "shared_secret", models.CodeImmutable)
-		w.MergeRequest("feature", "main")
-		claimed, err := w.Store.Claim(t.Context(), models.ClaimOptions{Limit: 10})
-		if err != nil || len(claimed) != 1 || claimed[0].Secret != "once" {
-			t.Fatalf("claimed %+v, %v", claimed, err)
 		}
 	})
 }
@@ -480,30 +290,6 @@ func TestRetry(t *testing.T) {
 	})
 }
 
-// A response to a service that is not on the merge request stores nothing.
-func TestResponseToOtherServices(t *testing.T) {
-	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
-		w := modelstest.New(t, db)
-		release := w.Service("release", "release/*")
-		mr := w.MergeRequest("feature", "main")
-		later := w.Service("later")
-		second := w.NewProject(w.Owner, "second", models.VisibilityPrivate)
-		foreign, err := w.Store.CreateStatusCheck(t.Context(), w.Owner, second.ID, models.StatusCheckInput{Name: "x", ExternalURL: "https://x.example.test"}, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, service := range []models.ExternalStatusCheck{release, later, foreign, {ID: 999}} {
-			if err := w.Respond(mr, service, mr.HeadSHA, models.StatusPassed); models.KindOf(err) != models.KindNotFound {
-				t.Errorf("service %q: %v", service.Name, err)
-			}
-		}
-		var n int
-		if err := w.Store.DB().QueryRow("SELECT count(*) FROM status_check_responses").Scan(&n); err != nil || n != 0 {
-			t.Fatalf("%d responses stored, %v", n, err)
-		}
-	})
-}
-
 // A renamed project is found under both paths until another takes the old one.
 func TestRename(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
@@ -552,25 +338,6 @@ func TestLastOwnerStays(t *testing.T) {
 		}
 		if err := w.Store.RemoveMember(t.Context(), w.Owner, models.RoleOwner, w.Project.ID, w.Owner.ID); err != nil {
 			t.Fatal(err)
-		}
-	})
-}
-
-// "Also apply" that was cut off is gone on with by the sweep.
-func TestAlsoApplyCutOff(t *testing.T) {
-	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
-		w := modelstest.New(t, db)
-		mr := w.MergeRequest("feature", "main")
-		late := w.Service("late")
-		if _, err := w.Store.DB().Exec("UPDATE external_status_checks SET apply_after_id = 0"); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Store.SweepApplies(t.Context()); err != nil || w.Status(mr, late) != "" {
-			t.Fatalf("one that may be under way was swept: %v", err)
-		}
-		w.Clock.Advance(time.Minute)
-		if err := w.Store.SweepApplies(t.Context()); err != nil || w.Status(mr, late) != models.StatusPending {
-			t.Fatalf("status %q, %v", w.Status(mr, late), err)
 		}
 	})
 }

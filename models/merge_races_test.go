@@ -1,0 +1,272 @@
+package models_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+func merge(t *testing.T, w *modelstest.World, mr models.MergeRequest) (models.MergeRequest, error) {
+	t.Helper()
+	return w.Store.Merge(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.MergeOptions{Role: models.RoleOwner})
+}
+
+// A push between the preparation of a merge and its lock.
+func TestMergeAgainstPush(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		service := w.Service("licence")
+		enforce(t, w)
+		mr := w.MergeRequest("feature", "main")
+		if err := w.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		w.Store.SetHooks(models.Hooks{BeforeMergeLock: once(func() { w.Push("feature") })})
+		before := w.Git.Tip(w.Project.ID, "main")
+		_, err := merge(t, w, mr)
+		wantCode(t, err, models.CodeMergeBlocked)
+		if w.Git.Tip(w.Project.ID, "main") != before {
+			t.Fatal("the target moved")
+		}
+		// With the SHA that the reader saw, it is told as such.
+		mr, _ = w.Reload(mr)
+		if err := w.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		seen := mr.HeadSHA
+		w.Store.SetHooks(models.Hooks{BeforeMergeLock: once(func() { w.Push("feature") })})
+		_, err = w.Store.Merge(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.MergeOptions{Role: models.RoleOwner, SHA: seen})
+		wantCode(t, err, models.CodeStaleSHA)
+	})
+}
+
+func TestMergeAgainstResponse(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		service := w.Service("licence")
+		enforce(t, w)
+		mr := w.MergeRequest("feature", "main")
+		respond := func(status models.Status) {
+			if err := w.Respond(mr, service, mr.HeadSHA, status); err != nil {
+				t.Fatal(err)
+			}
+		}
+		respond(models.StatusPassed)
+		w.Store.SetHooks(models.Hooks{BeforeMergeLock: once(func() { respond(models.StatusFailed) })})
+		_, err := merge(t, w, mr)
+		wantCode(t, err, models.CodeMergeBlocked)
+		respond(models.StatusPassed)
+		if _, err := merge(t, w, mr); err != nil {
+			t.Fatal(err)
+		}
+		// A late answer is recorded and changes nothing that was merged.
+		respond(models.StatusFailed)
+		merged, _ := w.Reload(mr)
+		if merged.State != models.StateMerged {
+			t.Fatalf("merged became %s", merged.State)
+		}
+	})
+}
+
+// The gate reads the clock: a check that went back to pending and ran out of
+// time between preparation and lock holds the merge.
+func TestMergeAgainstTimeout(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		service := w.Service("licence")
+		enforce(t, w)
+		mr := w.MergeRequest("feature", "main")
+		w.Clock.Advance(120 * time.Second)
+		if got := w.Status(mr, service); got != models.StatusPending {
+			t.Fatalf("at 120 s: %s", got)
+		}
+		w.Clock.Advance(time.Millisecond)
+		if got := w.Status(mr, service); got != models.StatusFailed {
+			t.Fatalf("at 120.001 s: %s", got)
+		}
+		_, err := merge(t, w, mr)
+		wantCode(t, err, models.CodeMergeBlocked)
+		// No sweep has come by: the row still says pending.
+		if _, checks := w.Reload(mr); checks[0].Status != models.StatusPending {
+			t.Fatalf("stored: %s", checks[0].Status)
+		}
+		if n, err := w.Store.ExpirePending(t.Context(), 10); n != 1 || err != nil {
+			t.Fatalf("expired %d, %v", n, err)
+		}
+		// A late answer still counts, and the time that passes between
+		// preparation and lock does not age what has passed.
+		if err := w.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		w.Store.SetHooks(models.Hooks{BeforeMergeLock: once(func() { w.Clock.Advance(time.Hour) })})
+		if _, err := merge(t, w, mr); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestMergeAgainstRetarget(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		mr := w.MergeRequest("feature", "main")
+		w.Git.Set(w.Project.ID, "release/1", w.Git.Tip(w.Project.ID, "main"))
+		target := "release/1"
+		w.Store.SetHooks(models.Hooks{BeforeMergeLock: once(func() {
+			if _, err := w.Store.UpdateMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.MergeRequestUpdate{TargetBranch: &target}); err != nil {
+				t.Error(err)
+			}
+		})})
+		main := w.Git.Tip(w.Project.ID, "main")
+		_, err := merge(t, w, mr)
+		wantCode(t, err, models.CodeTargetMoved)
+		if w.Git.Tip(w.Project.ID, "main") != main || w.Git.Tip(w.Project.ID, "release/1") != main {
+			t.Fatal("a target moved")
+		}
+	})
+}
+
+func TestMergeAgainstRemoval(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		service := w.Service("licence")
+		other := w.Service("security")
+		enforce(t, w)
+		mr := w.MergeRequest("feature", "main")
+		if err := w.Respond(mr, other, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		_, err := merge(t, w, mr)
+		wantCode(t, err, models.CodeMergeBlocked)
+		// Removal unblocks at once, also one that comes during the merge.
+		if err := w.Store.DeleteStatusCheck(t.Context(), w.Owner, w.Project.ID, service.ID); err != nil {
+			t.Fatal(err)
+		}
+		w.Store.SetHooks(models.Hooks{BeforeMergeLock: once(func() {
+			if err := w.Store.DeleteStatusCheck(t.Context(), w.Owner, w.Project.ID, other.ID); err != nil {
+				t.Error(err)
+			}
+		})})
+		if _, err := merge(t, w, mr); err != nil {
+			t.Fatal(err)
+		}
+		if _, checks := w.Reload(mr); len(checks) != 0 {
+			t.Fatalf("checks of removed services: %+v", checks)
+		}
+		var n int
+		if err := w.Store.DB().QueryRow("SELECT count(*) FROM deliveries").Scan(&n); err != nil || n != 0 {
+			t.Fatalf("%d deliveries of removed services, %v", n, err)
+		}
+	})
+}
+
+// A target that moves is merged into anew; one that keeps moving gives 409.
+func TestMergeAgainstPushToTarget(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		mr := w.MergeRequest("feature", "main")
+		push := func() { w.Git.Move(w.Project.ID, "main", w.Git.Tip(w.Project.ID, "main")) }
+		tries := 0
+		w.Git.BeforeMove = func() { tries++; push() }
+		_, err := merge(t, w, mr)
+		wantCode(t, err, models.CodeTargetMoved)
+		if tries != 3 {
+			t.Fatalf("%d tries", tries)
+		}
+		w.Git.BeforeMove = once(push)
+		merged, err := merge(t, w, mr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pushed := false
+		w.Git.BeforeMove = nil
+		n, _ := w.Git.CountCommits(t.Context(), w.Project.ID, merged.MergeCommitSHA, w.Git.Tip(w.Project.ID, "main"))
+		pushed = n == 0
+		if !pushed {
+			t.Fatal("the target does not stand at the merge")
+		}
+	})
+}
+
+// A server that dies between the ref and the row of a merge: completed with
+// exactly one merge event, whoever notices first.
+func TestMergeCutOff(t *testing.T) {
+	killed := errors.New("killed")
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		for name, notice := range map[string]func(t *testing.T, w *modelstest.World){
+			"by the sweep": func(t *testing.T, w *modelstest.World) {
+				w.Clock.Advance(time.Minute)
+				if n, err := w.Store.SweepMerges(t.Context(), false); n != 1 || err != nil {
+					t.Fatalf("completed %d, %v", n, err)
+				}
+			},
+			"by a push to the source": func(t *testing.T, w *modelstest.World) { w.Push("feature") },
+			"by a push to the target": func(t *testing.T, w *modelstest.World) { w.Push("main") },
+		} {
+			t.Run(name, func(t *testing.T) {
+				var w *modelstest.World
+				if db.Driver == models.DriverSQLite {
+					w = modelstest.New(t, modelstest.SQLite(t))
+				} else {
+					w = modelstest.New(t, modelstest.Postgres(t))
+				}
+				service := w.Service("licence")
+				max := w.Member("max", models.RoleMaintainer)
+				mr := w.MergeRequest("feature", "main")
+				w.Store.SetHooks(models.Hooks{AfterMergeMoved: func() error { return killed }})
+				_, err := w.Store.Merge(t.Context(), max, mr.ProjectID, mr.IID, models.MergeOptions{Role: models.RoleMaintainer})
+				if !errors.Is(err, killed) {
+					t.Fatal(err)
+				}
+				w.Store.SetHooks(models.Hooks{})
+				if got, _ := w.Reload(mr); got.State != models.StateOpened {
+					t.Fatalf("the row says %s", got.State)
+				}
+				notice(t, w)
+				for range 2 { // again: nothing more happens
+					w.Clock.Advance(time.Minute)
+					if _, err := w.Store.SweepMerges(t.Context(), true); err != nil {
+						t.Fatal(err)
+					}
+				}
+				merged, err := w.Store.MergeRequest(t.Context(), mr.ProjectID, mr.IID)
+				if err != nil || merged.State != models.StateMerged || merged.MergeUser == nil || merged.MergeUser.Username != "max" || merged.MergeCommitSHA == "" {
+					t.Fatalf("completed as %+v, %v", merged, err)
+				}
+				n := 0
+				for _, d := range w.Deliveries(service) {
+					if d.Action == models.ActionMerged {
+						n++
+					}
+				}
+				if n != 1 {
+					t.Fatalf("%d merge events", n)
+				}
+			})
+		}
+	})
+}
+
+// An announced merge whose target never moved is forgotten.
+func TestMergeAnnouncedOnly(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		mr := w.MergeRequest("feature", "main")
+		w.Git.BeforeMove = func() { w.Git.Move(w.Project.ID, "main", w.Git.Tip(w.Project.ID, "main")) }
+		_, err := merge(t, w, mr)
+		wantCode(t, err, models.CodeTargetMoved)
+		w.Git.BeforeMove = nil
+		w.Clock.Advance(time.Minute)
+		if n, err := w.Store.SweepMerges(t.Context(), false); n != 0 || err != nil {
+			t.Fatalf("%d, %v", n, err)
+		}
+		if got, _ := w.Reload(mr); got.State != models.StateOpened || got.MergingSHA != "" {
+			t.Fatalf("%+v", got)
+		}
+		if _, err := merge(t, w, mr); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
