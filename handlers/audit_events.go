@@ -45,7 +45,7 @@ func (p *pages) auditEvents(c echo.Context) error {
 	}
 	crumbs(&page, text(c, views.KeyChecksAuditEvents), projectURL(c)+"/-/audit_events")
 	number := pageNumber(c)
-	events, total, err := p.Store.AuditEvents(c.Request().Context(), request.Project(c).ID, models.Page{Number: number, Size: pageSize})
+	events, total, err := p.Store.AuditEvents(c.Request().Context(), request.Project(c).ID, models.AuditFilter{}, models.Page{Number: number, Size: pageSize})
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func New(d Deps) (*echo.Echo, error) {
 		return nil, err
 	}
 	e.HTTPErrorHandler = p.handleError
-	e.Use(requestID, p.accessLog, p.recoverPanic, p.securityHeaders)
+	e.Use(requestID, rememberAddress, p.accessLog, p.recoverPanic, p.securityHeaders)
 
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	e.GET("/readyz", p.readyz)

@@ -55,6 +55,14 @@ func ipExtractor(trusted []string) (echo.IPExtractor, error) {
 	return echo.ExtractIPFromXFFHeader(options...), nil
 }
 
+// rememberAddress lets audit events tell where a request came from.
+func rememberAddress(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.SetRequest(c.Request().WithContext(models.WithAddress(c.Request().Context(), c.RealIP())))
+		return next(c)
+	}
+}
+
 // requestID gives every request an id of ours; one that the client sends
 // could be anything.
 func requestID(next echo.HandlerFunc) echo.HandlerFunc {

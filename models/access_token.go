@@ -12,11 +12,13 @@ type AccessToken struct {
 	CreatedByID *int64
 	Name        string
 	Digest      string
-	Scopes      []string `gorm:"serializer:json"`
-	ExpiresAt   time.Time
-	RevokedAt   *time.Time
-	LastUsedAt  *time.Time
-	CreatedAt   time.Time
+	// FormID is of the form that made the token, nil for the API.
+	FormID     *string
+	Scopes     []string `gorm:"serializer:json"`
+	ExpiresAt  time.Time
+	RevokedAt  *time.Time
+	LastUsedAt *time.Time
+	CreatedAt  time.Time
 }
 
 // The scopes of an access token.
@@ -52,6 +54,24 @@ type AccessTokenInput struct {
 	Digest    string
 	// Role is the bot's role, for project tokens only.
 	Role Role
+	// FormID makes one token of a form, however often it is sent: the second is
+	// KindConflict with CodeFormUsed. "" for no such promise.
+	FormID string
+	// Session is the digest of the session whose next page shows the token, and
+	// Shown what it shows, sealed; "" for none.
+	Session string
+	Shown   []byte
+}
+
+// maxFormID is the longest id of a form, in bytes; ours are shorter.
+const maxFormID = 64
+
+// formID is the input's FormID as it is stored, nil for none.
+func (in AccessTokenInput) formID() *string {
+	if in.FormID == "" || len(in.FormID) > maxFormID || cleanText(in.FormID) != in.FormID {
+		return nil
+	}
+	return &in.FormID
 }
 
 // Validate tells the faults of the input at a moment.

@@ -3,10 +3,12 @@ package models
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
-// CreatePersonalToken keeps a token of a user.
+// CreatePersonalToken keeps a token of a user. KindConflict with CodeFormUsed
+// when its form has made one before.
 func (s *Store) CreatePersonalToken(ctx context.Context, user User, in AccessTokenInput) (AccessToken, error) {
 	now := s.Now()
 	if err := in.Validate(now); err != nil {
@@ -14,12 +16,39 @@ func (s *Store) CreatePersonalToken(ctx context.Context, user User, in AccessTok
 	}
 	token := newToken(user, nil, user, in, now)
 	err := s.Transaction(ctx, func(tx *Store) error {
-		if err := tx.w(ctx).Create(&token).Error; err != nil {
+		if err := tx.keepToken(ctx, &token, in); err != nil {
 			return err
 		}
-		return tx.audit(ctx, user, 0, AuditTokenCreated, token.Name, token.ID)
+		return tx.audit(ctx, user, 0, AuditTokenCreated, token.Name, token.ID, tokenChanges(AccessToken{}, token)...)
 	})
 	return token, err
+}
+
+// keepToken stores a token, and what its maker's session shows of it next, in
+// one transaction: of a form that is sent twice at once, both answers lead to
+// the page that shows the one token.
+func (s *Store) keepToken(ctx context.Context, token *AccessToken, in AccessTokenInput) error {
+	err := s.w(ctx).Create(token).Error
+	if violates(err, "access_tokens", "form_id", "form_id") {
+		return conflict(CodeFormUsed)
+	}
+	if err != nil || in.Session == "" {
+		return err
+	}
+	return s.w(ctx).Model(&Session{}).Where("digest = ?", in.Session).UpdateColumn("shown_once", in.Shown).Error
+}
+
+// tokenChanges is what an audit event tells of a token that is made or ended.
+func tokenChanges(from, to AccessToken, role ...AuditChange) []AuditChange {
+	day := func(t AccessToken) string {
+		if t.ExpiresAt.IsZero() {
+			return ""
+		}
+		return t.ExpiresAt.Format(time.DateOnly)
+	}
+	return append(role,
+		AuditChange{Field: "scopes", From: strings.Join(from.Scopes, ", "), To: strings.Join(to.Scopes, ", ")},
+		AuditChange{Field: "expires_at", From: day(from), To: day(to)})
 }
 
 // CreateProjectToken keeps a token of a project, with a bot member of the
@@ -47,10 +76,11 @@ func (s *Store) CreateProjectToken(ctx context.Context, by User, byRole Role, pr
 			return err
 		}
 		token = newToken(bot, &projectID, by, in, now)
-		if err := tx.w(ctx).Create(&token).Error; err != nil {
+		if err := tx.keepToken(ctx, &token, in); err != nil {
 			return err
 		}
-		return tx.audit(ctx, by, projectID, AuditTokenCreated, token.Name, token.ID, AuditChange{Field: "role", To: in.Role.String()})
+		return tx.audit(ctx, by, projectID, AuditTokenCreated, token.Name, token.ID,
+			tokenChanges(AccessToken{}, token, AuditChange{Field: "role", To: in.Role.String()})...)
 	})
 	if missesParent(err) {
 		return AccessToken{}, notFound("project")
@@ -61,7 +91,7 @@ func (s *Store) CreateProjectToken(ctx context.Context, by User, byRole Role, pr
 func newToken(user User, projectID *int64, by User, in AccessTokenInput, now time.Time) AccessToken {
 	return AccessToken{
 		UserID: user.ID, User: user, ProjectID: projectID, CreatedByID: ID(by.ID), Name: in.Name, Digest: in.Digest,
-		Scopes: in.Scopes, ExpiresAt: dbTime(in.ExpiresAt), CreatedAt: now,
+		FormID: in.formID(), Scopes: in.Scopes, ExpiresAt: dbTime(in.ExpiresAt), CreatedAt: now,
 	}
 }
 
@@ -142,11 +172,19 @@ func (s *Store) revoke(ctx context.Context, by User, projectID int64, where stri
 		if err := tx.w(ctx).Model(&AccessToken{}).Where("id = ?", token.ID).UpdateColumn("revoked_at", tx.Now()).Error; err != nil {
 			return err
 		}
+		var role []AuditChange
 		if token.ProjectID != nil {
+			member, err := tx.Member(ctx, *token.ProjectID, token.UserID)
+			if err != nil && KindOf(err) != KindNotFound {
+				return err
+			}
+			if err == nil {
+				role = []AuditChange{{Field: "role", From: member.Role.String()}}
+			}
 			if err := tx.w(ctx).Where("project_id = ? AND user_id = ?", *token.ProjectID, token.UserID).Delete(&Member{}).Error; err != nil {
 				return err
 			}
 		}
-		return tx.audit(ctx, by, projectID, AuditTokenRevoked, token.Name, token.ID)
+		return tx.audit(ctx, by, projectID, AuditTokenRevoked, token.Name, token.ID, tokenChanges(token, AccessToken{}, role...)...)
 	})
 }

@@ -58,11 +58,63 @@ type AuditEvent struct {
 	ID        int64
 	ProjectID *int64
 	UserID    *int64
-	UserName  string
-	Action    AuditAction
+	// User is nil once the account has gone; UserName stays.
+	User     *User
+	UserName string
+	Action   AuditAction
 	// Target is the name of what was changed, TargetID its id or iid.
-	Target    string
-	TargetID  int64
-	Details   []AuditChange `gorm:"serializer:json"`
+	Target   string
+	TargetID int64
+	Details  []AuditChange `gorm:"serializer:json"`
+	// IP is where the person or service came from; "" for what happens by
+	// itself.
+	IP        string
 	CreatedAt time.Time
+}
+
+// AuditKind is a group of audited actions that belong together.
+type AuditKind string
+
+// The kinds of a project's audit events, and those that happen outside one.
+const (
+	AuditKindStatusChecks  AuditKind = "status_checks"
+	AuditKindMergeRequests AuditKind = "merge_requests"
+	AuditKindMembers       AuditKind = "members"
+	AuditKindTokens        AuditKind = "tokens"
+	AuditKindBranches      AuditKind = "branches"
+	AuditKindProject       AuditKind = "project"
+	AuditKindSignIns       AuditKind = "sign_ins"
+	AuditKindUsers         AuditKind = "users"
+)
+
+// auditKinds are the actions of each kind; every action has one.
+var auditKinds = map[AuditKind][]AuditAction{
+	AuditKindStatusChecks: {
+		AuditStatusCheckAdded, AuditStatusCheckUpdated, AuditStatusCheckRemoved, AuditStatusCheckApplied, AuditResponse, AuditRetry, AuditTimeout,
+	},
+	AuditKindMergeRequests: {AuditMergeRequestMerged, AuditMergeRequestClosed, AuditMergeRequestReopened},
+	AuditKindMembers:       {AuditMemberAdded, AuditMemberChanged, AuditMemberRemoved},
+	AuditKindTokens:        {AuditTokenCreated, AuditTokenRevoked},
+	AuditKindBranches:      {AuditBranchProtected, AuditBranchChanged, AuditBranchUnprotected},
+	AuditKindProject:       {AuditProjectCreated, AuditProjectUpdated, AuditProjectRemoved},
+	AuditKindSignIns:       {AuditSignedIn, AuditSignInFailed, AuditSignedOut, AuditSessionEnded, AuditPasswordChanged},
+	AuditKindUsers:         {AuditUserCreated},
+}
+
+// AuditKindsOf are the kinds that a project's audit events are of, or with
+// projectID 0 those outside projects.
+func AuditKindsOf(projectID int64) []AuditKind {
+	if projectID == 0 {
+		return []AuditKind{AuditKindSignIns, AuditKindUsers, AuditKindTokens, AuditKindProject}
+	}
+	return []AuditKind{AuditKindStatusChecks, AuditKindMergeRequests, AuditKindMembers, AuditKindTokens, AuditKindBranches, AuditKindProject}
+}
+
+// AuditFilter narrows a list of audit events; the zero value is all of them.
+type AuditFilter struct {
+	// Kind is "" for every kind. An unknown one matches nothing.
+	Kind AuditKind
+	// From is the first moment, Before the first one after the last; zero for
+	// no limit.
+	From, Before time.Time
 }

@@ -53,6 +53,7 @@ const (
 	CodeTargetMoved       Code = "target_moved"
 	CodeConflicts         Code = "conflicts"
 	CodeMemberExists      Code = "member_exists"
+	CodeFormUsed          Code = "form_used"
 	CodeLastOwner         Code = "last_owner"
 	CodeOwnerOnly         Code = "owner_only"
 	CodeRoleTooHigh       Code = "role_too_high"

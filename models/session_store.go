@@ -16,7 +16,7 @@ func (s *Store) CreateSession(ctx context.Context, user User, digest, userAgent,
 		if err := tx.w(ctx).Create(&session).Error; err != nil {
 			return err
 		}
-		return tx.audit(ctx, user, 0, AuditSignedIn, user.Username, user.ID, AuditChange{Field: "ip", To: ip})
+		return tx.audit(WithAddress(ctx, ip), user, 0, AuditSignedIn, user.Username, user.ID)
 	})
 	return session, err
 }
@@ -91,4 +91,20 @@ func (s *Store) EndSessions(ctx context.Context, user User, id int64, keep strin
 		return nil
 	})
 	return len(ended), err
+}
+
+// TakeShownOnce is what a session was to show once, sealed as it was kept, and
+// nil ever after.
+func (s *Store) TakeShownOnce(ctx context.Context, digest string) ([]byte, error) {
+	var session Session
+	query := s.q(ctx).Select("id", "shown_once").Where("digest = ? AND shown_once IS NOT NULL", digest)
+	if err := query.Limit(1).Find(&session).Error; err != nil || session.ID == 0 {
+		return nil, err
+	}
+	// Of two pages that ask at once, the one that clears it shows it.
+	result := s.w(ctx).Model(&Session{}).Where("id = ? AND shown_once = ?", session.ID, session.ShownOnce).UpdateColumn("shown_once", nil)
+	if result.Error != nil || result.RowsAffected == 0 {
+		return nil, result.Error
+	}
+	return session.ShownOnce, nil
 }

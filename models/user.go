@@ -45,6 +45,8 @@ type Session struct {
 	CreatedAt  time.Time
 	LastSeenAt time.Time
 	ExpiresAt  time.Time
+	// ShownOnce is sealed text for the session's next page, nil for none.
+	ShownOnce []byte
 }
 
 // RateCounter counts tries of one thing in one window.

@@ -150,7 +150,8 @@ func (s *Store) ForgetTries(ctx context.Context, name string) error {
 
 // RecordFailedSignIn keeps a rejected sign-in in the audit events.
 func (s *Store) RecordFailedSignIn(ctx context.Context, username, ip string) error {
-	return s.audit(ctx, User{Username: cutBytes(cleanText(username), 255)}, 0, AuditSignInFailed, cutBytes(cleanText(username), 255), 0, AuditChange{Field: "ip", To: ip})
+	username = cutBytes(cleanText(username), 255)
+	return s.audit(WithAddress(ctx, ip), User{Username: username}, 0, AuditSignInFailed, username, 0)
 }
 
 // CreateNamespace makes a free namespace. Only admins may; that is the front
@@ -196,37 +197,6 @@ func (s *Store) NamespacesFor(ctx context.Context, user User) ([]Namespace, erro
 	var list []Namespace
 	err := query.Order("path_key").Find(&list).Error
 	return list, err
-}
-
-// audit records who did what, in the transaction of what was done.
-func (s *Store) audit(ctx context.Context, by User, projectID int64, action AuditAction, target string, targetID int64, details ...AuditChange) error {
-	name := by.Username
-	if name == "" {
-		name = SystemName
-	}
-	event := AuditEvent{
-		ProjectID: ID(projectID), UserID: ID(by.ID), UserName: name, Action: action,
-		Target: target, TargetID: targetID, Details: details, CreatedAt: s.Now(),
-	}
-	if event.Details == nil {
-		event.Details = []AuditChange{}
-	}
-	return s.w(ctx).Create(&event).Error
-}
-
-// SystemName is the author of what happens by itself, as GitLab writes it.
-const SystemName = "(System)"
-
-// AuditEvents lists a project's audit events, the newest first.
-func (s *Store) AuditEvents(ctx context.Context, projectID int64, page Page) ([]AuditEvent, int64, error) {
-	query := s.q(ctx).Model(&AuditEvent{}).Where("project_id = ?", projectID)
-	var total int64
-	if err := query.Count(&total).Error; err != nil {
-		return nil, 0, err
-	}
-	var events []AuditEvent
-	err := page.apply(query.Order("id DESC")).Find(&events).Error
-	return events, total, err
 }
 
 var errNoPayload = errors.New("models: the store was opened without a renderer of payloads")

@@ -78,11 +78,13 @@ func tickingTexts(ctx context.Context, unit string, key Key) templ.OrderedAttrib
 func (p Page) hasSidebar() bool { return p.Project != nil && !p.Wide }
 
 // described connects a control with its message and hint for screen readers.
+// Every rejected control asks for the focus: browsers give it to the first one,
+// with script and without.
 func described(f Form, name string, hint Key) templ.Attributes {
 	attrs := templ.Attributes{}
 	var by []string
 	if f.Errors[name] != "" {
-		attrs["aria-invalid"] = "true"
+		attrs["aria-invalid"], attrs["autofocus"] = "true", true
 		by = append(by, name+"-error")
 	}
 	if hint != "" {
@@ -94,12 +96,25 @@ func described(f Form, name string, hint Key) templ.Attributes {
 	return attrs
 }
 
-// hinted connects a choice with its hint.
-func hinted(name string, o Option) templ.Attributes {
-	if o.Hint == "" {
-		return nil
+// group connects a group of choices with its message. The group itself cannot
+// have the focus; its first choice asks for it.
+func group(f Form, name string) templ.Attributes {
+	attrs := described(f, name, "")
+	delete(attrs, "autofocus")
+	return attrs
+}
+
+// hinted connects a choice with its hint; the first one of a rejected group
+// has the focus.
+func hinted(name string, o Option, focus bool) templ.Attributes {
+	attrs := templ.Attributes{}
+	if o.Hint != "" {
+		attrs["aria-describedby"] = name + "-" + o.Value + "-hint"
 	}
-	return templ.Attributes{"aria-describedby": name + "-" + o.Value + "-hint"}
+	if focus {
+		attrs["autofocus"] = true
+	}
+	return attrs
 }
 
 // rejected marks the controls of a form that was refused as a whole.

@@ -25,5 +25,9 @@ func (f Form) Has(name, value string) bool {
 	return false
 }
 
-// Option is one choice of a select, radio group or list of check boxes.
-type Option struct{ Value, Text, Hint string }
+// Option is one choice of a select, radio group or list of check boxes. Code
+// sets its text as a word for programs.
+type Option struct {
+	Value, Text, Hint string
+	Code              bool
+}

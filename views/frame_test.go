@@ -78,8 +78,8 @@ func TestTimeAgo(t *testing.T) {
 		time.Hour:             "1 hour ago",
 		24 * time.Hour:        "yesterday",
 		6 * 24 * time.Hour:    "6 days ago",
-		7 * 24 * time.Hour:    "2026-11-15",
-		400 * 24 * time.Hour:  "2025-10-18",
+		7 * 24 * time.Hour:    "15 Nov 2026",
+		400 * 24 * time.Hour:  "18 Oct 2025",
 	} {
 		el := draw(t, TimeAgo(now.Add(-age), now)).Find("time")
 		if got := el.Text(); got != want {

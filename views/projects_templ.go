@@ -672,7 +672,7 @@ func NewProjectPage(p Page, v NewProject) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = choice(v.Form, "checkbox", "readme", Option{Value: "1", Text: T(ctx, KeyWithReadme), Hint: T(ctx, KeyWithReadmeHint)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = choice(v.Form, "checkbox", "readme", Option{Value: "1", Text: T(ctx, KeyWithReadme), Hint: T(ctx, KeyWithReadmeHint)}, false).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

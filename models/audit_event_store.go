@@ -1,0 +1,95 @@
+package models
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+)
+
+// SystemName is the author of what happens by itself, as GitLab writes it.
+const SystemName = "(System)"
+
+type addressKey struct{}
+
+// WithAddress makes ctx tell the address that a request came from; audit
+// events keep it.
+func WithAddress(ctx context.Context, ip string) context.Context {
+	return context.WithValue(ctx, addressKey{}, ip)
+}
+
+// audit records who did what, in the transaction of what was done.
+func (s *Store) audit(ctx context.Context, by User, projectID int64, action AuditAction, target string, targetID int64, details ...AuditChange) error {
+	name := by.Username
+	if name == "" {
+		name = SystemName
+	}
+	event := AuditEvent{
+		ProjectID: ID(projectID), UserID: ID(by.ID), UserName: name, Action: action,
+		Target: target, TargetID: targetID, Details: details, CreatedAt: s.Now(),
+	}
+	if by.Username != "" {
+		event.IP, _ = ctx.Value(addressKey{}).(string)
+	}
+	if event.Details == nil {
+		event.Details = []AuditChange{}
+	}
+	return s.w(ctx).Create(&event).Error
+}
+
+// AuditEvents lists the audit events of a project, or with projectID 0 those
+// outside projects, the newest first.
+func (s *Store) AuditEvents(ctx context.Context, projectID int64, filter AuditFilter, page Page) ([]AuditEvent, int64, error) {
+	query := s.auditEvents(ctx, projectID, filter)
+	var total int64
+	if err := query.Count(&total).Error; err != nil {
+		return nil, 0, err
+	}
+	var events []AuditEvent
+	err := page.apply(query.Preload("User").Order("id DESC")).Find(&events).Error
+	return events, total, err
+}
+
+// EachAuditEvent hands over what AuditEvents lists, all pages of it, some at a
+// time, until each returns an error.
+func (s *Store) EachAuditEvent(ctx context.Context, projectID int64, filter AuditFilter, each func(AuditEvent) error) error {
+	const batch = 500
+	below := int64(0)
+	for {
+		query := s.auditEvents(ctx, projectID, filter)
+		if below != 0 {
+			query = query.Where("id < ?", below)
+		}
+		var events []AuditEvent
+		if err := query.Preload("User").Order("id DESC").Limit(batch).Find(&events).Error; err != nil {
+			return err
+		}
+		for _, event := range events {
+			if err := each(event); err != nil {
+				return err
+			}
+			below = event.ID
+		}
+		if len(events) < batch {
+			return nil
+		}
+	}
+}
+
+func (s *Store) auditEvents(ctx context.Context, projectID int64, filter AuditFilter) *gorm.DB {
+	query := s.q(ctx).Model(&AuditEvent{})
+	if projectID == 0 {
+		query = query.Where("project_id IS NULL")
+	} else {
+		query = query.Where("project_id = ?", projectID)
+	}
+	if filter.Kind != "" {
+		query = query.Where("action IN ?", auditKinds[filter.Kind])
+	}
+	if !filter.From.IsZero() {
+		query = query.Where("created_at >= ?", dbTime(filter.From))
+	}
+	if !filter.Before.IsZero() {
+		query = query.Where("created_at < ?", dbTime(filter.Before))
+	}
+	return query
+}
