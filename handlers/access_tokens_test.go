@@ -2,10 +2,8 @@ package handlers
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/models"
@@ -74,51 +72,5 @@ func TestANewTokenIsShownOnItsOwnPageOnly(t *testing.T) {
 	}
 	if !b.get(tokensOfPear).want(http.StatusOK).has("#new-token") {
 		t.Error("the token is lost")
-	}
-}
-
-func TestTokenFormTellsAllFaults(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	maintainer := s.Member("mara", models.RoleMaintainer)
-	day := func(n int) string { return s.Clock.Now().AddDate(0, 0, n).Format(time.DateOnly) }
-	for name, test := range map[string]struct {
-		form url.Values
-		want map[string]string
-	}{
-		"nothing": {url.Values{}, map[string]string{
-			"name": "Please provide a name", "scopes": "Choose at least one scope",
-			"expires_at": "Please provide a date such as 2027-02-22",
-		}},
-		"wrong": {url.Values{"name": {strings.Repeat("x", 256)}, "scopes": {"sudo"}, "expires_at": {day(0)}}, map[string]string{
-			"name": "Cannot be longer than 255 characters", "scopes": "Not valid", "expires_at": "Must lie in the future",
-		}},
-		"too far": {url.Values{"name": {"a"}, "scopes": {"api"}, "expires_at": {day(400)}}, map[string]string{
-			"name": "", "scopes": "", "expires_at": "Must lie within the next 365 days",
-		}},
-		"no such role": {url.Values{"name": {"a"}, "scopes": {"api"}, "expires_at": {day(30)}, "access_level": {"35"}}, map[string]string{
-			"access_level": "Choose one of the roles", "name": "",
-		}},
-		"above one's own": {url.Values{"name": {"a"}, "scopes": {"api"}, "expires_at": {day(30)}, "access_level": {"50"}}, map[string]string{
-			"access_level": "Choose a role that is not above your own",
-		}},
-	} {
-		page := s.as(maintainer).post(tokensOfPear, test.form).want(http.StatusUnprocessableEntity)
-		for field, want := range test.want {
-			if got := page.text("#" + field + "-error"); got != want {
-				t.Errorf("%s: %s: %q, want %q", name, field, got, want)
-			}
-		}
-		for _, scope := range test.form["scopes"] {
-			if scope == "api" && !page.has("#scopes-api[checked]") {
-				t.Errorf("%s: the scope is not kept", name)
-			}
-		}
-		if got := page.attr("#expires_at", "value"); got != test.form.Get("expires_at") {
-			t.Errorf("%s: %q is kept of the date", name, got)
-		}
-	}
-	tokens, err := s.Store.ProjectTokens(t.Context(), s.Project.ID)
-	if err != nil || len(tokens) != 0 {
-		t.Errorf("%d tokens were made of faulty forms: %v", len(tokens), err)
 	}
 }

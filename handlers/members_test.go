@@ -74,31 +74,6 @@ func TestMembersAreAddedChangedAndRemoved(t *testing.T) {
 	})
 }
 
-func TestMemberFormTellsAllFaults(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	visitor := s.as(s.Owner)
-	for name, test := range map[string]struct {
-		username, level  string
-		wantUser, wantRl string
-	}{
-		"nothing":   {"", "", "Please provide a username", "Choose one of the roles"},
-		"nobody":    {"nobody", "35", "There is no user with this name", "Choose one of the roles"},
-		"not a one": {"nobody", "x", "There is no user with this name", "Choose one of the roles"},
-		"twice":     {"olga", "30", "Already a member of this project.", ""},
-	} {
-		page := visitor.post(membersOfPear, url.Values{"username": {test.username}, "access_level": {test.level}}).want(http.StatusUnprocessableEntity)
-		if got := page.text("#username-error"); got != test.wantUser {
-			t.Errorf("%s: username: %q, want %q", name, got, test.wantUser)
-		}
-		if got := page.text("#access_level-error"); got != test.wantRl {
-			t.Errorf("%s: role: %q, want %q", name, got, test.wantRl)
-		}
-		if got := page.attr("#username", "value"); got != test.username {
-			t.Errorf("%s: %q is kept of the name", name, got)
-		}
-	}
-}
-
 func TestOnlyOwnersMakeAndUnmakeOwners(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	maintainer, jonas := s.Member("mara", models.RoleMaintainer), s.User("jonas")

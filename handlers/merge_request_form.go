@@ -108,13 +108,15 @@ func (f sentForm) fullTitle() string {
 	return models.WithDraft(f.Title, true)
 }
 
+// readMergeRequestForm reads the form byte for byte, so that the domain can
+// refuse what is no text.
 func readMergeRequestForm(c echo.Context) sentForm {
-	sent := formOf(c)
+	sent := c.Request().PostForm
 	return sentForm{views.MergeRequestForm{
-		Source: sent.Values.Get("source_branch"), Target: sent.Values.Get("target_branch"),
-		Title: strings.TrimSpace(sent.Values.Get("title")),
+		Source: sent.Get("source_branch"), Target: sent.Get("target_branch"),
+		Title: strings.TrimSpace(sent.Get("title")),
 		// Browsers send lines with CR LF, whatever was typed.
-		Description: strings.ReplaceAll(sent.Values.Get("description"), "\r\n", "\n"),
+		Description: strings.ReplaceAll(sent.Get("description"), "\r\n", "\n"),
 		Draft:       isChecked(c, "draft"), Squash: isChecked(c, "squash"), RemoveSource: isChecked(c, "remove_source_branch"),
 	}}
 }
@@ -134,8 +136,31 @@ func (p *pages) refuseMergeRequestForm(c echo.Context, form views.MergeRequestFo
 			return err
 		}
 		form.Errors[""] = fault
+	} else if err := p.findUnknownBranches(c, &form); err != nil {
+		return err
+	}
+	for _, typed := range []*string{&form.Source, &form.Target, &form.Title, &form.Description} {
+		*typed = strings.ToValidUTF8(*typed, "\uFFFD")
 	}
 	return p.renderMergeRequestForm(c, statusOf(err), form, mr)
+}
+
+// findUnknownBranches adds what the domain comes to only when nothing else is
+// wrong: branches that do not exist.
+func (p *pages) findUnknownBranches(c echo.Context, form *views.MergeRequestForm) error {
+	for field, branch := range map[string]string{"source_branch": form.Source, "target_branch": form.Target} {
+		if _, told := form.Errors[field]; told || branch == "" || !models.ValidBranchName(branch) {
+			continue
+		}
+		known, err := p.knownBranch(c, branch)
+		if err != nil {
+			return err
+		}
+		if !known {
+			form.Errors[field] = views.FormFault{Text: text(c, views.KeyMRFaultBranchUnknown)}
+		}
+	}
+	return nil
 }
 
 // wholeFault is a fault of the form as a whole, with a link to the merge

@@ -79,63 +79,6 @@ func TestMergeRequestFromFormToMergeWithoutScript(t *testing.T) {
 	})
 }
 
-func TestMergeRequestFormFaults(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		s.open("other")
-		v := s.as(s.Owner)
-		tests := []struct {
-			name   string
-			change url.Values
-			status int
-			field  string // id of the message
-			says   string
-		}{
-			{"no title", url.Values{"title": {"  "}}, 422, "#title-error", "Enter a title"},
-			{"long title", url.Values{"title": {strings.Repeat("a", 256)}}, 422, "#title-error", "Title cannot be longer than 255 characters"},
-			{"control character", url.Values{"title": {"a\x01b"}}, 422, "#title-error", "Title cannot contain control characters"},
-			{"no source", url.Values{"source_branch": {""}}, 422, "#source_branch-error", "Select a branch"},
-			{"no target", url.Values{"target_branch": {""}}, 422, "#target_branch-error", "Select a branch"},
-			{"unknown source", url.Values{"source_branch": {"nowhere"}}, 422, "#source_branch-error", "This branch does not exist"},
-			{"impossible source", url.Values{"source_branch": {"a..b"}}, 422, "#source_branch-error", "This branch does not exist"},
-			{"unknown target", url.Values{"target_branch": {"nowhere"}}, 422, "#target_branch-error", "This branch does not exist"},
-			{"same branch", url.Values{"target_branch": {"feature"}}, 422, "#target_branch-error", "Select another branch than the source branch"},
-			{"no commits", url.Values{"source_branch": {"main"}, "target_branch": {"feature"}}, 422, "#source_branch-error", "The source branch has no commits that the target branch lacks"},
-			{"duplicate", url.Values{"source_branch": {"other"}}, 409, "#form-error", "Another open merge request already exists for these branches: !1"},
-			{"bytes", url.Values{"title": {"\xff\x00"}}, 422, "#title-error", "Title cannot contain control characters"},
-		}
-		for _, test := range tests {
-			t.Run(test.name, func(t *testing.T) {
-				form := url.Values{
-					"source_branch": {"feature"}, "target_branch": {"main"}, "title": {"Typed"}, "description": {"Typed <b>too</b>"},
-					"draft": {"true"}, "squash": {"true"},
-				}
-				for name, values := range test.change {
-					form[name] = values
-				}
-				if test.name == "long title" {
-					form.Del("draft") // its mark would make another title
-				}
-				a := v.post(listPath, form).want(test.status)
-				if got := a.text(test.field); got != test.says {
-					t.Errorf("%s = %q, want %q", test.field, got, test.says)
-				}
-				if strings.HasSuffix(a.text(test.field), ".") {
-					t.Error("the message ends in a full stop")
-				}
-				_, again := a.fields("main form")
-				for _, name := range []string{"description", "squash", "draft", "target_branch"} {
-					if again.Get(name) != form.Get(name) {
-						t.Errorf("%s comes back as %q, was %q", name, again.Get(name), form.Get(name))
-					}
-				}
-			})
-		}
-		if _, total, err := s.Store.MergeRequests(t.Context(), models.MergeRequestFilter{}, models.Page{}); err != nil || total != 1 {
-			t.Errorf("%d merge requests, %v", total, err)
-		}
-	})
-}
-
 func TestEditMergeRequest(t *testing.T) {
 	eachMRSite(t, func(t *testing.T, s *mrSite) {
 		service := s.Service("licence")

@@ -86,6 +86,8 @@ var projectWords = words{
 	"path.taken":   views.KeyProjectPathTaken,
 	"path.invalid": views.KeyProjectPathInvalid,
 	"path.blank":   views.KeyProjectPathInvalid,
+	// A name that no branch can have is not the name of one.
+	"default_branch.invalid": views.KeyFieldUnknownBranch,
 }
 
 func (p *pages) createProject(c echo.Context) error {

@@ -83,12 +83,28 @@ func (p *pages) saveGeneralSettings(c echo.Context) error {
 	}
 	_, err := p.Store.UpdateProject(c.Request().Context(), request.MustUser(c), request.Project(c).ID, in)
 	if err != nil {
-		if explain(c, &form, err, projectWords) {
-			return p.renderGeneral(c, http.StatusUnprocessableEntity, generalForms{basic: &form})
+		if !explain(c, &form, err, projectWords) {
+			return err
 		}
-		return err
+		if in.DefaultBranch != nil && form.Errors["default_branch"] == "" {
+			known, err := p.knownBranch(c, *in.DefaultBranch)
+			if err != nil {
+				return err
+			}
+			if !known {
+				form.Errors["default_branch"] = text(c, views.KeyFieldUnknownBranch)
+			}
+		}
+		return p.renderGeneral(c, http.StatusUnprocessableEntity, generalForms{basic: &form})
 	}
 	return p.redirect(c, generalPath(c), views.KeyChangesSaved)
+}
+
+// knownBranch reports whether the project has a branch: forms that are refused
+// for another reason tell this fault with it.
+func (p *pages) knownBranch(c echo.Context, branch string) (bool, error) {
+	_, known, err := p.Git.BranchTip(c.Request().Context(), request.Project(c).ID, branch)
+	return known, err
 }
 
 func (p *pages) saveAdvancedSettings(c echo.Context) error {
@@ -109,7 +125,8 @@ func (p *pages) saveAdvancedSettings(c echo.Context) error {
 func (p *pages) deleteProject(c echo.Context) error {
 	project := request.Project(c)
 	if c.FormValue("confirm") != project.FullPath() {
-		form := views.Form{Errors: map[string]string{"confirm": text(c, views.KeyDeleteMismatch)}}
+		form := formOf(c)
+		form.Errors["confirm"] = text(c, views.KeyDeleteMismatch)
 		return p.renderGeneral(c, http.StatusUnprocessableEntity, generalForms{remove: &form})
 	}
 	if err := p.Store.DeleteProject(c.Request().Context(), request.MustUser(c), project.ID); err != nil {

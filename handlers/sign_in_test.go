@@ -46,29 +46,6 @@ func TestSignInLeadsBackAndOut(t *testing.T) {
 	})
 }
 
-func TestSignInRefusalsLookAlike(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		s.withPassword("priya", false)
-		for name, form := range map[string]url.Values{
-			"wrong password": {"login": {"priya"}, "password": {"wrong wrong"}},
-			"unknown user":   {"login": {"nobody"}, "password": {testPassword}},
-			"nothing":        {},
-			"no text":        {"login": {"pri\xff\x00"}, "password": {"\xff"}},
-		} {
-			page := newBrowser(t, s.handler).post(signInPath, form).want(http.StatusUnprocessableEntity)
-			if got := page.text(".alert"); got != "Invalid username or password." {
-				t.Errorf("%s: message %q", name, got)
-			}
-			if page.attr("#password", "value") != "" {
-				t.Errorf("%s: the password is sent back", name)
-			}
-			if want := strings.ToValidUTF8(form.Get("login"), "\uFFFD"); name != "no text" && page.attr("#login", "value") != want {
-				t.Errorf("%s: the name is not kept", name)
-			}
-		}
-	})
-}
-
 func TestSignInIsLimitedPerAccountAndAddress(t *testing.T) {
 	eachMRSite(t, func(t *testing.T, s *mrSite) {
 		s.withPassword("priya", false)

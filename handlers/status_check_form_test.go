@@ -59,128 +59,14 @@ const (
 	secretLong  = "Shared secret cannot be longer than 255 characters"
 )
 
-// inJapanese are the messages as Japanese readers see them.
-var inJapanese = map[string]string{
-	"":          "",
-	nameMissing: "名前を入力してください",
-	nameTaken:   "この名前はすでに使用されています",
-	"Name cannot be longer than 255 characters": "名前は255文字以内で入力してください",
-	"Name cannot contain control characters":    "名前に制御文字を含めることはできません",
-	urlInvalid:                                  "有効なURLを入力してください",
-	urlTaken:                                    "この外部APIは別のステータスチェックですでに使用されています",
-	branchWrong:                                 "有効なターゲットブランチを選択してください",
-	secretLong:                                  "共有シークレットは255文字以内で入力してください",
-}
-
-// in are the messages in a language; a message without a translation here
-// reads as its absence, which no page shows.
-func (f faults) in(language string) faults {
-	if language != "ja" {
-		return f
+// TestAServiceFormOf10MB is refused unread.
+func TestAServiceFormOf10MB(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	huge := url.Values{"name": {strings.Repeat("x", 10<<20)}, "external_url": {"https://fresh.example.test/"}}
+	s.as(s.Owner).post(servicesPath, huge).want(http.StatusRequestEntityTooLarge)
+	if now := s.services(); now != "" {
+		t.Errorf("services are %q", now)
 	}
-	translate := func(message string) string {
-		if japanese, known := inJapanese[message]; known {
-			return japanese
-		}
-		return "no Japanese for " + message
-	}
-	return faults{translate(f.name), translate(f.url), translate(f.branch), translate(f.secret)}
-}
-
-// TestServiceFormFaults puts every fault into every field and reads the
-// message where a person would, in both languages.
-func TestServiceFormFaults(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		s.Service("Straße", "main") // https://Straße.example.test/hook
-		taken := models.StatusCheckInput{Name: "Licence", ExternalURL: "https://scan.example.net/v1/check?a=1"}
-		if _, err := s.Store.CreateStatusCheck(t.Context(), s.Owner, s.Project.ID, taken, false); err != nil {
-			t.Fatal(err)
-		}
-		root := models.StatusCheckInput{Name: "Root", ExternalURL: "https://bücher.example"}
-		if _, err := s.Store.CreateStatusCheck(t.Context(), s.Owner, s.Project.ID, root, false); err != nil {
-			t.Fatal(err)
-		}
-		other := s.NewProject(s.Owner, "plum", models.VisibilityPrivate)
-		foreign, before := s.ruleID(other, "main"), s.services()
-		for _, tt := range []struct {
-			why    string
-			change url.Values
-			want   faults
-		}{
-			{"name left out", url.Values{"name": nil}, faults{name: nameMissing}},
-			{"name blank", url.Values{"name": {" \t "}}, faults{name: nameMissing}},
-			{"name of another type", url.Values{"name": nil, "name[]": {"x"}}, faults{name: nameMissing}},
-			{"name too long", url.Values{"name": {strings.Repeat("ä", 256)}}, faults{name: "Name cannot be longer than 255 characters"}},
-			{"name with a line break", url.Values{"name": {"Lic\nence"}}, faults{name: "Name cannot contain control characters"}},
-			{"name with NUL", url.Values{"name": {"Lic\x00ence"}}, faults{name: "Name cannot contain control characters"}},
-			{"name that is no UTF-8", url.Values{"name": {"Lic\xff\xfe"}}, faults{name: "Name cannot contain control characters"}},
-			{"name taken", url.Values{"name": {"Licence"}}, faults{name: nameTaken}},
-			{"name taken in another case", url.Values{"name": {" LICENCE "}}, faults{name: nameTaken}},
-			{"name taken by full case folding", url.Values{"name": {"STRASSE"}}, faults{name: nameTaken}},
-			{"URL left out", url.Values{"external_url": nil}, faults{url: urlInvalid}},
-			{"URL blank", url.Values{"external_url": {"  "}}, faults{url: urlInvalid}},
-			{"URL relative", url.Values{"external_url": {"/hook"}}, faults{url: urlInvalid}},
-			{"URL without scheme", url.Values{"external_url": {"ci.example.test/hook"}}, faults{url: urlInvalid}},
-			{"URL of another scheme", url.Values{"external_url": {"ftp://ci.example.test/"}}, faults{url: urlInvalid}},
-			{"URL that is script", url.Values{"external_url": {"javascript:alert(1)"}}, faults{url: urlInvalid}},
-			{"URL without host", url.Values{"external_url": {"https:///hook"}}, faults{url: urlInvalid}},
-			{"URL with a blank", url.Values{"external_url": {"https://ci.example.test/a b"}}, faults{url: urlInvalid}},
-			{"URL with a line break", url.Values{"external_url": {"https://ci.example.test/a\nb"}}, faults{url: urlInvalid}},
-			{"URL with a port that is none", url.Values{"external_url": {"https://ci.example.test:99999/"}}, faults{url: urlInvalid}},
-			{"URL that is no UTF-8", url.Values{"external_url": {"https://ci.example.test/\xff"}}, faults{url: urlInvalid}},
-			{"URL too long", url.Values{"external_url": {"https://ci.example.test/" + strings.Repeat("a", 2048)}}, faults{url: urlInvalid}},
-			{"URL taken", url.Values{"external_url": {taken.ExternalURL}}, faults{url: urlTaken}},
-			{"URL taken, scheme and host in capitals", url.Values{"external_url": {"HTTPS://SCAN.example.NET/v1/check?a=1"}}, faults{url: urlTaken}},
-			{"URL taken, default port", url.Values{"external_url": {"https://scan.example.net:443/v1/check?a=1"}}, faults{url: urlTaken}},
-			{"URL taken, fragment", url.Values{"external_url": {"https://scan.example.net/v1/check?a=1#top"}}, faults{url: urlTaken}},
-			{"URL taken, punycode and path", url.Values{"external_url": {"https://xn--bcher-kva.example/"}}, faults{url: urlTaken}},
-			{"branch of another project", url.Values{"protected_branch_ids[]": {foreign}}, faults{branch: branchWrong}},
-			{"branch that does not exist", url.Values{"protected_branch_ids[]": {"999999"}}, faults{branch: branchWrong}},
-			{"branch beyond the numbers", url.Values{"protected_branch_ids[]": {"99999999999999999999"}}, faults{branch: branchWrong}},
-			{"branch that is no number", url.Values{"protected_branch_ids[]": {"main"}}, faults{branch: branchWrong}},
-			{"one good and one bad branch", url.Values{"protected_branch_ids[]": {s.ruleID(s.Project, "main"), foreign}}, faults{branch: branchWrong}},
-			{"secret too long", url.Values{"shared_secret": {strings.Repeat("s", 256)}}, faults{secret: secretLong}},
-			{"everything at once", url.Values{"name": {"licence"}, "external_url": {taken.ExternalURL}, "protected_branch_ids[]": {"0"}, "shared_secret": {strings.Repeat("s", 256)}},
-				faults{nameTaken, urlTaken, branchWrong, secretLong}},
-		} {
-			t.Run(tt.why, func(t *testing.T) {
-				form := url.Values{"name": {"Fresh"}, "external_url": {"https://fresh.example.test/hook"}, "shared_secret": {"hush-hush-secret"}, "also_apply": {"1"}}
-				for name, values := range tt.change {
-					form[name] = values
-				}
-				owner := s.as(s.Owner)
-				for _, v := range []visitor{owner, owner.withHTMX(), owner.reading("ja"), owner.reading("ja").withHTMX()} {
-					a := v.post(servicesPath, form).want(http.StatusUnprocessableEntity)
-					if got, want := faultsOf(a), tt.want.in(v.language); got != want {
-						t.Errorf("messages %+v, want %+v", got, want)
-					}
-					if strings.Contains(a.body, form.Get("shared_secret")) && form.Get("shared_secret") != "" {
-						t.Error("the secret is shown again")
-					}
-					for _, field := range []string{"name", "external_url"} {
-						want := strings.ToValidUTF8(strings.ReplaceAll(form.Get(field), "\x00", "\uFFFD"), "\uFFFD")
-						if got := a.attr(`[name="`+field+`"]`, "value"); got != want {
-							t.Errorf("%s stands as %.40q, typed was %.40q", field, got, want)
-						}
-					}
-					if !a.has(`[name="also_apply"][checked]`) {
-						t.Error("the choice to apply is forgotten")
-					}
-					if a.has("dialog") != v.htmx {
-						t.Errorf("dialog: %t, htmx: %t", a.has("dialog"), v.htmx)
-					}
-				}
-				if now := s.services(); now != before {
-					t.Errorf("services are %q, were %q", now, before)
-				}
-			})
-		}
-		huge := url.Values{"name": {strings.Repeat("x", 10<<20)}, "external_url": {"https://fresh.example.test/"}}
-		s.as(s.Owner).post(servicesPath, huge).want(http.StatusRequestEntityTooLarge)
-		if now := s.services(); now != before {
-			t.Errorf("after a body of 10 MB services are %q", now)
-		}
-	})
 }
 
 // TestServiceURLsThatDiffer: what may look alike but is another address.

@@ -124,25 +124,6 @@ func TestPreferences(t *testing.T) {
 	})
 }
 
-func TestPreferencesThatAreNone(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	v := s.as(s.Owner)
-	for _, form := range []url.Values{{}, {"theme": {"neon"}, "language": {"tlh"}}, {"theme": {"\xff\x00"}, "language": {"\xff\x00"}}} {
-		a := v.post(userSettingsPath, form).want(http.StatusUnprocessableEntity)
-		if a.text("#theme-error") != "Choose one of the themes" || a.text("#language-error") != "Choose one of the languages" {
-			t.Errorf("%v: %q, %q", form, a.text("#theme-error"), a.text("#language-error"))
-		}
-	}
-	a := v.post(userSettingsPath, url.Values{"theme": {"neon"}, "language": {"ja"}}).want(http.StatusUnprocessableEntity)
-	if a.text("#theme-error") == "" || a.has("#language-error") || !a.has(`option[value="ja"][selected]`) {
-		t.Error("the good choice is not kept, or has a message")
-	}
-	user, err := s.Store.User(t.Context(), s.Owner.ID)
-	if err != nil || user.Theme != "" || user.Language != "" {
-		t.Errorf("kept %q and %q (%v)", user.Theme, user.Language, err)
-	}
-}
-
 func TestSessionsCanBeEnded(t *testing.T) {
 	eachMRSite(t, func(t *testing.T, s *mrSite) {
 		s.withPassword("priya", false)

@@ -1,5 +1,7 @@
 package views
 
+import "github.com/a-h/templ"
+
 // BranchRules is the page of a project's protected branches and the services
 // that apply to each.
 type BranchRules struct {
@@ -58,6 +60,12 @@ type ProtectedBranchForm struct {
 	NameError, PushError string
 	MergeError           string
 	Levels               []LevelOption
+}
+
+// focus is for the first control with a message, else for the name.
+func (f ProtectedBranchForm) focus(id string) templ.Attributes {
+	return focusOn(id, "protected-branch-name", fieldFault{"protected-branch-name", f.NameError},
+		fieldFault{"merge-level", f.MergeError}, fieldFault{"push-level", f.PushError})
 }
 
 // LevelOption is a role that a protected branch can allow.

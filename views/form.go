@@ -1,6 +1,10 @@
 package views
 
-import "net/url"
+import (
+	"net/url"
+
+	"github.com/a-h/templ"
+)
 
 // Form is what somebody typed into a form and what is wrong with it.
 type Form struct {
@@ -23,6 +27,20 @@ func (f Form) Has(name, value string) bool {
 		}
 	}
 	return false
+}
+
+// fieldFault is a control, by its id, and the message about it.
+type fieldFault struct{ id, message string }
+
+// focusOn gives the focus to the control id if it has the first message of
+// faults, or is the usual one and there is none.
+func focusOn(id, usual string, faults ...fieldFault) templ.Attributes {
+	for _, fault := range faults {
+		if fault.message != "" {
+			return templ.Attributes{"autofocus": id == fault.id}
+		}
+	}
+	return templ.Attributes{"autofocus": id == usual}
 }
 
 // Option is one choice of a select, radio group or list of check boxes. Code

@@ -195,14 +195,26 @@ const (
 	TabChanges  = "diffs"
 )
 
+// focus is for the first control with a fault; a fault of the form as a whole
+// is one of its branches.
+func (f MergeRequestForm) focus(field string) templ.Attributes {
+	faults := []fieldFault{{"source_branch", f.Errors["source_branch"].Text}, {"target_branch", f.Errors["target_branch"].Text},
+		{"title", f.Errors["title"].Text}, {"description", f.Errors["description"].Text}}
+	whole := fieldFault{"target_branch", f.Errors[""].Text}
+	if f.New {
+		whole.id = "source_branch"
+	}
+	return focusOn(field, "", append(faults, whole)...)
+}
+
 // invalid marks a control that has a fault and names the texts that describe
 // the control.
 func (f MergeRequestForm) invalid(field, hint string) templ.Attributes {
 	_, faulty := f.Errors[field]
+	attributes := f.focus(field)
 	if !faulty && hint == "" {
-		return nil
+		return attributes
 	}
-	attributes := templ.Attributes{}
 	described := hint
 	if faulty {
 		attributes["aria-invalid"] = "true"

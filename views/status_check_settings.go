@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"time"
+
+	"github.com/a-h/templ"
 )
 
 // MergeRequestSettings is the page settings › Merge requests: the switch that
@@ -93,6 +95,12 @@ type ServiceForm struct {
 	AlsoApply bool
 	// Affected is how many open merge requests AlsoApply would touch now.
 	Affected int
+}
+
+// focus is for the first control with a message, else for the name.
+func (f ServiceForm) focus(id string) templ.Attributes {
+	return focusOn(id, "status-check-name", fieldFault{"status-check-name", f.NameError}, fieldFault{"status-check-url", f.APIError},
+		fieldFault{"branch-button", f.BranchError}, fieldFault{"status-check-secret", f.SecretError})
 }
 
 // Insecure reports whether the typed URL deserves the hint about plain HTTP.

@@ -1,0 +1,349 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+// What nobody may type anywhere: too long a text, control characters, bytes
+// that are no text.
+var (
+	long256  = strings.Repeat("ä", 256)
+	long2001 = strings.Repeat("x", 2001)
+)
+
+const (
+	lineBreak = "Lic\nence"
+	nul       = "Lic\x00ence"
+	noText    = "Lic\xff\xfe"
+)
+
+// formMessages are the messages of all forms, English to Japanese.
+var formMessages = map[string]string{
+	"Please provide a name":                                  "名前を入力してください",
+	"Name is already taken":                                  "この名前はすでに使用されています",
+	"Name cannot be longer than 255 characters":              "名前は255文字以内で入力してください",
+	"Name cannot contain control characters":                 "名前に制御文字を含めることはできません",
+	"Please provide a valid URL":                             "有効なURLを入力してください",
+	"External API is already in use by another status check": "この外部APIは別のステータスチェックですでに使用されています",
+	"Select a valid target branch":                           "有効なターゲットブランチを選択してください",
+	"Shared secret cannot be longer than 255 characters":     "共有シークレットは255文字以内で入力してください",
+	"Shared secret cannot contain control characters":        "共有シークレットに制御文字を含めることはできません",
+	"Please provide a branch name":                           "ブランチ名を入力してください",
+	"Branch is already protected":                            "このブランチはすでに保護されています",
+	"Branch name cannot be longer than 255 characters":       "ブランチ名は255文字以内で入力してください",
+	"Please provide a valid branch name or wildcard":         "有効なブランチ名またはワイルドカードを入力してください",
+	"Select who is allowed":                                  "許可するユーザーを選択してください",
+	"Please provide a username":                              "ユーザー名を入力してください",
+	"There is no user with this name":                        "この名前のユーザーは存在しません",
+	"Choose one of the roles":                                "ロールを選択してください",
+	"Choose a role that is not above your own":               "自分のロール以下のロールを選択してください",
+	"Already a member of this project":                       "すでにこのプロジェクトのメンバーです",
+	"Cannot be longer than 255 characters":                   "255文字以内で入力してください",
+	"Cannot be longer than 2000 characters":                  "2000文字以内で入力してください",
+	"Contains characters that cannot be read":                "読み取れない文字が含まれています",
+	"Not valid":                                                        "無効な値です",
+	"Choose at least one scope":                                        "スコープを1つ以上選択してください",
+	"Please provide a date such as 2027-02-22":                         "2027-02-22のような日付を入力してください",
+	"Must lie in the future":                                           "将来の日付を指定してください",
+	"Must lie within the next 365 days":                                "365日以内の日付を指定してください",
+	"Choose one of your namespaces":                                    "自分のネームスペースを選択してください",
+	"This path is already taken":                                       "このパスはすでに使用されています",
+	"This name is reserved":                                            "この名前は予約されています",
+	pathRule:                                                           "使用できるのは英字、数字、_、-、.のみです。先頭は英字、数字、_のいずれかとし、末尾を.または.gitにしないでください",
+	"There is no such branch":                                          "このブランチは存在しません",
+	"This is not the path of the project":                              "プロジェクトのパスと一致しません",
+	"Enter a title":                                                    "タイトルを入力してください",
+	"Title cannot be longer than 255 characters":                       "タイトルは255文字以内で入力してください",
+	"Title cannot contain control characters":                          "タイトルに制御文字を含めることはできません",
+	"Description contains characters that cannot be kept":              "説明に保存できない文字が含まれています",
+	"Select a branch":                                                  "ブランチを選択してください",
+	"This branch does not exist":                                       "このブランチは存在しません",
+	"Select another branch than the source branch":                     "ソースブランチとは別のブランチを選択してください",
+	"The source branch has no commits that the target branch lacks":    "ソースブランチには、ターゲットブランチにないコミットがありません",
+	"Another open merge request already exists for these branches: !1": "これらのブランチには、別のオープンなマージリクエストがすでに存在します: !1",
+	"Invalid username or password.":                                    "ユーザー名またはパスワードが無効です。",
+	"This is not your current password":                                "現在のパスワードと一致しません",
+	"The password needs at least 8 characters":                         "パスワードは8文字以上で入力してください",
+	"The password cannot be longer than 1024 bytes":                    "パスワードは1024バイト以内で入力してください",
+	"The password contains characters that cannot be read":             "パスワードに読み取れない文字が含まれています",
+	"Choose a password other than the current one":                     "現在とは異なるパスワードを入力してください",
+	"The two passwords are not the same":                               "2つのパスワードが一致しません",
+	"Choose one of the themes":                                         "テーマを選択してください",
+	"Choose one of the languages":                                      "言語を選択してください",
+}
+
+const pathRule = "Use letters, digits, _ - and . only; begin with a letter, digit or _, and do not end with . or .git"
+
+// formCases makes what the forms are tried on and gives the table of them.
+func (s *mrSite) formCases() []formCase {
+	s.T.Helper()
+	other := s.NewProject(s.Owner, "plum", models.VisibilityPrivate)
+	s.open("other")
+	var cases []formCase
+	for _, some := range [][]formCase{s.serviceCases(other), s.ruleCases(), s.memberCases(), s.tokenCases(), s.projectCases(), s.requestCases(), s.personCases()} {
+		cases = append(cases, some...)
+	}
+	return cases
+}
+
+// nameFaults are those of a name by the messages of its form.
+func nameFaults(field, blank, tooLong, unreadable string) []fault {
+	return []fault{
+		{why: field + " left out", change: url.Values{field: nil}, want: says(field, blank)},
+		{why: field + " blank", change: url.Values{field: {" \t "}}, want: says(field, blank)},
+		{why: field + " of another type", change: url.Values{field: nil, field + "[]": {"x"}}, want: says(field, blank)},
+		{why: field + " too long", change: url.Values{field: {long256}}, want: says(field, tooLong)},
+		{why: field + " with a line break", change: url.Values{field: {lineBreak}}, want: says(field, unreadable)},
+		{why: field + " with NUL", change: url.Values{field: {nul}}, want: says(field, unreadable)},
+		{why: field + " that is no UTF-8", change: url.Values{field: {noText}}, want: says(field, unreadable)},
+	}
+}
+
+// choiceFaults are those of a list or a group to choose from.
+func choiceFaults(field, message string, values ...string) []fault {
+	faults := []fault{{why: field + " left out", change: url.Values{field: nil}, want: says(field, message)}}
+	for _, value := range append(values, "", "99999999999999999999", "\xff\x00") {
+		faults = append(faults, fault{why: field + " " + strings.ToValidUTF8(value, "?"), change: url.Values{field: {value}}, want: says(field, message)})
+	}
+	return faults
+}
+
+func (s *mrSite) serviceCases(other models.Project) []formCase {
+	s.T.Helper()
+	s.Service("Straße", "main") // https://Straße.example.test/hook
+	taken := models.StatusCheckInput{Name: "Licence", ExternalURL: "https://scan.example.net/v1/check?a=1"}
+	root := models.StatusCheckInput{Name: "Root", ExternalURL: "https://bücher.example"}
+	for _, in := range []models.StatusCheckInput{taken, root} {
+		if _, err := s.Store.CreateStatusCheck(s.T.Context(), s.Owner, s.Project.ID, in, false); err != nil {
+			s.T.Fatal(err)
+		}
+	}
+	mine := s.Service("mine")
+	foreign, main := s.ruleID(other, "main"), s.ruleID(s.Project, "main")
+	const name, address, branch, secret = "name", "external_url", "protected_branch_ids[]", "shared_secret"
+	faults := append(nameFaults(name, nameMissing, "Name cannot be longer than 255 characters", "Name cannot contain control characters"),
+		fault{why: "name taken", change: url.Values{name: {"Licence"}}, want: says(name, nameTaken)},
+		fault{why: "name taken in another case", change: url.Values{name: {" LICENCE "}}, want: says(name, nameTaken)},
+		fault{why: "name taken by full case folding", change: url.Values{name: {"STRASSE"}}, want: says(name, nameTaken)},
+		fault{why: "secret too long", change: url.Values{secret: {strings.Repeat("s", 256)}}, want: says(secret, secretLong)},
+		fault{why: "secret that is no UTF-8", change: url.Values{secret: {noText}}, want: says(secret, "Shared secret cannot contain control characters")},
+		fault{why: "everything at once", change: url.Values{name: {"licence"}, address: {taken.ExternalURL}, branch: {"0"}, secret: {strings.Repeat("s", 256)}},
+			want: map[string]string{name: nameTaken, address: urlTaken, branch: branchWrong, secret: secretLong}},
+	)
+	for why, value := range map[string]string{
+		"blank": "  ", "relative": "/hook", "without scheme": "ci.example.test/hook", "of another scheme": "ftp://ci.example.test/",
+		"that is script": "javascript:alert(1)", "without host": "https:///hook", "with a blank": "https://ci.example.test/a b",
+		"with a line break": "https://ci.example.test/a\nb", "with a port that is none": "https://ci.example.test:99999/",
+		"that is no UTF-8": "https://ci.example.test/\xff", "too long": "https://ci.example.test/" + strings.Repeat("a", 2048),
+	} {
+		faults = append(faults, fault{why: "URL " + why, change: url.Values{address: {value}}, want: says(address, urlInvalid)})
+	}
+	faults = append(faults, fault{why: "URL left out", change: url.Values{address: nil}, want: says(address, urlInvalid)})
+	for why, value := range map[string]string{
+		"": taken.ExternalURL, "scheme and host in capitals": "HTTPS://SCAN.example.NET/v1/check?a=1", "default port": "https://scan.example.net:443/v1/check?a=1",
+		"fragment": "https://scan.example.net/v1/check?a=1#top", "punycode and path": "https://xn--bcher-kva.example/",
+	} {
+		faults = append(faults, fault{why: "URL taken " + why, change: url.Values{address: {value}}, want: says(address, urlTaken)})
+	}
+	for why, values := range map[string][]string{
+		"of another project": {foreign}, "that does not exist": {"999999"}, "beyond the numbers": {"99999999999999999999"},
+		"that is no number": {"main"}, "good and bad": {main, foreign},
+	} {
+		faults = append(faults, fault{why: "branch " + why, change: url.Values{branch: values}, want: says(branch, branchWrong)})
+	}
+	good := url.Values{name: {"Fresh"}, address: {"https://fresh.example.test/hook"}, secret: {"hush-hush-secret"}, "also_apply": {"1"}, branch: {main}}
+	return []formCase{
+		{name: "add service", action: servicesPath, as: s.as(s.Owner), good: good, dialog: true, hidden: []string{secret}, faults: faults},
+		{name: "update service", action: servicesPath + "/" + itoa(mine.ID), as: s.as(s.Owner), good: good, dialog: true, hidden: []string{secret}, faults: faults},
+	}
+}
+
+func (s *mrSite) ruleCases() []formCase {
+	const path = "/olga/pear/-/settings/repository/branch_rules"
+	const name, merge, push, who = "name", "merge_access_level", "push_access_level", "Select who is allowed"
+	const invalid = "Please provide a valid branch name or wildcard"
+	levels := append(choiceFaults(merge, who, "35", "50", "everybody"), choiceFaults(push, who, "35", "50", "everybody")...)
+	faults := append(nameFaults(name, "Please provide a branch name", "Branch name cannot be longer than 255 characters", invalid),
+		fault{why: "name that no branch can have", change: url.Values{name: {"a..b"}}, want: says(name, invalid)},
+		fault{why: "name taken", change: url.Values{name: {"main"}}, want: says(name, "Branch is already protected")},
+		fault{why: "everything at once", change: url.Values{name: {""}, merge: {"x"}, push: {"x"}},
+			want: map[string]string{name: "Please provide a branch name", merge: who, push: who}},
+	)
+	good := url.Values{name: {"stable/*"}, merge: {"30"}, push: {"0"}, "allow_force_push": {"1"}}
+	change := url.Values{merge: {"30"}, push: {"0"}, "allow_force_push": {"1"}}
+	return []formCase{
+		{name: "protect a branch", action: path, as: s.as(s.Owner), good: good, dialog: true, faults: append(faults, levels...)},
+		{name: "change a rule", action: path + "/" + s.ruleID(s.Project, "main"), as: s.as(s.Owner), good: change, dialog: true, faults: levels},
+	}
+}
+
+func (s *mrSite) memberCases() []formCase {
+	const user, role, nobody, roles = "username", "access_level", "There is no user with this name", "Choose one of the roles"
+	s.User("jonas")
+	return []formCase{{
+		name: "add member", action: membersOfPear, as: s.as(s.Owner), good: url.Values{user: {"jonas"}, role: {"20"}},
+		faults: append(append(nameFaults(user, "Please provide a username", nobody, nobody), choiceFaults(role, roles, "35", "x", "-10")...),
+			fault{why: "twice", change: url.Values{user: {"olga"}}, want: says(user, "Already a member of this project")},
+			fault{why: "everything at once", change: url.Values{user: {"nobody"}, role: {"35"}}, want: map[string]string{user: nobody, role: roles}}),
+	}}
+}
+
+func (s *mrSite) tokenCases() []formCase {
+	const name, expires, scopes, role = "name", "expires_at", "scopes", "access_level"
+	const noDate = "Please provide a date such as 2027-02-22"
+	day := func(n int) string { return s.Clock.Now().AddDate(0, 0, n).Format(time.DateOnly) }
+	faults := append(nameFaults(name, nameMissing, "Cannot be longer than 255 characters", "Contains characters that cannot be read"),
+		fault{why: "no date", change: url.Values{expires: nil}, want: says(expires, noDate)},
+		fault{why: "a date of another type", change: url.Values{expires: {"tomorrow"}}, want: says(expires, noDate)},
+		fault{why: "a date that is no text", change: url.Values{expires: {noText}}, want: says(expires, noDate)},
+		fault{why: "a day that is none", change: url.Values{expires: {"2027-02-30"}}, want: says(expires, noDate)},
+		fault{why: "today", change: url.Values{expires: {day(0)}}, want: says(expires, "Must lie in the future")},
+		fault{why: "too far", change: url.Values{expires: {day(400)}}, want: says(expires, "Must lie within the next 365 days")},
+		fault{why: "no scope", change: url.Values{scopes: nil}, want: says(scopes, "Choose at least one scope")},
+		fault{why: "an unknown scope", change: url.Values{scopes: {"sudo"}}, want: says(scopes, "Not valid")},
+		fault{why: "a scope that is no text", change: url.Values{scopes: {noText}}, want: says(scopes, "Not valid")},
+		fault{why: "one scope good, one not", change: url.Values{scopes: {"api", "sudo"}}, want: says(scopes, "Not valid")},
+		fault{why: "everything at once", change: url.Values{name: nil, expires: nil, scopes: nil},
+			want: map[string]string{name: nameMissing, expires: noDate, scopes: "Choose at least one scope"}},
+	)
+	ofRole := append(choiceFaults(role, "Choose one of the roles", "35", "x"),
+		fault{why: "above one's own", change: url.Values{role: {"50"}}, want: says(role, "Choose a role that is not above your own")})
+	maintainer := s.as(s.Member("mara", models.RoleMaintainer))
+	personal := url.Values{name: {"CI"}, expires: {day(30)}, scopes: {"read_api"}}
+	project := url.Values{name: {"CI"}, expires: {day(30)}, scopes: {"read_api"}, role: {"20"}}
+	return []formCase{
+		{name: "personal token", action: personalTokensPath, as: s.as(s.Owner), good: personal, faults: faults},
+		{name: "project token", action: tokensOfPear, as: maintainer, good: project, faults: append(faults, ofRole...)},
+	}
+}
+
+func (s *mrSite) projectCases() []formCase {
+	s.T.Helper()
+	const name, path, description, visibility, namespace, branch = "name", "path", "description", "visibility", "namespace_id", "default_branch"
+	const general = "/olga/pear/-/settings/general"
+	otto := s.User("otto")
+	ns := map[string]string{}
+	for _, user := range []models.User{s.Owner, otto} {
+		found, err := s.Store.Namespace(s.T.Context(), user.Username)
+		if err != nil {
+			s.T.Fatal(err)
+		}
+		ns[user.Username] = itoa(found.ID)
+	}
+	tooLong := fault{why: "description too long", change: url.Values{description: {long2001}}, want: says(description, "Cannot be longer than 2000 characters")}
+	unreadable := fault{why: "description that is no text", change: url.Values{description: {noText}}, want: says(description, "Not valid")}
+	var paths []fault
+	for _, value := range []string{"-no", "a b", "a/b", "pear.git", "ä", "a\x00b", "a\xff", strings.Repeat("a", 256)} {
+		want := pathRule
+		if len(value) > 255 {
+			want = "Cannot be longer than 255 characters"
+		}
+		paths = append(paths, fault{why: "path " + strings.ToValidUTF8(value, "?"), change: url.Values{path: {value}}, want: says(path, want)})
+	}
+	named := nameFaults(name, nameMissing, "Cannot be longer than 255 characters", "Contains characters that cannot be read")
+	seen := choiceFaults(visibility, "Not valid", "secret", "20")
+	taken := fault{why: "path taken", change: url.Values{path: {"PLUM"}}, want: says(path, "This path is already taken")}
+	create := append(append(append([]fault{}, named[3:]...), paths...), append(seen, tooLong, unreadable, taken)...)
+	create = append(append(create, choiceFaults(namespace, "Choose one of your namespaces", ns["otto"], "olga")...),
+		fault{why: "neither name nor path", change: url.Values{name: nil, path: nil}, want: map[string]string{name: nameMissing}},
+		fault{why: "everything at once", change: url.Values{name: {lineBreak}, namespace: {ns["otto"]}, path: {"-no"}, description: {long2001}, visibility: {"secret"}},
+			want: map[string]string{name: "Contains characters that cannot be read", namespace: "Choose one of your namespaces", path: pathRule,
+				description: "Cannot be longer than 2000 characters", visibility: "Not valid"}})
+	rename := append(append(append([]fault{}, named...), paths...), append(seen, taken,
+		fault{why: "path blank", change: url.Values{path: {""}}, want: says(path, pathRule)},
+		fault{why: "everything at once", change: url.Values{name: nil, path: {"-no"}, visibility: {"x"}},
+			want: map[string]string{name: nameMissing, path: pathRule, visibility: "Not valid"}})...)
+	return []formCase{
+		{name: "new project", action: "/projects", as: s.as(s.Owner), faults: create,
+			good: url.Values{name: {"Cherry"}, path: {"cherry"}, description: {"Fruit"}, visibility: {"internal"}, namespace: {ns["olga"]}, "readme": {"1"}}},
+		{name: "general", action: general, as: s.as(s.Owner), good: url.Values{description: {"Fruit"}, branch: {"feature"}}, faults: []fault{
+			tooLong, unreadable,
+			{why: "unknown branch", change: url.Values{branch: {"nowhere"}}, want: says(branch, "There is no such branch")},
+			{why: "impossible branch", change: url.Values{branch: {"a..b"}}, want: says(branch, "There is no such branch")},
+			{why: "branch that is no text", change: url.Values{branch: {"\xff\x00"}}, want: says(branch, "There is no such branch")},
+			{why: "everything at once", change: url.Values{description: {long2001}, branch: {"nowhere"}},
+				want: map[string]string{description: "Cannot be longer than 2000 characters", branch: "There is no such branch"}},
+		}},
+		{name: "name and visibility", action: general + "/advanced", as: s.as(s.Owner), faults: rename,
+			good: url.Values{name: {"Cherry"}, path: {"cherry"}, visibility: {"public"}}},
+		{name: "delete project", action: general + "/delete", as: s.as(s.Owner), good: url.Values{"confirm": {"olga/pear"}}, faults: []fault{
+			{why: "blank", change: url.Values{"confirm": nil}, want: says("confirm", "This is not the path of the project")},
+			{why: "another project", change: url.Values{"confirm": {"olga/plum"}}, want: says("confirm", "This is not the path of the project")},
+			{why: "no text", change: url.Values{"confirm": {noText}}, want: says("confirm", "This is not the path of the project")},
+		}},
+	}
+}
+
+func (s *mrSite) requestCases() []formCase {
+	s.T.Helper()
+	const title, source, target, description = "title", "source_branch", "target_branch", "description"
+	const gone, pick, control = "This branch does not exist", "Select a branch", "Title cannot contain control characters"
+	titles := append(nameFaults(title, "Enter a title", "Title cannot be longer than 255 characters", control),
+		fault{why: "description that is no text", change: url.Values{description: {noText}}, want: says(description, "Description contains characters that cannot be kept")})
+	branch := func(field string) []fault {
+		return []fault{
+			{why: field + " left out", change: url.Values{field: nil}, want: says(field, pick)},
+			{why: field + " blank", change: url.Values{field: {""}}, want: says(field, pick)},
+			{why: field + " unknown", change: url.Values{field: {"nowhere"}}, want: says(field, gone)},
+			{why: field + " impossible", change: url.Values{field: {"a..b"}}, want: says(field, gone)},
+			{why: field + " that is no text", change: url.Values{field: {"\xff\x00"}}, want: says(field, gone)},
+		}
+	}
+	open := append(append(append([]fault{}, titles...), append(branch(source), branch(target)...)...),
+		fault{why: "same branch", change: url.Values{target: {"feature"}}, want: says(target, "Select another branch than the source branch")},
+		fault{why: "no commits", change: url.Values{source: {"main"}, target: {"feature"}}, want: says(source, "The source branch has no commits that the target branch lacks")},
+		fault{why: "duplicate", change: url.Values{source: {"other"}}, status: http.StatusConflict,
+			want: says("", "Another open merge request already exists for these branches: !1")},
+		fault{why: "no title, and branches that do not exist", change: url.Values{title: nil, source: {"nowhere"}, target: {"elsewhere"}},
+			want: map[string]string{title: "Enter a title", source: gone, target: gone}},
+		fault{why: "everything at once", change: url.Values{title: nil, source: nil, target: {"a..b"}, description: {noText}},
+			want: map[string]string{title: "Enter a title", source: pick, target: gone, description: "Description contains characters that cannot be kept"}})
+	edit := append(append(append([]fault{}, titles...), branch(target)...),
+		fault{why: "same branch", change: url.Values{target: {"other"}}, want: says(target, "Select another branch than the source branch")})
+	good := url.Values{source: {"feature"}, target: {"main"}, title: {"Typed"}, description: {"Typed <b>too</b>"}, "squash": {"true"}, "remove_source_branch": {"true"}}
+	changed := url.Values{target: {"feature"}, title: {"Typed"}, description: {"Typed <b>too</b>"}, "squash": {"true"}}
+	const list = "/olga/pear/-/merge_requests"
+	return []formCase{
+		{name: "new merge request", action: list, as: s.as(s.Owner), good: good, faults: open},
+		{name: "edit merge request", action: list + "/1", as: s.as(s.Owner), good: changed, faults: edit},
+	}
+}
+
+func (s *mrSite) personCases() []formCase {
+	s.T.Helper()
+	priya := s.withPassword("priya", false)
+	const now, next, again = "current_password", "password", "password_confirmation"
+	const fresh = "a better password"
+	rejected := says("", "Invalid username or password.")
+	// The limit of tries is far: every fault is typed four times.
+	chosen := func(why, password, message string) fault {
+		return fault{why: why, change: url.Values{next: {password}, again: {password}}, want: says(next, message)}
+	}
+	return []formCase{
+		{name: "sign in", action: signInPath, as: s.nobody(), good: url.Values{"login": {"priya"}, "password": {testPassword}, "remember_me": {"1"}}, hidden: []string{"password"},
+			faults: []fault{
+				{why: "nothing", change: url.Values{"login": nil, "password": nil}, want: rejected},
+				{why: "wrong password", change: url.Values{"password": {"wrong wrong"}}, want: rejected},
+				{why: "unknown user", change: url.Values{"login": {"nobody"}}, want: rejected},
+				{why: "no text", change: url.Values{"login": {noText}, "password": {"\xff"}}, want: rejected},
+			}},
+		{name: "password", action: newPasswordPath, as: s.as(priya), good: url.Values{now: {testPassword}, next: {fresh}, again: {fresh}}, hidden: []string{now, next, again},
+			faults: []fault{
+				{why: "the current one wrong", change: url.Values{now: {"wrong wrong"}}, want: says(now, "This is not your current password")},
+				chosen("too long", strings.Repeat("x", 1025), "The password cannot be longer than 1024 bytes"),
+				chosen("no text", "\xff\x00 is no text", "The password contains characters that cannot be read"),
+				{why: "everything at once", change: url.Values{now: nil, next: {"short"}, again: {"other"}}, want: map[string]string{
+					now: "This is not your current password", next: "The password needs at least 8 characters", again: "The two passwords are not the same"}},
+				chosen("the current one again", testPassword, "Choose a password other than the current one"),
+			}},
+		{name: "preferences", action: userSettingsPath, as: s.as(s.Owner), good: url.Values{"theme": {"dark"}, "language": {"browser"}},
+			faults: append(append(choiceFaults("theme", "Choose one of the themes", "neon"), choiceFaults("language", "Choose one of the languages", "tlh")...),
+				fault{why: "everything at once", change: url.Values{"theme": nil, "language": nil},
+					want: map[string]string{"theme": "Choose one of the themes", "language": "Choose one of the languages"}})},
+	}
+}

@@ -1,0 +1,318 @@
+package handlers
+
+import (
+	"database/sql"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/PuerkitoBio/goquery"
+
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// formCase is one form and everything that can be typed wrong into it. The
+// tables are in form_faults_cases_test.go.
+type formCase struct {
+	name string
+	// action is the address it posts to, by which it is found on the page.
+	action string
+	as     visitor
+	// good is what would be accepted.
+	good url.Values
+	// dialogs are those that htmx opens over a page.
+	dialog bool
+	// hidden are the fields that never come back: passwords and secrets.
+	hidden []string
+	faults []fault
+}
+
+// fault is one wrong filling-in: good with some fields changed, nil leaving
+// one out.
+type fault struct {
+	why    string
+	change url.Values
+	// want are the messages by field, in English; "" is the form as a whole.
+	want map[string]string
+	// status is 422 where it is 0.
+	status int
+}
+
+// says is the message of one field.
+func says(field, message string) map[string]string { return map[string]string{field: message} }
+
+// TestFormFaults types every fault into every field of every form, as readers
+// of both languages, and reads the page that comes back: every message stands
+// where the control's aria-describedby points, in the reader's language; the
+// control is marked; the first one has the focus; everything typed stands; and
+// nothing is written.
+func TestFormFaults(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		db := s.DB.SQL(t)
+		for _, form := range s.formCases() {
+			t.Run(form.name, func(t *testing.T) {
+				for _, tt := range form.faults {
+					t.Run(tt.why, func(t *testing.T) {
+						before := written(t, db)
+						for _, language := range []string{"en", "ja"} {
+							requireFault(t, form, tt, form.as.reading(language))
+							if form.dialog {
+								requireFault(t, form, tt, form.as.reading(language).withHTMX())
+							}
+						}
+						if now := written(t, db); now != before {
+							t.Errorf("written all the same:\n%s\nwas\n%s", now, before)
+						}
+					})
+				}
+			})
+		}
+	})
+}
+
+// requireFault posts one fault and reads the answer.
+func requireFault(t *testing.T, form formCase, tt fault, v visitor) {
+	t.Helper()
+	sent := url.Values{}
+	for name, values := range form.good {
+		sent[name] = values
+	}
+	for name, values := range tt.change {
+		sent[name] = values
+	}
+	v.t = t
+	status := http.StatusUnprocessableEntity
+	if tt.status != 0 {
+		status = tt.status
+	}
+	a := v.post(form.action, sent).want(status)
+	for _, field := range form.hidden {
+		if secret := sent.Get(field); len(secret) >= 8 && strings.Contains(a.body, secret) {
+			t.Errorf("the page shows what was typed into %s", field)
+		}
+	}
+	if a.has("dialog") != v.htmx {
+		t.Errorf("dialog: %t, htmx: %t", a.has("dialog"), v.htmx)
+	}
+	found := a.Find(fmt.Sprintf("form[method=post][action=%q]", form.action))
+	if found.Length() != 1 {
+		t.Fatalf("%d forms post to %s", found.Length(), form.action)
+	}
+	where := v.language
+	if v.htmx {
+		where += ", dialog"
+	}
+	for field, english := range tt.want {
+		message := english
+		if v.language == "ja" {
+			message = japaneseOf(t, english)
+		}
+		if field == "" {
+			if got := squeeze(a.Find("#form-error[role=alert], #form-error [role=alert]").Text()); got != message {
+				t.Errorf("%s: the form says %q, want %q", where, got, message)
+			}
+			continue
+		}
+		requireMessage(t, where, a, found, field, message)
+	}
+	requireMarks(t, where, a, found, tt.want)
+	for field := range form.good {
+		requireTyped(t, where, found, field, sent[field], slices.Contains(form.hidden, field))
+	}
+}
+
+// control is what a field's faults are told about: its input or list, the
+// group of its choices, or what opens them.
+func control(form *goquery.Selection, field string) *goquery.Selection {
+	found := form.Find(fmt.Sprintf("[name=%q]:not([type=hidden])", field))
+	if found.Is("details input") {
+		return found.First().Closest("details").Find("summary")
+	}
+	if found.Is("[type=radio], [type=checkbox]") {
+		return found.First().Closest("fieldset")
+	}
+	return found
+}
+
+// requireMessage reads what a control is described by: the message must be
+// one of those texts.
+func requireMessage(t *testing.T, where string, a answer, form *goquery.Selection, field, message string) {
+	t.Helper()
+	marked := control(form, field)
+	if marked.Length() != 1 {
+		t.Fatalf("%s: %d controls for %s", where, marked.Length(), field)
+	}
+	var texts []string
+	for _, id := range strings.Fields(marked.AttrOr("aria-describedby", "")) {
+		texts = append(texts, squeeze(a.Find("#"+id).Text()))
+	}
+	if !slices.Contains(texts, message) {
+		t.Errorf("%s: %s is described by %q, want %q", where, field, texts, message)
+	}
+}
+
+// requireMarks holds that exactly the faulty controls are marked, and that the
+// first of them, or for a fault of the whole form one of its controls, is
+// where the page puts the focus: browsers take the first that asks.
+func requireMarks(t *testing.T, where string, a answer, form *goquery.Selection, want map[string]string) {
+	t.Helper()
+	focused := a.Find("[autofocus]").First()
+	if form.Find("[autofocus]").First().IsSelection(focused) != (focused.Length() == 1) || focused.Length() == 0 {
+		t.Errorf("%s: the focus is not in the form", where)
+	}
+	if _, whole := want[""]; whole {
+		return
+	}
+	marked := a.Find("[aria-invalid=true]")
+	if marked.Length() != len(want) {
+		t.Errorf("%s: %d controls are marked, want %d", where, marked.Length(), len(want))
+	}
+	for field := range want {
+		if !control(form, field).Is("[aria-invalid=true]") {
+			t.Errorf("%s: %s is not marked", where, field)
+		}
+	}
+	if first := marked.First(); !first.IsSelection(focused) && !first.Find("[autofocus]").First().IsSelection(focused) {
+		t.Errorf("%s: the focus is on %q, not on the first fault", where, focused.AttrOr("name", focused.AttrOr("id", "?")))
+	}
+}
+
+// requireTyped holds that what was typed stands in the field again, and that a
+// secret does not. A choice that is none cannot stand.
+func requireTyped(t *testing.T, where string, form *goquery.Selection, field string, sent []string, hidden bool) {
+	t.Helper()
+	found := form.Find(fmt.Sprintf("[name=%q]:not([type=hidden])", field))
+	typed := strings.Join(sent, "")
+	switch {
+	case hidden:
+		if found.AttrOr("value", "") != "" {
+			t.Errorf("%s: the secret %s comes back", where, field)
+		}
+	case found.Is("select"):
+		if found.Find(fmt.Sprintf("option[value=%q]", typed)).Length() == 1 && found.Find("option[selected]").AttrOr("value", "") != typed {
+			t.Errorf("%s: %q is not chosen any more in %s", where, typed, field)
+		}
+	case found.Is("[type=radio], [type=checkbox]"):
+		found.Each(func(_ int, choice *goquery.Selection) {
+			_, checked := choice.Attr("checked")
+			value := choice.AttrOr("value", "")
+			if value != "" && checked != slices.Contains(sent, value) {
+				t.Errorf("%s: the choice %q of %s is checked: %t", where, value, field, checked)
+			}
+		})
+	default:
+		got := found.AttrOr("value", found.Text())
+		want := strings.ToValidUTF8(strings.ReplaceAll(typed, "\x00", "\uFFFD"), "\uFFFD")
+		if strings.TrimSpace(got) != strings.TrimSpace(want) {
+			t.Errorf("%s: %s stands as %.60q, typed was %.60q", where, field, got, want)
+		}
+	}
+}
+
+// written is all that forms write, as text.
+func written(t *testing.T, db *sql.DB) string {
+	t.Helper()
+	var out strings.Builder
+	for _, query := range []string{
+		"SELECT count(*) FROM sessions",
+		"SELECT id, name, path, description, visibility, default_branch FROM projects ORDER BY id",
+		"SELECT project_id, user_id, role FROM members ORDER BY project_id, user_id",
+		"SELECT id, project_id, name, push_access_level, merge_access_level FROM protected_branches ORDER BY id",
+		"SELECT id, project_id, name, external_url FROM external_status_checks ORDER BY id",
+		"SELECT id, project_id, title, description, target_branch, draft FROM merge_requests ORDER BY id",
+		"SELECT id, name, user_id FROM access_tokens ORDER BY id",
+		"SELECT id, password_digest, theme, language FROM users ORDER BY id",
+		"SELECT count(*) FROM deliveries",
+	} {
+		rows, err := db.Query(query)
+		if err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		columns, err := rows.Columns()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			values, targets := make([]any, len(columns)), make([]any, len(columns))
+			for i := range values {
+				targets[i] = &values[i]
+			}
+			if err := rows.Scan(targets...); err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintln(&out, values...)
+		}
+		if err := rows.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.String()
+}
+
+// TestEveryFormHasItsFaults: a form that somebody adds must come into the
+// table, by the address that it posts to. Forms without anything to type wrong
+// are named here.
+func TestEveryFormHasItsFaults(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	tested := map[string]bool{}
+	for _, form := range s.formCases() {
+		tested[form.action] = true
+	}
+	harmless := []string{
+		signOutPath, "/-/theme", userSettingsPath + "/sessions/:id/end", userSettingsPath + "/sessions/end_others",
+		personalTokensPath + "/:id/revoke", project + "/-/settings/access_tokens/:id/revoke",
+		project + "/-/project_members/:id/remove", services + "/:id/remove", services + "/:id/test",
+		services + "/:id/deliveries/:delivery/redeliver", rules + "/:id/unprotect",
+		mergeRequests + "/:iid/close", mergeRequests + "/:iid/reopen", mergeRequests + "/:iid/approve", mergeRequests + "/:iid/unapprove",
+		mergeRequests + "/:iid/merge", mergeRequests + "/:iid/status_checks/:id/retry",
+		project + "/-/settings/merge_requests", // one check box
+		project + "/-/project_members/:id",     // one list, TestOnlyOwnersMakeAndUnmakeOwners
+	}
+	for _, r := range s.tableOf() {
+		if r.method != http.MethodPost || slices.Contains(harmless, r.path) {
+			continue
+		}
+		matches := func(action string) bool { return addressMatches(r.path, action) }
+		if !slices.ContainsFunc(keysOf(tested), matches) {
+			t.Errorf("no fault is typed into the form that posts to %s", r.path)
+		}
+	}
+}
+
+// addressMatches reports whether an address belongs to a route.
+func addressMatches(path, address string) bool {
+	parts, given := strings.Split(path, "/"), strings.Split(address, "/")
+	if len(parts) != len(given) {
+		return false
+	}
+	for i, part := range parts {
+		if part != given[i] && !strings.HasPrefix(part, ":") {
+			return false
+		}
+	}
+	return true
+}
+
+func keysOf(set map[string]bool) []string {
+	var keys []string
+	for key := range set {
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// japaneseOf is the message of a form as Japanese readers see it.
+func japaneseOf(t *testing.T, english string) string {
+	t.Helper()
+	if japanese, known := formMessages[english]; known {
+		return japanese
+	}
+	t.Errorf("the table has no Japanese for %q", english)
+	return ""
+}
