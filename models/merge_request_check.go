@@ -173,16 +173,21 @@ func (n StatusCounts) Total() int { return n.Passed + n.Pending + n.Failed }
 func CountStatuses(checks []MergeRequestCheck, now time.Time) StatusCounts {
 	var n StatusCounts
 	for _, check := range checks {
-		switch check.StatusAt(now) {
-		case StatusPassed:
-			n.Passed++
-		case StatusPending:
-			n.Pending++
-		default:
-			n.Failed++
-		}
+		n.add(check.StatusAt(now), 1)
 	}
 	return n
+}
+
+// add counts more checks of one state.
+func (n *StatusCounts) add(status Status, more int) {
+	switch status {
+	case StatusPassed:
+		n.Passed += more
+	case StatusPending:
+		n.Pending += more
+	default:
+		n.Failed += more
+	}
 }
 
 // StatusCheckResponse is one answer of a service, kept for ever.

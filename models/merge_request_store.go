@@ -105,6 +105,22 @@ func (s *Store) MergeRequests(ctx context.Context, filter MergeRequestFilter, pa
 	return list, total, err
 }
 
+// OpenMergeRequestsFrom finds the open merge requests of source branches: the
+// number of the newest of each, by branch.
+func (s *Store) OpenMergeRequestsFrom(ctx context.Context, projectID int64, branches ...string) (map[string]int64, error) {
+	var rows []struct {
+		SourceBranch string
+		IID          int64 `gorm:"column:iid"`
+	}
+	err := s.q(ctx).Model(&MergeRequest{}).Select("source_branch, max(iid) AS iid").
+		Where("project_id = ? AND state = ? AND source_branch IN ?", projectID, StateOpened, branches).Group("source_branch").Scan(&rows).Error
+	open := map[string]int64{}
+	for _, row := range rows {
+		open[row.SourceBranch] = row.IID
+	}
+	return open, err
+}
+
 // CountMergeRequests counts a project's merge requests by state.
 func (s *Store) CountMergeRequests(ctx context.Context, projectID int64) (map[MergeRequestState]int64, error) {
 	var rows []struct {

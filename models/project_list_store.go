@@ -1,0 +1,197 @@
+package models
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// ProjectFilter chooses projects of a list.
+type ProjectFilter struct {
+	Search     string
+	Owned      bool
+	Membership bool
+	Visibility *Visibility
+	// OrderBy is "id", "name", "path", "created_at", "updated_at",
+	// "last_activity_at" (default) or OrderByFailed; Ascending turns it round.
+	OrderBy   string
+	Ascending bool
+}
+
+// OrderByFailed puts the projects first that have a failed status check on an
+// open merge request, as far as the reader may see its checks.
+const OrderByFailed = "failed_checks"
+
+// visibleProjects are the projects that user (nil when signed out) may see,
+// joined with their namespaces and the user's membership.
+func (s *Store) visibleProjects(ctx context.Context, user *User) *gorm.DB {
+	var userID int64
+	if user != nil {
+		userID = user.ID
+	}
+	query := s.q(ctx).Model(&Project{}).Joins("JOIN namespaces ON namespaces.id = projects.namespace_id").
+		Joins("LEFT JOIN members ON members.project_id = projects.id AND members.user_id = ?", userID)
+	switch {
+	case user == nil:
+		query = query.Where("projects.visibility = ?", VisibilityPublic)
+	case !user.Admin:
+		query = query.Where("(projects.visibility >= ? OR members.role IS NOT NULL)", VisibilityInternal)
+	}
+	return query
+}
+
+// CountProjects counts the projects that user (nil when signed out) may see,
+// and those of them that the user is a member of.
+func (s *Store) CountProjects(ctx context.Context, user *User) (mine, all int64, err error) {
+	err = s.visibleProjects(ctx, user).Select("count(members.role), count(*)").Row().Scan(&mine, &all)
+	return mine, all, err
+}
+
+// Projects lists the projects that user (nil when signed out) may see, with
+// the user's role, and their total number.
+func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, page Page) ([]Access, int64, error) {
+	query := s.visibleProjects(ctx, user)
+	if filter.Owned {
+		query = query.Where("members.role = ?", RoleOwner)
+	}
+	if filter.Membership {
+		query = query.Where("members.role IS NOT NULL")
+	}
+	if filter.Visibility != nil {
+		query = query.Where("projects.visibility = ?", *filter.Visibility)
+	}
+	if filter.Search != "" {
+		like := likeContains(foldKey(cleanText(filter.Search)))
+		query = query.Where(`(projects.path_key LIKE ? ESCAPE '\' OR lower(projects.name) LIKE ? ESCAPE '\' OR namespaces.path_key || '/' || projects.path_key LIKE ? ESCAPE '\')`, like, like, like)
+	}
+	var total int64
+	if err := query.Count(&total).Error; err != nil {
+		return nil, 0, err
+	}
+	order, err := s.orderProjects(ctx, user, filter)
+	if err != nil {
+		return nil, 0, err
+	}
+	var rows []struct {
+		Project    `gorm:"embedded"`
+		MemberRole Role
+	}
+	err = page.apply(query.Select("projects.*, COALESCE(members.role, 0) AS member_role").Clauses(order)).Scan(&rows).Error
+	if err != nil {
+		return nil, 0, err
+	}
+	ids := make([]int64, 0, len(rows))
+	for _, row := range rows {
+		ids = append(ids, row.NamespaceID)
+	}
+	var namespaces []Namespace
+	if err := s.q(ctx).Find(&namespaces, "id IN ?", ids).Error; err != nil {
+		return nil, 0, err
+	}
+	byID := map[int64]Namespace{}
+	for _, ns := range namespaces {
+		byID[ns.ID] = ns
+	}
+	list := make([]Access, 0, len(rows))
+	for _, row := range rows {
+		row.Project.Namespace = byID[row.NamespaceID]
+		list = append(list, Access{Project: row.Project, SignedIn: user != nil, Admin: user != nil && user.Admin, Role: row.MemberRole})
+	}
+	return list, total, nil
+}
+
+// orderProjects is how visibleProjects are sorted.
+func (s *Store) orderProjects(ctx context.Context, user *User, filter ProjectFilter) (clause.OrderBy, error) {
+	order := map[string]string{"id": "projects.id", "name": "lower(projects.name)", "path": "projects.path_key", "created_at": "projects.created_at", "updated_at": "projects.updated_at"}[filter.OrderBy]
+	if order == "" {
+		order = "projects.last_activity_at"
+	}
+	if !filter.Ascending {
+		order += " DESC"
+	}
+	order += ", projects.id DESC"
+	if filter.OrderBy != OrderByFailed || user == nil {
+		return clause.OrderBy{Expression: clause.Expr{SQL: order}}, nil
+	}
+	failed, args, err := s.failedCondition(ctx)
+	seen := "TRUE"
+	if !user.Admin {
+		// The rule of package auth for seeing checks: the order must not tell
+		// what the rows do not.
+		seen = "(members.role >= ? OR projects.visibility = ?)"
+		args = append([]any{RoleReporter, VisibilityInternal}, args...)
+	}
+	order = "CASE WHEN " + seen + ` AND EXISTS (SELECT 1 FROM merge_requests mr JOIN merge_request_checks c ON c.merge_request_id = mr.id
+		WHERE mr.project_id = projects.id AND mr.state = 'opened' AND ` + failed + ") THEN 0 ELSE 1 END, " + order
+	return clause.OrderBy{Expression: clause.Expr{SQL: order, Vars: args}}, err
+}
+
+// failedCondition is what MergeRequestCheck.StatusAt says of checks of open
+// merge requests, for a query that sorts by it: a check c is failed, or pending
+// for longer than its own time-out. There are few different time-outs.
+func (s *Store) failedCondition(ctx context.Context) (condition string, args []any, err error) {
+	var timeouts []int
+	err = s.q(ctx).Model(&MergeRequestCheck{}).Where("status = ? AND stopped_at IS NULL", StatusPending).
+		Distinct().Order("timeout_seconds").Pluck("timeout_seconds", &timeouts).Error
+	now := s.Now()
+	conditions := []string{"c.status = ?"}
+	args = append(args, StatusFailed)
+	for _, timeout := range timeouts {
+		conditions = append(conditions, "(c.status = ? AND c.stopped_at IS NULL AND c.timeout_seconds = ? AND c.pending_since < ?)")
+		args = append(args, StatusPending, timeout, now.Add(-time.Duration(timeout)*time.Second))
+	}
+	return "(" + strings.Join(conditions, " OR ") + ")", args, err
+}
+
+// CountOpenMergeRequests counts the open merge requests of projects.
+func (s *Store) CountOpenMergeRequests(ctx context.Context, projectIDs ...int64) (map[int64]int, error) {
+	var rows []struct {
+		ProjectID int64
+		N         int
+	}
+	err := s.q(ctx).Model(&MergeRequest{}).Select("project_id, count(*) AS n").
+		Where("project_id IN ? AND state = ?", projectIDs, StateOpened).Group("project_id").Scan(&rows).Error
+	counts := map[int64]int{}
+	for _, row := range rows {
+		counts[row.ProjectID] = row.N
+	}
+	return counts, err
+}
+
+// CountOpenChecks counts the status checks of the open merge requests of
+// projects by the state they have now. It takes two queries: settled checks
+// are counted by the database, and each that is stored as pending is asked.
+func (s *Store) CountOpenChecks(ctx context.Context, projectIDs ...int64) (map[int64]StatusCounts, error) {
+	open := func() *gorm.DB {
+		return s.q(ctx).Table("merge_request_checks AS c").Joins("JOIN merge_requests AS mr ON mr.id = c.merge_request_id").
+			Where("mr.project_id IN ? AND mr.state = ?", projectIDs, StateOpened)
+	}
+	var settled []struct {
+		ProjectID int64
+		Status    Status
+		N         int
+	}
+	err := open().Where("c.status <> ?", StatusPending).Select("mr.project_id, c.status, count(*) AS n").
+		Group("mr.project_id, c.status").Scan(&settled).Error
+	if err != nil {
+		return nil, err
+	}
+	var pending []MergeRequestCheck
+	err = open().Where("c.status = ?", StatusPending).
+		Select("mr.project_id, c.status, c.timeout_seconds, c.pending_since, c.stopped_at").Scan(&pending).Error
+	counts, now := map[int64]StatusCounts{}, s.Now()
+	for _, row := range settled {
+		n := counts[row.ProjectID]
+		n.add(row.Status, row.N)
+		counts[row.ProjectID] = n
+	}
+	for _, check := range pending {
+		n := counts[check.ProjectID]
+		n.add(check.StatusAt(now), 1)
+		counts[check.ProjectID] = n
+	}
+	return counts, err
+}
