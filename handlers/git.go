@@ -18,6 +18,8 @@ type Git interface {
 	Branches(ctx context.Context, projectID int64, search string, offset, limit int) ([]Branch, int, error)
 	// BranchTip is the commit that a branch points to.
 	BranchTip(ctx context.Context, projectID int64, branch string) (sha string, exists bool, err error)
+	// Divergences compares commits with main, by commit, all at once.
+	Divergences(ctx context.Context, projectID int64, main string, tips ...string) (map[string]Divergence, error)
 	// CountCommits counts the commits of to that from lacks.
 	CountCommits(ctx context.Context, projectID int64, from, to string) (int, error)
 	// ReadFile reads a file at the root of a commit, limit bytes at most;
@@ -32,3 +34,7 @@ type Branch struct {
 	Title       string
 	CommittedAt time.Time
 }
+
+// Divergence is how far a commit is from another: the commits that only it
+// has, and those that only the other has.
+type Divergence struct{ Ahead, Behind int }

@@ -242,6 +242,22 @@ func (g *mrGit) Branches(_ context.Context, projectID int64, search string, _, l
 	return list[:min(len(list), limit)], len(list), nil
 }
 
+func (g *mrGit) Divergences(ctx context.Context, projectID int64, main string, tips ...string) (map[string]Divergence, error) {
+	all := map[string]Divergence{}
+	for _, tip := range tips {
+		ahead, err := g.CountCommits(ctx, projectID, main, tip)
+		if err != nil {
+			return nil, err
+		}
+		behind, err := g.CountCommits(ctx, projectID, tip, main)
+		if err != nil {
+			return nil, err
+		}
+		all[tip] = Divergence{Ahead: ahead, Behind: behind}
+	}
+	return all, nil
+}
+
 func (g *mrGit) ReadFile(context.Context, int64, string, string, int64) ([]byte, error) {
 	return nil, ErrNoSuchFile
 }

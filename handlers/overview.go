@@ -165,43 +165,36 @@ func (p *pages) branchList(c echo.Context, search string, offset, limit int) (vi
 	if err != nil {
 		return list, err
 	}
+	names, tips := make([]string, 0, len(branches)), make([]string, 0, len(branches))
 	for _, branch := range branches {
+		names, tips = append(names, branch.Name), append(tips, branch.SHA)
+	}
+	open, err := p.Store.OpenMergeRequestsFrom(ctx, project.ID, names...)
+	if err != nil {
+		return list, err
+	}
+	distances := map[string]Divergence{}
+	if main != "" {
+		if distances, err = p.Git.Divergences(ctx, project.ID, main, tips...); err != nil {
+			return list, err
+		}
+	}
+	for _, branch := range branches {
+		distance := distances[branch.SHA]
 		row := views.ProjectBranch{
 			Name: branch.Name, SHA: shortSHA(branch.SHA), Title: branch.Title, CommittedAt: branch.CommittedAt,
 			Default: branch.Name == project.DefaultBranch, Protected: isProtected(rules, branch.Name),
+			Ahead: distance.Ahead, Behind: distance.Behind,
 		}
-		if !row.Default && main != "" {
-			if err := p.compare(c, &row, main, branch.SHA); err != nil {
-				return list, err
-			}
+		switch iid, isOpen := open[branch.Name]; {
+		case isOpen:
+			row.OpenIID, row.OpenURL = iid, mergeRequestPath(c, iid)
+		case !row.Default && row.Ahead > 0 && request.Can(c, auth.CreateMergeRequest):
+			row.NewURL = mergeRequestsPath(c) + "/new?" + url.Values{"source_branch": {branch.Name}}.Encode()
 		}
 		list.Rows = append(list.Rows, row)
 	}
 	return list, nil
-}
-
-// compare tells how far a branch is from the default branch, and where its
-// merge request is or could be opened.
-func (p *pages) compare(c echo.Context, row *views.ProjectBranch, main, tip string) error {
-	ctx, project := c.Request().Context(), request.Project(c)
-	var err error
-	if row.Behind, err = p.Git.CountCommits(ctx, project.ID, tip, main); err != nil {
-		return err
-	}
-	if row.Ahead, err = p.Git.CountCommits(ctx, project.ID, main, tip); err != nil {
-		return err
-	}
-	open, _, err := p.Store.MergeRequests(ctx,
-		models.MergeRequestFilter{ProjectIDs: []int64{project.ID}, State: models.StateOpened, SourceBranch: row.Name}, models.Page{Number: 1, Size: 1})
-	switch {
-	case err != nil:
-		return err
-	case len(open) > 0:
-		row.OpenIID, row.OpenURL = open[0].IID, mergeRequestPath(c, open[0].IID)
-	case row.Ahead > 0 && request.Can(c, auth.CreateMergeRequest):
-		row.NewURL = mergeRequestsPath(c) + "/new?" + url.Values{"source_branch": {row.Name}}.Encode()
-	}
-	return nil
 }
 
 func isProtected(rules []models.ProtectedBranch, branch string) bool {

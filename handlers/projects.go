@@ -1,7 +1,9 @@
 package handlers
 
 import (
+	"context"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/labstack/echo/v4"
@@ -13,24 +15,28 @@ import (
 )
 
 // projects lists the projects of the reader, or with all=1 every project that
-// they may see.
+// they may see. However many rows it has, it takes the same few queries.
 func (p *pages) projects(c echo.Context) error {
 	ctx, user := c.Request().Context(), request.User(c)
 	list := views.ProjectList{
 		Search: searchParam(c, "search"), SignedIn: user != nil, Mine: user != nil && c.QueryParam("all") != "1", Now: p.Store.Now(),
 	}
+	filter := models.ProjectFilter{Search: list.Search, Membership: list.Mine}
+	list.Sort, filter.OrderBy, filter.Ascending = projectOrder(c.QueryParam("sort"))
 	number := pageNumber(c)
-	found, total, err := p.Store.Projects(ctx, user,
-		models.ProjectFilter{Search: list.Search, Membership: list.Mine}, models.Page{Number: number, Size: pageSize})
+	found, total, err := p.Store.Projects(ctx, user, filter, models.Page{Number: number, Size: pageSize})
 	if err != nil {
 		return err
 	}
-	for _, access := range found {
-		row, err := p.presentProject(c, access)
+	if list.Rows, err = p.presentProjects(ctx, found); err != nil {
+		return err
+	}
+	if list.SignedIn {
+		mine, all, err := p.Store.CountProjects(ctx, user)
 		if err != nil {
 			return err
 		}
-		list.Rows = append(list.Rows, row)
+		list.MineCount, list.AllCount = int(mine), int(all)
 	}
 	list.Pages = pageLinks(c, number, len(found), total)
 	page, err := p.page(c, text(c, views.KeyProjects), "")
@@ -40,21 +46,62 @@ func (p *pages) projects(c echo.Context) error {
 	return render(c, http.StatusOK, views.ProjectsPage(page, list))
 }
 
-// presentProject is one project in the list.
-func (p *pages) presentProject(c echo.Context, access models.Access) (views.ProjectRow, error) {
-	project := access.Project
-	row := views.ProjectRow{
-		Namespace: project.Namespace.Path, Name: project.Name, Description: project.Description,
-		URL: "/" + project.FullPath(), Visibility: views.Visibility{Value: project.Visibility.String()},
-		OpenMergeRequests: -1, UpdatedAt: project.LastActivityAt,
+// projectOrder is how the list is sorted by what the address says.
+func projectOrder(sort string) (chosen, by string, ascending bool) {
+	switch sort {
+	case views.SortName:
+		return sort, "name", true
+	case views.SortFailed:
+		return sort, models.OrderByFailed, false
 	}
-	subject := auth.Subject{SignedIn: access.SignedIn, Admin: access.Admin, Role: access.Role, Visibility: project.Visibility}
-	if !auth.Can(subject, auth.ReadCode) {
-		return row, nil
+	return views.SortUpdated, "last_activity_at", false
+}
+
+// presentProjects are the rows of the list. What a row tells of merge requests
+// and of status checks is asked for those projects only where the reader may
+// see it.
+func (p *pages) presentProjects(ctx context.Context, found []models.Access) ([]views.ProjectRow, error) {
+	var readable, checked []int64
+	for _, access := range found {
+		subject := subjectOf(access)
+		if auth.Can(subject, auth.ReadCode) {
+			readable = append(readable, access.Project.ID)
+		}
+		if auth.Can(subject, auth.ReadStatusChecks) {
+			checked = append(checked, access.Project.ID)
+		}
 	}
-	open, err := p.openMergeRequests(c, project.ID)
-	row.OpenMergeRequests = open
-	return row, err
+	open, err := p.Store.CountOpenMergeRequests(ctx, readable...)
+	if err != nil {
+		return nil, err
+	}
+	checks, err := p.Store.CountOpenChecks(ctx, checked...)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]views.ProjectRow, 0, len(found))
+	for _, access := range found {
+		project := access.Project
+		row := views.ProjectRow{
+			Namespace: project.Namespace.Path, Name: project.Name, Description: project.Description,
+			URL: "/" + project.FullPath(), Visibility: views.Visibility{Value: project.Visibility.String()},
+			OpenMergeRequests: -1, UpdatedAt: project.LastActivityAt,
+		}
+		if slices.Contains(readable, project.ID) {
+			row.OpenMergeRequests = open[project.ID]
+		}
+		if slices.Contains(checked, project.ID) {
+			counts := checks[project.ID]
+			row.ShowChecks, row.Passed, row.Pending, row.Failed = true, counts.Passed, counts.Pending, counts.Failed
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// subjectOf is somebody as seen from the project of an access.
+func subjectOf(access models.Access) auth.Subject {
+	return auth.Subject{SignedIn: access.SignedIn, Admin: access.Admin, Role: access.Role, Visibility: access.Project.Visibility}
 }
 
 func (p *pages) newProjectForm(c echo.Context) error {

@@ -124,3 +124,13 @@ func rejected(f Form) templ.Attributes {
 	}
 	return templ.Attributes{"aria-invalid": "true", "aria-describedby": "form-error"}
 }
+
+// filterAttributes make a form of filters follow every change of them with
+// script: the list with the id is drawn anew, and the status beside it, which
+// tells screen readers how much was found.
+func filterAttributes(url, list, status string) templ.Attributes {
+	return templ.Attributes{
+		"hx-get": url, "hx-target": "#" + list, "hx-select": "#" + list, "hx-swap": "outerHTML", "hx-select-oob": "#" + status,
+		"hx-replace-url": "true", "hx-trigger": "submit, input delay:300ms", "hx-sync": "this:replace",
+	}
+}

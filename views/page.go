@@ -7,6 +7,7 @@ import (
 	"context"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Page is what the frame around every page shows.
@@ -79,16 +80,33 @@ type PageLinks struct {
 	PreviousURL, NextURL string
 }
 
-// Initials are the one or two letters of an avatar for a name.
+// Initials are the one or two letters of an avatar for a person's name: the
+// first letter or digit of each of its first words. A name in a script without
+// capitals, such as Japanese, gives its first character alone, which says more
+// than the first of each word does.
 func Initials(name string) string {
-	words := strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune(" ._-/", r) })
 	var letters []rune
-	for _, word := range words {
-		if letters = append(letters, []rune(strings.ToUpper(word))[0]); len(letters) == 2 {
+	for _, word := range words(name) {
+		first := []rune(word)[0]
+		upper := unicode.ToUpper(first)
+		if letters = append(letters, upper); len(letters) == 2 || unicode.IsLetter(first) && !unicode.IsUpper(upper) {
 			break
 		}
 	}
 	return string(letters)
+}
+
+// Initial is the letter of an avatar for a project's name.
+func Initial(name string) string {
+	for _, word := range words(name) {
+		return string(unicode.ToUpper([]rune(word)[0]))
+	}
+	return ""
+}
+
+// words are the runs of letters and digits of a name.
+func words(name string) []string {
+	return strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) })
 }
 
 // AvatarClass is the colour class of an avatar, always the same for a name.

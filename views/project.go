@@ -1,6 +1,7 @@
 package views
 
 import (
+	"context"
 	"html/template"
 	"path"
 	"strings"
@@ -13,10 +14,37 @@ type ProjectList struct {
 	Pages PageLinks
 	// Search is what the list was searched for.
 	Search string
+	// Sort is how the list is sorted, one of Sort….
+	Sort string
 	// Mine shows only the projects that the reader is a member of.
 	Mine     bool
 	SignedIn bool
-	Now      time.Time
+	// MineCount and AllCount are the numbers of the reader's projects and of
+	// all that they may see.
+	MineCount, AllCount int
+	Now                 time.Time
+}
+
+// The values of ProjectList.Sort, which the address carries.
+const (
+	SortUpdated = "updated"
+	SortName    = "name"
+	SortFailed  = "failed"
+)
+
+// sorts are the ways to sort the list that the reader has. Who is signed out
+// sees no checks.
+func (l ProjectList) sorts(ctx context.Context) []Option {
+	sorts := []Option{{Value: SortUpdated, Text: T(ctx, KeySortUpdated)}, {Value: SortName, Text: T(ctx, KeySortName)}}
+	if l.SignedIn {
+		sorts = append(sorts, Option{Value: SortFailed, Text: T(ctx, KeySortFailed)})
+	}
+	return sorts
+}
+
+// found is the number of projects in the list, for screen readers.
+func (l ProjectList) found(ctx context.Context) string {
+	return N(ctx, KeyProjectsFound, l.Pages.Total)
 }
 
 // ProjectRow is one project in the list.
@@ -25,7 +53,25 @@ type ProjectRow struct {
 	Visibility                        Visibility
 	// OpenMergeRequests is -1 for readers who may not see them.
 	OpenMergeRequests int
-	UpdatedAt         time.Time
+	// ShowChecks is false for readers who may not see status checks; the
+	// numbers are those of all open merge requests.
+	ShowChecks              bool
+	Passed, Pending, Failed int
+	UpdatedAt               time.Time
+}
+
+// checks is the state that tells most about the project's open merge requests,
+// "" without any status check, and its words.
+func (r ProjectRow) checks(ctx context.Context) (state, words string) {
+	switch {
+	case r.Failed > 0:
+		return "failed", N(ctx, KeyProjectChecksFailing, r.Failed)
+	case r.Pending > 0:
+		return "pending", N(ctx, KeyProjectChecksPending, r.Pending)
+	case r.Passed > 0:
+		return "passed", T(ctx, KeyProjectChecksPassed)
+	}
+	return "", T(ctx, KeyProjectNoChecks)
 }
 
 // Visibility is who may see a project, as icon and words.

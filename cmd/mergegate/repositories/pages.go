@@ -24,6 +24,16 @@ func (p Pages) Branches(ctx context.Context, projectID int64, search string, off
 	return page, total, err
 }
 
+// Divergences compares commits with main.
+func (p Pages) Divergences(ctx context.Context, projectID int64, main string, tips ...string) (map[string]handlers.Divergence, error) {
+	found, err := p.Store.Repo(projectID).Divergences(ctx, main, tips...)
+	all := make(map[string]handlers.Divergence, len(found))
+	for sha, d := range found {
+		all[sha] = handlers.Divergence(d)
+	}
+	return all, err
+}
+
 // ReadFile reads a file of a commit, cut at limit bytes.
 func (p Pages) ReadFile(ctx context.Context, projectID int64, sha, path string, limit int64) ([]byte, error) {
 	content, _, err := p.Store.Repo(projectID).Blob(ctx, sha, path, limit)
