@@ -3,6 +3,7 @@ package handlers
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -83,14 +84,31 @@ func (p *pages) answerError(c echo.Context, status int, err error) error {
 		return c.NoContent(status)
 	}
 	title, _ := views.ErrorTexts(status)
-	detail := views.ErrorPage{Status: status, Detail: errorDetail(c, err)}
+	detail := views.ErrorPage{Status: status, Detail: errorDetail(c, err), BackURL: p.backURL(c)}
 	switch {
 	case status >= http.StatusInternalServerError:
-		detail.RequestID = request.ID(c)
+		detail.RequestID, detail.BackURL = request.ID(c), ""
+		if c.Request().Method == http.MethodGet {
+			detail.RetryURL = safePath(c.Request().URL.RequestURI())
+		}
 	case status == http.StatusForbidden:
-		detail.SignInURL = signInURL(c)
+		detail.SignInURL, detail.BackURL = signInURL(c), ""
 	}
 	return render(c, status, views.Error(p.barePage(c, text(c, title)), detail))
+}
+
+// backURL is the address of the page that led here, "" unless it is another
+// one of this server. It never holds a host.
+func (p *pages) backURL(c echo.Context) string {
+	from, err := url.Parse(c.Request().Referer())
+	if err != nil || from.Host == "" || from.Host != c.Request().Host && from.Scheme+"://"+from.Host != p.BaseURL {
+		return ""
+	}
+	back := safePath(from.RequestURI())
+	if back == c.Request().URL.RequestURI() && c.Request().Method == http.MethodGet {
+		return ""
+	}
+	return back
 }
 
 // errorSentence is an error in one sentence, for a toast.

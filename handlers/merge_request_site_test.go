@@ -229,6 +229,8 @@ type mrGit struct {
 	*modelstest.Git
 	changes Changes
 	fails   error
+	// compared counts the calls of Divergences.
+	compared int
 }
 
 func (g *mrGit) Branches(_ context.Context, projectID int64, search string, _, limit int) ([]Branch, int, error) {
@@ -243,6 +245,7 @@ func (g *mrGit) Branches(_ context.Context, projectID int64, search string, _, l
 }
 
 func (g *mrGit) Divergences(ctx context.Context, projectID int64, main string, tips ...string) (map[string]Divergence, error) {
+	g.compared++
 	all := map[string]Divergence{}
 	for _, tip := range tips {
 		ahead, err := g.CountCommits(ctx, projectID, main, tip)

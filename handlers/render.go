@@ -45,7 +45,7 @@ func (p *pages) page(c echo.Context, title string, section string) (views.Page, 
 	}
 	path := "/" + project.FullPath()
 	nav := &views.ProjectNav{
-		Name: project.Name, Path: path, Initials: views.Initials(project.Name),
+		Name: project.Name, Path: path, Initials: views.Initial(project.Name),
 		CanSeeCode:  request.Can(c, auth.ReadCode),
 		CanMaintain: request.Can(c, auth.ManageStatusChecks),
 		CanOwn:      request.Can(c, auth.AdminProject),

@@ -109,3 +109,18 @@ func TestPluralsAndUnknownKeys(t *testing.T) {
 		t.Errorf("unknown key = %q", got)
 	}
 }
+
+func TestInitials(t *testing.T) {
+	for name, want := range map[string][2]string{
+		"Priya Raman": {"PR", "P"}, "Mona <Weiss>": {"MW", "M"}, "release-bot": {"RB", "R"}, "olga": {"O", "O"}, "(System)": {"S", "S"},
+		"2 Fast 2": {"2F", "2"}, "Émile Zola": {"ÉZ", "É"}, "山田 太郎": {"山", "山"}, "たろう": {"た", "た"}, "李": {"李", "李"}, "Анна Иванова": {"АИ", "А"},
+		"Ada 山田": {"A山", "A"}, "  .-_/ ": {"", ""}, "": {"", ""}, "<>": {"", ""}, "👩‍💻 Dana": {"D", "D"},
+	} {
+		if got := Initials(name); got != want[0] {
+			t.Errorf("initials of %q: %q, want %q", name, got, want[0])
+		}
+		if got := Initial(name); got != want[1] {
+			t.Errorf("initial of %q: %q, want %q", name, got, want[1])
+		}
+	}
+}

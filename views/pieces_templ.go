@@ -331,7 +331,7 @@ func avatar(p Person) templ.Component {
 	})
 }
 
-// FileCount is a number beside the name of a tab.
+// tabCount is a number beside the name of a tab.
 func tabCount(n int) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

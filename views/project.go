@@ -71,7 +71,7 @@ func (r ProjectRow) checks(ctx context.Context) (state, words string) {
 	case r.Passed > 0:
 		return "passed", T(ctx, KeyProjectChecksPassed)
 	}
-	return "", T(ctx, KeyProjectNoChecks)
+	return "", T(ctx, KeyMRNoStatusChecks)
 }
 
 // Visibility is who may see a project, as icon and words.

@@ -65,7 +65,7 @@ func Entries() []Entry {
 func page(ctx context.Context, theme string, title views.Key, section string) views.Page {
 	p := barePage(ctx, theme, title)
 	p.Section = section
-	p.Project = &views.ProjectNav{Name: "Ticketing API", Path: projectPath, Initials: "TA", OpenMergeRequests: 7,
+	p.Project = &views.ProjectNav{Name: "Ticketing API", Path: projectPath, Initials: "T", OpenMergeRequests: 7,
 		CanSeeCode: true, CanMaintain: true, CanOwn: true}
 	p.Breadcrumbs = []views.Crumb{{Text: views.T(ctx, views.KeyProjects), URL: "/"}, {Text: "Ticketing API", URL: projectPath},
 		{Text: p.Title, URL: projectPath}}

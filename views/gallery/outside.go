@@ -25,19 +25,32 @@ func outside() []Entry {
 		}},
 	}
 	for _, status := range []int{400, 403, 404, 409, 413, 422, 429, 500} {
-		all = append(all, Entry{Name: "error_" + strconv.Itoa(status), Draw: func(ctx context.Context, theme string) templ.Component {
-			title, _ := views.ErrorTexts(status)
-			e := views.ErrorPage{Status: status}
-			switch status {
-			case 403:
-				e.SignInURL = "/users/sign_in"
-			case 500:
-				e.RequestID = "req_7GK2MXPQ4T5VWZ3A6BCDEFHJLN"
-			}
-			return views.Error(barePage(ctx, theme, title), e)
-		}})
+		e := views.ErrorPage{Status: status}
+		switch status {
+		case 403:
+			e.SignInURL = "/users/sign_in"
+		case 500:
+			e.RequestID, e.RetryURL = "req_7GK2MXPQ4T5VWZ3A6BCDEFHJLN", requestPath
+		default:
+			e.BackURL = requestPath
+		}
+		all = append(all, Entry{Name: "error_" + strconv.Itoa(status), Draw: failure(e)})
 	}
+	all = append(all,
+		Entry{Name: "error_404_direct", Draw: failure(views.ErrorPage{Status: 404})},
+		Entry{Name: "error_500_form", Draw: failure(views.ErrorPage{Status: 500, RequestID: "req_7GK2MXPQ4T5VWZ3A6BCDEFHJLN"})},
+		Entry{Name: "offline", Draw: func(ctx context.Context, theme string) templ.Component {
+			return views.Offline(views.Page{Title: views.T(ctx, views.KeyOfflineTitle), Theme: theme})
+		}})
 	return all
+}
+
+// failure is an error page.
+func failure(e views.ErrorPage) func(context.Context, string) templ.Component {
+	return func(ctx context.Context, theme string) templ.Component {
+		title, _ := views.ErrorTexts(e.Status)
+		return views.Error(barePage(ctx, theme, title), e)
+	}
 }
 
 func signIn(form views.Form) func(context.Context, string) templ.Component {
@@ -52,12 +65,8 @@ func signIn(form views.Form) func(context.Context, string) templ.Component {
 func projects() []Entry {
 	list := func(change func(*views.ProjectList)) func(context.Context, string) templ.Component {
 		return func(ctx context.Context, theme string) templ.Component {
-			l := views.ProjectList{SignedIn: true, Mine: true, Now: Now, Pages: views.PageLinks{First: 1, Last: 3, Total: 3}, Rows: []views.ProjectRow{
-				{Namespace: "northwind", Name: "Ticketing API", URL: projectPath, Description: "Tickets, refunds and the queue between them",
-					Visibility: views.Visibility{Value: "private"}, OpenMergeRequests: 7, UpdatedAt: ago(time.Minute)},
-				{Namespace: "northwind", Name: "Handbook", URL: "/northwind/handbook", Visibility: views.Visibility{Value: "internal"}, UpdatedAt: ago(50 * time.Hour)},
-				{Namespace: "priya", Name: "Dotfiles", URL: "/priya/dotfiles", Visibility: views.Visibility{Value: "public"}, OpenMergeRequests: -1, UpdatedAt: ago(900 * time.Hour)},
-			}}
+			l := views.ProjectList{SignedIn: true, Mine: true, MineCount: 6, AllCount: 31, Sort: views.SortUpdated, Now: Now,
+				Rows: projectRows(), Pages: views.PageLinks{First: 1, Last: 6, Total: 6}}
 			change(&l)
 			return views.ProjectsPage(barePage(ctx, theme, views.KeyProjects), l)
 		}
@@ -77,7 +86,8 @@ func projects() []Entry {
 	}
 	return []Entry{
 		{Name: "projects", Draw: list(func(*views.ProjectList) {})},
-		{Name: "projects_empty", Draw: list(func(l *views.ProjectList) { l.Rows, l.Pages = nil, views.PageLinks{} })},
+		{Name: "projects_signed_out", Draw: list(func(l *views.ProjectList) { l.SignedIn, l.Mine, l.Rows = false, false, l.Rows[4:5] })},
+		{Name: "projects_empty", Draw: list(func(l *views.ProjectList) { l.Rows, l.Pages, l.MineCount = nil, views.PageLinks{}, 0 })},
 		{Name: "projects_none_found", Draw: list(func(l *views.ProjectList) { l.Rows, l.Pages, l.Search = nil, views.PageLinks{}, "zebra" })},
 		{Name: "project_new", Draw: newProject(views.Form{Values: url.Values{"visibility": {"private"}}})},
 		{Name: "project_new_rejected", Draw: newProject(views.Form{Values: url.Values{"name": {"a/b"}, "visibility": {"private"}},
@@ -100,6 +110,24 @@ func projects() []Entry {
 			l.Rows, l.Search = nil, "zebra"
 			return views.BranchesPage(page(ctx, theme, views.KeyBranches, views.SectionBranches), l)
 		}},
+	}
+}
+
+// projectRows are projects whose merge requests stand in every way, one whose
+// checks the reader may not see, and one of which they see nothing but the name.
+func projectRows() []views.ProjectRow {
+	private, internal, public := views.Visibility{Value: "private"}, views.Visibility{Value: "internal"}, views.Visibility{Value: "public"}
+	return []views.ProjectRow{
+		{Namespace: "northwind", Name: "Ticketing API", URL: projectPath, Description: "Tickets, refunds and the queue between them", Visibility: private,
+			OpenMergeRequests: 7, ShowChecks: true, Passed: 3, Pending: 1, Failed: 2, UpdatedAt: ago(4 * time.Minute)},
+		{Namespace: "northwind", Name: "Fare Engine", URL: "/northwind/fare-engine", Description: "Fare rules and the nightly tariff build.", Visibility: internal,
+			OpenMergeRequests: 3, ShowChecks: true, Passed: 4, Pending: 1, UpdatedAt: ago(time.Minute)},
+		{Namespace: "northwind", Name: "Station Displays", URL: "/northwind/station-displays", Description: "Departure boards, signage and audio announcements.",
+			Visibility: public, OpenMergeRequests: 2, ShowChecks: true, Passed: 4, UpdatedAt: ago(3 * time.Hour)},
+		{Namespace: "northwind", Name: "Handbook", URL: "/northwind/handbook", Visibility: internal, ShowChecks: true, UpdatedAt: ago(50 * time.Hour)},
+		{Namespace: "northwind", Name: "Open Timetable", URL: "/northwind/open-timetable", Description: "Timetables for everybody.", Visibility: public,
+			OpenMergeRequests: 1, UpdatedAt: ago(150 * time.Hour)},
+		{Namespace: "priya", Name: "Dotfiles", URL: "/priya/dotfiles", Visibility: private, OpenMergeRequests: -1, UpdatedAt: ago(900 * time.Hour)},
 	}
 }
 
