@@ -129,6 +129,32 @@ func (r Repo) Branches(ctx context.Context, search string, offset, limit int) (p
 	return page, total, nil
 }
 
+// RecentBranches names the branches whose name contains search, without regard
+// to case: the branch first before all others, then the one committed to most
+// lately, limit at most; total counts all that match. One process answers,
+// however many branches there are.
+func (r Repo) RecentBranches(ctx context.Context, search, first string, limit int) (names []string, total int, err error) {
+	out, err := r.git(ctx, "for-each-ref", "--sort=refname", "--sort=-committerdate", "--format=%(refname)", "refs/heads")
+	if err != nil {
+		return nil, 0, err
+	}
+	search = strings.ToLower(search)
+	for line := range strings.Lines(string(out)) {
+		name := strings.TrimPrefix(strings.TrimSuffix(line, "\n"), "refs/heads/")
+		if !strings.Contains(strings.ToLower(name), search) {
+			continue
+		}
+		total++
+		switch {
+		case name == first:
+			names = append([]string{name}, names...)
+		case len(names) <= limit: // one more, for first may still come
+			names = append(names, name)
+		}
+	}
+	return names[:min(max(limit, 0), len(names))], total, nil
+}
+
 // UpdateRef moves a full ref name from the id old to the id new, both whole;
 // ZeroID as old creates it. A ref that is elsewhere gives ErrRefMoved and
 // stays. No hook runs: whoever moves a ref tells of it.

@@ -16,6 +16,10 @@ type Git interface {
 	// Branches lists the branches whose name contains search, by name, with
 	// the number of all that match.
 	Branches(ctx context.Context, projectID int64, search string, offset, limit int) ([]Branch, int, error)
+	// RecentBranches names the branches whose name contains search: first before
+	// all others, then the one committed to most lately, limit at most, with the
+	// number of all that match.
+	RecentBranches(ctx context.Context, projectID int64, search, first string, limit int) (names []string, total int, err error)
 	// BranchTip is the commit that a branch points to.
 	BranchTip(ctx context.Context, projectID int64, branch string) (sha string, exists bool, err error)
 	// Divergences compares commits with main, by commit, all at once.

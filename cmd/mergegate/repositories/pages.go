@@ -34,6 +34,11 @@ func (p Pages) Divergences(ctx context.Context, projectID int64, main string, ti
 	return all, err
 }
 
+// RecentBranches names branches, the newest commit first.
+func (p Pages) RecentBranches(ctx context.Context, projectID int64, search, first string, limit int) ([]string, int, error) {
+	return p.Store.Repo(projectID).RecentBranches(ctx, search, first, limit)
+}
+
 // ReadFile reads a file of a commit, cut at limit bytes.
 func (p Pages) ReadFile(ctx context.Context, projectID int64, sha, path string, limit int64) ([]byte, error) {
 	content, _, err := p.Store.Repo(projectID).Blob(ctx, sha, path, limit)
