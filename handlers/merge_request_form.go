@@ -15,9 +15,6 @@ import (
 	"github.com/mergegate/mergegate/views"
 )
 
-// maxFormBranches is how many branches a form offers to choose from.
-const maxFormBranches = 2000
-
 // mergeRequestWords are the messages of the form that differ from the usual.
 var mergeRequestWords = words{
 	"title.blank":                  views.KeyMRFaultTitleBlank,
@@ -113,7 +110,7 @@ func (f sentForm) fullTitle() string {
 func readMergeRequestForm(c echo.Context) sentForm {
 	sent := c.Request().PostForm
 	return sentForm{views.MergeRequestForm{
-		Source: sent.Get("source_branch"), Target: sent.Get("target_branch"),
+		Source: sentBranch(sent, "source_branch"), Target: sentBranch(sent, "target_branch"),
 		Title: strings.TrimSpace(sent.Get("title")),
 		// Browsers send lines with CR LF, whatever was typed.
 		Description: strings.ReplaceAll(sent.Get("description"), "\r\n", "\n"),
@@ -184,19 +181,14 @@ func wholeFault(c echo.Context, err error) (fault views.FormFault, known bool) {
 
 // renderMergeRequestForm draws the form; mr is nil for a new merge request.
 func (p *pages) renderMergeRequestForm(c echo.Context, status int, form views.MergeRequestForm, mr *models.MergeRequest) error {
-	branches, _, err := p.Git.Branches(c.Request().Context(), request.Project(c).ID, "", 0, maxFormBranches)
-	if err != nil {
-		return err
-	}
 	title, list := text(c, views.KeyMRNewMergeRequest), mergeRequestsPath(c)
 	form.New, form.Action, form.CancelURL = mr == nil, list, list
-	suggest := form.New && form.Title == "" && form.Errors == nil
-	for _, branch := range branches {
-		form.Branches = append(form.Branches, branch.Name)
-		if suggest && branch.Name == form.Source {
-			form.Title = branch.Title
+	if form.New && form.Title == "" && form.Errors == nil && form.Source != "" {
+		if err := p.suggestTitle(c, &form); err != nil {
+			return err
 		}
 	}
+	p.listBranches(c, &form)
 	page, err := p.page(c, title, views.SectionMergeRequests)
 	if err != nil {
 		return err

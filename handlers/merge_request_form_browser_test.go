@@ -19,7 +19,8 @@ func TestTheFormSaysWhichChecksWillRun(t *testing.T) {
 	p.WaitText("#checks-preview", "1 status check will run")
 	p.WaitText("#checks-preview", "licence. All must pass before merging.")
 	p.Fill("#mr-title", "Trim the pear")
-	p.Choose("#target_branch", "release/1")
+	p.Click("#target_branch")
+	p.Press("release/1")
 	p.WaitText("#checks-preview", "2 status checks will run")
 	p.WaitText("#checks-preview", "licence, gate.")
 	if title := browsertest.Eval[string](p, `document.querySelector("#mr-title").value`); title != "Trim the pear" {

@@ -16,8 +16,8 @@ func TestMergeRequestFromFormToMergeWithoutScript(t *testing.T) {
 		v := s.as(dev)
 
 		form := v.get(listPath + "/new?merge_request%5Bsource_branch%5D=feature").want(200)
-		action, fields := form.fields("main form")
-		if fields.Get("source_branch") != "feature" || fields.Get("target_branch") != "main" || fields.Get("title") != "Commit on feature" {
+		action, fields := form.fields("main form[method=post]")
+		if fields.Get("source_branch") != "feature" || fields.Get("target_branch") != "main" || fields.Get("title") != "Trim the pear" {
 			t.Fatalf("form comes with %v", fields)
 		}
 		fields.Set("title", "Trim the pear")
@@ -85,7 +85,7 @@ func TestEditMergeRequest(t *testing.T) {
 		mr := s.open("topic")
 		v := s.as(s.Owner)
 		edit := v.get(s.mrPath(mr, "/edit")).want(200)
-		action, form := edit.fields("main form")
+		action, form := edit.fields("main form[method=post]")
 		events := len(s.Deliveries(service))
 		v.post(action, form).want(303)
 		if got := len(s.Deliveries(service)); got != events {
@@ -101,7 +101,7 @@ func TestEditMergeRequest(t *testing.T) {
 		if got := len(s.Deliveries(service)); got != events+1 {
 			t.Errorf("one edit made %d deliveries", got-events)
 		}
-		_, form = v.get(s.mrPath(mr, "/edit")).fields("main form")
+		_, form = v.get(s.mrPath(mr, "/edit")).fields("main form[method=post]")
 		if form.Get("title") != mr.Title || form.Get("draft") != "true" {
 			t.Errorf("the form shows %v", form)
 		}

@@ -231,6 +231,9 @@ type mrGit struct {
 	fails   error
 	// compared counts the calls of Divergences.
 	compared int
+	// many is how many branches there are besides the usual ones, none of them
+	// with a commit.
+	many int
 }
 
 func (g *mrGit) Branches(_ context.Context, projectID int64, search string, _, limit int) ([]Branch, int, error) {
@@ -238,6 +241,11 @@ func (g *mrGit) Branches(_ context.Context, projectID int64, search string, _, l
 	for _, name := range []string{"main", "feature", "other", "release/1"} {
 		if sha := g.Tip(projectID, name); sha != "" && strings.Contains(name, search) {
 			list = append(list, Branch{Name: name, SHA: sha, Title: "Commit on " + name})
+		}
+	}
+	for i := range g.many {
+		if name := fmt.Sprintf("many/%04d", i); strings.Contains(name, search) {
+			list = append(list, Branch{Name: name})
 		}
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
@@ -259,6 +267,22 @@ func (g *mrGit) Divergences(ctx context.Context, projectID int64, main string, t
 		all[tip] = Divergence{Ahead: ahead, Behind: behind}
 	}
 	return all, nil
+}
+
+func (g *mrGit) RecentBranches(ctx context.Context, projectID int64, search, first string, limit int) ([]string, int, error) {
+	if g.fails != nil {
+		return nil, 0, g.fails
+	}
+	found, total, err := g.Branches(ctx, projectID, search, 0, limit)
+	var names []string
+	for _, branch := range found {
+		if branch.Name == first {
+			names = append([]string{branch.Name}, names...)
+		} else {
+			names = append(names, branch.Name)
+		}
+	}
+	return names, total, err
 }
 
 func (g *mrGit) ReadFile(context.Context, int64, string, string, int64) ([]byte, error) {

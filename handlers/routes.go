@@ -82,6 +82,7 @@ func (p *pages) routes() []route {
 
 		{get, mergeRequests, auth.ReadCode, p.listMergeRequests},
 		{get, mergeRequests + "/new", auth.CreateMergeRequest, p.newMergeRequest},
+		{get, mergeRequests + "/new/branches", auth.CreateMergeRequest, p.searchBranches},
 		{post, mergeRequests, auth.CreateMergeRequest, p.createMergeRequest},
 		{get, mergeRequests + "/:iid", auth.ReadCode, p.showMergeRequest},
 		{get, mergeRequests + "/:iid/commits", auth.ReadCode, p.mergeRequestCommits},

@@ -78,6 +78,7 @@
     const kept = { method: "POST", body: new URLSearchParams({ theme: root.dataset.theme }), headers: { "HX-Request": "true" }, keepalive: true };
     fetch("/-/theme", kept).catch(() => toast(texts.offline));
   };
+  const chosenOne = (list) => { list.open = false; $("summary", list).focus(); };
   const menus = "details.dropdown[open], details.listbox--float[open]";
   on("click", (e) => {
     for (const menu of $$(menus)) if (!menu.contains(e.target)) menu.open = false;
@@ -92,12 +93,27 @@
       hit("reveal").setAttribute("aria-pressed", input.type === "text");
     }
     const kept = e.target.closest("summary")?.parentElement;
+    const search = kept?.matches(".listbox:not([open])") && !matchMedia("(pointer: coarse)").matches && $("[type=search]", kept);
+    if (search) setTimeout(() => search.focus()); // when it has opened
+    // Arrow keys click too, and choose without closing: only pointers have a detail.
+    const option = e.detail && e.target.closest(".listbox--single .listbox__option");
+    if (option) setTimeout(() => chosenOne(option.closest("details"))); // when it is checked
     if (kept?.dataset.remember) localStorage.setItem(`mergegate:${kept.dataset.remember}`, kept.open ? "closed" : "open");
   });
   on("keydown", (e) => {
     const menu = e.key === "Escape" && e.target.closest("details.dropdown[open], details.listbox[open]");
     if (menu) { e.preventDefault(); menu.open = false; $("summary", menu).focus(); }
     const step = { ArrowDown: 1, ArrowUp: -1 }[e.key];
+    const list = e.target.closest("details.listbox");
+    if (list && e.target.type === "search" && (e.key === "Enter" || step > 0)) {
+      e.preventDefault(); // Enter would send the form of the search
+      ($(".listbox__option :checked", list) || $(".listbox__option input", list))?.focus();
+    }
+    if (list && e.target.type === "radio" && e.key === "Enter") {
+      e.preventDefault(); // Enter would send the form around the list
+      e.target.click();
+      chosenOne(list);
+    }
     if (step && e.target.matches(".listbox__option input[type=checkbox]")) {
       const all = [...$$("input", e.target.closest(".listbox__options"))];
       all[all.indexOf(e.target) + step]?.focus();

@@ -1,6 +1,7 @@
 package views
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"time"
@@ -66,13 +67,14 @@ type MergeRequestForm struct {
 	Action, CancelURL string
 	// New says that the merge request does not exist yet, so that its source
 	// branch can be chosen.
-	New                bool
-	Branches           []string
-	Source, Target     string
-	Title, Description string
-	Draft              bool
-	Squash             bool
-	RemoveSource       bool
+	New            bool
+	Source, Target string
+	// SourceList and TargetList are what the pickers of the branches list.
+	SourceList, TargetList BranchChoices
+	Title, Description     string
+	Draft                  bool
+	Squash                 bool
+	RemoveSource           bool
 	// Errors are the faults of the form by field name; the empty name is for
 	// faults of the whole.
 	Errors map[string]FormFault
@@ -93,10 +95,6 @@ type FormFault struct {
 	// already open; LinkText names it.
 	URL, LinkText string
 }
-
-// manyBranches is from how many branches on a branch is typed and completed
-// rather than picked from a list.
-const manyBranches = 100
 
 // CommitList is the Commits tab.
 type CommitList struct {
@@ -224,21 +222,19 @@ func (f MergeRequestForm) invalid(field, hint string) templ.Attributes {
 	return attributes
 }
 
-// previews makes the field of the target branch renew the preview of the checks.
-func (f MergeRequestForm) previews(field string) templ.Attributes {
-	if field != "target_branch" || f.PreviewURL == "" {
-		return nil
-	}
-	return templ.Attributes{"hx-get": f.PreviewURL, "hx-trigger": "change", "hx-target": "#checks-preview", "hx-select": "#checks-preview",
-		"hx-swap": "outerHTML", "hx-sync": "this:replace"}
+// source is the field of the source branch.
+func (f MergeRequestForm) source() BranchPicker {
+	return BranchPicker{Label: KeyMRSourceBranch, Fault: f.Errors["source_branch"], Focus: f.focus("source_branch"), List: f.SourceList}
 }
 
-// hintID is the id of the hint under a control; empty when there is none.
-func hintID(name, hint string) string {
-	if hint == "" {
-		return ""
+// target is the field of the target branch.
+func (f MergeRequestForm) target(ctx context.Context) BranchPicker {
+	p := BranchPicker{Label: KeyMRTargetBranch, Fault: f.Errors["target_branch"], Focus: f.focus("target_branch"), List: f.TargetList,
+		PreviewURL: f.PreviewURL}
+	if !f.New {
+		p.Hint = T(ctx, KeyMRRetargetHint)
 	}
-	return name + "-hint"
+	return p
 }
 
 // lineNumber writes a line number; nothing for a line that has none.

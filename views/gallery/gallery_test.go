@@ -171,17 +171,6 @@ func TestFormTiesControlsToTheirMessages(t *testing.T) {
 	}
 }
 
-func TestManyBranchesAreTypedAndCompleted(t *testing.T) {
-	form := gallery.RejectedRequest()
-	for len(form.Branches) < 200 {
-		form.Branches = append(form.Branches, "topic")
-	}
-	doc := draw(t, views.MergeRequestFormPage(views.Page{}, form))
-	if doc.Find("datalist#source_branch-list").Length() != 1 || doc.Find("select").Length() != 0 {
-		t.Error("many branches are chosen from a list")
-	}
-}
-
 func TestBlindBoxSaysOneThing(t *testing.T) {
 	for _, entry := range gallery.Entries() {
 		if entry.Name != "merge_request_blind" {

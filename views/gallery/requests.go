@@ -34,19 +34,6 @@ func requests() []Entry {
 			l.Rows, l.Pages = nil, views.PageLinks{}
 			return views.MergeRequests(requestPage(ctx, theme), l)
 		}},
-		{Name: "merge_request_new", Draw: func(ctx context.Context, theme string) templ.Component {
-			return views.MergeRequestFormPage(requestPage(ctx, theme), views.MergeRequestForm{Action: requestsPath, CancelURL: requestsPath, New: true,
-				Branches: []string{"main", "feature/refund"}, Source: "feature/refund", Target: "main", Title: "Make refunds idempotent",
-				Checks: []string{"Change <approval>", "Load test gate"}, ChecksMustPass: true, PreviewURL: requestsPath + "/new"})
-		}},
-		{Name: "merge_request_form", Draw: func(ctx context.Context, theme string) templ.Component {
-			return views.MergeRequestFormPage(requestPage(ctx, theme), RejectedRequest())
-		}},
-		{Name: "merge_request_edit", Draw: func(ctx context.Context, theme string) templ.Component {
-			return views.MergeRequestFormPage(requestPage(ctx, theme), views.MergeRequestForm{Action: requestPath, CancelURL: requestPath,
-				Branches: []string{"main", "release/4.2"}, Source: "feature/refund", Target: "main", Title: "Make refunds idempotent", Retargets: true,
-				Description: "Retries of a refund no longer pay twice."})
-		}},
 		{Name: "merge_request", Draw: overview(func(m *views.MergeRequestPage) {
 			m.Head.Title, m.Head.Draft, m.Refused = "Draft: Make <refunds> idempotent", true, "The merge request is no longer open."
 		})},
@@ -76,16 +63,6 @@ func requests() []Entry {
 			return views.MergeRequestChanges(requestPage(ctx, theme), changes())
 		}},
 	}
-}
-
-// RejectedRequest is the form of a merge request with every fault.
-func RejectedRequest() views.MergeRequestForm {
-	return views.MergeRequestForm{Action: requestsPath, CancelURL: requestsPath, New: true,
-		Branches: []string{"main", "feature/refund"}, Source: "gone", Target: "main", Description: "<textarea>",
-		Errors: map[string]views.FormFault{
-			"title": {Text: "Enter a title"}, "source_branch": {Text: "This branch does not exist"},
-			"": {Text: "Another open merge request already exists for these branches:", URL: requestPath, LinkText: "!142"},
-		}}
 }
 
 func requestPage(ctx context.Context, theme string) views.Page {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -75,10 +76,20 @@ func (p *Page) Choose(css, text string) {
 }
 
 // Key presses keys on what has the focus, as the constants of chromedp/kb or
-// plain text.
+// plain text. As with a keyboard, a key whose press the page prevents types
+// nothing.
 func (p *Page) Key(keys string) {
 	p.t.Helper()
-	p.do("press a key", chromedp.KeyEvent(keys))
+	for _, r := range keys {
+		events := kb.Encode(r)
+		if down := *events[0]; len(events) == 3 {
+			down.Text, down.UnmodifiedText = events[1].Text, events[1].UnmodifiedText
+			events = []*input.DispatchKeyEventParams{&down, events[2]}
+		}
+		for _, event := range events {
+			p.do("press a key", call(input.DispatchKeyEvent, *event))
+		}
+	}
 }
 
 // Size sets the size of the window in CSS pixels.

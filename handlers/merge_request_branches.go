@@ -1,0 +1,87 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/views"
+)
+
+// maxPickerBranches is how many branches a picker lists at once.
+const maxPickerBranches = 50
+
+// searchBranches is the list inside a branch picker: what a search finds. The
+// branch that is chosen stays in it.
+func (p *pages) searchBranches(c echo.Context) error {
+	field := "source_branch"
+	if c.QueryParam("field") == "target_branch" {
+		field = "target_branch"
+	}
+	list, err := p.branchChoices(c, searchParam(c, "search"))
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, views.BranchChoicesView(forField(c, list, field, searchParam(c, field))))
+}
+
+// branchChoices lists the branches that a search finds, the default branch
+// first, then by their newest commit.
+func (p *pages) branchChoices(c echo.Context, search string) (views.BranchChoices, error) {
+	project := request.Project(c)
+	list := views.BranchChoices{Search: search, Default: project.DefaultBranch}
+	var err error
+	list.Names, list.Total, err = p.Git.RecentBranches(c.Request().Context(), project.ID, search, project.DefaultBranch, maxPickerBranches)
+	return list, err
+}
+
+// forField makes a list that of one field, in which a branch is chosen. What is
+// no text cannot be listed.
+func forField(c echo.Context, list views.BranchChoices, field, chosen string) views.BranchChoices {
+	list.Field = field
+	if utf8.ValidString(chosen) && !strings.ContainsRune(chosen, 0) {
+		list.Value = chosen
+	}
+	list.URL = mergeRequestsPath(c) + "/new/branches?field=" + field
+	return list
+}
+
+// listBranches puts the branches on the form's pickers. Where they cannot be
+// listed the form stands and says so.
+func (p *pages) listBranches(c echo.Context, form *views.MergeRequestForm) {
+	list, err := p.branchChoices(c, "")
+	if err != nil {
+		p.logFailure(c, "branches cannot be listed", err)
+		list.Failed = true
+	}
+	form.SourceList = forField(c, list, "source_branch", form.Source)
+	form.TargetList = forField(c, list, "target_branch", form.Target)
+}
+
+// suggestTitle takes the newest commit of the chosen source branch for a title,
+// where there is one.
+func (p *pages) suggestTitle(c echo.Context, form *views.MergeRequestForm) error {
+	ctx, project := c.Request().Context(), request.Project(c).ID
+	tip, exists, err := p.Git.BranchTip(ctx, project, form.Source)
+	if err != nil || !exists {
+		return err
+	}
+	commits, err := p.Git.Commits(ctx, project, "", tip, 1)
+	if err == nil && len(commits) == 1 {
+		form.Title = commits[0].Title()
+	}
+	return err
+}
+
+// sentBranch is the branch that a field of the form chose. A typed name, which
+// only pages without script offer, goes before what the list has chosen.
+func sentBranch(sent url.Values, field string) string {
+	if typed := strings.TrimSpace(sent.Get(field + "_typed")); typed != "" {
+		return typed
+	}
+	return sent.Get(field)
+}

@@ -1,0 +1,180 @@
+package handlers
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+
+	"github.com/chromedp/chromedp/kb"
+)
+
+// names are the branches in a picker's list, the chosen one with a star.
+func (a answer) names(list string) string {
+	var names []string
+	for _, option := range a.Find(list + " .listbox__option").EachIter() {
+		name := squeeze(option.Text())
+		if _, chosen := option.Find("input").Attr("checked"); chosen {
+			name += "*"
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func TestBranchesAreChosenFromASearch(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.open("other")
+		v := s.as(s.Member("dev", models.RoleDeveloper))
+		form := v.get(listPath + "/new?source_branch=feature").want(http.StatusOK)
+		if got := form.names("#source_branch-options"); got != "main default, feature*, other" {
+			t.Errorf("source branches: %s", got)
+		}
+		if got := form.names("#target_branch-options"); got != "main default*, feature, other" {
+			t.Errorf("target branches: %s", got)
+		}
+		for query, want := range map[string]string{
+			"":                                  "main default, feature, other",
+			"&search=ea":                        "feature",
+			"&search=ea&source_branch=other":    "other*, feature",
+			"&search=zzz&source_branch=other":   "other*",
+			"&search=%25":                       "",
+			"&search=%ff%00&source_branch=%00a": "a*",
+		} {
+			list := v.withHTMX().get(listPath + "/new/branches?field=source_branch" + query).want(http.StatusOK)
+			if got := list.names("#source_branch-options"); got != want && query != "&search=%ff%00&source_branch=%00a" {
+				t.Errorf("%s lists %s, want %s", query, got, want)
+			}
+		}
+		none := v.get(listPath + "/new/branches?field=target_branch&search=%3Cz%3E").want(http.StatusOK)
+		if got := none.text("#target_branch-options"); got != "No branches match “<z>”." || none.text("[hx-swap-oob]") != got {
+			t.Errorf("nothing found says %q", got)
+		}
+		s.as(s.Member("rep", models.RoleReporter)).get(listPath + "/new/branches?field=source_branch").want(http.StatusForbidden)
+		s.nobody().get(listPath + "/new/branches?field=source_branch").want(http.StatusSeeOther)
+	})
+}
+
+func TestThousandsOfBranches(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.git.many = 5000
+	s.Git.Move(s.Project.ID, "many/4999", s.Git.Tip(s.Project.ID, "main"))
+	v := s.as(s.Owner)
+	form := v.get(listPath + "/new?source_branch=many/4999").want(http.StatusOK)
+	if n := form.Find("#source_branch-options input").Length(); n != maxPickerBranches+1 {
+		t.Errorf("%d branches are listed", n)
+	}
+	if got := form.text("#target_branch-options .listbox__note"); got != "50 of 5002 branches, latest first. Search to find the others." {
+		t.Errorf("the list says %q", got)
+	}
+	if len(form.body) > 64<<10 {
+		t.Errorf("the form has %d bytes", len(form.body))
+	}
+	found := v.get(listPath + "/new/branches?field=source_branch&search=499").want(http.StatusOK)
+	if got := found.text("[hx-swap-oob]"); got != "15 branches found." {
+		t.Errorf("the live region says %q", got)
+	}
+	// Without script the name is typed; it goes before what the list has.
+	fields := url.Values{"source_branch": {"main"}, "source_branch_typed": {" many/4999 "}, "target_branch": {"main"}, "title": {"Typed"}}
+	if got := v.post(listPath, fields).want(http.StatusSeeOther).header.Get("Location"); got != listPath+"/1" {
+		t.Errorf("Location = %q", got)
+	}
+	fields.Set("target_branch_typed", "nowhere")
+	again := v.post(listPath, fields).want(http.StatusUnprocessableEntity)
+	if got := again.text("#target_branch-value"); got != "nowhere" || again.text("#target_branch-error") != "This branch does not exist" {
+		t.Errorf("the refused form has %q", got)
+	}
+	if _, kept := again.fields("main form[method=post]"); kept.Get("target_branch") != "nowhere" || kept.Get("source_branch") != "many/4999" {
+		t.Errorf("the refused form keeps %v", kept)
+	}
+}
+
+func TestTheFormStandsWithoutItsBranches(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.git.fails = errors.New("the disk is gone")
+	v := s.as(s.Owner)
+	form := v.get(listPath + "/new").want(http.StatusOK)
+	for _, field := range []string{"#source_branch-failed", "#target_branch-failed"} {
+		if _, hidden := form.Find(field).Attr("hidden"); hidden || form.text(field) != "Unable to fetch branches list, please close the form and try again" {
+			t.Errorf("%s says %q, hidden %v", field, form.text(field), hidden)
+		}
+	}
+	if got := form.names("#target_branch-options"); got != "main default*" {
+		t.Errorf("the target branch is %s", got)
+	}
+	v.get(listPath + "/new/branches?field=source_branch").want(http.StatusInternalServerError)
+}
+
+// TestTheBranchPicker by mouse, by keys and with a failing search.
+func TestTheBranchPicker(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.git.many = 60
+	p := browsertest.Open(t, s.as(s.Member("dev", models.RoleDeveloper)).serve()+listPath+"/new")
+	focus := func(id string) {
+		t.Helper()
+		p.WaitFor("focus on "+id, `document.activeElement.id === "`+id+`" || document.activeElement.value === "`+id+`"`)
+	}
+	chosen := func() string { return p.Text("#source_branch-value") }
+
+	// By mouse: the list opens at its search, and a click chooses and closes.
+	p.Click("#source_branch")
+	focus("source_branch-search")
+	p.Press("feature")
+	focus("source_branch")
+	if got := chosen(); got != "feature" || p.Count("#source_branch-picker[open]") != 0 {
+		t.Errorf("a click chose %q", got)
+	}
+
+	// By keys: search, walk, choose; the choice stays in the next search.
+	Eval := browsertest.Eval[bool]
+	p.Key(kb.Enter)
+	focus("source_branch-search")
+	p.Key("many/003")
+	p.WaitText("#source_branch-found", "10 branches found.")
+	if n := p.Count("#source_branch-options input"); n != 11 {
+		t.Errorf("%d branches are listed", n)
+	}
+	p.Key(kb.Enter)
+	focus("feature") // the chosen one first
+	p.Key(kb.ArrowDown)
+	focus("many/0030")
+	p.Key(kb.ArrowDown)
+	focus("many/0031")
+	if !Eval(p, `document.querySelector("#source_branch-picker").open`) {
+		t.Error("walking through the list closes it")
+	}
+	p.Key(kb.Enter)
+	focus("source_branch")
+	if got := chosen(); got != "many/0031" || p.Count("#source_branch-picker[open]") != 0 {
+		t.Errorf("Enter chose %q", got)
+	}
+	if strings.HasSuffix(p.URL(), "/branches") || p.Text("h1") != "New merge request" {
+		t.Fatalf("Enter in the list sent a form: %s", p.URL())
+	}
+	p.Key(kb.Enter)
+	focus("source_branch-search")
+	p.Key(kb.Escape)
+	focus("source_branch")
+
+	// A search that fails says so in the form, which stands.
+	p.Fill("#mr-title", "Trim the pear")
+	s.git.fails = errors.New("the disk is gone")
+	p.Allow("500")
+	p.Click("#target_branch")
+	focus("target_branch-search")
+	p.Key("rel")
+	p.WaitText("#target_branch-failed", "Unable to fetch branches list")
+	s.git.fails = nil
+	p.Key("e")
+	p.WaitGone("#target_branch-failed:not([hidden])")
+	if got := Eval(p, `document.querySelector("#mr-title").value === "Trim the pear"`); !got || chosen() != "many/0031" {
+		t.Error("the form lost what was typed")
+	}
+	p.Click("h1")
+	p.WaitGone("#target_branch-picker[open]")
+}

@@ -1,0 +1,87 @@
+package gallery
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"github.com/mergegate/mergegate/views"
+)
+
+// requestForms are the forms of a new merge request and of an edit, and the
+// list that a search for branches answers.
+func requestForms() []Entry {
+	form := func(title views.Key, f views.MergeRequestForm) func(context.Context, string) templ.Component {
+		return func(ctx context.Context, theme string) templ.Component {
+			p := page(ctx, theme, title, views.SectionMergeRequests)
+			p.Narrow = true
+			p.Breadcrumbs = append(p.Breadcrumbs[:2:2], views.Crumb{Text: views.T(ctx, views.KeyMergeRequests), URL: requestsPath}, p.Breadcrumbs[2])
+			return views.MergeRequestFormPage(p, f)
+		}
+	}
+	failed := newRequest("", "main")
+	failed.SourceList.Failed, failed.TargetList.Failed = true, true
+	failed.SourceList.Names, failed.TargetList.Names = nil, nil
+	many := newRequest("feature/refund", "main")
+	many.SourceList.Total, many.TargetList.Total = 5000, 5000
+	many.SourceList.Names = append(many.SourceList.Names, longBranch)
+	return []Entry{
+		{Name: "merge_request_new", Draw: form(views.KeyMRNewMergeRequest, newRequest("feature/refund", "main"))},
+		{Name: "merge_request_new_many_branches", Draw: form(views.KeyMRNewMergeRequest, many)},
+		{Name: "merge_request_new_no_list", Draw: form(views.KeyMRNewMergeRequest, failed)},
+		{Name: "merge_request_form", Draw: form(views.KeyMRNewMergeRequest, RejectedRequest())},
+		{Name: "merge_request_duplicate", Draw: form(views.KeyMRNewMergeRequest, duplicateRequest())},
+		{Name: "merge_request_edit", Draw: form(views.KeyMREditMergeRequest, views.MergeRequestForm{Action: requestPath, CancelURL: requestPath,
+			Source: "feature/refund", Target: "main", TargetList: choices("target_branch", "main"), Title: "Make refunds idempotent", Retargets: true,
+			Description: "Retries of a refund no longer pay twice."})},
+		{Name: "branch_choices", Section: views.SectionMergeRequests, Draw: func(context.Context, string) templ.Component {
+			c := choices("source_branch", "feature/refund")
+			c.Search, c.Names, c.Total = "rel", []string{"release/4.2", "release/4.1"}, 2
+			return views.BranchChoicesView(c)
+		}},
+		{Name: "branch_choices_none", Section: views.SectionMergeRequests, Draw: func(context.Context, string) templ.Component {
+			c := choices("source_branch", "")
+			c.Search, c.Names, c.Total = "<x>", nil, 0
+			return views.BranchChoicesView(c)
+		}},
+	}
+}
+
+// longBranch is a name as long as one can be.
+var longBranch = "dependabot/" + strings.Repeat("a-very-long-name/", 14) + "2"
+
+// choices is what a picker lists in the gallery's repository.
+func choices(field, chosen string) views.BranchChoices {
+	return views.BranchChoices{Field: field, Value: chosen, Default: "main", Total: 4, URL: requestsPath + "/new/branches?field=" + field,
+		Names: []string{"main", "feature/refund", "release/4.2", "fix/<b>"}}
+}
+
+// newRequest is the form of a new merge request from source into target.
+func newRequest(source, target string) views.MergeRequestForm {
+	return views.MergeRequestForm{Action: requestsPath, CancelURL: requestsPath, New: true, Source: source, Target: target,
+		SourceList: choices("source_branch", source), TargetList: choices("target_branch", target), Title: "Make refunds idempotent",
+		Checks: []string{"Change <approval>", "Load test gate"}, ChecksMustPass: true, PreviewURL: requestsPath + "/new"}
+}
+
+// RejectedRequest is the form of a merge request with a fault in every field.
+func RejectedRequest() views.MergeRequestForm {
+	f := newRequest("gone", "main")
+	f.Title, f.Description = "", "<textarea>"
+	f.Errors = map[string]views.FormFault{
+		"source_branch": {Text: "This branch does not exist"}, "target_branch": {Text: "Select another branch than the source branch"},
+		"title": {Text: "Enter a title"}, "description": {Text: fmt.Sprintf("Description cannot be longer than %d characters", 1_000_000)},
+	}
+	return f
+}
+
+// duplicateRequest is the form for branches that another merge request is open
+// for.
+func duplicateRequest() views.MergeRequestForm {
+	f := newRequest("feature/refund", "main")
+	f.Errors = map[string]views.FormFault{
+		"": {Text: "Another open merge request already exists for these branches:", URL: requestPath, LinkText: "!142"},
+	}
+	return f
+}
