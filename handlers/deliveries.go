@@ -6,107 +6,59 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
 )
 
-// servicePage shows a service with its delivery log.
-func (p *pages) servicePage(c echo.Context) error {
-	service, err := p.service(c)
+// deliveryPage shows one delivery: the request, and what came of each attempt.
+// To htmx, which asks while it is under way, it answers 204 where nothing is
+// new since rev.
+func (p *pages) deliveryPage(c echo.Context) error {
+	view, rev, err := p.presentDelivery(c)
 	if err != nil {
-		return err
-	}
-	page, err := p.settingsPage(c, views.KeyChecksStatusCheck, service.Name, serviceURL(c, service.ID))
-	if err != nil {
-		return err
-	}
-	page.Title = service.Name
-	recent, err := p.Store.RecentDeliveries(c.Request().Context(), service.ProjectID, healthBars)
-	if err != nil {
-		return err
-	}
-	list, err := p.deliveryList(c, service)
-	if err != nil {
-		return err
-	}
-	deliveries := recent[service.ID]
-	view := views.ServicePage{
-		Page: page, Service: serviceRow(c, service, deliveries, returnToService), AddedAt: service.CreatedAt,
-		TestURL: serviceURL(c, service.ID) + "/test", Deliveries: list, FailedInRow: failedInRow(deliveries),
-	}
-	for _, d := range slices.Backward(deliveries) {
-		if failedSoFar(d) {
-			view.LastFailure = answerOutcome(c, d.LastHTTPStatus, d.LastError).Text
-			break
-		}
-	}
-	return render(c, http.StatusOK, views.ServicePageView(view))
-}
-
-// deliveryList is one page of a service's log.
-func (p *pages) deliveryList(c echo.Context, service models.ExternalStatusCheck) (views.DeliveryList, error) {
-	number := pageNumber(c)
-	deliveries, total, err := p.Store.Deliveries(c.Request().Context(), service.ProjectID, service.ID, models.Page{Number: number, Size: pageSize})
-	if err != nil {
-		return views.DeliveryList{}, err
-	}
-	list := views.DeliveryList{Now: p.Store.Now(), Pages: pageLinks(c, number, len(deliveries), total)}
-	for _, d := range deliveries {
-		list.Rows = append(list.Rows, p.deliveryRow(c, d))
-	}
-	return list, nil
-}
-
-// sendTest sends a service a test delivery, which changes no check.
-func (p *pages) sendTest(c echo.Context) error {
-	service, err := p.service(c)
-	if err != nil {
-		return err
-	}
-	if _, err := p.Store.SendTest(c.Request().Context(), request.MustUser(c), service.ProjectID, service.ID); err != nil {
 		return err
 	}
 	if !isHTMX(c) {
-		return p.redirect(c, serviceURL(c, service.ID), views.KeyChecksToastTest)
+		return render(c, http.StatusOK, views.DeliveryPageView(view))
 	}
-	list, err := p.deliveryList(c, service)
-	if err != nil {
-		return err
+	if c.QueryParam("rev") == rev {
+		return c.NoContent(http.StatusNoContent)
 	}
-	list.Pages = views.PageLinks{} // they would lead to this address, which only takes forms
-	triggerToast(c, text(c, views.KeyChecksToastTest), false)
-	return render(c, http.StatusOK, views.DeliveryListView(list))
+	return render(c, http.StatusOK, views.DeliveryView(view))
 }
 
-// deliveryPage shows one delivery: the request, and what came of each attempt.
-func (p *pages) deliveryPage(c echo.Context) error {
+// presentDelivery is the delivery that the path names, and a digest of what
+// its page shows apart from ticking times.
+func (p *pages) presentDelivery(c echo.Context) (views.DeliveryPage, string, error) {
 	service, err := p.service(c)
 	if err != nil {
-		return err
+		return views.DeliveryPage{}, "", err
 	}
 	id, err := idParam(c, "delivery")
 	if err != nil {
-		return err
+		return views.DeliveryPage{}, "", err
 	}
-	d, attempts, err := p.Store.Delivery(c.Request().Context(), service.ProjectID, service.ID, id)
+	ctx := c.Request().Context()
+	d, attempts, err := p.Store.Delivery(ctx, service.ProjectID, service.ID, id)
 	if err != nil {
-		return err
+		return views.DeliveryPage{}, "", err
 	}
 	row := p.deliveryRow(c, d)
 	page, err := p.settingsPage(c, views.KeyChecksDelivery, service.Name, serviceURL(c, service.ID), row.ShortID, row.URL)
 	if err != nil {
-		return err
+		return views.DeliveryPage{}, "", err
 	}
 	view := views.DeliveryPage{
 		Page: page, ID: d.UUID, ServiceName: service.Name, ServiceURL: serviceURL(c, service.ID), Event: row.Event,
-		MergeRequest: row.MergeRequest, MergeRequestURL: row.MergeRequestURL, SHA: d.SHA, State: p.deliveryState(c, d),
-		Explanation: deliveryExplained(c, d), CreatedAt: d.CreatedAt, Now: p.Store.Now(), AttemptsText: row.Attempts,
-		RequestLine: requestLine(d.URL), Body: prettyJSON(d.Payload), RedeliverURL: row.URL + "/redeliver",
+		MergeRequest: row.MergeRequest, MergeRequestURL: row.MergeRequestURL, SHA: shortSHA(d.SHA), State: p.deliveryState(c, d),
+		Explanation: deliveryExplained(c, d), CreatedAt: d.CreatedAt, Now: p.Store.Now(), AttemptsText: row.Attempts, Duration: row.Duration,
+		RequestLine: requestLine(d.URL), Body: prettyJSON(d.Payload), Truncated: truncatedFields(d.Payload), RedeliverURL: row.URL + "/redeliver",
 	}
 	if d.State == models.DeliveryWaiting && !d.InFlightAt(view.Now) && d.NextAttemptAt.After(view.Now) {
 		view.NextAt = d.NextAttemptAt
@@ -117,7 +69,18 @@ func (p *pages) deliveryPage(c echo.Context) error {
 	if len(attempts) > 0 {
 		view.Headers = headerLines(attempts[len(attempts)-1].RequestHeader)
 	}
-	return render(c, http.StatusOK, views.DeliveryPageView(view))
+	answer, found, err := p.Store.ResponseAfter(ctx, d)
+	if err != nil {
+		return views.DeliveryPage{}, "", err
+	}
+	if found {
+		view.Result, view.ResultAfter = string(answer.Status), answer.CreatedAt.Sub(d.CreatedAt)
+	}
+	digest := deliveryDigest{now: view.Now}
+	digest.word(service.Name, view.Result, strconv.Itoa(len(attempts)))
+	digest.add(d)
+	view.Live = digest.live(row.URL, url.Values{})
+	return view, digest.sum(), nil
 }
 
 // redeliver sends a delivery once more, with the same bytes and the same id.
@@ -134,11 +97,15 @@ func (p *pages) redeliver(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if isHTMX(c) {
-		triggerToast(c, text(c, views.KeyChecksToastRedelivered), false)
-		return p.deliveryPage(c)
+	if !isHTMX(c) {
+		return p.redirect(c, p.deliveryRow(c, d).URL, views.KeyChecksToastRedelivered)
 	}
-	return p.redirect(c, p.deliveryRow(c, d).URL, views.KeyChecksToastRedelivered)
+	view, _, err := p.presentDelivery(c)
+	if err != nil {
+		return err
+	}
+	triggerToast(c, text(c, views.KeyChecksToastRedelivered), false)
+	return render(c, http.StatusOK, views.DeliveryView(view))
 }
 
 func attemptView(c echo.Context, a models.DeliveryAttempt) views.AttemptView {
@@ -146,12 +113,51 @@ func attemptView(c echo.Context, a models.DeliveryAttempt) views.AttemptView {
 		Number: a.Number, At: a.StartedAt, Duration: milliseconds(c, a.DurationMS),
 		Outcome: answerOutcome(c, a.HTTPStatus, a.Error), Failure: a.ErrorDetail,
 		Headers: headerLines(a.ResponseHeader), Truncated: a.ResponseTruncated,
-		Body: strings.ToValidUTF8(string(a.ResponseBody), "\uFFFD"),
+	}
+	if body, ok := textOf(a.ResponseBody, a.ResponseTruncated); ok {
+		view.Body = body
+	} else {
+		view.BinaryBytes = len(a.ResponseBody)
 	}
 	if a.HTTPStatus != 0 {
 		view.ResponseLine = strings.TrimSpace(text(c, views.KeyChecksHTTPStatus, "Status", a.HTTPStatus) + " " + http.StatusText(a.HTTPStatus))
 	}
 	return view
+}
+
+// textOf is what a service answered, as text; false where it is none: where a
+// character that no text holds is in it, or more than one in ten is not UTF-8.
+// The end of a body that was cut short may be half a character.
+func textOf(body []byte, cut bool) (string, bool) {
+	bad, all := 0, 0
+	for rest := body; len(rest) > 0; all++ {
+		r, size := utf8.DecodeRune(rest)
+		if cut && r == utf8.RuneError && !utf8.FullRune(rest) {
+			body = body[:len(body)-len(rest)]
+			break
+		}
+		if r == 0 {
+			return "", false
+		}
+		if r == utf8.RuneError && size == 1 {
+			bad++
+		}
+		rest = rest[size:]
+	}
+	return strings.ToValidUTF8(string(body), "\uFFFD"), bad*10 <= all
+}
+
+// truncatedFields are the texts that a payload says it cut.
+func truncatedFields(payload []byte) []string {
+	var body struct {
+		Mergegate struct {
+			Truncated []string `json:"truncated"`
+		} `json:"mergegate"`
+	}
+	if json.Unmarshal(payload, &body) != nil {
+		return nil
+	}
+	return body.Mergegate.Truncated
 }
 
 // requestLine is the first line of the request to a service.

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -115,15 +116,20 @@ func pageNumber(c echo.Context) int {
 // pageLinks leads from one page of a list to its neighbours, keeping the rest
 // of the query.
 func pageLinks(c echo.Context, number, shown int, total int64) views.PageLinks {
+	return linksTo(c.Request().URL.EscapedPath(), c.Request().URL.Query(), number, shown, total)
+}
+
+// linksTo is pageLinks for the list at a path with a query.
+func linksTo(path string, query url.Values, number, shown int, total int64) views.PageLinks {
 	links := views.PageLinks{First: (number-1)*pageSize + 1, Last: (number-1)*pageSize + shown, Total: int(total)}
 	if shown == 0 {
 		links.First = 0
 		links.Last = 0
 	}
 	to := func(n int) string {
-		query := c.Request().URL.Query()
+		query := maps.Clone(query)
 		query.Set("page", strconv.Itoa(n))
-		return c.Request().URL.EscapedPath() + "?" + query.Encode()
+		return path + "?" + query.Encode()
 	}
 	if number > 1 {
 		links.PreviousURL = to(number - 1)

@@ -201,6 +201,7 @@ func milliseconds(c echo.Context, ms int64) string {
 // deliveryRow is a delivery as the log lists it.
 func (p *pages) deliveryRow(c echo.Context, d models.Delivery) views.DeliveryRow {
 	row := views.DeliveryRow{
+		ID:      strconv.FormatInt(d.ID, 10),
 		URL:     serviceURL(c, d.ExternalStatusCheckID) + "/deliveries/" + strconv.FormatInt(d.ID, 10),
 		ShortID: d.UUID[:min(len(d.UUID), 8)], Event: deliveryEvent(c, d), At: d.CreatedAt, Attempts: deliveryAttempts(c, d),
 	}

@@ -162,7 +162,7 @@ func (p *pages) createRule(c echo.Context) error {
 	if err != nil {
 		return p.ruleForm(c, http.StatusUnprocessableEntity, models.ProtectedBranch{}, in, err)
 	}
-	return p.serviceSaved(c, branchRulesURL(c), views.KeyChecksToastProtected)
+	return p.serviceSaved(c, branchRulesURL(c), string(views.KeyChecksToastProtected))
 }
 
 // editRuleForm shows the form for a branch that is protected.
@@ -185,7 +185,7 @@ func (p *pages) updateRule(c echo.Context) error {
 	if _, err := p.Store.UpdateProtectedBranch(c.Request().Context(), request.MustUser(c), rule.ProjectID, rule.ID, in); err != nil {
 		return p.ruleForm(c, http.StatusUnprocessableEntity, rule, in, err)
 	}
-	return p.serviceSaved(c, branchRulesURL(c), views.KeyChecksToastSaved)
+	return p.serviceSaved(c, branchRulesURL(c), string(views.KeyChecksToastSaved))
 }
 
 // ruleForm draws the form: new and filled in, or once more with everything that
@@ -252,5 +252,5 @@ func (p *pages) unprotect(c echo.Context) error {
 	if err := p.Store.DeleteProtectedBranch(c.Request().Context(), request.MustUser(c), rule.ProjectID, rule.ID); err != nil {
 		return err
 	}
-	return p.serviceSaved(c, branchRulesURL(c), views.KeyChecksToastUnprotected)
+	return p.serviceSaved(c, branchRulesURL(c), string(views.KeyChecksToastUnprotected))
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"unicode/utf16"
 
@@ -95,9 +96,34 @@ func isHTMX(c echo.Context) bool { return c.Request().Header.Get("HX-Request") =
 // signature: only texts of the catalogue are ever shown.
 func (p *pages) redirect(c echo.Context, path string, toast views.Key) error {
 	if toast != "" {
-		c.SetCookie(p.plainCookie(flashCookie, string(toast), 60))
+		p.keepToast(c, string(toast))
 	}
 	return c.Redirect(http.StatusSeeOther, path)
+}
+
+// keepToast keeps a toast for the next page: a key, or a key and a number as
+// countedToast writes them.
+func (p *pages) keepToast(c echo.Context, toast string) {
+	c.SetCookie(p.plainCookie(flashCookie, toast, 60))
+}
+
+// countedToast is the toast for n things.
+func countedToast(key views.Key, n int) string { return string(key) + ":" + strconv.Itoa(n) }
+
+// toastText is a kept toast in the reader's language; "" for what is no toast
+// of ours.
+func toastText(c echo.Context, toast string) string {
+	key, number, counted := strings.Cut(toast, ":")
+	shown := ""
+	if n, err := strconv.Atoi(number); counted && err == nil && n >= 0 {
+		shown = views.N(c.Request().Context(), views.Key(key), n)
+	} else if !counted {
+		shown = text(c, views.Key(key))
+	}
+	if shown == key {
+		return "" // not a text of ours
+	}
+	return shown
 }
 
 // plainCookie is a cookie of ours that is neither signed nor encrypted. maxAge
@@ -116,10 +142,7 @@ func (p *pages) takeToast(c echo.Context) string {
 		return ""
 	}
 	c.SetCookie(p.plainCookie(flashCookie, "", -1))
-	if toast := text(c, views.Key(cookie.Value)); toast != cookie.Value {
-		return toast
-	}
-	return "" // not a text of ours
+	return toastText(c, cookie.Value)
 }
 
 // triggerToast shows a toast with the answer to an htmx request; closeModal

@@ -93,7 +93,7 @@ func (p *pages) createService(c echo.Context) error {
 	if err != nil && service.ID == 0 {
 		return p.serviceForm(c, 0, models.ExternalStatusCheck{}, fields, err)
 	}
-	return p.applied(c, err, returnURL(c, fields.returnTo, service.ID), views.KeyChecksToastAdded)
+	return p.applied(c, err, service, fields, views.KeyChecksToastAdded, views.KeyChecksToastAddedApplied)
 }
 
 // editServiceForm shows the form for a service that is there.
@@ -125,16 +125,20 @@ func (p *pages) updateService(c echo.Context) error {
 	if err != nil && service.ID == 0 {
 		return p.serviceForm(c, 0, before, fields, err)
 	}
-	return p.applied(c, err, returnURL(c, fields.returnTo, service.ID), views.KeyChecksToastUpdated)
+	return p.applied(c, err, service, fields, views.KeyChecksToastUpdated, views.KeyChecksToastUpdatedApplied)
 }
 
-// applied answers a form whose service is saved. Where taking it to the open
-// merge requests was cut off (err), a sweep goes on with it.
-func (p *pages) applied(c echo.Context, err error, back string, toast views.Key) error {
+// applied answers a form whose service is saved, with a toast that says how
+// many open merge requests it was taken to, where that was asked for. Where it
+// was cut off (err), a sweep goes on with it.
+func (p *pages) applied(c echo.Context, err error, service models.ExternalStatusCheck, fields serviceFields, toast, counted views.Key) error {
+	back, kept := returnURL(c, fields.returnTo, service.ID), string(toast)
 	if err != nil {
 		p.logFailure(c, "service is saved, but not yet on all open merge requests", err)
+	} else if fields.alsoApply {
+		kept = countedToast(counted, service.Applied)
 	}
-	return p.serviceSaved(c, back, toast)
+	return p.serviceSaved(c, back, kept)
 }
 
 // serviceForm draws the form: new and filled in, or once more with everything

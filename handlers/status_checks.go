@@ -78,7 +78,11 @@ func (p *pages) saveMergeChecks(c echo.Context) error {
 	}
 	if isHTMX(c) {
 		triggerToast(c, text(c, views.KeyChecksToastSaved), false)
-		return render(c, http.StatusOK, views.MergeChecksForm(settingsURL(c), project.OnlyAllowMergeIfAllStatusChecksPassed))
+		_, services, err := p.Store.StatusChecks(c.Request().Context(), project.ID, models.Page{Number: 1, Size: 1})
+		if err != nil {
+			return err
+		}
+		return render(c, http.StatusOK, views.MergeChecksForm(settingsURL(c), project.OnlyAllowMergeIfAllStatusChecksPassed, services == 0))
 	}
 	return p.redirect(c, settingsURL(c), views.KeyChecksToastSaved)
 }
@@ -169,7 +173,14 @@ func (p *pages) removeService(c echo.Context) error {
 	if err := p.Store.DeleteStatusCheck(c.Request().Context(), request.MustUser(c), request.Project(c).ID, id); err != nil {
 		return err
 	}
-	return p.serviceSaved(c, returnURL(c, c.Request().PostForm.Get("return_to"), 0), views.KeyChecksToastRemoved)
+	returnTo := c.Request().PostForm.Get("return_to")
+	if isHTMX(c) && returnTo == returnToService {
+		// The page behind the dialog is gone with the service.
+		p.keepToast(c, string(views.KeyChecksToastRemoved))
+		c.Response().Header().Set("HX-Redirect", settingsURL(c))
+		return c.NoContent(http.StatusOK)
+	}
+	return p.serviceSaved(c, returnURL(c, returnTo, 0), string(views.KeyChecksToastRemoved))
 }
 
 // service is the service that the path names. KindNotFound where the project
@@ -184,20 +195,35 @@ func (p *pages) service(c echo.Context) (models.ExternalStatusCheck, error) {
 
 // serviceSaved answers a form that changed services or branch rules: htmx gets
 // what is new on the page behind the dialog, others are sent there.
-func (p *pages) serviceSaved(c echo.Context, back string, toast views.Key) error {
+func (p *pages) serviceSaved(c echo.Context, back, toast string) error {
 	if !isHTMX(c) {
-		return p.redirect(c, back, toast)
+		p.keepToast(c, toast)
+		return p.redirect(c, back, "")
 	}
-	triggerToast(c, text(c, toast), true)
-	if back == branchRulesURL(c) {
+	switch back {
+	case branchRulesURL(c):
 		list, err := p.branchRuleList(c)
 		if err != nil {
 			return err
 		}
 		list.OutOfBand = true
+		triggerToast(c, toastText(c, toast), true)
 		return render(c, http.StatusOK, views.BranchRuleListView(list))
+	case settingsURL(c):
+		card := p.serviceCard(c)
+		card.OutOfBand = true
+		triggerToast(c, toastText(c, toast), true)
+		return render(c, http.StatusOK, views.ServiceCardView(card))
 	}
-	card := p.serviceCard(c)
-	card.OutOfBand = true
-	return render(c, http.StatusOK, views.ServiceCardView(card))
+	service, err := p.service(c)
+	if err != nil {
+		return err
+	}
+	view, _, err := p.presentService(c, service, 1, "")
+	if err != nil {
+		return err
+	}
+	view.OutOfBand = true
+	triggerToast(c, toastText(c, toast), true)
+	return render(c, http.StatusOK, views.ServiceSavedView(view))
 }

@@ -326,7 +326,7 @@ func TestDeliveryPages(t *testing.T) {
 		}
 		page := v.get(log.attr("#deliveries tbody td:first-child a", "href")).want(200)
 		for _, want := range []string{"Retrying", "POST /hook HTTP/1.1", "Host: licence.example.test", "X-Gitlab-Event: Merge Request Hook", `"action": "open"`,
-			"HTTP 503 Service Unavailable", "<script>alert(1)</script>", "Only the first 16 KiB"} {
+			"HTTP 503 Service Unavailable", "<script>alert(1)</script>", "only its first 16 KiB"} {
 			if !strings.Contains(page.text("main"), want) {
 				t.Errorf("the page lacks %q: %s", want, page.text("main"))
 			}

@@ -73,10 +73,17 @@ const applyBatch = 50
 // each is a transaction that remembers how far it came: a crash in between
 // loses nothing, the sweep goes on.
 func (s *Store) ContinueApply(ctx context.Context, checkID int64) error {
+	_, err := s.continueApply(ctx, checkID)
+	return err
+}
+
+// continueApply is ContinueApply, and counts the merge requests it changed.
+func (s *Store) continueApply(ctx context.Context, checkID int64) (applied int, err error) {
 	for {
-		more, err := s.applyStep(ctx, checkID)
+		n, more, err := s.applyStep(ctx, checkID)
+		applied += n
 		if err != nil || !more {
-			return err
+			return applied, err
 		}
 	}
 }
@@ -97,26 +104,30 @@ func (s *Store) SweepApplies(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) applyStep(ctx context.Context, checkID int64) (more bool, err error) {
+func (s *Store) applyStep(ctx context.Context, checkID int64) (applied int, more bool, err error) {
 	var service ExternalStatusCheck
 	if err := s.q(ctx).Take(&service, checkID).Error; err != nil {
 		if isMissing(err) {
-			return false, nil // removed meanwhile
+			return 0, false, nil // removed meanwhile
 		}
-		return false, err
+		return 0, false, err
 	}
 	if service.ApplyAfterID == nil {
-		return false, nil
+		return 0, false, nil
 	}
 	var batch []MergeRequest
 	err = s.q(ctx).Select("id", "project_id", "iid").Order("id").Limit(applyBatch).
 		Find(&batch, "project_id = ? AND state = ? AND id > ?", service.ProjectID, StateOpened, *service.ApplyAfterID).Error
 	if err != nil {
-		return false, err
+		return 0, false, err
 	}
 	for _, mr := range batch {
-		if err := s.applyTo(ctx, checkID, mr); err != nil && KindOf(err) != KindNotFound {
-			return false, err
+		changed, err := s.applyTo(ctx, checkID, mr)
+		if err != nil && KindOf(err) != KindNotFound {
+			return applied, false, err
+		}
+		if err == nil && changed {
+			applied++
 		}
 	}
 	last := len(batch) < applyBatch
@@ -124,13 +135,14 @@ func (s *Store) applyStep(ctx context.Context, checkID int64) (more bool, err er
 	if !last {
 		change = map[string]any{"apply_after_id": batch[len(batch)-1].ID}
 	}
-	return !last, s.w(ctx).Model(&ExternalStatusCheck{}).Where("id = ? AND apply_after_id = ?", checkID, *service.ApplyAfterID).UpdateColumns(change).Error
+	return applied, !last, s.w(ctx).Model(&ExternalStatusCheck{}).Where("id = ? AND apply_after_id = ?", checkID, *service.ApplyAfterID).UpdateColumns(change).Error
 }
 
-// applyTo takes a service, as it stands now, to one merge request. Done twice
-// it changes nothing.
-func (s *Store) applyTo(ctx context.Context, checkID int64, found MergeRequest) error {
-	return s.Transaction(ctx, func(tx *Store) error {
+// applyTo takes a service, as it stands now, to one merge request, and tells
+// whether that changed it. Done twice it changes nothing.
+func (s *Store) applyTo(ctx context.Context, checkID int64, found MergeRequest) (changed bool, err error) {
+	err = s.Transaction(ctx, func(tx *Store) error {
+		changed = false
 		mr, project, err := tx.lockMergeRequest(ctx, found.ProjectID, found.IID)
 		if err != nil || mr.State != StateOpened {
 			return err
@@ -145,7 +157,9 @@ func (s *Store) applyTo(ctx context.Context, checkID int64, found MergeRequest) 
 		} else if KindOf(err) != KindNotFound {
 			return err
 		}
-		switch decideApply(service, mr, current) {
+		change := decideApply(service, mr, current)
+		changed = change != applyNothing
+		switch change {
 		case applyAdd:
 			check := copyOf(service, mr, tx.Now())
 			if err := tx.w(ctx).Create(&check).Error; err != nil {
@@ -166,6 +180,7 @@ func (s *Store) applyTo(ctx context.Context, checkID int64, found MergeRequest) 
 		}
 		return nil
 	})
+	return changed, err
 }
 
 // renew renews a merge request's copy of a service. The result stays unless

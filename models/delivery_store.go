@@ -215,9 +215,13 @@ func (s *Store) NextDeliveryAt(ctx context.Context) (at time.Time, ok bool, err 
 	return at, ok, nil
 }
 
-// Deliveries lists a service's deliveries without payloads, the newest first.
-func (s *Store) Deliveries(ctx context.Context, projectID, checkID int64, page Page) ([]Delivery, int64, error) {
+// Deliveries lists a service's deliveries in a state, "" for every state,
+// without payloads, the newest first.
+func (s *Store) Deliveries(ctx context.Context, projectID, checkID int64, state DeliveryState, page Page) ([]Delivery, int64, error) {
 	query := s.q(ctx).Model(&Delivery{}).Where("project_id = ? AND external_status_check_id = ?", projectID, checkID)
+	if state != "" {
+		query = query.Where("state = ?", state)
+	}
 	var total int64
 	if err := query.Count(&total).Error; err != nil {
 		return nil, 0, err

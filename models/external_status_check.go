@@ -36,9 +36,13 @@ type ExternalStatusCheck struct {
 	// merge request it has done.
 	ApplyAfterID *int64
 	ApplyByID    *int64
-	Branches     []ExternalStatusCheckBranch `gorm:"foreignKey:ExternalStatusCheckID"`
-	CreatedAt    time.Time
-	UpdatedAt    time.Time
+	// Applied is how many open merge requests the "Also apply" of this very
+	// change touched; only what CreateStatusCheck and UpdateStatusCheck give
+	// back has it.
+	Applied   int                         `gorm:"-"`
+	Branches  []ExternalStatusCheckBranch `gorm:"foreignKey:ExternalStatusCheckID"`
+	CreatedAt time.Time
+	UpdatedAt time.Time
 }
 
 // ExternalStatusCheckBranch is one name or pattern of a service's scope, with

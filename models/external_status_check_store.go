@@ -107,7 +107,7 @@ func (s *Store) CreateStatusCheck(ctx context.Context, by User, projectID int64,
 		return ExternalStatusCheck{}, err
 	}
 	if apply {
-		if err := s.ContinueApply(ctx, check.ID); err != nil {
+		if check.Applied, err = s.continueApply(ctx, check.ID); err != nil {
 			return check, err
 		}
 	}
@@ -197,7 +197,7 @@ func (s *Store) UpdateStatusCheck(ctx context.Context, by User, projectID, id in
 		return ExternalStatusCheck{}, err
 	}
 	if apply {
-		if err := s.ContinueApply(ctx, check.ID); err != nil {
+		if check.Applied, err = s.continueApply(ctx, check.ID); err != nil {
 			return check, err
 		}
 	}

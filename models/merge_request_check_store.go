@@ -77,6 +77,21 @@ func (s *Store) Responses(ctx context.Context, mergeRequestID, serviceID int64, 
 	return list, total, err
 }
 
+// ResponseAfter is the first answer that a service gave for the commit of a
+// delivery after the delivery was made; false where there is none.
+func (s *Store) ResponseAfter(ctx context.Context, d Delivery) (StatusCheckResponse, bool, error) {
+	if d.MergeRequestID == nil {
+		return StatusCheckResponse{}, false, nil
+	}
+	var first StatusCheckResponse
+	err := s.q(ctx).Order("id").Take(&first, "merge_request_id = ? AND external_status_check_id = ? AND sha = ? AND created_at >= ?",
+		*d.MergeRequestID, d.ExternalStatusCheckID, d.SHA, d.CreatedAt).Error
+	if isMissing(err) {
+		return StatusCheckResponse{}, false, nil
+	}
+	return first, err == nil, err
+}
+
 // RetryCheck makes a failed check pending again and sends the service the
 // current state once more. KindUnprocessable with CodeNotOpen or CodeNotFailed
 // when it cannot be.

@@ -145,8 +145,10 @@
     if (hint) $(hint).hidden = !/^\s*http:\/\//i.test(e.target.value);
   });
   const showFailure = (e, failed) => {
-    const place = $(e.detail.ctx?.sourceElement?.dataset?.failure ?? "#none");
+    const source = e.detail.ctx?.sourceElement;
+    const place = $(source?.dataset?.failure ?? "#none");
     if (place) place.hidden = !failed;
+    if (place) $(".listbox__options", source.closest(".listbox") ?? place)?.toggleAttribute("data-failed", failed);
     return Boolean(place);
   };
 
@@ -175,11 +177,13 @@
     if (failures >= 3) write($(".poll-checked", line), ` ${texts.pollChecked.replace("{n}", Math.floor((now() - checkedAt) / 1000))}`);
   };
 
-  // ---- polling of the widget: a failed poll keeps what is shown and says so
-  const poller = () => $("#status-checks-body");
-  const fromPoller = (e) => e.detail.ctx?.sourceElement?.id === "status-checks-body";
+  // ---- polling of the widget, and of deliveries on their pages: a failed poll
+  // keeps what is shown and says so
+  const pollers = "#status-checks-body, #service, #delivery";
+  const poller = () => $(pollers);
+  const fromPoller = (e) => e.detail.ctx?.sourceElement?.matches?.(pollers);
   let failures = 0, checkedAt = now(), line = null, stopped = false;
-  const poll = (url) => url && htmx.ajax("GET", url, { source: poller(), target: poller(), swap: "outerHTML" });
+  const poll = (url) => url && htmx.ajax("GET", url, { source: poller(), target: poller(), swap: poller().getAttribute("hx-swap") ?? "outerHTML" });
   const say = (text, refresh) => {
     if (line) return;
     line = make("div", "alert alert--danger", icon("error"), make("p", "", make("span", "", text), make("span", "poll-checked")));
@@ -217,7 +221,7 @@
       say(texts.pollDenied, false);
     } else if (!status || status >= 500) {
       failures++;
-      say(texts.pollFailed, true);
+      say(poller().dataset.pollFailed ?? texts.pollFailed, true);
     }
   };
   on("htmx:response:error", failed);

@@ -1,6 +1,11 @@
 package views
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"github.com/a-h/templ"
+)
 
 // ServicePage is one service with its delivery log.
 type ServicePage struct {
@@ -9,21 +14,51 @@ type ServicePage struct {
 	AddedAt     time.Time
 	TestURL     string
 	FailedInRow int
-	// LastFailure says why the newest delivery failed.
-	LastFailure string
+	// LastFailure says why the newest delivery failed, Host who was asked.
+	LastFailure, Host string
+	// MaxAttempts is how often a delivery is tried.
+	MaxAttempts int
 	Deliveries  DeliveryList
+	Live        Live
+	OutOfBand   bool
+}
+
+// Live tells how a part of a page keeps itself up to date.
+type Live struct {
+	// URL answers the part anew, or 204 where nothing changed.
+	URL string
+	// Every is the time between two questions, such as "3s"; "" once nothing
+	// more is expected.
+	Every string
+}
+
+// attributes make the part ask for news. form is the selector of the form
+// inside it: while that is sent nothing is asked, and a question under way is
+// given up, so that an older answer never covers the form's.
+func (l Live) attributes(form string) templ.Attributes {
+	if l.Every == "" {
+		return templ.Attributes{"data-url": l.URL, "hx-swap": "outerMorph"}
+	}
+	return templ.Attributes{
+		"hx-get": l.URL, "hx-trigger": "every " + l.Every, "hx-swap": "outerMorph", "hx-sync": form + ":abort",
+	}
 }
 
 // DeliveryList is one page of the log, newest first.
 type DeliveryList struct {
-	Rows      []DeliveryRow
-	Pages     PageLinks
-	Now       time.Time
-	OutOfBand bool
+	// URL is the page of the service without filter.
+	URL string
+	// Outcome is the chosen one of Outcomes, "" for all.
+	Outcome  string
+	Outcomes []Option
+	Rows     []DeliveryRow
+	Pages    PageLinks
+	Now      time.Time
 }
 
 // DeliveryRow is one delivery as the log lists it.
 type DeliveryRow struct {
+	ID           string
 	URL, ShortID string
 	Event        string
 	// MergeRequest is "!142", empty for a sample.
@@ -58,10 +93,19 @@ type DeliveryPage struct {
 	Now          time.Time
 	Attempts     []AttemptView
 	AttemptsText string
-	RequestLine  string
-	Headers      []Header
-	Body         string
+	// Duration of the last attempt; "" where none has ended.
+	Duration string
+	// Result is the state that the service set for the commit afterwards,
+	// "passed" for instance, and ResultAfter how long after; "" for none.
+	Result      string
+	ResultAfter time.Duration
+	RequestLine string
+	Headers     []Header
+	Body        string
+	// Truncated names the texts of the body that were too long and are cut.
+	Truncated    []string
 	RedeliverURL string
+	Live         Live
 }
 
 // Header is one line of a request or response.
@@ -72,13 +116,26 @@ type AttemptView struct {
 	Number   int
 	At       time.Time
 	Duration string
-	// Timing splits the duration where it is known.
-	Timing  string
-	Outcome Outcome
+	Outcome  Outcome
 	// Failure is the error in words, empty when an answer came.
 	Failure      string
 	ResponseLine string
 	Headers      []Header
-	Body         string
-	Truncated    bool
+	// Body is empty where it is no text; BinaryBytes is then its length.
+	Body        string
+	BinaryBytes int
+	Truncated   bool
+}
+
+// durationText is a length of time in its largest unit, such as "41 s".
+func durationText(ctx context.Context, d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return T(ctx, KeyMRSecondsShort, "Count", wholeSeconds(d))
+	case d < time.Hour:
+		return N(ctx, KeyMRMinutes, int(d/time.Minute))
+	case d < 48*time.Hour:
+		return N(ctx, KeyMRHours, int(d/time.Hour))
+	}
+	return N(ctx, KeyChecksDays, int(d/(24*time.Hour)))
 }

@@ -2,6 +2,8 @@ package views
 
 import (
 	"context"
+	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -19,6 +21,9 @@ type MergeRequestSettings struct {
 	Services          ServiceCard
 }
 
+// nothingBlocked: there is no service, so the switch blocks nothing.
+func (s MergeRequestSettings) nothingBlocked() bool { return s.Services.nothing() }
+
 // ServiceCard is the table of a project's status check services, which also
 // answers a saved form out of band.
 type ServiceCard struct {
@@ -31,6 +36,9 @@ type ServiceCard struct {
 	OutOfBand bool
 	Now       time.Time
 }
+
+// nothing: the project is known to have no service.
+func (c ServiceCard) nothing() bool { return !c.Failed && len(c.Rows) == 0 }
 
 // ServiceRow is one service as the settings and the branch rules list it.
 type ServiceRow struct {
@@ -88,7 +96,9 @@ type ServiceForm struct {
 	SaveFailed bool
 	// BranchesFailed: the branch list could not be read.
 	BranchesFailed bool
-	Branches       BranchList
+	// BranchesOpen: the branch selector is unfolded.
+	BranchesOpen bool
+	Branches     BranchList
 	// HasSecret: one is configured, so none can be given.
 	HasSecret bool
 	// AlsoApply is the maintainer's choice to touch open merge requests.
@@ -139,6 +149,31 @@ type BranchList struct {
 	Total, Found int
 	Options      []BranchOption
 	RulesURL     string
+}
+
+// search is what the list is searched for, "" where it is not yet.
+func (l BranchList) search() string {
+	if l.TooShort {
+		return ""
+	}
+	return l.Query
+}
+
+// matched is a name with what a search found in it marked.
+func matched(name, query string) templ.Component {
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		var out strings.Builder
+		end := 0
+		if query != "" {
+			for _, at := range regexp.MustCompile("(?i)"+regexp.QuoteMeta(query)).FindAllStringIndex(name, -1) {
+				out.WriteString(templ.EscapeString(name[end:at[0]]) + "<mark>" + templ.EscapeString(name[at[0]:at[1]]) + "</mark>")
+				end = at[1]
+			}
+		}
+		out.WriteString(templ.EscapeString(name[end:]))
+		_, err := io.WriteString(w, out.String())
+		return err
+	})
 }
 
 // BranchOption is one protected branch in the selector.

@@ -114,7 +114,7 @@ func listDeliveries(c *call) error {
 	if err != nil {
 		return err
 	}
-	deliveries, total, err := c.api.Store.Deliveries(c.ctx(), c.access.Project.ID, s.ID, g.rows())
+	deliveries, total, err := c.api.Store.Deliveries(c.ctx(), c.access.Project.ID, s.ID, "", g.rows())
 	if err != nil {
 		return err
 	}

@@ -252,7 +252,7 @@ func (w *World) Status(mr models.MergeRequest, service models.ExternalStatusChec
 // Deliveries lists what was recorded for a service, the oldest first.
 func (w *World) Deliveries(service models.ExternalStatusCheck) []models.Delivery {
 	w.T.Helper()
-	list, _, err := w.Store.Deliveries(w.T.Context(), service.ProjectID, service.ID, models.Page{})
+	list, _, err := w.Store.Deliveries(w.T.Context(), service.ProjectID, service.ID, "", models.Page{})
 	must(w.T, 0, err)
 	for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
 		list[i], list[j] = list[j], list[i]

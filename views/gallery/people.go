@@ -36,6 +36,8 @@ func rules() []Entry {
 		form("protected_branch_form", func(f *views.ProtectedBranchForm) {
 			f.Name, f.NameError, f.PushError = "rel ease", "Please provide a valid branch name or wildcard", "Select who is allowed"
 		}),
+		form("protected_branch_edit", func(f *views.ProtectedBranchForm) { f.ID, f.Name, f.AllowForcePush = 2, "release/*", true }),
+		asPage(form("protected_branch_page", func(f *views.ProtectedBranchForm) { f.Drawer = false })),
 		{Name: "unprotection", Section: views.SectionBranchRules, Draw: func(context.Context, string) templ.Component {
 			return views.UnprotectionView(views.Unprotection{Dialog: true, Name: "main", URL: rulesPath + "/1/unprotect", CloseURL: rulesPath, Services: []string{"Licence scan"}})
 		}},
@@ -43,7 +45,9 @@ func rules() []Entry {
 }
 
 func rulesFrame(ctx context.Context, theme string) views.Page {
-	return page(ctx, theme, views.KeyBranchRules, views.SectionBranchRules)
+	p := page(ctx, theme, views.KeyBranchRules, views.SectionBranchRules)
+	p.Narrow = true
+	return p
 }
 
 func ruleList() views.BranchRuleList {

@@ -2,6 +2,8 @@ package gallery
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -24,10 +26,19 @@ func settings() []Entry {
 		{Name: "settings_merge_requests_empty", Draw: whole(func(s *views.MergeRequestSettings) { s.ChecksMustSucceed, s.Services.Rows = false, nil })},
 		{Name: "settings_merge_requests_failed", Draw: whole(func(s *views.MergeRequestSettings) { s.Services.Rows, s.Services.Failed = nil, true })},
 		{Name: "settings_merge_requests_saved", Draw: whole(func(s *views.MergeRequestSettings) { s.Page.Toast = "Changes saved." })},
+		{Name: "settings_merge_requests_long", Draw: whole(func(s *views.MergeRequestSettings) { s.Services.Rows = []views.ServiceRow{longService()} })},
+		{Name: "settings_merge_requests_many", Draw: whole(func(s *views.MergeRequestSettings) {
+			row := s.Services.Rows[0]
+			for len(s.Services.Rows) < 60 {
+				row.ID++
+				row.Name = "Service " + strconv.FormatInt(row.ID, 10)
+				s.Services.Rows = append(s.Services.Rows, row)
+			}
+		})},
 	}
 }
 
-// services are the forms and pages of one status check service.
+// services are the forms and the dialog of one status check service.
 func services() []Entry {
 	form := func(name string, change func(*views.ServiceForm)) Entry {
 		return Entry{Name: name, Section: views.SectionSettingsMergeRequests, Draw: func(ctx context.Context, theme string) templ.Component {
@@ -37,9 +48,16 @@ func services() []Entry {
 			return views.ServiceFormView(f)
 		}}
 	}
-	whole := func(e Entry) Entry { e.Section = ""; return e }
+	fault := func(name string, message views.Key, set func(f *views.ServiceForm, message string)) Entry {
+		return Entry{Name: name, Section: views.SectionSettingsMergeRequests, Draw: func(ctx context.Context, theme string) templ.Component {
+			f := NewService()
+			f.Page = servicesFrame(ctx, theme)
+			set(&f, views.T(ctx, message))
+			return views.ServiceFormView(f)
+		}}
+	}
 	list := func(name string, l views.BranchList) Entry {
-		return form(name, func(f *views.ServiceForm) { l.RulesURL = rulesPath; f.Branches = l })
+		return form(name, func(f *views.ServiceForm) { l.RulesURL = rulesPath; f.Branches, f.BranchesOpen = l, true })
 	}
 	removal := func(dialog bool, open int) func(context.Context, string) templ.Component {
 		return func(ctx context.Context, theme string) templ.Component {
@@ -47,34 +65,52 @@ func services() []Entry {
 				URL: servicesPath + "/31/remove", CloseURL: settingsPath, OpenMergeRequests: open})
 		}
 	}
-	return []Entry{
+	edit := func(f *views.ServiceForm) {
+		f.ID, f.Name, f.API = 33, "Load test gate", "https://loadgate.example.org/mr"
+		f.Branches = views.BranchList{LoadURL: f.BranchesURL, Options: []views.BranchOption{
+			{ID: 9, Name: "main", Chosen: true, Unprotected: true}, {ID: 2, Name: "release/*", Chosen: true, Note: "wildcard"}}}
+	}
+	found := branchOptions()[1:3]
+	found[1].Chosen = true
+	long := longService()
+	return append([]Entry{
 		form("service_form_add", func(*views.ServiceForm) {}),
-		whole(form("service_form_page", func(f *views.ServiceForm) { f.Drawer = false })),
-		whole(form("service_form_rejected", func(f *views.ServiceForm) { *f = RejectedService(*f); f.Drawer = false })),
+		asPage(form("service_form_page", func(f *views.ServiceForm) { f.Drawer = false })),
+		asPage(form("service_form_rejected", func(f *views.ServiceForm) { *f = RejectedService(*f); f.Drawer = false })),
 		form("service_form_rejected_drawer", func(f *views.ServiceForm) { *f = RejectedService(*f) }),
-		form("service_form_edit", func(f *views.ServiceForm) {
-			f.ID, f.HasSecret, f.Name, f.API = 33, true, "Load test gate", "https://loadgate.example.org/mr"
-			f.Branches = views.BranchList{LoadURL: f.BranchesURL, Options: []views.BranchOption{
-				{ID: 9, Name: "main", Chosen: true, Unprotected: true}, {ID: 2, Name: "release/*", Chosen: true, Note: "wildcard"}}}
+		form("service_form_edit", func(f *views.ServiceForm) { edit(f); f.HasSecret = true }),
+		form("service_form_edit_unsigned", func(f *views.ServiceForm) { edit(f); f.Affected = 0 }),
+		form("service_form_edit_failed", func(f *views.ServiceForm) { edit(f); f.SaveFailed = true }),
+		form("service_form_long", func(f *views.ServiceForm) {
+			f.ID, f.Name, f.API = long.ID, long.Name, long.API
+			for _, b := range long.Scope {
+				f.Branches.Options = append(f.Branches.Options, views.BranchOption{ID: 50, Name: b.Name, Chosen: true, Unprotected: b.Unprotected})
+			}
 		}),
+		fault("service_form_name_missing", views.KeyChecksNameMissing, func(f *views.ServiceForm, m string) { f.NameError = m }),
+		fault("service_form_name_taken", views.KeyChecksNameTaken, func(f *views.ServiceForm, m string) { f.Name, f.NameError = "Licence scan", m }),
+		fault("service_form_url_invalid", views.KeyChecksURLInvalid, func(f *views.ServiceForm, m string) { f.API, f.APIError = "ftp://scan.example.net", m }),
+		fault("service_form_url_taken", views.KeyChecksURLTaken, func(f *views.ServiceForm, m string) { f.API, f.APIError = "https://scan.example.net/v1/check", m }),
+		form("service_form_http", func(f *views.ServiceForm) { f.API = "http://loadgate.example.org:8080/mr" }),
+		fault("service_form_branch_invalid", views.KeyChecksBranchInvalid, func(f *views.ServiceForm, m string) { f.BranchError = m }),
+		fault("service_form_secret_too_long", views.KeyChecksSecretTooLong, func(f *views.ServiceForm, m string) { f.SecretError = m }),
+		form("service_form_failed", func(f *views.ServiceForm) { f.SaveFailed = true }),
+		form("service_form_branches_failed", func(f *views.ServiceForm) { f.BranchesFailed = true }),
+		list("branch_list_open", views.BranchList{Total: 5, Options: branchOptions()}),
+		list("branch_list_many", views.BranchList{Total: 300, Options: manyBranches()}),
+		list("branch_list_no_branches", views.BranchList{}),
 		list("branch_list_too_short", views.BranchList{Query: "re", TooShort: true, Total: 5}),
 		list("branch_list_none", views.BranchList{Query: "<trunk>", Total: 5}),
-		list("branch_list_found", views.BranchList{Query: "rel", Total: 5, Found: 1, Options: branchOptions()}),
+		list("branch_list_found", views.BranchList{Query: "rel", Total: 5, Found: 2, Options: found}),
+		list("branch_list_searching", views.BranchList{LoadURL: servicesPath + "/branches"}),
+		list("branch_list_failed", views.BranchList{Failed: true, Query: "rel"}),
 		{Name: "service_removal_dialog", Section: views.SectionSettingsMergeRequests, Draw: removal(true, 6)},
 		{Name: "service_removal_page", Draw: removal(false, 1)},
-		{Name: "service_page", Draw: func(ctx context.Context, theme string) templ.Component {
-			return views.ServicePageView(servicePage(ctx, theme))
-		}},
-		{Name: "service_page_unused", Draw: func(ctx context.Context, theme string) templ.Component {
-			s := servicePage(ctx, theme)
-			s.Service, s.FailedInRow, s.LastFailure, s.Deliveries = serviceRows()[2], 0, "", views.DeliveryList{Now: Now}
-			return views.ServicePageView(s)
-		}},
-		{Name: "delivery_page", Draw: func(ctx context.Context, theme string) templ.Component {
-			return views.DeliveryPageView(delivery(ctx, theme))
-		}},
-	}
+	}, deliveries()...)
 }
+
+// asPage is an entry that draws a page of its own instead of a dialog.
+func asPage(e Entry) Entry { e.Section = ""; return e }
 
 // servicesFrame frames the settings of merge requests.
 func servicesFrame(ctx context.Context, theme string) views.Page {
@@ -86,29 +122,54 @@ func card() views.ServiceCard {
 }
 
 func serviceRows() []views.ServiceRow {
-	row := func(id, name, api string) views.ServiceRow {
-		url := servicesPath + "/" + id
-		return views.ServiceRow{Name: name, API: api, PageURL: url, EditURL: url + "/edit", RemoveURL: url + "/remove"}
+	bars := func(text string) []string { return strings.Fields(text) }
+	var rows []views.ServiceRow
+	add := func(name, api string, hmac bool, health views.Health, scope ...views.ScopeBranch) {
+		id := int64(31 + len(rows))
+		url := servicesPath + "/" + strconv.FormatInt(id, 10)
+		rows = append(rows, views.ServiceRow{ID: id, Name: name, API: api, HMAC: hmac, Health: health, Scope: scope, Insecure: strings.HasPrefix(api, "http:"),
+			PageURL: url, EditURL: url + "/edit", RemoveURL: url + "/remove"})
 	}
-	healthy, failing, unused := row("31", "Change <approval>", "https://itsm.example.com/hooks?a=1&b=2"),
-		row("33", "Load test gate", "http://loadgate.example.org:8080/mr"), row("34", "Never asked", "https://new.example.com/")
-	healthy.ID, failing.ID, unused.ID = 31, 33, 34
-	healthy.HMAC = true
-	healthy.Health = views.Health{Bars: []string{"ok", "slow", "ok"}, Succeeded: 3, LastAt: ago(52 * time.Second)}
-	failing.Insecure, failing.Scope = true, []views.ScopeBranch{{Name: "release/*"}, {Name: "main", Unprotected: true}}
-	failing.Health = views.Health{Bars: []string{"bad", "ok", "bad", "bad"}, Succeeded: 1, Retrying: true}
-	return []views.ServiceRow{healthy, failing, unused}
+	well := views.Health{Bars: bars("ok ok ok ok ok ok ok ok ok ok"), Succeeded: 10, LastAt: ago(52 * time.Second)}
+	slow := well
+	slow.Bars = bars("ok ok ok ok ok ok ok slow ok ok")
+	add("Change <approval>", "https://itsm.example.com/hooks?a=1&b=2", true, well)
+	add("Licence scan", "https://scan.example.net/v1/check", true, slow, views.ScopeBranch{Name: "main"})
+	add("Load test gate", "http://loadgate.example.org:8080/mr", true,
+		views.Health{Bars: bars("ok ok ok bad ok bad bad bad bad bad"), Succeeded: 4, Retrying: true},
+		views.ScopeBranch{Name: "release/*"}, views.ScopeBranch{Name: "main", Unprotected: true})
+	add("Never asked", "https://new.example.com/", false, views.Health{})
+	return rows
+}
+
+// longService has fields as long as they may be.
+func longService() views.ServiceRow {
+	row := serviceRows()[0]
+	row.Name = strings.Repeat("Licence-", 31) + "Licence"
+	row.API = "https://scan.example.net/" + strings.Repeat("v", 2048-len("https://scan.example.net/"))
+	row.Scope = []views.ScopeBranch{{Name: "release/" + strings.Repeat("long", 60)}, {Name: strings.Repeat("feature/", 30) + "*", Unprotected: true}}
+	return row
 }
 
 func branchOptions() []views.BranchOption {
-	return []views.BranchOption{{ID: 1, Name: "main", Note: "default"}, {ID: 2, Name: "release/*", Note: "wildcard"}}
+	return []views.BranchOption{{ID: 1, Name: "main", Note: "default"}, {ID: 2, Name: "release/*", Note: "wildcard"}, {ID: 3, Name: "release/24.11"},
+		{ID: 4, Name: "hotfix/*", Note: "wildcard"}, {ID: 5, Name: "experiments"}}
+}
+
+// manyBranches are more than fit the selector.
+func manyBranches() []views.BranchOption {
+	options := branchOptions()
+	for i := len(options); i < 300; i++ {
+		options = append(options, views.BranchOption{ID: int64(i + 1), Name: "team/" + strconv.Itoa(i) + "/stable", Chosen: i == 250})
+	}
+	return options
 }
 
 // NewService is the form for a new service.
 func NewService() views.ServiceForm {
 	return views.ServiceForm{Drawer: true, SaveURL: servicesPath, CloseURL: settingsPath, BranchesURL: servicesPath + "/branches",
 		CountURL: servicesPath + "/affected", Affected: 1,
-		Branches: views.BranchList{WasAll: true, Total: 2, RulesURL: rulesPath, Options: branchOptions()}}
+		Branches: views.BranchList{WasAll: true, Total: 5, RulesURL: rulesPath, Options: branchOptions()}}
 }
 
 // RejectedService is the form for a new service with every fault.
@@ -118,30 +179,4 @@ func RejectedService(f views.ServiceForm) views.ServiceForm {
 	f.BranchError, f.SecretError = "Select a valid target branch", "Shared secret cannot be longer than 255 characters"
 	f.BranchesFailed, f.SaveFailed, f.AlsoApply, f.Affected = true, true, true, 3
 	return f
-}
-
-func servicePage(ctx context.Context, theme string) views.ServicePage {
-	base := servicesPath + "/33"
-	return views.ServicePage{Page: servicesFrame(ctx, theme), Service: serviceRows()[1], AddedAt: Now.AddDate(0, 0, -42), TestURL: base + "/test",
-		FailedInRow: 2, LastFailure: "HTTP 503",
-		Deliveries: views.DeliveryList{Now: Now, Pages: views.PageLinks{First: 1, Last: 2, Total: 9, NextURL: base + "?page=2"}, Rows: []views.DeliveryRow{
-			{URL: base + "/deliveries/7", ShortID: "d7f2e8aa", Event: "push", MergeRequest: "!142", MergeRequestURL: requestPath,
-				Outcome: views.Outcome{Kind: "danger", Text: "HTTP 503"}, Attempts: "2 of 12", Duration: "1,187 ms", At: ago(28 * time.Second)},
-			{URL: base + "/deliveries/6", ShortID: "d7b0a9aa", Event: "test", Outcome: views.Outcome{Kind: "success", Text: "HTTP 200"},
-				Attempts: "1 of 1", Duration: "190 ms", At: ago(72 * time.Hour)},
-		}}}
-}
-
-func delivery(ctx context.Context, theme string) views.DeliveryPage {
-	base := servicesPath + "/33"
-	return views.DeliveryPage{Page: servicesFrame(ctx, theme), ID: "d7f2e8aa-0000-4000-8000-000000000000", ServiceName: "Load test gate", ServiceURL: base,
-		Event: "push", MergeRequest: "!142", MergeRequestURL: requestPath, SHA: "e2570f1cb8a94f0d6a1c3e5f7089ab12cd34ef56",
-		State: views.Outcome{Kind: "warning", Text: "Retrying"}, CreatedAt: ago(time.Minute), NextAt: Now.Add(12 * time.Second), Now: Now,
-		AttemptsText: "2 of 12", RequestLine: "POST /mr HTTP/1.1", Body: "{\n  \"a\": \"<b>\"\n}", RedeliverURL: base + "/deliveries/7/redeliver",
-		Headers: []views.Header{{Name: "Content-Type", Value: "application/json"}, {Name: "X-Gitlab-Signature", Value: "••••"}},
-		Attempts: []views.AttemptView{
-			{Number: 2, At: ago(28 * time.Second), Duration: "1,187 ms", Outcome: views.Outcome{Kind: "danger", Text: "HTTP 503"},
-				ResponseLine: "HTTP/1.1 503 Service Unavailable", Headers: []views.Header{{Name: "Retry-After", Value: "12"}}, Body: "busy <script>", Truncated: true},
-			{Number: 1, At: ago(52 * time.Second), Duration: "10,000 ms", Outcome: views.Outcome{Kind: "danger", Text: "Timed out"}, Failure: "No answer within 10 seconds"},
-		}}
 }

@@ -1,0 +1,180 @@
+package handlers
+
+import (
+	"hash/fnv"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/views"
+)
+
+// deliveryOutcomes are what the log of a service can be filtered by, in the
+// order of the choice.
+var deliveryOutcomes = []struct {
+	state models.DeliveryState
+	word  views.Key
+}{
+	{"", views.KeyChecksAllOutcomes},
+	{models.DeliveryDelivered, views.KeyChecksDelivered},
+	{models.DeliveryFailed, views.KeyChecksDeliveryFailed},
+	{models.DeliveryWaiting, views.KeyChecksOutcomeWaiting},
+	{models.DeliverySuperseded, views.KeyChecksSuperseded},
+}
+
+// servicePage shows a service with its delivery log. To htmx, which asks while
+// a delivery is under way, it answers 204 where nothing is new since rev.
+func (p *pages) servicePage(c echo.Context) error {
+	service, err := p.service(c)
+	if err != nil {
+		return err
+	}
+	view, rev, err := p.presentService(c, service, pageNumber(c), c.QueryParam("outcome"))
+	if err != nil {
+		return err
+	}
+	if !isHTMX(c) {
+		return render(c, http.StatusOK, views.ServicePageView(view))
+	}
+	if c.QueryParam("rev") == rev {
+		return c.NoContent(http.StatusNoContent)
+	}
+	return render(c, http.StatusOK, views.ServiceView(view))
+}
+
+// presentService is a service's page with one page of its log, and a digest of
+// what it shows apart from ticking times.
+func (p *pages) presentService(c echo.Context, service models.ExternalStatusCheck, number int, outcome string) (views.ServicePage, string, error) {
+	page, err := p.settingsPage(c, views.KeyChecksStatusCheck, service.Name, serviceURL(c, service.ID))
+	if err != nil {
+		return views.ServicePage{}, "", err
+	}
+	page.Title = service.Name
+	recent, err := p.Store.RecentDeliveries(c.Request().Context(), service.ProjectID, healthBars)
+	if err != nil {
+		return views.ServicePage{}, "", err
+	}
+	deliveries := recent[service.ID]
+	base := serviceURL(c, service.ID)
+	view := views.ServicePage{
+		Page: page, Service: serviceRow(c, service, deliveries, returnToService), AddedAt: service.CreatedAt,
+		TestURL: base + "/test", FailedInRow: failedInRow(deliveries), MaxAttempts: models.MaxAttempts, Host: hostOf(service.ExternalURL),
+		Deliveries: views.DeliveryList{Now: p.Store.Now(), URL: base},
+	}
+	for _, d := range slices.Backward(deliveries) {
+		if failedSoFar(d) {
+			view.LastFailure = answerOutcome(c, d.LastHTTPStatus, d.LastError).Text
+			break
+		}
+	}
+	list := &view.Deliveries
+	for _, o := range deliveryOutcomes {
+		list.Outcomes = append(list.Outcomes, views.Option{Value: string(o.state), Text: text(c, o.word)})
+		if outcome == string(o.state) {
+			list.Outcome = outcome
+		}
+	}
+	shown, total, err := p.Store.Deliveries(c.Request().Context(), service.ProjectID, service.ID,
+		models.DeliveryState(list.Outcome), models.Page{Number: number, Size: pageSize})
+	if err != nil {
+		return views.ServicePage{}, "", err
+	}
+	query := url.Values{}
+	if list.Outcome != "" {
+		query.Set("outcome", list.Outcome)
+	}
+	list.Pages = linksTo(base, query, number, len(shown), total)
+	for _, d := range shown {
+		list.Rows = append(list.Rows, p.deliveryRow(c, d))
+	}
+	digest := deliveryDigest{now: list.Now}
+	digest.word(service.Name, service.ExternalURL, strconv.FormatInt(total, 10), strconv.FormatBool(service.HasSecret()))
+	digest.word(service.Scope()...)
+	digest.add(deliveries...)
+	digest.add(shown...)
+	if number > 1 {
+		query.Set("page", strconv.Itoa(number))
+	}
+	view.Live = digest.live(base, query)
+	return view, digest.sum(), nil
+}
+
+// deliveryDigest sums up what a page shows of deliveries, and how soon news of
+// them may come.
+type deliveryDigest struct {
+	now   time.Time
+	text  []byte
+	every string
+}
+
+// soon is how near the next attempt of a delivery must be for its page to ask
+// often; until later ones, it asks now and then.
+const soon = 2 * time.Minute
+
+func (g *deliveryDigest) word(words ...string) {
+	for _, w := range words {
+		g.text = append(append(g.text, w...), 0)
+	}
+}
+
+func (g *deliveryDigest) add(deliveries ...models.Delivery) {
+	for _, d := range deliveries {
+		flies := d.InFlightAt(g.now)
+		g.word(strconv.FormatInt(d.ID, 10), string(d.State), strconv.Itoa(d.Attempts), strconv.FormatBool(flies), strconv.Itoa(d.LastHTTPStatus),
+			d.LastError, strconv.FormatInt(d.NextAttemptAt.UnixMicro(), 10))
+		switch {
+		case d.State != models.DeliveryWaiting && !flies:
+		case flies || d.NextAttemptAt.Before(g.now.Add(soon)):
+			g.every = "3s"
+		case g.every == "":
+			g.every = "60s"
+		}
+	}
+}
+
+func (g *deliveryDigest) sum() string {
+	hash := fnv.New64a()
+	hash.Write(g.text)
+	return strconv.FormatUint(hash.Sum64(), 36)
+}
+
+// live asks path, with its query, for news.
+func (g *deliveryDigest) live(path string, query url.Values) views.Live {
+	query.Set("rev", g.sum())
+	return views.Live{URL: path + "?" + query.Encode(), Every: g.every}
+}
+
+// hostOf is the host of a URL, with its port.
+func hostOf(target string) string {
+	u, err := url.Parse(target)
+	if err != nil {
+		return target
+	}
+	return u.Host
+}
+
+// sendTest sends a service a test delivery, which changes no check.
+func (p *pages) sendTest(c echo.Context) error {
+	service, err := p.service(c)
+	if err != nil {
+		return err
+	}
+	if _, err := p.Store.SendTest(c.Request().Context(), request.MustUser(c), service.ProjectID, service.ID); err != nil {
+		return err
+	}
+	if !isHTMX(c) {
+		return p.redirect(c, serviceURL(c, service.ID), views.KeyChecksToastTest)
+	}
+	view, _, err := p.presentService(c, service, 1, "")
+	if err != nil {
+		return err
+	}
+	triggerToast(c, text(c, views.KeyChecksToastTest), false)
+	return render(c, http.StatusOK, views.ServiceView(view))
+}

@@ -1,0 +1,47 @@
+package views
+
+import (
+	"context"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/a-h/templ"
+)
+
+// jsonTokens finds what JSON is coloured by: strings, with the colon that makes
+// one a key, and numbers and words.
+var jsonTokens = regexp.MustCompile(`"(?:[^"\\\n]|\\.)*"(?:\s*:)?|-?\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b|\b(?:true|false|null)\b`)
+
+// maxColoured is how much of a text is coloured, in bytes: far more than people
+// read, and far less than would make a page slow.
+const maxColoured = 32 << 10
+
+// jsonCode draws JSON with its keys, strings and values told apart by colour.
+// Text that is no JSON is drawn as it is.
+func jsonCode(text string) templ.Component {
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		trimmed := strings.TrimSpace(text)
+		if !strings.HasPrefix(trimmed, "{") && !strings.HasPrefix(trimmed, "[") || len(text) > maxColoured {
+			_, err := io.WriteString(w, templ.EscapeString(text))
+			return err
+		}
+		var out strings.Builder
+		end := 0
+		for _, at := range jsonTokens.FindAllStringIndex(text, -1) {
+			out.WriteString(templ.EscapeString(text[end:at[0]]))
+			token, rest := text[at[0]:at[1]], ""
+			class := "n"
+			if key := strings.TrimRight(strings.TrimSuffix(token, ":"), " \t"); token[0] == '"' && key != token {
+				class, token, rest = "k", key, token[len(key):]
+			} else if token[0] == '"' {
+				class = "s"
+			}
+			out.WriteString(`<span class="` + class + `">` + templ.EscapeString(token) + `</span>` + rest)
+			end = at[1]
+		}
+		out.WriteString(templ.EscapeString(text[end:]))
+		_, err := io.WriteString(w, out.String())
+		return err
+	})
+}
