@@ -2,7 +2,7 @@ package handlers
 
 import (
 	"net/http"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -43,6 +43,7 @@ func (p *pages) projectTokens(c echo.Context) error {
 // emptyToken is the untouched form for a new token.
 func (p *pages) emptyToken() views.Form {
 	return views.Form{Values: map[string][]string{
+		"form_id":      {auth.NewSessionID()},
 		"expires_at":   {p.Store.Now().Add(usualTokenLifetime).Format(time.DateOnly)},
 		"scopes":       {models.ScopeAPI},
 		"access_level": {roleValue(models.RoleDeveloper)},
@@ -50,36 +51,27 @@ func (p *pages) emptyToken() views.Form {
 }
 
 func (p *pages) renderPersonalTokens(c echo.Context, status int, form views.Form) error {
-	tokens, err := p.Store.PersonalTokens(c.Request().Context(), request.MustUser(c).ID)
+	list, err := p.presentTokens(c, personalTokensPath, form, models.TokenList{UserID: request.MustUser(c).ID})
 	if err != nil {
 		return err
 	}
-	list := p.presentTokens(c, personalTokensPath, form, tokens)
 	list.Intro = views.KeyPersonalTokensIntro
 	page, err := p.page(c, text(c, views.KeyAccessTokens), "")
 	if err != nil {
 		return err
 	}
-	crumbs(&page, text(c, views.KeyAccessTokens), personalTokensPath)
+	crumbs(&page, text(c, views.KeyUserSettings), userSettingsPath, text(c, views.KeyAccessTokens), personalTokensPath)
 	return render(c, status, views.AccessTokensPage(page, list))
 }
 
 func (p *pages) renderProjectTokens(c echo.Context, status int, form views.Form) error {
-	ctx, project := c.Request().Context(), request.Project(c)
-	tokens, err := p.Store.ProjectTokens(ctx, project.ID)
+	project := request.Project(c)
+	list, err := p.presentTokens(c, projectTokensPath(c), form, models.TokenList{ProjectID: project.ID})
 	if err != nil {
 		return err
 	}
-	list := p.presentTokens(c, projectTokensPath(c), form, tokens)
 	list.Intro = views.KeyProjectTokensIntro
 	list.Roles = roleOptions(c, assignable(c))
-	for i := range list.Rows {
-		member, err := p.botRole(c, tokens, list.Rows[i].ID)
-		if err != nil {
-			return err
-		}
-		list.Rows[i].Role = views.RoleText(ctx, int(member))
-	}
 	page, err := p.page(c, text(c, views.KeyAccessTokens), views.SectionAccessTokens)
 	if err != nil {
 		return err
@@ -88,108 +80,141 @@ func (p *pages) renderProjectTokens(c echo.Context, status int, form views.Form)
 	return render(c, status, views.AccessTokensPage(page, list))
 }
 
-// botRole is the role of the bot behind one of the tokens.
-func (p *pages) botRole(c echo.Context, tokens []models.AccessToken, tokenID int64) (models.Role, error) {
-	for _, token := range tokens {
-		if token.ID != tokenID {
-			continue
-		}
-		member, err := p.Store.Member(c.Request().Context(), request.Project(c).ID, token.UserID)
-		if models.KindOf(err) == models.KindNotFound {
-			return models.RoleNone, nil
-		}
-		return member.Role, err
-	}
-	return models.RoleNone, nil
-}
+// expiryPresets are the lifetimes that the form for a new token offers, in
+// days; any other up to the longest can be chosen as a date.
+var expiryPresets = []int{7, 30, 90, 180, 365}
 
-// presentTokens is the list of the tokens that still work. A token made a
-// moment ago on this page is shown this once.
-func (p *pages) presentTokens(c echo.Context, path string, form views.Form, tokens []models.AccessToken) views.TokenList {
-	now := p.Store.Now()
+// presentTokens is the list of the tokens that still work, and of the last ones
+// that no longer do. A token made a moment ago on this page is shown this once.
+func (p *pages) presentTokens(c echo.Context, path string, form views.Form, of models.TokenList) (views.TokenList, error) {
+	ctx, now, number := c.Request().Context(), p.Store.Now(), pageNumber(c)
 	list := views.TokenList{
-		URL: path, Form: form, NewToken: p.takeNewToken(c, path), Now: now,
+		URL: path, Form: form, Now: now,
 		Scopes: []views.Option{
-			{Value: models.ScopeAPI, Text: models.ScopeAPI, Hint: text(c, views.KeyScopeAPIHint)},
-			{Value: models.ScopeReadAPI, Text: models.ScopeReadAPI, Hint: text(c, views.KeyScopeReadAPIHint)},
+			{Value: models.ScopeAPI, Text: models.ScopeAPI, Hint: text(c, views.KeyScopeAPIHint), Code: true},
+			{Value: models.ScopeReadAPI, Text: models.ScopeReadAPI, Hint: text(c, views.KeyScopeReadAPIHint), Code: true},
 		},
 		MinDate: now.AddDate(0, 0, 1).Format(time.DateOnly), MaxDate: now.Add(models.MaxTokenLifetime).Format(time.DateOnly),
 	}
-	for _, token := range tokens {
-		if token.ActiveAt(now) {
-			list.Rows = append(list.Rows, views.TokenRow{
-				ID: token.ID, Name: token.Name, Scopes: token.Scopes, CreatedAt: token.CreatedAt,
-				LastUsedAt: token.LastUsedAt, ExpiresAt: token.ExpiresAt,
-			})
+	for _, days := range expiryPresets {
+		list.Presets = append(list.Presets, views.Option{Value: now.AddDate(0, 0, days).Format(time.DateOnly), Text: views.N(ctx, views.KeyTokenDays, days)})
+	}
+	var err error
+	if list.NewToken, err = p.takeShownOnce(c, path); err != nil {
+		return list, err
+	}
+	active, total, err := p.Store.Tokens(ctx, of, models.Page{Number: number, Size: pageSize})
+	if err != nil {
+		return list, err
+	}
+	of.Ended = true
+	ended, allEnded, err := p.Store.Tokens(ctx, of, models.Page{Number: 1, Size: pageSize})
+	if err != nil {
+		return list, err
+	}
+	roles := map[int64]models.Role{}
+	if of.ProjectID != 0 {
+		if roles, err = p.Store.TokenRoles(ctx, of.ProjectID); err != nil {
+			return list, err
 		}
 	}
-	return list
+	list.Pages, list.Ended = pageLinks(c, number, len(active), total), int(allEnded)
+	for _, token := range append(active, ended...) {
+		row := views.TokenRow{
+			ID: token.ID, Name: token.Name, Scopes: token.Scopes, CreatedAt: token.CreatedAt, LastUsedAt: token.LastUsedAt,
+			ExpiresAt: token.ExpiresAt, RevokedAt: token.RevokedAt, Role: views.RoleText(ctx, int(roles[token.UserID])),
+		}
+		if token.ActiveAt(now) {
+			list.Rows = append(list.Rows, row)
+		} else {
+			list.EndedRows = append(list.EndedRows, row)
+		}
+	}
+	return list, nil
 }
 
-// readToken is the token that the form asks for, and its secret part.
-func readToken(c echo.Context, form *views.Form) (in models.AccessTokenInput, secret string) {
-	secret = auth.NewAccessToken()
-	in = models.AccessTokenInput{
+// createToken makes the token that the form at path asks for, and leads to the
+// page that shows it once. A form that comes a second time made its token
+// before: it leads to the same page, and that is all.
+func (p *pages) createToken(c echo.Context, path string, create func(models.AccessTokenInput) error, again func(views.Form) error) error {
+	form, secret := formOf(c), auth.NewAccessToken()
+	in := models.AccessTokenInput{
 		Name: c.FormValue("name"), Scopes: c.Request().PostForm["scopes"], Digest: auth.Digest(secret), Role: roleParam(c),
+		FormID: form.Value("form_id"), Session: request.Session(c).Digest,
 	}
 	expires, err := time.Parse(time.DateOnly, c.FormValue("expires_at"))
 	if err != nil {
 		form.Errors["expires_at"] = text(c, views.KeyDateInvalid)
 	}
 	in.ExpiresAt = expires
-	return in, secret
-}
-
-func (p *pages) createPersonalToken(c echo.Context) error {
-	form := formOf(c)
-	in, secret := readToken(c, &form)
-	if _, err := p.Store.CreatePersonalToken(c.Request().Context(), request.MustUser(c), in); err != nil {
-		if explain(c, &form, err, tokenWords) {
-			return p.renderPersonalTokens(c, http.StatusUnprocessableEntity, form)
-		}
+	if in.Shown, err = p.sealShownOnce(c, path, secret); err != nil {
 		return err
 	}
-	return p.showNewToken(c, personalTokensPath, secret)
-}
-
-func (p *pages) createProjectToken(c echo.Context) error {
-	form := formOf(c)
-	in, secret := readToken(c, &form)
-	_, err := p.Store.CreateProjectToken(c.Request().Context(), request.MustUser(c), request.Role(c), request.Project(c).ID, in)
-	if err != nil {
-		if explain(c, &form, err, tokenWords) {
-			return p.renderProjectTokens(c, http.StatusUnprocessableEntity, form)
-		}
-		return err
-	}
-	return p.showNewToken(c, projectTokensPath(c), secret)
-}
-
-// showNewToken leads back to the page, with the token in an encrypted cookie:
-// it is stored nowhere, and the page must survive a reload without making
-// another.
-func (p *pages) showNewToken(c echo.Context, path, secret string) error {
-	if err := p.writeCookie(c, newTokenCookie, newTokenValue, path+"\n"+secret, 60); err != nil {
+	err = create(in)
+	switch {
+	case models.CodeOf(err) == models.CodeFormUsed:
+		return p.redirect(c, path, "")
+	case err != nil && explain(c, &form, err, tokenWords):
+		return again(form)
+	case err != nil:
 		return err
 	}
 	return p.redirect(c, path, "")
 }
 
-// takeNewToken is the token made a moment ago on the page at path, once.
-func (p *pages) takeNewToken(c echo.Context, path string) string {
-	cookie, err := p.sessions.Get(c.Request(), newTokenCookie)
+func (p *pages) createPersonalToken(c echo.Context) error {
+	return p.createToken(c, personalTokensPath, func(in models.AccessTokenInput) error {
+		_, err := p.Store.CreatePersonalToken(c.Request().Context(), request.MustUser(c), in)
+		return err
+	}, func(form views.Form) error { return p.renderPersonalTokens(c, http.StatusUnprocessableEntity, form) })
+}
+
+func (p *pages) createProjectToken(c echo.Context) error {
+	return p.createToken(c, projectTokensPath(c), func(in models.AccessTokenInput) error {
+		_, err := p.Store.CreateProjectToken(c.Request().Context(), request.MustUser(c), request.Role(c), request.Project(c).ID, in)
+		return err
+	}, func(form views.Form) error { return p.renderProjectTokens(c, http.StatusUnprocessableEntity, form) })
+}
+
+// revokePersonalTokenForm asks before a token of the user is revoked.
+func (p *pages) revokePersonalTokenForm(c echo.Context) error {
+	return p.revocation(c, models.TokenList{UserID: request.MustUser(c).ID}, personalTokensPath, "")
+}
+
+// revokeProjectTokenForm asks before a token of the project is revoked.
+func (p *pages) revokeProjectTokenForm(c echo.Context) error {
+	return p.revocation(c, models.TokenList{ProjectID: request.Project(c).ID}, projectTokensPath(c), views.SectionAccessTokens)
+}
+
+// revocation asks before the token that the path names is revoked.
+func (p *pages) revocation(c echo.Context, of models.TokenList, path, section string) error {
+	id, err := idParam(c, "id")
 	if err != nil {
-		return ""
+		return err
 	}
-	value, _ := cookie.Values[newTokenValue].(string)
-	of, secret, ok := strings.Cut(value, "\n")
-	if !ok || of != path {
-		return ""
+	token, err := p.Store.ActiveToken(c.Request().Context(), of, id)
+	if err != nil {
+		return err
 	}
-	if err := p.writeCookie(c, newTokenCookie, newTokenValue, "", -1); err != nil {
-		return "" // better not shown than shown twice
+	return p.confirm(c, section, views.Confirmation{
+		Title: views.KeyRevokeTitle, Button: views.KeyRevokeToken, Text: views.RevocationText(token.Name),
+		URL: path + "/" + strconv.FormatInt(id, 10) + "/revoke", CloseURL: path,
+	}, text(c, views.KeyAccessTokens), path, text(c, views.KeyRevokeToken), c.Request().URL.Path)
+}
+
+// confirm asks before something is done for good: in a dialog over the page, or
+// on a page of its own at the end of levels of breadcrumbs.
+func (p *pages) confirm(c echo.Context, section string, v views.Confirmation, levels ...string) error {
+	if isHTMX(c) {
+		return render(c, http.StatusOK, views.ConfirmationDialog(v))
 	}
-	return secret
+	page, err := p.page(c, text(c, v.Title), section)
+	if err != nil {
+		return err
+	}
+	page.Narrow = true
+	crumbs(&page, levels...)
+	return render(c, http.StatusOK, views.ConfirmationPage(page, v))
 }
 
 func (p *pages) revokePersonalToken(c echo.Context) error {

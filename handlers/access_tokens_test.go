@@ -42,7 +42,8 @@ func TestATokenIsShownOnceAndRevoked(t *testing.T) {
 			if page.has("#new-token") || strings.Contains(page.body, token) {
 				t.Errorf("%s: the token is shown twice", path)
 			}
-			action, form = page.fields("td.cell-actions form")
+			revoke := page.attr("td.cell-actions a", "href")
+			action, form = b.get(revoke).want(http.StatusOK).fields("form.dialog__foot")
 			page = b.follow(action, form)
 			if got := page.text("#toasts .toast > span"); got != "Token revoked." {
 				t.Errorf("%s: toast %q", path, got)
@@ -53,6 +54,10 @@ func TestATokenIsShownOnceAndRevoked(t *testing.T) {
 			if page.has("td.cell-actions") {
 				t.Errorf("%s: the revoked token is listed", path)
 			}
+			if got := page.text("#ended-tokens tbody"); !strings.Contains(got, "ci <b>") || !strings.Contains(got, "Revoked now") {
+				t.Errorf("%s: of the revoked token the page says %q", path, got)
+			}
+			b.get(revoke).want(http.StatusNotFound)
 		}
 	})
 }

@@ -1,8 +1,15 @@
 package handlers
 
 import (
+	"encoding/csv"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -37,32 +44,100 @@ var levelTexts = map[string]views.Key{
 	models.RoleMaintainer.String(): views.KeyChecksLevelMaintainers,
 }
 
+// auditKindTexts are the words for the kinds of audit events.
+var auditKindTexts = map[models.AuditKind]views.Key{
+	models.AuditKindStatusChecks:  views.KeyPeopleKindStatusChecks,
+	models.AuditKindMergeRequests: views.KeyPeopleKindMergeRequests,
+	models.AuditKindMembers:       views.KeyPeopleKindMembers,
+	models.AuditKindTokens:        views.KeyPeopleKindTokens,
+	models.AuditKindBranches:      views.KeyPeopleKindBranches,
+	models.AuditKindProject:       views.KeyPeopleKindProject,
+	models.AuditKindSignIns:       views.KeyPeopleKindSignIns,
+	models.AuditKindUsers:         views.KeyPeopleKindUsers,
+}
+
+// instanceAuditPath is the page of what happened outside projects.
+const instanceAuditPath = "/admin/audit_events"
+
 // auditEvents shows what was changed in the project, the newest first.
 func (p *pages) auditEvents(c echo.Context) error {
-	page, err := p.page(c, text(c, views.KeyChecksAuditEvents), views.SectionAuditEvents)
+	return p.renderAudit(c, projectURL(c)+"/-/audit_events", views.SectionAuditEvents, views.KeyChecksAuditEventsIntro)
+}
+
+// instanceAuditEvents shows what happened outside projects: sign-ins, users,
+// personal tokens, projects that are gone.
+func (p *pages) instanceAuditEvents(c echo.Context) error {
+	return p.renderAudit(c, instanceAuditPath, "", views.KeyPeopleInstanceAuditIntro)
+}
+
+func (p *pages) renderAudit(c echo.Context, path, section string, intro views.Key) error {
+	page, err := p.page(c, text(c, views.KeyChecksAuditEvents), section)
 	if err != nil {
 		return err
 	}
-	crumbs(&page, text(c, views.KeyChecksAuditEvents), projectURL(c)+"/-/audit_events")
-	number := pageNumber(c)
-	events, total, err := p.Store.AuditEvents(c.Request().Context(), request.Project(c).ID, models.AuditFilter{}, models.Page{Number: number, Size: pageSize})
+	if section != "" {
+		crumbs(&page, text(c, views.KeyManage), path)
+	}
+	crumbs(&page, text(c, views.KeyChecksAuditEvents), path)
+	number, projectID := pageNumber(c), request.Project(c).ID
+	filter, form := auditFilter(c, projectID)
+	events, total, err := p.Store.AuditEvents(c.Request().Context(), projectID, filter, models.Page{Number: number, Size: pageSize})
 	if err != nil {
 		return err
 	}
-	view := views.AuditEvents{Page: page, Pages: pageLinks(c, number, len(events), total)}
+	view := views.AuditEvents{
+		Page: page, Intro: intro, Path: path, Filter: form, Filtered: filter != models.AuditFilter{}, Pages: pageLinks(c, number, len(events), total),
+		ExportURL: path + ".csv",
+	}
+	query := c.Request().URL.Query()
+	if query.Del("page"); len(query) > 0 {
+		view.ExportURL += "?" + query.Encode()
+	}
+	for _, kind := range models.AuditKindsOf(projectID) {
+		view.Kinds = append(view.Kinds, views.Option{Value: string(kind), Text: text(c, auditKindTexts[kind])})
+	}
 	for _, e := range events {
 		view.Rows = append(view.Rows, auditRow(c, e))
 	}
 	return render(c, http.StatusOK, views.AuditEventsView(view))
 }
 
+// auditFilter is what the query narrows the events to. A date that is none is
+// told, and narrows nothing; days are whole ones in UTC.
+func auditFilter(c echo.Context, projectID int64) (models.AuditFilter, views.Form) {
+	form := views.Form{Values: url.Values{}, Errors: map[string]string{}}
+	day := func(name string) time.Time {
+		value := searchParam(c, name)
+		form.Values.Set(name, value)
+		if value == "" {
+			return time.Time{}
+		}
+		at, err := time.Parse(time.DateOnly, value)
+		if err != nil {
+			form.Errors[name] = text(c, views.KeyDateInvalid)
+		}
+		return at
+	}
+	filter := models.AuditFilter{From: day("from"), Before: day("to")}
+	if !filter.Before.IsZero() {
+		filter.Before = filter.Before.AddDate(0, 0, 1)
+	}
+	if kind := models.AuditKind(searchParam(c, "kind")); slices.Contains(models.AuditKindsOf(projectID), kind) {
+		filter.Kind = kind
+		form.Values.Set("kind", string(kind))
+	}
+	return filter, form
+}
+
 func auditRow(c echo.Context, e models.AuditEvent) views.AuditEventRow {
 	row := views.AuditEventRow{
-		At: e.CreatedAt, Author: e.UserName, AuthorInitials: views.Initials(e.UserName),
-		Action: text(c, views.AuditActionKey(string(e.Action))), Object: e.Target,
+		At: e.CreatedAt, Author: e.UserName, Action: text(c, views.AuditActionKey(string(e.Action))), Object: e.Target, IP: e.IP,
 	}
-	if e.UserName == models.SystemName {
+	switch {
+	case e.UserID == nil && e.UserName == models.SystemName:
 		row.Author = text(c, views.KeyChecksAuditSystem)
+	case e.User != nil:
+		row.Author, row.Username, row.Bot = e.User.Name, e.UserName, e.User.Bot
 	}
 	if e.Action.OnMergeRequest() {
 		row.Request = fmt.Sprintf("!%d", e.TargetID)
@@ -86,8 +161,61 @@ func auditValue(c echo.Context, field, value string) string {
 	if key, ok := auditValues[field][value]; ok {
 		return text(c, key)
 	}
-	if field == "sha" {
+	switch field {
+	case "sha":
 		return shortSHA(value)
+	case "expires_at":
+		if at, err := time.Parse(time.DateOnly, value); err == nil {
+			return views.Day(c.Request().Context(), at)
+		}
 	}
 	return value
+}
+
+// exportAuditEvents is the list as a file for spreadsheets, all pages of it.
+func (p *pages) exportAuditEvents(c echo.Context) error {
+	projectID := request.Project(c).ID
+	filter, _ := auditFilter(c, projectID)
+	name := "audit-events"
+	if projectID != 0 {
+		name += "-" + request.Project(c).Path
+	}
+	header := c.Response().Header()
+	header.Set(echo.HeaderContentType, "text/csv; charset=utf-8")
+	header.Set(echo.HeaderContentDisposition, fmt.Sprintf(`attachment; filename="%s-%s.csv"`, name, p.Store.Now().Format(time.DateOnly)))
+	c.Response().WriteHeader(http.StatusOK)
+	// The mark tells spreadsheets that this is UTF-8.
+	if _, err := io.WriteString(c.Response(), "\ufeff"); err != nil {
+		return err
+	}
+	out := csv.NewWriter(c.Response())
+	titles := []string{
+		text(c, views.KeyChecksDate), text(c, views.KeyChecksAuthor), text(c, views.KeyUsername), text(c, views.KeyChecksAction),
+		text(c, views.KeyChecksObject), text(c, views.KeyPeopleChanges), text(c, views.KeySessionAddress),
+	}
+	if err := out.Write(titles); err != nil {
+		return err
+	}
+	err := p.Store.EachAuditEvent(c.Request().Context(), projectID, filter, func(e models.AuditEvent) error {
+		row := auditRow(c, e)
+		cells := []string{
+			row.At.UTC().Format(time.RFC3339), row.Author, row.Username, row.Action, strings.TrimSpace(row.Object + " " + row.Request),
+			strings.Join(row.Changes, "\n"), row.IP,
+		}
+		for i, cell := range cells {
+			cells[i] = inertCell(cell)
+		}
+		return out.Write(cells)
+	})
+	out.Flush()
+	return errors.Join(err, out.Error())
+}
+
+// inertCell is a cell that no spreadsheet takes for a formula: names and titles
+// are other people's text.
+func inertCell(cell string) string {
+	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+		return "'" + cell
+	}
+	return cell
 }

@@ -52,12 +52,11 @@ func TestEveryAuditedAction(t *testing.T) {
 			{"token created", func() error {
 				post("/-/settings/access_tokens", url.Values{"name": {"ci"}, "scopes": {"api"}, "access_level": {"30"}, "expires_at": {s.Clock.Now().AddDate(0, 1, 0).Format(time.DateOnly)}})
 				return nil
-			}, "olga", "Created access token", "ci", []string{"Role: Developer"}},
+			}, "olga", "Created access token", "ci", []string{"Role: Developer", "Scopes: api", "Expiration date: " + s.Clock.Now().AddDate(0, 1, 0).Format("2 Jan 2006")}},
 			{"token revoked", func() error {
-				action, _ := v.get("/olga/pear/-/settings/access_tokens").fields(`form[action$="/revoke"]`)
-				v.post(action, url.Values{}).want(303)
+				v.post(v.get("/olga/pear/-/settings/access_tokens").attr("td.cell-actions a", "href"), url.Values{}).want(303)
 				return nil
-			}, "olga", "Revoked access token", "ci", nil},
+			}, "olga", "Revoked access token", "ci", []string{"Role: Developer removed", "Scopes: api removed"}},
 			{"service added", func() error {
 				v.post(servicesPath, url.Values{"name": {"Licence"}, "external_url": {"https://scan.example.test/"}}).want(303)
 				list, _, err := s.Store.StatusChecks(ctx, project, models.Page{Number: 1, Size: 10})

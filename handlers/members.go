@@ -18,28 +18,29 @@ func membersPath(c echo.Context) string {
 }
 
 func (p *pages) members(c echo.Context) error {
-	return p.renderMembers(c, http.StatusOK, emptyMember(), "")
+	return p.renderMembers(c, http.StatusOK, "")
 }
 
-// emptyMember is the untouched form for a new member.
-func emptyMember() views.Form {
-	return views.Form{Values: map[string][]string{"access_level": {roleValue(models.RoleDeveloper)}}}
-}
-
-// renderMembers draws the members with the form for a new one; problem is what
-// stopped a change of another.
-func (p *pages) renderMembers(c echo.Context, status int, add views.Form, problem string) error {
+// renderMembers draws the members; problem is what stopped a change.
+func (p *pages) renderMembers(c echo.Context, status int, problem string) error {
 	number := pageNumber(c)
 	list := views.MemberList{
-		Path: membersPath(c), Search: searchParam(c, "search"), Add: add, Problem: problem,
-		Roles: roleOptions(c, assignable(c)), Now: p.Store.Now(),
+		Path: membersPath(c), Search: searchParam(c, "search"), Problem: problem, Roles: roleOptions(c, models.Roles),
 	}
-	found, total, err := p.Store.Members(c.Request().Context(), request.Project(c).ID, list.Search, models.Page{Number: number, Size: pageSize})
+	role := models.RoleNone
+	if level, err := strconv.Atoi(c.QueryParam("role")); err == nil && models.Role(level).Valid() {
+		role, list.Role = models.Role(level), c.QueryParam("role")
+	}
+	found, total, err := p.Store.Members(c.Request().Context(), request.Project(c).ID, list.Search, role, models.Page{Number: number, Size: pageSize})
 	if err != nil {
 		return err
 	}
 	for _, member := range found {
-		list.Rows = append(list.Rows, presentMember(c, member))
+		row, err := p.presentMember(c, member)
+		if err != nil {
+			return err
+		}
+		list.Rows = append(list.Rows, row)
 	}
 	list.Pages = pageLinks(c, number, len(found), total)
 	page, err := p.page(c, text(c, views.KeyProjectMembers), views.SectionMembers)
@@ -50,16 +51,33 @@ func (p *pages) renderMembers(c echo.Context, status int, add views.Form, proble
 	return render(c, status, views.MembersPage(page, list))
 }
 
-func presentMember(c echo.Context, member models.Member) views.MemberRow {
+func (p *pages) presentMember(c echo.Context, member models.Member) (views.MemberRow, error) {
+	last, err := p.Store.LastOwner(c.Request().Context(), member)
 	row := views.MemberRow{
 		UserID: member.UserID, Name: member.User.Name, Username: member.User.Username,
 		Role: roleValue(member.Role), RoleName: views.RoleText(c.Request().Context(), int(member.Role)),
-		You: member.UserID == request.MustUser(c).ID, Bot: member.User.Bot, AddedAt: member.CreatedAt,
+		You: member.UserID == request.MustUser(c).ID, Bot: member.User.Bot, LastOwner: last, AddedAt: member.CreatedAt,
 	}
-	if !row.Bot && member.Role <= request.Role(c) {
+	if !row.Bot && !last && member.Role <= request.Role(c) {
 		row.Roles = roleOptions(c, assignable(c))
 	}
-	return row
+	return row, err
+}
+
+func (p *pages) newMemberForm(c echo.Context) error {
+	return p.renderNewMember(c, http.StatusOK, views.Form{Values: map[string][]string{"access_level": {roleValue(models.RoleDeveloper)}}})
+}
+
+// renderNewMember draws the form that adds a member.
+func (p *pages) renderNewMember(c echo.Context, status int, form views.Form) error {
+	v := views.NewMember{Path: membersPath(c), Form: form, Roles: roleOptions(c, assignable(c)), Drawer: isHTMX(c)}
+	page, err := p.page(c, text(c, views.KeyAddMember), views.SectionMembers)
+	if err != nil {
+		return err
+	}
+	page.Narrow = true
+	crumbs(&page, text(c, views.KeyMembers), v.Path, text(c, views.KeyAddMember), v.Path+"/new")
+	return render(c, status, views.NewMemberView(page, v))
 }
 
 // assignable are the roles that the user may give: only an Owner makes Owners.
@@ -112,19 +130,19 @@ func (p *pages) addMember(c echo.Context) error {
 		form.Errors["username"] = text(c, views.KeyNoSuchUser)
 	}
 	if len(form.Errors) > 0 {
-		return p.renderMembers(c, http.StatusUnprocessableEntity, form, "")
+		return p.renderNewMember(c, http.StatusUnprocessableEntity, form)
 	}
 	_, err = p.Store.AddMember(ctx, request.MustUser(c), request.Role(c), request.Project(c).ID, user.ID, role)
 	switch {
 	case models.CodeOf(err) == models.CodeMemberExists:
 		form.Errors["username"] = text(c, views.KeyMemberExists)
-		return p.renderMembers(c, http.StatusUnprocessableEntity, form, "")
+		return p.renderNewMember(c, http.StatusUnprocessableEntity, form)
 	case models.KindOf(err) == models.KindInvalid && explain(c, &form, err, memberWords):
-		return p.renderMembers(c, http.StatusUnprocessableEntity, form, "")
+		return p.renderNewMember(c, http.StatusUnprocessableEntity, form)
 	case err != nil:
 		return err
 	}
-	return p.redirect(c, membersPath(c), views.KeyMemberAdded)
+	return p.done(c, membersPath(c), views.KeyMemberAdded)
 }
 
 // person is the member that the path names; a token's bot is none, it goes
@@ -148,11 +166,11 @@ func (p *pages) changeMember(c echo.Context) error {
 	}
 	role := roleParam(c)
 	if !role.Valid() {
-		return p.renderMembers(c, http.StatusUnprocessableEntity, emptyMember(), text(c, views.KeyRoleInvalid))
+		return p.renderMembers(c, http.StatusUnprocessableEntity, text(c, views.KeyRoleInvalid))
 	}
 	_, err = p.Store.ChangeMember(c.Request().Context(), request.MustUser(c), request.Role(c), member.ProjectID, member.UserID, role)
 	if models.CodeOf(err) == models.CodeLastOwner {
-		return p.renderMembers(c, http.StatusUnprocessableEntity, emptyMember(), text(c, views.KeyLastOwner))
+		return p.renderMembers(c, http.StatusUnprocessableEntity, text(c, views.KeyLastOwner))
 	}
 	if err != nil {
 		return err
@@ -174,17 +192,11 @@ func (p *pages) removeMemberForm(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	v := views.RemoveMember{Path: membersPath(c), Name: member.User.Name, UserID: member.UserID, Project: request.Project(c).Name}
-	if isHTMX(c) {
-		return render(c, http.StatusOK, views.RemoveMemberDialog(v))
-	}
-	page, err := p.page(c, text(c, views.KeyRemoveMemberTitle), views.SectionMembers)
-	if err != nil {
-		return err
-	}
-	page.Narrow = true
-	crumbs(&page, text(c, views.KeyMembers), v.Path, text(c, views.KeyRemoveMember), c.Request().URL.Path)
-	return render(c, http.StatusOK, views.RemoveMemberPage(page, v))
+	path := membersPath(c)
+	return p.confirm(c, views.SectionMembers, views.Confirmation{
+		Title: views.KeyRemoveMemberTitle, Button: views.KeyRemoveMember, Text: views.RemovalText(member.User.Name, request.Project(c).Name),
+		URL: path + "/" + strconv.FormatInt(member.UserID, 10) + "/remove", CloseURL: path,
+	}, text(c, views.KeyMembers), path, text(c, views.KeyRemoveMember), c.Request().URL.Path)
 }
 
 func (p *pages) removeMember(c echo.Context) error {
@@ -194,7 +206,7 @@ func (p *pages) removeMember(c echo.Context) error {
 	}
 	err = p.Store.RemoveMember(c.Request().Context(), request.MustUser(c), request.Role(c), member.ProjectID, member.UserID)
 	if models.CodeOf(err) == models.CodeLastOwner {
-		return p.renderMembers(c, http.StatusUnprocessableEntity, emptyMember(), text(c, views.KeyLastOwner))
+		return p.renderMembers(c, http.StatusUnprocessableEntity, text(c, views.KeyLastOwner))
 	}
 	if err != nil {
 		return err

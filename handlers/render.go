@@ -126,6 +126,17 @@ func toastText(c echo.Context, toast string) string {
 	return shown
 }
 
+// done is redirect for a form that may stand in a dialog: there, the whole page
+// behind it is the answer.
+func (p *pages) done(c echo.Context, path string, toast views.Key) error {
+	if !isHTMX(c) {
+		return p.redirect(c, path, toast)
+	}
+	p.keepToast(c, string(toast))
+	c.Response().Header().Set("HX-Redirect", path)
+	return c.NoContent(http.StatusNoContent)
+}
+
 // plainCookie is a cookie of ours that is neither signed nor encrypted. maxAge
 // is in seconds, negative to end it.
 func (p *pages) plainCookie(name, value string, maxAge int) *http.Cookie {

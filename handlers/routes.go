@@ -58,6 +58,7 @@ func (p *pages) routes() []route {
 		{post, newPasswordPath, signedIn, p.changePassword},
 		{get, personalTokensPath, signedIn, p.personalTokens},
 		{post, personalTokensPath, signedIn, p.createPersonalToken},
+		{get, personalTokensPath + "/:id/revoke", signedIn, p.revokePersonalTokenForm},
 		{post, personalTokensPath + "/:id/revoke", signedIn, p.revokePersonalToken},
 
 		{get, "/", anyone, p.projects},
@@ -67,6 +68,7 @@ func (p *pages) routes() []route {
 		{get, project + "/-/branches", auth.ReadCode, p.branches},
 
 		{get, project + "/-/project_members", auth.ManageMembers, p.members},
+		{get, project + "/-/project_members/new", auth.ManageMembers, p.newMemberForm},
 		{post, project + "/-/project_members", auth.ManageMembers, p.addMember},
 		{post, project + "/-/project_members/:id", auth.ManageMembers, p.changeMember},
 		{get, project + "/-/project_members/:id/remove", auth.ManageMembers, p.removeMemberForm},
@@ -78,6 +80,7 @@ func (p *pages) routes() []route {
 		{post, project + "/-/settings/general/delete", auth.AdminProject, p.deleteProject},
 		{get, project + "/-/settings/access_tokens", auth.ManageTokens, p.projectTokens},
 		{post, project + "/-/settings/access_tokens", auth.ManageTokens, p.createProjectToken},
+		{get, project + "/-/settings/access_tokens/:id/revoke", auth.ManageTokens, p.revokeProjectTokenForm},
 		{post, project + "/-/settings/access_tokens/:id/revoke", auth.ManageTokens, p.revokeProjectToken},
 
 		{get, mergeRequests, auth.ReadCode, p.listMergeRequests},
@@ -121,6 +124,9 @@ func (p *pages) routes() []route {
 		{get, rules + "/:id/unprotect", auth.ManageProtectedBranches, p.unprotectionForm},
 		{post, rules + "/:id/unprotect", auth.ManageProtectedBranches, p.unprotect},
 		{get, project + "/-/audit_events", auth.ReadAuditEvents, p.auditEvents},
+		{get, project + "/-/audit_events.csv", auth.ReadAuditEvents, p.exportAuditEvents},
+		{get, instanceAuditPath, auth.ManageUsers, p.instanceAuditEvents},
+		{get, instanceAuditPath + ".csv", auth.ManageUsers, p.exportAuditEvents},
 	}
 }
 

@@ -15,13 +15,11 @@ import (
 
 // Names of the cookies, and of what lies in them.
 const (
-	sessionCookie  = "mergegate_session"
-	flashCookie    = "mergegate_flash"
-	newTokenCookie = "mergegate_new_token"
-	themeCookie    = "mergegate_theme"
+	sessionCookie = "mergegate_session"
+	flashCookie   = "mergegate_flash"
+	themeCookie   = "mergegate_theme"
 
-	sessionValue  = "id"
-	newTokenValue = "token"
+	sessionValue = "id"
 )
 
 // signInPath is where visitors sign in.
@@ -56,15 +54,22 @@ func (p *pages) loadSession(next echo.HandlerFunc) echo.HandlerFunc {
 // sessionDigest is what the database knows the browser's session by, "" where
 // the cookie is missing or not ours.
 func (p *pages) sessionDigest(c echo.Context) string {
+	id := p.sessionID(c)
+	if id == "" {
+		return ""
+	}
+	return auth.Digest(id)
+}
+
+// sessionID is the random id in the browser's cookie, which the database does
+// not know; "" where the cookie is missing or not ours.
+func (p *pages) sessionID(c echo.Context) string {
 	cookie, err := p.sessions.Get(c.Request(), sessionCookie)
 	if err != nil {
 		return "" // made with another key, or tampered with
 	}
 	id, _ := cookie.Values[sessionValue].(string)
-	if id == "" {
-		return ""
-	}
-	return auth.Digest(id)
+	return id
 }
 
 // startSession signs the user in under a new id, whatever the browser had

@@ -42,10 +42,14 @@ func (p *pages) renderUserSettings(c echo.Context, status int, form views.Form) 
 	}
 	v := views.UserSettings{Form: form, Now: p.Store.Now()}
 	for _, s := range sessions {
-		v.Sessions = append(v.Sessions, views.SessionRow{
-			ID: s.ID, Browser: s.UserAgent, IP: s.IP, SignedInAt: s.CreatedAt, LastSeen: s.LastSeenAt,
+		row := views.SessionRow{
+			ID: s.ID, Agent: s.UserAgent, IP: s.IP, SignedInAt: s.CreatedAt, LastSeen: s.LastSeenAt,
 			This: s.Digest == request.Session(c).Digest,
-		})
+		}
+		if row.This {
+			row.LastSeen = v.Now // kept to some minutes only
+		}
+		v.Sessions = append(v.Sessions, row)
 	}
 	page, err := p.page(c, text(c, views.KeyUserSettings), "")
 	if err != nil {

@@ -76,6 +76,24 @@ func (in AccessTokenInput) formID() *string {
 
 // Validate tells the faults of the input at a moment.
 func (in *AccessTokenInput) Validate(now time.Time) error {
+	f := in.faults(now)
+	return f.err()
+}
+
+// validateForProject is Validate for a project token, whose role must not be
+// above its maker's.
+func (in *AccessTokenInput) validateForProject(now time.Time, byRole Role) error {
+	f := in.faults(now)
+	switch {
+	case !in.Role.Valid():
+		f.add("access_level", CodeInvalid)
+	case in.Role > byRole:
+		f.add("access_level", CodeRoleTooHigh)
+	}
+	return f.err()
+}
+
+func (in *AccessTokenInput) faults(now time.Time) fieldErrors {
 	var f fieldErrors
 	in.Name = cleanName(in.Name)
 	checkName(&f, "name", in.Name)
@@ -94,5 +112,5 @@ func (in *AccessTokenInput) Validate(now time.Time) error {
 	case in.ExpiresAt.After(now.Add(MaxTokenLifetime + 24*time.Hour)):
 		f.add("expires_at", CodeTooFar)
 	}
-	return f.err()
+	return f
 }

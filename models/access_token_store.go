@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"gorm.io/gorm"
 )
 
 // CreatePersonalToken keeps a token of a user. KindConflict with CodeFormUsed
@@ -55,14 +57,8 @@ func tokenChanges(from, to AccessToken, role ...AuditChange) []AuditChange {
 // token's role, which must not be above the maker's (CodeRoleTooHigh).
 func (s *Store) CreateProjectToken(ctx context.Context, by User, byRole Role, projectID int64, in AccessTokenInput) (AccessToken, error) {
 	now := s.Now()
-	if err := in.Validate(now); err != nil {
+	if err := in.validateForProject(now, byRole); err != nil {
 		return AccessToken{}, err
-	}
-	if !in.Role.Valid() {
-		return AccessToken{}, &Error{Kind: KindInvalid, Code: CodeInvalid, Fields: []FieldError{{Field: "access_level", Code: CodeInvalid}}}
-	}
-	if in.Role > byRole {
-		return AccessToken{}, &Error{Kind: KindInvalid, Code: CodeInvalid, Fields: []FieldError{{Field: "access_level", Code: CodeRoleTooHigh}}}
 	}
 	var token AccessToken
 	err := s.Transaction(ctx, func(tx *Store) error {
@@ -147,6 +143,62 @@ func (s *Store) ProjectTokens(ctx context.Context, projectID int64) ([]AccessTok
 	var tokens []AccessToken
 	err := s.q(ctx).Preload("User").Where("project_id = ?", projectID).Order("id DESC").Find(&tokens).Error
 	return tokens, err
+}
+
+// TokenList says whose tokens to list: a project's, or with ProjectID 0 the
+// personal ones of a user. Ended are those that expired or were revoked,
+// instead of those that still work.
+type TokenList struct {
+	ProjectID, UserID int64
+	Ended             bool
+}
+
+// Tokens lists access tokens, the newest first.
+func (s *Store) Tokens(ctx context.Context, list TokenList, page Page) ([]AccessToken, int64, error) {
+	query := s.tokens(ctx, list)
+	var total int64
+	if err := query.Count(&total).Error; err != nil {
+		return nil, 0, err
+	}
+	var tokens []AccessToken
+	err := page.apply(query.Order("id DESC")).Find(&tokens).Error
+	return tokens, total, err
+}
+
+func (s *Store) tokens(ctx context.Context, list TokenList) *gorm.DB {
+	query := s.q(ctx).Model(&AccessToken{})
+	if list.ProjectID != 0 {
+		query = query.Where("project_id = ?", list.ProjectID)
+	} else {
+		query = query.Where("user_id = ? AND project_id IS NULL", list.UserID)
+	}
+	if now := s.Now(); list.Ended {
+		query = query.Where("(revoked_at IS NOT NULL OR expires_at <= ?)", now)
+	} else {
+		query = query.Where("revoked_at IS NULL AND expires_at > ?", now)
+	}
+	return query
+}
+
+// ActiveToken finds one of the tokens of a list that still work. KindNotFound
+// when there is none.
+func (s *Store) ActiveToken(ctx context.Context, list TokenList, tokenID int64) (AccessToken, error) {
+	var token AccessToken
+	err := s.tokens(ctx, list).Take(&token, "id = ?", tokenID).Error
+	return token, found(err, "access token")
+}
+
+// TokenRoles are the roles of a project's tokens, by the id of the bot behind
+// each.
+func (s *Store) TokenRoles(ctx context.Context, projectID int64) (map[int64]Role, error) {
+	var members []Member
+	err := s.q(ctx).Select("members.user_id", "members.role").Joins("JOIN users ON users.id = members.user_id").
+		Where("members.project_id = ? AND users.bot = ?", projectID, true).Find(&members).Error
+	roles := make(map[int64]Role, len(members))
+	for _, member := range members {
+		roles[member.UserID] = member.Role
+	}
+	return roles, err
 }
 
 // RevokePersonalToken ends a token of a user at once.

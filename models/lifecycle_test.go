@@ -112,7 +112,7 @@ func TestEndlessSearch(t *testing.T) {
 				return n, err
 			},
 			"members": func() (int64, error) {
-				_, n, err := w.Store.Members(t.Context(), w.Project.ID, endless, models.Page{})
+				_, n, err := w.Store.Members(t.Context(), w.Project.ID, endless, models.RoleNone, models.Page{})
 				return n, err
 			},
 		} {

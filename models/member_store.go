@@ -5,12 +5,15 @@ import (
 )
 
 // Members lists a project's members by role, the strongest first, then name.
-// search looks into user names and names.
-func (s *Store) Members(ctx context.Context, projectID int64, search string, page Page) ([]Member, int64, error) {
+// search looks into user names and names; role is RoleNone for all of them.
+func (s *Store) Members(ctx context.Context, projectID int64, search string, role Role, page Page) ([]Member, int64, error) {
 	query := s.q(ctx).Model(&Member{}).Joins("JOIN users ON users.id = members.user_id").Where("members.project_id = ?", projectID)
 	if search != "" {
 		like := likeContains(foldKey(cleanText(search)))
 		query = query.Where(`(users.username_key LIKE ? ESCAPE '\' OR lower(users.name) LIKE ? ESCAPE '\')`, like, like)
+	}
+	if role != RoleNone {
+		query = query.Where("members.role = ?", role)
 	}
 	var total int64
 	if err := query.Count(&total).Error; err != nil {
@@ -134,14 +137,24 @@ func (s *Store) mayLoseOwner(ctx context.Context, byRole Role, member Member) er
 	if byRole < RoleOwner {
 		return forbidden(CodeOwnerOnly)
 	}
-	var owners int64
-	err := s.w(ctx).Model(&Member{}).Joins("JOIN users ON users.id = members.user_id").
-		Where("members.project_id = ? AND members.role = ? AND members.user_id <> ? AND users.bot = ?", member.ProjectID, RoleOwner, member.UserID, false).Count(&owners).Error
+	last, err := s.LastOwner(ctx, member)
 	if err != nil {
 		return err
 	}
-	if owners == 0 {
+	if last {
 		return unprocessable(CodeLastOwner)
 	}
 	return nil
+}
+
+// LastOwner reports whether a project has no Owner but this member; tokens'
+// bots do not count.
+func (s *Store) LastOwner(ctx context.Context, member Member) (bool, error) {
+	if member.Role != RoleOwner || member.User.Bot {
+		return false, nil
+	}
+	var owners int64
+	err := s.q(ctx).Model(&Member{}).Joins("JOIN users ON users.id = members.user_id").
+		Where("members.project_id = ? AND members.role = ? AND members.user_id <> ? AND users.bot = ?", member.ProjectID, RoleOwner, member.UserID, false).Count(&owners).Error
+	return owners == 0, err
 }

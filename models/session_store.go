@@ -93,18 +93,17 @@ func (s *Store) EndSessions(ctx context.Context, user User, id int64, keep strin
 	return len(ended), err
 }
 
-// TakeShownOnce is what a session was to show once, sealed as it was kept, and
-// nil ever after.
-func (s *Store) TakeShownOnce(ctx context.Context, digest string) ([]byte, error) {
+// ShownOnce is what a session is to show once, sealed as it was kept; nil for
+// nothing.
+func (s *Store) ShownOnce(ctx context.Context, digest string) ([]byte, error) {
 	var session Session
-	query := s.q(ctx).Select("id", "shown_once").Where("digest = ? AND shown_once IS NOT NULL", digest)
-	if err := query.Limit(1).Find(&session).Error; err != nil || session.ID == 0 {
-		return nil, err
-	}
-	// Of two pages that ask at once, the one that clears it shows it.
-	result := s.w(ctx).Model(&Session{}).Where("id = ? AND shown_once = ?", session.ID, session.ShownOnce).UpdateColumn("shown_once", nil)
-	if result.Error != nil || result.RowsAffected == 0 {
-		return nil, result.Error
-	}
-	return session.ShownOnce, nil
+	err := s.q(ctx).Select("shown_once").Where("digest = ?", digest).Limit(1).Find(&session).Error
+	return session.ShownOnce, err
+}
+
+// TakeShownOnce clears it, and reports whether it was still there: of two pages
+// that want to show it at once, one may.
+func (s *Store) TakeShownOnce(ctx context.Context, digest string, sealed []byte) (bool, error) {
+	result := s.w(ctx).Model(&Session{}).Where("digest = ? AND shown_once = ?", digest, sealed).UpdateColumn("shown_once", nil)
+	return result.RowsAffected == 1, result.Error
 }

@@ -35,7 +35,10 @@
     $("#toasts").append(el);
     expire(el);
   };
-  $$("#toasts .toast").forEach(expire);
+  for (const el of $$("#toasts .toast")) {
+    expire(el);
+    setTimeout(() => el.isConnected && $("#toasts").append(el), 200); // a live region tells only what is added to it
+  }
   on("showToast", (e) => e.target.id !== "status-checks-body" && toast(e.detail.text));
 
   // ---- dialogs: whatever arrives in #modal-root is shown as one
@@ -239,4 +242,7 @@
     ($(`#${row} .check-row__name [id]`) || $("#status-checks-summary")).focus();
   });
   setInterval(tick, 1000);
+
+  // ---- what is shown once goes with its page, also from what Back would bring
+  addEventListener("pagehide", () => $$("[data-once]").forEach((el) => el.remove()));
 })();

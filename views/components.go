@@ -2,6 +2,7 @@ package views
 
 import (
 	"context"
+	"maps"
 	"strings"
 
 	"github.com/a-h/templ"
@@ -94,6 +95,17 @@ func described(f Form, name string, hint Key) templ.Attributes {
 		attrs["aria-describedby"] = strings.Join(by, " ")
 	}
 	return attrs
+}
+
+// unlessRejected are the attributes of a control that has the focus on a fresh
+// form; on a rejected one the first fault has it.
+func unlessRejected(f Form, attrs templ.Attributes) templ.Attributes {
+	if _, focused := attrs["autofocus"]; !focused || len(f.Errors) == 0 {
+		return attrs
+	}
+	kept := maps.Clone(attrs)
+	delete(kept, "autofocus")
+	return kept
 }
 
 // group connects a group of choices with its message. The group itself cannot

@@ -146,6 +146,9 @@ func dayText(ctx context.Context, at time.Time) string {
 	return at.UTC().Format(T(ctx, KeyLayoutDate))
 }
 
+// Day is dayText for sentences that are put together elsewhere.
+func Day(ctx context.Context, at time.Time) string { return dayText(ctx, at) }
+
 // minuteText is at as people read it, to the minute and in UTC.
 func minuteText(ctx context.Context, at time.Time) string {
 	return at.UTC().Format(T(ctx, KeyLayoutMinute))

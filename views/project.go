@@ -157,67 +157,6 @@ type ProjectBranch struct {
 	OpenIID         int64
 }
 
-// MemberList is a project's members.
-type MemberList struct {
-	Rows   []MemberRow
-	Pages  PageLinks
-	Path   string
-	Search string
-	// Add is the form for a new member, Problem what stopped another change.
-	Add     Form
-	Problem string
-	Roles   []Option
-	Now     time.Time
-}
-
-// MemberRow is one member.
-type MemberRow struct {
-	UserID         int64
-	Name, Username string
-	// Role is its number as text, RoleName its word.
-	Role, RoleName string
-	You, Bot       bool
-	// Roles are what the reader may make of the member; empty where nothing.
-	Roles   []Option
-	AddedAt time.Time
-}
-
-// RemoveMember asks whether a member is really to go.
-type RemoveMember struct {
-	Path, Name string
-	UserID     int64
-	Project    string
-}
-
-// TokenList is a list of access tokens with the form for a new one.
-type TokenList struct {
-	// Intro says what the tokens are for, URL is the page.
-	Intro Key
-	URL   string
-	Form  Form
-	// Roles are a project token's choices; empty for personal tokens.
-	Roles  []Option
-	Scopes []Option
-	// NewToken is the token just made, shown this once.
-	NewToken string
-	Rows     []TokenRow
-	Now      time.Time
-	// MinDate and MaxDate bound the expiry, as 2006-01-02.
-	MinDate, MaxDate string
-}
-
-// TokenRow is one token that still works.
-type TokenRow struct {
-	ID        int64
-	Name      string
-	Scopes    []string
-	Role      string
-	CreatedAt time.Time
-	// LastUsedAt is nil for a token that was never used.
-	LastUsedAt *time.Time
-	ExpiresAt  time.Time
-}
-
 // GeneralSettings is Settings › General.
 type GeneralSettings struct {
 	Path     string

@@ -269,6 +269,8 @@ const (
 	KeyChecksAuditFieldHmac                                  Key = "checks.audit_field_hmac"
 	KeyChecksAuditFieldRole                                  Key = "checks.audit_field_role"
 	KeyChecksAuditFieldStatus                                Key = "checks.audit_field_status"
+	KeyChecksAuditFieldScopes                                Key = "checks.audit_field_scopes"
+	KeyChecksAuditFieldExpiresAt                             Key = "checks.audit_field_expires_at"
 	KeyChecksAuditFieldSha                                   Key = "checks.audit_field_sha"
 	KeyChecksAuditFieldTargetBranch                          Key = "checks.audit_field_target_branch"
 	KeyChecksAuditFieldPushAccessLevel                       Key = "checks.audit_field_push_access_level"

@@ -193,7 +193,6 @@ const (
 	KeyRemoveMemberTitle      Key = "frame.remove_member_title"
 	KeyRemoveMemberText       Key = "frame.remove_member_text"
 	KeyRemoveMember           Key = "frame.remove_member"
-	KeyClose                  Key = "frame.close"
 	KeyMemberAdded            Key = "frame.member_added"
 	KeyMemberChanged          Key = "frame.member_changed"
 	KeyMemberRemoved          Key = "frame.member_removed"

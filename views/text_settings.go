@@ -22,6 +22,7 @@ const (
 	KeySessionsText        Key = "settings.sessions_text"
 	KeySessionBrowser      Key = "settings.session_browser"
 	KeySessionUnknown      Key = "settings.session_unknown"
+	KeySessionOn           Key = "settings.session_on"
 	KeySessionThis         Key = "settings.session_this"
 	KeySessionAddress      Key = "settings.session_address"
 	KeySessionSignedIn     Key = "settings.session_signed_in"

@@ -3,6 +3,8 @@ package views
 import (
 	"context"
 	"time"
+
+	"github.com/a-h/templ"
 )
 
 // UserSettings is the page of what a user chooses for themselves.
@@ -15,19 +17,23 @@ type UserSettings struct {
 // SessionRow is one browser that is signed in as the user.
 type SessionRow struct {
 	ID int64
-	// Browser is what it calls itself; "" when it says nothing.
-	Browser, IP          string
+	// Agent is what it calls itself, its User-Agent; "" when it says nothing.
+	Agent, IP            string
 	SignedInAt, LastSeen time.Time
 	// This marks the browser that the page is for.
 	This bool
 }
 
-// name is what a session is called.
+// name is what a session is called: "Firefox on Linux".
 func (r SessionRow) name(ctx context.Context) string {
-	if r.Browser == "" {
+	browser, system := readAgent(r.Agent)
+	switch {
+	case browser == "":
 		return T(ctx, KeySessionUnknown)
+	case system == "":
+		return browser
 	}
-	return r.Browser
+	return T(ctx, KeySessionOn, "Browser", browser, "System", system)
 }
 
 // hasOthers reports whether another browser is signed in, too.
@@ -56,4 +62,12 @@ func languageOptions(ctx context.Context) []Option {
 		{Value: "en", Text: T(ctx, KeyLanguageEnglish)},
 		{Value: "ja", Text: T(ctx, KeyLanguageJapanese)},
 	}
+}
+
+// agentTitle shows a User-Agent whole where it is pointed at.
+func agentTitle(agent string) templ.Attributes {
+	if agent == "" {
+		return nil
+	}
+	return templ.Attributes{"title": agent}
 }

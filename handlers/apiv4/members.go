@@ -11,7 +11,7 @@ func listMembers(c *call) error {
 	if err := c.err(); err != nil {
 		return err
 	}
-	members, total, err := c.api.Store.Members(c.ctx(), c.access.Project.ID, orEmpty(query), g.rows())
+	members, total, err := c.api.Store.Members(c.ctx(), c.access.Project.ID, orEmpty(query), models.RoleNone, g.rows())
 	if err != nil {
 		return err
 	}

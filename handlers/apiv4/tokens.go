@@ -172,7 +172,7 @@ func (c *call) createTokenFor(user models.User) error {
 
 // roles are the roles of a project's members, by user.
 func (c *call) roles() (map[int64]models.Role, error) {
-	members, _, err := c.api.Store.Members(c.ctx(), c.access.Project.ID, "", models.Page{})
+	members, _, err := c.api.Store.Members(c.ctx(), c.access.Project.ID, "", models.RoleNone, models.Page{})
 	roles := map[int64]models.Role{}
 	for _, m := range members {
 		roles[m.UserID] = m.Role

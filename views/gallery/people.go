@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -62,9 +63,11 @@ func ruleList() views.BranchRuleList {
 
 // people are members, access tokens and audit events.
 func people() []Entry {
-	member := func(problem string) func(context.Context, string) templ.Component {
+	member := func(change func(context.Context, *views.MemberList)) func(context.Context, string) templ.Component {
 		return func(ctx context.Context, theme string) templ.Component {
-			return views.MembersPage(page(ctx, theme, views.KeyMembers, views.SectionMembers), members(ctx, problem))
+			l := members(ctx)
+			change(ctx, &l)
+			return views.MembersPage(page(ctx, theme, views.KeyMembers, views.SectionMembers), l)
 		}
 	}
 	general := func(change func(*views.GeneralSettings)) func(context.Context, string) templ.Component {
@@ -80,10 +83,24 @@ func people() []Entry {
 	audit := func(rows ...views.AuditEventRow) func(context.Context, string) templ.Component {
 		return func(ctx context.Context, theme string) templ.Component {
 			return views.AuditEventsView(views.AuditEvents{Page: page(ctx, theme, views.KeyChecksAuditEvents, views.SectionAuditEvents), Rows: rows,
-				Pages: views.PageLinks{First: 1, Last: len(rows), Total: len(rows)}})
+				Intro: views.KeyChecksAuditEventsIntro, Path: auditPath, ExportURL: auditPath + ".csv",
+				Kinds: []views.Option{{Value: "members", Text: views.T(ctx, views.KeyPeopleKindMembers)}}, Pages: views.PageLinks{First: 1, Last: len(rows), Total: len(rows)}})
 		}
 	}
-	removal := views.RemoveMember{Path: projectPath + "/-/project_members", Name: "Jonas Lindqvist", UserID: 3, Project: "Ticketing API"}
+	removal := views.Confirmation{Title: views.KeyRemoveMemberTitle, Button: views.KeyRemoveMember, Text: views.RemovalText("Jonas Lindqvist", "Ticketing API"),
+		URL: membersPath + "/3/remove", CloseURL: membersPath}
+	revocation := views.Confirmation{Title: views.KeyRevokeTitle, Button: views.KeyRevokeToken, Text: views.RevocationText("Reports <nightly>"),
+		URL: tokensPath + "/2/revoke", CloseURL: tokensPath}
+	newMember := func(drawer bool, form func(context.Context) views.Form) func(context.Context, string) templ.Component {
+		return func(ctx context.Context, theme string) templ.Component {
+			return views.NewMemberView(page(ctx, theme, views.KeyAddMember, views.SectionMembers),
+				views.NewMember{Path: membersPath, Form: form(ctx), Roles: roles(ctx, 50), Drawer: drawer})
+		}
+	}
+	freshMember := func(context.Context) views.Form { return views.Form{Values: url.Values{"access_level": {"30"}}} }
+	rejectedMember := func(ctx context.Context) views.Form {
+		return views.Form{Values: url.Values{"username": {"mnoa"}, "access_level": {"20"}}, Errors: map[string]string{"username": views.T(ctx, views.KeyNoSuchUser)}}
+	}
 	return []Entry{
 		{Name: "settings_general", Draw: general(func(*views.GeneralSettings) {})},
 		{Name: "settings_general_rejected", Draw: general(func(v *views.GeneralSettings) {
@@ -91,14 +108,22 @@ func people() []Entry {
 			v.Advanced.Errors = map[string]string{"name": "Name is already taken"}
 		})},
 		{Name: "settings_general_maintainer", Draw: general(func(v *views.GeneralSettings) { v.CanOwn = false })},
-		{Name: "members", Draw: member("")},
-		{Name: "members_refused", Draw: member("A project needs an owner.")},
-		{Name: "member_removal", Section: views.SectionMembers, Draw: func(context.Context, string) templ.Component { return views.RemoveMemberDialog(removal) }},
+		{Name: "members", Draw: member(func(context.Context, *views.MemberList) {})},
+		{Name: "members_refused", Draw: member(func(ctx context.Context, l *views.MemberList) { l.Problem = views.T(ctx, views.KeyLastOwner) })},
+		{Name: "members_none_found", Draw: member(func(_ context.Context, l *views.MemberList) {
+			l.Search, l.Role, l.Rows, l.Pages = "nobody", "20", nil, views.PageLinks{}
+		})},
+		{Name: "members_long", Draw: member(longMembers)},
+		{Name: "member_new", Section: views.SectionMembers, Draw: newMember(true, freshMember)},
+		{Name: "member_new_rejected", Section: views.SectionMembers, Draw: newMember(true, rejectedMember)},
+		{Name: "member_new_page", Draw: newMember(false, rejectedMember)},
+		{Name: "member_removal", Section: views.SectionMembers, Draw: func(context.Context, string) templ.Component { return views.ConfirmationDialog(removal) }},
 		{Name: "member_removal_page", Draw: func(ctx context.Context, theme string) templ.Component {
-			return views.RemoveMemberPage(page(ctx, theme, views.KeyMembers, views.SectionMembers), removal)
+			return views.ConfirmationPage(page(ctx, theme, views.KeyMembers, views.SectionMembers), removal)
 		}},
+		{Name: "token_revocation", Section: views.SectionAccessTokens, Draw: func(context.Context, string) templ.Component { return views.ConfirmationDialog(revocation) }},
 		{Name: "access_tokens", Draw: func(ctx context.Context, theme string) templ.Component {
-			l := tokens()
+			l := tokens(ctx)
 			l.Intro, l.Roles = views.KeyProjectTokensIntro, roles(ctx, 40)
 			for i := range l.Rows {
 				l.Rows[i].Role = views.RoleText(ctx, 30)
@@ -106,8 +131,8 @@ func people() []Entry {
 			return views.AccessTokensPage(page(ctx, theme, views.KeyAccessTokens, views.SectionAccessTokens), l)
 		}},
 		{Name: "personal_access_tokens", Draw: func(ctx context.Context, theme string) templ.Component {
-			l := tokens()
-			l.Intro, l.NewToken, l.Rows = views.KeyPersonalTokensIntro, "", nil
+			l := tokens(ctx)
+			l.Intro, l.NewToken, l.Rows, l.Pages, l.Ended = views.KeyPersonalTokensIntro, "", nil, views.PageLinks{}, 0
 			l.Form = views.Form{Values: url.Values{"expires_at": {"2031-01-01"}}, Errors: map[string]string{
 				"name": "Enter a name", "expires_at": "Choose a date within a year", "scopes": "Choose at least one scope"}}
 			return views.AccessTokensPage(barePage(ctx, theme, views.KeyAccessTokens), l)
@@ -115,10 +140,10 @@ func people() []Entry {
 		{Name: "user_settings", Draw: userSettings(ownSettings)},
 		{Name: "user_settings_rejected", Draw: userSettings(rejectedSettings)},
 		{Name: "audit_events", Draw: audit(
-			views.AuditEventRow{At: Now, Author: "Jonas <Lindqvist>", AuthorInitials: "JL", Action: "Updated status check", Object: "Licence scan",
+			views.AuditEventRow{At: Now, Author: "Jonas <Lindqvist>", Username: "jonas", Action: "Updated status check", Object: "Licence scan", IP: "203.0.113.24",
 				Changes: []string{"Target branch: All branches → main"}},
-			views.AuditEventRow{At: ago(time.Hour), Author: "Priya Raman", AuthorInitials: "PR", Action: "Added member", Object: "Mona Weiss"},
-			views.AuditEventRow{At: ago(26 * time.Hour), Author: "(System)", AuthorInitials: "S", Action: "Status check timed out", Object: "Licence scan",
+			views.AuditEventRow{At: ago(time.Hour), Author: "Priya Raman", Username: "priya", Action: "Added member", Object: "mona", IP: "2001:db8:85a3::8a2e:370:7334"},
+			views.AuditEventRow{At: ago(26 * time.Hour), Author: "(System)", Action: "Status check timed out", Object: "Licence scan",
 				Request: "!142", RequestURL: requestPath, Changes: []string{"Status: Pending → Failed", "Commit: " + head[:8]}})},
 		{Name: "audit_events_empty", Draw: audit()},
 	}
@@ -135,7 +160,7 @@ func ownSettings(context.Context) views.UserSettings {
 	return views.UserSettings{
 		Now: Now, Form: views.Form{Values: url.Values{"theme": {"dark"}, "language": {"ja"}}},
 		Sessions: []views.SessionRow{
-			{ID: 2, Browser: "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0", IP: "192.0.2.7",
+			{ID: 2, Agent: "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0", IP: "192.0.2.7",
 				SignedInAt: ago(time.Hour), LastSeen: Now, This: true},
 			{ID: 1, IP: "2001:db8::1", SignedInAt: ago(8 * 24 * time.Hour), LastSeen: ago(26 * time.Hour)},
 		},
@@ -159,25 +184,48 @@ func roles(ctx context.Context, highest int) []views.Option {
 	return options
 }
 
-func members(ctx context.Context, problem string) views.MemberList {
-	row := func(id int64, name, username string, level int, days int) views.MemberRow {
-		return views.MemberRow{UserID: id, Name: name, Username: username, Role: strconv.Itoa(level), RoleName: views.RoleText(ctx, level), Roles: roles(ctx, 50),
-			AddedAt: Now.AddDate(0, 0, -days)}
-	}
-	you, bot := row(1, "Priya Raman", "priya", 50, 400), row(4, "Deploy token", "project_1_bot_2", 30, 2)
-	you.You, bot.Bot, bot.Roles = true, true, nil
-	return views.MemberList{Path: projectPath + "/-/project_members", Problem: problem, Roles: roles(ctx, 50), Now: Now, Pages: views.PageLinks{First: 1, Last: 4, Total: 4},
-		Add:  views.Form{Values: url.Values{"username": {"mnoa"}, "access_level": {"20"}}, Errors: map[string]string{"username": "There is no user with this name"}},
-		Rows: []views.MemberRow{you, row(2, "Jonas Lindqvist", "jonas", 40, 90), row(3, "Mona <Weiss>", "mona", 10, 6), bot}}
+const (
+	auditPath   = projectPath + "/-/audit_events"
+	membersPath = projectPath + "/-/project_members"
+	tokensPath  = projectPath + "/-/settings/access_tokens"
+)
+
+func memberRow(ctx context.Context, id int64, name, username string, level int, days int) views.MemberRow {
+	return views.MemberRow{UserID: id, Name: name, Username: username, Role: strconv.Itoa(level), RoleName: views.RoleText(ctx, level), Roles: roles(ctx, 50),
+		AddedAt: Now.AddDate(0, 0, -days)}
 }
 
-func tokens() views.TokenList {
-	used := ago(3 * time.Minute)
-	return views.TokenList{URL: projectPath + "/-/settings/access_tokens", NewToken: "mgt-example-example-example", Now: Now, MinDate: "2026-11-23", MaxDate: "2027-11-22",
-		Form:   views.Form{Values: url.Values{"access_level": {"30"}, "expires_at": {"2027-02-22"}, "scopes": {"api"}}},
-		Scopes: []views.Option{{Value: "api", Text: "api", Hint: "All that its owner may do"}, {Value: "read_api", Text: "read_api", Hint: "Reading only"}},
+func members(ctx context.Context) views.MemberList {
+	you, bot := memberRow(ctx, 1, "Priya Raman", "priya", 50, 400), memberRow(ctx, 4, "Deploy token", "project_1_bot_2", 30, 2)
+	you.You, you.LastOwner, you.Roles, bot.Bot, bot.Roles = true, true, nil, true, nil
+	return views.MemberList{Path: membersPath, Roles: roles(ctx, 50), Pages: views.PageLinks{First: 1, Last: 4, Total: 4},
+		Rows: []views.MemberRow{you, memberRow(ctx, 2, "Jonas Lindqvist", "jonas", 40, 90), memberRow(ctx, 3, "Mona <Weiss>", "mona", 10, 6), bot}}
+}
+
+// longMembers are names that try the layout, on the second of many pages.
+func longMembers(ctx context.Context, l *views.MemberList) {
+	l.Rows = []views.MemberRow{
+		memberRow(ctx, 1, strings.Repeat("Wolfeschlegelsteinhausen", 11)[:255], strings.Repeat("x", 255), 50, 400),
+		memberRow(ctx, 2, "🧑‍🚀 "+strings.Repeat("🚂", 60), "astronaut", 40, 90),
+		memberRow(ctx, 3, "محمد بن موسى الخوارزمي", "alkhwarizmi", 30, 6),
+	}
+	l.Pages = views.PageLinks{First: 21, Last: 23, Total: 200, PreviousURL: membersPath + "?page=1", NextURL: membersPath + "?page=3"}
+}
+
+func tokens(ctx context.Context) views.TokenList {
+	used, revoked := ago(3*time.Minute), ago(50*time.Hour)
+	return views.TokenList{URL: tokensPath, NewToken: "mgt-example-example-example", Now: Now, MinDate: "2026-11-23", MaxDate: "2027-11-22",
+		Form:    views.Form{Values: url.Values{"form_id": {"example"}, "access_level": {"30"}, "expires_at": {"2027-02-22"}, "scopes": {"api"}}},
+		Scopes:  []views.Option{{Value: "api", Text: "api", Hint: views.T(ctx, views.KeyScopeAPIHint), Code: true}, {Value: "read_api", Text: "read_api", Hint: views.T(ctx, views.KeyScopeReadAPIHint), Code: true}},
+		Presets: []views.Option{{Value: "2026-11-29", Text: views.N(ctx, views.KeyTokenDays, 7)}, {Value: "2027-11-22", Text: views.N(ctx, views.KeyTokenDays, 365)}},
+		Pages:   views.PageLinks{First: 1, Last: 3, Total: 3}, Ended: 21,
 		Rows: []views.TokenRow{
 			{ID: 1, Name: "Deploy", Scopes: []string{"api"}, CreatedAt: ago(90 * time.Hour), LastUsedAt: &used, ExpiresAt: Now.AddDate(0, 3, 0)},
 			{ID: 2, Name: "Reports <nightly>", Scopes: []string{"api", "read_api"}, CreatedAt: ago(900 * time.Hour), ExpiresAt: Now.AddDate(0, 0, 3)},
+			{ID: 3, Name: strings.Repeat("Long", 63), Scopes: []string{"read_api"}, CreatedAt: ago(9000 * time.Hour), ExpiresAt: Now.Add(20 * time.Minute)},
+		},
+		EndedRows: []views.TokenRow{
+			{ID: 4, Name: "Laptop", Scopes: []string{"api"}, CreatedAt: ago(9000 * time.Hour), LastUsedAt: &used, ExpiresAt: Now.AddDate(0, 3, 0), RevokedAt: &revoked},
+			{ID: 5, Name: "Trial", Scopes: []string{"read_api"}, CreatedAt: ago(9000 * time.Hour), ExpiresAt: Now.AddDate(0, -1, 0)},
 		}}
 }
