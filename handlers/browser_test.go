@@ -77,13 +77,18 @@ func (b *browser) follow(path string, form url.Values) answer {
 // withPassword makes a user who can sign in with testPassword.
 func (s *mrSite) withPassword(name string, mustChange bool) models.User {
 	s.T.Helper()
+	return s.userWithPassword(models.UserInput{Username: name, PasswordChangeRequired: mustChange})
+}
+
+// userWithPassword is withPassword for any kind of user.
+func (s *mrSite) userWithPassword(in models.UserInput) models.User {
+	s.T.Helper()
 	digest, err := auth.HashPassword(s.T.Context(), testPassword)
 	if err != nil {
 		s.T.Fatal(err)
 	}
-	user, err := s.Store.CreateUser(s.T.Context(), models.User{}, models.UserInput{
-		Username: name, Name: name, PasswordDigest: digest, PasswordChangeRequired: mustChange,
-	})
+	in.Name, in.PasswordDigest = in.Username, digest
+	user, err := s.Store.CreateUser(s.T.Context(), models.User{}, in)
 	if err != nil {
 		s.T.Fatal(err)
 	}

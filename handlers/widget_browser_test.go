@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
 	"github.com/mergegate/mergegate/models"
@@ -93,25 +92,4 @@ func TestWidgetStopsWhereItMayNotLook(t *testing.T) {
 	broken.Store(404)
 	p.WaitText("#status-checks-failed", "You can no longer view these status checks.")
 	p.WaitText("#status-checks-body", "licence")
-}
-
-// TestRetryAndMergeWithoutScript goes the same way in a browser without script.
-func TestRetryAndMergeWithoutScript(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	licence := s.Service("licence")
-	mr := s.open("topic")
-	s.Clock.Advance(3 * time.Minute)
-	p := browsertest.New(t)
-	p.NoScript()
-	p.Go(s.as(s.Owner).serve() + s.mrPath(mr, ""))
-	p.WaitText("#status-checks-body", "No response within 2 minutes")
-	p.Click("#status-checks-body .check-row__end button")
-	p.WaitText("#status-checks-summary", "1 pending")
-	if err := s.Respond(mr, licence, mr.HeadSHA, models.StatusPassed); err != nil {
-		t.Fatal(err)
-	}
-	p.Reload()
-	p.WaitText("#merge-h", "Ready to merge!")
-	p.Click("#merge-button")
-	p.WaitText("#mr-state", "Merged")
 }

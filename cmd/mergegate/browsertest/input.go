@@ -12,16 +12,18 @@ import (
 
 // byName finds, in the page, what a user would press to get text: the visible
 // and enabled link, button, summary, label, tab or option with exactly that
-// text or accessible name.
+// text or accessible name; while a dialog is open, only what is in it.
 const byName = `(text => {
 	const name = e => (e.getAttribute("aria-label") || e.innerText || e.value || "").replace(/\s+/g, " ").trim();
-	return [...document.querySelectorAll("a, button, summary, label, input[type=submit], [role=button], [role=tab], [role=option]")]
+	return [...(document.querySelector("dialog:modal") ?? document).querySelectorAll("a, button, summary, label, input[type=submit], [role=button], [role=tab], [role=option]")]
 		.find(e => e.checkVisibility() && !e.disabled && name(e) === text);
 })`
 
 // middleOf scrolls an element into view and gives its middle, or null while
-// something else would take the click.
+// something else would take the click, or the page is not loaded: without its
+// style sheet everything is elsewhere.
 const middleOf = `(e => {
+	if (document.readyState !== "complete") return null;
 	e.scrollIntoView({block: "center", behavior: "instant"});
 	const r = e.getClientRects()[0], x = r.left + r.width / 2, y = r.top + r.height / 2;
 	const hit = document.elementFromPoint(x, y);

@@ -1,0 +1,196 @@
+package handlers
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"testing"
+
+	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
+	"github.com/mergegate/mergegate/models"
+)
+
+// actor is somebody at a browser who knows the product by what it shows:
+// texts, names of links and buttons, labels of fields. What an actor does is the
+// same with script and without; journeys are written once for both.
+type actor struct {
+	*browsertest.Page
+	t    *testing.T
+	site *mrSite
+	base string
+}
+
+// actor opens a browser on the site, with script or without.
+func (s *mrSite) actor(t *testing.T, script bool) *actor {
+	t.Helper()
+	server := httptest.NewServer(s.handler)
+	t.Cleanup(server.Close)
+	a := &actor{Page: browsertest.New(t), t: t, site: s, base: server.URL}
+	a.Allow("^(403|404|422) from ") // journeys try what they may not
+	if !script {
+		a.NoScript()
+	}
+	return a
+}
+
+// opens goes to a page by its address.
+func (a *actor) opens(path string) {
+	a.t.Helper()
+	a.Go(a.base + path)
+}
+
+// signsIn through the form, and arrives at the projects.
+func (a *actor) signsIn(username string) {
+	a.t.Helper()
+	a.opens(signInPath)
+	a.fills("Username", username)
+	a.fills("Password", testPassword)
+	a.Press("Sign in")
+	a.headed("Projects")
+}
+
+// headed waits for the page with this heading.
+func (a *actor) headed(heading string) { a.t.Helper(); a.WaitText("h1", heading) }
+
+// sees waits for texts anywhere on the page.
+func (a *actor) sees(texts ...string) {
+	a.t.Helper()
+	for _, text := range texts {
+		a.WaitText("body", text)
+	}
+}
+
+// seesNot fails when one of the texts stands on the page.
+func (a *actor) seesNot(texts ...string) {
+	a.t.Helper()
+	for _, text := range texts {
+		if browsertest.Eval[bool](a.Page, "document.body.innerText.includes("+strconv.Quote(text)+")") {
+			a.t.Errorf("%s shows %q", a.URL(), text)
+		}
+	}
+}
+
+// named is a JavaScript expression for the visible things to press with this
+// name.
+func named(name string) string {
+	return `[...document.querySelectorAll("a, button, summary, [type=submit]")].filter((e) => e.checkVisibility()
+		&& (e.getAttribute("aria-label") || e.innerText || e.value).replace(/\s+/g, " ").trim() === ` + strconv.Quote(name) + `)`
+}
+
+// offered waits until there are links or buttons with these names.
+func (a *actor) offered(names ...string) {
+	a.t.Helper()
+	for _, name := range names {
+		a.WaitFor(name+" to be offered", named(name)+".length > 0")
+	}
+}
+
+// notOffered fails when there is a link or button with one of these names that
+// would do something.
+func (a *actor) notOffered(names ...string) {
+	a.t.Helper()
+	for _, name := range names {
+		if browsertest.Eval[bool](a.Page, named(name)+`.some((e) => e.getAttribute("aria-disabled") !== "true")`) {
+			a.t.Errorf("%s offers %q", a.URL(), name)
+		}
+	}
+}
+
+// field marks the control with this label and gives a selector for it.
+func (a *actor) field(label string) string {
+	a.t.Helper()
+	a.WaitFor("a field called "+label, `(() => {
+		const scope = document.querySelector("dialog:modal") ?? document;
+		const text = (l) => { const copy = l.cloneNode(true); copy.querySelector(".opt")?.remove(); return copy.textContent.replace(/\s+/g, " ").trim(); };
+		const found = [...scope.querySelectorAll("label")].find((l) => l.control?.checkVisibility() && text(l) === `+strconv.Quote(label)+`);
+		document.querySelector("[data-actor]")?.removeAttribute("data-actor");
+		found?.control.setAttribute("data-actor", "");
+		return Boolean(found);
+	})()`)
+	return "[data-actor]"
+}
+
+// fills a text field, found by its label.
+func (a *actor) fills(label, value string) { a.t.Helper(); a.Fill(a.field(label), value) }
+
+// chooses from a list, found by its label.
+func (a *actor) chooses(label, option string) { a.t.Helper(); a.Choose(a.field(label), option) }
+
+// ticks a box or a radio button, found by its label.
+func (a *actor) ticks(label string) { a.t.Helper(); a.Click(a.field(label)) }
+
+// submits presses the button with this name: a breadcrumb may have the same.
+func (a *actor) submits(name string) {
+	a.t.Helper()
+	a.WaitFor(name+" to be a button", `(() => {
+		const scope = document.querySelector("dialog:modal") ?? document;
+		const found = [...scope.querySelectorAll("button")].find((e) => e.checkVisibility() && e.innerText.replace(/\s+/g, " ").trim() === `+strconv.Quote(name)+`);
+		document.querySelector("[data-actor]")?.removeAttribute("data-actor");
+		found?.setAttribute("data-actor", "");
+		return Boolean(found);
+	})()`)
+	a.Click("[data-actor]")
+}
+
+// told waits for a message that says what was done, where a screen reader
+// hears of it.
+func (a *actor) told(message string) {
+	a.t.Helper()
+	a.WaitText("[role=status], [aria-live]", message)
+}
+
+// refused holds that pages exist but not for this actor: 403.
+func (a *actor) refused(paths ...string) {
+	a.t.Helper()
+	for _, path := range paths {
+		a.opens(path)
+		a.headed("You cannot open this page")
+	}
+}
+
+// missing holds that pages do not exist for this actor: 404.
+func (a *actor) missing(paths ...string) {
+	a.t.Helper()
+	for _, path := range paths {
+		a.opens(path)
+		a.headed("Page not found")
+	}
+}
+
+// sentToSignIn holds that pages ask to sign in first, and would lead back.
+func (a *actor) sentToSignIn(paths ...string) {
+	a.t.Helper()
+	for _, path := range paths {
+		a.opens(path)
+		a.headed("Sign in")
+		if want := a.base + signInPath + "?return_to=" + url.QueryEscape(path); a.URL() != want {
+			a.t.Errorf("%s leads to %s, want %s", path, a.URL(), want)
+		}
+	}
+}
+
+// memberWithPassword makes a user of a role who can sign in.
+func (s *mrSite) memberWithPassword(name string, role models.Role, admin bool) models.User {
+	s.T.Helper()
+	user := s.userWithPassword(models.UserInput{Username: name, Admin: admin})
+	if role == models.RoleNone {
+		return user
+	}
+	if _, err := s.Store.AddMember(s.T.Context(), s.Owner, models.RoleOwner, s.Project.ID, user.ID, role); err != nil {
+		s.T.Fatal(err)
+	}
+	return user
+}
+
+// answer lets a service answer for the HEAD of a merge request.
+func (s *mrSite) answer(iid int64, service models.ExternalStatusCheck, status models.Status) {
+	s.T.Helper()
+	mr, err := s.Store.MergeRequest(s.T.Context(), s.Project.ID, iid)
+	if err == nil {
+		err = s.Respond(mr, service, mr.HeadSHA, status)
+	}
+	if err != nil {
+		s.T.Fatal(fmt.Errorf("answer for !%d: %w", iid, err))
+	}
+}
