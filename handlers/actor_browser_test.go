@@ -97,18 +97,29 @@ func (a *actor) notOffered(names ...string) {
 	}
 }
 
-// field marks the control with this label and gives a selector for it.
-func (a *actor) field(label string) string {
+// mark waits for an element, given as a JavaScript expression, and gives a
+// selector for it.
+func (a *actor) mark(what, expression string) string {
 	a.t.Helper()
-	a.WaitFor("a field called "+label, `(() => {
+	a.WaitFor(what, `(() => {
 		const scope = document.querySelector("dialog:modal") ?? document;
-		const text = (l) => { const copy = l.cloneNode(true); copy.querySelector(".opt")?.remove(); return copy.textContent.replace(/\s+/g, " ").trim(); };
-		const found = [...scope.querySelectorAll("label")].find((l) => l.control?.checkVisibility() && text(l) === `+strconv.Quote(label)+`);
+		const squeeze = (text) => text.replace(/\s+/g, " ").trim();
+		const found = `+expression+`;
 		document.querySelector("[data-actor]")?.removeAttribute("data-actor");
-		found?.control.setAttribute("data-actor", "");
+		found?.setAttribute("data-actor", "");
 		return Boolean(found);
 	})()`)
 	return "[data-actor]"
+}
+
+// field marks the control with this label and gives a selector for it.
+func (a *actor) field(label string) string {
+	a.t.Helper()
+	return a.mark("a field called "+label, `[...scope.querySelectorAll("label")].find((l) => {
+		const copy = l.cloneNode(true);
+		copy.querySelector(".opt")?.remove();
+		return l.control?.checkVisibility() && squeeze(copy.textContent) === `+strconv.Quote(label)+`;
+	})?.control`)
 }
 
 // fills a text field, found by its label.
@@ -117,20 +128,33 @@ func (a *actor) fills(label, value string) { a.t.Helper(); a.Fill(a.field(label)
 // chooses from a list, found by its label.
 func (a *actor) chooses(label, option string) { a.t.Helper(); a.Choose(a.field(label), option) }
 
+// picks from a selector that opens, found by its label.
+func (a *actor) picks(label, option string) {
+	a.t.Helper()
+	selector := a.mark("a selector called "+label, `[...scope.querySelectorAll("summary[aria-labelledby]")].find((e) =>
+		document.getElementById(e.getAttribute("aria-labelledby").split(" ")[0]).textContent.trim() === `+strconv.Quote(label)+`)`)
+	a.Click(selector)
+	a.Press(option)
+	if a.Count("details[open] > "+selector) > 0 {
+		a.Click(selector)
+	}
+}
+
+// goesTo presses the tab with this name, which a number may follow.
+func (a *actor) goesTo(tab string) {
+	a.t.Helper()
+	a.Click(a.mark("a tab called "+tab, `[...scope.querySelectorAll("nav a")].find((e) =>
+		e.checkVisibility() && squeeze(e.innerText).replace(/ \d+.*$/, "") === `+strconv.Quote(tab)+`)`))
+}
+
 // ticks a box or a radio button, found by its label.
 func (a *actor) ticks(label string) { a.t.Helper(); a.Click(a.field(label)) }
 
 // submits presses the button with this name: a breadcrumb may have the same.
 func (a *actor) submits(name string) {
 	a.t.Helper()
-	a.WaitFor(name+" to be a button", `(() => {
-		const scope = document.querySelector("dialog:modal") ?? document;
-		const found = [...scope.querySelectorAll("button")].find((e) => e.checkVisibility() && e.innerText.replace(/\s+/g, " ").trim() === `+strconv.Quote(name)+`);
-		document.querySelector("[data-actor]")?.removeAttribute("data-actor");
-		found?.setAttribute("data-actor", "");
-		return Boolean(found);
-	})()`)
-	a.Click("[data-actor]")
+	a.Click(a.mark(name+" to be a button", `[...scope.querySelectorAll("button")].find((e) =>
+		e.checkVisibility() && squeeze(e.innerText) === `+strconv.Quote(name)+`)`))
 }
 
 // told waits for a message that says what was done, where a screen reader

@@ -79,20 +79,20 @@ func (a *actor) readsTheRequest() {
 	a.t.Helper()
 	a.opens(pearPath)
 	a.headed("pear")
-	a.Press("Branches")
+	a.goesTo("Branches")
 	a.headed("Branches")
 	a.sees("main", "feature", "other")
 	a.opens(requestsPath)
 	a.headed("Merge requests")
 	a.sees("!1")
-	a.Press("Closed 0")
+	a.goesTo("Closed")
 	a.WaitURL("state=closed")
 	a.opens(requestPath)
-	a.Press("Commits 1")
+	a.goesTo("Commits")
 	a.sees("Trim the pear")
-	a.Press("Changes")
+	a.goesTo("Changes")
 	a.WaitURL("/diffs$")
-	a.Press("Overview")
+	a.goesTo("Overview")
 	a.WaitURL("/merge_requests/1$")
 }
 
@@ -118,7 +118,7 @@ func anonymousWalk(a *actor, _ stage) {
 
 func strangerWalk(a *actor, s stage) {
 	a.sees("No projects")
-	a.Press("All")
+	a.goesTo("All")
 	a.sees("pear", "Internal")
 	a.readsTheRequest()
 	// Internal: who sees the merge request sees its checks.
@@ -191,8 +191,8 @@ func developerWalk(a *actor, s stage) {
 	// A merge request of their own, into a branch that nothing protects.
 	a.opens(requestsPath)
 	a.Press("New merge request")
-	a.chooses("Source branch", "feature")
-	a.chooses("Target branch", "other")
+	a.picks("Source branch", "feature")
+	a.picks("Target branch", "other")
 	a.fills("Title", " ")
 	a.submits("Create merge request")
 	a.sees("Enter a title")
@@ -318,7 +318,7 @@ func ownerWalk(a *actor, s stage) {
 }
 
 func adminWalk(a *actor, s stage) {
-	a.Press("All")
+	a.goesTo("All")
 	a.sees("pear", "Private")
 	a.readsTheRequest()
 	a.sees("licence", "No response within 2 minutes")
