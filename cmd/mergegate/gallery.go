@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/mergegate/mergegate/views/gallery"
@@ -15,7 +16,7 @@ import (
 // galleryCommand serves every screen and state from fixtures, for those who
 // work on them. It needs neither settings nor a database.
 func galleryCommand(ctx context.Context, args []string, out io.Writer) error {
-	if len(args) > 1 {
+	if len(args) > 1 || len(args) == 1 && strings.HasPrefix(args[0], "-") {
 		return errUsage
 	}
 	address := "127.0.0.1:8081"

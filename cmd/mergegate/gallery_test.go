@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -33,6 +34,28 @@ func TestGalleryCommand(t *testing.T) {
 	stop()
 	if err := <-ended; err != nil {
 		t.Errorf("the command ended with %v", err)
+	}
+}
+
+// Every command explains itself and refuses what it does not know, before it
+// does anything.
+func TestCommandsExplainThemselves(t *testing.T) {
+	for _, command := range [][]string{
+		{"serve"}, {"demo"}, {"demo-service"}, {"migrate"}, {"user"}, {"user", "create"}, {"user", "password"}, {"gallery"}, {"version"}, {"help"}, {},
+	} {
+		for _, help := range []string{"-h", "--help"} {
+			var out strings.Builder
+			if err := run(t.Context(), append(slices.Clone(command), help), &out); err != nil || out.String() != usage {
+				t.Errorf("%v %s: %v, %q", command, help, err, out.String())
+			}
+		}
+		if len(command) == 1 && command[0] == "help" {
+			continue
+		}
+		var out strings.Builder
+		if err := run(t.Context(), append(slices.Clone(command), "--colour"), &out); !errors.Is(err, errUsage) || out.Len() > 0 {
+			t.Errorf("%v with an unknown option: %v, %q", command, err, out.String())
+		}
 	}
 	if err := run(t.Context(), []string{"gallery", "a", "b"}, io.Discard); !errors.Is(err, errUsage) {
 		t.Errorf("two addresses: %v", err)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/mergegate/mergegate/gitrepo"
@@ -53,6 +54,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
 		return errUsage
 	}
+	if slices.ContainsFunc(args, func(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" }) {
+		_, err := fmt.Fprint(out, usage)
+		return err
+	}
 	switch command, rest := args[0], args[1:]; command {
 	case "serve":
 		return serveCommand(ctx, rest)
@@ -67,9 +72,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case "user":
 		return userCommand(ctx, rest, out)
 	case "version":
+		if len(rest) != 0 {
+			return errUsage
+		}
 		_, err := fmt.Fprintln(out, "mergegate", version())
 		return err
-	case "help", "-h", "--help":
+	case "help":
 		_, err := fmt.Fprint(out, usage)
 		return err
 	}
