@@ -77,6 +77,7 @@ func New(d Deps) (*echo.Echo, error) {
 	assets := echo.WrapHandler(static.Handler())
 	e.GET(static.Prefix+"*", assets, compress())
 	e.HEAD(static.Prefix+"*", assets)
+	e.GET(static.WorkerPath, echo.WrapHandler(static.WorkerHandler()))
 	if err := p.addRoutes(e, base); err != nil {
 		return nil, err
 	}

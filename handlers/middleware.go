@@ -29,7 +29,7 @@ const maxForm = 1 << 20
 // contentPolicy is the Content-Security-Policy of every answer: nothing inline,
 // nothing from elsewhere. Pictures in style.css are data: URLs.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+	"worker-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 // Errors of the middleware, worded by handleError.
 var (

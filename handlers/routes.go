@@ -50,6 +50,7 @@ func (p *pages) routes() []route {
 		{post, signInPath, anyone, p.signIn},
 		{post, signOutPath, anyone, p.signOut},
 		{post, "/-/theme", anyone, p.switchTheme},
+		{get, offlinePath, anyone, p.offline},
 		{get, userSettingsPath, signedIn, p.userSettings},
 		{post, userSettingsPath, signedIn, p.savePreferences},
 		{post, userSettingsPath + "/sessions/:id/end", signedIn, p.endSessionOf},

@@ -78,9 +78,31 @@
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
     document.cookie = `mergegate_theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax`;
+    if (texts.worker) texts.worker = texts.worker.replace(/theme=\w*/, `theme=${root.dataset.theme}`);
+    keepOfflinePage();
     const kept = { method: "POST", body: new URLSearchParams({ theme: root.dataset.theme }), headers: { "HX-Request": "true" }, keepalive: true };
     fetch("/-/theme", kept).catch(() => toast(texts.offline));
   };
+  // ---- a server out of reach: the worker keeps a page for it, which asks at
+  // growing intervals whether the server is back, and then for its own address
+  const keepOfflinePage = () => {
+    if (texts.worker && isSecureContext) navigator.serviceWorker?.register(texts.worker, { scope: "/" }).catch(() => {});
+  };
+  addEventListener("load", keepOfflinePage);
+  if ($("[data-offline=kept]")) {
+    let wait = 1000, timer = 0;
+    const ask = async () => {
+      clearTimeout(timer);
+      if (await fetch("/healthz", { cache: "no-store" }).then((answer) => answer.ok, () => false)) return location.reload();
+      clearTimeout(timer);
+      timer = setTimeout(ask, wait);
+      wait = Math.min(2 * wait, 30000);
+    };
+    timer = setTimeout(ask, wait);
+    addEventListener("online", ask);
+    on("visibilitychange", () => document.hidden || ask());
+  }
+
   const chosenOne = (list) => { list.open = false; $("summary", list).focus(); };
   const menus = "details.dropdown[open], details.listbox--float[open]";
   on("click", (e) => {

@@ -3,8 +3,10 @@
 package static
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"mime"
@@ -12,6 +14,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Prefix is the path under which Handler serves every asset.
@@ -23,6 +26,13 @@ const fingerprintLength = 16
 
 //go:embed style.css app.js icons.svg mark.svg htmx.min.js
 var files embed.FS
+
+// WorkerPath is where WorkerHandler is to be served. Its address stays the same
+// over releases: browsers ask it for a newer worker.
+const WorkerPath = "/-/service-worker.js"
+
+//go:embed service-worker.js
+var worker []byte
 
 // asset is one embedded file as it is served.
 type asset struct {
@@ -82,6 +92,32 @@ func URL(name string) string {
 		panic(fmt.Sprintf("static: no asset %q", name))
 	}
 	return a.url
+}
+
+// Digest is how a Content-Security-Policy names the content of an asset that
+// stands inside a page: 'sha256-…'. It panics as URL does.
+func Digest(name string) string {
+	byName, _ := assets()
+	a, ok := byName[name]
+	if !ok {
+		panic(fmt.Sprintf("static: no asset %q", name))
+	}
+	sum := sha256.Sum256(a.body)
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// WorkerHandler serves the service worker, which may look after every page.
+// Browsers are to ask every time whether it is still the same.
+func WorkerHandler() http.Handler {
+	sum := sha256.Sum256(worker)
+	tag := `"` + hex.EncodeToString(sum[:])[:fingerprintLength] + `"`
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-cache")
+		w.Header().Set("Content-Type", contentType(".js"))
+		w.Header().Set("ETag", tag)
+		w.Header().Set("Service-Worker-Allowed", "/")
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(worker))
+	})
 }
 
 // Handler serves the assets under their fingerprinted URLs, to be kept by

@@ -32,6 +32,9 @@ func Language(ctx context.Context) string {
 	return defaultLanguage
 }
 
+// Languages are those that pages speak, such as "ja".
+func Languages() []string { return slices.Clone(languages) }
+
 // IsLanguage reports whether pages speak the language lang, such as "ja".
 func IsLanguage(lang string) bool { return slices.Contains(languages, lang) }
 

@@ -11,7 +11,7 @@ import (
 
 // policy is the Content-Security-Policy of the product's pages.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+	"worker-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 // index lists the entries.
 var index = template.Must(template.New("index").Parse(`<!DOCTYPE html>

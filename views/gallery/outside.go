@@ -40,7 +40,7 @@ func outside() []Entry {
 		Entry{Name: "error_404_direct", Draw: failure(views.ErrorPage{Status: 404})},
 		Entry{Name: "error_500_form", Draw: failure(views.ErrorPage{Status: 500, RequestID: "req_7GK2MXPQ4T5VWZ3A6BCDEFHJLN"})},
 		Entry{Name: "offline", Draw: func(ctx context.Context, theme string) templ.Component {
-			return views.Offline(views.Page{Title: views.T(ctx, views.KeyOfflineTitle), Theme: theme})
+			return views.Offline(views.Page{Title: views.T(ctx, views.KeyOfflineTitle), Theme: theme, Still: true})
 		}})
 	return all
 }

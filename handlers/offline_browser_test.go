@@ -1,0 +1,126 @@
+package handlers
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// wavering is the site on the network, with everybody signed in as v, on an
+// address that it keeps while it is stopped.
+type wavering struct {
+	v       visitor
+	address string
+	server  *http.Server
+}
+
+func (v visitor) waver() *wavering {
+	w := &wavering{v: v, address: "127.0.0.1:0"}
+	w.start()
+	v.t.Cleanup(w.stop)
+	return w
+}
+
+func (w *wavering) start() {
+	w.v.t.Helper()
+	listener, err := net.Listen("tcp", w.address)
+	if err != nil {
+		w.v.t.Fatal(err)
+	}
+	w.address = listener.Addr().String()
+	w.server = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		r.Header.Add("Cookie", w.v.cookie)
+		w.v.site.handler.ServeHTTP(rw, r)
+	})}
+	go func(server *http.Server) { _ = server.Serve(listener) }(w.server)
+}
+
+func (w *wavering) stop() { _ = w.server.Close() }
+
+// keptPages are the addresses of all that the browser keeps, one per line.
+const keptPages = `(async () => {
+	const all = [];
+	for (const name of await caches.keys()) for (const kept of await (await caches.open(name)).keys()) all.push(kept.url);
+	window.kept = all.join("\n");
+})(), window.kept ?? ""`
+
+// TestTheServerGoesAndComesBack reads on while the server is away: whoever
+// opens a page gets ours for that, in their language and theme, and their page
+// by itself once the server is back.
+func TestTheServerGoesAndComesBack(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	mr := s.open("topic")
+	web := s.as(s.Owner).waver()
+	base := "http://" + web.address
+	p := browsertest.Open(t, base+"/")
+	p.Allow("503 from .*")
+	p.Allow("request failed: net::ERR_CONNECTION_REFUSED")
+	p.WaitFor("the page to be kept", "("+keptPages+`).includes("lang=en&release=")`)
+
+	web.stop()
+	p.Go(base + s.mrPath(mr, ""))
+	p.WaitText("h1", "Mergegate cannot be reached")
+	if got := browsertest.Eval[string](p, `document.documentElement.lang + " " + getComputedStyle(document.querySelector("h1")).textAlign`); got != "en center" {
+		t.Errorf("language and style %q", got)
+	}
+	p.Press("Try again")
+	p.WaitText("h1", "Mergegate cannot be reached")
+	web.start()
+	p.WaitText("h1", mr.Title)
+	if got := p.URL(); got != base+s.mrPath(mr, "") {
+		t.Errorf("came back to %s", got)
+	}
+
+	// Another language and theme: the page is fetched anew, alone.
+	if err := s.Store.SetTheme(t.Context(), s.Owner.ID, "dark", "ja"); err != nil {
+		t.Fatal(err)
+	}
+	p.Reload()
+	p.WaitFor("the page to be kept in Japanese", "("+keptPages+`).includes("lang=ja")`)
+	p.WaitFor("the one in English to be gone", "!("+keptPages+`).includes("lang=en")`)
+	if kept := browsertest.Eval[string](p, "window.kept"); strings.Contains(kept, "\n") || !strings.HasPrefix(kept, base+offlinePath+"?") || !strings.HasSuffix(kept, "&theme=dark") {
+		t.Errorf("the browser keeps %q", kept)
+	}
+	web.stop()
+	p.Go(base + "/olga/pear/-/branches?search=ma#content")
+	p.WaitText("h1", "Mergegateに接続できません")
+	if got := browsertest.Eval[string](p, `document.documentElement.lang + " " + getComputedStyle(document.documentElement).colorScheme`); got != "ja dark" {
+		t.Errorf("language and colours %q", got)
+	}
+	// Programs' addresses are the browser's own business.
+	for _, path := range []string{"/api/v4/version", "/olga/pear.git/info/refs"} {
+		browsertest.Eval[bool](p, `location.href = "`+path+`"; true`)
+		p.WaitURL("^chrome-error:")
+		p.Go(base + "/olga/pear/-/branches?search=ma#content")
+	}
+	web.start()
+	p.WaitText("#content h1", "ブランチ")
+	if got := p.URL(); got != base+"/olga/pear/-/branches?search=ma#content" {
+		t.Errorf("came back to %s", got)
+	}
+}
+
+// The theme button renews the kept page, too, and an answer of the server's,
+// whatever its status, is shown as it is.
+func TestTheKeptPageFollowsTheThemeButton(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.visibility(models.VisibilityPublic)
+	web := s.as(s.Owner).waver()
+	base := "http://" + web.address
+	p := browsertest.Open(t, base+"/olga/pear")
+	p.Allow("404 from .*/nothing")
+	p.WaitFor("the page to be kept", "("+keptPages+`).includes("theme=")`)
+	p.Click("#user-menu summary")
+	p.Click("#user-menu [data-theme-toggle]")
+	p.WaitFor("the page to be kept in dark", "("+keptPages+`).endsWith("theme=dark")`)
+	p.Go(base + "/olga/nothing")
+	p.WaitText("h1", "Page not found")
+	p.Press("Go to projects")
+	p.WaitText("h1", "Projects")
+}

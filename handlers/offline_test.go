@@ -1,0 +1,113 @@
+package handlers
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+	"github.com/mergegate/mergegate/static"
+)
+
+// The page is in the language and theme of its address and holds nothing of
+// the reader; its policy takes the stylesheet and the script that the browser
+// puts into it, and nothing else inline.
+func TestTheOfflinePageIsTheSameForEverybody(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	for query, want := range map[string][3]string{
+		"":                                      {"en", "", "Mergegate cannot be reached"},
+		"?lang=ja&theme=dark":                   {"ja", "dark", "Mergegateに接続できません"},
+		"?lang=xx&theme=%22%3E":                 {"en", "", "Mergegate cannot be reached"},
+		"?lang=en&theme=light&release=whatever": {"en", "light", "Mergegate cannot be reached"},
+	} {
+		path := offlinePath + query
+		page := s.nobody().get(path).want(http.StatusOK)
+		if got := [3]string{page.attr("html", "lang"), page.attr("html", "data-theme"), page.text("h1")}; got != want {
+			t.Errorf("%s: %q", path, got)
+		}
+		if again := s.as(s.Owner).reading("en").get(path); again.body != page.body {
+			t.Errorf("%s differs for a user", path)
+		}
+		if page.Find("script[src]").Length() != 1 || page.Find(`link[rel="stylesheet"]`).Length() != 1 || page.Find("style").Length() != 0 {
+			t.Errorf("%s: other assets than one script and one stylesheet", path)
+		}
+	}
+	policy := s.nobody().get(offlinePath).header.Get("Content-Security-Policy")
+	for directive, file := range map[string]string{"script-src": "app.js", "style-src": "style.css"} {
+		content, err := os.ReadFile("../static/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(content)
+		if want := directive + " 'self' 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "';"; !strings.Contains(policy, want) {
+			t.Errorf("%q is not in %q", want, policy)
+		}
+	}
+	if strings.Contains(policy, "unsafe") {
+		t.Errorf("policy %q", policy)
+	}
+}
+
+func TestTheWorkerIsNamedByLanguageAndTheme(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	worker := func(v visitor, path string) string { return v.get(path).attr("#app-texts", "data-worker") }
+	english := worker(s.nobody(), signInPath)
+	if !strings.HasPrefix(english, static.WorkerPath+"?lang=en&release=") || !strings.HasSuffix(english, "&theme=") {
+		t.Errorf("a visitor's worker is %s", english)
+	}
+	if err := s.Store.SetTheme(t.Context(), s.Owner.ID, "dark", "ja"); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := worker(s.as(s.Owner), "/"), strings.Replace(english, "lang=en", "lang=ja", 1)+"dark"; got != want {
+		t.Errorf("the owner's worker is %s, want %s", got, want)
+	}
+	if got := worker(s.nobody(), offlinePath); got != "" {
+		t.Errorf("the kept page has a worker, %s", got)
+	}
+
+	answer := s.nobody().get(english).want(http.StatusOK)
+	for header, want := range map[string]string{
+		"Content-Type": "text/javascript; charset=utf-8", "Cache-Control": "no-cache", "Service-Worker-Allowed": "/", "Set-Cookie": "",
+	} {
+		if got := answer.header.Get(header); got != want {
+			t.Errorf("%s: %q, want %q", header, got, want)
+		}
+	}
+	if answer.header.Get("ETag") == "" || !strings.Contains(answer.body, offlinePath) {
+		t.Error("the worker has no ETag, or another page")
+	}
+}
+
+// The way back is one of our own addresses, another than the one that failed.
+func TestErrorPagesLeadBackToOurOwnPages(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	guest := s.Member("gus", models.RoleGuest)
+	back := func(user models.User, path, referer string) string {
+		t.Helper()
+		b := newBrowser(t, s.handler)
+		b.header.Set("Cookie", s.as(user).cookie)
+		b.header.Set("Referer", referer)
+		page := b.get(path)
+		if page.status < 400 {
+			t.Fatalf("%s: %d", path, page.status)
+		}
+		link := page.Find(".row a.btn:contains('Go back')")
+		return link.AttrOr("href", "")
+	}
+	for referer, want := range map[string]string{
+		"http://mergegate.test/olga/pear?a=b": "/olga/pear?a=b", "http://mergegate.test/": "/", "": "", "http://mergegate.test/olga/nothing": "",
+		"https://evil.test/olga/pear": "", "http://mergegate.test@evil.test/": "", "http://mergegate.test//evil.test/": "/", `http://mergegate.test/\evil.test`: "/",
+		"javascript:alert(1)": "", "%": "", "/olga/pear": "",
+	} {
+		if got := back(s.Owner, "/olga/nothing", referer); got != want {
+			t.Errorf("from %q: %q, want %q", referer, got, want)
+		}
+	}
+	if got := back(guest, "/olga/pear/-/project_members", "http://mergegate.test/olga/pear"); got != "" {
+		t.Errorf("403 leads back to %q", got)
+	}
+}
