@@ -62,7 +62,7 @@
   on("closeModal", closeDialog);
   on("close", (e) => e.target.closest("#modal-root") && closeDialog(), true);
 
-  // ---- clicks
+  // ---- what buttons do
   const copy = async (el) => {
     const text = el.value ?? el.textContent;
     try {
@@ -83,6 +83,7 @@
     const kept = { method: "POST", body: new URLSearchParams({ theme: root.dataset.theme }), headers: { "HX-Request": "true" }, keepalive: true };
     fetch("/-/theme", kept).catch(() => toast(texts.offline));
   };
+
   // ---- a server out of reach: the worker keeps a page for it, which asks at
   // growing intervals whether the server is back, and then for its own address
   const keepOfflinePage = () => {
@@ -103,6 +104,7 @@
     on("visibilitychange", () => document.hidden || ask());
   }
 
+  // ---- clicks and keys
   const chosenOne = (list) => { list.open = false; $("summary", list).focus(); };
   const menus = "details.dropdown[open], details.listbox--float[open]";
   on("click", (e) => {
