@@ -43,6 +43,7 @@ type pages struct {
 	Deps
 	sessions *sessions.CookieStore
 	markdown *markdownRenderer
+	outlooks outlooks
 	// secure is set where people come by HTTPS: cookies then go no other way.
 	secure bool
 }

@@ -234,6 +234,8 @@ type mrGit struct {
 	// many is how many branches there are besides the usual ones, none of them
 	// with a commit.
 	many int
+	// merged counts the calls of Conflicts.
+	merged int
 }
 
 func (g *mrGit) Branches(_ context.Context, projectID int64, search string, _, limit int) ([]Branch, int, error) {
@@ -310,5 +312,6 @@ func (g *mrGit) Changes(context.Context, int64, string, string) (Changes, error)
 }
 
 func (g *mrGit) Conflicts(context.Context, int64, string, string) ([]string, error) {
+	g.merged++
 	return g.Git.Conflicts, nil
 }

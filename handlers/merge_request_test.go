@@ -61,6 +61,7 @@ func TestMergeBoxNamesEveryReason(t *testing.T) {
 		developer.post(s.mrPath(mr, "/merge"), url.Values{"sha": {mr.HeadSHA}}).want(403)
 
 		s.Git.Conflicts = []string{"src/pear.go", "leaf.txt"}
+		s.Push("main")
 		if got := unmet(s.as(s.Owner)); !strings.Contains(got, "Merge conflicts must be resolved. 2 files conflict:src/pear.goleaf.txt") {
 			t.Errorf("conflicts: %s", got)
 		}
@@ -69,6 +70,7 @@ func TestMergeBoxNamesEveryReason(t *testing.T) {
 			t.Errorf("refused = %q", conflict.text("#refused"))
 		}
 		s.Git.Conflicts = nil
+		s.Push("main")
 
 		draft := true
 		if _, err := s.Store.UpdateMergeRequest(t.Context(), s.Owner, mr.ProjectID, mr.IID, models.MergeRequestUpdate{Draft: &draft}); err != nil {

@@ -77,26 +77,16 @@ func (p *pages) askGit(c echo.Context, facts *mergeFacts) error {
 		facts.reasons = append(facts.reasons, models.BlockedTargetGone)
 		return nil
 	}
-	if facts.commits, err = p.Git.CountCommits(ctx, mr.ProjectID, tip, mr.HeadSHA); err != nil {
-		return err
-	}
-	if facts.commits == 0 {
-		facts.reasons = append(facts.reasons, models.BlockedNoCommits)
-		return nil
-	}
-	_, related, err := p.Git.MergeBase(ctx, mr.ProjectID, tip, mr.HeadSHA)
+	said, err := p.outlook(ctx, mr.ProjectID, tip, mr.HeadSHA)
 	if err != nil {
 		return err
 	}
-	if !related {
+	facts.commits, facts.conflicts = said.commits, said.conflicts
+	switch {
+	case said.commits == 0:
+		facts.reasons = append(facts.reasons, models.BlockedNoCommits)
+	case !said.related, len(said.conflicts) > 0:
 		// Branches without a common commit conflict as a whole.
-		facts.reasons = append(facts.reasons, models.BlockedConflict)
-		return nil
-	}
-	if facts.conflicts, err = p.Git.Conflicts(ctx, mr.ProjectID, tip, mr.HeadSHA); err != nil {
-		return err
-	}
-	if len(facts.conflicts) > 0 {
 		facts.reasons = append(facts.reasons, models.BlockedConflict)
 	}
 	return nil

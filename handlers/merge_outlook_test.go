@@ -1,0 +1,86 @@
+package handlers
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// TestConflictsAreWorkedOutOnce for two commits, and again when one of the
+// branches has moved.
+func TestConflictsAreWorkedOutOnce(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		mr := s.open("topic")
+		v := s.as(s.Owner)
+		box := func() string { return v.get(s.mrPath(mr, "")).want(200).text("#merge-checks") }
+		s.Git.Conflicts = []string{"leaf.txt"}
+		for range 3 {
+			if got := box(); !strings.Contains(got, "1 file conflicts:leaf.txt") {
+				t.Fatalf("conflicts: %s", got)
+			}
+		}
+		if s.git.merged != 1 {
+			t.Errorf("git was asked %d times about the same commits", s.git.merged)
+		}
+		// The source moves: another merge, that has no conflicts any more.
+		s.Git.Conflicts = nil
+		s.Push("topic")
+		if got := box(); strings.Contains(got, "leaf.txt") || s.git.merged != 2 {
+			t.Errorf("after a push, asked %d times: %s", s.git.merged, got)
+		}
+		// The target moves.
+		s.Git.Conflicts = []string{"root.txt"}
+		s.Push("main")
+		if got := box(); !strings.Contains(got, "root.txt") || s.git.merged != 3 {
+			t.Errorf("after a push to the target, asked %d times: %s", s.git.merged, got)
+		}
+	})
+}
+
+// TestAFailureIsNotKept: what git could not say is asked again.
+func TestAFailureIsNotKept(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	mr := s.open("topic")
+	v := s.as(s.Owner)
+	s.git.fails = fmt.Errorf("out of memory")
+	v.get(s.mrPath(mr, "")).want(500)
+	s.git.fails = nil
+	v.get(s.mrPath(mr, "")).want(200)
+}
+
+func TestOutlooksAreBounded(t *testing.T) {
+	var kept outlooks
+	key := func(i int) outlookKey { return outlookKey{1, fmt.Sprint(i), "source"} }
+	var all sync.WaitGroup
+	for worker := range 4 {
+		all.Go(func() {
+			for i := range maxOutlooks {
+				kept.put(key(worker*maxOutlooks+i), outlook{commits: i})
+				kept.get(key(i))
+			}
+		})
+	}
+	all.Wait()
+	if kept.order.Len() != maxOutlooks || len(kept.byKey) != maxOutlooks {
+		t.Errorf("%d and %d outlooks are kept", kept.order.Len(), len(kept.byKey))
+	}
+	// What is asked for stays, what is not goes.
+	kept = outlooks{}
+	kept.put(key(0), outlook{commits: 7})
+	for i := 1; i <= maxOutlooks; i++ {
+		kept.put(key(i), outlook{})
+		if said, ok := kept.get(key(0)); !ok || said.commits != 7 {
+			t.Fatalf("the one that is asked for is gone after %d others", i)
+		}
+	}
+	if _, ok := kept.get(key(1)); ok {
+		t.Error("the one that nobody asked for is still kept")
+	}
+	kept.put(key(-1), outlook{conflicts: make([]string, maxKeptConflicts+1)})
+	if _, ok := kept.get(key(-1)); ok {
+		t.Error("a very long list is kept")
+	}
+}
