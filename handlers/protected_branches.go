@@ -38,7 +38,7 @@ func branchRulesURL(c echo.Context) string {
 // rulesPage is the frame of a page under settings › Branch rules.
 func (p *pages) rulesPage(c echo.Context, title views.Key, more ...string) (views.Page, error) {
 	page, err := p.page(c, text(c, title), views.SectionBranchRules)
-	crumbs(&page, text(c, views.KeyBranchRules), branchRulesURL(c))
+	crumbs(&page, text(c, views.KeySettings), projectURL(c)+"/-/settings/general", text(c, views.KeyBranchRules), branchRulesURL(c))
 	crumbs(&page, more...)
 	page.Narrow = true
 	return page, err

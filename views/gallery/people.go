@@ -46,7 +46,7 @@ func rules() []Entry {
 }
 
 func rulesFrame(ctx context.Context, theme string) views.Page {
-	p := page(ctx, theme, views.KeyBranchRules, views.SectionBranchRules)
+	p := settingsFrame(ctx, theme, views.KeyBranchRules, views.SectionBranchRules)
 	p.Narrow = true
 	return p
 }

@@ -2,6 +2,7 @@ package gallery
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -114,7 +115,14 @@ func asPage(e Entry) Entry { e.Section = ""; return e }
 
 // servicesFrame frames the settings of merge requests.
 func servicesFrame(ctx context.Context, theme string) views.Page {
-	return page(ctx, theme, views.KeyMergeRequests, views.SectionSettingsMergeRequests)
+	return settingsFrame(ctx, theme, views.KeyMergeRequests, views.SectionSettingsMergeRequests)
+}
+
+// settingsFrame frames a page of the settings.
+func settingsFrame(ctx context.Context, theme string, title views.Key, section string) views.Page {
+	p := page(ctx, theme, title, section)
+	p.Breadcrumbs = slices.Insert(p.Breadcrumbs, len(p.Breadcrumbs)-1, views.Crumb{Text: views.T(ctx, views.KeySettings), URL: projectPath + "/-/settings/general"})
+	return p
 }
 
 func card() views.ServiceCard {
