@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -99,9 +100,9 @@ func (r Repo) eachBranch(ctx context.Context, f func(name, sha string)) error {
 }
 
 // Branches lists the branches whose name contains search, without regard to
-// case, sorted by name, from offset on, limit at most, with their commits;
-// total counts all that match.
-func (r Repo) Branches(ctx context.Context, search string, offset, limit int) (page []Branch, total int, err error) {
+// case, those named in first before the others and each sorted by name, from
+// offset on, limit at most, with their commits; total counts all that match.
+func (r Repo) Branches(ctx context.Context, search string, offset, limit int, first ...string) (page []Branch, total int, err error) {
 	search = strings.ToLower(search)
 	var ids []string
 	err = r.eachBranch(ctx, func(name, sha string) {
@@ -113,7 +114,12 @@ func (r Repo) Branches(ctx context.Context, search string, offset, limit int) (p
 		return nil, 0, err
 	}
 	total = len(page)
-	sort.Slice(page, func(i, j int) bool { return page[i].Name < page[j].Name })
+	sort.Slice(page, func(i, j int) bool {
+		if a, b := slices.Contains(first, page[i].Name), slices.Contains(first, page[j].Name); a != b {
+			return a
+		}
+		return page[i].Name < page[j].Name
+	})
 	offset = min(max(offset, 0), total)
 	page = page[offset : offset+min(max(limit, 0), total-offset)]
 	for _, b := range page {

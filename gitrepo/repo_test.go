@@ -159,6 +159,9 @@ func TestBranches(t *testing.T) {
 	if err != nil || total != 2 || len(page) != 1 || page[0].Name != "release/1" || page[0].Commit.Title != "On release/1" {
 		t.Errorf("Branches = %+v, %d, %v", page, total, err)
 	}
+	if page, _, err := r.Branches(t.Context(), "", 0, 2, "topic"); err != nil || len(page) != 2 || page[0].Name != "topic" || page[1].Name != "Release/2" {
+		t.Errorf("with one before the others: %+v, %v", page, err)
+	}
 	if page, total, err := r.Branches(t.Context(), "", 99, 5); err != nil || total != 4 || len(page) != 0 {
 		t.Errorf("page beyond the end = %v, %d, %v", page, total, err)
 	}

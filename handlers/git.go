@@ -13,9 +13,9 @@ var ErrNoSuchFile = errors.New("no such file in this commit")
 // the git program.
 type Git interface {
 	MergeRequestGit
-	// Branches lists the branches whose name contains search, by name, with
-	// the number of all that match.
-	Branches(ctx context.Context, projectID int64, search string, offset, limit int) ([]Branch, int, error)
+	// Branches lists the branches whose name contains search, by name, those
+	// named in first before the others, with the number of all that match.
+	Branches(ctx context.Context, projectID int64, search string, offset, limit int, first ...string) ([]Branch, int, error)
 	// RecentBranches names the branches whose name contains search: first before
 	// all others, then the one committed to most lately, limit at most, with the
 	// number of all that match.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -238,7 +239,7 @@ type mrGit struct {
 	merged int
 }
 
-func (g *mrGit) Branches(_ context.Context, projectID int64, search string, _, limit int) ([]Branch, int, error) {
+func (g *mrGit) Branches(_ context.Context, projectID int64, search string, _, limit int, first ...string) ([]Branch, int, error) {
 	var list []Branch
 	for _, name := range []string{"main", "feature", "other", "release/1"} {
 		if sha := g.Tip(projectID, name); sha != "" && strings.Contains(name, search) {
@@ -250,7 +251,12 @@ func (g *mrGit) Branches(_ context.Context, projectID int64, search string, _, l
 			list = append(list, Branch{Name: name})
 		}
 	}
-	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
+	sort.Slice(list, func(i, j int) bool {
+		if a, b := slices.Contains(first, list[i].Name), slices.Contains(first, list[j].Name); a != b {
+			return a
+		}
+		return list[i].Name < list[j].Name
+	})
 	return list[:min(len(list), limit)], len(list), nil
 }
 

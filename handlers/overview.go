@@ -20,6 +20,7 @@ import (
 const (
 	overviewMergeRequests = 5
 	overviewBranches      = 10
+	overviewMembers       = 6
 )
 
 // maxReadme is how much of a README is read, in bytes.
@@ -44,11 +45,38 @@ func (p *pages) overview(c echo.Context) error {
 		}
 		p.addRepository(c, &v)
 	}
+	if request.Can(c, auth.ManageMembers) {
+		if err := p.addMembers(c, &v); err != nil {
+			return err
+		}
+	}
 	page, err := p.page(c, project.Name, views.SectionOverview)
 	if err != nil {
 		return err
 	}
 	return render(c, http.StatusOK, views.OverviewPage(page, v))
+}
+
+// addMembers puts the first members on the overview, for those who may change
+// them.
+func (p *pages) addMembers(c echo.Context, v *views.Overview) error {
+	ctx, project := c.Request().Context(), request.Project(c)
+	members, _, err := p.Store.Members(ctx, project.ID, "", models.RoleNone, models.Page{Number: 1, Size: overviewMembers})
+	if err != nil {
+		return err
+	}
+	counts, err := p.Store.CountMembers(ctx, project.ID)
+	if err != nil {
+		return err
+	}
+	v.Members = &views.OverviewMembers{URL: v.Path + "/-/project_members"}
+	for _, member := range members {
+		v.Members.People = append(v.Members.People, presentPerson(c, &member.User))
+	}
+	for i, role := range models.Roles {
+		v.Members.ByRole[i] = counts[role]
+	}
+	return nil
 }
 
 // addMergeRequests puts the newest open merge requests on the overview, and
@@ -68,6 +96,7 @@ func (p *pages) addMergeRequests(c echo.Context, v *views.Overview) error {
 	if err != nil {
 		return err
 	}
+	v.Recent.Brief = true
 	v.Recent.Now, v.OpenRequests = p.Store.Now(), int(total)
 	for _, mr := range open {
 		v.Recent.Rows = append(v.Recent.Rows, presentRow(c, mr, checks[mr.ID], v.Recent.Now))
@@ -152,7 +181,7 @@ func (p *pages) branchList(c echo.Context, search string, offset, limit int) (vi
 	if request.Can(c, auth.ManageProtectedBranches) {
 		list.RulesURL = path + "/-/settings/repository/branch_rules"
 	}
-	branches, total, err := p.Git.Branches(ctx, project.ID, search, offset, limit)
+	branches, total, err := p.Git.Branches(ctx, project.ID, search, offset, limit, project.DefaultBranch)
 	if err != nil {
 		return list, err
 	}

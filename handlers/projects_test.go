@@ -235,11 +235,11 @@ func (g *readmeGit) ReadFile(_ context.Context, _ int64, _, path string, _ int64
 	return []byte(g.readme), nil
 }
 
-func (g *readmeGit) Branches(ctx context.Context, projectID int64, search string, offset, limit int) ([]Branch, int, error) {
+func (g *readmeGit) Branches(ctx context.Context, projectID int64, search string, offset, limit int, first ...string) ([]Branch, int, error) {
 	if g.fails != nil {
 		return nil, 0, g.fails
 	}
-	return g.mrGit.Branches(ctx, projectID, search, offset, limit)
+	return g.mrGit.Branches(ctx, projectID, search, offset, limit, first...)
 }
 
 func TestTheOverviewByRole(t *testing.T) {

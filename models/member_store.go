@@ -158,3 +158,17 @@ func (s *Store) LastOwner(ctx context.Context, member Member) (bool, error) {
 		Where("members.project_id = ? AND members.role = ? AND members.user_id <> ? AND users.bot = ?", member.ProjectID, RoleOwner, member.UserID, false).Count(&owners).Error
 	return owners == 0, err
 }
+
+// CountMembers counts a project's members by role.
+func (s *Store) CountMembers(ctx context.Context, projectID int64) (map[Role]int, error) {
+	var rows []struct {
+		Role Role
+		N    int
+	}
+	err := s.q(ctx).Model(&Member{}).Select("role, count(*) AS n").Where("project_id = ?", projectID).Group("role").Scan(&rows).Error
+	counts := map[Role]int{}
+	for _, row := range rows {
+		counts[row.Role] = row.N
+	}
+	return counts, err
+}

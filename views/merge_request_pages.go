@@ -23,6 +23,8 @@ type MergeRequestList struct {
 	// URL is the list itself.
 	URL   string
 	Pages PageLinks
+	// Brief leaves the branches out.
+	Brief bool
 	Now   time.Time
 }
 

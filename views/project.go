@@ -124,12 +124,49 @@ type Overview struct {
 	Recent       MergeRequestList
 	OpenRequests int
 	Branches     ProjectBranches
+	// Members is nil for those who may not change them.
+	Members *OverviewMembers
 	// Readme is rendered and sanitised; "" without one.
 	Readme template.HTML
 	// Empty is a repository without a single branch.
 	Empty bool
 	// Damaged is a repository that git cannot read.
 	Damaged bool
+}
+
+// OverviewMembers is who works on a project, in short.
+type OverviewMembers struct {
+	URL string
+	// People are the first few, by role.
+	People []Person
+	// ByRole counts the members of each role, the weakest first.
+	ByRole [5]int
+}
+
+func (m OverviewMembers) total() int {
+	n := 0
+	for _, count := range m.ByRole {
+		n += count
+	}
+	return n
+}
+
+// summary is "2 owners, 3 maintainers", the strongest first.
+func (m OverviewMembers) summary(ctx context.Context) string {
+	keys := [len(m.ByRole)]Key{KeyGuestCount, KeyReporterCount, KeyDeveloperCount, KeyMaintainerCount, KeyOwnerCount}
+	var parts []string
+	for i := len(keys) - 1; i >= 0; i-- {
+		if m.ByRole[i] > 0 {
+			parts = append(parts, N(ctx, keys[i], m.ByRole[i]))
+		}
+	}
+	return strings.Join(parts, T(ctx, KeyMRListSeparator))
+}
+
+// cloneProtocol is the protocol of the clone URL as its label names it.
+func (v Overview) cloneProtocol() string {
+	scheme, _, _ := strings.Cut(v.CloneURL, ":")
+	return strings.ToUpper(scheme)
 }
 
 // ProjectBranches is a project's branches.

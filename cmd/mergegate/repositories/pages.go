@@ -15,8 +15,8 @@ type Pages struct{ Domain }
 var _ handlers.Git = Pages{}
 
 // Branches lists branches by name.
-func (p Pages) Branches(ctx context.Context, projectID int64, search string, offset, limit int) ([]handlers.Branch, int, error) {
-	found, total, err := p.Store.Repo(projectID).Branches(ctx, search, offset, limit)
+func (p Pages) Branches(ctx context.Context, projectID int64, search string, offset, limit int, first ...string) ([]handlers.Branch, int, error) {
+	found, total, err := p.Store.Repo(projectID).Branches(ctx, search, offset, limit, first...)
 	page := make([]handlers.Branch, len(found))
 	for i, b := range found {
 		page[i] = handlers.Branch{Name: b.Name, SHA: b.Commit.SHA, Title: b.Commit.Title, CommittedAt: b.Commit.CommittedAt}
