@@ -121,7 +121,13 @@ func pageLinks(c echo.Context, number, shown int, total int64) views.PageLinks {
 
 // linksTo is pageLinks for the list at a path with a query.
 func linksTo(path string, query url.Values, number, shown int, total int64) views.PageLinks {
-	links := views.PageLinks{First: (number-1)*pageSize + 1, Last: (number-1)*pageSize + shown, Total: int(total)}
+	return linksBySize(path, query, pageSize, number, shown, total)
+}
+
+// linksBySize is linksTo for a list with other than the usual number of rows on
+// a page.
+func linksBySize(path string, query url.Values, size, number, shown int, total int64) views.PageLinks {
+	links := views.PageLinks{First: (number-1)*size + 1, Last: (number-1)*size + shown, Total: int(total)}
 	if shown == 0 {
 		links.First = 0
 		links.Last = 0
@@ -134,7 +140,7 @@ func linksTo(path string, query url.Values, number, shown int, total int64) view
 	if number > 1 {
 		links.PreviousURL = to(number - 1)
 	}
-	if int64(number*pageSize) < total {
+	if int64(number*size) < total {
 		links.NextURL = to(number + 1)
 	}
 	return links

@@ -12,9 +12,9 @@ type MergeRequestGit interface {
 	// MergeBase is where two commits parted; ok is false where they never were
 	// one.
 	MergeBase(ctx context.Context, projectID int64, a, b string) (sha string, ok bool, err error)
-	// Commits lists the commits of to that from lacks, newest first, limit at
-	// most.
-	Commits(ctx context.Context, projectID int64, from, to string, limit int) ([]models.Commit, error)
+	// Commits lists the commits of to that from lacks, newest first, from offset
+	// on, limit at most.
+	Commits(ctx context.Context, projectID int64, from, to string, offset, limit int) ([]models.Commit, error)
 	// Changes compares two commits. What is too large is cut, and says so.
 	Changes(ctx context.Context, projectID int64, base, head string) (Changes, error)
 	// Conflicts names the files that a merge of source into target could not
@@ -35,11 +35,15 @@ type FileChange struct {
 	// Path is the file's name now; OldPath the one before.
 	Path, OldPath string
 	// Status is git's letter: A, D, M, R or T.
-	Status               string
+	Status string
+	// OldMode and NewMode are git's modes, octal; they say who may run a file and
+	// what is a link.
+	OldMode, NewMode     string
 	Additions, Deletions int
 	Binary               bool
 	// Patch holds the file's hunks, beginning with "@@", in valid UTF-8.
 	Patch string
-	// Cut says that Patch is left out or incomplete, for its size.
-	Cut bool
+	// Cut says that Patch ends early for the file's size, LeftOut that it is
+	// missing because the changes together were too large.
+	Cut, LeftOut bool
 }

@@ -70,7 +70,7 @@ func (p *pages) suggestTitle(c echo.Context, form *views.MergeRequestForm) error
 	if err != nil || !exists {
 		return err
 	}
-	commits, err := p.Git.Commits(ctx, project, "", tip, 1)
+	commits, err := p.Git.Commits(ctx, project, "", tip, 0, 1)
 	if err == nil && len(commits) == 1 {
 		form.Title = commits[0].Title()
 	}

@@ -237,6 +237,8 @@ type mrGit struct {
 	many int
 	// merged counts the calls of Conflicts.
 	merged int
+	// offset is where the last call of Commits began.
+	offset int
 }
 
 func (g *mrGit) Branches(_ context.Context, projectID int64, search string, _, limit int, first ...string) ([]Branch, int, error) {
@@ -307,7 +309,8 @@ func (g *mrGit) MergeBase(ctx context.Context, projectID int64, a, b string) (st
 	return g.Tip(projectID, "main"), true, nil
 }
 
-func (g *mrGit) Commits(ctx context.Context, projectID int64, _, to string, _ int) ([]models.Commit, error) {
+func (g *mrGit) Commits(ctx context.Context, projectID int64, _, to string, offset, _ int) ([]models.Commit, error) {
+	g.offset = offset
 	commit, err := g.Commit(ctx, projectID, to)
 	commit.Message = "Trim the pear\n\nIt had <b>too</b> many leaves."
 	return []models.Commit{commit}, err

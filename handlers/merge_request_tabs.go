@@ -9,8 +9,8 @@ import (
 	"github.com/mergegate/mergegate/views"
 )
 
-// maxCommits is how many commits the Commits tab lists.
-const maxCommits = 250
+// commitsPageSize is how many commits a page of the Commits tab lists.
+const commitsPageSize = 50
 
 // mergeRequestCommits is the Commits tab.
 func (p *pages) mergeRequestCommits(c echo.Context) error {
@@ -24,12 +24,13 @@ func (p *pages) mergeRequestCommits(c echo.Context) error {
 		return err
 	}
 	v := views.CommitList{}
-	total := 0
+	total, number := 0, pageNumber(c)
 	if base != "" {
 		if total, err = p.Git.CountCommits(ctx, mr.ProjectID, base, mr.HeadSHA); err != nil {
 			return err
 		}
-		commits, err := p.Git.Commits(ctx, mr.ProjectID, base, mr.HeadSHA, maxCommits)
+		number = min(number, max(1, (total+commitsPageSize-1)/commitsPageSize))
+		commits, err := p.Git.Commits(ctx, mr.ProjectID, base, mr.HeadSHA, (number-1)*commitsPageSize, commitsPageSize)
 		if err != nil {
 			return err
 		}
@@ -37,7 +38,7 @@ func (p *pages) mergeRequestCommits(c echo.Context) error {
 			v.Commits = append(v.Commits, presentCommit(commit))
 		}
 	}
-	v.More = total - len(v.Commits)
+	v.Pages = linksBySize(c.Request().URL.EscapedPath(), c.Request().URL.Query(), commitsPageSize, number, len(v.Commits), int64(total))
 	page, err := p.mergeRequestPage(c, mr)
 	if err != nil {
 		return err
@@ -72,6 +73,7 @@ func (p *pages) mergeRequestChanges(c echo.Context) error {
 		return err
 	}
 	v := presentChanges(changes)
+	v.Command = diffCommand(mr, base)
 	v.Head = p.presentHead(c, mr, views.TabChanges, total)
 	v.Head.Changes = changes.TotalFiles
 	return render(c, http.StatusOK, views.MergeRequestChanges(page, v))

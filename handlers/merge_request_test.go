@@ -246,12 +246,12 @@ func TestCommitsAndChanges(t *testing.T) {
 	for _, row := range changes.Find("#file-1 .diff tr").EachIter() {
 		lines = append(lines, squeeze(row.Text()))
 	}
-	want := "@@ -9,3 +9,4 @@ func main() { | 9 9 context | 10 - old <b> | 10 + new | 11 + more | \\ No newline at end of file"
+	want := "@@ -9,3 +9,4 @@ func main() { | 9 9 context | 10 - old <b> | 10 + new | 11 + more | No newline at end of file"
 	if got := strings.Join(strings.Fields(strings.Join(lines, " | ")), " "); strings.ReplaceAll(got, " ", "") != strings.ReplaceAll(want, " ", "") {
 		t.Errorf("lines:\n%s\nwant:\n%s", got, want)
 	}
 	for selector, says := range map[string]string{
-		"#file-2": "old.go → new.go", "#file-3": "too large to be shown", "#file-4": "Binary file, not shown.", ".alert--warning": "999 more files changed",
+		"#file-2": "old.go → new.go", "#file-3": "The lines are not shown", "#file-4": "Binary file, not shown.", "#changes-cut": "999 more files changed",
 	} {
 		if got := changes.text(selector); !strings.Contains(got, says) {
 			t.Errorf("%s = %q, want %q in it", selector, got, says)

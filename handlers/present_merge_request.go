@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -213,28 +212,4 @@ func presentCommit(commit models.Commit) views.CommitRow {
 	return views.CommitRow{
 		SHA: shortSHA(commit.SHA), Title: commit.Title(), Body: strings.TrimSpace(body), Author: commit.AuthorName, At: commit.CommittedAt,
 	}
-}
-
-// presentChanges is the Changes tab without its head.
-func presentChanges(changes Changes) views.ChangeList {
-	v := views.ChangeList{Additions: changes.Additions, Deletions: changes.Deletions, MoreFiles: changes.TotalFiles - len(changes.Files)}
-	statuses := map[string]views.FileStatus{"A": views.FileAdded, "D": views.FileDeleted, "R": views.FileRenamed}
-	for i, file := range changes.Files {
-		status, special := statuses[file.Status]
-		if !special {
-			status = views.FileModified
-		}
-		row := views.ChangedFile{
-			ID: fmt.Sprintf("file-%d", i+1), Path: file.Path, Status: status, Additions: file.Additions, Deletions: file.Deletions,
-			Binary: file.Binary, TooLarge: file.Cut,
-		}
-		if file.OldPath != file.Path {
-			row.OldPath = file.OldPath
-		}
-		if !file.Cut {
-			row.Lines = diffLines(file.Patch)
-		}
-		v.Files = append(v.Files, row)
-	}
-	return v
 }

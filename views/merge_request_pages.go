@@ -102,8 +102,7 @@ type FormFault struct {
 type CommitList struct {
 	Head    MergeRequestHead
 	Commits []CommitRow
-	// More is how many older commits are not shown.
-	More int
+	Pages   PageLinks
 }
 
 // CommitRow is one commit.
@@ -117,8 +116,11 @@ type ChangeList struct {
 	Head                 MergeRequestHead
 	Files                []ChangedFile
 	Additions, Deletions int
-	// MoreFiles is how many files are not listed at all.
-	MoreFiles int
+	// MoreFiles is how many files are not listed at all, CutFiles how many are
+	// listed without all of their lines.
+	MoreFiles, CutFiles int
+	// Command is what shows all changes in a clone of the project.
+	Command string
 }
 
 // ChangedFile is one file of a diff.
@@ -130,9 +132,12 @@ type ChangedFile struct {
 	Status               FileStatus
 	Additions, Deletions int
 	Binary               bool
-	// TooLarge says that the lines are left out because there are too many.
-	TooLarge bool
-	Lines    []DiffLine
+	// OldMode and NewMode are git's modes where they differ, else empty.
+	OldMode, NewMode string
+	// Cut says that Lines are only the first ones, or none, because there are
+	// too many of the file or of all files together.
+	Cut   bool
+	Lines []DiffLine
 }
 
 // FileStatus says what happened to a file.
@@ -168,6 +173,8 @@ const (
 	LineAdded   LineKind = "added"
 	LineDeleted LineKind = "deleted"
 	LineHunk    LineKind = "hunk"
+	// LineNoNewline says that the line before has no line break at its end.
+	LineNoNewline LineKind = "note"
 )
 
 // DiffLine is one line of a diff. Old and New are line numbers, 0 for none.
@@ -175,6 +182,9 @@ type DiffLine struct {
 	Kind     LineKind
 	Old, New int
 	Text     string
+	// Return says that the line ends in a carriage return, in a file whose
+	// changed lines do and do not.
+	Return bool
 }
 
 // sign is what stands before the line.

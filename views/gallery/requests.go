@@ -3,6 +3,7 @@ package gallery
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -53,7 +54,7 @@ func requests() []Entry {
 			m.Box.Checks = views.StatusChecks{Kind: views.WidgetForbidden}
 		})},
 		{Name: "merge_request_commits", Draw: func(ctx context.Context, theme string) templ.Component {
-			return views.MergeRequestCommits(requestPage(ctx, theme), views.CommitList{Head: requestHead(views.TabCommits), More: 12,
+			return views.MergeRequestCommits(requestPage(ctx, theme), views.CommitList{Head: requestHead(views.TabCommits), Pages: views.PageLinks{First: 1, Last: 2, Total: 52, NextURL: requestPath + "/commits?page=2"},
 				Commits: []views.CommitRow{
 					{SHA: "8f3c2a1d", Title: "Key events <once>", Body: "Why: the queue delivers at least once.", Author: "Priya Raman", At: ago(time.Hour)},
 					{SHA: "1b77e0c4", Title: "Add the key to the table of refunds", Author: "Priya Raman", At: ago(26 * time.Hour)},
@@ -118,7 +119,7 @@ func requestList() views.MergeRequestList {
 }
 
 func changes() views.ChangeList {
-	return views.ChangeList{Head: requestHead(views.TabChanges), Additions: 2, Deletions: 1, MoreFiles: 3, Files: []views.ChangedFile{
+	return views.ChangeList{Head: requestHead(views.TabChanges), Additions: 2, Deletions: 1, MoreFiles: 3, CutFiles: 2, Command: "git fetch origin refs/merge-requests/142/head && git diff 5d02b7aa FETCH_HEAD", Files: []views.ChangedFile{
 		{ID: "file-1", Path: "internal/payments/refund.go", Status: views.FileModified, Additions: 2, Deletions: 1, Lines: []views.DiffLine{
 			{Kind: views.LineHunk, Text: "@@ -11,3 +11,4 @@ func Refund(ctx context.Context, id string) error {"},
 			{Kind: views.LineContext, Old: 11, New: 11, Text: "\torder := load(ctx, id)"},
@@ -126,9 +127,16 @@ func changes() views.ChangeList {
 			{Kind: views.LineAdded, New: 12, Text: "\tkey := order.RefundKey()"},
 			{Kind: views.LineAdded, New: 13, Text: "\treturn payOnce(ctx, key, order)"},
 			{Kind: views.LineContext, Old: 13, New: 14, Text: "}"},
+			{Kind: views.LineNoNewline},
 		}},
 		{ID: "file-2", Path: "new.go", OldPath: "old.go", Status: views.FileRenamed},
-		{ID: "file-3", Path: "big.sql", Status: views.FileAdded, Additions: 90000, TooLarge: true},
+		{ID: "file-3", Path: "big.sql", Status: views.FileAdded, Additions: 90000, Cut: true},
 		{ID: "file-4", Path: "logo.png", Status: views.FileDeleted, Binary: true},
+		{ID: "file-5", Path: "deploy.sh", Status: views.FileModified, OldMode: "100644", NewMode: "100755", Additions: 2, Deletions: 1, Cut: true, Lines: []views.DiffLine{
+			{Kind: views.LineHunk, Text: "@@ -1 +1,2000 @@"},
+			{Kind: views.LineDeleted, Old: 1, Text: "#!/bin/sh", Return: true},
+			{Kind: views.LineAdded, New: 1, Text: "#!/bin/sh"},
+			{Kind: views.LineAdded, New: 2, Text: "echo ⟦U+202E⟧ " + strings.Repeat("very long ", 60)},
+		}},
 	}}
 }

@@ -54,8 +54,8 @@ func (p Pages) MergeBase(ctx context.Context, projectID int64, a, b string) (sha
 }
 
 // Commits lists the commits of to that from lacks, newest first.
-func (p Pages) Commits(ctx context.Context, projectID int64, from, to string, limit int) ([]models.Commit, error) {
-	log, err := p.Store.Repo(projectID).Log(ctx, from, to, 0, limit)
+func (p Pages) Commits(ctx context.Context, projectID int64, from, to string, offset, limit int) ([]models.Commit, error) {
+	log, err := p.Store.Repo(projectID).Log(ctx, from, to, offset, limit)
 	commits := make([]models.Commit, len(log))
 	for i, c := range log {
 		commits[i] = domainCommit(c)
@@ -70,7 +70,7 @@ func (p Pages) Changes(ctx context.Context, projectID int64, base, head string) 
 	for _, f := range d.Files {
 		changes.Files = append(changes.Files, handlers.FileChange{
 			Path: f.NewPath, OldPath: f.OldPath, Status: string(f.Status), Additions: f.Additions, Deletions: f.Deletions,
-			Binary: f.Binary, Patch: f.Patch, Cut: f.TooLarge || f.Truncated,
+			OldMode: f.OldMode, NewMode: f.NewMode, Binary: f.Binary, Patch: f.Patch, Cut: f.TooLarge, LeftOut: f.Truncated,
 		})
 	}
 	return changes, err

@@ -1,0 +1,55 @@
+package handlers
+
+import (
+	"fmt"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/views"
+)
+
+const (
+	// maxFileLines is how many lines of one file's changes are drawn, and
+	// maxLines how many of all: as much as people read and browsers like.
+	maxFileLines = 2000
+	maxLines     = 10_000
+)
+
+// presentChanges is the Changes tab without its head.
+func presentChanges(changes Changes) views.ChangeList {
+	v := views.ChangeList{Additions: changes.Additions, Deletions: changes.Deletions, MoreFiles: changes.TotalFiles - len(changes.Files)}
+	statuses := map[string]views.FileStatus{"A": views.FileAdded, "D": views.FileDeleted, "R": views.FileRenamed}
+	left := maxLines
+	for i, file := range changes.Files {
+		status, special := statuses[file.Status]
+		if !special {
+			status = views.FileModified
+		}
+		row := views.ChangedFile{
+			ID: fmt.Sprintf("file-%d", i+1), Path: file.Path, Status: status, Additions: file.Additions, Deletions: file.Deletions,
+			Binary: file.Binary, Cut: file.Cut || file.LeftOut,
+		}
+		if file.OldPath != file.Path {
+			row.OldPath = file.OldPath
+		}
+		if file.Status != "A" && file.Status != "D" && file.OldMode != file.NewMode {
+			row.OldMode, row.NewMode = file.OldMode, file.NewMode
+		}
+		most := min(maxFileLines, left)
+		row.Lines = diffLines(file.Patch, most+1)
+		if len(row.Lines) > most {
+			row.Lines, row.Cut = row.Lines[:most], true
+		}
+		left -= len(row.Lines)
+		if row.Cut {
+			v.CutFiles++
+		}
+		v.Files = append(v.Files, row)
+	}
+	return v
+}
+
+// diffCommand is what shows all changes of a merge request in a clone: its
+// HEAD can be fetched by its number, even when the branch is gone.
+func diffCommand(mr models.MergeRequest, base string) string {
+	return fmt.Sprintf("git fetch origin refs/merge-requests/%d/head && git diff %s FETCH_HEAD", mr.IID, shortSHA(base))
+}

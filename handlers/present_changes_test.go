@@ -1,0 +1,125 @@
+package handlers
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/mergegate/mergegate/models/modelstest"
+	"github.com/mergegate/mergegate/views"
+)
+
+// drawn writes lines as they would be read, one below the other.
+func drawn(lines []views.DiffLine) string {
+	var out strings.Builder
+	for _, line := range lines {
+		end := ""
+		if line.Return {
+			end = "␍"
+		}
+		fmt.Fprintf(&out, "%s %d %d %s%s\n", line.Kind, line.Old, line.New, line.Text, end)
+	}
+	return out.String()
+}
+
+func TestDiffLines(t *testing.T) {
+	tests := []struct{ name, patch, want string }{
+		{"a change", "@@ -9,3 +9,4 @@ main()\n context\n-old\n+new\n+more\n\\ No newline at end of file\n",
+			"hunk 0 0 @@ -9,3 +9,4 @@ main()\ncontext 9 9 context\ndeleted 10 0 old\nadded 0 10 new\nadded 0 11 more\nnote 0 0 \n"},
+		{"ends of lines alike", "@@ -1 +1 @@\n-a\r\n+b\r\n", "hunk 0 0 @@ -1 +1 @@\ndeleted 1 0 a\nadded 0 1 b\n"},
+		{"ends of lines changed", "@@ -1,2 +1,2 @@\n same\r\n-a\r\n+a\n", "hunk 0 0 @@ -1,2 +1,2 @@\ncontext 1 1 same␍\ndeleted 2 0 a␍\nadded 0 2 a\n"},
+		{"a line of signs", "@@ -1 +1 @@\n---\n++++\n", "hunk 0 0 @@ -1 +1 @@\ndeleted 1 0 --\nadded 0 1 +++\n"},
+		{"hidden direction", "@@ -0,0 +1 @@\n+if admin \u202e} \u2066 {\n", "hunk 0 0 @@ -0,0 +1 @@\nadded 0 1 if admin ⟦U+202E⟧} ⟦U+2066⟧ {\n"},
+		{"a head without numbers", "@@ @@\n+a\n", "hunk 0 0 @@ @@\nadded 0 0 a\n"},
+		{"an empty patch", "", ""},
+		{"no line break at the end", "@@ -0,0 +1 @@\n+a", "hunk 0 0 @@ -0,0 +1 @@\nadded 0 1 a\n"},
+	}
+	for _, test := range tests {
+		if got := drawn(diffLines(test.patch, 100)); got != test.want {
+			t.Errorf("%s:\n%swant:\n%s", test.name, got, test.want)
+		}
+	}
+	if got := len(diffLines("@@ -0,0 +1,9 @@\n"+strings.Repeat("+a\n", 9), 4)); got != 4 {
+		t.Errorf("%d lines of at most 4", got)
+	}
+}
+
+// TestChangesAreCut at so many lines of a file and of all together, and say so
+// with the way to see the rest.
+func TestChangesAreCut(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	mr := s.open("topic")
+	patch := func(lines int) string {
+		return fmt.Sprintf("@@ -0,0 +1,%d @@\n", lines) + strings.Repeat("+a\n", lines)
+	}
+	file := func(path string, lines int) FileChange {
+		return FileChange{Path: path, OldPath: path, Status: "A", Additions: lines, OldMode: "000000", NewMode: "100644", Patch: patch(lines)}
+	}
+	s.git.changes = Changes{TotalFiles: 9, Files: []FileChange{
+		file("long", maxFileLines+500), file("cut by git", 10), file("2", 1999), file("3", 1999), file("4", 1999), file("5", 1990), file("6", 20), file("7", 20),
+		{Path: "mode.sh", OldPath: "mode.sh", Status: "M", OldMode: "100644", NewMode: "100755"},
+	}}
+	s.git.changes.Files[1].Cut = true
+	page := s.as(s.Owner).get(s.mrPath(mr, "/diffs")).want(200)
+	total := 0
+	for i, want := range []int{maxFileLines, 11, 2000, 2000, 2000, 1989, 0, 0, 0} {
+		got := page.Find(fmt.Sprintf("#file-%d .diff tr", i+1)).Length()
+		total += got
+		if got != want {
+			t.Errorf("file %d has %d lines, want %d", i+1, got, want)
+		}
+	}
+	if total > maxLines {
+		t.Errorf("%d lines on a page", total)
+	}
+	for selector, want := range map[string]string{
+		"#file-1 .card__foot": "Only the first lines are shown.", "#file-2 .card__foot": "Only the first lines are shown.",
+		"#file-3 .card__foot": "", "#file-7 .card__body": "The lines are not shown because there are too many changes.",
+		"#file-9 .card__body": "No changed lines.", "#file-9 .badge": "Mode 100644 → 100755", "#file-1 .badge": "Added",
+		"#changes-cut .code": "git fetch origin refs/merge-requests/1/head && git diff ",
+		"#changes-cut p":     "5 files are listed without all of their lines.To see everything, run this in a clone of the project:",
+	} {
+		if got := page.text(selector); got != want && (selector != "#changes-cut .code" || !strings.HasPrefix(got, want)) {
+			t.Errorf("%s says %q, want %q", selector, got, want)
+		}
+	}
+	if n := page.Find("details[id^=file-][open] > summary h2").Length(); n != 9 {
+		t.Errorf("%d files can be folded", n)
+	}
+}
+
+func TestCommitsAreListedInPages(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		tip := s.Git.Tip(s.Project.ID, "main")
+		for range 120 {
+			tip = s.Git.Move(s.Project.ID, "long", tip)
+		}
+		mr := s.MergeRequest("long", "main")
+		v := s.as(s.Owner)
+		first := v.get(s.mrPath(mr, "/commits")).want(200)
+		if got := first.text(".pagination > span:first-child"); got != "Showing 1 to 1 of 120" || s.git.offset != 0 {
+			t.Errorf("the first page says %q, from %d on", got, s.git.offset)
+		}
+		if got := first.text(".tabs [aria-current] .count"); got != "120" {
+			t.Errorf("the tab counts %q", got)
+		}
+		v.get(first.Find(".pagination a").Last().AttrOr("href", "")).want(200)
+		if s.git.offset != commitsPageSize {
+			t.Errorf("the second page begins at %d", s.git.offset)
+		}
+		last := v.get(s.mrPath(mr, "/commits?page=3")).want(200)
+		if s.git.offset != 2*commitsPageSize || last.Find(".pagination a").Length() != 1 {
+			t.Errorf("the last page begins at %d and leads to %d others", s.git.offset, last.Find(".pagination a").Length())
+		}
+		for page, offset := range map[string]int{"0": 0, "-1": 0, "x": 0, "99": 2 * commitsPageSize} {
+			v.get(s.mrPath(mr, "/commits?page=" + page)).want(200)
+			if s.git.offset != offset {
+				t.Errorf("page %s begins at %d", page, s.git.offset)
+			}
+		}
+		one := s.open("short")
+		if v.get(s.mrPath(one, "/commits")).has(".pagination") {
+			t.Error("one commit has pages")
+		}
+	})
+}
