@@ -48,6 +48,9 @@ func returnURL(c echo.Context, returnTo string, serviceID int64) string {
 // settingsPage is the frame of a page under settings › Merge requests.
 func (p *pages) settingsPage(c echo.Context, title views.Key, more ...string) (views.Page, error) {
 	page, err := p.page(c, text(c, title), views.SectionSettingsMergeRequests)
+	if title == views.KeyChecksSettingsTitle { // the list is called so, too
+		page.Title += " · " + text(c, views.KeySettings)
+	}
 	crumbs(&page, text(c, views.KeySettings), projectURL(c)+"/-/settings/general", text(c, views.KeyMergeRequests), settingsURL(c))
 	crumbs(&page, more...)
 	return page, err

@@ -12,7 +12,8 @@ import (
 
 // Page is what the frame around every page shows.
 type Page struct {
-	// Title names the page in the browser's tab, without "Mergegate".
+	// Title names the page in the browser's tab, where the project's name and
+	// "Mergegate" follow.
 	Title string
 	// User is nil for a signed-out visitor.
 	User *CurrentUser
@@ -40,6 +41,16 @@ type Page struct {
 	// Now is the moment of the answer on the server's clock, from which the
 	// browser goes on counting.
 	Now time.Time
+}
+
+// tabTitle names the page in the browser's tab and history: the page, the
+// project, the product.
+func (p Page) tabTitle(ctx context.Context) string {
+	title := p.Title
+	if p.Project != nil && p.Project.Name != title {
+		title += " · " + p.Project.Name
+	}
+	return T(ctx, KeyPageTitle, "Title", title)
 }
 
 // The values of Page.Section.

@@ -15,13 +15,15 @@ import (
 func outside() []Entry {
 	all := []Entry{
 		{Name: "sign_in", Draw: signIn(views.Form{})},
-		{Name: "sign_in_error", Draw: signIn(views.Form{Values: url.Values{"login": {"priya"}}, Problem: "Wrong user name or password."})},
+		{Name: "sign_in_error", Draw: func(ctx context.Context, theme string) templ.Component {
+			return signIn(views.Form{Values: url.Values{"login": {"priya"}}, Problem: views.T(ctx, views.KeySignInRejected)})(ctx, theme)
+		}},
 		{Name: "new_password", Draw: func(ctx context.Context, theme string) templ.Component {
 			return views.NewPasswordPage(barePage(ctx, theme, views.KeyNewPasswordTitle), views.Form{}, true)
 		}},
 		{Name: "new_password_rejected", Draw: func(ctx context.Context, theme string) templ.Component {
 			return views.NewPasswordPage(barePage(ctx, theme, views.KeyNewPasswordTitle), views.Form{
-				Errors: map[string]string{"password": "Use at least 12 characters", "current_password": "This is not your password"}}, false)
+				Errors: map[string]string{"password": views.T(ctx, views.KeyPasswordTooShort), "current_password": views.T(ctx, views.KeyPasswordWrong)}}, false)
 		}},
 	}
 	for _, status := range []int{400, 403, 404, 409, 413, 422, 429, 500} {
@@ -75,7 +77,9 @@ func projects() []Entry {
 		return func(ctx context.Context, theme string) templ.Component {
 			v := overview()
 			change(&v)
-			return views.OverviewPage(page(ctx, theme, views.KeyProjects, views.SectionOverview), v)
+			p := page(ctx, theme, views.KeyProjects, views.SectionOverview)
+			p.Title, p.Breadcrumbs = v.Name, p.Breadcrumbs[:2]
+			return views.OverviewPage(p, v)
 		}
 	}
 	newProject := func(form views.Form) func(context.Context, string) templ.Component {
