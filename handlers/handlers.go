@@ -44,6 +44,7 @@ type pages struct {
 	sessions *sessions.CookieStore
 	markdown *markdownRenderer
 	outlooks outlooks
+	once     once
 	// secure is set where people come by HTTPS: cookies then go no other way.
 	secure bool
 }

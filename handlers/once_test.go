@@ -1,0 +1,128 @@
+package handlers
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+// twin is another instance of the program on the same database.
+func (s *mrSite) twin() *mrSite {
+	s.T.Helper()
+	e, err := New(Deps{
+		Store: s.Store, Git: s.git, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), BaseURL: "http://mergegate.test",
+		SessionKey: []byte("an example key of thirty-two bytes!!"),
+	})
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	other := *s
+	other.handler = e
+	return &other
+}
+
+// atOnce sends a form twice at the same time, the second to an instance.
+func (v visitor) atOnce(path string, form url.Values, second *mrSite) (answers [2]answer) {
+	w := v
+	w.site = second
+	var both sync.WaitGroup
+	both.Go(func() { answers[0] = v.post(path, form) })
+	both.Go(func() { answers[1] = w.post(path, form) })
+	both.Wait()
+	return answers
+}
+
+// TestAFormSentTwiceMakesOne sends each form that makes something twice at
+// once: one row, and both answers lead to it.
+func TestAFormSentTwiceMakesOne(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		v := s.as(s.Owner)
+		s.User("mona")
+		s.Git.Move(s.Project.ID, "topic", "0123456789012345678901234567890123456789")
+		expires := s.Clock.Now().AddDate(0, 1, 0).Format(time.DateOnly)
+		fresh := v.get("/projects/new").want(http.StatusOK)
+		_, project := fresh.fields(`form[action="/projects"]`)
+		project.Set("namespace_id", fresh.attr("#namespace_id option", "value"))
+		project.Set("name", "Plum")
+		project.Set("path", "plum")
+		for name, tt := range map[string]struct {
+			path  string
+			form  url.Values
+			count string
+		}{
+			"member":  {membersOfPear, url.Values{"username": {"mona"}, "access_level": {"20"}}, "SELECT count(*) FROM members m JOIN users u ON u.id = m.user_id WHERE u.username = 'mona'"},
+			"project": {"/projects", project, "SELECT count(*) FROM projects WHERE path = 'plum'"},
+			"service": {servicesPath, url.Values{"name": {"Licence"}, "external_url": {"https://scan.example.test/"}}, "SELECT count(*) FROM external_status_checks"},
+			"rule": {rulesPath, url.Values{"name": {"hotfix/*"}, "push_access_level": {"0"}, "merge_access_level": {"30"}},
+				"SELECT count(*) FROM protected_branches WHERE name = 'hotfix/*'"},
+			"merge request": {"/olga/pear/-/merge_requests", url.Values{"source_branch": {"topic"}, "target_branch": {"main"}, "title": {"Trim"}}, "SELECT count(*) FROM merge_requests"},
+			"project token": {tokensOfPear, url.Values{"name": {"ci"}, "scopes": {"api"}, "access_level": {"30"}, "expires_at": {expires}},
+				"SELECT count(*) FROM access_tokens WHERE name = 'ci'"},
+			"personal token": {personalTokensPath, url.Values{"name": {"mine"}, "scopes": {"api"}, "expires_at": {expires}},
+				"SELECT count(*) FROM access_tokens WHERE name = 'mine'"},
+		} {
+			answers := v.atOnce(tt.path, tt.form, s)
+			for _, a := range answers {
+				if a.status != http.StatusSeeOther || a.header.Get("Location") != answers[0].header.Get("Location") {
+					t.Errorf("%s: status %d to %q\n%s", name, a.status, a.header.Get("Location"), a.text("main"))
+				}
+				if a.header.Get("Set-Cookie") != answers[0].header.Get("Set-Cookie") {
+					t.Errorf("%s: one of the answers has no toast", name)
+				}
+			}
+			if n := s.count(t, tt.count); n != 1 {
+				t.Errorf("%s: %d were made", name, n)
+			}
+		}
+
+		// Right afterwards it is the same form still; later it is another one.
+		member := url.Values{"username": {"mona"}, "access_level": {"20"}}
+		v.post(membersOfPear, member).want(http.StatusSeeOther)
+		s.Clock.Advance(onceFor)
+		if got := v.post(membersOfPear, member).want(http.StatusUnprocessableEntity).text("#username-error"); got != "Already a member of this project" {
+			t.Errorf("later: %q", got)
+		}
+	})
+}
+
+// TestATokenFormMakesOneTokenOnAnyInstance sends the form for a token to two
+// instances at once, where only the database can tell that it is one form.
+func TestATokenFormMakesOneTokenOnAnyInstance(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		v := s.as(s.Owner)
+		for _, path := range []string{personalTokensPath, tokensOfPear} {
+			_, form := v.get(path).want(http.StatusOK).fields("#token-form")
+			if len(form.Get("form_id")) < 20 {
+				t.Fatalf("%s: form id %q", path, form.Get("form_id"))
+			}
+			form["scopes"], form["name"] = []string{models.ScopeAPI}, []string{"ci"}
+			for _, a := range v.atOnce(path, form, s.twin()) {
+				a.want(http.StatusSeeOther)
+			}
+			page := v.get(path).want(http.StatusOK)
+			if n := page.Find("td.cell-actions").Length(); n != 1 || !page.has("#new-token") {
+				t.Errorf("%s: %d tokens, shown: %t", path, n, page.has("#new-token"))
+			}
+			s.Clock.Advance(onceFor)
+			v.post(path, form).want(http.StatusSeeOther)
+			if page = v.get(path); page.Find("td.cell-actions").Length() != 1 || page.has("#new-token") {
+				t.Errorf("%s: the form made another token when it was sent again", path)
+			}
+		}
+	})
+}
+
+// count is the one number that a query finds.
+func (s *mrSite) count(t *testing.T, query string) (n int) {
+	t.Helper()
+	if err := s.DB.SQL(t).QueryRow(query).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

@@ -1,0 +1,110 @@
+package handlers
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// TestMembersInDialogs adds a member in the drawer, with a slip first, and
+// removes one after the question, in a real browser.
+func TestMembersInDialogs(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.User("mona")
+	p := browsertest.Open(t, s.as(s.Owner).serve()+membersOfPear)
+	p.Allow("422")
+
+	p.Click("#add-member")
+	p.WaitFor("the focus on the name", focusIs("#username"))
+	p.Fill("#username", "mnoa")
+	p.Click("#submit-member")
+	p.WaitText("#username-error", "There is no user with this name")
+	p.WaitFor("the focus on the fault", focusIs("#username"))
+	if got := browsertest.Eval[string](p, `document.querySelector("#username").value`); got != "mnoa" {
+		t.Errorf("%q is kept of the name", got)
+	}
+	p.Fill("#username", "mona")
+	p.Choose("#access_level", "Reporter")
+	p.Click("#submit-member")
+	p.WaitText("#toasts", "Member added.")
+	p.WaitText("table", "@mona")
+	if p.Count("dialog") != 0 {
+		t.Error("the drawer is still there")
+	}
+
+	remove := "[aria-label='Remove mona']"
+	p.Click(remove)
+	p.WaitText("dialog", "You are about to remove mona from")
+	p.WaitFor("the focus on Cancel", focusIs("dialog .dialog__foot a"))
+	p.Click("dialog .dialog__foot a")
+	p.WaitGone("dialog")
+	p.WaitFor("the focus back on the opener", focusIs(remove))
+	p.Click(remove)
+	p.Click("dialog .btn--danger")
+	p.WaitText("#toasts", "Member removed.")
+	if p.Count(remove) != 0 {
+		t.Error("the member is still listed")
+	}
+}
+
+// TestATokenDoesNotComeBack makes a token in a real browser, leaves the page
+// and comes back, by Back and by reloading: it is gone for good.
+func TestATokenDoesNotComeBack(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	base := s.as(s.Owner).serve()
+	p := browsertest.Open(t, base+tokensOfPear)
+	p.Fill("#name", "ci")
+	p.Click("#create-token")
+	p.Wait("#new-token")
+	token := browsertest.Eval[string](p, `document.querySelector("#new-token").value`)
+	if !auth.IsAccessToken(token) {
+		t.Fatalf("shown token %q", token)
+	}
+	if url := p.URL(); url != base+tokensOfPear {
+		t.Errorf("shown at %s", url)
+	}
+	gone := func(how string) {
+		p.WaitText("#tokens-h", "1")
+		if p.Count("#new-token") != 0 || strings.Contains(browsertest.Eval[string](p, `document.documentElement.outerHTML`), token) {
+			t.Errorf("%s: the token is shown again", how)
+		}
+	}
+	p.Go(base + membersOfPear)
+	browsertest.Eval[bool](p, `history.back() || true`)
+	p.WaitURL("access_tokens")
+	gone("Back")
+	p.Reload()
+	gone("reloaded")
+
+	p.Click(`[aria-label="Revoke ci"]`)
+	p.WaitText("dialog", "You are about to revoke the ci access token.")
+	p.Click("dialog .btn--danger")
+	p.WaitText("#toasts", "Token revoked.")
+	p.WaitText("#ended-tokens", "Revoked")
+	tokens, err := s.Store.ProjectTokens(t.Context(), s.Project.ID)
+	if err != nil || len(tokens) != 1 || tokens[0].ActiveAt(s.Clock.Now()) {
+		t.Errorf("tokens %+v, %v", tokens, err)
+	}
+}
+
+// TestRejectedPagesHaveTheFocusOnTheFirstFault needs no script: browsers give
+// the focus to the first control that asks for it.
+func TestRejectedPagesHaveTheFocusOnTheFirstFault(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.Member("dora", models.RoleDeveloper)
+	p := browsertest.Open(t, s.as(s.Owner).serve()+tokensOfPear)
+	p.Allow("422")
+	p.Fill("#name", "ci")
+	p.Click("#scopes-api")
+	p.Click("#create-token")
+	p.WaitText("#scopes-error", "Choose at least one scope")
+	p.WaitFor("the focus on the first scope", focusIs("#scopes-api"))
+	p.Fill("#name", "")
+	p.Click("#create-token")
+	p.WaitText("#name-error", "Please provide a name")
+	p.WaitFor("the focus on the name", focusIs("#name"))
+}
