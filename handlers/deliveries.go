@@ -50,7 +50,7 @@ func (p *pages) presentDelivery(c echo.Context) (views.DeliveryPage, string, err
 		return views.DeliveryPage{}, "", err
 	}
 	row := p.deliveryRow(c, d)
-	page, err := p.settingsPage(c, views.KeyChecksDelivery, service.Name, serviceURL(c, service.ID), row.ShortID, row.URL)
+	page, err := p.settingsPage(c, views.KeyChecksDelivery, service.Name, serviceURL(c, service.ID), text(c, views.KeyChecksDelivery)+" "+row.ShortID, row.URL)
 	if err != nil {
 		return views.DeliveryPage{}, "", err
 	}

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/models/modelstest"
@@ -297,82 +296,6 @@ func TestBranchRulesWithoutServices(t *testing.T) {
 			t.Errorf("all branches: %q", got)
 		}
 	})
-}
-
-func TestDeliveryPages(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		v, service := s.as(s.Owner), s.Service("licence")
-		s.open("topic")
-		if got := v.get(servicePath(service)).want(200).text("#deliveries tbody tr"); !strings.Contains(got, "Opened") || !strings.Contains(got, "Queued") {
-			t.Errorf("log %q", got)
-		}
-		claimed, err := s.Store.Claim(t.Context(), models.ClaimOptions{Limit: 1})
-		if err != nil || len(claimed) != 1 {
-			t.Fatalf("%d claimed: %v", len(claimed), err)
-		}
-		s.Clock.Advance(time.Second)
-		result := models.AttemptResult{
-			StartedAt: s.Clock.Now(), Duration: 1187 * time.Millisecond, HTTPStatus: 503,
-			RequestHeader:  models.Header{"X-Gitlab-Signature": {"deadbeef"}, "X-Gitlab-Event": {"Merge Request Hook"}},
-			ResponseHeader: models.Header{"Set-Cookie": {"session=abc"}, "Content-Type": {"text/html"}},
-			ResponseBody:   []byte("<script>alert(1)</script>\xff"), ResponseTruncated: true,
-		}
-		if err := s.Store.FinishDelivery(t.Context(), claimed[0].Delivery, result); err != nil {
-			t.Fatal(err)
-		}
-		log := v.get(servicePath(service)).want(200)
-		if got := log.text("#deliveries tbody tr"); !strings.Contains(got, "HTTP 503") || !strings.Contains(got, "1,187 ms") || !strings.Contains(got, "1 of 12") {
-			t.Errorf("log %q", got)
-		}
-		page := v.get(log.attr("#deliveries tbody td:first-child a", "href")).want(200)
-		for _, want := range []string{"Retrying", "POST /hook HTTP/1.1", "Host: licence.example.test", "X-Gitlab-Event: Merge Request Hook", `"action": "open"`,
-			"HTTP 503 Service Unavailable", "<script>alert(1)</script>", "only its first 16 KiB"} {
-			if !strings.Contains(page.text("main"), want) {
-				t.Errorf("the page lacks %q: %s", want, page.text("main"))
-			}
-		}
-		if strings.Contains(page.body, "deadbeef") || strings.Contains(page.body, "session=abc") || page.has("main script") {
-			t.Error("the page shows what must be masked, or runs what was answered")
-		}
-		a := v.withHTMX().post(page.attr("#delivery form", "action"), url.Values{}).want(200)
-		if !strings.Contains(a.header.Get("HX-Trigger"), "Delivery queued again.") || a.text("#delivery .page-head .badge") != "Retrying" {
-			t.Errorf("HX-Trigger %q, state %q", a.header.Get("HX-Trigger"), a.text("#delivery .page-head .badge"))
-		}
-		v.post(page.attr("#delivery form", "action"), url.Values{}).want(http.StatusSeeOther)
-		if n := len(s.Deliveries(service)); n != 1 {
-			t.Errorf("%d deliveries: the same one is sent again", n)
-		}
-
-		mr := s.open("later")
-		a = v.withHTMX().post(servicePath(service)+"/test", url.Values{}).want(200)
-		if got := a.text("#deliveries tbody tr:first-child"); !strings.Contains(got, "Test") || !strings.Contains(a.header.Get("HX-Trigger"), "Test delivery sent.") {
-			t.Errorf("log %q", got)
-		}
-		v.post(servicePath(service)+"/test", url.Values{}).want(http.StatusSeeOther)
-		list := s.Deliveries(service)
-		if payload := s.PayloadOf(list[len(list)-1]); !payload.Test || payload.Head != mr.HeadSHA {
-			t.Errorf("test payload %+v", payload)
-		}
-		if got := s.Status(mr, service); got != models.StatusPending {
-			t.Errorf("the check is %q", got)
-		}
-	})
-}
-
-// TestDeliveryLogPages leads through a log longer than a page.
-func TestDeliveryLogPages(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	service := s.Service("licence")
-	for range pageSize + 1 {
-		if _, err := s.Store.SendTest(t.Context(), s.Owner, s.Project.ID, service.ID); err != nil {
-			t.Fatal(err)
-		}
-	}
-	first := s.as(s.Owner).get(servicePath(service)).want(200)
-	second := s.as(s.Owner).get(first.attr("#deliveries .pagination a", "href")).want(200)
-	if a, b := first.Find("#deliveries tbody tr").Length(), second.Find("#deliveries tbody tr").Length(); a != pageSize || b != 1 {
-		t.Errorf("%d and %d rows", a, b)
-	}
 }
 
 // TestEveryAuditActionHasAText reads the actions from where they are declared.

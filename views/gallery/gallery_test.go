@@ -157,7 +157,7 @@ func TestSecretFieldTakesNoValueOnceConfigured(t *testing.T) {
 }
 
 func TestFormTiesControlsToTheirMessages(t *testing.T) {
-	doc := draw(t, views.ServiceFormView(gallery.RejectedService(gallery.NewService())))
+	doc := draw(t, views.ServiceFormView(gallery.RejectedService(t.Context(), gallery.NewService())))
 	for _, id := range []string{"status-check-name", "status-check-url", "status-check-secret"} {
 		control := doc.Find("#" + id)
 		if control.AttrOr("aria-invalid", "") != "true" {

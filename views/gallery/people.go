@@ -16,16 +16,17 @@ import (
 func rules() []Entry {
 	whole := func(change func(*views.BranchRuleList)) func(context.Context, string) templ.Component {
 		return func(ctx context.Context, theme string) templ.Component {
-			l := ruleList()
+			l := ruleList(ctx)
 			change(&l)
 			return views.BranchRulesView(views.BranchRules{Page: rulesFrame(ctx, theme), AddURL: rulesPath + "/new", Rules: l})
 		}
 	}
-	form := func(name string, change func(*views.ProtectedBranchForm)) Entry {
+	form := func(name string, change func(context.Context, *views.ProtectedBranchForm)) Entry {
 		return Entry{Name: name, Section: views.SectionBranchRules, Draw: func(ctx context.Context, theme string) templ.Component {
 			f := views.ProtectedBranchForm{Page: rulesFrame(ctx, theme), Drawer: true, SaveURL: rulesPath, CloseURL: rulesPath, Suggestions: []string{"develop"},
-				Push: 40, Merge: 30, Levels: []views.LevelOption{{Value: 40, Label: "Maintainers"}, {Value: 30, Label: "Developers and maintainers"}, {Value: 0, Label: "No one"}}}
-			change(&f)
+				Push: 40, Merge: 30, Levels: []views.LevelOption{{Value: 40, Label: views.T(ctx, views.KeyChecksLevelMaintainers)},
+					{Value: 30, Label: views.T(ctx, views.KeyChecksLevelDevelopers)}, {Value: 0, Label: views.T(ctx, views.KeyChecksLevelNoOne)}}}
+			change(ctx, &f)
 			return views.ProtectedBranchFormView(f)
 		}}
 	}
@@ -33,12 +34,14 @@ func rules() []Entry {
 		{Name: "branch_rules", Draw: whole(func(*views.BranchRuleList) {})},
 		{Name: "branch_rules_empty", Draw: whole(func(l *views.BranchRuleList) { l.Rules, l.All.Services = nil, nil })},
 		{Name: "branch_rules_failed", Draw: whole(func(l *views.BranchRuleList) { l.Failed, l.Rules = true, l.Rules[1:] })},
-		form("protected_branch_new", func(*views.ProtectedBranchForm) {}),
-		form("protected_branch_form", func(f *views.ProtectedBranchForm) {
-			f.Name, f.NameError, f.PushError = "rel ease", "Please provide a valid branch name or wildcard", "Select who is allowed"
+		form("protected_branch_new", func(context.Context, *views.ProtectedBranchForm) {}),
+		form("protected_branch_form", func(ctx context.Context, f *views.ProtectedBranchForm) {
+			f.Name, f.NameError, f.PushError = "rel ease", views.T(ctx, views.KeyChecksBranchNameInvalid), views.T(ctx, views.KeyChecksLevelInvalid)
 		}),
-		form("protected_branch_edit", func(f *views.ProtectedBranchForm) { f.ID, f.Name, f.AllowForcePush = 2, "release/*", true }),
-		asPage(form("protected_branch_page", func(f *views.ProtectedBranchForm) { f.Drawer = false })),
+		form("protected_branch_edit", func(_ context.Context, f *views.ProtectedBranchForm) {
+			f.ID, f.Name, f.AllowForcePush = 2, "release/*", true
+		}),
+		asPage(form("protected_branch_page", func(_ context.Context, f *views.ProtectedBranchForm) { f.Drawer = false })),
 		{Name: "unprotection", Section: views.SectionBranchRules, Draw: func(context.Context, string) templ.Component {
 			return views.UnprotectionView(views.Unprotection{Dialog: true, Name: "main", URL: rulesPath + "/1/unprotect", CloseURL: rulesPath, Services: []string{"Licence scan"}})
 		}},
@@ -51,13 +54,13 @@ func rulesFrame(ctx context.Context, theme string) views.Page {
 	return p
 }
 
-func ruleList() views.BranchRuleList {
+func ruleList(ctx context.Context) views.BranchRuleList {
 	rows := serviceRows()
 	return views.BranchRuleList{RefreshURL: rulesPath, All: views.AllBranchesRule{AddServiceURL: servicesPath + "/new", Services: rows[:1]},
 		Rules: []views.BranchRule{
-			{ID: 1, Name: "main", Default: true, Matches: 1, Push: "No one", Merge: "Maintainers", EditURL: rulesPath + "/1/edit",
+			{ID: 1, Name: "main", Default: true, Matches: 1, Push: views.T(ctx, views.KeyChecksLevelNoOne), Merge: views.T(ctx, views.KeyChecksLevelMaintainers), EditURL: rulesPath + "/1/edit",
 				UnprotectURL: rulesPath + "/1/unprotect", AddServiceURL: servicesPath + "/new?branch=1", Services: rows[1:2], Inherited: rows[:1]},
-			{ID: 2, Name: "release/*", Matches: -1, Push: "Maintainers", Merge: "Developers and maintainers", AllowForcePush: true},
+			{ID: 2, Name: "release/*", Matches: -1, Push: views.T(ctx, views.KeyChecksLevelMaintainers), Merge: views.T(ctx, views.KeyChecksLevelDevelopers), AllowForcePush: true},
 		}}
 }
 

@@ -57,6 +57,15 @@ func services() []Entry {
 			return views.ServiceFormView(f)
 		}}
 	}
+	rejected := func(name string, drawer bool) Entry {
+		return Entry{Name: name, Section: views.SectionSettingsMergeRequests, Draw: func(ctx context.Context, theme string) templ.Component {
+			f := NewService()
+			f.Page = servicesFrame(ctx, theme)
+			f = RejectedService(ctx, f)
+			f.Drawer = drawer
+			return views.ServiceFormView(f)
+		}}
+	}
 	list := func(name string, l views.BranchList) Entry {
 		return form(name, func(f *views.ServiceForm) { l.RulesURL = rulesPath; f.Branches, f.BranchesOpen = l, true })
 	}
@@ -77,8 +86,8 @@ func services() []Entry {
 	return append([]Entry{
 		form("service_form_add", func(*views.ServiceForm) {}),
 		asPage(form("service_form_page", func(f *views.ServiceForm) { f.Drawer = false })),
-		asPage(form("service_form_rejected", func(f *views.ServiceForm) { *f = RejectedService(*f); f.Drawer = false })),
-		form("service_form_rejected_drawer", func(f *views.ServiceForm) { *f = RejectedService(*f) }),
+		asPage(rejected("service_form_rejected", false)),
+		rejected("service_form_rejected_drawer", true),
 		form("service_form_edit", func(f *views.ServiceForm) { edit(f); f.HasSecret = true }),
 		form("service_form_edit_unsigned", func(f *views.ServiceForm) { edit(f); f.Affected = 0 }),
 		form("service_form_edit_failed", func(f *views.ServiceForm) { edit(f); f.SaveFailed = true }),
@@ -181,10 +190,10 @@ func NewService() views.ServiceForm {
 }
 
 // RejectedService is the form for a new service with every fault.
-func RejectedService(f views.ServiceForm) views.ServiceForm {
+func RejectedService(ctx context.Context, f views.ServiceForm) views.ServiceForm {
 	f.Name, f.API = "Licence scan", "HTTP://loadgate.example.org:8080/mr"
-	f.NameError, f.APIError = "Name is already taken", "External API is already in use by another status check"
-	f.BranchError, f.SecretError = "Select a valid target branch", "Shared secret cannot be longer than 255 characters"
+	f.NameError, f.APIError = views.T(ctx, views.KeyChecksNameTaken), views.T(ctx, views.KeyChecksURLTaken)
+	f.BranchError, f.SecretError = views.T(ctx, views.KeyChecksBranchInvalid), views.T(ctx, views.KeyChecksSecretTooLong)
 	f.BranchesFailed, f.SaveFailed, f.AlsoApply, f.Affected = true, true, true, 3
 	return f
 }

@@ -1,0 +1,248 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+func TestDeliveryPages(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		v, service := s.as(s.Owner), s.Service("licence")
+		s.open("topic")
+		if got := v.get(servicePath(service)).want(200).text("#deliveries tbody tr"); !strings.Contains(got, "Opened") || !strings.Contains(got, "Queued") {
+			t.Errorf("log %q", got)
+		}
+		claimed, err := s.Store.Claim(t.Context(), models.ClaimOptions{Limit: 1})
+		if err != nil || len(claimed) != 1 {
+			t.Fatalf("%d claimed: %v", len(claimed), err)
+		}
+		s.Clock.Advance(time.Second)
+		result := models.AttemptResult{
+			StartedAt: s.Clock.Now(), Duration: 1187 * time.Millisecond, HTTPStatus: 503,
+			RequestHeader:  models.Header{"X-Gitlab-Signature": {"deadbeef"}, "X-Gitlab-Event": {"Merge Request Hook"}},
+			ResponseHeader: models.Header{"Set-Cookie": {"session=abc"}, "Content-Type": {"text/html"}},
+			ResponseBody:   []byte("<script>alert(1)</script>\xff"), ResponseTruncated: true,
+		}
+		if err := s.Store.FinishDelivery(t.Context(), claimed[0].Delivery, result); err != nil {
+			t.Fatal(err)
+		}
+		log := v.get(servicePath(service)).want(200)
+		if got := log.text("#deliveries tbody tr"); !strings.Contains(got, "HTTP 503") || !strings.Contains(got, "1,187 ms") || !strings.Contains(got, "1 of 12") {
+			t.Errorf("log %q", got)
+		}
+		page := v.get(log.attr("#deliveries tbody td:first-child a", "href")).want(200)
+		for _, want := range []string{"Retrying", "POST /hook HTTP/1.1", "Host: licence.example.test", "X-Gitlab-Event: Merge Request Hook", `"action": "open"`,
+			"HTTP 503 Service Unavailable", "<script>alert(1)</script>", "only its first 16 KiB"} {
+			if !strings.Contains(page.text("main"), want) {
+				t.Errorf("the page lacks %q: %s", want, page.text("main"))
+			}
+		}
+		if strings.Contains(page.body, "deadbeef") || strings.Contains(page.body, "session=abc") || page.has("main script") {
+			t.Error("the page shows what must be masked, or runs what was answered")
+		}
+		a := v.withHTMX().post(page.attr("#delivery form", "action"), url.Values{}).want(200)
+		if !strings.Contains(a.header.Get("HX-Trigger"), "Delivery queued again.") || a.text("#delivery .page-head .badge") != "Retrying" {
+			t.Errorf("HX-Trigger %q, state %q", a.header.Get("HX-Trigger"), a.text("#delivery .page-head .badge"))
+		}
+		v.post(page.attr("#delivery form", "action"), url.Values{}).want(http.StatusSeeOther)
+		if n := len(s.Deliveries(service)); n != 1 {
+			t.Errorf("%d deliveries: the same one is sent again", n)
+		}
+
+		mr := s.open("later")
+		a = v.withHTMX().post(servicePath(service)+"/test", url.Values{}).want(200)
+		if got := a.text("#deliveries tbody tr:first-child"); !strings.Contains(got, "Test") || !strings.Contains(a.header.Get("HX-Trigger"), "Test delivery sent.") {
+			t.Errorf("log %q", got)
+		}
+		v.post(servicePath(service)+"/test", url.Values{}).want(http.StatusSeeOther)
+		list := s.Deliveries(service)
+		if payload := s.PayloadOf(list[len(list)-1]); !payload.Test || payload.Head != mr.HeadSHA {
+			t.Errorf("test payload %+v", payload)
+		}
+		if got := s.Status(mr, service); got != models.StatusPending {
+			t.Errorf("the check is %q", got)
+		}
+	})
+}
+
+// TestDeliveryLogPages leads through a log longer than a page.
+func TestDeliveryLogPages(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	service := s.Service("licence")
+	for range pageSize + 1 {
+		if _, err := s.Store.SendTest(t.Context(), s.Owner, s.Project.ID, service.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := s.as(s.Owner).get(servicePath(service)).want(200)
+	second := s.as(s.Owner).get(first.attr("#deliveries .pagination a", "href")).want(200)
+	if a, b := first.Find("#deliveries tbody tr").Length(), second.Find("#deliveries tbody tr").Length(); a != pageSize || b != 1 {
+		t.Errorf("%d and %d rows", a, b)
+	}
+}
+
+// TestDeliveryNews: while a delivery is under way its pages ask for news, get
+// 204 until there is some, and stop asking once it is settled.
+func TestDeliveryNews(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		v, service := s.as(s.Owner), s.Service("licence")
+		htmx := v.withHTMX()
+		mr := s.open("topic")
+		page := v.get(servicePath(service)).want(200)
+		if page.attr("#service", "hx-trigger") != "every 3s" {
+			t.Errorf("the page asks %q", page.attr("#service", "hx-trigger"))
+		}
+		poll := page.attr("#service", "hx-get")
+		htmx.get(poll).want(http.StatusNoContent)
+		one := page.attr("#deliveries tbody td:first-child a", "href")
+		pollOne := v.get(one).want(200).attr("#delivery", "hx-get")
+		htmx.get(pollOne).want(http.StatusNoContent)
+
+		s.finishOne(503)
+		for _, path := range []string{poll, pollOne} {
+			if a := htmx.get(path).want(200); !strings.Contains(a.body, "HTTP 503") || a.has("html > head > title") || a.attr("#service, #delivery", "hx-trigger") != "every 3s" {
+				t.Errorf("%s: %s", path, a.body)
+			}
+		}
+		if got := v.get(one).want(200).text("#delivery .kv"); !strings.Contains(got, "Next attempt in ") {
+			t.Errorf("summary %q", got)
+		}
+		for range 5 {
+			s.Clock.Advance(90 * time.Second)
+			s.finishOne(503)
+		}
+		if got := v.get(one).want(200).attr("#delivery", "hx-trigger"); got != "every 60s" {
+			t.Errorf("until a slow attempt the page asks %q", got)
+		}
+		s.Clock.Advance(10 * time.Minute)
+		s.finishOne(202)
+		if err := s.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{poll, pollOne} {
+			a := htmx.get(path).want(200)
+			settled := a.attr("#service, #delivery", "data-url")
+			if a.attr("#service, #delivery", "hx-trigger") != "" || !strings.Contains(a.body, "HTTP 202") {
+				t.Errorf("%s: %s", path, a.body)
+			}
+			htmx.get(settled).want(http.StatusNoContent)
+		}
+		if got := v.get(one).want(200).text("#delivery .kv"); !strings.Contains(got, "Passed set by API") {
+			t.Errorf("summary %q", got)
+		}
+	})
+}
+
+// TestDeliveryFilter: the log shows the deliveries of one outcome, on all its
+// pages, and tells where there are none.
+func TestDeliveryFilter(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		v, service := s.as(s.Owner), s.Service("licence")
+		for range pageSize + 1 {
+			if _, err := s.Store.SendTest(t.Context(), s.Owner, s.Project.ID, service.ID); err != nil {
+				t.Fatal(err)
+			}
+			s.finishOne(500)
+		}
+		s.open("topic")
+		rows := func(query string) (answer, int) {
+			a := v.get(servicePath(service) + query).want(200)
+			return a, a.Find("#deliveries tbody tr").Length()
+		}
+		for _, tt := range []struct {
+			query, chosen string
+			rows          int
+		}{
+			{"", "", pageSize}, {"?outcome=waiting", "waiting", 1}, {"?outcome=failed", "failed", pageSize}, {"?outcome=failed&page=2", "failed", 1},
+			{"?outcome=delivered", "delivered", 0}, {"?outcome=superseded", "superseded", 0}, {"?outcome=nonsense", "", pageSize},
+		} {
+			a, n := rows(tt.query)
+			if n != tt.rows || a.attr("#delivery-outcome option[selected]", "value") != tt.chosen {
+				t.Errorf("%q: %d rows of %q", tt.query, n, a.attr("#delivery-outcome option[selected]", "value"))
+			}
+			if n == 0 && !strings.Contains(a.text("#deliveries"), "No deliveries with this outcome") {
+				t.Errorf("%q: %q", tt.query, a.text("#deliveries"))
+			}
+		}
+		first, _ := rows("?outcome=failed")
+		if _, n := rows(strings.TrimPrefix(first.attr("#deliveries .pagination a", "href"), servicePath(service))); n != 1 {
+			t.Errorf("%d rows on the second page", n)
+		}
+	})
+}
+
+// TestServicePageForms: by htmx the forms of a service's page renew that page.
+func TestServicePageForms(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		htmx, service := s.as(s.Owner).withHTMX(), s.Service("licence")
+		s.open("topic")
+		form := url.Values{"return_to": {"service"}, "name": {"Licence scan"}, "external_url": {"https://scan.example.test/"}, "also_apply": {"1"}}
+		a := htmx.post(servicePath(service), form).want(200)
+		if a.text("#service[hx-swap-oob] h1") != "Licence scan" || !strings.Contains(a.header.Get("HX-Trigger"), "Status check updated. Applied to 1 open merge request.") {
+			t.Errorf("%q: %s", a.header.Get("HX-Trigger"), a.body)
+		}
+		a = htmx.post(servicePath(service)+"/remove", url.Values{"return_to": {"service"}}).want(200)
+		if a.header.Get("HX-Redirect") != settingsPath {
+			t.Errorf("removing leads to %q", a.header.Get("HX-Redirect"))
+		}
+	})
+}
+
+// TestAlsoApplySaysHowMany: the toast tells how many merge requests were
+// touched, in both languages, with and without script.
+func TestAlsoApplySaysHowMany(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		ola := s.withPassword("ola", false)
+		if _, err := s.Store.AddMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, ola.ID, models.RoleMaintainer); err != nil {
+			t.Fatal(err)
+		}
+		b := s.signedIn("ola")
+		add := func(name string) answer {
+			return b.follow(servicesPath, url.Values{"name": {name}, "external_url": {"https://" + name + ".example.test/"}, "also_apply": {"1"}})
+		}
+		if got := add("none").text(".toast"); !strings.Contains(got, "Status check added. Applied to 0 open merge requests.") {
+			t.Errorf("toast %q", got)
+		}
+		s.open("topic")
+		if got := add("one").text(".toast"); !strings.Contains(got, "Applied to 1 open merge request.") {
+			t.Errorf("toast %q", got)
+		}
+		s.open("later")
+		b.header.Set("Accept-Language", "ja")
+		if got := add("two").text(".toast"); !strings.Contains(got, "2件のオープンなマージリクエストに適用しました。") {
+			t.Errorf("toast %q", got)
+		}
+		b.cookies[flashCookie] = "checks.toast_added_applied:-1"
+		if page := b.get(settingsPath).want(200); page.has(".toast") {
+			t.Errorf("toast %q", page.text(".toast"))
+		}
+	})
+}
+
+// TestResponsesThatAreNoText: a binary answer is counted, one that was cut in
+// the middle of a character is shown.
+func TestResponsesThatAreNoText(t *testing.T) {
+	for _, tt := range []struct {
+		body string
+		cut  bool
+		text string
+		ok   bool
+	}{
+		{"", false, "", true},
+		{"fine \xe2\x9c", true, "fine ", true},
+		{"fine, mostly fine \xe2\x9c", false, "fine, mostly fine \uFFFD", true},
+		{"\x89PNG\r\n\x1a\n\x00\x00", false, "", false},
+		{"\xff\xfe\xfd\xfc", true, "", false},
+	} {
+		text, ok := textOf([]byte(tt.body), tt.cut)
+		if ok != tt.ok || ok && text != tt.text {
+			t.Errorf("%q: %q, %t", tt.body, text, ok)
+		}
+	}
+}
