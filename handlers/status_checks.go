@@ -48,9 +48,6 @@ func returnURL(c echo.Context, returnTo string, serviceID int64) string {
 // settingsPage is the frame of a page under settings › Merge requests.
 func (p *pages) settingsPage(c echo.Context, title views.Key, more ...string) (views.Page, error) {
 	page, err := p.page(c, text(c, title), views.SectionSettingsMergeRequests)
-	if title == views.KeyChecksSettingsTitle { // the list is called so, too
-		page.Title += " · " + text(c, views.KeySettings)
-	}
 	crumbs(&page, text(c, views.KeySettings), projectURL(c)+"/-/settings/general", text(c, views.KeyMergeRequests), settingsURL(c))
 	crumbs(&page, more...)
 	return page, err
@@ -62,6 +59,7 @@ func (p *pages) mergeRequestSettings(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	page.Title += " · " + text(c, views.KeySettings) // the list has the same name
 	return render(c, http.StatusOK, views.SettingsMergeRequests(views.MergeRequestSettings{
 		Page: page, SaveURL: settingsURL(c), ChecksMustSucceed: request.Project(c).OnlyAllowMergeIfAllStatusChecksPassed,
 		Services: p.serviceCard(c),
