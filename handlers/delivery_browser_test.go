@@ -2,6 +2,8 @@ package handlers
 
 import (
 	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,6 +67,58 @@ func TestDeliveriesComeInByThemselves(t *testing.T) {
 	settled()
 	if !browsertest.Eval[bool](p, `document.querySelector("#request-body").marked && document.activeElement.id === "redeliver"`) {
 		t.Error("the news replaced the request, or took the focus")
+	}
+}
+
+// TestDeliveryPollsInTrouble: a poll that fails keeps what is shown and says so
+// until one succeeds; one that is under way when a form is sent is given up, so
+// that its older answer never covers the form's.
+func TestDeliveryPollsInTrouble(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	service := s.Service("licence")
+	s.open("topic")
+	v := s.as(s.Owner)
+	var fails, holds atomic.Bool
+	held, released := make(chan struct{}, 1), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.FormValue("rev") != "" && fails.Load() {
+			http.Error(w, "no", http.StatusInternalServerError)
+			return
+		}
+		r.Header.Add("Cookie", v.cookie)
+		answer := httptest.NewRecorder()
+		v.site.handler.ServeHTTP(answer, r)
+		if r.FormValue("rev") != "" && holds.CompareAndSwap(true, false) {
+			held <- struct{}{}
+			select {
+			case <-released:
+			case <-r.Context().Done():
+			}
+		}
+		for name, values := range answer.Header() {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(released) })
+	p := browsertest.Open(t, server.URL+servicePath(service))
+	p.Allow("500|abort|Abort")
+	p.WaitText("#deliveries tbody tr", "Queued")
+
+	fails.Store(true)
+	p.WaitText("#status-checks-failed", "Failed to load deliveries")
+	p.WaitText("#deliveries tbody tr", "Queued")
+	fails.Store(false)
+	p.WaitGone("#status-checks-failed")
+
+	holds.Store(true)
+	<-held
+	p.Click("#send-test")
+	p.WaitText("#deliveries tbody tr:first-child", "Test")
+	if p.Count("#status-checks-failed") != 0 || p.Count("#deliveries tbody tr") != 2 {
+		t.Errorf("%d lines of failure, %d deliveries", p.Count("#status-checks-failed"), p.Count("#deliveries tbody tr"))
 	}
 }
 
