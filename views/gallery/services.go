@@ -30,6 +30,7 @@ func settings() []Entry {
 		{Name: "settings_merge_requests_long", Draw: whole(func(s *views.MergeRequestSettings) { s.Services.Rows = []views.ServiceRow{longService()} })},
 		{Name: "settings_merge_requests_many", Draw: whole(func(s *views.MergeRequestSettings) {
 			row := s.Services.Rows[0]
+			row.ID = 100
 			for len(s.Services.Rows) < 60 {
 				row.ID++
 				row.Name = "Service " + strconv.FormatInt(row.ID, 10)
