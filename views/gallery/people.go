@@ -77,7 +77,7 @@ func people() []Entry {
 		return func(ctx context.Context, theme string) templ.Component {
 			v := views.GeneralSettings{Path: projectPath, FullPath: "northwind/ticketing-api", CanOwn: true,
 				Form:     views.Form{Values: url.Values{"description": {"Tickets, refunds and the queue between them"}, "default_branch": {"main"}}},
-				Advanced: views.Form{Values: url.Values{"name": {"Ticketing API"}, "visibility": {"private"}}},
+				Advanced: views.Form{Values: url.Values{"name": {"Ticketing API"}, "path": {"ticketing-api"}, "visibility": {"private"}}},
 				Branches: []views.Option{{Value: "main", Text: "main"}, {Value: "develop", Text: "develop"}}}
 			change(&v)
 			return views.GeneralSettingsPage(page(ctx, theme, views.KeyGeneral, views.SectionSettingsGeneral), v)
