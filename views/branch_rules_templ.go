@@ -884,7 +884,7 @@ func inheritedServices(rule BranchRule) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if len(rule.Inherited) > 0 {
-			var templ_7745c5c3_Var51 = []any{"card__body", templ.KV("bordered", len(rule.Services) > 0)}
+			var templ_7745c5c3_Var51 = []any{"card__body", templ.KV("card__body--more", len(rule.Services) > 0)}
 			templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var51...)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
