@@ -9,6 +9,7 @@ import (
 
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/views"
 )
 
 // Who may use a route that no ability of package auth describes.
@@ -50,6 +51,7 @@ func (p *pages) routes() []route {
 		{post, signInPath, anyone, p.signIn},
 		{post, signOutPath, anyone, p.signOut},
 		{post, "/-/theme", anyone, p.switchTheme},
+		{get, views.GuidePath, anyone, p.guide},
 		{get, offlinePath, anyone, p.offline},
 		{get, userSettingsPath, signedIn, p.userSettings},
 		{post, userSettingsPath, signedIn, p.savePreferences},

@@ -337,3 +337,17 @@ func TestAuditEventsAreWorded(t *testing.T) {
 		t.Errorf("audit events: %s", got)
 	}
 }
+
+// TestGuide: the settings lead to the guide, which anybody may read and whose
+// example names this server.
+func TestGuide(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	page := s.as(s.Owner).get(settingsPath).want(200)
+	guide := s.nobody().get(page.attr("#learn-more", "href")).want(200)
+	if got := guide.text("main pre"); !strings.Contains(got, "/api/v4/projects/") || !strings.Contains(got, "/status_check_responses") {
+		t.Errorf("example %q", got)
+	}
+	if guide.text("h1") != "External status checks" {
+		t.Errorf("heading %q", guide.text("h1"))
+	}
+}

@@ -85,6 +85,9 @@ func services() []Entry {
 	found[1].Chosen = true
 	long := longService()
 	return append([]Entry{
+		{Name: "guide", Draw: func(ctx context.Context, theme string) templ.Component {
+			return views.GuidePage(barePage(ctx, theme, views.KeyChecksGuideTitle), "https://mergegate.example.com")
+		}},
 		form("service_form_add", func(*views.ServiceForm) {}),
 		asPage(form("service_form_page", func(f *views.ServiceForm) { f.Drawer = false })),
 		asPage(rejected("service_form_rejected", false)),
