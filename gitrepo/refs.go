@@ -1,9 +1,13 @@
 package gitrepo
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"sort"
 	"strconv"
@@ -49,6 +53,32 @@ func (r Repo) BranchTip(ctx context.Context, branch string) (sha string, ok bool
 		return "", false, nil
 	}
 	return r.refTip(ctx, "refs/heads/"+branch)
+}
+
+// HasBranch reports whether there is a branch. For lists of projects it looks
+// into the repository's files itself, where git keeps one file per ref or a line
+// per ref in packed-refs; a repository that keeps them otherwise is asked.
+func (r Repo) HasBranch(ctx context.Context, branch string) (bool, error) {
+	if checkBranch(branch) != nil {
+		return false, nil
+	}
+	folder, ref := r.store.path(r.id), "refs/heads/"+branch
+	if _, err := os.Stat(filepath.Join(folder, "reftable")); err == nil {
+		_, ok, err := r.refTip(ctx, ref)
+		return ok, err
+	}
+	if info, err := os.Stat(filepath.Join(folder, filepath.FromSlash(ref))); err == nil && info.Mode().IsRegular() {
+		return true, nil
+	}
+	packed, err := os.ReadFile(filepath.Join(folder, "packed-refs"))
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = os.Stat(folder)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("the repository folder is missing: %w", ErrNotFound)
+		}
+		return false, err
+	}
+	return bytes.Contains(packed, []byte(" "+ref+"\n")), err
 }
 
 // refTip is the object a full ref name points to.

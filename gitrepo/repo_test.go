@@ -165,6 +165,21 @@ func TestBranches(t *testing.T) {
 	if page, total, err := r.Branches(t.Context(), "", 99, 5); err != nil || total != 4 || len(page) != 0 {
 		t.Errorf("page beyond the end = %v, %d, %v", page, total, err)
 	}
+	for _, packed := range []bool{false, true} {
+		if packed {
+			if _, err := r.git(t.Context(), "pack-refs", "--all"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for branch, want := range map[string]bool{"main": true, "release/1": true, "Release/2": true, "release": false, "ain": false, "nothing": false, "../HEAD": false, "": false} {
+			if got, err := r.HasBranch(t.Context(), branch); got != want || err != nil {
+				t.Errorf("packed %v: HasBranch(%q) = %v, %v", packed, branch, got, err)
+			}
+		}
+	}
+	if _, err := r.store.Repo(99).HasBranch(t.Context(), "main"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("no repository: %v", err)
+	}
 	if tips, err := r.Tips(t.Context()); err != nil || len(tips) != 4 || tips["main"] != sha {
 		t.Errorf("Tips = %v, %v", tips, err)
 	}

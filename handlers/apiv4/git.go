@@ -11,6 +11,10 @@ type Git interface {
 	// Branches lists branches by name; search keeps those whose name holds
 	// it. total counts all of those.
 	Branches(ctx context.Context, projectID int64, search string, offset, limit int) (page []Branch, total int, err error)
+	// Contained tells which commits main has in its history, all at once.
+	Contained(ctx context.Context, projectID int64, main string, tips ...string) (map[string]bool, error)
+	// HasBranch reports whether there is a branch; it costs no process.
+	HasBranch(ctx context.Context, projectID int64, branch string) (bool, error)
 	// BranchTip is the commit that a branch points at.
 	BranchTip(ctx context.Context, projectID int64, branch string) (sha string, exists bool, err error)
 	// Resolve finds the commit that a branch, tag or (abbreviated) id names.

@@ -49,10 +49,11 @@ func (c *call) visibility() *models.Visibility {
 	return &v
 }
 
-// projectNow shows a project; whether its repository is empty git alone knows.
+// projectNow shows a project; whether its repository is empty the repository
+// alone knows.
 func (c *call) projectNow(access models.Access) (projectEntity, error) {
 	p := access.Project
-	_, exists, err := c.api.Git.BranchTip(c.ctx(), p.ID, p.DefaultBranch)
+	exists, err := c.api.Git.HasBranch(c.ctx(), p.ID, p.DefaultBranch)
 	if err != nil {
 		return projectEntity{}, err
 	}

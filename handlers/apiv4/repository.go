@@ -19,8 +19,8 @@ type branchEntity struct {
 	WebURL             string       `json:"web_url"`
 }
 
-// branch shows a branch; main is the tip of the default branch.
-func (c *call) branch(b Branch, rules []models.ProtectedBranch, main string) (branchEntity, error) {
+// branch shows a branch; merged tells that the default branch has its commit.
+func (c *call) branch(b Branch, rules []models.ProtectedBranch, merged bool) branchEntity {
 	p := c.access.Project
 	may := func(role models.Role, action models.BranchAction) bool {
 		return models.DecideBranch(p, rules, role, b.Name, action) == nil
@@ -34,14 +34,8 @@ func (c *call) branch(b Branch, rules []models.ProtectedBranch, main string) (br
 	for _, rule := range rules {
 		entity.Protected = entity.Protected || rule.Matches(b.Name)
 	}
-	if main != "" && !entity.Default {
-		n, err := c.api.Git.Count(c.ctx(), p.ID, main, b.Commit.SHA)
-		if err != nil {
-			return entity, err
-		}
-		entity.Merged = n == 0
-	}
-	return entity, nil
+	entity.Merged = merged && !entity.Default
+	return entity
 }
 
 // branches shows branches, with what all of them need read once.
@@ -54,13 +48,19 @@ func (c *call) branches(all []Branch) ([]branchEntity, error) {
 	if err != nil {
 		return nil, err
 	}
-	entities := make([]branchEntity, 0, len(all))
-	for _, b := range all {
-		entity, err := c.branch(b, rules, main)
-		if err != nil {
+	merged := map[string]bool{}
+	if main != "" {
+		tips := make([]string, 0, len(all))
+		for _, b := range all {
+			tips = append(tips, b.Commit.SHA)
+		}
+		if merged, err = c.api.Git.Contained(c.ctx(), c.access.Project.ID, main, tips...); err != nil {
 			return nil, err
 		}
-		entities = append(entities, entity)
+	}
+	entities := make([]branchEntity, 0, len(all))
+	for _, b := range all {
+		entities = append(entities, c.branch(b, rules, merged[b.Commit.SHA]))
 	}
 	return entities, nil
 }

@@ -23,6 +23,21 @@ func (a API) Branches(ctx context.Context, projectID int64, search string, offse
 	return page, total, err
 }
 
+// Contained tells which commits main has in its history.
+func (a API) Contained(ctx context.Context, projectID int64, main string, tips ...string) (map[string]bool, error) {
+	distances, err := a.Store.Repo(projectID).Divergences(ctx, main, tips...)
+	contained := make(map[string]bool, len(distances))
+	for sha, d := range distances {
+		contained[sha] = d.Ahead == 0
+	}
+	return contained, err
+}
+
+// HasBranch reports whether there is a branch.
+func (a API) HasBranch(ctx context.Context, projectID int64, branch string) (bool, error) {
+	return a.Store.Repo(projectID).HasBranch(ctx, branch)
+}
+
 // Resolve finds the commit that a branch, tag or id names.
 func (a API) Resolve(ctx context.Context, projectID int64, name string) (sha string, exists bool, err error) {
 	sha, err = a.Store.Repo(projectID).Resolve(ctx, name)
