@@ -150,11 +150,17 @@ func (a *actor) goesTo(tab string) {
 // ticks a box or a radio button, found by its label.
 func (a *actor) ticks(label string) { a.t.Helper(); a.Click(a.field(label)) }
 
+// button is a selector for the button with this name.
+func (a *actor) button(name string) string {
+	a.t.Helper()
+	return a.mark(name+" to be a button", `[...scope.querySelectorAll("button")].find((e) =>
+		e.checkVisibility() && squeeze(e.innerText) === `+strconv.Quote(name)+`)`)
+}
+
 // submits presses the button with this name: a breadcrumb may have the same.
 func (a *actor) submits(name string) {
 	a.t.Helper()
-	a.Click(a.mark(name+" to be a button", `[...scope.querySelectorAll("button")].find((e) =>
-		e.checkVisibility() && squeeze(e.innerText) === `+strconv.Quote(name)+`)`))
+	a.Click(a.button(name))
 }
 
 // told waits for a message that says what was done, where a screen reader

@@ -186,7 +186,7 @@ func (s *mrSite) memberCases() []formCase {
 	const user, role, nobody, roles = "username", "access_level", "There is no user with this name", "Choose one of the roles"
 	s.User("jonas")
 	return []formCase{{
-		name: "add member", action: membersOfPear, as: s.as(s.Owner), good: url.Values{user: {"jonas"}, role: {"20"}},
+		name: "add member", action: membersOfPear, as: s.as(s.Owner), dialog: true, good: url.Values{user: {"jonas"}, role: {"20"}},
 		faults: append(append(nameFaults(user, "Please provide a username", nobody, nobody), choiceFaults(role, roles, "35", "x", "-10")...),
 			fault{why: "twice", change: url.Values{user: {"olga"}}, want: says(user, "Already a member of this project")},
 			fault{why: "everything at once", change: url.Values{user: {"nobody"}, role: {"35"}}, want: map[string]string{user: nobody, role: roles}}),

@@ -43,15 +43,29 @@ func (p *Page) Click(css string) {
 	p.clickAt(css, "(() => { const found = "+visible(css)+"; return found ? "+middleOf+"(found) : null })()")
 }
 
+// ClickTwice is Click by somebody impatient: the second click comes at once,
+// wherever the first one leads.
+func (p *Page) ClickTwice(css string) {
+	p.t.Helper()
+	at := p.pointOf(css, "(() => { const found = "+visible(css)+"; return found ? "+middleOf+"(found) : null })()")
+	p.do("click "+css+" twice", chromedp.MouseClickXY(at[0], at[1]), chromedp.MouseClickXY(at[0], at[1]))
+}
+
 func (p *Page) clickAt(what, point string) {
 	p.t.Helper()
-	var at []float64
+	at := p.pointOf(what, point)
+	p.do("click "+what, chromedp.MouseClickXY(at[0], at[1]))
+}
+
+// pointOf waits until a JavaScript expression gives a point to click at.
+func (p *Page) pointOf(what, point string) (at []float64) {
+	p.t.Helper()
 	p.until(what+" to be clickable", func() bool {
 		var err error
 		at, err = look[[]float64](p, point)
 		return err == nil && len(at) == 2
 	})
-	p.do("click "+what, chromedp.MouseClickXY(at[0], at[1]))
+	return at
 }
 
 // Fill replaces what stands in a text field by typing value.

@@ -75,6 +75,13 @@ func (p *Page) Reload() {
 	p.do("reload", chromedp.Reload())
 }
 
+// Back goes back to the page before, as the browser's button does. It does not
+// wait: a page that the browser kept is not loaded again.
+func (p *Page) Back() {
+	p.t.Helper()
+	Eval[bool](p, "(history.back(), true)")
+}
+
 // Allow accepts the problems that match the regular expression pattern, such
 // as "422 from .*/external_status_checks".
 func (p *Page) Allow(pattern string) { p.problems.allow(pattern) }

@@ -1,0 +1,76 @@
+package handlers
+
+import (
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+// TestTwoPostsAtOnceMakeOne sends every form that makes something twice at the
+// same time, as an impatient double click does: one thing is made.
+func TestTwoPostsAtOnceMakeOne(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.User("jonas")
+		v, db := s.as(s.Owner), s.DB.SQL(t)
+		for _, form := range []struct {
+			page, action, table string
+			fill                url.Values
+		}{
+			{"/projects/new", "/projects", "projects", url.Values{"name": {"Plum"}}},
+			{servicesPath + "/new", servicesPath, "external_status_checks", url.Values{"name": {"Build"}, "external_url": {"https://ci.example.test/"}}},
+			{rulesPath + "/new", rulesPath, "protected_branches", url.Values{"name": {"stable/*"}}},
+			{membersOfPear + "/new", membersOfPear, "members", url.Values{"username": {"jonas"}, "access_level": {"30"}}},
+			{personalTokensPath, personalTokensPath, "access_tokens", url.Values{"name": {"CI"}}},
+			{tokensOfPear, tokensOfPear, "access_tokens", url.Values{"name": {"CI"}}},
+			{listPath + "/new", listPath, "merge_requests", url.Values{"source_branch": {"feature"}, "target_branch": {"main"}, "title": {"Trim"}}},
+		} {
+			t.Run(strings.Trim(form.action, "/"), func(t *testing.T) {
+				count := func() (n int) {
+					if err := db.QueryRow("SELECT count(*) FROM " + form.table).Scan(&n); err != nil {
+						t.Fatal(err)
+					}
+					return n
+				}
+				_, fields := v.get(form.page).want(200).fields(`form[method="post"][action="` + form.action + `"]`)
+				if form.page == "/projects/new" {
+					fields.Set("namespace_id", s.namespaceID(s.Owner))
+				}
+				for name, values := range form.fill {
+					fields[name] = values
+				}
+				before := count()
+				var both sync.WaitGroup
+				answers := make([]answer, 2)
+				for i := range answers {
+					both.Go(func() { answers[i] = v.post(form.action, fields) })
+				}
+				both.Wait()
+				made := 0
+				for _, a := range answers {
+					if a.status >= 500 {
+						t.Errorf("status %d", a.status)
+					}
+					if a.status == 303 {
+						made++
+					}
+				}
+				if now := count(); now != before+1 || made == 0 {
+					t.Errorf("%d made, %d answers say so", now-before, made)
+				}
+			})
+		}
+	})
+}
+
+// namespaceID is the id of a user's namespace, in a form's words.
+func (s *mrSite) namespaceID(user models.User) string {
+	s.T.Helper()
+	ns, err := s.Store.Namespace(s.T.Context(), user.Username)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return itoa(ns.ID)
+}
