@@ -15,8 +15,11 @@ import (
 
 // mergeFacts is everything that the merge box is drawn from.
 type mergeFacts struct {
-	mr        models.MergeRequest
-	checks    []models.MergeRequestCheck
+	mr     models.MergeRequest
+	checks []models.MergeRequestCheck
+	// unread says that the checks could not be read, so that nobody knows
+	// whether they hold a merge back.
+	unread    bool
 	approvals []models.Approval
 	now       time.Time
 	// reasons are the rows' reasons against a merge and git's.
@@ -33,13 +36,15 @@ type mergeFacts struct {
 // gatherFacts reads everything that the merge box of a merge request needs.
 func (p *pages) gatherFacts(c echo.Context, mr models.MergeRequest) (mergeFacts, error) {
 	checks, err := p.Store.Checks(c.Request().Context(), mr.ID)
-	if err != nil {
-		return mergeFacts{}, err
+	unread := err != nil
+	if unread {
+		p.logFailure(c, "status checks cannot be read", err)
 	}
 	facts, err := p.factsOf(c, mr, checks[mr.ID], p.Store.Now())
 	if err != nil {
 		return facts, err
 	}
+	facts.unread = unread
 	facts.approvals, err = p.Store.Approvals(c.Request().Context(), mr.ID)
 	return facts, err
 }
@@ -96,9 +101,13 @@ func (f mergeFacts) blocks(reason models.BlockReason) bool { return slices.Conta
 
 // presentBox is the merge box as this reader may see it.
 func presentBox(c echo.Context, f mergeFacts) views.MergeBox {
+	widget := presentWidget(c, f.mr, f.checks, nil, f.now)
+	if f.unread && widget.Kind != views.WidgetForbidden {
+		widget = views.StatusChecks{Kind: views.WidgetFailed, RefreshURL: mergeRequestPath(c, f.mr.IID)}
+	}
 	box := views.MergeBox{
-		State: views.MergeRequestState(f.mr.State), Blind: !request.Can(c, auth.ReadStatusChecks),
-		Approvals: presentApprovals(c, f), Checks: presentWidget(c, f.mr, f.checks, nil, f.now),
+		State: views.MergeRequestState(f.mr.State), Blind: !request.Can(c, auth.ReadStatusChecks) || f.unread,
+		Approvals: presentApprovals(c, f), Checks: widget,
 		SHA: f.mr.HeadSHA, ShortSHA: shortSHA(f.mr.HeadSHA), Target: f.mr.TargetBranch, Now: f.now,
 	}
 	switch f.mr.State {

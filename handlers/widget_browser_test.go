@@ -60,6 +60,9 @@ func TestWidgetJourney(t *testing.T) {
 	broken.Store(500)
 	p.WaitText("#status-checks-failed", "Failed to load status checks")
 	p.WaitText("#status-checks-body", "security")
+	p.Press("Refresh") // and fails again
+	p.WaitText("#status-checks-failed", "Last checked")
+	p.WaitText("#status-checks-failed", "Failed to load status checks")
 	broken.Store(0)
 	p.WaitGone("#status-checks-failed")
 

@@ -238,3 +238,31 @@ func TestPollWithNonsense(t *testing.T) {
 	s.git.fails = errors.New("repository damaged")
 	v.get(s.mrPath(mr, "/status_checks?rev=x")).want(500)
 }
+
+// TestChecksThatCannotBeRead leave the page as it is: the widget says so, and
+// nobody is told that a merge is possible. Who may not see checks hears nothing
+// of it.
+func TestChecksThatCannotBeRead(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.Service("licence")
+		mr := s.open("topic")
+		s.visibility(models.VisibilityPublic)
+		if _, err := s.DB.SQL(t).Exec("ALTER TABLE merge_request_checks RENAME TO mislaid"); err != nil {
+			t.Fatal(err)
+		}
+		page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+		if got := page.text("#status-checks"); got != "Failed to load status checks If this keeps happening, tell your administrator.Refresh" {
+			t.Errorf("the widget says %q", got)
+		}
+		if page.text("#merge-h") != "Merging is blocked" || page.attr("#merge-button", "aria-disabled") != "true" {
+			t.Errorf("the merge box says %q", page.text("#merge-h"))
+		}
+		if got := page.attr("#status-checks-refresh", "href"); got != s.mrPath(mr, "") {
+			t.Errorf("Refresh leads to %s", got)
+		}
+		if got := s.nobody().get(s.mrPath(mr, "")).want(200).text("#status-checks"); strings.Contains(got, "Failed") || !strings.Contains(got, "You cannot view") {
+			t.Errorf("strangers read %q", got)
+		}
+		s.as(s.Owner).withHTMX().get(s.mrPath(mr, "/status_checks?rev=x")).want(500)
+	})
+}

@@ -211,7 +211,13 @@
   const fromPoller = (e) => e.detail.ctx?.sourceElement?.matches?.(pollers);
   let failures = 0, checkedAt = now(), line = null, stopped = false;
   const poll = (url) => url && htmx.ajax("GET", url, { source: poller(), target: poller(), swap: poller().getAttribute("hx-swap") ?? "outerHTML" });
+  // While Refresh asks, the line says so; it is there until an answer comes.
+  const asking = (on) => {
+    line.firstChild.replaceWith(on ? make("span", "spinner") : icon("error"));
+    $("span", $("p", line)).textContent = on ? texts.pollLoading : texts.pollFailed;
+  };
   const say = (text, refresh) => {
+    if (line && refresh) asking(false);
     if (line) return;
     line = make("div", "alert alert--danger", icon("error"), make("p", "", make("span", "", text), make("span", "poll-checked")));
     line.id = "status-checks-failed";
@@ -219,7 +225,10 @@
     if (refresh) {
       const button = make("button", "btn btn--sm", texts.pollRefresh);
       button.type = "button";
-      button.addEventListener("click", () => poll(poller().getAttribute("hx-get") ?? poller().dataset.url));
+      button.addEventListener("click", () => {
+        asking(true);
+        poll(poller().getAttribute("hx-get") ?? poller().dataset.url);
+      });
       line.append(button);
     }
     poller().before(line);

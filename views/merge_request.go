@@ -2,6 +2,7 @@ package views
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,7 +77,8 @@ type MergeBox struct {
 	Approvals Approvals
 	Checks    StatusChecks
 	// Blind says that the reader must not learn from the box how the status
-	// checks stand: it then says only that merging is blocked.
+	// checks stand, or that nobody can tell: it then says only that merging is
+	// blocked.
 	Blind bool
 	// Conditions are what a merge needs, met or not, in the order shown.
 	Conditions []MergeCondition
@@ -171,6 +173,13 @@ func (b MergeBox) Mergeable() bool {
 		}
 	}
 	return true
+}
+
+// informs says that status checks come and go in a second line of the headline,
+// which has room for it all the time.
+func (b MergeBox) informs() bool {
+	return b.State == MergeRequestOpen && len(b.Checks.Rows) > 0 &&
+		!slices.ContainsFunc(b.Conditions, func(c MergeCondition) bool { return c.Kind == ConditionChecks })
 }
 
 // unmet is how many conditions are not met.

@@ -29,6 +29,8 @@ const (
 	WidgetForbidden
 	WidgetNone
 	WidgetRows
+	// WidgetFailed says that the checks could not be read.
+	WidgetFailed
 )
 
 // StatusChecks is the status check widget of one merge request.
@@ -51,6 +53,8 @@ type StatusChecks struct {
 	Polls bool
 	// ServicesURL is where the pages of the services are.
 	ServicesURL string
+	// RefreshURL is the page itself, to be tried again.
+	RefreshURL string
 	// AddURL is the form for another service; empty for those who may not.
 	AddURL string
 	// Changes are the checks whose state is another one than the reader saw

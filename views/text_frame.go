@@ -46,6 +46,7 @@ const (
 	KeyRequestFailed          Key = "frame.request_failed"
 	KeyRequestOffline         Key = "frame.request_offline"
 	KeyPollFailed             Key = "frame.poll_failed"
+	KeyPollLoading            Key = "frame.poll_loading"
 	KeyPollRefresh            Key = "frame.poll_refresh"
 	KeyPollChecked            Key = "frame.poll_checked"
 	KeyPollDenied             Key = "frame.poll_denied"

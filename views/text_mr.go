@@ -12,6 +12,7 @@ const (
 	KeyMRChecksFinal             Key = "mr.checks_final"
 	KeyMRChecksForbidden         Key = "mr.checks_forbidden"
 	KeyMRChecksForbiddenHelp     Key = "mr.checks_forbidden_help"
+	KeyMRChecksFailedHelp        Key = "mr.checks_failed_help"
 	KeyMRChecksNone              Key = "mr.checks_none"
 	KeyMRChecksNoneHelp          Key = "mr.checks_none_help"
 	KeyMRAddStatusCheck          Key = "mr.add_status_check"

@@ -55,7 +55,7 @@ func (e Entry) Component(ctx context.Context, theme string) templ.Component {
 // Entries is the whole gallery, in the order of a way through the product.
 func Entries() []Entry {
 	var all []Entry
-	for _, some := range [][]Entry{outside(), projects(), requests(), requestForms(), widget(), settings(), services(), rules(), people()} {
+	for _, some := range [][]Entry{outside(), projects(), requests(), boxes(), requestForms(), widget(), settings(), services(), rules(), people()} {
 		all = append(all, some...)
 	}
 	return all

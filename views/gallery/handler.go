@@ -13,6 +13,15 @@ import (
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"worker-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
+// Where the widgets of some entries ask for news, so that they show what the
+// script makes of it: a failing server, a reader who may not look any more, a
+// server that does not answer.
+const (
+	unavailablePath = "/gallery/answers/unavailable"
+	deniedPath      = "/gallery/answers/denied"
+	silentPath      = "/gallery/answers/silent"
+)
+
 // index lists the entries.
 var index = template.Must(template.New("index").Parse(`<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -39,6 +48,15 @@ func Handler() http.Handler {
 	for _, entry := range Entries() {
 		mux.HandleFunc("GET /gallery/"+entry.Name, func(w http.ResponseWriter, r *http.Request) { entry.serve(w, r) })
 	}
+	mux.HandleFunc("GET "+unavailablePath, func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "this one always fails", http.StatusServiceUnavailable)
+	})
+	mux.HandleFunc("GET "+deniedPath, func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "this one is never allowed", http.StatusForbidden)
+	})
+	mux.HandleFunc("GET "+silentPath, func(_ http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done() // the reader gives up, or goes away
+	})
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("HX-Request") == "true" {
 			w.WriteHeader(http.StatusNoContent)

@@ -13,14 +13,6 @@ import (
 
 // requests are the screens of merge requests.
 func requests() []Entry {
-	overview := func(change func(*views.MergeRequestPage)) func(context.Context, string) templ.Component {
-		return func(ctx context.Context, theme string) templ.Component {
-			m := views.MergeRequestPage{Head: requestHead(views.TabOverview), Box: box(mixed()),
-				DescriptionHTML: "<p>Retries of a refund no longer pay twice.</p><ul><li>Events carry a key.</li><li>The key is checked before the payment.</li></ul>"}
-			change(&m)
-			return views.MergeRequestOverview(requestPage(ctx, theme), m)
-		}
-	}
 	return []Entry{
 		{Name: "merge_requests", Draw: func(ctx context.Context, theme string) templ.Component {
 			return views.MergeRequests(requestPage(ctx, theme), requestList())
@@ -35,72 +27,35 @@ func requests() []Entry {
 			l.Rows, l.Pages = nil, views.PageLinks{}
 			return views.MergeRequests(requestPage(ctx, theme), l)
 		}},
-		{Name: "merge_request", Draw: overview(func(m *views.MergeRequestPage) {
-			m.Head.Title, m.Head.Draft, m.Refused = "Draft: Make <refunds> idempotent", true, "The merge request is no longer open."
-		})},
-		{Name: "merge_request_ready", Draw: overview(func(m *views.MergeRequestPage) { ready(m) })},
-		{Name: "merge_request_pending", Draw: overview(func(m *views.MergeRequestPage) {
-			m.Box.Conditions, m.Box.GateFailed, m.Box.OnlyGate = []views.MergeCondition{{Kind: views.ConditionChecks}}, 0, true
-			m.Box.Checks.Rows = m.Box.Checks.Rows[1:]
-		})},
-		{Name: "merge_request_merged", Draw: overview(func(m *views.MergeRequestPage) {
-			ready(m)
-			end(m, views.MergeRequestMerged)
-			m.Box.MergeSHA = "5d02b7aa"
-		})},
-		{Name: "merge_request_closed", Draw: overview(func(m *views.MergeRequestPage) { end(m, views.MergeRequestClosed) })},
-		{Name: "merge_request_blind", Draw: overview(func(m *views.MergeRequestPage) {
-			m.Head.CanEdit, m.Box.Blind, m.Box.MergeURL = false, true, ""
-			m.Box.Checks = views.StatusChecks{Kind: views.WidgetForbidden}
-		})},
 		{Name: "merge_request_commits", Draw: func(ctx context.Context, theme string) templ.Component {
-			return views.MergeRequestCommits(requestPage(ctx, theme), views.CommitList{Head: requestHead(views.TabCommits), Pages: views.PageLinks{First: 1, Last: 2, Total: 52, NextURL: requestPath + "/commits?page=2"},
+			return views.MergeRequestCommits(onePage(ctx, theme), views.CommitList{Head: requestHead(views.TabCommits), Pages: views.PageLinks{First: 1, Last: 2, Total: 52, NextURL: requestPath + "/commits?page=2"},
 				Commits: []views.CommitRow{
 					{SHA: "8f3c2a1d", Title: "Key events <once>", Body: "Why: the queue delivers at least once.", Author: "Priya Raman", At: ago(time.Hour)},
 					{SHA: "1b77e0c4", Title: "Add the key to the table of refunds", Author: "Priya Raman", At: ago(26 * time.Hour)},
 				}})
 		}},
 		{Name: "merge_request_changes", Draw: func(ctx context.Context, theme string) templ.Component {
-			return views.MergeRequestChanges(requestPage(ctx, theme), changes())
+			return views.MergeRequestChanges(onePage(ctx, theme), changes())
 		}},
 	}
 }
 
+// requestPage is the frame of the list of merge requests.
 func requestPage(ctx context.Context, theme string) views.Page {
 	return page(ctx, theme, views.KeyMergeRequests, views.SectionMergeRequests)
+}
+
+// onePage is the frame of the pages of one merge request.
+func onePage(ctx context.Context, theme string) views.Page {
+	p := requestPage(ctx, theme)
+	p.Title = views.T(ctx, views.KeyMRPageTitle, "Title", "Make refunds idempotent", "IID", 142)
+	p.Breadcrumbs = append(p.Breadcrumbs[:2:2], views.Crumb{Text: views.T(ctx, views.KeyMergeRequests), URL: requestsPath}, views.Crumb{Text: "!142", URL: requestPath})
+	return p
 }
 
 func requestHead(tab string) views.MergeRequestHead {
 	return views.MergeRequestHead{IID: 142, Title: "Make refunds idempotent", State: views.MergeRequestOpen, Author: views.Person{Name: "Priya Raman"},
 		At: ago(3 * time.Hour), Source: "feature/refund", Target: "main", URL: requestPath, Commits: 3, Changes: -1, Tab: tab, CanEdit: true, Now: Now}
-}
-
-// ready is a merge request that nothing keeps from being merged.
-func ready(m *views.MergeRequestPage) {
-	for i := range m.Box.Conditions {
-		m.Box.Conditions[i] = views.MergeCondition{Kind: m.Box.Conditions[i].Kind, Met: true, Branch: "main"}
-	}
-	m.Box.GateFailed, m.Box.GatePending = 0, 0
-	m.Box.Checks = allPassed()
-}
-
-// end is a merge request that is no longer open.
-func end(m *views.MergeRequestPage, state views.MergeRequestState) {
-	m.Head.State, m.Box.State, m.Box.DoneBy, m.Box.DoneAt = state, state, "Jonas Lindqvist", ago(time.Minute)
-	m.Box.Checks.Final, m.Box.Checks.Polls = true, false
-	for i := range m.Box.Checks.Rows {
-		m.Box.Checks.Rows[i].Retryable, m.Box.Checks.Rows[i].Deadline = false, time.Time{}
-	}
-}
-
-// box is the merge box of an open merge request that much speaks against.
-func box(w views.StatusChecks) views.MergeBox {
-	return views.MergeBox{State: views.MergeRequestOpen, Checks: w, MergeURL: requestPath + "/merge", SHA: head, ShortSHA: "8f3c2a1d", Target: "main",
-		Commits: 3, Now: Now, GateFailed: 1, GatePending: 2,
-		Approvals: views.Approvals{By: []views.Approval{{Person: views.Person{Name: "Jonas Lindqvist"}, At: ago(30 * time.Second)}}, ApproveURL: requestPath + "/approve"},
-		Conditions: []views.MergeCondition{{Kind: views.ConditionChecks}, {Kind: views.ConditionConflicts, Files: []string{"a <b>.go", "c.go"}},
-			{Kind: views.ConditionDraft, Met: true}, {Kind: views.ConditionSource}, {Kind: views.ConditionTarget}, {Kind: views.ConditionCommits},
-			{Kind: views.ConditionRight, Branch: "main"}}}
 }
 
 func requestList() views.MergeRequestList {

@@ -24,21 +24,12 @@ func widget() []Entry {
 			return views.StatusChecksUpdate(w, b)
 		}}
 	}
-	final := allPassed()
-	final.Final = true
-	return []Entry{
-		alone("widget_mixed", mixed()),
-		alone("widget_all_passed", allPassed()),
-		alone("widget_all_passed_final", final),
-		alone("widget_timed_out", timedOut()),
-		alone("widget_superseded", superseded()),
-		alone("widget_forbidden", views.StatusChecks{Kind: views.WidgetForbidden}),
-		alone("widget_none", views.StatusChecks{Kind: views.WidgetNone, AddURL: servicesPath + "/new"}),
+	return append(widgetStates(alone), []Entry{
 		update("widget_update", func(*views.StatusChecks, *views.MergeBox) {}),
 		update("widget_update_merged", func(w *views.StatusChecks, b *views.MergeBox) {
 			b.State, b.DoneBy, b.DoneAt, w.Polls = views.MergeRequestMerged, "Jonas Lindqvist", Now, false
 		}),
-	}
+	}...)
 }
 
 // check is a row of the widget that came into its state some time ago.
@@ -58,33 +49,16 @@ func mixed() views.StatusChecks {
 	retrying := check(33, "Load test gate", views.CheckPending, 103*time.Second)
 	retrying.Retried, retrying.Deadline = true, Now.Add(17*time.Second)
 	retrying.Delivery = views.CheckDelivery{State: views.DeliveryRetrying, HTTPStatus: 503, Attempt: 3, Attempts: 12, NextAt: Now.Add(12 * time.Second)}
+	passed := check(32, "Licence scan", views.CheckPassed, 40*time.Second)
+	passed.Linked, passed.Description, passed.TargetURL = true, "214 packages scanned, no licence conflicts.", "https://licences.example.test/214"
+	passed.Delivery = views.CheckDelivery{State: views.DeliveryDelivered, HTTPStatus: 200, At: ago(42 * time.Second)}
 	return views.StatusChecks{Kind: views.WidgetRows, SHA: "8f3c2a1d", URL: requestPath + "/status_checks", Rev: "1x", Shown: "34f.31p.33p.32s", Polls: true,
 		Now: Now, ServicesURL: servicesPath,
-		Rows: []views.CheckRow{failed, delivered, retrying, check(32, "Licence scan", views.CheckPassed, 40*time.Second)}}
+		Rows: []views.CheckRow{failed, delivered, retrying, passed}}
 }
 
 func allPassed() views.StatusChecks {
 	w := mixed()
 	w.Rows, w.Polls, w.Shown = w.Rows[3:], false, "32s"
-	return w
-}
-
-// timedOut has a check that nothing reached in time.
-func timedOut() views.StatusChecks {
-	w := mixed()
-	row := check(33, "Load test gate", views.CheckFailed, 103*time.Second)
-	row.TimedOut, row.Retryable = true, true
-	row.Delivery = views.CheckDelivery{State: views.DeliveryGaveUp, Failure: views.KeyMRFailureRefused, Attempt: 12, Attempts: 12}
-	w.Rows, w.Polls, w.Shown = []views.CheckRow{row}, false, "33f"
-	return w
-}
-
-// superseded has checks whose deliveries are queued or overtaken.
-func superseded() views.StatusChecks {
-	w := mixed()
-	queued, overtaken := check(31, "Change approval", views.CheckPending, time.Second), check(33, "Load test gate", views.CheckPending, time.Second)
-	queued.Deadline, overtaken.Deadline = Now.Add(119*time.Second), Now.Add(119*time.Second)
-	queued.Delivery.State, overtaken.Delivery.State = views.DeliveryQueued, views.DeliverySuperseded
-	w.Rows, w.Shown = []views.CheckRow{queued, overtaken}, "31p.33p"
 	return w
 }

@@ -1,0 +1,77 @@
+package handlers
+
+import (
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// watchShifts makes the page add up what moves without the reader's doing.
+const watchShifts = `(window.shifted = 0, new PerformanceObserver((list) => {
+	for (const e of list.getEntries()) if (!e.hadRecentInput) window.shifted += e.value;
+}).observe({ type: "layout-shift", buffered: true }), true)`
+
+// places is where the rows and the parts of the merge box stand, in pixels.
+const places = `[...document.querySelectorAll("#approvals, #status-checks-details, .check-row, .check-row > .status, .check-row__name, #merge-state, #merge-checks, #merge-form")]
+	.map((e) => (e.id || e.classList[0]) + " " + Math.round(e.getBoundingClientRect().top) + " " + Math.round(e.getBoundingClientRect().left)).join("\n")`
+
+// maxShift is what may move: words inside the line that has the news. Google
+// calls a page good up to 0.1.
+const maxShift = 0.005
+
+// TestNewsMoveNothing: checks pass, fail, are sent again and time out while the
+// page is read, with the gate and without; rows change where they stand, and
+// all around them stays in its place.
+func TestNewsMoveNothing(t *testing.T) {
+	for name, gate := range map[string]bool{"gate": true, "no gate": false} {
+		t.Run(name, func(t *testing.T) {
+			s := newMRSite(t, modelstest.SQLite(t))
+			licence, security := s.Service("licence"), s.Service("security")
+			mr := s.open("topic")
+			s.gate(gate)
+			p := browsertest.Open(t, s.as(s.Member("mona", models.RoleMaintainer)).serve()+s.mrPath(mr, ""))
+			p.WaitText("#status-checks-summary", "2 pending")
+			browsertest.Eval[bool](p, watchShifts)
+			before := browsertest.Eval[string](p, places)
+			still := func(after string) {
+				t.Helper()
+				if now := browsertest.Eval[string](p, places); now != before {
+					t.Errorf("after %s the page stands so:\n%s\nbefore:\n%s", after, now, before)
+				}
+			}
+			respond := func(service models.ExternalStatusCheck, status models.Status, summary string) {
+				t.Helper()
+				s.Clock.Advance(time.Second)
+				if err := s.Respond(mr, service, mr.HeadSHA, status); err != nil {
+					t.Fatal(err)
+				}
+				p.WaitText("#status-checks-summary", summary)
+				still(summary)
+			}
+			respond(licence, models.StatusPassed, "1 pending")
+			respond(security, models.StatusPassed, "Status checks all passed")
+			// Answers may change: a settled page hears of it when it is looked at.
+			again := func(service models.ExternalStatusCheck, status models.Status, summary string) {
+				t.Helper()
+				s.Clock.Advance(time.Second)
+				if err := s.Respond(mr, service, mr.HeadSHA, status); err != nil {
+					t.Fatal(err)
+				}
+				browsertest.Eval[bool](p, `document.dispatchEvent(new Event("visibilitychange"))`)
+				p.WaitText("#status-checks-summary", summary)
+				still(summary)
+			}
+			again(security, models.StatusFailed, "1 failed")
+			again(security, models.StatusPending, "1 pending")
+			p.WaitText("#status-checks-live", "security is pending. 1 pending.")
+			// Two frames, so that whatever moved has been reported.
+			p.WaitFor("the page to be drawn", `(requestAnimationFrame(() => requestAnimationFrame(() => window.drawn = true)), window.drawn === true)`)
+			if shifted := browsertest.Eval[float64](p, "window.shifted"); shifted > maxShift {
+				t.Errorf("the layout shifted by %.4f", shifted)
+			}
+		})
+	}
+}

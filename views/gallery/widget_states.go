@@ -1,0 +1,170 @@
+package gallery
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mergegate/mergegate/views"
+)
+
+// widgetStates are all states that the widget can be in.
+func widgetStates(alone func(string, views.StatusChecks) Entry) []Entry {
+	polling := func(url string) views.StatusChecks {
+		w := only(mixed(), views.CheckPending)
+		w.URL = url
+		return w
+	}
+	reader := only(mixed(), views.CheckFailed)
+	reader.Rows[0].Retryable, reader.Rows[0].Linked = false, false
+	return []Entry{
+		alone("widget_mixed", mixed()),
+		alone("widget_all_passed", allPassed()),
+		alone("widget_all_passed_final", final(allPassed())),
+		alone("widget_mixed_final", final(mixed())),
+		alone("widget_pending", only(mixed(), views.CheckPending)),
+		alone("widget_failed", only(mixed(), views.CheckFailed)),
+		alone("widget_failed_reader", reader),
+		alone("widget_timed_out", timedOut()),
+		alone("widget_retrying", retrying()),
+		alone("widget_superseded", superseded()),
+		alone("widget_answers", failures()),
+		alone("widget_thirty", thirty()),
+		alone("widget_long", long()),
+		alone("widget_right_to_left", rightToLeft()),
+		alone("widget_forbidden", views.StatusChecks{Kind: views.WidgetForbidden}),
+		alone("widget_load_failed", views.StatusChecks{Kind: views.WidgetFailed, RefreshURL: requestPath}),
+		alone("widget_none", views.StatusChecks{Kind: views.WidgetNone, AddURL: servicesPath + "/new"}),
+		alone("widget_poll_failed", polling(unavailablePath)),
+		alone("widget_poll_denied", polling(deniedPath)),
+		alone("widget_poll_silent", polling(silentPath)),
+	}
+}
+
+// only is a widget whose checks are all in one state.
+func only(w views.StatusChecks, state views.CheckState) views.StatusChecks {
+	var rows []views.CheckRow
+	for _, row := range w.Rows {
+		if row.State == state {
+			rows = append(rows, row)
+		}
+	}
+	return with(w, rows...)
+}
+
+// with is a widget with other rows, that polls while one of them is pending.
+func with(w views.StatusChecks, rows ...views.CheckRow) views.StatusChecks {
+	w.Rows, w.Polls = rows, false
+	var shown []string
+	for _, row := range rows {
+		w.Polls = w.Polls || row.State == views.CheckPending
+		letter := map[views.CheckState]string{views.CheckPending: "p", views.CheckPassed: "s", views.CheckFailed: "f"}[row.State]
+		shown = append(shown, fmt.Sprint(row.ID, letter))
+	}
+	w.Shown = strings.ReplaceAll(strings.Join(shown, "."), " ", "")
+	return w
+}
+
+// final is the widget of a merge request that is not open: nothing runs and
+// nothing can be retried.
+func final(w views.StatusChecks) views.StatusChecks {
+	w.Final, w.Polls = true, false
+	rows := append([]views.CheckRow(nil), w.Rows...)
+	for i := range rows {
+		rows[i].Retryable, rows[i].Deadline = false, time.Time{}
+		if rows[i].Delivery.State == views.DeliveryRetrying || rows[i].Delivery.State == views.DeliveryQueued {
+			rows[i].Delivery = views.CheckDelivery{State: views.DeliverySuperseded}
+		}
+	}
+	w.Rows = rows
+	return w
+}
+
+// timedOut has checks that failed because nobody answered: one was reached,
+// one never.
+func timedOut() views.StatusChecks {
+	dead := check(33, "Load test gate", views.CheckFailed, 103*time.Second)
+	dead.TimedOut, dead.Retryable, dead.Linked = true, true, true
+	dead.Delivery = views.CheckDelivery{State: views.DeliveryGaveUp, Failure: views.KeyMRFailureRefused, Attempt: 12, Attempts: 12}
+	silent := check(31, "Change approval", views.CheckFailed, 3*time.Second)
+	silent.TimedOut, silent.Retryable, silent.Linked = true, true, true
+	silent.Delivery = views.CheckDelivery{State: views.DeliveryDelivered, HTTPStatus: 202, At: ago(2 * time.Minute)}
+	return with(mixed(), silent, dead)
+}
+
+// retrying is a check whose service does not take its delivery, with little
+// time left.
+func retrying() views.StatusChecks {
+	row := check(33, "Load test gate", views.CheckPending, 103*time.Second)
+	row.Linked, row.Deadline = true, Now.Add(17*time.Second)
+	row.Delivery = views.CheckDelivery{State: views.DeliveryRetrying, Failure: views.KeyMRFailureTLS, Attempt: 3, Attempts: 12, NextAt: Now.Add(12 * time.Second)}
+	return with(mixed(), row)
+}
+
+// superseded has checks whose deliveries are queued or overtaken.
+func superseded() views.StatusChecks {
+	queued, overtaken := check(31, "Change approval", views.CheckPending, time.Second), check(33, "Load test gate", views.CheckPending, time.Second)
+	queued.Linked, overtaken.Linked, queued.Retried = true, true, true
+	queued.Deadline, overtaken.Deadline = Now.Add(119*time.Second), Now.Add(119*time.Second)
+	queued.Delivery.State, overtaken.Delivery.State = views.DeliveryQueued, views.DeliverySuperseded
+	return with(mixed(), queued, overtaken)
+}
+
+// failures has a check for every way in which a delivery can fail.
+func failures() views.StatusChecks {
+	var rows []views.CheckRow
+	for i, failure := range []views.Key{
+		views.KeyMRFailureRefused, views.KeyMRFailureTimeout, views.KeyMRFailureDNS, views.KeyMRFailureTLS, views.KeyMRFailureBlocked,
+		views.KeyMRFailureRedirect, views.KeyMRFailureInterrupted, views.KeyMRFailureGone, views.KeyMRFailureURL, views.KeyMRFailureOther,
+	} {
+		row := check(int64(50+i), fmt.Sprintf("Service %02d", i+1), views.CheckPending, 40*time.Second)
+		row.Linked, row.Deadline = true, Now.Add(80*time.Second)
+		row.Delivery = views.CheckDelivery{State: views.DeliveryRetrying, Failure: failure, Attempt: 5, Attempts: 12, NextAt: Now.Add(40 * time.Second)}
+		rows = append(rows, row)
+	}
+	return with(mixed(), rows...)
+}
+
+// thirty are as many checks as a careful company has.
+func thirty() views.StatusChecks {
+	kinds := mixed().Rows
+	var rows []views.CheckRow
+	for _, state := range []views.CheckState{views.CheckFailed, views.CheckPending, views.CheckPassed} {
+		for i := range 10 {
+			for _, kind := range kinds {
+				if kind.State == state {
+					kind.ID, kind.Name = int64(100+len(rows)), fmt.Sprintf("%s %02d", kind.Name, i+1)
+					rows = append(rows, kind)
+					break
+				}
+			}
+		}
+	}
+	return with(mixed(), rows...)
+}
+
+// long has the longest of everything: names, descriptions and addresses of 255
+// characters and more, with and without places to break.
+func long() views.StatusChecks {
+	w := mixed()
+	rows := append([]views.CheckRow(nil), w.Rows...)
+	rows[0].Name = strings.Repeat("Security-and-compliance-sign-off-", 8)[:255]
+	rows[0].Description = strings.Repeat("Afindingwithoutanyplacetobreak", 9)[:255]
+	rows[0].TargetURL = "https://security.example.test/" + strings.Repeat("a/very/long/path/", 100)
+	rows[1].Name = strings.Repeat("Change approval board ", 12)[:255]
+	rows[1].Description = strings.Repeat("The change advisory board meets on Thursday. ", 6)[:255]
+	rows[3].Name = strings.Repeat("変更承認", 63)
+	return with(w, rows...)
+}
+
+// rightToLeft has names and descriptions that are read from the right, and one
+// that tries to turn what stands around it.
+func rightToLeft() views.StatusChecks {
+	w := mixed()
+	rows := append([]views.CheckRow(nil), w.Rows...)
+	rows[0].Name, rows[0].Description = "أمن التطبيقات", "تم العثور على 2 مشكلة (CWE-346)"
+	rows[1].Name, rows[1].Description = "אישור שינוי", "ממתין לאישור של 3 אנשים"
+	rows[2].Name = "Load \u202etest\u202c gate"
+	rows[3].Description = "passed \u202edeliaf"
+	return with(w, rows...)
+}
