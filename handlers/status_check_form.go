@@ -184,8 +184,12 @@ func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalS
 		form.Branches.Options = slices.DeleteFunc(form.Branches.Options, func(o views.BranchOption) bool { return !o.Chosen })
 		form.Branches.LoadURL = form.BranchesURL
 	}
-	if form.Affected, err = p.affected(c, rules, service, fields); err != nil {
+	form.Affected, err = p.affected(c, rules, service, fields)
+	if err != nil {
 		p.logFailure(c, "open merge requests cannot be counted", err)
+	}
+	if err != nil || form.BranchesFailed {
+		form.Affected = -1
 	}
 	return render(c, status, views.ServiceFormView(form))
 }

@@ -103,7 +103,8 @@ type ServiceForm struct {
 	HasSecret bool
 	// AlsoApply is the maintainer's choice to touch open merge requests.
 	AlsoApply bool
-	// Affected is how many open merge requests AlsoApply would touch now.
+	// Affected is how many open merge requests AlsoApply would touch now, -1
+	// where that is not known.
 	Affected int
 }
 

@@ -63,6 +63,7 @@ const (
 	KeyChecksAPIHint            Key = "checks.api_hint"
 	KeyChecksNotRetroactiveForm Key = "checks.not_retroactive_form"
 	KeyChecksAlsoApply          Key = "checks.also_apply"
+	KeyChecksAlsoApplyUnknown   Key = "checks.also_apply_unknown"
 	KeyChecksSecret             Key = "checks.secret"
 	KeyChecksSecretConfigured   Key = "checks.secret_configured"
 	KeyChecksSecretFixed        Key = "checks.secret_fixed"

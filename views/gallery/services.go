@@ -109,7 +109,7 @@ func services() []Entry {
 		fault("service_form_branch_invalid", views.KeyChecksBranchInvalid, func(f *views.ServiceForm, m string) { f.BranchError = m }),
 		fault("service_form_secret_too_long", views.KeyChecksSecretTooLong, func(f *views.ServiceForm, m string) { f.SecretError = m }),
 		form("service_form_failed", func(f *views.ServiceForm) { f.SaveFailed = true }),
-		form("service_form_branches_failed", func(f *views.ServiceForm) { f.BranchesFailed = true }),
+		form("service_form_branches_failed", func(f *views.ServiceForm) { f.BranchesFailed, f.Affected = true, -1 }),
 		list("branch_list_open", views.BranchList{Total: 5, Options: branchOptions()}),
 		list("branch_list_many", views.BranchList{Total: 300, Options: manyBranches()}),
 		list("branch_list_no_branches", views.BranchList{}),
