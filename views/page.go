@@ -53,6 +53,9 @@ func (p Page) tabTitle(ctx context.Context) string {
 	return T(ctx, KeyPageTitle, "Title", title)
 }
 
+// apiDocsPath is the description of the API for people.
+const apiDocsPath = "/api/docs"
+
 // The values of Page.Section.
 const (
 	SectionOverview              = "overview"

@@ -12,6 +12,7 @@ const (
 	KeyUserMenu               Key = "frame.user_menu"
 	KeySwitchTheme            Key = "frame.switch_theme"
 	KeySignOut                Key = "frame.sign_out"
+	KeyAPIDocs                Key = "frame.api_docs"
 	KeyDismiss                Key = "frame.dismiss"
 	KeyManage                 Key = "frame.nav_manage"
 	KeyCode                   Key = "frame.nav_code"
