@@ -276,6 +276,7 @@ func maintainerWalk(a *actor, s stage) {
 	a.Reload()
 	a.seesNot("Your new access token is ready")
 	a.Press("Revoke CI")
+	a.submits("Revoke token")
 	a.told("Token revoked.")
 
 	s.answer(1, s.licence, models.StatusPassed)
