@@ -1,9 +1,14 @@
 package handlers
 
 import (
+	"bytes"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/PuerkitoBio/goquery"
 
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/models"
@@ -77,5 +82,86 @@ func TestANewTokenIsShownOnItsOwnPageOnly(t *testing.T) {
 	}
 	if !b.get(tokensOfPear).want(http.StatusOK).has("#new-token") {
 		t.Error("the token is lost")
+	}
+}
+
+// TestANewTokenTravelsSealed follows a new token from the form to the page that
+// shows it: it is in no address, cookie, log or row, except sealed in the
+// session's, and that only until it is shown.
+func TestANewTokenTravelsSealed(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		var log bytes.Buffer
+		e, err := New(Deps{
+			Store: s.Store, Git: s.git, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), BaseURL: "http://mergegate.test",
+			SessionKey: []byte("an example key of thirty-two bytes!!"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.handler = e
+		v := s.as(s.Owner)
+		_, form := v.get(tokensOfPear).want(http.StatusOK).fields("#token-form")
+		form["scopes"], form["name"] = []string{"api"}, []string{"ci"}
+		made := v.post(tokensOfPear, form).want(http.StatusSeeOther)
+		if made.header.Get("Location") != tokensOfPear || len(made.header.Values("Set-Cookie")) != 0 {
+			t.Errorf("the form is answered with %v", made.header)
+		}
+		var sealed []byte
+		if err := s.DB.SQL(t).QueryRow("SELECT shown_once FROM sessions WHERE shown_once IS NOT NULL").Scan(&sealed); err != nil {
+			t.Fatal(err)
+		}
+		v.do(http.MethodHead, tokensOfPear, nil).want(http.StatusOK)
+		s.as(s.Owner).get(tokensOfPear).want(http.StatusOK) // the same user in another browser
+		page := v.get(tokensOfPear).want(http.StatusOK)
+		token := page.attr("#new-token", "value")
+		if !auth.IsAccessToken(token) {
+			t.Fatalf("shown token %q", token)
+		}
+		if got := page.header.Get("Cache-Control"); got != "private, no-store" {
+			t.Errorf("Cache-Control %q", got)
+		}
+		if strings.Contains(string(sealed), token) || strings.Contains(log.String(), token) || strings.Contains(log.String(), form.Get("form_id")) {
+			t.Error("the token lies open")
+		}
+		if n := s.count(t, "SELECT count(*) FROM sessions WHERE shown_once IS NOT NULL"); n != 0 {
+			t.Errorf("%d sessions would show it again", n)
+		}
+
+		// Whoever comes late does not see it.
+		form.Set("form_id", "another")
+		v.post(tokensOfPear, form).want(http.StatusSeeOther)
+		s.Clock.Advance(shownOnceLifetime + time.Second)
+		if v.get(tokensOfPear).want(http.StatusOK).has("#new-token") {
+			t.Error("a token was shown after its time")
+		}
+	})
+}
+
+// TestTokensWarnBeforeTheyExpire reads the words for what is left of tokens,
+// and for those that have ended.
+func TestTokensWarnBeforeTheyExpire(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	v := s.as(s.Owner)
+	now := s.Clock.Now()
+	for name, expires := range map[string]time.Time{
+		"far": now.AddDate(0, 2, 0), "days": now.Add(6*24*time.Hour + time.Hour), "day": now.Add(25 * time.Hour), "hours": now.Add(5 * time.Hour), "minutes": now.Add(5 * time.Minute),
+		"gone": now.Add(time.Minute),
+	} {
+		if _, err := s.Store.CreatePersonalToken(t.Context(), s.Owner, models.AccessTokenInput{Name: name, Scopes: []string{"api"}, ExpiresAt: expires, Digest: auth.Digest(name)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Clock.Advance(2 * time.Minute)
+	for language, want := range map[string]map[string]string{
+		"en": {"far": now.AddDate(0, 2, 0).Format("2 Jan 2006"), "days": "in 6 days", "day": "in 1 day", "hours": "in 4 hours", "minutes": "within the hour", "gone": "Expired 1 minute ago"},
+		"ja": {"far": now.AddDate(0, 2, 0).Format("2006年1月2日"), "days": "6日後", "day": "1日後", "hours": "4時間後", "minutes": "1時間以内", "gone": "1分前に期限切れ"},
+	} {
+		page := v.reading(language).get(personalTokensPath).want(http.StatusOK)
+		page.Find("tbody tr").Each(func(_ int, row *goquery.Selection) {
+			name, text := squeeze(row.Find("strong").Text()), squeeze(row.Text())
+			if !strings.Contains(text, want[name]) || row.Find(".warning-text").Length() == 1 != (name != "far" && name != "gone") {
+				t.Errorf("%s: %s reads %q, want %q", language, name, text, want[name])
+			}
+		})
 	}
 }

@@ -27,8 +27,11 @@ type browser struct {
 	header http.Header
 }
 
+// exampleAgent is what the tests' browsers call themselves.
+const exampleAgent = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
+
 func newBrowser(t testing.TB, handler http.Handler) *browser {
-	return &browser{t: t, handler: handler, cookies: map[string]string{}, header: http.Header{}}
+	return &browser{t: t, handler: handler, cookies: map[string]string{}, header: http.Header{"User-Agent": {exampleAgent}}}
 }
 
 func (b *browser) get(path string) answer { return b.send(http.MethodGet, path, "", nil) }

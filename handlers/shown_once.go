@@ -3,6 +3,7 @@ package handlers
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -48,6 +49,9 @@ func (p *pages) sealShownOnce(c echo.Context, path, secret string) ([]byte, erro
 // takeShownOnce is what the page at path shows this once, "" for nothing. What
 // cannot be opened, or has waited too long, is never shown.
 func (p *pages) takeShownOnce(c echo.Context, path string) (string, error) {
+	if c.Request().Method != http.MethodGet {
+		return "", nil // nobody would see it
+	}
 	ctx, digest := c.Request().Context(), request.Session(c).Digest
 	sealed, err := p.Store.ShownOnce(ctx, digest)
 	if err != nil || sealed == nil {

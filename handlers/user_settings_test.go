@@ -114,6 +114,9 @@ func TestSessionsCanBeEnded(t *testing.T) {
 		if got := page.text("#sessions tbody"); !strings.Contains(got, "192.0.2.1") || !strings.Contains(got, "now") {
 			t.Errorf("sessions: %q", got)
 		}
+		if got := page.Find("#sessions tbody td:first-child .break").First(); squeeze(got.Text()) != "Firefox on Linux" || got.AttrOr("title", "") != exampleAgent {
+			t.Errorf("browser %q", squeeze(got.Text()))
+		}
 		one, _ := page.Find("#sessions tbody form").First().Attr("action")
 		mallory.post(one, url.Values{}).want(http.StatusNotFound)
 		if got := here.follow(one, nil).text("#toasts .toast span"); got != "Session ended." {

@@ -149,6 +149,13 @@ func people() []Entry {
 			views.AuditEventRow{At: ago(26 * time.Hour), Author: "(System)", Action: "Status check timed out", Object: "Licence scan",
 				Request: "!142", RequestURL: requestPath, Changes: []string{"Status: Pending → Failed", "Commit: " + head[:8]}})},
 		{Name: "audit_events_empty", Draw: audit()},
+		{Name: "audit_events_none_match", Draw: func(ctx context.Context, theme string) templ.Component {
+			return views.AuditEventsView(views.AuditEvents{
+				Page: barePage(ctx, theme, views.KeyChecksAuditEvents), Intro: views.KeyPeopleInstanceAuditIntro, Path: "/admin/audit_events", ExportURL: "/admin/audit_events.csv?kind=users",
+				Kinds: []views.Option{{Value: "users", Text: views.T(ctx, views.KeyPeopleKindUsers)}}, Filtered: true,
+				Filter: views.Form{Values: url.Values{"kind": {"users"}, "from": {"yesterday"}, "to": {"2026-11-22"}}, Errors: map[string]string{"from": views.T(ctx, views.KeyDateInvalid)}},
+			})
+		}},
 	}
 }
 

@@ -1,0 +1,159 @@
+package handlers
+
+import (
+	"encoding/csv"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/PuerkitoBio/goquery"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+const auditOfPear = "/olga/pear/-/audit_events"
+
+// TestAuditEventsAreFiltered narrows many events by kind and day, keeps the
+// choice from page to page and in the file, and says so when nothing is left.
+func TestAuditEventsAreFiltered(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		v := s.as(s.Owner)
+		const many = 46 // with main, which every project protects
+		for i := range many - 1 {
+			if _, err := s.Store.CreateProtectedBranch(t.Context(), s.Owner, s.Project.ID, models.ProtectedBranchInput{
+				Name: fmt.Sprintf("release-%02d", i), PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer,
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Clock.Advance(48 * time.Hour)
+		later := s.Clock.Now().Format(time.DateOnly)
+		mona := s.User("mona")
+		v.post(membersOfPear, url.Values{"username": {"mona"}, "access_level": {"20"}}).want(http.StatusSeeOther)
+		v.post(membersOfPear+"/"+itoa(mona.ID), url.Values{"access_level": {"10"}}).want(http.StatusSeeOther)
+
+		page := v.get(auditOfPear + "?kind=members").want(http.StatusOK)
+		if n := page.Find("#audit tbody tr").Length(); n != 2 || !page.has(`#kind option[value="members"][selected]`) {
+			t.Errorf("%d events of members", n)
+		}
+		if ip := squeeze(page.Find("#audit tbody tr").First().Find("td").Last().Text()); ip != "192.0.2.1" {
+			t.Errorf("changed from %q", ip)
+		}
+		page = v.get(auditOfPear + "?kind=branches&to=" + later).want(http.StatusOK)
+		if got := page.text(".pagination span"); !strings.HasPrefix(got, fmt.Sprintf("Showing 1 to 20 of %d", many)) {
+			t.Errorf("first page: %q", got)
+		}
+		next := page.Find(".pagination a").Last().AttrOr("href", "")
+		if !strings.Contains(next, "kind=branches") || !strings.Contains(next, "to="+later) {
+			t.Errorf("the next page forgets the filter: %s", next)
+		}
+		if got := v.get(next).want(http.StatusOK).text(".pagination span"); !strings.HasPrefix(got, fmt.Sprintf("Showing 21 to 40 of %d", many)) {
+			t.Errorf("second page: %q", got)
+		}
+		page = v.get(auditOfPear + "?kind=branches&from=" + later).want(http.StatusOK)
+		if got := page.text("#audit .empty p"); got != "No audit events match." || page.attr("#audit .empty a", "href") != auditOfPear {
+			t.Errorf("nothing left: %q", got)
+		}
+		if n := v.get(auditOfPear + "?from=" + later + "&to=" + later).Find("#audit tbody tr").Length(); n != 2 {
+			t.Errorf("%d events on the day", n)
+		}
+		page = v.get(auditOfPear + "?from=yesterday&kind=nonsense&to=2026-02-30%00%ff").want(http.StatusOK)
+		if page.text("#from-error") == "" || page.text("#to-error") == "" || page.attr("#from", "aria-invalid") != "true" || page.attr("#from", "aria-describedby") != "from-error" {
+			t.Errorf("faulty days: %q, %q", page.text("#from-error"), page.text("#to-error"))
+		}
+		if !page.has("#audit tbody tr") {
+			t.Error("faulty days hide everything")
+		}
+
+		file := v.get(v.get(auditOfPear+"?kind=branches&page=2").attr("#export-audit", "href")).want(http.StatusOK)
+		if got := file.header.Get("Content-Type"); got != "text/csv; charset=utf-8" {
+			t.Errorf("type %q", got)
+		}
+		if got := file.header.Get("Content-Disposition"); got != `attachment; filename="audit-events-pear-`+later+`.csv"` {
+			t.Errorf("file name %q", got)
+		}
+		rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(file.body, "\ufeff"))).ReadAll()
+		if err != nil || len(rows) != many+1 || rows[1][2] != "olga" || rows[1][4] != "release-44" {
+			t.Errorf("%d rows, %v", len(rows), err)
+		}
+		s.as(s.Member("dora", models.RoleDeveloper)).get(auditOfPear + ".csv").want(http.StatusForbidden)
+		s.nobody().get(auditOfPear + ".csv").want(http.StatusSeeOther)
+	})
+}
+
+// TestAuditFilesHoldNoFormulas: titles are other people's text, and a
+// spreadsheet would run it.
+func TestAuditFilesHoldNoFormulas(t *testing.T) {
+	for cell, want := range map[string]string{
+		"": "", "Licence": "Licence", "=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)", "\t=1": "'\t=1", "a=1": "a=1", "結合": "結合",
+	} {
+		if got := inertCell(cell); got != want {
+			t.Errorf("%q becomes %q, want %q", cell, got, want)
+		}
+	}
+}
+
+// TestTheInstanceHasAuditEvents: what happens outside projects is for
+// administrators: who signed in from where, and who failed to.
+func TestTheInstanceHasAuditEvents(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.withPassword("priya", false)
+		b := newBrowser(t, s.handler)
+		b.post(signInPath, url.Values{"login": {"priya"}, "password": {"wrong " + testPassword}}).want(http.StatusUnprocessableEntity)
+		s.signedIn("priya")
+		admin := s.Admin("root")
+		page := s.as(admin).get(instanceAuditPath + "?kind=sign_ins").want(http.StatusOK)
+		said := page.Find("#audit tbody tr").Map(func(_ int, row *goquery.Selection) string {
+			cells := row.Find("td")
+			return squeeze(cells.Eq(1).Find(".row").Contents().Last().Text() + " | " + cells.Eq(2).Text() + " | " + cells.Eq(4).Text())
+		})
+		for _, want := range []string{"priya | Signed in | 192.0.2.1", "priya | Failed to sign in | 192.0.2.1"} {
+			if !strings.Contains(strings.Join(said, "\n"), want) {
+				t.Errorf("%q lacks %q", said, want)
+			}
+		}
+		if !page.has(`.menu a[href="` + instanceAuditPath + `"]`) {
+			t.Error("the menu does not lead there")
+		}
+		if s.as(s.Owner).get("/").has(`.menu a[href="` + instanceAuditPath + `"]`) {
+			t.Error("everybody's menu leads there")
+		}
+		s.as(s.Owner).get(instanceAuditPath).want(http.StatusForbidden)
+		s.as(admin).get(instanceAuditPath + ".csv").want(http.StatusOK)
+	})
+}
+
+// TestMembersAreSearchedByRole keeps search and role, and tells when nobody is
+// left; the last Owner cannot be changed, nor offered to be.
+func TestMembersAreSearchedByRole(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	for i := range 25 {
+		s.Member(fmt.Sprintf("dev%02d", i), models.RoleDeveloper)
+	}
+	v := s.as(s.Owner)
+	page := v.get(membersOfPear + "?search=DEV&role=30").want(http.StatusOK)
+	if n := page.Find("tr[id^=member-]").Length(); n != 20 || page.attr("#member-search", "value") != "DEV" || !page.has(`#member-role option[value="30"][selected]`) {
+		t.Errorf("%d members", n)
+	}
+	next := page.Find(".pagination a").Last().AttrOr("href", "")
+	if n := v.get(next).want(http.StatusOK).Find("tr[id^=member-]").Length(); n != 5 || !strings.Contains(next, "role=30") || !strings.Contains(next, "search=DEV") {
+		t.Errorf("%d members at %s", n, next)
+	}
+	page = v.get(membersOfPear + "?role=50").want(http.StatusOK)
+	row := fmt.Sprintf("#member-%d", s.Owner.ID)
+	if got := page.text(row); !strings.Contains(got, "The last owner stays.") || page.has(row+" form") || page.has(row+" a") {
+		t.Errorf("the last owner: %q", got)
+	}
+	if page = v.get(membersOfPear + "?role=20&search=%3Cscript%3E"); page.text(".empty p") != "No members match." || page.attr("#member-search", "value") != "<script>" {
+		t.Errorf("nobody left: %q", page.text(".empty"))
+	}
+	for _, role := range []string{"x", "35", "-1", "99999999999999999999"} {
+		if n := v.get(membersOfPear + "?role=" + role).want(http.StatusOK).Find("tr[id^=member-]").Length(); n != 20 {
+			t.Errorf("role %s: %d members", role, n)
+		}
+	}
+}
