@@ -332,16 +332,17 @@ func TestGeneralSettings(t *testing.T) {
 	})
 }
 
+// The default branch is the first of them.
 func TestBranchesAreFoundAndCompared(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	page := s.as(s.Owner).get("/olga/pear/-/branches").want(http.StatusOK)
-	if got := page.text("tbody .mono"); got != "featuremain" {
+	if got := page.text("tbody .mono"); got != "mainfeature" {
 		t.Errorf("branches %q", got)
 	}
-	if got := page.text("tbody tr:first-child td:nth-child(3)"); got != "0 / 1" {
+	if got := page.text("tbody tr:last-child td:nth-child(3)"); got != "0 / 1" {
 		t.Errorf("behind / ahead %q", got)
 	}
-	if got := page.text("tbody tr:last-child .badge"); got != "defaultprotected" {
+	if got := page.text("tbody tr:first-child .badge"); got != "defaultprotected" {
 		t.Errorf("badges %q", got)
 	}
 	if got := s.as(s.Owner).get("/olga/pear/-/branches?search=zzz").want(http.StatusOK).text(".empty h2"); got != "Nothing matches" {

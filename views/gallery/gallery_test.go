@@ -29,7 +29,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 var fingerprint = regexp.MustCompile(`(/assets/[a-z.]+)-[0-9a-f]{16}`)
 
 // inJapanese are the entries that are held in Japanese, too.
-var inJapanese = []string{"widget_mixed", "widget_forbidden", "merge_request", "service_form_add", "user_settings"}
+var inJapanese = []string{"widget_mixed", "widget_forbidden", "merge_request", "service_form_add", "user_settings", "projects", "project", "offline"}
 
 // TestGoldens holds what every entry draws, of a whole page its main element,
 // against testdata/<name>.golden.html, one tag per line, and some in Japanese
