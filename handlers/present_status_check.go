@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -181,10 +182,13 @@ func deliveryEvent(c echo.Context, d models.Delivery) string {
 }
 
 // deliveryAttempts is the number of attempts made of those possible.
-func deliveryAttempts(c echo.Context, d models.Delivery) string {
+func deliveryAttempts(c echo.Context, d models.Delivery, now time.Time) string {
 	whole := models.MaxAttempts
 	if d.SingleAttempt {
-		whole = max(1, d.Attempts)
+		whole = d.Attempts
+		if d.State == models.DeliveryWaiting && !d.InFlightAt(now) {
+			whole++ // the one that is asked for
+		}
 	}
 	return text(c, views.KeyChecksOf, "Part", d.Attempts, "Whole", whole)
 }
@@ -203,7 +207,7 @@ func (p *pages) deliveryRow(c echo.Context, d models.Delivery) views.DeliveryRow
 	row := views.DeliveryRow{
 		ID:      strconv.FormatInt(d.ID, 10),
 		URL:     serviceURL(c, d.ExternalStatusCheckID) + "/deliveries/" + strconv.FormatInt(d.ID, 10),
-		ShortID: d.UUID[:min(len(d.UUID), 8)], Event: deliveryEvent(c, d), At: d.CreatedAt, Attempts: deliveryAttempts(c, d),
+		ShortID: d.UUID[:min(len(d.UUID), 8)], Event: deliveryEvent(c, d), At: d.CreatedAt, Attempts: deliveryAttempts(c, d, p.Store.Now()),
 	}
 	row.MergeRequest, row.MergeRequestURL = mergeRequestRef(c, d.MergeRequestIID)
 	if row.Outcome = answerOutcome(c, d.LastHTTPStatus, d.LastError); row.Outcome.Text == "" || d.State == models.DeliverySuperseded {

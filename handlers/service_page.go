@@ -69,7 +69,7 @@ func (p *pages) presentService(c echo.Context, service models.ExternalStatusChec
 	}
 	for _, d := range slices.Backward(deliveries) {
 		if failedSoFar(d) {
-			view.LastFailure = answerOutcome(c, d.LastHTTPStatus, d.LastError).Text
+			view.LastFailure, view.Answered = answerOutcome(c, d.LastHTTPStatus, d.LastError).Text, d.LastHTTPStatus != 0
 			break
 		}
 	}

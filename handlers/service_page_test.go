@@ -50,6 +50,9 @@ func TestDeliveryPages(t *testing.T) {
 		if !strings.Contains(a.header.Get("HX-Trigger"), "Delivery queued again.") || a.text("#delivery .page-head .badge") != "Retrying" {
 			t.Errorf("HX-Trigger %q, state %q", a.header.Get("HX-Trigger"), a.text("#delivery .page-head .badge"))
 		}
+		if got := v.get(log.attr("#deliveries tbody td:first-child a", "href")).text("#delivery .kv"); !strings.Contains(got, "1 of 12") {
+			t.Errorf("summary %q", got)
+		}
 		v.post(page.attr("#delivery form", "action"), url.Values{}).want(http.StatusSeeOther)
 		if n := len(s.Deliveries(service)); n != 1 {
 			t.Errorf("%d deliveries: the same one is sent again", n)
@@ -135,6 +138,9 @@ func TestDeliveryNews(t *testing.T) {
 		}
 		if got := v.get(one).want(200).text("#delivery .kv"); !strings.Contains(got, "Passed set by API") {
 			t.Errorf("summary %q", got)
+		}
+		if got := htmx.post(one+"/redeliver", url.Values{}).want(200).text("#delivery .kv"); !strings.Contains(got, "Queued") || !strings.Contains(got, "7 of 8") {
+			t.Errorf("sent once more: %q", got)
 		}
 	})
 }

@@ -14,13 +14,24 @@ type ServicePage struct {
 	AddedAt     time.Time
 	TestURL     string
 	FailedInRow int
-	// LastFailure says why the newest delivery failed, Host who was asked.
+	// LastFailure says why the newest delivery failed, Host who was asked;
+	// Answered whether it was an answer.
 	LastFailure, Host string
+	Answered          bool
 	// MaxAttempts is how often a delivery is tried.
 	MaxAttempts int
 	Deliveries  DeliveryList
 	Live        Live
 	OutOfBand   bool
+}
+
+// lastFailureKey is the sentence about the last failure: an answer comes from
+// the host, anything else happened there.
+func (s ServicePage) lastFailureKey() Key {
+	if s.Answered {
+		return KeyChecksLastFailedWhy
+	}
+	return KeyChecksLastFailedAt
 }
 
 // Live tells how a part of a page keeps itself up to date.

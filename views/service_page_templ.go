@@ -340,7 +340,7 @@ func ServiceView(v ServicePage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = Compose(KeyChecksLastFailedWhy, "Why", plain(v.LastFailure), "Host", codeText(v.Host)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Compose(v.lastFailureKey(), "Why", plain(v.LastFailure), "Host", codeText(v.Host)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -161,6 +161,7 @@ const (
 	KeyChecksSendTest               Key = "checks.send_test"
 	KeyChecksLastFailed             Key = "checks.last_failed"
 	KeyChecksLastFailedWhy          Key = "checks.last_failed_why"
+	KeyChecksLastFailedAt           Key = "checks.last_failed_at"
 	KeyChecksRetriesExplained       Key = "checks.retries_explained"
 	KeyChecksPlainHTTP              Key = "checks.plain_http"
 	KeyChecksConfiguration          Key = "checks.configuration"

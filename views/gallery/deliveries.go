@@ -34,6 +34,9 @@ func deliveries() []Entry {
 	return []Entry{
 		service("service_page", func(context.Context, *views.ServicePage) {}),
 		service("service_page_unused", fresh),
+		service("service_page_unreachable", func(ctx context.Context, s *views.ServicePage) {
+			s.LastFailure, s.Answered = views.T(ctx, views.KeyChecksErrorConnectionRefused), false
+		}),
 		service("service_page_testing", func(ctx context.Context, s *views.ServicePage) {
 			fresh(ctx, s)
 			s.Page.Toast, s.Live.Every = views.T(ctx, views.KeyChecksToastTest), "3s"
@@ -104,7 +107,7 @@ func servicePage(ctx context.Context, theme string) views.ServicePage {
 	bad := func(text string) views.Outcome { return views.Outcome{Kind: "danger", Text: text} }
 	good := views.Outcome{Kind: "success", Text: "HTTP 202"}
 	return views.ServicePage{Page: servicesFrame(ctx, theme), Service: serviceRows()[2], AddedAt: Now.AddDate(0, 0, -42), TestURL: base + "/test",
-		FailedInRow: 5, LastFailure: "HTTP 503", Host: "loadgate.example.org:8080", MaxAttempts: 12, Live: views.Live{URL: base + "?rev=1"},
+		FailedInRow: 5, LastFailure: "HTTP 503", Answered: true, Host: "loadgate.example.org:8080", MaxAttempts: 12, Live: views.Live{URL: base + "?rev=1"},
 		Deliveries: views.DeliveryList{Now: Now, URL: base, Pages: views.PageLinks{First: 1, Last: 8, Total: 64, NextURL: base + "?page=2"},
 			Outcomes: []views.Option{{Text: views.T(ctx, views.KeyChecksAllOutcomes)}, {Value: "delivered", Text: views.T(ctx, views.KeyChecksDelivered)}, {Value: "failed", Text: views.T(ctx, views.KeyChecksDeliveryFailed)},
 				{Value: "waiting", Text: views.T(ctx, views.KeyChecksOutcomeWaiting)}, {Value: "superseded", Text: views.T(ctx, views.KeyChecksSuperseded)}},
