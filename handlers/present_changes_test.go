@@ -83,8 +83,8 @@ func TestChangesAreCut(t *testing.T) {
 			t.Errorf("%s says %q, want %q", selector, got, want)
 		}
 	}
-	if n := page.Find("details[id^=file-][open] > summary h2").Length(); n != 9 {
-		t.Errorf("%d files can be folded", n)
+	if n, open := page.Find("details[id^=file-] > summary h2").Length(), page.Find("details[id^=file-][open]").Length(); n != 9 || open != 4 {
+		t.Errorf("%d files can be folded, %d are open; those that are cut are not", n, open)
 	}
 }
 

@@ -13,6 +13,7 @@ const (
 	KeyMRChecksForbidden         Key = "mr.checks_forbidden"
 	KeyMRChecksForbiddenHelp     Key = "mr.checks_forbidden_help"
 	KeyMRChecksFailedHelp        Key = "mr.checks_failed_help"
+	KeyMRChecksHelp              Key = "mr.checks_help"
 	KeyMRChecksNone              Key = "mr.checks_none"
 	KeyMRChecksNoneHelp          Key = "mr.checks_none_help"
 	KeyMRAddStatusCheck          Key = "mr.add_status_check"
