@@ -1,0 +1,45 @@
+package handlers
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+// TestTheListAsksTheSameForOneRowAsForTwenty, whatever checks they have; and
+// for nothing about checks where the reader may not see them.
+func TestTheListAsksTheSameForOneRowAsForTwenty(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.visibility(models.VisibilityPublic)
+		for i := range 5 {
+			s.Service(fmt.Sprintf("service-%d", i))
+		}
+		queries := func(v visitor, rows int, checks bool) int {
+			t.Helper()
+			n := 0
+			s.Store.SetHooks(models.Hooks{Query: func(string) { n++ }})
+			page := v.get(listPath).want(200)
+			s.Store.SetHooks(models.Hooks{})
+			if got := page.Find("#mr-list .list > li").Length(); got != rows {
+				t.Fatalf("%d rows, want %d", got, rows)
+			}
+			if page.has("#mr-list .list__side a") != checks {
+				t.Errorf("the summary of checks is shown: %t", !checks)
+			}
+			return n
+		}
+		member, stranger := s.as(s.Member("rep", models.RoleReporter)), s.nobody()
+		s.open("topic-0")
+		one, oneBlind := queries(member, 1, true), queries(stranger, 1, false)
+		for i := 1; i < 20; i++ {
+			s.open(fmt.Sprintf("topic-%d", i))
+		}
+		if many := queries(member, 20, true); many != one {
+			t.Errorf("%d queries for twenty rows, %d for one", many, one)
+		}
+		if many := queries(stranger, 20, false); many != oneBlind {
+			t.Errorf("%d queries for twenty rows before a stranger, %d for one", many, oneBlind)
+		}
+	})
+}
