@@ -180,6 +180,13 @@ func TestBranches(t *testing.T) {
 	if _, err := r.store.Repo(99).HasBranch(t.Context(), "main"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("no repository: %v", err)
 	}
+	names, total, err := r.RecentBranches(t.Context(), "E", "topic", 2)
+	if err != nil || total != 2 || len(names) != 2 || names[0] != "Release/2" || names[1] != "release/1" {
+		t.Errorf("RecentBranches of a search = %q, %d, %v", names, total, err)
+	}
+	if names, total, err := r.RecentBranches(t.Context(), "", "topic", 2); err != nil || total != 4 || len(names) != 2 || names[0] != "topic" {
+		t.Errorf("RecentBranches with one first = %q, %d, %v", names, total, err)
+	}
 	if tips, err := r.Tips(t.Context()); err != nil || len(tips) != 4 || tips["main"] != sha {
 		t.Errorf("Tips = %v, %v", tips, err)
 	}
