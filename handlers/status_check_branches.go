@@ -125,6 +125,18 @@ func branchList(c echo.Context, rules []models.ProtectedBranch, service models.E
 	return list
 }
 
+// keepUnread adds the chosen branches whose names could not be read, by their
+// numbers: without them the form would be saved with "All branches".
+func keepUnread(c echo.Context, options []views.BranchOption, chosen []int64) []views.BranchOption {
+	for _, id := range chosen {
+		listed := slices.ContainsFunc(options, func(o views.BranchOption) bool { return o.ID == id })
+		if !listed && id != noBranch {
+			options = append(options, views.BranchOption{ID: id, Name: text(c, views.KeyChecksUnreadBranch, "ID", id), Chosen: true})
+		}
+	}
+	return options
+}
+
 func countLettersAndDigits(s string) int {
 	n := 0
 	for _, r := range s {

@@ -179,6 +179,9 @@ func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalS
 		form.BranchesFailed = true
 	}
 	form.Branches = branchList(c, rules, service, fields.ProtectedBranchIDs, "")
+	if form.BranchesFailed {
+		form.Branches.Options = keepUnread(c, form.Branches.Options, fields.ProtectedBranchIDs)
+	}
 	if form.Drawer {
 		// The list is a request of its own; what is chosen stands until then.
 		form.Branches.Options = slices.DeleteFunc(form.Branches.Options, func(o views.BranchOption) bool { return !o.Chosen })

@@ -265,6 +265,11 @@ func TestBranchSearch(t *testing.T) {
 		if form.has("#branch-list-error[hidden]") || form.text("#branch-list-error") != failed || !form.has("#status-check-name") {
 			t.Error("the form does not stand with the message")
 		}
+		// What was ticked stays ticked: saved again it must not be all branches.
+		rejected := s.as(s.Owner).post(servicesPath, url.Values{"name": {""}, "protected_branch_ids[]": {main}})
+		if !rejected.has(`#branch-options input[value="`+main+`"][checked]`) || rejected.has(`#branch-options input[value=""][checked]`) {
+			t.Errorf("status %d: the ticked branch is lost", rejected.status)
+		}
 		page := s.as(s.Owner).get(settingsPath).want(200)
 		if got := page.text("#status-checks [role=alert]"); got != "Failed to load status checksTry again" {
 			t.Errorf("the card says %q", got)

@@ -57,6 +57,7 @@ const (
 	KeyChecksClose              Key = "checks.close"
 	KeyChecksUpdate             Key = "checks.update"
 	KeyChecksBranchesFailed     Key = "checks.branches_failed"
+	KeyChecksUnreadBranch       Key = "checks.unread_branch"
 	KeyChecksNameHint           Key = "checks.name_hint"
 	KeyChecksAPI                Key = "checks.api"
 	KeyChecksHTTPWarning        Key = "checks.http_warning"
