@@ -112,7 +112,7 @@ func TestCommitsAreListedInPages(t *testing.T) {
 			t.Errorf("the last page begins at %d and leads to %d others", s.git.offset, last.Find(".pagination a").Length())
 		}
 		for page, offset := range map[string]int{"0": 0, "-1": 0, "x": 0, "99": 2 * commitsPageSize} {
-			v.get(s.mrPath(mr, "/commits?page=" + page)).want(200)
+			v.get(s.mrPath(mr, "/commits?page="+page)).want(200)
 			if s.git.offset != offset {
 				t.Errorf("page %s begins at %d", page, s.git.offset)
 			}
