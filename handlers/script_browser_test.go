@@ -92,6 +92,30 @@ func TestADeniedPollStops(t *testing.T) {
 	}
 }
 
+// TestAnEndedSessionLeadsToSignIn: a widget whose reader is signed out
+// elsewhere gives way to the sign-in page, which leads back; nothing of that
+// page stands inside the widget's.
+func TestAnEndedSessionLeadsToSignIn(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.Service("licence")
+	mr := s.open("topic")
+	var fail, polls atomic.Int64
+	p := browsertest.Open(t, s.as(s.Owner).serveFailing(&fail, &polls)+s.mrPath(mr, ""))
+	p.Allow("401")
+	p.WaitText(".check-row__name", "licence")
+	if _, err := s.DB.SQL(t).Exec("DELETE FROM sessions"); err != nil {
+		t.Fatal(err)
+	}
+	p.WaitURL("/users/sign_in[?]")
+	p.Wait("input[name=password]")
+	if p.Count("#status-checks-body") != 0 || p.Count("main") != 1 || polls.Load() != 1 {
+		t.Errorf("not the sign-in page alone, after %d polls", polls.Load())
+	}
+	if back := browsertest.Eval[string](p, `new URLSearchParams(location.search).get("return_to")`); back != s.mrPath(mr, "") {
+		t.Errorf("signing in leads to %q", back)
+	}
+}
+
 // TestTheChoiceToFoldTheWidgetIsRemembered over pages and against the state.
 func TestTheChoiceToFoldTheWidgetIsRemembered(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
