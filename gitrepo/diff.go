@@ -104,6 +104,19 @@ func (r Repo) Diff(ctx context.Context, base, head string, limits DiffLimits) (D
 	return d, r.store.stream(ctx, c, p.read)
 }
 
+// CountFiles counts the files that differ between two commits or trees: Diff's
+// TotalFiles, without reading patches.
+func (r Repo) CountFiles(ctx context.Context, base, head string) (int, error) {
+	if err := checkIDs(base, head); err != nil {
+		return 0, err
+	}
+	out, err := r.diffTree(ctx, base, head, "-z", "--name-only")
+	if err != nil {
+		return 0, r.unknownTree(ctx, err, base, head)
+	}
+	return bytes.Count(out, []byte{0}), nil
+}
+
 // diffTree runs diff-tree with every option of diffOptions.
 func (r Repo) diffTree(ctx context.Context, base, head string, options ...string) ([]byte, error) {
 	args := append(diffOptions[:len(diffOptions):len(diffOptions)], options...)

@@ -37,6 +37,9 @@ func TestDiff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if n, err := h.store.Repo(1).CountFiles(t.Context(), base, head); err != nil || n != d.TotalFiles {
+		t.Errorf("%d files are counted, %d listed (%v)", n, d.TotalFiles, err)
+	}
 	files := map[string]FileDiff{}
 	for _, f := range d.Files {
 		if !utf8.ValidString(f.NewPath + f.Patch) {

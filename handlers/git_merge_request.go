@@ -15,6 +15,9 @@ type MergeRequestGit interface {
 	// Commits lists the commits of to that from lacks, newest first, from offset
 	// on, limit at most.
 	Commits(ctx context.Context, projectID int64, from, to string, offset, limit int) ([]models.Commit, error)
+	// CountFiles counts the files that differ between two commits, as Changes
+	// does in TotalFiles.
+	CountFiles(ctx context.Context, projectID int64, base, head string) (int, error)
 	// Changes compares two commits. What is too large is cut, and says so.
 	Changes(ctx context.Context, projectID int64, base, head string) (Changes, error)
 	// Conflicts names the files that a merge of source into target could not

@@ -41,10 +41,11 @@ type Deps struct {
 // it, in a file of their own.
 type pages struct {
 	Deps
-	sessions *sessions.CookieStore
-	markdown *markdownRenderer
-	outlooks outlooks
-	once     once
+	sessions  *sessions.CookieStore
+	markdown  *markdownRenderer
+	spans     keptAnswers[span]
+	conflicts keptAnswers[[]string]
+	once      once
 	// secure is set where people come by HTTPS: cookies then go no other way.
 	secure bool
 }

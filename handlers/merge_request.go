@@ -129,12 +129,18 @@ func (p *pages) renderMergeRequest(c echo.Context, status int, mr models.MergeRe
 	if err != nil {
 		return err
 	}
+	if mr.State != models.StateOpened {
+		// Only the counts on the tabs come of it: not worth an error page.
+		if facts.with, err = p.compare(c, mr); err != nil {
+			p.logFailure(c, "commits and changes cannot be counted", err)
+		}
+	}
 	page, err := p.mergeRequestPage(c, mr)
 	if err != nil {
 		return err
 	}
 	return render(c, status, views.MergeRequestOverview(page, views.MergeRequestPage{
-		Head:            p.presentHead(c, mr, views.TabOverview, facts.commits),
+		Head:            p.presentHead(c, mr, views.TabOverview, facts.with),
 		DescriptionHTML: string(p.markdown.render(mr.Description)),
 		Box:             presentBox(c, facts),
 		Refused:         refused,

@@ -316,6 +316,10 @@ func (g *mrGit) Commits(ctx context.Context, projectID int64, _, to string, offs
 	return []models.Commit{commit}, err
 }
 
+func (g *mrGit) CountFiles(context.Context, int64, string, string) (int, error) {
+	return g.changes.TotalFiles, nil
+}
+
 func (g *mrGit) Changes(context.Context, int64, string, string) (Changes, error) {
 	return g.changes, nil
 }

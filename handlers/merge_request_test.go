@@ -238,7 +238,7 @@ func TestCommitsAndChanges(t *testing.T) {
 	}}
 	v := s.as(s.Owner)
 	commits := v.get(s.mrPath(mr, "/commits")).want(200)
-	if commits.text(".list__title") != "Trim the pear" || commits.text("pre") != "It had <b>too</b> many leaves." || commits.text(".tabs .count") != "1" {
+	if commits.text(".list__title") != "Trim the pear" || commits.text("pre") != "It had <b>too</b> many leaves." || commits.text(".tabs .count") != "11003" {
 		t.Errorf("commits: %q %q %q", commits.text(".list__title"), commits.text("pre"), commits.text(".tabs .count"))
 	}
 	changes := v.get(s.mrPath(mr, "/diffs")).want(200)

@@ -25,8 +25,8 @@ type mergeFacts struct {
 	// reasons are the rows' reasons against a merge and git's.
 	reasons   []models.BlockReason
 	conflicts []string
-	// commits is how many commits a merge would add; -1 where git cannot say.
-	commits int
+	// with is what a merge would add; empty unless the merge request is open.
+	with comparison
 	// refusal says why this reader may not merge into the target branch.
 	refusal *models.BranchRefusal
 	// sourceKept says that the source branch cannot be deleted by a merge.
@@ -52,7 +52,7 @@ func (p *pages) gatherFacts(c echo.Context, mr models.MergeRequest) (mergeFacts,
 // factsOf finds out what speaks against merging, from rows and from git.
 func (p *pages) factsOf(c echo.Context, mr models.MergeRequest, checks []models.MergeRequestCheck, now time.Time) (mergeFacts, error) {
 	ctx, project := c.Request().Context(), request.Project(c)
-	facts := mergeFacts{mr: mr, checks: checks, now: now, commits: -1}
+	facts := mergeFacts{mr: mr, checks: checks, now: now}
 	facts.reasons = models.Mergeable(project, mr, checks, now)
 	if mr.State != models.StateOpened {
 		return facts, nil
@@ -73,25 +73,24 @@ func (p *pages) factsOf(c echo.Context, mr models.MergeRequest, checks []models.
 // and conflicts.
 func (p *pages) askGit(c echo.Context, facts *mergeFacts) error {
 	ctx, mr := c.Request().Context(), facts.mr
-	tip, exists, err := p.Git.BranchTip(ctx, mr.ProjectID, mr.TargetBranch)
-	if err != nil {
+	var err error
+	if facts.with, err = p.compare(c, mr); err != nil {
 		return err
 	}
-	if !exists {
-		facts.reasons = append(facts.reasons, models.BlockedTargetGone)
-		return nil
-	}
-	said, err := p.outlook(ctx, mr.ProjectID, tip, mr.HeadSHA)
-	if err != nil {
-		return err
-	}
-	facts.commits, facts.conflicts = said.commits, said.conflicts
 	switch {
-	case said.commits == 0:
+	case facts.with.target == "":
+		facts.reasons = append(facts.reasons, models.BlockedTargetGone)
+	case facts.with.commits == 0:
 		facts.reasons = append(facts.reasons, models.BlockedNoCommits)
-	case !said.related, len(said.conflicts) > 0:
-		// Branches without a common commit conflict as a whole.
+	case facts.with.base == "": // branches without a common commit conflict as a whole
 		facts.reasons = append(facts.reasons, models.BlockedConflict)
+	default:
+		if facts.conflicts, err = p.conflictsOf(ctx, facts.with.commitPair); err != nil {
+			return err
+		}
+		if len(facts.conflicts) > 0 {
+			facts.reasons = append(facts.reasons, models.BlockedConflict)
+		}
 	}
 	return nil
 }
@@ -127,7 +126,7 @@ func presentBox(c echo.Context, f mergeFacts) views.MergeBox {
 	if request.Can(c, auth.Merge) {
 		box.MergeURL = mergeRequestPath(c, f.mr.IID) + "/merge"
 	}
-	box.Commits, box.SourceKept = f.commits, f.sourceKept
+	box.Commits, box.SourceKept = f.with.commits, f.sourceKept
 	box.RemoveSource, box.Squash = f.mr.RemoveSourceBranch, f.mr.Squash
 	if !box.Blind {
 		addConditions(c, &box, f)
@@ -149,7 +148,7 @@ func addConditions(c echo.Context, box *views.MergeBox, f mergeFacts) {
 	add := func(kind views.ConditionKind, met bool) {
 		box.Conditions = append(box.Conditions, views.MergeCondition{Kind: kind, Met: met})
 	}
-	if f.commits > 0 {
+	if f.with.commits > 0 {
 		box.Conditions = append(box.Conditions, views.MergeCondition{
 			Kind: views.ConditionConflicts, Met: !f.blocks(models.BlockedConflict), Files: f.conflicts,
 		})
@@ -195,13 +194,20 @@ func presentPerson(c echo.Context, user *models.User) views.Person {
 func userName(c echo.Context, user *models.User) string { return presentPerson(c, user).Name }
 
 // presentHead is what stands above the tabs.
-func (p *pages) presentHead(c echo.Context, mr models.MergeRequest, tab string, commits int) views.MergeRequestHead {
-	return views.MergeRequestHead{
+func (p *pages) presentHead(c echo.Context, mr models.MergeRequest, tab string, with comparison) views.MergeRequestHead {
+	head := views.MergeRequestHead{
 		IID: mr.IID, Title: mr.Title, State: views.MergeRequestState(mr.State), Draft: mr.Draft, Author: presentPerson(c, mr.Author),
 		At: mr.CreatedAt, Source: mr.SourceBranch, Target: mr.TargetBranch, SourceGone: mr.SourceBranchDeleted,
-		URL: mergeRequestPath(c, mr.IID), Commits: commits, Changes: -1, Tab: tab,
+		URL: mergeRequestPath(c, mr.IID), Commits: -1, Changes: -1, Tab: tab,
 		CanEdit: request.Can(c, auth.UpdateMergeRequest), Now: p.Store.Now(),
 	}
+	if with.target != "" {
+		head.Commits = with.commits
+	}
+	if with.base != "" {
+		head.Changes = with.files
+	}
+	return head
 }
 
 // presentRow is one merge request in the list.

@@ -55,7 +55,7 @@ func onePage(ctx context.Context, theme string) views.Page {
 
 func requestHead(tab string) views.MergeRequestHead {
 	return views.MergeRequestHead{IID: 142, Title: "Make refunds idempotent", State: views.MergeRequestOpen, Author: views.Person{Name: "Priya Raman"},
-		At: ago(3 * time.Hour), Source: "feature/refund", Target: "main", URL: requestPath, Commits: 3, Changes: -1, Tab: tab, CanEdit: true, Now: Now}
+		At: ago(3 * time.Hour), Source: "feature/refund", Target: "main", URL: requestPath, Commits: 3, Changes: 8, Tab: tab, CanEdit: true, Now: Now}
 }
 
 func requestList() views.MergeRequestList {

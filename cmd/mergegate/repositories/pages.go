@@ -63,6 +63,11 @@ func (p Pages) Commits(ctx context.Context, projectID int64, from, to string, of
 	return commits, err
 }
 
+// CountFiles counts the files that differ between two commits.
+func (p Pages) CountFiles(ctx context.Context, projectID int64, base, head string) (int, error) {
+	return p.Store.Repo(projectID).CountFiles(ctx, base, head)
+}
+
 // Changes compares two commits, within gitrepo's usual limits.
 func (p Pages) Changes(ctx context.Context, projectID int64, base, head string) (handlers.Changes, error) {
 	d, err := p.Store.Repo(projectID).Diff(ctx, base, head, gitrepo.DiffLimits{})

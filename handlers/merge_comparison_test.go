@@ -51,36 +51,65 @@ func TestAFailureIsNotKept(t *testing.T) {
 	v.get(s.mrPath(mr, "")).want(200)
 }
 
-func TestOutlooksAreBounded(t *testing.T) {
-	var kept outlooks
-	key := func(i int) outlookKey { return outlookKey{1, fmt.Sprint(i), "source"} }
+func TestKeptAnswersAreBounded(t *testing.T) {
+	var kept keptAnswers[int]
+	key := func(i int) commitPair { return commitPair{1, fmt.Sprint(i), "source"} }
 	var all sync.WaitGroup
 	for worker := range 4 {
 		all.Go(func() {
-			for i := range maxOutlooks {
-				kept.put(key(worker*maxOutlooks+i), outlook{commits: i})
+			for i := range maxKept {
+				kept.put(key(worker*maxKept+i), i)
 				kept.get(key(i))
 			}
 		})
 	}
 	all.Wait()
-	if kept.order.Len() != maxOutlooks || len(kept.byKey) != maxOutlooks {
-		t.Errorf("%d and %d outlooks are kept", kept.order.Len(), len(kept.byKey))
+	if kept.order.Len() != maxKept || len(kept.byKey) != maxKept {
+		t.Errorf("%d and %d answers are kept", kept.order.Len(), len(kept.byKey))
 	}
 	// What is asked for stays, what is not goes.
-	kept = outlooks{}
-	kept.put(key(0), outlook{commits: 7})
-	for i := 1; i <= maxOutlooks; i++ {
-		kept.put(key(i), outlook{})
-		if said, ok := kept.get(key(0)); !ok || said.commits != 7 {
+	kept = keptAnswers[int]{}
+	kept.put(key(0), 7)
+	for i := 1; i <= maxKept; i++ {
+		kept.put(key(i), 0)
+		if said, ok := kept.get(key(0)); !ok || said != 7 {
 			t.Fatalf("the one that is asked for is gone after %d others", i)
 		}
 	}
 	if _, ok := kept.get(key(1)); ok {
 		t.Error("the one that nobody asked for is still kept")
 	}
-	kept.put(key(-1), outlook{conflicts: make([]string, maxKeptConflicts+1)})
-	if _, ok := kept.get(key(-1)); ok {
-		t.Error("a very long list is kept")
+}
+
+// TestManyConflictsAreNotKept: a few strange merge requests cannot fill the
+// memory.
+func TestManyConflictsAreNotKept(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	mr := s.open("topic")
+	s.Git.Conflicts = make([]string, maxKeptConflicts+1)
+	for range 2 {
+		s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
 	}
+	if s.git.merged != 2 {
+		t.Errorf("git was asked %d times", s.git.merged)
+	}
+}
+
+// TestTabsCount commits and files, on every tab, also when all is over.
+func TestTabsCount(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		mr := s.open("topic")
+		s.git.changes = Changes{TotalFiles: 3}
+		v := s.as(s.Owner)
+		for _, act := range []string{"", "/close"} {
+			if act != "" {
+				v.post(s.mrPath(mr, act), nil).want(303)
+			}
+			for _, tab := range []string{"", "/commits", "/diffs"} {
+				if got := squeeze(v.get(s.mrPath(mr, tab)).want(200).text(".tabs")); got != "Overview Commits1 Changes3" {
+					t.Errorf("after %q, %q: %s", act, tab, got)
+				}
+			}
+		}
+	})
 }

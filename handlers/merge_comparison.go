@@ -1,0 +1,144 @@
+package handlers
+
+import (
+	"container/list"
+	"context"
+	"sync"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+// commitPair names two commits that git compares. They never change, so
+// neither does what git says about them.
+type commitPair struct {
+	projectID      int64
+	target, source string
+}
+
+const (
+	// maxKept is how many pairs of commits are kept: those of the merge requests
+	// that were looked at last.
+	maxKept = 2048
+	// maxKeptConflicts is from how many files in conflict on their names are not
+	// kept, so that a few strange merge requests cannot fill the memory.
+	maxKeptConflicts = 500
+)
+
+// keptAnswers keeps what git said about pairs of commits. Its zero value is
+// empty and ready; it may be used by many at once.
+type keptAnswers[T any] struct {
+	mu    sync.Mutex
+	byKey map[commitPair]*list.Element
+	// order holds the pairs with their answers, the one used last in front.
+	order list.List
+}
+
+type keptAnswer[T any] struct {
+	key  commitPair
+	said T
+}
+
+// get finds what git said about a pair.
+func (k *keptAnswers[T]) get(key commitPair) (said T, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	element, ok := k.byKey[key]
+	if !ok {
+		return said, false
+	}
+	k.order.MoveToFront(element)
+	return element.Value.(keptAnswer[T]).said, true
+}
+
+// put keeps what git said, in the place of what was not asked for longest.
+func (k *keptAnswers[T]) put(key commitPair, said T) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, known := k.byKey[key]; known {
+		return
+	}
+	if k.byKey == nil {
+		k.byKey = map[commitPair]*list.Element{}
+	}
+	k.byKey[key] = k.order.PushFront(keptAnswer[T]{key, said})
+	if k.order.Len() > maxKept {
+		oldest := k.order.Remove(k.order.Back()).(keptAnswer[T])
+		delete(k.byKey, oldest.key)
+	}
+}
+
+// span is what lies between a target and a source.
+type span struct {
+	// commits is how many commits of the source the target lacks.
+	commits int
+	// base is where the two parted; "" where they share no commit, or the target
+	// lacks none.
+	base string
+	// files is how many files changed from base to source.
+	files int
+}
+
+// span asks git what lies between target and source, or remembers.
+func (p *pages) span(ctx context.Context, key commitPair) (span, error) {
+	said, known := p.spans.get(key)
+	if known {
+		return said, nil
+	}
+	var err error
+	if said.commits, err = p.Git.CountCommits(ctx, key.projectID, key.target, key.source); err != nil {
+		return said, err
+	}
+	if said.commits > 0 {
+		if said.base, _, err = p.Git.MergeBase(ctx, key.projectID, key.target, key.source); err != nil {
+			return said, err
+		}
+	}
+	if said.base != "" {
+		if said.files, err = p.Git.CountFiles(ctx, key.projectID, said.base, key.source); err != nil {
+			return said, err
+		}
+	}
+	p.spans.put(key, said)
+	return said, nil
+}
+
+// conflictsOf asks git which files cannot be merged, or remembers.
+func (p *pages) conflictsOf(ctx context.Context, key commitPair) ([]string, error) {
+	said, known := p.conflicts.get(key)
+	if known {
+		return said, nil
+	}
+	said, err := p.Git.Conflicts(ctx, key.projectID, key.target, key.source)
+	if err == nil && len(said) <= maxKeptConflicts {
+		p.conflicts.put(key, said)
+	}
+	return said, err
+}
+
+// comparison is a merge request's HEAD against its target.
+type comparison struct {
+	// commitPair has no target where there is none to compare with, as the
+	// target branch is gone.
+	commitPair
+	span
+}
+
+// compare compares a merge request with its target branch; a merged one with
+// its target as it stood before.
+func (p *pages) compare(c echo.Context, mr models.MergeRequest) (comparison, error) {
+	ctx := c.Request().Context()
+	with := comparison{commitPair: commitPair{mr.ProjectID, mr.MergingBaseSHA, mr.HeadSHA}}
+	if mr.State != models.StateMerged || mr.MergingHeadSHA != mr.HeadSHA {
+		tip, exists, err := p.Git.BranchTip(ctx, mr.ProjectID, mr.TargetBranch)
+		if err != nil || !exists {
+			with.target = ""
+			return with, err
+		}
+		with.target = tip
+	}
+	var err error
+	with.span, err = p.span(ctx, with.commitPair)
+	return with, err
+}
