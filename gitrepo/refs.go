@@ -43,9 +43,6 @@ func checkBranch(name string) error {
 	return fmt.Errorf("%q cannot be the name of a branch", validText(name))
 }
 
-// ValidBranchName reports whether git and Mergegate take name for a branch.
-func ValidBranchName(name string) bool { return checkBranch(name) == nil }
-
 // BranchTip is the commit a branch points to; ok is false where there is no
 // such branch.
 func (r Repo) BranchTip(ctx context.Context, branch string) (sha string, ok bool, err error) {

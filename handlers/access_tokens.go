@@ -97,7 +97,7 @@ func (p *pages) presentTokens(c echo.Context, path string, form views.Form, of m
 		MinDate: now.AddDate(0, 0, 1).Format(time.DateOnly), MaxDate: now.Add(models.MaxTokenLifetime).Format(time.DateOnly),
 	}
 	for _, days := range expiryPresets {
-		list.Presets = append(list.Presets, views.Option{Value: now.AddDate(0, 0, days).Format(time.DateOnly), Text: views.N(ctx, views.KeyTokenDays, days)})
+		list.Presets = append(list.Presets, views.Option{Value: now.AddDate(0, 0, days).Format(time.DateOnly), Text: views.N(ctx, views.KeyDays, days)})
 	}
 	var err error
 	if list.NewToken, err = p.takeShownOnce(c, path); err != nil {

@@ -211,10 +211,14 @@ func (p *pages) exportAuditEvents(c echo.Context) error {
 	return errors.Join(err, out.Error())
 }
 
+// formulaStarts are what spreadsheets take for the beginning of a formula; some
+// take the wide forms of Japanese keyboards, too.
+const formulaStarts = "=+-@\t\r\n＝＋－＠"
+
 // inertCell is a cell that no spreadsheet takes for a formula: names and titles
 // are other people's text.
 func inertCell(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+	if strings.IndexAny(cell, formulaStarts) == 0 {
 		return "'" + cell
 	}
 	return cell

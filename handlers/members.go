@@ -35,12 +35,12 @@ func (p *pages) renderMembers(c echo.Context, status int, problem string) error 
 	if err != nil {
 		return err
 	}
+	last, isLast, err := p.Store.LastOwner(c.Request().Context(), request.Project(c).ID)
+	if err != nil {
+		return err
+	}
 	for _, member := range found {
-		row, err := p.presentMember(c, member)
-		if err != nil {
-			return err
-		}
-		list.Rows = append(list.Rows, row)
+		list.Rows = append(list.Rows, presentMember(c, member, isLast && member.UserID == last))
 	}
 	list.Pages = pageLinks(c, number, len(found), total)
 	page, err := p.page(c, text(c, views.KeyProjectMembers), views.SectionMembers)
@@ -51,8 +51,9 @@ func (p *pages) renderMembers(c echo.Context, status int, problem string) error 
 	return render(c, status, views.MembersPage(page, list))
 }
 
-func (p *pages) presentMember(c echo.Context, member models.Member) (views.MemberRow, error) {
-	last, err := p.Store.LastOwner(c.Request().Context(), member)
+// presentMember is a member as the list shows them; last says that no other
+// Owner is there.
+func presentMember(c echo.Context, member models.Member, last bool) views.MemberRow {
 	row := views.MemberRow{
 		UserID: member.UserID, Name: member.User.Name, Username: member.User.Username,
 		Role: roleValue(member.Role), RoleName: views.RoleText(c.Request().Context(), int(member.Role)),
@@ -61,7 +62,7 @@ func (p *pages) presentMember(c echo.Context, member models.Member) (views.Membe
 	if !row.Bot && !last && member.Role <= request.Role(c) {
 		row.Roles = roleOptions(c, assignable(c))
 	}
-	return row, err
+	return row
 }
 
 func (p *pages) newMemberForm(c echo.Context) error {

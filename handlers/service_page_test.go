@@ -193,7 +193,7 @@ func TestServicePageForms(t *testing.T) {
 		if a.text("#service[hx-swap-oob] h1") != "Licence scan" || !strings.Contains(a.header.Get("HX-Trigger"), "Status check updated. Applied to 1 open merge request.") {
 			t.Errorf("%q: %s", a.header.Get("HX-Trigger"), a.body)
 		}
-		a = htmx.post(servicePath(service)+"/remove", url.Values{"return_to": {"service"}}).want(200)
+		a = htmx.post(servicePath(service)+"/remove", url.Values{"return_to": {"service"}}).want(204)
 		if a.header.Get("HX-Redirect") != settingsPath {
 			t.Errorf("removing leads to %q", a.header.Get("HX-Redirect"))
 		}

@@ -177,9 +177,7 @@ func (p *pages) removeService(c echo.Context) error {
 	returnTo := c.Request().PostForm.Get("return_to")
 	if isHTMX(c) && returnTo == returnToService {
 		// The page behind the dialog is gone with the service.
-		p.keepToast(c, string(views.KeyChecksToastRemoved))
-		c.Response().Header().Set("HX-Redirect", settingsURL(c))
-		return c.NoContent(http.StatusOK)
+		return p.done(c, settingsURL(c), views.KeyChecksToastRemoved)
 	}
 	return p.serviceSaved(c, returnURL(c, returnTo, 0), string(views.KeyChecksToastRemoved))
 }

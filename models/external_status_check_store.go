@@ -106,12 +106,16 @@ func (s *Store) CreateStatusCheck(ctx context.Context, by User, projectID int64,
 	if err != nil {
 		return ExternalStatusCheck{}, err
 	}
+	return s.applySaved(ctx, check, apply)
+}
+
+// applySaved takes a service that was saved to open merge requests too, where
+// that was asked for, and counts them.
+func (s *Store) applySaved(ctx context.Context, check ExternalStatusCheck, apply bool) (_ ExternalStatusCheck, err error) {
 	if apply {
-		if check.Applied, err = s.continueApply(ctx, check.ID); err != nil {
-			return check, err
-		}
+		check.Applied, err = s.continueApply(ctx, check.ID)
 	}
-	return check, nil
+	return check, err
 }
 
 // auditApply records that a service is taken to open merge requests too, where
@@ -196,12 +200,7 @@ func (s *Store) UpdateStatusCheck(ctx context.Context, by User, projectID, id in
 	if err != nil {
 		return ExternalStatusCheck{}, err
 	}
-	if apply {
-		if check.Applied, err = s.continueApply(ctx, check.ID); err != nil {
-			return check, err
-		}
-	}
-	return check, nil
+	return s.applySaved(ctx, check, apply)
 }
 
 // DeleteStatusCheck removes a service with its deliveries and its checks on

@@ -137,26 +137,27 @@ func (s *Store) mayLoseOwner(ctx context.Context, byRole Role, member Member) er
 	if byRole < RoleOwner {
 		return forbidden(CodeOwnerOnly)
 	}
-	last, err := s.LastOwner(ctx, member)
+	last, isLast, err := s.LastOwner(ctx, member.ProjectID)
 	if err != nil {
 		return err
 	}
-	if last {
+	if isLast && last == member.UserID {
 		return unprocessable(CodeLastOwner)
 	}
 	return nil
 }
 
-// LastOwner reports whether a project has no Owner but this member; tokens'
-// bots do not count.
-func (s *Store) LastOwner(ctx context.Context, member Member) (bool, error) {
-	if member.Role != RoleOwner || member.User.Bot {
-		return false, nil
+// LastOwner is the user who is a project's only Owner; false where there are
+// several. Tokens' bots do not count.
+func (s *Store) LastOwner(ctx context.Context, projectID int64) (userID int64, ok bool, err error) {
+	var owners []int64
+	err = s.q(ctx).Model(&Member{}).Joins("JOIN users ON users.id = members.user_id").
+		Where("members.project_id = ? AND members.role = ? AND users.bot = ?", projectID, RoleOwner, false).
+		Limit(2).Pluck("members.user_id", &owners).Error
+	if err != nil || len(owners) != 1 {
+		return 0, false, err
 	}
-	var owners int64
-	err := s.q(ctx).Model(&Member{}).Joins("JOIN users ON users.id = members.user_id").
-		Where("members.project_id = ? AND members.role = ? AND members.user_id <> ? AND users.bot = ?", member.ProjectID, RoleOwner, member.UserID, false).Count(&owners).Error
-	return owners == 0, err
+	return owners[0], true, nil
 }
 
 // CountMembers counts a project's members by role.

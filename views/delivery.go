@@ -148,5 +148,5 @@ func durationText(ctx context.Context, d time.Duration) string {
 	case d < 48*time.Hour:
 		return N(ctx, KeyMRHours, int(d/time.Hour))
 	}
-	return N(ctx, KeyChecksDays, int(d/(24*time.Hour)))
+	return N(ctx, KeyDays, int(d/(24*time.Hour)))
 }

@@ -227,7 +227,7 @@ func tokens(ctx context.Context) views.TokenList {
 	return views.TokenList{URL: tokensPath, NewToken: "mgt-example-example-example", Now: Now, MinDate: "2026-11-23", MaxDate: "2027-11-22",
 		Form:    views.Form{Values: url.Values{"form_id": {"example"}, "access_level": {"30"}, "expires_at": {"2027-02-22"}, "scopes": {"api"}}},
 		Scopes:  []views.Option{{Value: "api", Text: "api", Hint: views.T(ctx, views.KeyScopeAPIHint), Code: true}, {Value: "read_api", Text: "read_api", Hint: views.T(ctx, views.KeyScopeReadAPIHint), Code: true}},
-		Presets: []views.Option{{Value: "2026-11-29", Text: views.N(ctx, views.KeyTokenDays, 7)}, {Value: "2027-11-22", Text: views.N(ctx, views.KeyTokenDays, 365)}},
+		Presets: []views.Option{{Value: "2026-11-29", Text: views.N(ctx, views.KeyDays, 7)}, {Value: "2027-11-22", Text: views.N(ctx, views.KeyDays, 365)}},
 		Pages:   views.PageLinks{First: 1, Last: 3, Total: 3}, Ended: 21,
 		Rows: []views.TokenRow{
 			{ID: 1, Name: "Deploy", Scopes: []string{"api"}, CreatedAt: ago(90 * time.Hour), LastUsedAt: &used, ExpiresAt: Now.AddDate(0, 3, 0)},
