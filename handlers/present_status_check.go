@@ -190,7 +190,7 @@ func deliveryAttempts(c echo.Context, d models.Delivery, now time.Time) string {
 			whole++ // the one that is asked for
 		}
 	}
-	return text(c, views.KeyChecksOf, "Part", d.Attempts, "Whole", whole)
+	return text(c, views.KeyChecksAttemptsOf, "Part", d.Attempts, "Whole", whole)
 }
 
 // milliseconds is a duration as people read it.

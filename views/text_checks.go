@@ -44,6 +44,7 @@ const (
 	KeyChecksHMACOff           Key = "checks.hmac_off"
 	KeyChecksNoDeliveries      Key = "checks.no_deliveries"
 	KeyChecksOf                Key = "checks.of"
+	KeyChecksAttemptsOf        Key = "checks.attempts_of"
 	KeyChecksRetryingNow       Key = "checks.retrying_now"
 	KeyChecksLast              Key = "checks.last"
 	KeyChecksEditNamed         Key = "checks.edit_named"

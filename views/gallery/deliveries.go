@@ -40,7 +40,7 @@ func deliveries() []Entry {
 		service("service_page_testing", func(ctx context.Context, s *views.ServicePage) {
 			fresh(ctx, s)
 			s.Page.Toast, s.Live.Every = views.T(ctx, views.KeyChecksToastTest), "3s"
-			s.Deliveries.Rows = []views.DeliveryRow{deliveryRow(9, views.T(ctx, views.KeyChecksEventTest), "", views.Outcome{Text: views.T(ctx, views.KeyChecksQueued)}, views.T(ctx, views.KeyChecksOf, "Part", 0, "Whole", 1), "", 0)}
+			s.Deliveries.Rows = []views.DeliveryRow{deliveryRow(9, views.T(ctx, views.KeyChecksEventTest), "", views.Outcome{Text: views.T(ctx, views.KeyChecksQueued)}, views.T(ctx, views.KeyChecksAttemptsOf, "Part", 0, "Whole", 1), "", 0)}
 		}),
 		service("service_page_filtered", func(ctx context.Context, s *views.ServicePage) {
 			s.Deliveries.Outcome, s.Deliveries.Rows, s.Deliveries.Pages = "superseded", nil, views.PageLinks{}
@@ -52,10 +52,10 @@ func deliveries() []Entry {
 		one("delivery_page", func(context.Context, *views.DeliveryPage) {}),
 		one("delivery_page_pending", func(ctx context.Context, d *views.DeliveryPage) {
 			d.State, d.NextAt, d.Attempts, d.Headers, d.Live.Every = views.Outcome{Text: views.T(ctx, views.KeyChecksQueued)}, time.Time{}, nil, nil, "3s"
-			d.AttemptsText, d.Duration = views.T(ctx, views.KeyChecksOf, "Part", 0, "Whole", 12), ""
+			d.AttemptsText, d.Duration = views.T(ctx, views.KeyChecksAttemptsOf, "Part", 0, "Whole", 12), ""
 		}),
 		one("delivery_page_delivered", func(ctx context.Context, d *views.DeliveryPage) {
-			d.State, d.NextAt, d.AttemptsText, d.Duration = views.Outcome{Kind: "success", Text: views.T(ctx, views.KeyChecksDelivered)}, time.Time{}, views.T(ctx, views.KeyChecksOf, "Part", 1, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "214")
+			d.State, d.NextAt, d.AttemptsText, d.Duration = views.Outcome{Kind: "success", Text: views.T(ctx, views.KeyChecksDelivered)}, time.Time{}, views.T(ctx, views.KeyChecksAttemptsOf, "Part", 1, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "214")
 			d.Result, d.ResultAfter = "passed", 41*time.Second
 			d.Attempts = []views.AttemptView{{Number: 1, At: ago(time.Minute), Duration: views.T(ctx, views.KeyChecksMilliseconds, "Count", "214"), Outcome: views.Outcome{Kind: "success", Text: "HTTP 202"},
 				ResponseLine: "HTTP 202 Accepted", Headers: []views.Header{{Name: "Content-Length", Value: "35"}, {Name: "Content-Type", Value: "application/json"}},
@@ -66,7 +66,7 @@ func deliveries() []Entry {
 			d.Explanation = views.T(ctx, views.KeyChecksSupersededByHead)
 		}),
 		one("delivery_page_unreachable", func(ctx context.Context, d *views.DeliveryPage) {
-			d.State, d.NextAt, d.AttemptsText, d.Duration = views.Outcome{Kind: "danger", Text: views.T(ctx, views.KeyChecksDeliveryFailed)}, time.Time{}, views.T(ctx, views.KeyChecksOf, "Part", 12, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "3")
+			d.State, d.NextAt, d.AttemptsText, d.Duration = views.Outcome{Kind: "danger", Text: views.T(ctx, views.KeyChecksDeliveryFailed)}, time.Time{}, views.T(ctx, views.KeyChecksAttemptsOf, "Part", 12, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "3")
 			d.Explanation = views.N(ctx, views.KeyChecksFailedExplained, 12)
 			d.Attempts = nil
 			refused := views.AttemptView{Number: 12, At: ago(time.Minute), Duration: views.T(ctx, views.KeyChecksMilliseconds, "Count", "3"), Outcome: views.Outcome{Kind: "danger", Text: views.T(ctx, views.KeyChecksErrorConnectionRefused)},
@@ -77,7 +77,7 @@ func deliveries() []Entry {
 			}
 		}),
 		one("delivery_page_gone", func(ctx context.Context, d *views.DeliveryPage) {
-			d.State, d.NextAt, d.AttemptsText = views.Outcome{Kind: "danger", Text: views.T(ctx, views.KeyChecksDeliveryFailed)}, time.Time{}, views.T(ctx, views.KeyChecksOf, "Part", 1, "Whole", 12)
+			d.State, d.NextAt, d.AttemptsText = views.Outcome{Kind: "danger", Text: views.T(ctx, views.KeyChecksDeliveryFailed)}, time.Time{}, views.T(ctx, views.KeyChecksAttemptsOf, "Part", 1, "Whole", 12)
 			d.Explanation = views.T(ctx, views.KeyChecksGoneExplained)
 			d.Attempts = []views.AttemptView{{Number: 1, At: ago(time.Minute), Duration: views.T(ctx, views.KeyChecksMilliseconds, "Count", "88"), Outcome: views.Outcome{Kind: "danger", Text: "HTTP 410"}, ResponseLine: "HTTP 410 Gone"}}
 		}),
@@ -112,14 +112,14 @@ func servicePage(ctx context.Context, theme string) views.ServicePage {
 			Outcomes: []views.Option{{Text: views.T(ctx, views.KeyChecksAllOutcomes)}, {Value: "delivered", Text: views.T(ctx, views.KeyChecksDelivered)}, {Value: "failed", Text: views.T(ctx, views.KeyChecksDeliveryFailed)},
 				{Value: "waiting", Text: views.T(ctx, views.KeyChecksOutcomeWaiting)}, {Value: "superseded", Text: views.T(ctx, views.KeyChecksSuperseded)}},
 			Rows: []views.DeliveryRow{
-				deliveryRow(8, views.T(ctx, views.KeyChecksEventUpdate), "!142", bad("HTTP 503"), views.T(ctx, views.KeyChecksOf, "Part", 2, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "1,187"), 28*time.Second),
-				deliveryRow(7, views.T(ctx, views.KeyChecksEventUpdate), "!142", bad(views.T(ctx, views.KeyChecksErrorTimeout)), views.T(ctx, views.KeyChecksOf, "Part", 1, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "10,000"), 52*time.Second),
-				deliveryRow(6, views.T(ctx, views.KeyChecksEventApproved), "!139", bad(views.T(ctx, views.KeyChecksErrorConnectionRefused)), views.T(ctx, views.KeyChecksOf, "Part", 12, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "3"), time.Hour),
-				deliveryRow(5, views.T(ctx, views.KeyChecksEventApproved), "!139", views.Outcome{Text: views.T(ctx, views.KeyChecksSuperseded)}, views.T(ctx, views.KeyChecksOf, "Part", 7, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "88"), time.Hour),
-				deliveryRow(4, views.T(ctx, views.KeyChecksEventRetry), "!139", bad("HTTP 410"), views.T(ctx, views.KeyChecksOf, "Part", 1, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "91"), time.Hour),
-				deliveryRow(3, views.T(ctx, views.KeyChecksEventOpen), "!139", good, views.T(ctx, views.KeyChecksOf, "Part", 1, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "214"), 48*time.Hour),
-				deliveryRow(2, views.T(ctx, views.KeyChecksEventTest), "", good, views.T(ctx, views.KeyChecksOf, "Part", 1, "Whole", 1), views.T(ctx, views.KeyChecksMilliseconds, "Count", "190"), 72*time.Hour),
-				deliveryRow(1, views.T(ctx, views.KeyChecksEventOpen), "!138", views.Outcome{Text: views.T(ctx, views.KeyChecksSending)}, views.T(ctx, views.KeyChecksOf, "Part", 1, "Whole", 12), "", 0),
+				deliveryRow(8, views.T(ctx, views.KeyChecksEventUpdate), "!142", bad("HTTP 503"), views.T(ctx, views.KeyChecksAttemptsOf, "Part", 2, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "1,187"), 28*time.Second),
+				deliveryRow(7, views.T(ctx, views.KeyChecksEventUpdate), "!142", bad(views.T(ctx, views.KeyChecksErrorTimeout)), views.T(ctx, views.KeyChecksAttemptsOf, "Part", 1, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "10,000"), 52*time.Second),
+				deliveryRow(6, views.T(ctx, views.KeyChecksEventApproved), "!139", bad(views.T(ctx, views.KeyChecksErrorConnectionRefused)), views.T(ctx, views.KeyChecksAttemptsOf, "Part", 12, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "3"), time.Hour),
+				deliveryRow(5, views.T(ctx, views.KeyChecksEventApproved), "!139", views.Outcome{Text: views.T(ctx, views.KeyChecksSuperseded)}, views.T(ctx, views.KeyChecksAttemptsOf, "Part", 7, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "88"), time.Hour),
+				deliveryRow(4, views.T(ctx, views.KeyChecksEventRetry), "!139", bad("HTTP 410"), views.T(ctx, views.KeyChecksAttemptsOf, "Part", 1, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "91"), time.Hour),
+				deliveryRow(3, views.T(ctx, views.KeyChecksEventOpen), "!139", good, views.T(ctx, views.KeyChecksAttemptsOf, "Part", 1, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "214"), 48*time.Hour),
+				deliveryRow(2, views.T(ctx, views.KeyChecksEventTest), "", good, views.T(ctx, views.KeyChecksAttemptsOf, "Part", 1, "Whole", 1), views.T(ctx, views.KeyChecksMilliseconds, "Count", "190"), 72*time.Hour),
+				deliveryRow(1, views.T(ctx, views.KeyChecksEventOpen), "!138", views.Outcome{Text: views.T(ctx, views.KeyChecksSending)}, views.T(ctx, views.KeyChecksAttemptsOf, "Part", 1, "Whole", 12), "", 0),
 			}}}
 }
 
@@ -128,7 +128,7 @@ func delivery(ctx context.Context, theme string) views.DeliveryPage {
 	return views.DeliveryPage{Page: servicesFrame(ctx, theme), ID: "d7f2e8aa-0000-4000-8000-000000000000", ServiceName: "Load test gate", ServiceURL: base,
 		Event: views.T(ctx, views.KeyChecksEventUpdate), MergeRequest: "!142", MergeRequestURL: requestPath, SHA: "e2570f1c",
 		State: views.Outcome{Kind: "warning", Text: views.T(ctx, views.KeyChecksRetrying)}, CreatedAt: ago(time.Minute), NextAt: Now.Add(12 * time.Second), Now: Now,
-		AttemptsText: views.T(ctx, views.KeyChecksOf, "Part", 2, "Whole", 12), Duration: views.T(ctx, views.KeyChecksMilliseconds, "Count", "1,187"), RequestLine: "POST /mr HTTP/1.1\nHost: loadgate.example.org:8080", RedeliverURL: base + "/deliveries/7/redeliver",
+		AttemptsText: views.T(ctx, views.KeyChecksAttemptsOf, "Part", 2, "Whole", 12), Duration: views.T(ctx, views.KeyChecksMilliseconds, "Count", "1,187"), RequestLine: "POST /mr HTTP/1.1\nHost: loadgate.example.org:8080", RedeliverURL: base + "/deliveries/7/redeliver",
 		Live: views.Live{URL: base + "/deliveries/7?rev=1"},
 		Body: "{\n  \"object_kind\": \"merge_request\",\n  \"object_attributes\": {\n    \"iid\": 142,\n    \"title\": \"A \\\"quoted\\\" <b>title</b>: 7\",\n" +
 			"    \"draft\": false,\n    \"oldrev\": null\n  }\n}",
