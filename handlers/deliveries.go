@@ -111,7 +111,7 @@ func (p *pages) redeliver(c echo.Context) error {
 func attemptView(c echo.Context, a models.DeliveryAttempt) views.AttemptView {
 	view := views.AttemptView{
 		Number: a.Number, At: a.StartedAt, Duration: milliseconds(c, a.DurationMS),
-		Outcome: answerOutcome(c, a.HTTPStatus, a.Error), Failure: a.ErrorDetail,
+		Outcome: answerOutcome(c, a.HTTPStatus, a.Error), Failure: failureDetail(c, a.ErrorDetail),
 		Headers: headerLines(a.ResponseHeader), Truncated: a.ResponseTruncated,
 	}
 	if body, ok := textOf(a.ResponseBody, a.ResponseTruncated); ok {

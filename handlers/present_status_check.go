@@ -81,21 +81,6 @@ func failedInRow(deliveries []models.Delivery) int {
 	return n
 }
 
-// deliveryErrors words the kinds of failure of an attempt. "other" stands for
-// those that are not listed.
-var deliveryErrors = map[string]views.Key{
-	"timeout":               views.KeyChecksErrorTimeout,
-	"connection_refused":    views.KeyChecksErrorConnectionRefused,
-	"dns":                   views.KeyChecksErrorDNS,
-	"tls":                   views.KeyChecksErrorTLS,
-	"redirect":              views.KeyChecksErrorRedirect,
-	"refused_address":       views.KeyChecksErrorRefusedAddress,
-	"invalid_url":           views.KeyChecksErrorInvalidURL,
-	models.ErrorInterrupted: views.KeyChecksErrorInterrupted,
-	models.ErrorGone:        views.KeyChecksErrorGone,
-	"other":                 views.KeyChecksErrorOther,
-}
-
 // supersededTexts say why a delivery was superseded.
 var supersededTexts = map[string]views.Key{
 	models.SupersededByHead:    views.KeyChecksSupersededByHead,
@@ -104,26 +89,6 @@ var supersededTexts = map[string]views.Key{
 	models.SupersededByMerge:   views.KeyChecksSupersededByMerge,
 	models.SupersededByNewer:   views.KeyChecksSupersededByNewer,
 	models.SupersededByRemoval: views.KeyChecksSupersededByRemoval,
-}
-
-// answerOutcome is how one attempt ended: the HTTP status where an answer
-// came, the failure otherwise.
-func answerOutcome(c echo.Context, httpStatus int, failure string) views.Outcome {
-	switch {
-	case httpStatus != 0:
-		kind := "danger"
-		if httpStatus >= 200 && httpStatus <= 299 && failure == "" {
-			kind = "success"
-		}
-		return views.Outcome{Kind: kind, Text: text(c, views.KeyChecksHTTPStatus, "Status", httpStatus)}
-	case failure != "":
-		key, ok := deliveryErrors[failure]
-		if !ok {
-			key = views.KeyChecksErrorOther
-		}
-		return views.Outcome{Kind: "danger", Text: text(c, key)}
-	}
-	return views.Outcome{}
 }
 
 // deliveryState is where a delivery stands, in a word.

@@ -73,6 +73,7 @@ var failureTexts = map[string]views.Key{
 	webhook.ErrorInvalidURL:        views.KeyMRFailureURL,
 	models.ErrorInterrupted:        views.KeyMRFailureInterrupted,
 	models.ErrorGone:               views.KeyMRFailureGone,
+	models.ErrorSecret:             views.KeyMRFailureSecret,
 }
 
 // failureText is the words for a kind of failure; "" for none.

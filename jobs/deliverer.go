@@ -139,7 +139,7 @@ func (d *Deliverer) attempt(ctx context.Context, c models.ClaimedDelivery) {
 		d.log.ErrorContext(ctx, "delivery cannot be signed", "delivery", c.Delivery.ID, "error", c.SecretError)
 		result = models.AttemptResult{
 			StartedAt: at, Error: models.ErrorSecret,
-			ErrorDetail: "The shared secret cannot be read. Was the server's secret key changed?",
+			ErrorDetail: models.DetailSecret,
 		}
 	} else {
 		result = d.sender.Send(ctx, c, at)

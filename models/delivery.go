@@ -118,6 +118,9 @@ const ErrorInterrupted = "interrupted"
 // ErrorSecret is the error of an attempt that could not be signed.
 const ErrorSecret = "secret"
 
+// DetailSecret is the sentence about it in the log of deliveries.
+const DetailSecret = "The shared secret cannot be read. Was the server's secret key changed?"
+
 // ErrorGone is the error of a delivery that HTTP 410 ended.
 const ErrorGone = "gone"
 

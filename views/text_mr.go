@@ -52,6 +52,7 @@ const (
 	KeyMRFailureRedirect         Key = "mr.failure_redirect"
 	KeyMRFailureInterrupted      Key = "mr.failure_interrupted"
 	KeyMRFailureGone             Key = "mr.failure_gone"
+	KeyMRFailureSecret           Key = "mr.failure_secret"
 	KeyMRFailureURL              Key = "mr.failure_url"
 	KeyMRFailureOther            Key = "mr.failure_other"
 	KeyMRMinutes                 Key = "mr.minutes"

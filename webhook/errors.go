@@ -38,6 +38,25 @@ const (
 
 var errInvalidURL = errors.New("URL cannot be requested")
 
+// Sentences about a failure: models.AttemptResult.ErrorDetail is one of them, or
+// technical and in words of its own.
+const (
+	DetailURL         = "The URL cannot be requested."
+	DetailStopped     = "The server stopped during the attempt."
+	DetailAddress     = "The host leads to an address that this server must not reach."
+	DetailNoHost      = "The host name does not exist."
+	DetailDNS         = "The host name could not be resolved."
+	DetailRefused     = "The connection was refused."
+	DetailPlainHTTP   = "TLS: the answer was plain HTTP."
+	DetailTimeout     = "No answer in time."
+	DetailReset       = "The connection was reset."
+	DetailUnreachable = "The host cannot be reached."
+	DetailClosed      = "The connection was closed without an answer."
+	DetailRedirect    = "The answer was a redirect, which is not followed."
+	// DetailRedirectTo holds the address.
+	DetailRedirectTo = "The answer was a redirect to %s, which is not followed."
+)
+
 // maxDetail is the longest detail, in bytes.
 const maxDetail = 300
 
@@ -52,31 +71,31 @@ func explain(parent context.Context, err error) (kind, detail string) {
 	)
 	switch {
 	case errors.Is(err, errInvalidURL):
-		return ErrorInvalidURL, "The URL cannot be requested."
+		return ErrorInvalidURL, DetailURL
 	case parent.Err() != nil:
-		return models.ErrorInterrupted, "The server stopped during the attempt."
+		return models.ErrorInterrupted, DetailStopped
 	case errors.Is(err, errRefusedAddress):
-		return ErrorRefusedAddress, "The host leads to an address that this server must not reach."
+		return ErrorRefusedAddress, DetailAddress
 	case errors.As(err, &dns):
 		if dns.IsNotFound {
-			return ErrorDNS, "The host name does not exist."
+			return ErrorDNS, DetailNoHost
 		}
-		return ErrorDNS, "The host name could not be resolved."
+		return ErrorDNS, DetailDNS
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return ErrorConnectionRefused, "The connection was refused."
+		return ErrorConnectionRefused, DetailRefused
 	case errors.Is(err, http.ErrSchemeMismatch):
-		return ErrorTLS, "TLS: the answer was plain HTTP."
+		return ErrorTLS, DetailPlainHTTP
 	case isTLS(err):
 		return ErrorTLS, brief("TLS: %s", strings.TrimPrefix(cause(err), "tls: "))
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return ErrorTimeout, "No answer in time."
+		return ErrorTimeout, DetailTimeout
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return ErrorOther, "The connection was reset."
+		return ErrorOther, DetailReset
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return ErrorOther, "The host cannot be reached."
+		return ErrorOther, DetailUnreachable
 	}
 	if strings.HasSuffix(cause(err), "EOF") {
-		return ErrorOther, "The connection was closed without an answer."
+		return ErrorOther, DetailClosed
 	}
 	return ErrorOther, brief("No HTTP answer: %s", cause(err))
 }
@@ -127,7 +146,7 @@ func brief(format, text string) string {
 // redirectDetail says where an answer wanted to send the delivery.
 func redirectDetail(location string) string {
 	if location == "" {
-		return "The answer was a redirect, which is not followed."
+		return DetailRedirect
 	}
-	return brief("The answer was a redirect to %s, which is not followed.", bareURL(location))
+	return brief(DetailRedirectTo, bareURL(location))
 }

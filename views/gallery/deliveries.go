@@ -136,6 +136,6 @@ func delivery(ctx context.Context, theme string) views.DeliveryPage {
 		Attempts: []views.AttemptView{
 			{Number: 2, At: ago(28 * time.Second), Duration: views.T(ctx, views.KeyChecksMilliseconds, "Count", "1,187"), Outcome: views.Outcome{Kind: "danger", Text: "HTTP 503"},
 				ResponseLine: "HTTP 503 Service Unavailable", Headers: []views.Header{{Name: "Retry-After", Value: "12"}}, Body: "busy <script>", Truncated: true},
-			{Number: 1, At: ago(52 * time.Second), Duration: views.T(ctx, views.KeyChecksMilliseconds, "Count", "10,000"), Outcome: views.Outcome{Kind: "danger", Text: views.T(ctx, views.KeyChecksErrorTimeout)}, Failure: "No answer within 10 seconds"},
+			{Number: 1, At: ago(52 * time.Second), Duration: views.T(ctx, views.KeyChecksMilliseconds, "Count", "10,000"), Outcome: views.Outcome{Kind: "danger", Text: views.T(ctx, views.KeyChecksErrorTimeout)}, Failure: views.T(ctx, views.KeyChecksDetailTimeout)},
 		}}
 }

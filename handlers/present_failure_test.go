@@ -1,0 +1,53 @@
+package handlers
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/webhook"
+)
+
+// TestFailuresInTheReadersLanguage: the log keeps English sentences, the page
+// words them for who reads it. What is technical stays.
+func TestFailuresInTheReadersLanguage(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		service := s.Service("licence")
+		s.open("topic")
+		details := []struct{ kind, kept, english, japanese string }{
+			{webhook.ErrorTimeout, webhook.DetailTimeout, "No answer in time.", "時間内に応答がありませんでした。"},
+			{webhook.ErrorRedirect, fmt.Sprintf(webhook.DetailRedirectTo, "https://a.test/"), "The answer was a redirect to https://a.test/, which is not followed.",
+				"応答はhttps://a.test/へのリダイレクトでした。リダイレクトには従いません。"},
+			{webhook.ErrorTLS, "TLS: x509: expired", "TLS: x509: expired", "TLS: x509: expired"},
+			{models.ErrorSecret, models.DetailSecret, models.DetailSecret, "共有シークレットを読み取れません。サーバーのシークレットキーが変更されていないか確認してください。"},
+		}
+		var english, japanese []string
+		for _, d := range details {
+			s.Clock.Advance(time.Minute)
+			claimed, err := s.Store.Claim(t.Context(), models.ClaimOptions{Limit: 1})
+			if err != nil || len(claimed) != 1 {
+				t.Fatalf("%d claimed: %v", len(claimed), err)
+			}
+			result := models.AttemptResult{StartedAt: s.Clock.Now(), Error: d.kind, ErrorDetail: d.kept}
+			if err := s.Store.FinishDelivery(t.Context(), claimed[0].Delivery, result); err != nil {
+				t.Fatal(err)
+			}
+			// The newest attempt stands first.
+			english, japanese = slices.Insert(english, 0, d.english), slices.Insert(japanese, 0, d.japanese)
+		}
+		v := s.as(s.Owner)
+		one := v.get(servicePath(service)).want(http.StatusOK).attr("#deliveries tbody td:first-child a", "href")
+		for language, want := range map[string][]string{"en": english, "ja": japanese} {
+			var got []string
+			for _, p := range v.reading(language).get(one).want(http.StatusOK).Find("p.card__body").EachIter() {
+				got = append(got, squeeze(p.Text()))
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %q, want %q", language, got, want)
+			}
+		}
+	})
+}
