@@ -82,10 +82,14 @@ func (s *Store) pushBranch(ctx context.Context, in PushInput, branch string, upd
 		if err != nil {
 			return err
 		}
-		// Read under the locks: whoever comes last sees the last tip.
-		tip, exists, err := git.BranchTip(ctx, in.ProjectID, branch)
-		if err != nil {
-			return err
+		// Read under the locks: whoever comes last sees the last tip. A branch that
+		// no merge request waits for is not looked at: a first push may bring
+		// thousands of them.
+		tip, exists := "", !IsZeroSHA(update.New)
+		if len(open) > 0 {
+			if tip, exists, err = git.BranchTip(ctx, in.ProjectID, branch); err != nil {
+				return err
+			}
 		}
 		pushed.Deleted = !exists
 		for _, mr := range open {
