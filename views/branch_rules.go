@@ -39,6 +39,19 @@ type BranchRule struct {
 	Inherited []ServiceRow
 }
 
+// maxInherited is how many services of all branches each rule names: a page of
+// many rules would otherwise say the same long list once per rule.
+const maxInherited = 6
+
+// shownInherited is how many of n services of all branches a rule names. There
+// is no "1 more", whose name would take as much room.
+func shownInherited(n int) int {
+	if n <= maxInherited {
+		return n
+	}
+	return maxInherited - 1
+}
+
 // AllBranchesRule lists the services that apply to every branch.
 type AllBranchesRule struct {
 	AddServiceURL string

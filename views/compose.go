@@ -48,3 +48,16 @@ func composed(text func(context.Context, ...any) string, parts []any) templ.Comp
 		return nil
 	})
 }
+
+// isolatedNames is a list of names in a sentence: one that is read from the
+// right, or tries to turn what stands around it, keeps that to itself.
+func isolatedNames(names []string) templ.Component {
+	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
+		marked := make([]string, len(names))
+		for i, name := range names {
+			marked[i] = "<bdi>" + templ.EscapeString(name) + "</bdi>"
+		}
+		_, err := io.WriteString(w, strings.Join(marked, templ.EscapeString(T(ctx, KeyMRListSeparator))))
+		return err
+	})
+}

@@ -131,6 +131,7 @@ const (
 	KeyChecksDefaultBranch                Key = "checks.default_branch"
 	KeyChecksProtected                    Key = "checks.protected"
 	KeyChecksMatchingBranches             Key = "checks.matching_branches"
+	KeyChecksInheritedMore                Key = "checks.inherited_more"
 	KeyChecksUnprotectNamed               Key = "checks.unprotect_named"
 	KeyChecksUnprotect                    Key = "checks.unprotect"
 	KeyChecksAllowedToMerge               Key = "checks.allowed_to_merge"

@@ -56,11 +56,15 @@ func rulesFrame(ctx context.Context, theme string) views.Page {
 
 func ruleList(ctx context.Context) views.BranchRuleList {
 	rows := serviceRows()
+	inherited := append([]views.ServiceRow{longService()}, rows[:1]...)
+	for len(inherited) < 40 {
+		inherited = append(inherited, rows[0])
+	}
 	return views.BranchRuleList{RefreshURL: rulesPath, All: views.AllBranchesRule{AddServiceURL: servicesPath + "/new", Services: rows[:1]},
 		Rules: []views.BranchRule{
 			{ID: 1, Name: "main", Default: true, Matches: 1, Push: views.T(ctx, views.KeyChecksLevelNoOne), Merge: views.T(ctx, views.KeyChecksLevelMaintainers), EditURL: rulesPath + "/1/edit",
 				UnprotectURL: rulesPath + "/1/unprotect", AddServiceURL: servicesPath + "/new?branch=1", Services: rows[1:2], Inherited: rows[:1]},
-			{ID: 2, Name: "release/*", Matches: -1, Push: views.T(ctx, views.KeyChecksLevelMaintainers), Merge: views.T(ctx, views.KeyChecksLevelDevelopers), AllowForcePush: true},
+			{ID: 2, Name: "release/*", Matches: -1, Push: views.T(ctx, views.KeyChecksLevelMaintainers), Merge: views.T(ctx, views.KeyChecksLevelDevelopers), AllowForcePush: true, Inherited: inherited},
 		}}
 }
 

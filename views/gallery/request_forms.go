@@ -27,6 +27,7 @@ func requestForms() []Entry {
 	many := newRequest("feature/refund", "main")
 	many.SourceList.Total, many.TargetList.Total = 5000, 5000
 	many.SourceList.Names = append(many.SourceList.Names, longBranch)
+	many.Checks = append([]string{longService().Name, "\u202eturned", "בדיקת אבטחה"}, many.Checks...)
 	return []Entry{
 		{Name: "merge_request_new", Draw: form(views.KeyMRNewMergeRequest, newRequest("feature/refund", "main"))},
 		{Name: "merge_request_new_many_branches", Draw: form(views.KeyMRNewMergeRequest, many)},

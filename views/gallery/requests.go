@@ -69,7 +69,7 @@ func requestList() views.MergeRequestList {
 		Tabs: []views.ListTab{{Text: views.KeyMRTabOpen, URL: "?state=opened", Count: 3, Current: true}, {Text: views.KeyMRTabMerged, URL: "?state=merged", Count: 5},
 			{Text: views.KeyMRTabClosed, URL: "?state=closed", Count: 1}, {Text: views.KeyMRTabAll, URL: "?state=all", Count: 9}},
 		Rows: []views.MergeRequestRow{row(142, "Make <refunds> idempotent", views.MergeRequestOpen, 1, 2, 1), row(141, "Upgrade the tax tables", views.MergeRequestOpen, 1, 2, 0),
-			row(140, "No service asks about this one", views.MergeRequestMerged, 0, 0, 0), row(138, "Log slow requests", views.MergeRequestMerged, 4, 0, 0), blind},
+			row(140, "No service asks about this one", views.MergeRequestMerged, 0, 0, 0), row(138, strings.Repeat("LOGSLOWREQUESTS", 17), views.MergeRequestMerged, 4, 0, 0), blind},
 		Pages: views.PageLinks{First: 1, Last: 5, Total: 9, NextURL: requestsPath + "?page=2"}}
 }
 

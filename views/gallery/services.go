@@ -166,7 +166,7 @@ func serviceRows() []views.ServiceRow {
 // longService has fields as long as they may be.
 func longService() views.ServiceRow {
 	row := serviceRows()[0]
-	row.Name = strings.Repeat("Licence-", 31) + "Licence"
+	row.Name = strings.Repeat("LICENCE", 36)
 	row.API = "https://scan.example.net/" + strings.Repeat("v", 2048-len("https://scan.example.net/"))
 	row.Scope = []views.ScopeBranch{{Name: "release/" + strings.Repeat("long", 60)}, {Name: strings.Repeat("feature/", 30) + "*", Unprotected: true}}
 	return row

@@ -148,7 +148,7 @@ func thirty() views.StatusChecks {
 func long() views.StatusChecks {
 	w := mixed()
 	rows := append([]views.CheckRow(nil), w.Rows...)
-	rows[0].Name = strings.Repeat("Security-and-compliance-sign-off-", 8)[:255]
+	rows[0].Name = strings.Repeat("SECURITYANDCOMPLIANCESIGNOFF", 10)[:255]
 	rows[0].Description = strings.Repeat("Afindingwithoutanyplacetobreak", 9)[:255]
 	rows[0].TargetURL = "https://security.example.test/" + strings.Repeat("a/very/long/path/", 100)
 	rows[1].Name = strings.Repeat("Change approval board ", 12)[:255]
