@@ -142,7 +142,7 @@ func (p *pages) renderMergeRequest(c echo.Context, status int, mr models.MergeRe
 	return render(c, status, views.MergeRequestOverview(page, views.MergeRequestPage{
 		Head:            p.presentHead(c, mr, views.TabOverview, facts.with),
 		DescriptionHTML: string(p.markdown.render(mr.Description)),
-		Box:             presentBox(c, facts),
+		Box:             presentBox(c, facts, freshWidget(c, facts)),
 		Refused:         refused,
 	}))
 }

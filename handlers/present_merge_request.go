@@ -98,12 +98,18 @@ func (p *pages) askGit(c echo.Context, facts *mergeFacts) error {
 // blocks reports whether a reason is among those against a merge.
 func (f mergeFacts) blocks(reason models.BlockReason) bool { return slices.Contains(f.reasons, reason) }
 
-// presentBox is the merge box as this reader may see it.
-func presentBox(c echo.Context, f mergeFacts) views.MergeBox {
+// freshWidget is the widget of a page that is drawn anew.
+func freshWidget(c echo.Context, f mergeFacts) views.StatusChecks {
 	widget := presentWidget(c, f.mr, f.checks, nil, f.now)
 	if f.unread && widget.Kind != views.WidgetForbidden {
-		widget = views.StatusChecks{Kind: views.WidgetFailed, RefreshURL: mergeRequestPath(c, f.mr.IID)}
+		return views.StatusChecks{Kind: views.WidgetFailed, RefreshURL: mergeRequestPath(c, f.mr.IID)}
 	}
+	return widget
+}
+
+// presentBox is the merge box, with the widget in it, as this reader may see
+// it.
+func presentBox(c echo.Context, f mergeFacts, widget views.StatusChecks) views.MergeBox {
 	box := views.MergeBox{
 		State: views.MergeRequestState(f.mr.State), Blind: !request.Can(c, auth.ReadStatusChecks) || f.unread,
 		Approvals: presentApprovals(c, f), Checks: widget,

@@ -56,9 +56,7 @@ func (p *pages) renderWidget(c echo.Context, shown []shownRow) error {
 	if err != nil {
 		return err
 	}
-	box := presentBox(c, facts)
-	box.Checks = widget
-	return render(c, http.StatusOK, views.StatusChecksUpdate(widget, box))
+	return render(c, http.StatusOK, views.StatusChecksUpdate(widget, presentBox(c, facts, widget)))
 }
 
 // retryStatusCheck sets a failed check back to pending and sends it again.
