@@ -90,7 +90,7 @@ func (p *pages) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 			attrs = append(attrs, "user_id", user.ID)
 		}
 		level := slog.LevelInfo
-		if quiet(c.Response().Status, c.Request().URL.Path) {
+		if quiet(c.Request(), c.Response().Status) {
 			level = slog.LevelDebug
 		}
 		p.Log.Log(c.Request().Context(), level, "request", attrs...)
@@ -99,10 +99,11 @@ func (p *pages) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // quiet tells the requests that say nothing to an operator: polls without
-// news, probes, assets. They would drown the others.
-func quiet(status int, path string) bool {
-	return status == http.StatusNoContent && strings.HasSuffix(path, "/status_checks") ||
-		status < 400 && (path == "/healthz" || path == "/readyz" || strings.HasPrefix(path, static.Prefix))
+// news, probes, what browsers load with every page. They would drown the others.
+func quiet(r *http.Request, status int) bool {
+	path := r.URL.Path
+	return status == http.StatusNoContent && r.Method == http.MethodGet ||
+		status < 400 && (path == "/healthz" || path == "/readyz" || path == static.WorkerPath || strings.HasPrefix(path, static.Prefix))
 }
 
 // panicError is a panic turned into an error, with where it happened.

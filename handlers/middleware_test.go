@@ -257,3 +257,22 @@ func TestThemeWithoutScript(t *testing.T) {
 		t.Errorf("theme %q from a forged cookie", got)
 	}
 }
+
+// TestTheLogLeavesOutWhatSaysNothing: probes, assets and polls without news.
+func TestTheLogLeavesOutWhatSaysNothing(t *testing.T) {
+	s, _, log := loggedSite(t, nil)
+	service := s.Service("licence")
+	page := s.as(s.Owner).get(servicePath(service)).want(http.StatusOK)
+	if !strings.Contains(log.String(), `"path":"`+servicePath(service)+`"`) {
+		t.Fatalf("the page is not in the log: %s", log)
+	}
+	log.Reset()
+	news, _ := page.Find("#service").Attr("data-url")
+	s.as(s.Owner).withHTMX().get(news).want(http.StatusNoContent)
+	for _, path := range []string{"/healthz", static.WorkerPath, static.URL("app.js")} {
+		s.nobody().get(path).want(http.StatusOK)
+	}
+	if log.Len() != 0 {
+		t.Errorf("logged: %s", log)
+	}
+}
