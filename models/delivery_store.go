@@ -231,8 +231,8 @@ func (s *Store) Deliveries(ctx context.Context, projectID, checkID int64, state 
 	return list, total, err
 }
 
-// RecentDeliveries lists the last n deliveries of each service of a project by
-// service, the oldest first, without payloads.
+// RecentDeliveries lists the last n deliveries, one or more, of each service of
+// a project by service, the oldest first, without payloads.
 func (s *Store) RecentDeliveries(ctx context.Context, projectID int64, n int) (map[int64][]Delivery, error) {
 	var list []Delivery
 	// The n-th newest of each service is one look into the index of its log:
