@@ -208,7 +208,12 @@ func (p *pages) exportAuditEvents(c echo.Context) error {
 		return out.Write(cells)
 	})
 	out.Flush()
-	return errors.Join(err, out.Error())
+	if err = errors.Join(err, out.Error()); err != nil {
+		// Too late for an error page; cut off, the file is not taken for whole.
+		p.logFailure(c, "audit events are not exported to their end", err)
+		panic(http.ErrAbortHandler)
+	}
+	return nil
 }
 
 // formulaStarts are what spreadsheets take for the beginning of a formula; some

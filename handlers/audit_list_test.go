@@ -85,6 +85,22 @@ func TestAuditEventsAreFiltered(t *testing.T) {
 	})
 }
 
+// TestAnAuditFileCutShortIsNotTakenForWhole: the connection breaks off, so that
+// browsers do not keep what they have as the file.
+func TestAnAuditFileCutShortIsNotTakenForWhole(t *testing.T) {
+	s, _, log := loggedSite(t, nil)
+	owner := s.as(s.Owner)
+	if _, err := s.Store.DB().Exec("ALTER TABLE audit_events RENAME TO gone"); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if broke := recover(); broke != http.ErrAbortHandler || !strings.Contains(log.String(), "audit events are not exported") {
+			t.Errorf("ended with %v: %s", broke, log)
+		}
+	}()
+	t.Errorf("answered: %s", owner.get(auditOfPear+".csv").body)
+}
+
 // TestAuditFilesHoldNoFormulas: titles are other people's text, and a
 // spreadsheet would run it.
 func TestAuditFilesHoldNoFormulas(t *testing.T) {
