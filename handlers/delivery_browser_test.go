@@ -110,6 +110,9 @@ func TestDeliveryPollsInTrouble(t *testing.T) {
 	fails.Store(true)
 	p.WaitText("#status-checks-failed", "Failed to load deliveries")
 	p.WaitText("#deliveries tbody tr", "Queued")
+	p.Click("#status-checks-failed button")
+	p.WaitFor("Refresh to fail, too", `!document.querySelector("#status-checks-failed .spinner")`)
+	p.WaitText("#status-checks-failed", "Failed to load deliveries")
 	fails.Store(false)
 	p.WaitGone("#status-checks-failed")
 

@@ -214,7 +214,8 @@
   // While Refresh asks, the line says so; it is there until an answer comes.
   const asking = (on) => {
     line.firstChild.replaceWith(on ? make("span", "spinner") : icon("error"));
-    $("span", $("p", line)).textContent = on ? texts.pollLoading : texts.pollFailed;
+    const own = poller().dataset.pollFailed; // what a page of deliveries says
+    $("span", $("p", line)).textContent = own ?? (on ? texts.pollLoading : texts.pollFailed);
   };
   const say = (text, refresh) => {
     if (line && refresh) asking(false);
