@@ -227,6 +227,10 @@ func TestPollWithNonsense(t *testing.T) {
 	s.Service("licence")
 	mr := s.open("topic")
 	v := s.as(s.Owner).withHTMX()
+	// A failure keeps what the page shows: no body, and a status that does not swap.
+	s.git.fails = errors.New("repository damaged")
+	v.get(s.mrPath(mr, "/status_checks?rev=x")).want(500)
+	s.git.fails = nil
 	for _, query := range []string{"", "?rev=%00", "?rows=...", "?rows=x.1.p.-1p.99999999999999999999p.1q", "?rows=" + strings.Repeat("1p.", 20000)} {
 		if got := v.get(s.mrPath(mr, "/status_checks"+query)).want(200).rows(); got != "licence Pending" {
 			t.Errorf("rows for %.40q = %q", query, got)
@@ -234,9 +238,6 @@ func TestPollWithNonsense(t *testing.T) {
 	}
 	v.get("/olga/pear/-/merge_requests/999/status_checks").want(404)
 	v.get("/olga/pear/-/merge_requests/x/status_checks").want(404)
-	// A failure keeps what the page shows: no body, and a status that does not swap.
-	s.git.fails = errors.New("repository damaged")
-	v.get(s.mrPath(mr, "/status_checks?rev=x")).want(500)
 }
 
 // TestChecksThatCannotBeRead leave the page as it is: the widget says so, and

@@ -121,7 +121,7 @@
     }
     const kept = e.target.closest("summary")?.parentElement;
     const search = kept?.matches(".listbox:not([open])") && !matchMedia("(pointer: coarse)").matches && $("[type=search]", kept);
-    if (search) setTimeout(() => search.focus()); // when it has opened
+    if (search) { e.preventDefault(); kept.open = true; search.focus(); } // at once: later would be in the way of who types
     // Arrow keys click too, and choose without closing: only pointers have a detail.
     const option = e.detail && e.target.closest(".listbox--single .listbox__option");
     if (option) setTimeout(() => chosenOne(option.closest("details"))); // when it is checked
