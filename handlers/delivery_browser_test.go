@@ -125,6 +125,20 @@ func TestDeliveryPollsInTrouble(t *testing.T) {
 	}
 }
 
+// TestDeliveryPollsOfAServiceThatGoes: who looks at a service that somebody
+// else removes is told, and keeps what is shown.
+func TestDeliveryPollsOfAServiceThatGoes(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	service := s.Service("licence")
+	s.open("topic")
+	p := browsertest.Open(t, s.as(s.Owner).serve()+servicePath(service))
+	p.Allow("404")
+	p.WaitText("#deliveries tbody tr", "Queued")
+	s.as(s.Owner).post(servicePath(service)+"/remove", nil).want(http.StatusSeeOther)
+	p.WaitText("#status-checks-failed", "You can no longer view these deliveries.")
+	p.WaitText("#deliveries tbody tr", "Queued")
+}
+
 // TestServicePageDialogs: on the page of a service its forms are dialogs too,
 // which renew the page behind them.
 func TestServicePageDialogs(t *testing.T) {

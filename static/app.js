@@ -255,7 +255,7 @@
     } else if ([401, 403, 404].includes(status)) {
       stopped = true;
       quiet();
-      say(texts.pollDenied, false);
+      say(poller().dataset.pollDenied ?? texts.pollDenied, false);
     } else if (!status || status >= 500) {
       failures++;
       say(poller().dataset.pollFailed ?? texts.pollFailed, true);

@@ -178,6 +178,7 @@ const (
 	KeyChecksNoSuchDeliveries       Key = "checks.no_such_deliveries"
 	KeyChecksShowAllDeliveries      Key = "checks.show_all_deliveries"
 	KeyChecksDeliveriesFailed       Key = "checks.deliveries_failed"
+	KeyChecksDeliveriesDenied       Key = "checks.deliveries_denied"
 	KeyChecksDeliveryLoadFailed     Key = "checks.delivery_load_failed"
 	KeyChecksEventOpen              Key = "checks.event_open"
 	KeyChecksEventUpdate            Key = "checks.event_update"
