@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"html/template"
-	"regexp"
 	"strings"
 
 	"github.com/microcosm-cc/bluemonday"
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
+	extensionast "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/renderer"
 	"github.com/yuin/goldmark/util"
 )
@@ -28,8 +28,6 @@ type markdownRenderer struct {
 func newMarkdownRenderer() *markdownRenderer {
 	policy := bluemonday.UGCPolicy()
 	policy.AllowElements("del")
-	policy.AllowAttrs("type").Matching(regexp.MustCompile("^checkbox$")).OnElements("input")
-	policy.AllowAttrs("checked", "disabled").OnElements("input")
 	policy.AllowAttrs("align").OnElements("th", "td")
 	policy.RequireNoFollowOnLinks(true)
 	policy.RequireNoReferrerOnLinks(true)
@@ -39,7 +37,7 @@ func newMarkdownRenderer() *markdownRenderer {
 				extension.Linkify, extension.Strikethrough, extension.TaskList,
 				extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)),
 			),
-			goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(picturesAsLinks{}, 100))),
+			goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(picturesAsLinks{}, 100), util.Prioritized(tasksAsText{}, 100))),
 		),
 		policy: policy,
 	}
@@ -58,6 +56,25 @@ func (picturesAsLinks) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 			return ast.WalkContinue, err
 		}
 		_, err := fmt.Fprintf(w, `<a href="%s">`, util.EscapeHTML(util.URLEscape(image.Destination, true)))
+		return ast.WalkContinue, err
+	})
+}
+
+// tasksAsText draws the box of a task as a character: nobody can tick it, and a
+// check box would need a name to be told by.
+type tasksAsText struct{}
+
+// RegisterFuncs implements renderer.NodeRenderer.
+func (tasksAsText) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
+	r.Register(extensionast.KindTaskCheckBox, func(w util.BufWriter, _ []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+		box := ""
+		switch {
+		case entering && node.(*extensionast.TaskCheckBox).IsChecked:
+			box = "☑ "
+		case entering:
+			box = "☐ "
+		}
+		_, err := w.WriteString(box)
 		return ast.WalkContinue, err
 	})
 }

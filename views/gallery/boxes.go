@@ -17,8 +17,11 @@ func boxes() []Entry {
 	overview := func(name string, change func(*views.MergeRequestPage)) Entry {
 		return Entry{Name: name, Draw: func(ctx context.Context, theme string) templ.Component {
 			m := views.MergeRequestPage{Head: requestHead(views.TabOverview), Box: box(mixed()),
-				DescriptionHTML: "<p>Retries of a refund no longer pay twice.</p><ul><li>Events carry a key.</li><li>The key is checked before the payment.</li></ul>"}
+				DescriptionHTML: "<p>Retries of a refund no longer pay twice.</p><ul><li>Events carry a key.</li><li>The key is checked before the payment.</li></ul>" + prose}
 			change(&m)
+			if m.Refused != "" { // a key, which change has no language for
+				m.Refused = views.T(ctx, views.Key(m.Refused))
+			}
 			m.Box.State = m.Head.State
 			return views.MergeRequestOverview(onePage(ctx, theme), m)
 		}}
@@ -42,7 +45,7 @@ func boxes() []Entry {
 	return []Entry{
 		// Everything at once, after an action that was refused.
 		overview("merge_request", func(m *views.MergeRequestPage) {
-			m.Head.Title, m.Head.Draft, m.Refused = "Draft: Make <refunds> idempotent", true, "The merge request cannot be merged now. The reasons stand below."
+			m.Head.Title, m.Head.Draft, m.Refused = "Draft: Make <refunds> idempotent", true, string(views.KeyMRRefusedBlocked)
 			m.Box.Conditions = []views.MergeCondition{{Kind: views.ConditionChecks}, {Kind: views.ConditionConflicts, Files: conflicts.Files[:2]},
 				{Kind: views.ConditionDraft}, {Kind: views.ConditionSource}, {Kind: views.ConditionCommits, Met: true}, {Kind: views.ConditionRight, Branch: "main"}}
 		}),
@@ -131,3 +134,8 @@ func box(w views.StatusChecks) views.MergeBox {
 		Conditions: []views.MergeCondition{{Kind: views.ConditionChecks}, {Kind: views.ConditionConflicts, Met: true}, {Kind: views.ConditionDraft, Met: true},
 			{Kind: views.ConditionSource, Met: true}, {Kind: views.ConditionCommits, Met: true}, {Kind: views.ConditionRight, Met: true, Branch: "main"}}}
 }
+
+// prose is what else Markdown makes.
+const prose = `<ol><li>first</li><li>second</li></ol><ul><li>☑ done</li></ul>` +
+	"<pre><code>func main() {}\n</code></pre><blockquote><p>Quoted</p></blockquote>" +
+	"<table><thead><tr><th>Before</th><th>After</th></tr></thead><tbody><tr><td>2</td><td>1</td></tr></tbody></table>"

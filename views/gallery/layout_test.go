@@ -14,7 +14,7 @@ import (
 var widths = []int64{320, 390, 640, 900, 1280}
 
 // layoutFaults is, in the page, what no window may show: content that makes the
-// page scroll sideways, and things to press that are smaller than 24 by 24
+// page scroll sideways or leaves the frame it stands in, and things to press that are smaller than 24 by 24
 // pixels. As in WCAG 2.5.8 a link inside a sentence may be as high as its line,
 // and another link smaller if a circle of 24 pixels around its middle touches
 // nothing else to press; controls may not. A check box or radio button is as
@@ -36,6 +36,12 @@ const layoutFaults = `(() => {
 		const left = Math.min(...rects.map((r) => r.left)), right = Math.max(...rects.map((r) => r.right));
 		const top = Math.min(...rects.map((r) => r.top)), bottom = Math.max(...rects.map((r) => r.bottom));
 		targets.push({ e, left, right, top, bottom, x: (left + right) / 2, y: (top + bottom) / 2, small: right - left < 23.5 || bottom - top < 23.5 });
+	}
+	for (const e of scope.querySelectorAll(".btn, .badge, .ref, a, p, h2, h3, dd, td, select, input")) {
+		const frame = e.closest(".card, .merge-box, .alert");
+		if (!frame || !e.checkVisibility() || e.closest(".sr-only, .table-wrap, .diff-wrap, .tabs, .code")) continue;
+		const out = e.getBoundingClientRect().right - frame.getBoundingClientRect().right;
+		if (out > 1 && e.offsetWidth > 1) faults.push("sticks out of its frame by " + Math.round(out) + " px: " + name(e));
 	}
 	const near = (a, b) => b.small ? Math.hypot(a.x - b.x, a.y - b.y) < 24
 		: Math.hypot(a.x - Math.max(b.left, Math.min(a.x, b.right)), a.y - Math.max(b.top, Math.min(a.y, b.bottom))) < 12;
