@@ -163,3 +163,22 @@ func TestADeadServerComesBack(t *testing.T) {
 	t.Cleanup(again.Close)
 	p.WaitGone("#status-checks-failed")
 }
+
+// TestWithoutScriptNothingUpdates, and the widget does not say that it would.
+func TestWithoutScriptNothingUpdates(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.Service("licence")
+	mr := s.open("topic")
+	const shown = `document.querySelector("#status-checks .polling").checkVisibility()`
+	for _, script := range []bool{true, false} {
+		p := browsertest.New(t)
+		if !script {
+			p.NoScript()
+		}
+		p.Go(s.as(s.Owner).serve() + s.mrPath(mr, ""))
+		p.WaitText("#status-checks-body", "licence")
+		if got := browsertest.Eval[bool](p, shown); got != script {
+			t.Errorf("script %t: told to update automatically: %t", script, got)
+		}
+	}
+}
