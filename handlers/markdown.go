@@ -37,7 +37,8 @@ func newMarkdownRenderer() *markdownRenderer {
 				extension.Linkify, extension.Strikethrough, extension.TaskList,
 				extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)),
 			),
-			goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(picturesAsLinks{}, 100), util.Prioritized(tasksAsText{}, 100))),
+			goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(picturesAsLinks{}, 100), util.Prioritized(tasksAsText{}, 100),
+				util.Prioritized(lowerHeadings{}, 100))),
 		),
 		policy: policy,
 	}
@@ -56,6 +57,23 @@ func (picturesAsLinks) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 			return ast.WalkContinue, err
 		}
 		_, err := fmt.Fprintf(w, `<a href="%s">`, util.EscapeHTML(util.URLEscape(image.Destination, true)))
+		return ast.WalkContinue, err
+	})
+}
+
+// lowerHeadings draws headings a level lower than they are written: the page
+// has its own first one.
+type lowerHeadings struct{}
+
+// RegisterFuncs implements renderer.NodeRenderer.
+func (lowerHeadings) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
+	r.Register(ast.KindHeading, func(w util.BufWriter, _ []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+		level := min(node.(*ast.Heading).Level+1, 6)
+		format := "</h%d>\n"
+		if entering {
+			format = "<h%d>"
+		}
+		_, err := fmt.Fprintf(w, format, level)
 		return ast.WalkContinue, err
 	})
 }

@@ -143,7 +143,7 @@ func overview() views.Overview {
 		NewMergeRequestURL: requestsPath + "/new", StatusChecks: 3, RequireChecks: true, SettingsURL: settingsPath, Recent: recent, OpenRequests: 7,
 		Branches: branches(), Members: &views.OverviewMembers{URL: projectPath + "/-/project_members", ByRole: [5]int{0, 2, 5, 3, 2},
 			People: []views.Person{{Name: "Priya Raman"}, {Name: "Jonas <Lindqvist>"}, {Name: "Ama Sarpong"}, {Name: "Mona Weiss"}, {Name: "Ines Duarte"}, {Name: "Li Vogel"}}},
-		Readme: "<h1>Ticketing API</h1><p>Sells tickets, and takes them back.</p>"}
+		Readme: "<h2>Ticketing API</h2><p>Sells tickets, and takes them back.</p>"}
 }
 
 func branches() views.ProjectBranches {
