@@ -11,7 +11,7 @@ const (
 	// maxFileLines is how many lines of one file's changes are drawn, and
 	// maxLines how many of all: as much as people read and browsers like.
 	maxFileLines = 2000
-	maxLines     = 10_000
+	maxLines     = 5_000
 )
 
 // presentChanges is the Changes tab without its head.
