@@ -60,8 +60,8 @@ var offlineRelease = sync.OnceValue(func() string {
 	return hex.EncodeToString(sum[:8])
 })
 
-// workerURL is the service worker that keeps the page in a language and theme.
-// Another address is another worker, which fetches the page anew.
-func workerURL(lang, theme string) string {
-	return static.WorkerPath + "?" + url.Values{"lang": {lang}, "theme": {theme}, "release": {offlineRelease()}}.Encode()
+// keptPageURL is the page that browsers keep for a language and theme. Another
+// language, theme or release is another address, and is fetched anew.
+func keptPageURL(lang, theme string) string {
+	return offlinePath + "?" + url.Values{"lang": {lang}, "theme": {theme}, "release": {offlineRelease()}}.Encode()
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/models/modelstest"
-	"github.com/mergegate/mergegate/static"
 )
 
 // The page is in the language and theme of its address and holds nothing of
@@ -52,24 +51,28 @@ func TestTheOfflinePageIsTheSameForEverybody(t *testing.T) {
 	}
 }
 
-func TestTheWorkerIsNamedByLanguageAndTheme(t *testing.T) {
+func TestTheKeptPageIsNamedByLanguageAndTheme(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
-	worker := func(v visitor, path string) string { return v.get(path).attr("#app-texts", "data-worker") }
-	english := worker(s.nobody(), signInPath)
-	if !strings.HasPrefix(english, static.WorkerPath+"?lang=en&release=") || !strings.HasSuffix(english, "&theme=") {
-		t.Errorf("a visitor's worker is %s", english)
+	kept := func(v visitor, path string) string { return v.get(path).attr("#app-texts", "data-kept-page") }
+	english := kept(s.nobody(), signInPath)
+	if !strings.HasPrefix(english, offlinePath+"?lang=en&release=") || !strings.HasSuffix(english, "&theme=") {
+		t.Errorf("a visitor's page is %s", english)
 	}
 	if err := s.Store.SetTheme(t.Context(), s.Owner.ID, "dark", "ja"); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := worker(s.as(s.Owner), "/"), strings.Replace(english, "lang=en", "lang=ja", 1)+"dark"; got != want {
-		t.Errorf("the owner's worker is %s, want %s", got, want)
+	if got, want := kept(s.as(s.Owner), "/"), strings.Replace(english, "lang=en", "lang=ja", 1)+"dark"; got != want {
+		t.Errorf("the owner's page is %s, want %s", got, want)
 	}
-	if got := worker(s.nobody(), offlinePath); got != "" {
-		t.Errorf("the kept page has a worker, %s", got)
+	if got := kept(s.nobody(), offlinePath); got != "" {
+		t.Errorf("the kept page keeps another, %s", got)
 	}
+}
 
-	answer := s.nobody().get(english).want(http.StatusOK)
+func TestTheWorkerMayLookAfterEveryPage(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	path := s.nobody().get(signInPath).attr("#app-texts", "data-worker")
+	answer := s.nobody().get(path).want(http.StatusOK)
 	for header, want := range map[string]string{
 		"Content-Type": "text/javascript; charset=utf-8", "Cache-Control": "no-cache", "Service-Worker-Allowed": "/", "Set-Cookie": "",
 	} {
@@ -77,8 +80,8 @@ func TestTheWorkerIsNamedByLanguageAndTheme(t *testing.T) {
 			t.Errorf("%s: %q, want %q", header, got, want)
 		}
 	}
-	if answer.header.Get("ETag") == "" || !strings.Contains(answer.body, offlinePath) {
-		t.Error("the worker has no ETag, or another page")
+	if answer.header.Get("ETag") == "" || !strings.Contains(answer.body, "mergegate-offline") {
+		t.Error("the worker has no ETag, or looks elsewhere")
 	}
 }
 

@@ -99,6 +99,7 @@ func TestThePageOfAMergeRequestIsLight(t *testing.T) {
 		p.Go(base + s.mrPath(mr, ""))
 		p.WaitFor("the page to be loaded", `performance.getEntriesByType("navigation")[0].loadEventEnd > 0`)
 		p.WaitFor("the worker to work", `(navigator.serviceWorker.ready.then((r) => window.worker = r), window.worker?.active?.state === "activated")`)
+		p.WaitFor("the page for a server out of reach to be kept", "("+keptPages+`).includes("/-/offline")`)
 		if asksForNewer { // as the browser does some time after a visit
 			browsertest.Eval[bool](p, `window.worker.update().then(() => window.updated = true), true`)
 			p.WaitFor("the worker to be up to date", "!!window.updated")

@@ -72,7 +72,7 @@ func (p *pages) openMergeRequests(c echo.Context, projectID int64) (int, error) 
 // barePage is the frame of pages without navigation.
 func (p *pages) barePage(c echo.Context, title string) views.Page {
 	page := views.Page{Title: title, Theme: theme(c), Toast: p.takeToast(c), Now: p.Store.Now()}
-	page.WorkerURL = workerURL(views.Language(c.Request().Context()), page.Theme)
+	page.KeptPageURL = keptPageURL(views.Language(c.Request().Context()), page.Theme)
 	if user := request.User(c); user != nil {
 		page.User = &views.CurrentUser{
 			Username: user.Username, Name: user.Name, Initials: views.Initials(user.Name), Admin: user.Admin,

@@ -78,18 +78,46 @@
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
     document.cookie = `mergegate_theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax`;
-    if (texts.worker) texts.worker = texts.worker.replace(/theme=\w*/, `theme=${root.dataset.theme}`);
+    if (texts.keptPage) texts.keptPage = texts.keptPage.replace(/theme=\w*/, `theme=${root.dataset.theme}`);
     keepOfflinePage();
     const kept = { method: "POST", body: new URLSearchParams({ theme: root.dataset.theme }), headers: { "HX-Request": "true" }, keepalive: true };
     fetch("/-/theme", kept).catch(() => toast(texts.offline));
   };
 
-  // ---- a server out of reach: the worker keeps a page for it, which asks at
-  // growing intervals whether the server is back, and then for its own address
+  // ---- a server out of reach: a page for it is kept, in the reader's language
+  // and theme, with its stylesheet and script inside it, as nothing more can be
+  // fetched then; its policy names their digests
+  const whole = async (address) => {
+    const answer = await fetch(address, { credentials: "omit", cache: "no-store" });
+    if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
+    let html = (await answer.text()).replace("data-offline", 'data-offline="kept"');
+    const inside = async (tag, element) => {
+      const [found, url] = html.match(tag);
+      const text = await (await fetch(url)).text(); // from the browser's cache
+      html = html.replace(found, () => `<${element}>${text}</${element.split(" ")[0]}>`);
+    };
+    await inside(/<link rel="stylesheet" href="([^"]+)">/, "style");
+    await inside(/<script src="([^"]+)" defer><\/script>/, 'script type="module"');
+    const headers = new Headers({ "Content-Type": "text/html; charset=utf-8" });
+    for (const name of ["Content-Security-Policy", "Referrer-Policy", "X-Content-Type-Options"]) headers.set(name, answer.headers.get(name));
+    return new Response(html, { status: 503, headers });
+  };
+  const keep = async (address) => {
+    await navigator.serviceWorker.register(texts.worker, { scope: "/" });
+    await navigator.serviceWorker.ready;
+    const shelf = await caches.open("mergegate-offline");
+    if (await shelf.match(address)) return;
+    const page = await whole(address);
+    if (texts.keptPage !== address) return; // the theme was switched meanwhile
+    await shelf.put(address, page);
+    for (const old of await shelf.keys()) if (!old.url.endsWith(address)) await shelf.delete(old);
+  };
   const keepOfflinePage = () => {
-    if (texts.worker && isSecureContext) navigator.serviceWorker?.register(texts.worker, { scope: "/" }).catch(() => {});
+    if (texts.keptPage && isSecureContext && navigator.serviceWorker) keep(texts.keptPage).catch(() => {});
   };
   addEventListener("load", keepOfflinePage);
+  // The kept page asks at growing intervals whether the server is back, and then
+  // for its own address.
   if ($("[data-offline=kept]")) {
     let wait = 1000, timer = 0;
     const ask = async () => {

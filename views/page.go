@@ -31,9 +31,9 @@ type Page struct {
 	Wide bool
 	// Narrow keeps the content at reading width, for forms.
 	Narrow bool
-	// WorkerURL is the service worker that keeps the page for a server out of
-	// reach, in the language and theme of this page; "" for none.
-	WorkerURL string
+	// KeptPageURL is the page for a server out of reach that the browser keeps, in
+	// the language and theme of this page; "" for none.
+	KeptPageURL string
 	// Still leaves htmx out, on a page that asks for nothing.
 	Still bool
 	// SignInURL is where a signed-out visitor signs in, with the way back.
