@@ -130,7 +130,7 @@ func TestTheOverviewByRole(t *testing.T) {
 		t.Error("a guest sees more than the head")
 	}
 	page = s.as(reporter).get("/olga/pear").want(http.StatusOK)
-	if got := page.text(".prose h1"); got != "Hello alert(1)" || page.has(".prose script") {
+	if got := page.text(".prose h2"); got != "Hello alert(1)" || page.has(".prose script") {
 		t.Errorf("README %q", got)
 	}
 	if got := page.text(".list .list__side"); got != "Status checks: 1 pending" {
