@@ -19,6 +19,8 @@ type actor struct {
 	t    *testing.T
 	site *mrSite
 	base string
+	// script says that the browser runs script.
+	script bool
 }
 
 // actor opens a browser on the site, with script or without.
@@ -26,7 +28,7 @@ func (s *mrSite) actor(t *testing.T, script bool) *actor {
 	t.Helper()
 	server := httptest.NewServer(s.handler)
 	t.Cleanup(server.Close)
-	a := &actor{Page: browsertest.New(t), t: t, site: s, base: server.URL}
+	a := &actor{Page: browsertest.New(t), t: t, site: s, base: server.URL, script: script}
 	a.Allow("^(403|404|422) from ") // journeys try what they may not
 	if !script {
 		a.NoScript()
@@ -135,9 +137,11 @@ func (a *actor) picks(label, option string) {
 		document.getElementById(e.getAttribute("aria-labelledby").split(" ")[0]).textContent.trim() === `+strconv.Quote(label)+`)`)
 	a.Click(selector)
 	a.Press(option)
-	if a.Count("details[open] > "+selector) > 0 {
-		a.Click(selector)
+	if a.script && a.Count("details:has([role=radiogroup]) > "+selector) > 0 {
+		a.WaitGone("details[open] > " + selector) // closes with the choice, a moment later
+		return
 	}
+	a.Click(selector)
 }
 
 // goesTo presses the tab with this name, which a number may follow.
