@@ -76,14 +76,6 @@ func (d *Deliverer) Run(ctx context.Context) {
 	d.running.Wait()
 }
 
-// DeliverOnce makes one attempt at each delivery that is due, as far as there
-// are places, waits for their ends and counts them.
-func (d *Deliverer) DeliverOnce(ctx context.Context) (int, error) {
-	n, _, err := d.start(ctx, ctx)
-	d.running.Wait()
-	return n, err
-}
-
 // wait returns when there may be something to claim.
 func (d *Deliverer) wait(ctx context.Context, wake <-chan struct{}) {
 	timer := time.NewTimer(d.untilDue(ctx))

@@ -128,6 +128,14 @@ func (w world) edit(mr models.MergeRequest, title string) {
 	}
 }
 
+// DeliverOnce, for tests, makes one attempt at each delivery that is due, as far as there
+// are places, waits for their ends and counts them.
+func (d *Deliverer) DeliverOnce(ctx context.Context) (int, error) {
+	n, _, err := d.start(ctx, ctx)
+	d.running.Wait()
+	return n, err
+}
+
 // deliver is DeliverOnce, with the number of attempts that must be made.
 func (w world) deliver(want int) {
 	w.T.Helper()
