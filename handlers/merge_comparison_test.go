@@ -95,6 +95,19 @@ func TestManyConflictsAreNotKept(t *testing.T) {
 	}
 }
 
+// TestTabsWithoutCounts: what git cannot count on a closed merge request is
+// left out, and the page stands.
+func TestTabsWithoutCounts(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	mr := s.open("topic")
+	v := s.as(s.Owner)
+	v.post(s.mrPath(mr, "/close"), nil).want(303)
+	s.git.fails = fmt.Errorf("out of memory")
+	if got := squeeze(v.get(s.mrPath(mr, "")).want(200).text(".tabs")); got != "Overview Commits Changes" {
+		t.Errorf("the tabs say %q", got)
+	}
+}
+
 // TestTabsCount commits and files, on every tab, also when all is over.
 func TestTabsCount(t *testing.T) {
 	eachMRSite(t, func(t *testing.T, s *mrSite) {

@@ -133,6 +133,7 @@ func (p *pages) renderMergeRequest(c echo.Context, status int, mr models.MergeRe
 		// Only the counts on the tabs come of it: not worth an error page.
 		if facts.with, err = p.compare(c, mr); err != nil {
 			p.logFailure(c, "commits and changes cannot be counted", err)
+			facts.with = comparison{}
 		}
 	}
 	page, err := p.mergeRequestPage(c, mr)
