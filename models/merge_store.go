@@ -28,7 +28,6 @@ var errPrepareAgain = errors.New("models: the merge must be prepared again")
 // lock of the merge request's row, the gate, HEAD and the target are read
 // again, the target moves by compare-and-swap and the row becomes merged.
 //
-
 // Errors: KindForbidden (CodeProtectedBranch) when the target may not be merged
 // into; KindConflict (CodeStaleSHA) when SHA is not HEAD; KindUnprocessable
 // (CodeMergeBlocked with Reasons, CodeConflicts with the files in List);
