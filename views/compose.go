@@ -49,6 +49,24 @@ func composed(text func(context.Context, ...any) string, parts []any) templ.Comp
 	})
 }
 
+// sentences renders texts one after the other, with what separates sentences in
+// the reader's language between them. A template would add a space of its own.
+func sentences(parts ...templ.Component) templ.Component {
+	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
+		for i, part := range parts {
+			if i > 0 {
+				if _, err := io.WriteString(w, sentenceGap(ctx)); err != nil {
+					return err
+				}
+			}
+			if err := part.Render(ctx, w); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // isolatedNames is a list of names in a sentence: one that is read from the
 // right, or tries to turn what stands around it, keeps that to itself.
 func isolatedNames(names []string) templ.Component {

@@ -32,6 +32,15 @@ func Language(ctx context.Context) string {
 	return defaultLanguage
 }
 
+// sentenceGap is what separates two sentences: a space in English, nothing in
+// Japanese, whose full stop is as wide as a character.
+func sentenceGap(ctx context.Context) string {
+	if Language(ctx) == "ja" {
+		return ""
+	}
+	return " "
+}
+
 // Languages are those that pages speak, such as "ja".
 func Languages() []string { return slices.Clone(languages) }
 

@@ -196,7 +196,7 @@ func (w StatusChecks) liveSentence(ctx context.Context) string {
 		said = append(said, T(ctx, KeyMRChecksChanged, "Name", change.Name, "State", stateInSentence(ctx, change.State)))
 	}
 	said = append(said, T(ctx, KeyMRChecksNow, "Summary", checkSummary(ctx, w.Count(CheckFailed), w.Count(CheckPending))))
-	return strings.Join(said, " ")
+	return strings.Join(said, sentenceGap(ctx))
 }
 
 // stateInSentence is the state's word inside a sentence.

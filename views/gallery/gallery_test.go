@@ -86,6 +86,20 @@ func TestGoldens(t *testing.T) {
 	}
 }
 
+// spaceAfterFullStop is a space that the page shows after a Japanese sentence,
+// also where the next one is in an element of its own.
+var spaceAfterFullStop = regexp.MustCompile(`[^<>]{0,20}。((</(span|a|code|strong|bdi)>)+ +[^< ]| +(<(span|a|code|strong|bdi)\b|[^< ]))`)
+
+// TestJapanesePages_NoSpaceAfterFullStop checks what templates put between two
+// sentences; the catalogue's own texts are checked in package views.
+func TestJapanesePages_NoSpaceAfterFullStop(t *testing.T) {
+	for _, entry := range gallery.Entries() {
+		if found := spaceAfterFullStop.FindString(renderIn(t, entry, "ja")); found != "" {
+			t.Errorf("%s: %s", entry.Name, found)
+		}
+	}
+}
+
 // TestEveryEntryIsServed as a whole page with one main element and one
 // heading, in both languages, and listed.
 func TestEveryEntryIsServed(t *testing.T) {
