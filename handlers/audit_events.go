@@ -34,9 +34,12 @@ var auditValues = map[string]map[string]views.Key{
 	},
 	"push_access_level":  levelTexts,
 	"merge_access_level": levelTexts,
-	"status":             {"pending": views.KeyStatusPending, "passed": views.KeyStatusPassed, "failed": views.KeyStatusFailed},
+	"status":             statusTexts,
+	"late_status":        statusTexts,
 	"only_allow_merge_if_all_status_checks_passed": {"on": views.KeyChecksOn, "off": views.KeyChecksOffWord},
 }
+
+var statusTexts = map[string]views.Key{"pending": views.KeyStatusPending, "passed": views.KeyStatusPassed, "failed": views.KeyStatusFailed}
 
 var levelTexts = map[string]views.Key{
 	models.RoleNone.String():       views.KeyChecksLevelNoOne,

@@ -51,6 +51,9 @@ type MergeRequest struct {
 	MergeUserID         *int64
 	MergeUser           *User
 	MergedAt            *time.Time
+	// ChecksRequired is the project's "Status checks must succeed" at the
+	// instant of the merge; nil while not merged, or where it was not recorded.
+	ChecksRequired      *bool
 	ClosedByID          *int64
 	ClosedBy            *User
 	ClosedAt            *time.Time

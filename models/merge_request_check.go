@@ -201,7 +201,10 @@ type StatusCheckResponse struct {
 	Status                Status
 	Description           string
 	TargetURL             string `gorm:"column:target_url"`
-	CreatedAt             time.Time
+	// Late marks an answer after the merge: it is recorded, but the check keeps
+	// the state it was merged with.
+	Late      bool
+	CreatedAt time.Time
 }
 
 // MaxResponseDescription is the longest description of a response, in

@@ -12,7 +12,8 @@ func withoutPayload(db *gorm.DB) *gorm.DB { return db.Omit("payload") }
 // RecordResponse records an answer of a service for HEAD. Errors: KindNotFound
 // when the service is not on this merge request; KindConflict with
 // CodeStaleSHA and Params["head"] when the SHA is not HEAD; nothing is stored
-// then.
+// then. After the merge the answer is recorded as late and the check stays as it
+// was merged.
 func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int64, in ResponseInput) (StatusCheckResponse, MergeRequestCheck, error) {
 	if err := in.Validate(); err != nil {
 		return StatusCheckResponse{}, MergeRequestCheck{}, err
@@ -36,7 +37,7 @@ func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int6
 		now := tx.Now()
 		response = StatusCheckResponse{
 			ProjectID: projectID, MergeRequestID: mr.ID, ExternalStatusCheckID: check.ExternalStatusCheckID, UserID: ID(by.ID),
-			SHA: in.SHA, Status: in.Status, Description: in.Description, TargetURL: in.TargetURL, CreatedAt: now,
+			SHA: in.SHA, Status: in.Status, Description: in.Description, TargetURL: in.TargetURL, Late: mr.State == StateMerged, CreatedAt: now,
 		}
 		// The response first: its foreign key locks the service before the
 		// check is written, in the order in which a removal locks them.
@@ -45,6 +46,10 @@ func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int6
 				return notFound("external status check")
 			}
 			return err
+		}
+		if response.Late {
+			return tx.audit(ctx, by, projectID, AuditResponse, check.Name, mr.IID,
+				AuditChange{Field: "late_status", To: string(in.Status)}, AuditChange{Field: "sha", To: in.SHA})
 		}
 		from := check.StatusAt(now)
 		check.record(in, mr.State == StateOpened, now)
@@ -75,6 +80,22 @@ func (s *Store) Responses(ctx context.Context, mergeRequestID, serviceID int64, 
 	var list []StatusCheckResponse
 	err := page.apply(query.Order("id DESC")).Find(&list).Error
 	return list, total, err
+}
+
+// LateResponses finds the newest answer after the merge of each service, by
+// service id. It is empty for a merge request that is not merged.
+func (s *Store) LateResponses(ctx context.Context, mergeRequestID int64) (map[int64]StatusCheckResponse, error) {
+	var list []StatusCheckResponse
+	newest := s.q(ctx).Model(&StatusCheckResponse{}).Select("MAX(id)").Where("merge_request_id = ? AND late", mergeRequestID).
+		Group("external_status_check_id")
+	if err := s.q(ctx).Where("id IN (?)", newest).Find(&list).Error; err != nil {
+		return nil, err
+	}
+	late := make(map[int64]StatusCheckResponse, len(list))
+	for _, response := range list {
+		late[response.ExternalStatusCheckID] = response
+	}
+	return late, nil
 }
 
 // ResponseAfter is the first answer that a service gave for the commit of a

@@ -209,6 +209,8 @@ func (s *Store) markMerged(ctx context.Context, project Project, mr *MergeReques
 	now, before := s.Now(), mr.UpdatedAt
 	mr.State, mr.MergedAt, mr.MergeUserID, mr.UpdatedAt = StateMerged, &now, ID(by.ID), now
 	mr.MergeCommitSHA = commit
+	required := project.OnlyAllowMergeIfAllStatusChecksPassed
+	mr.ChecksRequired = &required
 	if squash {
 		mr.SquashCommitSHA = commit
 	}

@@ -301,6 +301,7 @@ const (
 	KeyChecksAuditFieldHmac                                  Key = "checks.audit_field_hmac"
 	KeyChecksAuditFieldRole                                  Key = "checks.audit_field_role"
 	KeyChecksAuditFieldStatus                                Key = "checks.audit_field_status"
+	KeyChecksAuditFieldLateStatus                            Key = "checks.audit_field_late_status"
 	KeyChecksAuditFieldScopes                                Key = "checks.audit_field_scopes"
 	KeyChecksAuditFieldExpiresAt                             Key = "checks.audit_field_expires_at"
 	KeyChecksAuditFieldSha                                   Key = "checks.audit_field_sha"

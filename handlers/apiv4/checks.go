@@ -28,6 +28,7 @@ type responseEntity struct {
 	Status       models.Status      `json:"status"`
 	Description  *string            `json:"description"`
 	TargetURL    *string            `json:"target_url"`
+	Late         bool               `json:"late"`
 	CreatedAt    stamp              `json:"created_at"`
 }
 
@@ -37,7 +38,8 @@ type serviceOfResponse struct {
 	ExternalURL string `json:"external_url"`
 }
 
-// respond records the answer of a service for HEAD.
+// respond records the answer of a service for HEAD; after the merge it is late
+// and changes nothing.
 func respond(c *call) error {
 	c.mustHave("external_status_check_id", "sha", "status")
 	id, sha := c.number("external_status_check_id"), c.text("sha")
@@ -61,7 +63,7 @@ func respond(c *call) error {
 		ID: response.ID, MergeRequest: shown,
 		Service: serviceOfResponse{check.ExternalStatusCheckID, check.Name, c.serviceURL(check.ExternalURL)},
 		SHA:     response.SHA, Status: response.Status, Description: textOrNull(response.Description),
-		TargetURL: textOrNull(response.TargetURL), CreatedAt: stamp(response.CreatedAt),
+		TargetURL: textOrNull(response.TargetURL), Late: response.Late, CreatedAt: stamp(response.CreatedAt),
 	})
 }
 
@@ -74,6 +76,7 @@ type recordedResponse struct {
 	Description *string       `json:"description"`
 	TargetURL   *string       `json:"target_url"`
 	UserID      *int64        `json:"user_id"`
+	Late        bool          `json:"late"`
 	CreatedAt   stamp         `json:"created_at"`
 }
 
@@ -98,7 +101,7 @@ func listResponses(c *call) error {
 	return list(c, g, each(responses, func(r models.StatusCheckResponse) recordedResponse {
 		return recordedResponse{
 			ID: r.ID, ServiceID: r.ExternalStatusCheckID, SHA: r.SHA, Status: r.Status, Description: textOrNull(r.Description),
-			TargetURL: textOrNull(r.TargetURL), UserID: r.UserID, CreatedAt: stamp(r.CreatedAt),
+			TargetURL: textOrNull(r.TargetURL), UserID: r.UserID, Late: r.Late, CreatedAt: stamp(r.CreatedAt),
 		}
 	}), total)
 }
