@@ -1,6 +1,7 @@
 package migrations_test
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"slices"
@@ -91,8 +92,9 @@ func TestBothDialectsHaveTheSameVersions(t *testing.T) {
 			t.Fatal(err)
 		}
 		newest, err := migrations.LatestFiles(fsys)
-		if err != nil || newest != int64(len(names[i])) {
-			t.Errorf("%s: newest version %d, %v; want %d, the number of files", d, newest, err, len(names[i]))
+		last := names[i][len(names[i])-1] // version numbers may have gaps
+		if err != nil || !strings.HasPrefix(last, fmt.Sprintf("%05d_", newest)) {
+			t.Errorf("%s: newest version %d, %v; want that of %s", d, newest, err, last)
 		}
 	}
 	if !slices.Equal(names[0], names[1]) {
