@@ -2,13 +2,19 @@
 
 GO ?= go
 
-.PHONY: help run test bench generate lint verify-generated versions
+.PHONY: help run setup check test bench generate lint verify-generated versions
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
 
 run: versions ## build and serve a demo on http://localhost:8080
 	CGO_ENABLED=0 $(GO) build -o bin/mergegate ./cmd/mergegate && ./bin/mergegate demo
+
+setup: ## install the Debian packages that the tests need (as root)
+	@.ci/packages
+
+check: versions ## before each commit: format, vet, tests on SQLite without a browser
+	@.ci/check
 
 test: ## check and test everything, as CI does
 	@.ci/test

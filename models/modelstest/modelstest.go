@@ -13,6 +13,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -47,12 +48,18 @@ func (db Database) SQL(t testing.TB) *sql.DB {
 	return conn
 }
 
+// DatabasesVariable names the environment variable that, set to "sqlite",
+// leaves out PostgreSQL in Each and EachEmpty. Only `make check` sets it.
+const DatabasesVariable = "MERGEGATE_TEST_DATABASES"
+
 // Each runs test as a subtest on SQLite and as one on PostgreSQL, each with a
 // fresh database that has the schema and no rows.
 func Each(t *testing.T, test func(t *testing.T, db Database)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { test(t, SQLite(t)) })
-	t.Run("postgres", func(t *testing.T) { test(t, Postgres(t)) })
+	if os.Getenv(DatabasesVariable) != "sqlite" {
+		t.Run("postgres", func(t *testing.T) { test(t, Postgres(t)) })
+	}
 }
 
 // EachEmpty is Each with databases that have no schema at all.
@@ -61,9 +68,9 @@ func EachEmpty(t *testing.T, test func(t *testing.T, db Database)) {
 	t.Run("sqlite", func(t *testing.T) {
 		test(t, Database{Driver: "sqlite", DSN: filepath.Join(t.TempDir(), "mergegate.db")})
 	})
-	t.Run("postgres", func(t *testing.T) {
-		test(t, EmptyPostgres(t))
-	})
+	if os.Getenv(DatabasesVariable) != "sqlite" {
+		t.Run("postgres", func(t *testing.T) { test(t, EmptyPostgres(t)) })
+	}
 }
 
 // Main runs the tests of a package and then stops the PostgreSQL server, if
