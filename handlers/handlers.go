@@ -43,8 +43,8 @@ type pages struct {
 	Deps
 	sessions  *sessions.CookieStore
 	markdown  *markdownRenderer
-	spans     keptAnswers[span]
-	conflicts keptAnswers[[]string]
+	spans     keptAnswers[commitPair, span]
+	conflicts keptAnswers[commitPair, []string]
 	once      once
 	// secure is set where people come by HTTPS: cookies then go no other way.
 	secure bool

@@ -2,6 +2,8 @@ package handlers
 
 import (
 	"bytes"
+	"context"
+	"crypto/sha256"
 	"fmt"
 	"html/template"
 	"strings"
@@ -11,18 +13,23 @@ import (
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
 	extensionast "github.com/yuin/goldmark/extension/ast"
+	"github.com/yuin/goldmark/parser"
 	"github.com/yuin/goldmark/renderer"
+	"github.com/yuin/goldmark/renderer/html"
 	"github.com/yuin/goldmark/util"
+
+	"github.com/mergegate/mergegate/views"
 )
 
-// maxMarkdown is how much of a text is rendered, in bytes: rendering costs time,
-// and nobody reads more.
-const maxMarkdown = 256 << 10
-
-// markdownRenderer turns what people write into HTML that is safe to show.
+// markdownRenderer turns Markdown into HTML that is safe to show. What a text
+// may cost is limited; see markdown_limits.go.
 type markdownRenderer struct {
 	markdown goldmark.Markdown
 	policy   *bluemonday.Policy
+	// kept holds rendered texts by the digest of their source.
+	kept keptAnswers[[sha256.Size]byte, views.Prose]
+	// rendering holds a place for each text being rendered.
+	rendering chan struct{}
 }
 
 func newMarkdownRenderer() *markdownRenderer {
@@ -33,14 +40,17 @@ func newMarkdownRenderer() *markdownRenderer {
 	policy.RequireNoReferrerOnLinks(true)
 	return &markdownRenderer{
 		markdown: goldmark.New(
-			goldmark.WithExtensions(
-				extension.Linkify, extension.Strikethrough, extension.TaskList,
-				extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)),
-			),
-			goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(picturesAsLinks{}, 100), util.Prioritized(tasksAsText{}, 100),
-				util.Prioritized(lowerHeadings{}, 100))),
+			goldmark.WithParser(limitedParser()),
+			goldmark.WithRenderer(renderer.NewRenderer(renderer.WithNodeRenderers(
+				util.Prioritized(html.NewRenderer(), 1000),
+				util.Prioritized(extension.NewStrikethroughHTMLRenderer(), 500),
+				util.Prioritized(extension.NewTableHTMLRenderer(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)), 500),
+				util.Prioritized(picturesAsLinks{}, 100), util.Prioritized(tasksAsText{}, 100), util.Prioritized(lowerHeadings{}, 100),
+			))),
 		),
-		policy: policy,
+		policy:    policy,
+		kept:      keptAnswers[[sha256.Size]byte, views.Prose]{maxWeight: maxKeptMarkdown},
+		rendering: make(chan struct{}, maxRendering),
 	}
 }
 
@@ -97,15 +107,42 @@ func (tasksAsText) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 	})
 }
 
-// render is the HTML for a Markdown text: sanitised, with nothing that runs,
-// styles the page, or pretends to be part of it.
-func (m *markdownRenderer) render(source string) template.HTML {
+// render returns sanitised HTML for a Markdown text, from the cache where it has
+// been rendered before. A text beyond the limits is cut or shown without
+// formatting, and marked as cut. Errors: the context's.
+func (m *markdownRenderer) render(ctx context.Context, source string) (views.Prose, error) {
+	if source == "" {
+		return views.Prose{}, nil
+	}
+	short := source
 	if len(source) > maxMarkdown {
-		source = strings.ToValidUTF8(source[:maxMarkdown], "")
+		short = strings.ToValidUTF8(source[:maxMarkdown], "")
 	}
+	key := sha256.Sum256([]byte(source))
+	if prose, ok := m.kept.get(key); ok {
+		return prose, nil
+	}
+	select {
+	case m.rendering <- struct{}{}:
+		defer func() { <-m.rendering }()
+	case <-ctx.Done():
+		return views.Prose{}, ctx.Err()
+	}
+	work := newMarkdownWork()
+	pc := parser.NewContext()
+	pc.Set(markdownWorkKey, work)
 	var out bytes.Buffer
-	if err := m.markdown.Convert([]byte(source), &out); err != nil {
-		return template.HTML("<p>" + template.HTMLEscapeString(source) + "</p>")
+	prose := views.Prose{Cut: len(short) < len(source)}
+	if err := m.markdown.Convert([]byte(short), &limitedWriter{to: &out, left: maxMarkdownHTML}, parser.WithContext(pc)); err != nil {
+		// Shown as it was typed.
+		prose.HTML, prose.Cut = "<p>"+template.HTMLEscapeString(short)+"</p>", true
+	} else {
+		prose.HTML = string(m.policy.SanitizeBytes(out.Bytes()))
+		prose.Cut = prose.Cut || work.exceeded
 	}
-	return template.HTML(m.policy.SanitizeBytes(out.Bytes()))
+	// After the deadline the result depends on how busy the machine was.
+	if !work.late {
+		m.kept.put(key, prose, len(prose.HTML)+sha256.Size)
+	}
+	return prose, nil
 }

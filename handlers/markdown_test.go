@@ -23,15 +23,16 @@ func TestMarkdownIsSafe(t *testing.T) {
 		"|a|\n|:-:|\n|1|":               "<table>\n<thead>\n<tr>\n<th align=\"center\">a</th>\n</tr>\n</thead>\n<tbody>\n<tr>\n<td align=\"center\">1</td>\n</tr>\n</tbody>\n</table>",
 		"<https://x.example/\"onclick>": `<p><a href="https://x.example/%22onclick" rel="nofollow noreferrer">https://x.example/&#34;onclick</a></p>`,
 	} {
-		if got := strings.TrimSpace(string(m.render(source))); got != want {
-			t.Errorf("%s\n got %s\nwant %s", source, got, want)
+		prose, err := m.render(t.Context(), source)
+		if got := strings.TrimSpace(prose.HTML); err != nil || prose.Cut || got != want {
+			t.Errorf("%s (cut %v, error %v)\n got %s\nwant %s", source, prose.Cut, err, got, want)
 		}
 	}
 }
 
-func TestMarkdownIsCut(t *testing.T) {
-	out := string(newMarkdownRenderer().render("a" + strings.Repeat("é", maxMarkdown)))
-	if len(out) > maxMarkdown+100 || strings.Contains(out, "\uFFFD") {
-		t.Errorf("%d bytes; broken letters: %v", len(out), strings.Contains(out, "\uFFFD"))
+func TestMarkdownRender_LongText_IsCutAndSaysSo(t *testing.T) {
+	prose, err := newMarkdownRenderer().render(t.Context(), "a"+strings.Repeat("é", maxMarkdown))
+	if err != nil || !prose.Cut || len(prose.HTML) > maxMarkdown+100 || strings.Contains(prose.HTML, "\uFFFD") {
+		t.Errorf("%d bytes; cut %v; broken letters: %v; error %v", len(prose.HTML), prose.Cut, strings.Contains(prose.HTML, "\uFFFD"), err)
 	}
 }

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"sync"
@@ -26,22 +27,27 @@ const (
 	maxKeptConflicts = 500
 )
 
-// keptAnswers keeps what git said about pairs of commits. Its zero value is
-// empty and ready; it may be used by many at once.
-type keptAnswers[T any] struct {
-	mu    sync.Mutex
-	byKey map[commitPair]*list.Element
-	// order holds the pairs with their answers, the one used last in front.
+// keptAnswers is a cache that drops the answer used longest ago once the
+// answers together weigh more than maxWeight, maxKept by default. The zero value
+// is empty and ready; it is safe for concurrent use.
+type keptAnswers[K comparable, T any] struct {
+	maxWeight int
+
+	mu     sync.Mutex
+	byKey  map[K]*list.Element
+	weight int
+	// order holds the answers, the one used last in front.
 	order list.List
 }
 
-type keptAnswer[T any] struct {
-	key  commitPair
-	said T
+type keptAnswer[K comparable, T any] struct {
+	key    K
+	said   T
+	weight int
 }
 
-// get finds what git said about a pair.
-func (k *keptAnswers[T]) get(key commitPair) (said T, ok bool) {
+// get returns the answer for a key; ok is false when it is not in the cache.
+func (k *keptAnswers[K, T]) get(key K) (said T, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	element, ok := k.byKey[key]
@@ -49,23 +55,25 @@ func (k *keptAnswers[T]) get(key commitPair) (said T, ok bool) {
 		return said, false
 	}
 	k.order.MoveToFront(element)
-	return element.Value.(keptAnswer[T]).said, true
+	return element.Value.(keptAnswer[K, T]).said, true
 }
 
-// put keeps what git said, in the place of what was not asked for longest.
-func (k *keptAnswers[T]) put(key commitPair, said T) {
+// put keeps an answer with its weight. One that is there already stays.
+func (k *keptAnswers[K, T]) put(key K, said T, weight int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if _, known := k.byKey[key]; known {
 		return
 	}
 	if k.byKey == nil {
-		k.byKey = map[commitPair]*list.Element{}
+		k.byKey = map[K]*list.Element{}
 	}
-	k.byKey[key] = k.order.PushFront(keptAnswer[T]{key, said})
-	if k.order.Len() > maxKept {
-		oldest := k.order.Remove(k.order.Back()).(keptAnswer[T])
+	k.byKey[key] = k.order.PushFront(keptAnswer[K, T]{key, said, weight})
+	k.weight += weight
+	for k.weight > cmp.Or(k.maxWeight, maxKept) {
+		oldest := k.order.Remove(k.order.Back()).(keptAnswer[K, T])
 		delete(k.byKey, oldest.key)
+		k.weight -= oldest.weight
 	}
 }
 
@@ -100,7 +108,7 @@ func (p *pages) span(ctx context.Context, key commitPair) (span, error) {
 			return said, err
 		}
 	}
-	p.spans.put(key, said)
+	p.spans.put(key, said, 1)
 	return said, nil
 }
 
@@ -112,7 +120,7 @@ func (p *pages) conflictsOf(ctx context.Context, key commitPair) ([]string, erro
 	}
 	said, err := p.Git.Conflicts(ctx, key.projectID, key.target, key.source)
 	if err == nil && len(said) <= maxKeptConflicts {
-		p.conflicts.put(key, said)
+		p.conflicts.put(key, said, 1)
 	}
 	return said, err
 }

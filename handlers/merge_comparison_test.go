@@ -52,13 +52,13 @@ func TestAFailureIsNotKept(t *testing.T) {
 }
 
 func TestKeptAnswersAreBounded(t *testing.T) {
-	var kept keptAnswers[int]
+	var kept keptAnswers[commitPair, int]
 	key := func(i int) commitPair { return commitPair{1, fmt.Sprint(i), "source"} }
 	var all sync.WaitGroup
 	for worker := range 4 {
 		all.Go(func() {
 			for i := range maxKept {
-				kept.put(key(worker*maxKept+i), i)
+				kept.put(key(worker*maxKept+i), i, 1)
 				kept.get(key(i))
 			}
 		})
@@ -68,10 +68,10 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 		t.Errorf("%d and %d answers are kept", kept.order.Len(), len(kept.byKey))
 	}
 	// What is asked for stays, what is not goes.
-	kept = keptAnswers[int]{}
-	kept.put(key(0), 7)
+	kept = keptAnswers[commitPair, int]{}
+	kept.put(key(0), 7, 1)
 	for i := 1; i <= maxKept; i++ {
-		kept.put(key(i), 0)
+		kept.put(key(i), 0, 1)
 		if said, ok := kept.get(key(0)); !ok || said != 7 {
 			t.Fatalf("the one that is asked for is gone after %d others", i)
 		}

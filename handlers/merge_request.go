@@ -140,11 +140,15 @@ func (p *pages) renderMergeRequest(c echo.Context, status int, mr models.MergeRe
 	if err != nil {
 		return err
 	}
+	description, err := p.markdown.render(c.Request().Context(), mr.Description)
+	if err != nil {
+		return err
+	}
 	return render(c, status, views.MergeRequestOverview(page, views.MergeRequestPage{
-		Head:            p.presentHead(c, mr, views.TabOverview, facts.with),
-		DescriptionHTML: string(p.markdown.render(mr.Description)),
-		Box:             presentBox(c, facts, freshWidget(c, facts)),
-		Refused:         refused,
+		Head:        p.presentHead(c, mr, views.TabOverview, facts.with),
+		Description: description,
+		Box:         presentBox(c, facts, freshWidget(c, facts)),
+		Refused:     refused,
 	}))
 }
 

@@ -3,7 +3,6 @@ package handlers
 import (
 	"context"
 	"errors"
-	"html/template"
 	"net/http"
 	"net/url"
 	"strings"
@@ -22,9 +21,6 @@ const (
 	overviewBranches      = 10
 	overviewMembers       = 6
 )
-
-// maxReadme is how much of a README is read, in bytes.
-const maxReadme = 256 << 10
 
 // readmeNames are the files that are shown as the README, the best first.
 var readmeNames = []string{"README.md", "readme.md", "README.markdown", "README", "README.txt"}
@@ -137,23 +133,23 @@ func (p *pages) addRepository(c echo.Context, v *views.Overview) {
 	v.Readme = readme
 }
 
-// readme is the README of the default branch as HTML, "" without one.
-func (p *pages) readme(ctx context.Context, project models.Project) (template.HTML, error) {
+// readme returns the README of the default branch, an empty text without one.
+func (p *pages) readme(ctx context.Context, project models.Project) (views.Prose, error) {
 	tip, exists, err := p.Git.BranchTip(ctx, project.ID, project.DefaultBranch)
 	if err != nil || !exists {
-		return "", err
+		return views.Prose{}, err
 	}
 	for _, name := range readmeNames {
-		content, err := p.Git.ReadFile(ctx, project.ID, tip, name, maxReadme)
+		content, err := p.Git.ReadFile(ctx, project.ID, tip, name, maxMarkdown+1)
 		if errors.Is(err, ErrNoSuchFile) {
 			continue
 		}
 		if err != nil {
-			return "", err
+			return views.Prose{}, err
 		}
-		return p.markdown.render(strings.ToValidUTF8(string(content), "\uFFFD")), nil
+		return p.markdown.render(ctx, strings.ToValidUTF8(string(content), "\uFFFD"))
 	}
-	return "", nil
+	return views.Prose{}, nil
 }
 
 // branches lists a project's branches.

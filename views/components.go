@@ -146,3 +146,10 @@ func filterAttributes(url, list, status string) templ.Attributes {
 		"hx-replace-url": "true", "hx-trigger": "submit, input delay:300ms", "hx-sync": "this:replace",
 	}
 }
+
+// Prose is a Markdown text as HTML, rendered and sanitised.
+type Prose struct {
+	HTML string
+	// Cut says that the text is longer or has more formatting than is shown.
+	Cut bool
+}

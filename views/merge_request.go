@@ -61,10 +61,9 @@ type MergeRequestHead struct {
 
 // MergeRequestPage is the Overview tab.
 type MergeRequestPage struct {
-	Head MergeRequestHead
-	// DescriptionHTML is the rendered and sanitised description.
-	DescriptionHTML string
-	Box             MergeBox
+	Head        MergeRequestHead
+	Description Prose
+	Box         MergeBox
 	// Refused is the sentence about an action that was just refused; empty when
 	// none was.
 	Refused string

@@ -91,12 +91,12 @@ func MergeRequestOverview(p Page, m MergeRequestPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			if m.DescriptionHTML != "" {
+			if m.Description.HTML != "" {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "<div class=\"prose\">")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templ.Raw(m.DescriptionHTML).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = prose(m.Description).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -2,7 +2,6 @@ package views
 
 import (
 	"context"
-	"html/template"
 	"path"
 	"strings"
 	"time"
@@ -126,8 +125,8 @@ type Overview struct {
 	Branches     ProjectBranches
 	// Members is nil for those who may not change them.
 	Members *OverviewMembers
-	// Readme is rendered and sanitised; "" without one.
-	Readme template.HTML
+	// Readme is empty without one.
+	Readme Prose
 	// Empty is a repository without a single branch.
 	Empty bool
 	// Damaged is a repository that git cannot read.

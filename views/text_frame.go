@@ -158,6 +158,7 @@ const (
 	KeyDefaultBranch          Key = "frame.default_branch"
 	KeyRepositoryDamaged      Key = "frame.repository_damaged"
 	KeyReadme                 Key = "frame.readme"
+	KeyTextCut                Key = "frame.text_cut"
 	KeyProjectInformation     Key = "frame.project_information"
 	KeyGuestOverview          Key = "frame.guest_overview"
 	KeyChecksCount            Key = "frame.checks_count"

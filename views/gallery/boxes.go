@@ -17,7 +17,7 @@ func boxes() []Entry {
 	overview := func(name string, change func(*views.MergeRequestPage)) Entry {
 		return Entry{Name: name, Draw: func(ctx context.Context, theme string) templ.Component {
 			m := views.MergeRequestPage{Head: requestHead(views.TabOverview), Box: box(mixed()),
-				DescriptionHTML: "<p>Retries of a refund no longer pay twice.</p><ul><li>Events carry a key.</li><li>The key is checked before the payment.</li></ul>" + prose}
+				Description: views.Prose{HTML: "<p>Retries of a refund no longer pay twice.</p><ul><li>Events carry a key.</li><li>The key is checked before the payment.</li></ul>" + prose}}
 			change(&m)
 			if m.Refused != "" { // a key, which change has no language for
 				m.Refused = views.T(ctx, views.Key(m.Refused))
@@ -96,13 +96,13 @@ func boxes() []Entry {
 		}),
 		overview("merge_request_right_to_left", func(m *views.MergeRequestPage) {
 			m.Head.Title, m.Head.Author.Name, m.Head.Source = "إصلاح المبالغ المستردة", "ליאת כהן", "ميزة/استرداد"
-			m.DescriptionHTML = "<p>تمت إضافة مفتاح لكل حدث.</p>"
+			m.Description.HTML = "<p>تمت إضافة مفتاح لكل حدث.</p>"
 			m.Box.Checks = rightToLeft()
 		}),
 		overview("merge_request_long", func(m *views.MergeRequestPage) {
 			m.Head.Title, m.Head.Source, m.Head.Target = strings.Repeat("Unbreakable", 23), longBranch, longBranch
 			m.Head.Author.Name = strings.Repeat("Priya-Raman-", 21)
-			m.DescriptionHTML = "<p>" + strings.Repeat("nobreak", 100) + "</p><pre><code>" + strings.Repeat("code ", 100) + "</code></pre>"
+			m.Description = views.Prose{HTML: "<p>" + strings.Repeat("nobreak", 100) + "</p><pre><code>" + strings.Repeat("code ", 100) + "</code></pre>", Cut: true}
 			m.Box.Checks, m.Box.Target = long(), longBranch
 		}),
 	}

@@ -98,9 +98,11 @@ func projects() []Entry {
 			Errors: map[string]string{"name": "Use letters, digits, . _ and -"}})},
 		{Name: "project", Draw: first(func(*views.Overview) {})},
 		{Name: "project_empty", Draw: first(func(v *views.Overview) {
-			v.Empty, v.Branches, v.Recent, v.Readme = true, views.ProjectBranches{}, views.MergeRequestList{Now: Now}, ""
+			v.Empty, v.Branches, v.Recent, v.Readme = true, views.ProjectBranches{}, views.MergeRequestList{Now: Now}, views.Prose{}
 		})},
-		{Name: "project_damaged", Draw: first(func(v *views.Overview) { v.Damaged, v.Branches, v.Readme = true, views.ProjectBranches{}, "" })},
+		{Name: "project_damaged", Draw: first(func(v *views.Overview) {
+			v.Damaged, v.Branches, v.Readme = true, views.ProjectBranches{}, views.Prose{}
+		})},
 		{Name: "project_guest", Draw: first(func(v *views.Overview) {
 			*v = views.Overview{Name: v.Name, Description: v.Description, Visibility: v.Visibility, CloneURL: v.CloneURL, Path: v.Path, DefaultBranch: "main", StatusChecks: -1}
 		})},
@@ -143,7 +145,7 @@ func overview() views.Overview {
 		NewMergeRequestURL: requestsPath + "/new", StatusChecks: 3, RequireChecks: true, SettingsURL: settingsPath, Recent: recent, OpenRequests: 7,
 		Branches: branches(), Members: &views.OverviewMembers{URL: projectPath + "/-/project_members", ByRole: [5]int{0, 2, 5, 3, 2},
 			People: []views.Person{{Name: "Priya Raman"}, {Name: "Jonas <Lindqvist>"}, {Name: "Ama Sarpong"}, {Name: "Mona Weiss"}, {Name: "Ines Duarte"}, {Name: "Li Vogel"}}},
-		Readme: "<h2>Ticketing API</h2><p>Sells tickets, and takes them back.</p>"}
+		Readme: views.Prose{HTML: "<h2>Ticketing API</h2><p>Sells tickets, and takes them back.</p>"}}
 }
 
 func branches() views.ProjectBranches {
