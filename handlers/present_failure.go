@@ -20,6 +20,7 @@ var deliveryErrors = map[string]views.Key{
 	webhook.ErrorRedirect:          views.KeyChecksErrorRedirect,
 	webhook.ErrorRefusedAddress:    views.KeyChecksErrorRefusedAddress,
 	webhook.ErrorInvalidURL:        views.KeyChecksErrorInvalidURL,
+	webhook.ErrorInvalidAnswer:     views.KeyChecksErrorInvalidAnswer,
 	webhook.ErrorOther:             views.KeyChecksErrorOther,
 	models.ErrorInterrupted:        views.KeyChecksErrorInterrupted,
 	models.ErrorGone:               views.KeyChecksErrorGone,
@@ -29,19 +30,22 @@ var deliveryErrors = map[string]views.Key{
 // failureDetails are the sentences about a failure that the log of deliveries
 // keeps, in English; here they find those of every language.
 var failureDetails = map[string]views.Key{
-	webhook.DetailURL:         views.KeyChecksDetailURL,
-	webhook.DetailStopped:     views.KeyChecksDetailStopped,
-	webhook.DetailAddress:     views.KeyChecksDetailAddress,
-	webhook.DetailNoHost:      views.KeyChecksDetailNoHost,
-	webhook.DetailDNS:         views.KeyChecksDetailDNS,
-	webhook.DetailRefused:     views.KeyChecksDetailRefused,
-	webhook.DetailPlainHTTP:   views.KeyChecksDetailPlainHTTP,
-	webhook.DetailTimeout:     views.KeyChecksDetailTimeout,
-	webhook.DetailReset:       views.KeyChecksDetailReset,
-	webhook.DetailUnreachable: views.KeyChecksDetailUnreachable,
-	webhook.DetailClosed:      views.KeyChecksDetailClosed,
-	webhook.DetailRedirect:    views.KeyChecksDetailRedirect,
-	models.DetailSecret:       views.KeyChecksDetailSecret,
+	webhook.DetailURL:           views.KeyChecksDetailURL,
+	webhook.DetailStopped:       views.KeyChecksDetailStopped,
+	webhook.DetailAddress:       views.KeyChecksDetailAddress,
+	webhook.DetailNoHost:        views.KeyChecksDetailNoHost,
+	webhook.DetailDNS:           views.KeyChecksDetailDNS,
+	webhook.DetailRefused:       views.KeyChecksDetailRefused,
+	webhook.DetailPlainHTTP:     views.KeyChecksDetailPlainHTTP,
+	webhook.DetailTimeout:       views.KeyChecksDetailTimeout,
+	webhook.DetailReset:         views.KeyChecksDetailReset,
+	webhook.DetailUnreachable:   views.KeyChecksDetailUnreachable,
+	webhook.DetailClosed:        views.KeyChecksDetailClosed,
+	webhook.DetailInformational: views.KeyChecksDetailInformational,
+	webhook.DetailStatus:        views.KeyChecksDetailStatus,
+	webhook.DetailNotSuccess:    views.KeyChecksDetailNotSuccess,
+	webhook.DetailRedirect:      views.KeyChecksDetailRedirect,
+	models.DetailSecret:         views.KeyChecksDetailSecret,
 }
 
 // failureDetail words what the log keeps about a failure. What is technical

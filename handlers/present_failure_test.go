@@ -21,12 +21,15 @@ func TestFailuresInTheReadersLanguage(t *testing.T) {
 			{webhook.ErrorTimeout, webhook.DetailTimeout, "No answer in time.", "時間内に応答がありませんでした。"},
 			{webhook.ErrorRedirect, fmt.Sprintf(webhook.DetailRedirectTo, "https://a.test/"), "The answer was a redirect to https://a.test/, which is not followed.",
 				"応答はhttps://a.test/へのリダイレクトでした。リダイレクトには従いません。"},
+			{webhook.ErrorInvalidAnswer, webhook.DetailInformational, webhook.DetailInformational, "応答は中間応答のみで、最終的な応答がありませんでした。"},
+			{webhook.ErrorInvalidAnswer, webhook.DetailStatus, webhook.DetailStatus, "応答のステータスはHTTPで定められたものではありません。"},
+			{"", webhook.DetailNotSuccess, webhook.DetailNotSuccess, "応答は成功でもリダイレクトでもありませんでした。成功とみなされるのは200～299のみです。"},
 			{webhook.ErrorTLS, "TLS: x509: expired", "TLS: x509: expired", "TLS: x509: expired"},
 			{models.ErrorSecret, models.DetailSecret, models.DetailSecret, "共有シークレットを読み取れません。サーバーのシークレットキーが変更されていないか確認してください。"},
 		}
 		var english, japanese []string
 		for _, d := range details {
-			s.Clock.Advance(time.Minute)
+			s.Clock.Advance(40 * time.Minute)
 			claimed, err := s.Store.Claim(t.Context(), models.ClaimOptions{Limit: 1})
 			if err != nil || len(claimed) != 1 {
 				t.Fatalf("%d claimed: %v", len(claimed), err)

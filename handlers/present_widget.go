@@ -71,6 +71,7 @@ var failureTexts = map[string]views.Key{
 	webhook.ErrorTLS:               views.KeyMRFailureTLS,
 	webhook.ErrorRedirect:          views.KeyMRFailureRedirect,
 	webhook.ErrorInvalidURL:        views.KeyMRFailureURL,
+	webhook.ErrorInvalidAnswer:     views.KeyMRFailureAnswer,
 	models.ErrorInterrupted:        views.KeyMRFailureInterrupted,
 	models.ErrorGone:               views.KeyMRFailureGone,
 	models.ErrorSecret:             views.KeyMRFailureSecret,

@@ -28,6 +28,14 @@ const (
 // little more than an attempt may take.
 const DrainTime = 12 * time.Second
 
+// How long the end of an attempt may take to be recorded.
+const (
+	// finishTime is what remains of a lease after the longest attempt.
+	finishTime = models.LeaseDuration - DrainTime
+	// lastFinishTime applies once Run has given up waiting for attempts.
+	lastFinishTime = 3 * time.Second
+)
+
 // Deliverer claims deliveries that are due, has them sent, several at once,
 // and writes down how it went.
 type Deliverer struct {
@@ -36,8 +44,8 @@ type Deliverer struct {
 	log    *slog.Logger
 	// freed tells the loop that a place became free.
 	freed chan struct{}
-	// drain is DrainTime, but for tests.
-	drain time.Duration
+	// drain and lastFinish are DrainTime and lastFinishTime, but for tests.
+	drain, lastFinish time.Duration
 
 	mu       sync.Mutex
 	inFlight int
@@ -47,12 +55,14 @@ type Deliverer struct {
 
 // NewDeliverer makes a deliverer; Run runs it.
 func NewDeliverer(outbox Outbox, sender Sender, log *slog.Logger) *Deliverer {
-	return &Deliverer{outbox: outbox, sender: sender, log: log, freed: make(chan struct{}, 1), drain: DrainTime, perHost: map[string]int{}}
+	return &Deliverer{outbox: outbox, sender: sender, log: log, freed: make(chan struct{}, 1), drain: DrainTime, lastFinish: lastFinishTime, perHost: map[string]int{}}
 }
 
 // Run delivers until ctx ends, and then waits for the attempts in flight. Those
-// that take longer than DrainTime are given up as interrupted and are due
-// again soon, in whichever process is there.
+// that take longer than DrainTime are recorded as interrupted and are due again
+// soon, in whichever process is there. Run returns at the latest DrainTime and
+// lastFinishTime after the end of ctx, even if attempts have not ended: their
+// leases run out.
 func (d *Deliverer) Run(ctx context.Context) {
 	attempts, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
@@ -71,9 +81,36 @@ func (d *Deliverer) Run(ctx context.Context) {
 			d.wait(ctx, wake)
 		}
 	}
-	timer := time.AfterFunc(d.drain, giveUp)
+	if !d.waitFor(d.drain) {
+		giveUp()
+		if !d.waitFor(d.lastFinish) {
+			d.log.WarnContext(ctx, "delivery attempts did not end", "count", d.countInFlight())
+		}
+	}
+}
+
+// waitFor waits for the attempts in flight and reports whether all ended
+// within the limit.
+func (d *Deliverer) waitFor(limit time.Duration) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.running.Wait()
+	}()
+	timer := time.NewTimer(limit)
 	defer timer.Stop()
-	d.running.Wait()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+func (d *Deliverer) countInFlight() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.inFlight
 }
 
 // wait returns when there may be something to claim.
@@ -141,10 +178,11 @@ func (d *Deliverer) attempt(ctx context.Context, c models.ClaimedDelivery) {
 	d.finish(ctx, c.Delivery, result)
 }
 
-// finish writes down the end of an attempt, also of one that was interrupted.
-// It tries as long as the lease lasts; after that the delivery is sent again.
+// finish records the end of an attempt, also of one that was interrupted. It
+// has finishTime for that, however long the attempt took; after that the lease
+// runs out and the delivery is sent again.
 func (d *Deliverer) finish(ctx context.Context, delivery models.Delivery, result models.AttemptResult) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), models.LeaseDuration-result.Duration)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
 	defer cancel()
 	for {
 		err := d.outbox.FinishDelivery(ctx, delivery, result)

@@ -54,6 +54,7 @@ const (
 	KeyMRFailureGone             Key = "mr.failure_gone"
 	KeyMRFailureSecret           Key = "mr.failure_secret"
 	KeyMRFailureURL              Key = "mr.failure_url"
+	KeyMRFailureAnswer           Key = "mr.failure_answer"
 	KeyMRFailureOther            Key = "mr.failure_other"
 	KeyMRMinutes                 Key = "mr.minutes"
 	KeyMRSeconds                 Key = "mr.seconds"

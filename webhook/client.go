@@ -24,6 +24,40 @@ const (
 	maxResponseHeader = 64 << 10
 )
 
+// deadlineKey is the context key of the instant at which an attempt ends.
+// net/http dials in a context without the request's deadline, but with its
+// values.
+type deadlineKey struct{}
+
+// limitedConn is a connection with a deadline that nothing can extend: TLS
+// gives itself five seconds more to say goodbye.
+type limitedConn struct {
+	net.Conn
+	limit time.Time
+}
+
+// limitConn gives conn a fixed deadline.
+func limitConn(conn net.Conn, limit time.Time) (net.Conn, error) {
+	if err := conn.SetDeadline(limit); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return &limitedConn{Conn: conn, limit: limit}, nil
+}
+
+func (c *limitedConn) earlier(t time.Time) time.Time {
+	if t.IsZero() || t.After(c.limit) {
+		return c.limit
+	}
+	return t
+}
+
+func (c *limitedConn) SetDeadline(t time.Time) error     { return c.Conn.SetDeadline(c.earlier(t)) }
+func (c *limitedConn) SetReadDeadline(t time.Time) error { return c.Conn.SetReadDeadline(c.earlier(t)) }
+func (c *limitedConn) SetWriteDeadline(t time.Time) error {
+	return c.Conn.SetWriteDeadline(c.earlier(t))
+}
+
 // errRefusedAddress is what a dial ends with that would leave the public
 // internet without the operator's leave.
 var errRefusedAddress = errors.New("address is not allowed")
@@ -74,7 +108,8 @@ func NewClient(o Options) *Client {
 
 // dial connects to the host of a URL. The addresses that the name resolves to
 // are judged one by one as they are connected to, so that a name cannot
-// resolve to one address for a check and to another for the connection.
+// resolve to one address for a check and to another for the connection. The
+// connection ends with the attempt, whatever it is used for.
 func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, digits, err := net.SplitHostPort(address)
 	if err != nil {
@@ -85,8 +120,13 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 		return nil, err
 	}
 	hostAllowed := c.allow.allowsHost(host, uint16(port))
+	limit, ok := ctx.Value(deadlineKey{}).(time.Time)
+	if !ok {
+		return nil, errors.New("webhook: dial without the deadline of an attempt")
+	}
 	dialer := net.Dialer{
 		Timeout:  connectTimeout,
+		Deadline: limit,
 		Resolver: c.resolver,
 		Control: func(network, address string, _ syscall.RawConn) error {
 			resolved, err := netip.ParseAddrPort(address)
@@ -101,5 +141,9 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 			return nil
 		},
 	}
-	return dialer.DialContext(ctx, network, address)
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return limitConn(conn, limit)
 }

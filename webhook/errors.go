@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/mergegate/mergegate/models"
 )
@@ -32,11 +33,17 @@ const (
 	ErrorRedirect = "redirect"
 	// ErrorInvalidURL: the URL cannot be requested.
 	ErrorInvalidURL = "invalid_url"
+	// ErrorInvalidAnswer: a status that ends no request (1xx), or that HTTP
+	// does not have.
+	ErrorInvalidAnswer = "invalid_answer"
 	// ErrorOther: a broken connection, or an answer that is not HTTP.
 	ErrorOther = "other"
 )
 
-var errInvalidURL = errors.New("URL cannot be requested")
+var (
+	errInvalidURL    = errors.New("URL cannot be requested")
+	errInformational = errors.New("unexpected informational answer")
+)
 
 // Sentences about a failure: models.AttemptResult.ErrorDetail is one of them, or
 // technical and in words of its own.
@@ -52,7 +59,13 @@ const (
 	DetailReset       = "The connection was reset."
 	DetailUnreachable = "The host cannot be reached."
 	DetailClosed      = "The connection was closed without an answer."
-	DetailRedirect    = "The answer was a redirect, which is not followed."
+	// DetailInformational is about 101 and other 1xx answers.
+	DetailInformational = "The answer was informational, and no final answer followed."
+	// DetailStatus is about an answer such as "HTTP/1.1 000".
+	DetailStatus = "The status of the answer is not one of HTTP."
+	// DetailNotSuccess is about 304 and others that are neither.
+	DetailNotSuccess = "The answer was neither a success nor a redirect. Only 200 to 299 is a success."
+	DetailRedirect   = "The answer was a redirect, which is not followed."
 	// DetailRedirectTo holds the address.
 	DetailRedirectTo = "The answer was a redirect to %s, which is not followed."
 )
@@ -63,8 +76,9 @@ const maxDetail = 300
 // explain sorts the error of a request into a kind and words it in a short
 // sentence. The sentence has neither the URL nor resolved addresses in it: the
 // URL may hold secrets, and addresses of names inside the operator's network
-// are not for everybody. parent is the context that the attempt was given.
-func explain(parent context.Context, err error) (kind, detail string) {
+// are not for everybody. parent is the context that the attempt was given,
+// attempt the one with its time limit.
+func explain(parent, attempt context.Context, err error) (kind, detail string) {
 	var (
 		dns     *net.DNSError
 		timeout net.Error
@@ -87,7 +101,7 @@ func explain(parent context.Context, err error) (kind, detail string) {
 		return ErrorTLS, DetailPlainHTTP
 	case isTLS(err):
 		return ErrorTLS, brief("TLS: %s", strings.TrimPrefix(cause(err), "tls: "))
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case isOver(attempt), errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return ErrorTimeout, DetailTimeout
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return ErrorOther, DetailReset
@@ -98,6 +112,13 @@ func explain(parent context.Context, err error) (kind, detail string) {
 		return ErrorOther, DetailClosed
 	}
 	return ErrorOther, brief("No HTTP answer: %s", cause(err))
+}
+
+// isOver reports whether a context has ended, or will at once: the deadline of
+// a connection may be a moment earlier.
+func isOver(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 // isTLS reports whether the error is TLS's or about a certificate.

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/mergegate/mergegate/models"
@@ -28,30 +31,56 @@ var keptResponseHeaders = []string{"Content-Length", "Content-Type", "Date", "Lo
 // maxKeptHeader is how many bytes of a header line the log keeps.
 const maxKeptHeader = 512
 
+// maxInformational is how many 1xx answers may come before the final one.
+const maxInformational = 20
+
 // Send makes one attempt at a delivery and tells how it ended; at is when it
 // begins, as the signature says it. It returns after ten seconds at the
-// latest, and earlier with ctx. Any 2xx is success as soon as the answer's
-// header is there, whatever becomes of its body.
+// latest, and earlier with ctx; the connection is closed by then. Any 2xx is
+// success as soon as the answer's header is there, whatever becomes of its
+// body.
 func (c *Client) Send(ctx context.Context, claimed models.ClaimedDelivery, at time.Time) models.AttemptResult {
 	result := models.AttemptResult{StartedAt: at}
 	begin := time.Now()
-	attempt, cancel := context.WithTimeout(ctx, c.attempt)
+	limit := begin.Add(c.attempt)
+	attempt, cancel := context.WithDeadline(context.WithValue(ctx, deadlineKey{}, limit), limit)
 	defer cancel()
 
-	response, header, err := c.post(attempt, claimed, at)
+	var unexpected informationalStatus
+	response, header, err := c.post(unexpected.watch(attempt), claimed, at)
 	result.RequestHeader = requestHeader(header)
 	if err != nil {
 		result.Duration = time.Since(begin)
-		result.Error, result.ErrorDetail = explain(ctx, err)
+		result.HTTPStatus = int(unexpected.Load())
+		result.Error, result.ErrorDetail = explain(ctx, attempt, err)
+		if result.HTTPStatus != 0 {
+			result.Error, result.ErrorDetail = ErrorInvalidAnswer, DetailInformational
+		}
 		return result
 	}
 	defer response.Body.Close()
+	if response.StatusCode < 100 {
+		// net/http takes any three digits for a status.
+		result.Duration = time.Since(begin)
+		result.Error, result.ErrorDetail = ErrorInvalidAnswer, DetailStatus
+		return result
+	}
 	result.HTTPStatus = response.StatusCode
 	result.ResponseHeader = responseHeader(response.Header)
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		// What follows is no body: the bare connection, open as long as the
+		// other side likes.
+		result.Duration = time.Since(begin)
+		result.Error, result.ErrorDetail = ErrorInvalidAnswer, DetailInformational
+		return result
+	}
 	result.ResponseBody, result.ResponseTruncated = readBody(response.Body)
 	result.Duration = time.Since(begin)
-	if response.StatusCode >= 300 && response.StatusCode < 400 {
+	switch {
+	case isRedirect(response):
 		result.Error, result.ErrorDetail = ErrorRedirect, redirectDetail(response.Header.Get("Location"))
+	case response.StatusCode >= 300 && response.StatusCode < 400:
+		result.ErrorDetail = DetailNotSuccess
 	}
 	if response.StatusCode == http.StatusTooManyRequests || response.StatusCode == http.StatusServiceUnavailable {
 		result.RetryAfter = retryAfter(response.Header.Get("Retry-After"), at)
@@ -83,6 +112,39 @@ func (c *Client) post(ctx context.Context, claimed models.ClaimedDelivery, at ti
 	request.GetBody = nil
 	response, err := c.http.Do(request)
 	return response, h, err
+}
+
+// isRedirect reports whether an answer sends the client to another address.
+// The other statuses from 300 to 399, such as 304, do not.
+func isRedirect(response *http.Response) bool {
+	switch response.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return response.StatusCode >= 300 && response.StatusCode < 400 && response.Header.Get("Location") != ""
+}
+
+// informationalStatus is a 1xx status that ended an attempt, 0 when none did.
+type informationalStatus struct{ atomic.Int64 }
+
+// watch makes requests with the context fail at a 1xx answer other than 100,
+// 102 and 103, and at more than maxInformational of these. The error of such
+// a request may be about the connection, so the status is kept.
+func (s *informationalStatus) watch(ctx context.Context) context.Context {
+	n := 0
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		Got1xxResponse: func(status int, _ textproto.MIMEHeader) error {
+			n++
+			switch status {
+			case http.StatusContinue, http.StatusProcessing, http.StatusEarlyHints:
+				if n <= maxInformational {
+					return nil
+				}
+			}
+			s.Store(int64(status))
+			return errInformational
+		},
+	})
 }
 
 // readBody reads as much of an answer as the log keeps. A body that breaks off
