@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -42,7 +41,7 @@ type FileDiff struct {
 	NewMode   string
 	OldBlob   string // object ids, ZeroID where there was no file
 	NewBlob   string
-	Additions int // lines; 0 when Binary
+	Additions int // lines; 0 when Binary, less than there are when the patch was not read
 	Deletions int
 	Binary    bool
 	// Patch is the file's hunks, beginning with "@@", in valid UTF-8. It is
@@ -59,8 +58,10 @@ type Diff struct {
 	Files []FileDiff
 	// TotalFiles counts all changed files, listed or not.
 	TotalFiles int
-	Additions  int // of all files
-	Deletions  int
+	// MoreFiles means that there are more than TotalFiles: the count stopped.
+	MoreFiles bool
+	Additions int // of all files whose patch was read
+	Deletions int
 	// Truncated means that files are missing from Files, or patches from files.
 	Truncated bool
 }
@@ -68,14 +69,22 @@ type Diff struct {
 // bigFile is the size from which a file's content is not compared, in bytes.
 const bigFile = 8 << 20
 
-// diffOptions are the options of every diff. Renames are looked for among at
-// most so many files as takes well below a second.
-var diffOptions = []string{"-c", "core.bigFileThreshold=" + strconv.Itoa(bigFile), "diff-tree", "-r", "--no-color",
-	"--no-ext-diff", "--no-textconv", "--full-index", "--no-commit-id", "-M", "-l400", "--src-prefix=a/", "--dst-prefix=b/"}
+// Limits of the search for renames, which reads the content of every added and
+// deleted file. Beyond maxRenameBytes only files that are equal are renames.
+const (
+	maxRenames     = 400
+	maxRenameBytes = 32 << 20
+)
+
+// diffOptions are the options of every diff.
+var diffOptions = []string{"-c", "core.bigFileThreshold=" + strconv.Itoa(bigFile), "diff-tree", "-r", "-z", "--no-color",
+	"--no-ext-diff", "--no-textconv", "--full-index", "--no-commit-id", "-l" + strconv.Itoa(maxRenames), "--src-prefix=a/", "--dst-prefix=b/"}
 
 // Diff compares two commits, or trees, by id; an empty base means EmptyTree.
-// Every file up to the limit is listed with its counts, even where its patch
-// is cut.
+// Whatever the commits hold it takes about a second at most: where there are
+// too many files, those found first are listed without patches and MoreFiles
+// is set; where reading takes too long, the remaining patches are left out.
+// The result is cached and must not be changed.
 func (r Repo) Diff(ctx context.Context, base, head string, limits DiffLimits) (Diff, error) {
 	if base == "" {
 		base = EmptyTree
@@ -84,43 +93,151 @@ func (r Repo) Diff(ctx context.Context, base, head string, limits DiffLimits) (D
 		return Diff{}, err
 	}
 	limits = limits.withDefaults()
-	out, err := r.diffTree(ctx, base, head, "-z", "--raw", "--numstat")
+	return cached(ctx, &r.store.answers, answerKey{r.id, "diff", base, head, limits}, func(ctx context.Context) (Diff, int, bool, error) {
+		d, complete, err := r.diff(ctx, base, head, limits)
+		size := 0
+		for _, f := range d.Files {
+			size += len(f.Patch) + len(f.OldPath) + len(f.NewPath) + 200
+		}
+		return d, size, complete, err
+	})
+}
+
+// diff is Diff without the cache. complete is false where the machine's speed
+// decided what was read.
+func (r Repo) diff(ctx context.Context, base, head string, limits DiffLimits) (d Diff, complete bool, err error) {
+	changes, all, err := r.treeChanges(ctx, base, head)
 	if err != nil {
-		return Diff{}, r.unknownTree(ctx, err, base, head)
+		return Diff{}, false, err
 	}
-	d, err := parseRaw(string(out))
+	if !all {
+		return listed(changes, limits), true, nil
+	}
+	if len(changes) == 0 {
+		return Diff{}, true, nil
+	}
+	renames, err := r.renameOption(ctx, changes)
 	if err != nil {
-		return Diff{}, err
+		return Diff{}, false, err
+	}
+	p := patchReader{diff: &d, limits: limits, file: -1}
+	err = r.store.stream(ctx, r.diffTree(base, head, renames, "--raw", "-p"), p.read)
+	if errors.Is(err, ErrTooLarge) {
+		if len(d.Files) == 0 {
+			return listed(changes, limits), false, nil
+		}
+		p.breakOff()
+	} else if err != nil {
+		return Diff{}, false, err
 	}
 	d.TotalFiles = len(d.Files)
 	if len(d.Files) > limits.MaxFiles {
-		d.Files, d.Truncated = d.Files[:limits.MaxFiles], true
+		d.Files, d.Truncated = d.Files[:limits.MaxFiles:limits.MaxFiles], true
 	}
-	if len(d.Files) == 0 {
-		return d, nil
+	return d, err == nil, nil
+}
+
+// listed is a Diff that only names the first files of a list that may go on.
+func listed(changes []treeChange, limits DiffLimits) Diff {
+	d := Diff{TotalFiles: len(changes), MoreFiles: true, Truncated: true}
+	fill := func(text, missing string, width int) string {
+		if text == "" {
+			return missing
+		}
+		return strings.Repeat("0", max(0, width-len(text))) + text
 	}
-	c := r.command(append(diffOptions[:len(diffOptions):len(diffOptions)], "-p", "--end-of-options", base, head, "--")...)
-	p := patchReader{diff: &d, limits: limits, file: -1}
-	return d, r.store.stream(ctx, c, p.read)
+	for _, c := range changes[:min(len(changes), limits.MaxFiles)] {
+		path := validText(c.path)
+		d.Files = append(d.Files, FileDiff{
+			Status: c.status(), OldPath: path, NewPath: path, Truncated: true,
+			OldMode: fill(c.oldMode, "000000", 6), NewMode: fill(c.newMode, "000000", 6),
+			OldBlob: fill(c.oldID, ZeroID, 0), NewBlob: fill(c.newID, ZeroID, 0),
+		})
+	}
+	return d
+}
+
+// FileCount is how many files differ between two commits.
+type FileCount struct {
+	Files int
+	// More means that there are more: the count stopped.
+	More bool
 }
 
 // CountFiles counts the files that differ between two commits or trees: Diff's
-// TotalFiles, without reading patches.
-func (r Repo) CountFiles(ctx context.Context, base, head string) (int, error) {
+// TotalFiles and MoreFiles, without reading patches.
+func (r Repo) CountFiles(ctx context.Context, base, head string) (FileCount, error) {
 	if err := checkIDs(base, head); err != nil {
-		return 0, err
+		return FileCount{}, err
 	}
-	out, err := r.diffTree(ctx, base, head, "-z", "--name-only")
-	if err != nil {
-		return 0, r.unknownTree(ctx, err, base, head)
-	}
-	return bytes.Count(out, []byte{0}), nil
+	return cached(ctx, &r.store.answers, answerKey{r.id, "files", base, head, DiffLimits{}}, func(ctx context.Context) (FileCount, int, bool, error) {
+		n, complete, err := r.countFiles(ctx, base, head)
+		return n, 0, complete, err
+	})
 }
 
-// diffTree runs diff-tree with every option of diffOptions.
-func (r Repo) diffTree(ctx context.Context, base, head string, options ...string) ([]byte, error) {
+// countFiles is CountFiles without the cache; complete is diff's.
+func (r Repo) countFiles(ctx context.Context, base, head string) (n FileCount, complete bool, err error) {
+	changes, all, err := r.treeChanges(ctx, base, head)
+	n = FileCount{Files: len(changes), More: !all}
+	if err != nil || !all {
+		return n, true, err
+	}
+	if added, deleted := loneFiles(changes); len(added) == 0 || len(deleted) == 0 {
+		return n, true, nil // no renames
+	}
+	renames, err := r.renameOption(ctx, changes)
+	if err != nil {
+		return n, false, err
+	}
+	out, err := r.store.run(ctx, r.diffTree(base, head, renames, "--name-only"))
+	if errors.Is(err, ErrTooLarge) {
+		return n, false, nil
+	}
+	n.Files = bytes.Count(out, []byte{0})
+	return n, true, err
+}
+
+// loneFiles are the ids of the files that only one of two trees has.
+func loneFiles(changes []treeChange) (added, deleted []string) {
+	for _, c := range changes {
+		switch {
+		case c.oldID == "":
+			added = append(added, c.newID)
+		case c.newID == "":
+			deleted = append(deleted, c.oldID)
+		}
+	}
+	return added, deleted
+}
+
+// renameOption is how renames are looked for: by likeness, or only among equal
+// files where reading all of them would take too long.
+func (r Repo) renameOption(ctx context.Context, changes []treeChange) (string, error) {
+	added, deleted := loneFiles(changes)
+	if len(added) == 0 || len(deleted) == 0 || len(added) > maxRenames || len(deleted) > maxRenames {
+		return "-M", nil // git itself compares no more than maxRenames
+	}
+	ids := append(added, deleted...)
+	out, err := r.gitInput(ctx, strings.Join(ids, "\n")+"\n", "cat-file", "--batch-check=%(objectsize)")
+	if err != nil {
+		return "", err
+	}
+	total := 0
+	for line := range strings.Lines(string(out)) {
+		size, _ := strconv.Atoi(strings.TrimSpace(line)) // a submodule's commit is missing
+		total += size
+	}
+	if total > maxRenameBytes {
+		return "-M100%", nil
+	}
+	return "-M", nil
+}
+
+// diffTree is diff-tree with every option of diffOptions.
+func (r Repo) diffTree(base, head string, options ...string) command {
 	args := append(diffOptions[:len(diffOptions):len(diffOptions)], options...)
-	return r.git(ctx, append(args, "--end-of-options", base, head, "--")...)
+	return r.command(append(args, "--end-of-options", base, head, "--")...)
 }
 
 // withDefaults fills in what is not set.
@@ -137,123 +254,62 @@ func (l DiffLimits) withDefaults() DiffLimits {
 	return l
 }
 
-// unknownTree makes git's failure ErrNotFound where an id is not stored.
-func (r Repo) unknownTree(ctx context.Context, err error, ids ...string) error {
-	var failed *CommandError
-	if !errors.As(err, &failed) {
-		return err
+// parseRaw reads one record of diff-tree -z --raw, ":<modes> <ids> <status>",
+// and the one or two paths after it.
+func parseRaw(record string, next func() (string, error)) (FileDiff, error) {
+	words := strings.Fields(strings.TrimPrefix(record, ":"))
+	if len(words) != 5 || !strings.HasPrefix(record, ":") {
+		return FileDiff{}, errors.New("git diff-tree printed what cannot be read")
 	}
-	out, checkErr := r.gitInput(ctx, strings.Join(ids, "\n")+"\n", "cat-file", "--batch-check=%(objecttype)")
-	if checkErr != nil || !strings.Contains(string(out), " missing") {
-		return errors.Join(err, checkErr)
+	path, err := next()
+	if err != nil {
+		return FileDiff{}, err
 	}
-	return fmt.Errorf("compare %s with %s: %w", ids[0], ids[1], ErrNotFound)
-}
-
-// parseRaw reads the output of diff-tree -z --raw --numstat: first all raw
-// records, ":<modes> <ids> <status>" with one or two paths, then all counts,
-// "<added> TAB <deleted> TAB <path>", the path empty and two more following
-// for a rename. Both lists have the same order.
-func parseRaw(out string) (Diff, error) {
-	var d Diff
-	fields := strings.Split(strings.TrimSuffix(out, "\x00"), "\x00")
-	if out == "" {
-		return d, nil
+	f := FileDiff{OldMode: words[0], NewMode: words[1], OldBlob: words[2], NewBlob: words[3],
+		Status: FileStatus(words[4][:1]), OldPath: validText(path), NewPath: validText(path)}
+	if f.Status == FileRenamed {
+		path, err = next()
+		f.NewPath = validText(path)
 	}
-	bad := func() (Diff, error) { return Diff{}, errors.New("git diff-tree printed what cannot be read") }
-	for len(fields) > 0 && strings.HasPrefix(fields[0], ":") {
-		words := strings.Fields(fields[0][1:])
-		if len(words) != 5 || len(fields) < 2 {
-			return bad()
-		}
-		f := FileDiff{OldMode: words[0], NewMode: words[1], OldBlob: words[2], NewBlob: words[3],
-			Status: FileStatus(words[4][:1]), OldPath: validText(fields[1]), NewPath: validText(fields[1])}
-		fields = fields[2:]
-		if f.Status == FileRenamed {
-			if len(fields) < 1 {
-				return bad()
-			}
-			f.NewPath, fields = validText(fields[0]), fields[1:]
-		}
-		d.Files = append(d.Files, f)
-	}
-	for i := range d.Files {
-		f := &d.Files[i]
-		if len(fields) == 0 {
-			return bad()
-		}
-		counts := strings.SplitN(fields[0], "\t", 3)
-		if len(counts) != 3 {
-			return bad()
-		}
-		fields = fields[1:]
-		if counts[2] == "" {
-			if len(fields) < 2 {
-				return bad()
-			}
-			fields = fields[2:]
-		}
-		if counts[0] == "-" {
-			f.Binary = true
-			continue
-		}
-		f.Additions, _ = strconv.Atoi(counts[0])
-		f.Deletions, _ = strconv.Atoi(counts[1])
-		d.Additions += f.Additions
-		d.Deletions += f.Deletions
-	}
-	return d, nil
+	return f, err
 }
 
 // sections is how many "diff --git" sections git prints for the file: a
 // change between file, link and submodule is printed as removed and added.
 func (f FileDiff) sections() int {
-	if f.OldBlob != ZeroID && f.NewBlob != ZeroID && f.OldMode[:2] != f.NewMode[:2] {
+	if f.OldBlob != ZeroID && f.NewBlob != ZeroID && fileKind(f.OldMode) != fileKind(f.NewMode) {
 		return 2
 	}
 	return 1
 }
 
-// patchReader hands the lines of diff-tree -p to the files of a Diff. Sections
-// come in the order of the raw list, and no line inside a hunk can begin with
-// "diff --git", so counting sections is enough; no quoted path is parsed.
+// patchReader reads diff-tree -z --raw -p: first a record for every file, then
+// an empty one, then the patches, whose lines it hands to the files. Sections
+// come in the order of the records, names in them are quoted, and no line
+// inside a hunk can begin with "diff --git", so counting sections is enough; no
+// quoted path is parsed.
 type patchReader struct {
 	diff     *Diff
 	limits   DiffLimits
-	file     int // index of the current file
-	sections int // sections of it still to come
-	inHunks  bool
-	total    int // bytes kept
+	file     int  // index of the current file
+	sections int  // sections of it still to come
+	inHunks  bool // of the current section
+	full     bool // the patches of all files together are long enough
+	total    int  // bytes kept
 	text     bytes.Buffer
 }
 
-// read takes the whole output, or as much as the limits allow.
+// read takes the whole output. Patches beyond the limits are only counted.
 func (p *patchReader) read(r io.Reader) (complete bool, err error) {
 	lines := bufio.NewReaderSize(r, 64<<10)
+	if err := p.readFiles(lines); err != nil {
+		return true, err
+	}
 	lineStart := true
 	for {
 		// A line longer than the buffer comes in pieces.
 		piece, err := lines.ReadSlice('\n')
-		if lineStart && bytes.HasPrefix(piece, []byte("diff --git ")) {
-			if p.sections == 0 {
-				p.finish()
-				p.file++
-				if p.file == len(p.diff.Files) || p.total >= p.limits.MaxBytes {
-					p.leaveOut()
-					return false, nil
-				}
-				p.sections = p.diff.Files[p.file].sections()
-			}
-			p.sections--
-			p.inHunks = false
-		} else if p.file >= 0 {
-			if lineStart && bytes.HasPrefix(piece, []byte("@@")) {
-				p.inHunks = true
-			}
-			if p.inHunks {
-				p.keep(piece, lineStart)
-			}
-		}
+		p.take(piece, lineStart)
 		lineStart = err == nil
 		if errors.Is(err, io.EOF) {
 			p.finish()
@@ -263,6 +319,76 @@ func (p *patchReader) read(r io.Reader) (complete bool, err error) {
 			return false, err
 		}
 	}
+}
+
+// readFiles reads the records before the patches. An end before them is none
+// of its business: the process tells why it ended.
+func (p *patchReader) readFiles(in *bufio.Reader) error {
+	next := func() (string, error) {
+		text, err := in.ReadString(0)
+		return strings.TrimSuffix(text, "\x00"), err
+	}
+	var files []FileDiff
+	for {
+		record, err := next()
+		if record == "" || errors.Is(err, io.EOF) {
+			if err == nil {
+				p.diff.Files = files
+			}
+			return nil
+		}
+		f, err := parseRaw(record, next)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		files = append(files, f)
+	}
+}
+
+// take hands a line, or a piece of one, to its file.
+func (p *patchReader) take(piece []byte, lineStart bool) {
+	if lineStart && bytes.HasPrefix(piece, []byte("diff --git ")) {
+		if p.sections == 0 {
+			p.finish()
+			p.file++
+			p.full = p.full || p.total >= p.limits.MaxBytes
+			if p.file < len(p.diff.Files) {
+				p.sections = p.diff.Files[p.file].sections()
+			}
+		}
+		p.sections--
+		p.inHunks = false
+		return
+	}
+	if p.file < 0 || p.file >= len(p.diff.Files) {
+		return
+	}
+	f := &p.diff.Files[p.file]
+	if lineStart && !p.inHunks {
+		p.inHunks = bytes.HasPrefix(piece, []byte("@@"))
+		f.Binary = f.Binary || bytes.HasPrefix(piece, []byte("Binary files "))
+	}
+	if !p.inHunks {
+		return
+	}
+	if lineStart && len(piece) > 0 {
+		switch piece[0] {
+		case '+':
+			f.Additions++
+			p.diff.Additions++
+		case '-':
+			f.Deletions++
+			p.diff.Deletions++
+		}
+	}
+	if p.full {
+		f.Truncated, p.diff.Truncated = true, true
+		return
+	}
+	p.keep(piece, lineStart)
 }
 
 // keep appends to the current patch unless the file has had enough. A patch is
@@ -293,11 +419,15 @@ func (p *patchReader) finish() {
 	p.text.Reset()
 }
 
-// leaveOut marks the files whose patches are not read.
-func (p *patchReader) leaveOut() {
-	for i := p.file; i < len(p.diff.Files); i++ {
-		if f := &p.diff.Files[i]; !f.Binary {
-			f.Truncated, p.diff.Truncated = true, true
+// breakOff marks the files whose patches were not read to their end, the
+// current one among them.
+func (p *patchReader) breakOff() {
+	p.diff.Truncated = true
+	for i := max(p.file, 0); i < len(p.diff.Files); i++ {
+		if f := &p.diff.Files[i]; f.Patch != "" {
+			f.TooLarge = true
+		} else {
+			f.Truncated = true
 		}
 	}
 }

@@ -37,8 +37,8 @@ func TestDiff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, err := h.store.Repo(1).CountFiles(t.Context(), base, head); err != nil || n != d.TotalFiles {
-		t.Errorf("%d files are counted, %d listed (%v)", n, d.TotalFiles, err)
+	if n, err := h.store.Repo(1).CountFiles(t.Context(), base, head); err != nil || n.Files != d.TotalFiles || n.More {
+		t.Errorf("%+v files are counted, %d listed (%v)", n, d.TotalFiles, err)
 	}
 	files := map[string]FileDiff{}
 	for _, f := range d.Files {

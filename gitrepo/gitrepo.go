@@ -67,6 +67,9 @@ type Options struct {
 	// MaxPackBytes is the largest pack a push may send; 0 means
 	// DefaultMaxPackBytes.
 	MaxPackBytes int64
+	// TransferRate is the least that clients must send and take; zero means
+	// DefaultTransferRate.
+	TransferRate TransferRate
 	// Log takes what has no caller to be told to; nil discards it.
 	Log *slog.Logger
 }
@@ -79,6 +82,8 @@ type Store struct {
 	options Options
 	env     []string
 	log     *slog.Logger
+	pools   pools
+	answers answers
 }
 
 // New opens the folder root, made when missing, checks that git is new enough
@@ -96,6 +101,9 @@ func New(root string, o Options) (*Store, error) {
 	}
 	if o.MaxPackBytes <= 0 {
 		o.MaxPackBytes = DefaultMaxPackBytes
+	}
+	if o.TransferRate.Window <= 0 {
+		o.TransferRate = DefaultTransferRate
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -125,7 +133,7 @@ func New(root string, o Options) (*Store, error) {
 	if o.HookProgram, err = filepath.Abs(o.HookProgram); err != nil {
 		return nil, err
 	}
-	s := &Store{root: root, git: git, options: o, log: o.Log}
+	s := &Store{root: root, git: git, options: o, log: o.Log, pools: newPools()}
 	s.env = s.environment()
 	if err := s.checkVersion(); err != nil {
 		return nil, err
@@ -228,10 +236,17 @@ func (s *Store) Delete(_ context.Context, id int64) error {
 // Repo names a project's repository. It is a value; nothing is opened.
 func (s *Store) Repo(id int64) Repo { return Repo{store: s, id: id} }
 
+// View is Repo for what pages and the API show: git gets little time and
+// memory, and few processes of one project run at once. What does not fit is
+// ErrTooLarge, or a result that says that it was cut; ErrBusy means that no
+// process ended in time.
+func (s *Store) View(id int64) Repo { return Repo{store: s, id: id, view: true} }
+
 // Repo is one repository of a Store.
 type Repo struct {
 	store *Store
 	id    int64
+	view  bool // its processes have the limits of views
 }
 
 // randomName is a name that nothing else has: 64 random bits in hex.

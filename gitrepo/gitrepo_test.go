@@ -279,9 +279,9 @@ func TestCommandTime(t *testing.T) {
 	c := s.Repo(1).command("cat-file", "--batch")
 	reader, writer := io.Pipe() // nothing to read, and no end
 	defer writer.Close()
-	c.stdin, c.time = reader, 50*time.Millisecond
+	c.stdin, c.limits.time = reader, 50*time.Millisecond
 	time.AfterFunc(200*time.Millisecond, func() { writer.Close() })
-	if _, err := s.run(t.Context(), c); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := s.run(t.Context(), c); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("a process that takes too long: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -45,11 +46,11 @@ func (s *Store) InfoRefs(w http.ResponseWriter, r *http.Request, id int64, servi
 		line := "# service=" + service + "\n"
 		fmt.Fprintf(w, "%04x%s0000", len(line)+4, line)
 	}
+	control := http.NewResponseController(w)
 	return s.serve(r.Context(), command{
-		dir:  s.path(id),
-		args: serviceArgs(service, "--http-backend-info-refs"),
-		env:  protocolEnv(protocol),
-	}, flushWriter{w, http.NewResponseController(w)})
+		dir: s.path(id), repo: id, args: serviceArgs(service, "--http-backend-info-refs"),
+		env: protocolEnv(protocol), limits: s.serviceLimits(),
+	}, &clientWriter{w: w, control: control, meter: meter{rate: s.options.TransferRate, deadline: control.SetWriteDeadline}})
 }
 
 // Service answers POST …/git-upload-pack and …/git-receive-pack. userID and
@@ -83,7 +84,8 @@ func (s *Store) Service(w http.ResponseWriter, r *http.Request, id int64, servic
 		http.Error(w, "The server cannot serve git here.", http.StatusInternalServerError)
 		return fmt.Errorf("enable full duplex: %w", err)
 	}
-	body := &requestBody{r: r.Body}
+	rate := s.options.TransferRate
+	body := &requestBody{r: r.Body, meter: meter{rate: rate, deadline: control.SetReadDeadline}}
 	var in io.Reader = body
 	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
 		unpacked, err := gzip.NewReader(body)
@@ -95,28 +97,71 @@ func (s *Store) Service(w http.ResponseWriter, r *http.Request, id int64, servic
 	}
 	w.Header().Set("Content-Type", "application/x-"+service+"-result")
 	noCache(w)
-	c := command{dir: s.path(id), args: serviceArgs(service), env: protocolEnv(gitProtocol(r))}
-	out := flushWriter{w, control}
+	c := command{dir: s.path(id), repo: id, args: serviceArgs(service), env: protocolEnv(gitProtocol(r)), limits: s.serviceLimits()}
+	client := &clientWriter{w: w, control: control, meter: meter{rate: rate, deadline: control.SetWriteDeadline}}
+	out := &pathFilter{w: client, paths: s.serverPaths(id)}
+	ctx := r.Context()
 	if service == UploadPack {
 		c.stdin = io.LimitReader(in, maxNegotiationBytes)
-		return s.serve(r.Context(), c, out)
+		err := s.serve(ctx, c, out)
+		return s.serviceError(w, c, client, body, err)
 	}
 	c.stdin = in
 	c.env = append(c.env, s.hookEnv(id, userID, requestID)...)
-	ctx, cancel := pushContext(r.Context(), body)
+	ctx, cancel := pushContext(ctx, body)
 	defer cancel()
-	return s.serve(ctx, c, &deafWriter{w: out})
+	err := s.serve(ctx, c, &deafWriter{w: out})
+	return s.serviceError(w, c, client, body, err)
 }
 
 // serve runs a service with its output going to the client as it comes.
 func (s *Store) serve(ctx context.Context, c command, out io.Writer) error {
+	leave, err := c.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	cmd := s.process(ctx, c)
 	stderr := &cappedBuffer{limit: stderrLimit}
 	cmd.Stdout, cmd.Stderr = out, stderr
-	if err := cmd.Start(); err != nil {
-		return startError(c, err)
+	if err := start(cmd, c); err != nil {
+		return err
 	}
-	return waitError(ctx, c, cmd.Wait(), stderr)
+	return waitError(ctx, c, cmd, cmd.Wait(), stderr)
+}
+
+// serviceError answers for a service that failed before it wrote anything, and
+// returns what is worth the log. git exits with the same code for bytes that
+// are not its protocol and for a damaged repository: where the repository can
+// be read, the bytes are to blame.
+func (s *Store) serviceError(w http.ResponseWriter, c command, client *clientWriter, body *requestBody, err error) error {
+	if err == nil || client.written {
+		return err
+	}
+	var failed *CommandError
+	switch {
+	case errors.Is(err, ErrBusy):
+		w.Header().Set("Retry-After", "30")
+		http.Error(w, "Too many git requests are running at the moment. Please try again in a minute.", http.StatusServiceUnavailable)
+		return nil
+	case body.slow.Load():
+		http.Error(w, "The request came too slowly.", http.StatusRequestTimeout)
+		return nil
+	case body.broken.Load():
+	case errors.As(err, &failed) && failed.ExitCode > 0 && s.readable(c.repo):
+	default:
+		return err
+	}
+	http.Error(w, "The request is not what git sends.", http.StatusBadRequest)
+	return nil
+}
+
+// readable reports whether git can read the refs of a repository.
+func (s *Store) readable(id int64) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), killDelay)
+	defer cancel()
+	_, err := s.Repo(id).git(ctx, "for-each-ref", "--count=1")
+	return err == nil
 }
 
 // pushContext is the life of a push: the request's, and some time after it.
@@ -137,35 +182,57 @@ func pushContext(request context.Context, body *requestBody) (context.Context, c
 	return ctx, func() { stop(); cancel() }
 }
 
-// requestBody notices when all of a request has arrived.
+// requestBody reads a request at the client's minimum rate, and notices when
+// all of it has arrived.
 type requestBody struct {
 	r        io.Reader
+	meter    meter
 	complete atomic.Bool
+	slow     atomic.Bool // it came below the minimum rate
+	broken   atomic.Bool // it could not be read
 }
 
 // Read reads the body.
-func (b *requestBody) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p)
-	if errors.Is(err, io.EOF) {
+func (b *requestBody) Read(p []byte) (n int, err error) {
+	err = b.meter.run(func() (int, error) {
+		n, err = b.r.Read(p)
+		return n, err
+	})
+	switch {
+	case errors.Is(err, io.EOF):
 		b.complete.Store(true)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		b.slow.Store(true)
+	case err != nil:
+		b.broken.Store(true)
 	}
 	return n, err
 }
 
-// flushWriter sends every write to the client at once: progress, and answers
-// that the client waits for before it goes on sending.
-type flushWriter struct {
+// clientWriter sends every write to the client at once: progress, and answers
+// that the client waits for before it goes on sending. A client that takes
+// less than the minimum rate is cut off.
+type clientWriter struct {
 	w       io.Writer
 	control *http.ResponseController
+	meter   meter
+	written bool
 }
 
 // Write writes and flushes.
-func (f flushWriter) Write(p []byte) (int, error) {
-	n, err := f.w.Write(p)
-	if err == nil {
-		err = f.control.Flush()
+func (c *clientWriter) Write(p []byte) (n int, err error) {
+	c.written = true
+	err = c.meter.run(func() (int, error) {
+		n, err := c.w.Write(p)
+		if err == nil {
+			err = c.control.Flush()
+		}
+		return n, err
+	})
+	if err != nil {
+		return 0, err
 	}
-	return n, err
+	return len(p), nil
 }
 
 // deafWriter goes on taking output after the client has gone: receive-pack

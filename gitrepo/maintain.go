@@ -24,7 +24,7 @@ func (s *Store) Prune(ctx context.Context, id int64) error {
 		{"prune", "--expire=" + pruneAge},
 	} {
 		c := s.Repo(id).command(args...)
-		c.time = maintenanceTime
+		c.limits = maintenanceLimits()
 		if _, err := s.run(ctx, c); err != nil {
 			return err
 		}

@@ -72,19 +72,17 @@ func (r Repo) Conflicts(ctx context.Context, target, source string) ([]string, e
 	return conflicts, r.unknownCommit(ctx, err, target, source)
 }
 
-// checkTrees reads every folder of the commits. The git of 2024 and before
-// takes a folder that is damaged for an empty one when it merges, and would
-// make a merge that deletes its files.
+// checkTrees reads every folder of the commits, each tree once however often
+// it is used. The git of 2024 and before takes a folder that is damaged for an
+// empty one when it merges, and would make a merge that deletes its files.
 func (r Repo) checkTrees(ctx context.Context, ids ...string) error {
-	for _, id := range ids {
-		c := r.command("ls-tree", "-r", "-d", "-z", "--name-only", "--end-of-options", id)
-		err := r.store.stream(ctx, c, func(out io.Reader) (bool, error) {
-			_, err := io.Copy(io.Discard, out)
-			return true, err
-		})
-		if err != nil {
-			return fmt.Errorf("the files of %s cannot be read: %w", id, err)
-		}
+	c := r.command(append([]string{"rev-list", "--no-walk", "--objects", "--filter=blob:none", "--end-of-options"}, ids...)...)
+	err := r.store.stream(ctx, c, func(out io.Reader) (bool, error) {
+		_, err := io.Copy(io.Discard, out)
+		return true, err
+	})
+	if err != nil {
+		return fmt.Errorf("the files of %s cannot be read: %w", strings.Join(ids, " or "), err)
 	}
 	return nil
 }

@@ -49,21 +49,15 @@ func exitCode(err error) int {
 	return -2
 }
 
-// commandTime is how long a git process may take that answers a question.
-const commandTime = 2 * time.Minute
-
-// maintenanceTime is how long one may take that tidies a repository.
-const maintenanceTime = 2 * time.Hour
-
 // command is one git process to run.
 type command struct {
-	dir   string        // working directory
-	repo  bool          // dir is a repository: GIT_DIR is set, nothing is searched for
-	args  []string      // beginning with the sub-command
-	env   []string      // further environment
-	stdin io.Reader     // nil means nothing to read
-	limit int64         // of standard output in bytes; 0 means defaultOutputLimit
-	time  time.Duration // after which run and stream stop it; 0 means commandTime
+	dir    string    // working directory
+	repo   int64     // dir is this project's repository: GIT_DIR is set, nothing is searched for
+	args   []string  // beginning with the sub-command
+	env    []string  // further environment
+	stdin  io.Reader // nil means nothing to read
+	limit  int64     // of standard output in bytes; 0 means defaultOutputLimit
+	limits limits    // of the process
 }
 
 // environment is the whole environment of every git process. Nothing is
@@ -119,7 +113,7 @@ func (s *Store) process(ctx context.Context, c command) *exec.Cmd {
 	cmd.Dir = c.dir
 	cmd.Stdin = c.stdin
 	cmd.Env = append(s.env[:len(s.env):len(s.env)], c.env...)
-	if c.repo {
+	if c.repo != 0 {
 		cmd.Env = append(cmd.Env, "GIT_DIR="+c.dir)
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -128,15 +122,51 @@ func (s *Store) process(ctx context.Context, c command) *exec.Cmd {
 	return cmd
 }
 
+// enter takes the place in the pool that a command needs; leave gives it back
+// and must be called after the process has ended. ErrBusy when there is none.
+func (c command) enter(ctx context.Context) (leave func(), err error) {
+	if c.limits.pool == nil {
+		return func() {}, nil
+	}
+	leave, err = c.limits.pool.enter(ctx, c.repo)
+	if err != nil {
+		return nil, fmt.Errorf("git %s: %w", c.args[0], err)
+	}
+	return leave, nil
+}
+
+// start starts a process within the limits of its command.
+func start(cmd *exec.Cmd, c command) error {
+	if err := cmd.Start(); err != nil {
+		return startError(c, err)
+	}
+	if err := c.limits.apply(cmd.Process.Pid); err != nil {
+		_ = cmd.Cancel()
+		_ = cmd.Wait()
+		return fmt.Errorf("limit git %s: %w", c.args[0], err)
+	}
+	return nil
+}
+
 // stream runs git and gives its standard output to read. When read returns
 // before the end, with or without an error, git is stopped and its exit code
-// means nothing any more.
+// means nothing any more. A process that runs into its limits gives
+// ErrTooLarge, after read has seen the end of what it wrote; ErrBusy means
+// that it did not start.
+//
+// read must not run git: all places could be held by processes that wait so.
 func (s *Store) stream(ctx context.Context, c command, read func(io.Reader) (complete bool, err error)) error {
-	if c.time == 0 {
-		c.time = commandTime
+	leave, err := c.enter(ctx)
+	if err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.time)
+	defer leave()
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if c.limits.time > 0 {
+		ctx, cancel = context.WithTimeoutCause(ctx, c.limits.time, errTime)
+		defer cancel()
+	}
 	cmd := s.process(ctx, c)
 	stderr := &cappedBuffer{limit: stderrLimit}
 	cmd.Stderr = stderr
@@ -144,8 +174,8 @@ func (s *Store) stream(ctx context.Context, c command, read func(io.Reader) (com
 	if err != nil {
 		return err
 	}
-	if err := cmd.Start(); err != nil {
-		return startError(c, err)
+	if err := start(cmd, c); err != nil {
+		return err
 	}
 	complete, readErr := read(stdout)
 	if readErr != nil || !complete {
@@ -153,7 +183,7 @@ func (s *Store) stream(ctx context.Context, c command, read func(io.Reader) (com
 		_ = cmd.Wait() // stopped by us
 		return readErr
 	}
-	return waitError(ctx, c, cmd.Wait(), stderr)
+	return waitError(ctx, c, cmd, cmd.Wait(), stderr)
 }
 
 // run runs git and returns its standard output. The output is returned beside
@@ -184,13 +214,16 @@ func startError(c command, err error) error {
 }
 
 // waitError turns the end of a process into an error: the context's when that
-// ended it, a CommandError when git did.
-func waitError(ctx context.Context, c command, err error, stderr *cappedBuffer) error {
+// ended it, ErrTooLarge when a limit did, a CommandError when git did.
+func waitError(ctx context.Context, c command, cmd *exec.Cmd, err error, stderr *cappedBuffer) error {
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("git %s: %w", c.args[0], context.Cause(ctx))
+	}
+	if limited := limitError(c, cmd.ProcessState, stderr.String()); limited != nil {
+		return limited
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
@@ -201,7 +234,11 @@ func waitError(ctx context.Context, c command, err error, stderr *cappedBuffer) 
 
 // command is a git process inside the repository.
 func (r Repo) command(args ...string) command {
-	return command{dir: r.store.path(r.id), repo: true, args: args}
+	c := command{dir: r.store.path(r.id), repo: r.id, args: args, limits: r.store.domainLimits()}
+	if r.view {
+		c.limits = r.store.viewLimits()
+	}
+	return c
 }
 
 // git runs git inside the repository and returns its standard output.

@@ -38,6 +38,8 @@ func statusOf(err error) int {
 		return http.StatusForbidden
 	case models.KindConflict:
 		return http.StatusConflict
+	case models.KindUnavailable:
+		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
 }

@@ -16,8 +16,8 @@ type MergeRequestGit interface {
 	// on, limit at most.
 	Commits(ctx context.Context, projectID int64, from, to string, offset, limit int) ([]models.Commit, error)
 	// CountFiles counts the files that differ between two commits, as Changes
-	// does in TotalFiles.
-	CountFiles(ctx context.Context, projectID int64, base, head string) (int, error)
+	// does in TotalFiles; all is false where there are too many to count.
+	CountFiles(ctx context.Context, projectID int64, base, head string) (n int, all bool, err error)
 	// Changes compares two commits. What is too large is cut, and says so.
 	Changes(ctx context.Context, projectID int64, base, head string) (Changes, error)
 	// Conflicts names the files that a merge of source into target could not
@@ -29,7 +29,9 @@ type MergeRequestGit interface {
 type Changes struct {
 	Files []FileChange
 	// TotalFiles counts all changed files, listed or not.
-	TotalFiles           int
+	TotalFiles int
+	// MoreFiles says that there are more than TotalFiles, too many to count.
+	MoreFiles            bool
 	Additions, Deletions int
 }
 

@@ -84,7 +84,8 @@ type span struct {
 	// base is where the two parted; "" where they share no commit, or the target
 	// lacks none.
 	base string
-	// files is how many files changed from base to source.
+	// files is how many files changed from base to source, -1 when there are too
+	// many to count.
 	files int
 }
 
@@ -104,8 +105,12 @@ func (p *pages) span(ctx context.Context, key commitPair) (span, error) {
 		}
 	}
 	if said.base != "" {
-		if said.files, err = p.Git.CountFiles(ctx, key.projectID, said.base, key.source); err != nil {
+		files, all, err := p.Git.CountFiles(ctx, key.projectID, said.base, key.source)
+		if err != nil {
 			return said, err
+		}
+		if said.files = files; !all {
+			said.files = -1
 		}
 	}
 	p.spans.put(key, said, 1)

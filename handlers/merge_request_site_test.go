@@ -316,8 +316,8 @@ func (g *mrGit) Commits(ctx context.Context, projectID int64, _, to string, offs
 	return []models.Commit{commit}, err
 }
 
-func (g *mrGit) CountFiles(context.Context, int64, string, string) (int, error) {
-	return g.changes.TotalFiles, nil
+func (g *mrGit) CountFiles(context.Context, int64, string, string) (int, bool, error) {
+	return g.changes.TotalFiles, !g.changes.MoreFiles, nil
 }
 
 func (g *mrGit) Changes(context.Context, int64, string, string) (Changes, error) {

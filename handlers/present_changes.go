@@ -16,7 +16,7 @@ const (
 
 // presentChanges is the Changes tab without its head.
 func presentChanges(changes Changes) views.ChangeList {
-	v := views.ChangeList{Additions: changes.Additions, Deletions: changes.Deletions, MoreFiles: changes.TotalFiles - len(changes.Files)}
+	v := views.ChangeList{Additions: changes.Additions, Deletions: changes.Deletions, MoreFiles: changes.TotalFiles - len(changes.Files), Uncounted: changes.MoreFiles}
 	statuses := map[string]views.FileStatus{"A": views.FileAdded, "D": views.FileDeleted, "R": views.FileRenamed}
 	left := maxLines
 	for i, file := range changes.Files {

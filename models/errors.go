@@ -19,6 +19,8 @@ const (
 	KindForbidden
 	KindConflict
 	KindUnprocessable
+	// KindUnavailable is a lack of resources that passes: try again later.
+	KindUnavailable
 )
 
 // Code names one particular failure, so that a front door can word it. Codes
@@ -61,6 +63,8 @@ const (
 	CodeSourceBranchGone Code = "source_branch_gone"
 	CodeTargetBranchGone Code = "target_branch_gone"
 	CodeAlreadyProtected Code = "already_protected"
+	CodeGitTooLarge      Code = "git_too_large"
+	CodeGitBusy          Code = "git_busy"
 )
 
 // FieldError is one fault of one field of an input. Params fill the sentence

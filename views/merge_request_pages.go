@@ -119,6 +119,8 @@ type ChangeList struct {
 	// MoreFiles is how many files are not listed at all, CutFiles how many are
 	// listed without all of their lines.
 	MoreFiles, CutFiles int
+	// Uncounted says that more files changed than anyone counted.
+	Uncounted bool
 	// Command is what shows all changes in a clone of the project.
 	Command string
 }

@@ -134,6 +134,8 @@ const (
 	KeyMRNoNewline               Key = "mr.no_newline"
 	KeyMRCarriageReturn          Key = "mr.carriage_return"
 	KeyMRMoreFiles               Key = "mr.more_files"
+	KeyMRUncountedFiles          Key = "mr.uncounted_files"
+	KeyMRFilesLeftOut            Key = "mr.files_left_out"
 	KeyMRNewMergeRequest         Key = "mr.new_merge_request"
 	KeyMRTabsByState             Key = "mr.tabs_by_state"
 	KeyMRTabOpen                 Key = "mr.tab_open"

@@ -64,6 +64,8 @@ func refusal(err error) *failure {
 		return &failure{http.StatusConflict, map[string]any{"message": "409 Conflict"}}
 	case models.KindUnprocessable:
 		return &failure{http.StatusUnprocessableEntity, map[string]any{"message": "422 Unprocessable Entity"}}
+	case models.KindUnavailable:
+		return &failure{http.StatusServiceUnavailable, map[string]any{"message": "503 Service Unavailable"}}
 	}
 	return nil
 }
@@ -82,6 +84,7 @@ var wordings = map[models.Code]struct {
 	models.CodeMemberExists:     {http.StatusConflict, "Member already exists"},
 	models.CodeLastOwner:        {http.StatusUnprocessableEntity, "The last Owner of a project stays"},
 	models.CodeTargetMoved:      {http.StatusConflict, "The target branch has moved"},
+	models.CodeGitTooLarge:      {http.StatusUnprocessableEntity, "The repository's content is too large for this request"},
 	models.CodeSourceBranchGone: {http.StatusUnprocessableEntity, "The source branch does not exist"},
 	models.CodeTargetBranchGone: {http.StatusUnprocessableEntity, "The target branch does not exist"},
 }

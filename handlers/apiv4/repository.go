@@ -193,7 +193,7 @@ func compare(c *call) error {
 		return err
 	}
 	entity := compareEntity{
-		Commits: each(commits, c.commit), Diffs: diffs(d), CompareSameRef: fromSHA == toSHA,
+		Commits: each(commits, c.commit), Diffs: diffs(d), CompareTimeout: d.Truncated, CompareSameRef: fromSHA == toSHA,
 		WebURL: c.projectURL("/-/compare/" + url.PathEscape(*from) + "..." + url.PathEscape(*to)),
 	}
 	if len(entity.Commits) > 0 {

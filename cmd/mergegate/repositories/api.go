@@ -15,67 +15,69 @@ var _ apiv4.Git = API{}
 
 // Branches lists branches by name.
 func (a API) Branches(ctx context.Context, projectID int64, search string, offset, limit int) ([]apiv4.Branch, int, error) {
-	found, total, err := a.Store.Repo(projectID).Branches(ctx, search, offset, limit)
+	found, total, err := a.Store.View(projectID).Branches(ctx, search, offset, limit)
 	page := make([]apiv4.Branch, len(found))
 	for i, b := range found {
 		page[i] = apiv4.Branch{Name: b.Name, Commit: apiCommit(b.Commit)}
 	}
-	return page, total, err
+	return page, total, bounded(err)
 }
 
 // Contained tells which commits main has in its history.
 func (a API) Contained(ctx context.Context, projectID int64, main string, tips ...string) (map[string]bool, error) {
-	distances, err := a.Store.Repo(projectID).Divergences(ctx, main, tips...)
+	distances, err := a.Store.View(projectID).Divergences(ctx, main, tips...)
 	contained := make(map[string]bool, len(distances))
 	for sha, d := range distances {
 		contained[sha] = d.Ahead == 0
 	}
-	return contained, err
+	return contained, bounded(err)
 }
 
 // HasBranch reports whether there is a branch.
 func (a API) HasBranch(ctx context.Context, projectID int64, branch string) (bool, error) {
-	return a.Store.Repo(projectID).HasBranch(ctx, branch)
+	return a.Store.View(projectID).HasBranch(ctx, branch)
 }
 
 // Resolve finds the commit that a branch, tag or id names.
 func (a API) Resolve(ctx context.Context, projectID int64, name string) (sha string, exists bool, err error) {
-	sha, err = a.Store.Repo(projectID).Resolve(ctx, name)
+	sha, err = a.Store.View(projectID).Resolve(ctx, name)
 	if errors.Is(err, gitrepo.ErrNotFound) {
 		return "", false, nil
 	}
-	return sha, err == nil, err
+	return sha, err == nil, bounded(err)
 }
 
 // Commit reads a commit.
 func (a API) Commit(ctx context.Context, projectID int64, sha string) (apiv4.Commit, error) {
-	c, err := a.Store.Repo(projectID).Commit(ctx, sha)
-	return apiCommit(c), err
+	c, err := a.Store.View(projectID).Commit(ctx, sha)
+	return apiCommit(c), bounded(err)
 }
 
 // Log lists the commits of to that from lacks, newest first.
 func (a API) Log(ctx context.Context, projectID int64, from, to string, offset, limit int) ([]apiv4.Commit, error) {
-	log, err := a.Store.Repo(projectID).Log(ctx, from, to, offset, limit)
+	log, err := a.Store.View(projectID).Log(ctx, from, to, offset, limit)
 	commits := make([]apiv4.Commit, len(log))
 	for i, c := range log {
 		commits[i] = apiCommit(c)
 	}
-	return commits, err
+	return commits, bounded(err)
 }
 
 // Count counts the commits of to that from lacks.
 func (a API) Count(ctx context.Context, projectID int64, from, to string) (int, error) {
-	return a.Store.Repo(projectID).Count(ctx, from, to)
+	n, err := a.Store.View(projectID).Count(ctx, from, to)
+	return n, bounded(err)
 }
 
 // MergeBase is where two commits parted.
 func (a API) MergeBase(ctx context.Context, projectID int64, one, other string) (sha string, exists bool, err error) {
-	return a.Store.Repo(projectID).MergeBase(ctx, one, other)
+	sha, exists, err = a.Store.View(projectID).MergeBase(ctx, one, other)
+	return sha, exists, bounded(err)
 }
 
 // Diff compares two commits, within gitrepo's usual limits.
 func (a API) Diff(ctx context.Context, projectID int64, from, to string) (apiv4.Diff, error) {
-	d, err := a.Store.Repo(projectID).Diff(ctx, from, to, gitrepo.DiffLimits{})
+	d, err := a.Store.View(projectID).Diff(ctx, from, to, gitrepo.DiffLimits{})
 	diff := apiv4.Diff{Truncated: d.Truncated}
 	for _, f := range d.Files {
 		diff.Files = append(diff.Files, apiv4.FileDiff{
@@ -84,7 +86,7 @@ func (a API) Diff(ctx context.Context, projectID int64, from, to string) (apiv4.
 			TooLarge: f.TooLarge || f.Truncated,
 		})
 	}
-	return diff, err
+	return diff, bounded(err)
 }
 
 // Conflicts names the files that would conflict, none where the branches share

@@ -112,6 +112,17 @@ func (d Domain) DeleteBranch(ctx context.Context, projectID int64, branch, oldSH
 	return moved(d.Store.Repo(projectID).DeleteRef(ctx, "refs/heads/"+branch, oldSHA))
 }
 
+// bounded is a limit of git that was reached, in the domain's words.
+func bounded(err error) error {
+	switch {
+	case errors.Is(err, gitrepo.ErrTooLarge):
+		return &models.Error{Kind: models.KindUnprocessable, Code: models.CodeGitTooLarge, Err: err}
+	case errors.Is(err, gitrepo.ErrBusy):
+		return &models.Error{Kind: models.KindUnavailable, Code: models.CodeGitBusy, Err: err}
+	}
+	return err
+}
+
 // moved is a lost race in the domain's words.
 func moved(err error) error {
 	if errors.Is(err, gitrepo.ErrRefMoved) {

@@ -16,75 +16,85 @@ var _ handlers.Git = Pages{}
 
 // Branches lists branches by name.
 func (p Pages) Branches(ctx context.Context, projectID int64, search string, offset, limit int, first ...string) ([]handlers.Branch, int, error) {
-	found, total, err := p.Store.Repo(projectID).Branches(ctx, search, offset, limit, first...)
+	found, total, err := p.Store.View(projectID).Branches(ctx, search, offset, limit, first...)
 	page := make([]handlers.Branch, len(found))
 	for i, b := range found {
 		page[i] = handlers.Branch{Name: b.Name, SHA: b.Commit.SHA, Title: b.Commit.Title, CommittedAt: b.Commit.CommittedAt}
 	}
-	return page, total, err
+	return page, total, bounded(err)
 }
 
 // Divergences compares commits with main.
 func (p Pages) Divergences(ctx context.Context, projectID int64, main string, tips ...string) (map[string]handlers.Divergence, error) {
-	found, err := p.Store.Repo(projectID).Divergences(ctx, main, tips...)
+	found, err := p.Store.View(projectID).Divergences(ctx, main, tips...)
 	all := make(map[string]handlers.Divergence, len(found))
 	for sha, d := range found {
 		all[sha] = handlers.Divergence(d)
 	}
-	return all, err
+	return all, bounded(err)
 }
 
 // RecentBranches names branches, the newest commit first.
 func (p Pages) RecentBranches(ctx context.Context, projectID int64, search, first string, limit int) ([]string, int, error) {
-	return p.Store.Repo(projectID).RecentBranches(ctx, search, first, limit)
+	names, total, err := p.Store.View(projectID).RecentBranches(ctx, search, first, limit)
+	return names, total, bounded(err)
 }
 
 // ReadFile reads a file of a commit, cut at limit bytes.
 func (p Pages) ReadFile(ctx context.Context, projectID int64, sha, path string, limit int64) ([]byte, error) {
-	content, _, err := p.Store.Repo(projectID).Blob(ctx, sha, path, limit)
+	content, _, err := p.Store.View(projectID).Blob(ctx, sha, path, limit)
 	if errors.Is(err, gitrepo.ErrNotFound) {
 		return nil, handlers.ErrNoSuchFile
 	}
-	return content, err
+	return content, bounded(err)
 }
 
 // MergeBase is where two commits parted.
 func (p Pages) MergeBase(ctx context.Context, projectID int64, a, b string) (sha string, ok bool, err error) {
-	return p.Store.Repo(projectID).MergeBase(ctx, a, b)
+	sha, ok, err = p.Store.View(projectID).MergeBase(ctx, a, b)
+	return sha, ok, bounded(err)
 }
 
 // Commits lists the commits of to that from lacks, newest first.
 func (p Pages) Commits(ctx context.Context, projectID int64, from, to string, offset, limit int) ([]models.Commit, error) {
-	log, err := p.Store.Repo(projectID).Log(ctx, from, to, offset, limit)
+	log, err := p.Store.View(projectID).Log(ctx, from, to, offset, limit)
 	commits := make([]models.Commit, len(log))
 	for i, c := range log {
 		commits[i] = domainCommit(c)
 	}
-	return commits, err
+	return commits, bounded(err)
 }
 
-// CountFiles counts the files that differ between two commits.
-func (p Pages) CountFiles(ctx context.Context, projectID int64, base, head string) (int, error) {
-	return p.Store.Repo(projectID).CountFiles(ctx, base, head)
+// CountCommits counts the commits of to that from lacks.
+func (p Pages) CountCommits(ctx context.Context, projectID int64, from, to string) (int, error) {
+	n, err := p.Store.View(projectID).Count(ctx, from, to)
+	return n, bounded(err)
+}
+
+// CountFiles counts the files that differ between two commits; all is false
+// where there are too many to count.
+func (p Pages) CountFiles(ctx context.Context, projectID int64, base, head string) (n int, all bool, err error) {
+	count, err := p.Store.View(projectID).CountFiles(ctx, base, head)
+	return count.Files, !count.More, bounded(err)
 }
 
 // Changes compares two commits, within gitrepo's usual limits.
 func (p Pages) Changes(ctx context.Context, projectID int64, base, head string) (handlers.Changes, error) {
-	d, err := p.Store.Repo(projectID).Diff(ctx, base, head, gitrepo.DiffLimits{})
-	changes := handlers.Changes{TotalFiles: d.TotalFiles, Additions: d.Additions, Deletions: d.Deletions}
+	d, err := p.Store.View(projectID).Diff(ctx, base, head, gitrepo.DiffLimits{})
+	changes := handlers.Changes{TotalFiles: d.TotalFiles, MoreFiles: d.MoreFiles, Additions: d.Additions, Deletions: d.Deletions}
 	for _, f := range d.Files {
 		changes.Files = append(changes.Files, handlers.FileChange{
 			Path: f.NewPath, OldPath: f.OldPath, Status: string(f.Status), Additions: f.Additions, Deletions: f.Deletions,
 			OldMode: f.OldMode, NewMode: f.NewMode, Binary: f.Binary, Patch: f.Patch, Cut: f.TooLarge, LeftOut: f.Truncated,
 		})
 	}
-	return changes, err
+	return changes, bounded(err)
 }
 
 // Conflicts names the files that would conflict. Branches that share no
 // history have no file to name; merging them fails with its own reason.
 func (p Pages) Conflicts(ctx context.Context, projectID int64, targetSHA, sourceSHA string) ([]string, error) {
-	files, err := p.Store.Repo(projectID).Conflicts(ctx, targetSHA, sourceSHA)
+	files, err := p.Store.View(projectID).Conflicts(ctx, targetSHA, sourceSHA)
 	if errors.Is(err, gitrepo.ErrUnrelated) {
 		return nil, nil
 	}

@@ -1,0 +1,27 @@
+package gitrepo
+
+import "golang.org/x/sys/unix"
+
+// apply limits a process that has just started. RLIMIT_DATA counts writable
+// private memory only: the packs that git maps for reading are free, which
+// RLIMIT_AS would count. What a process starts inherits its limits.
+func (l limits) apply(pid int) error {
+	set := func(resource int, soft, hard uint64) error {
+		err := unix.Prlimit(pid, resource, &unix.Rlimit{Cur: soft, Max: hard}, nil)
+		if err == unix.ESRCH { // ended already
+			return nil
+		}
+		return err
+	}
+	if l.memory > 0 {
+		if err := set(unix.RLIMIT_DATA, l.memory, l.memory); err != nil {
+			return err
+		}
+	}
+	if l.cpuSeconds > 0 {
+		if err := set(unix.RLIMIT_CPU, l.cpuSeconds, l.cpuSeconds+1); err != nil {
+			return err
+		}
+	}
+	return set(unix.RLIMIT_CORE, 0, 0)
+}
