@@ -123,6 +123,7 @@ func (p *pages) presentTokens(c echo.Context, path string, form views.Form, of m
 		row := views.TokenRow{
 			ID: token.ID, Name: token.Name, Scopes: token.Scopes, CreatedAt: token.CreatedAt, LastUsedAt: token.LastUsedAt,
 			ExpiresAt: token.ExpiresAt, RevokedAt: token.RevokedAt, Role: views.RoleText(ctx, int(roles[token.UserID])),
+			NotRevocable: of.ProjectID != 0 && roles[token.UserID] > request.Role(c),
 		}
 		if token.ActiveAt(now) {
 			list.Rows = append(list.Rows, row)
@@ -196,6 +197,15 @@ func (p *pages) revocation(c echo.Context, of models.TokenList, path, section st
 	if err != nil {
 		return err
 	}
+	if of.ProjectID != 0 {
+		roles, err := p.Store.TokenRoles(c.Request().Context(), of.ProjectID)
+		if err != nil {
+			return err
+		}
+		if roles[token.UserID] > request.Role(c) {
+			return request.ErrForbidden
+		}
+	}
 	return p.confirm(c, section, views.Confirmation{
 		Title: views.KeyRevokeTitle, Button: views.KeyRevokeToken, Text: views.RevocationText(token.Name),
 		URL: path + "/" + strconv.FormatInt(id, 10) + "/revoke", CloseURL: path,
@@ -234,7 +244,7 @@ func (p *pages) revokeProjectToken(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Store.RevokeProjectToken(c.Request().Context(), request.MustUser(c), request.Project(c).ID, id); err != nil {
+	if err := p.Store.RevokeProjectToken(c.Request().Context(), request.MustUser(c), request.Role(c), request.Project(c).ID, id); err != nil {
 		return err
 	}
 	return p.redirect(c, projectTokensPath(c), views.KeyTokenRevoked)

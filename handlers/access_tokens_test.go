@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,31 @@ func TestATokenIsShownOnceAndRevoked(t *testing.T) {
 				t.Errorf("%s: of the revoked token the page says %q", path, got)
 			}
 			b.get(revoke).want(http.StatusNotFound)
+		}
+	})
+}
+
+// A Maintainer can neither find nor send the form that revokes an Owner's token.
+func TestProjectToken_AboveOwnRole_CannotBeRevoked(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		priya := s.withPassword("priya", false)
+		if _, err := s.Store.AddMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, priya.ID, models.RoleMaintainer); err != nil {
+			t.Fatal(err)
+		}
+		token, err := s.Store.CreateProjectToken(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, models.AccessTokenInput{
+			Name: "release", Scopes: []string{"api"}, ExpiresAt: s.Store.Now().AddDate(0, 1, 0), Digest: "release", Role: models.RoleOwner,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, path := s.signedIn("priya"), tokensOfPear+"/"+itoa(token.ID)+"/revoke"
+		if page := b.get(tokensOfPear).want(http.StatusOK); !strings.Contains(page.body, "release") || page.has("td.cell-actions a") {
+			t.Error("the token is not listed, or has a link that revokes it")
+		}
+		b.get(path).want(http.StatusForbidden)
+		b.post(path, url.Values{}).want(http.StatusForbidden)
+		if _, _, err := s.Store.TokenUser(t.Context(), "release"); err != nil {
+			t.Errorf("the token was revoked: %v", err)
 		}
 	})
 }

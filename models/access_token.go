@@ -1,6 +1,9 @@
 package models
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // AccessToken is a personal token, or a project's (ProjectID set; UserID is
 // then its bot member).
@@ -10,8 +13,11 @@ type AccessToken struct {
 	User        User
 	ProjectID   *int64
 	CreatedByID *int64
-	Name        string
-	Digest      string
+	// MadeByTokenID is the token whose request made this one, nil for pages
+	// and commands. Revoking that token revokes this one too.
+	MadeByTokenID *int64
+	Name          string
+	Digest        string
 	// FormID is of the form that made the token, nil for the API.
 	FormID     *string
 	Scopes     []string `gorm:"serializer:json"`
@@ -29,6 +35,16 @@ const (
 
 // MaxTokenLifetime is the furthest an access token's expiry may lie ahead.
 const MaxTokenLifetime = 365 * 24 * time.Hour
+
+// RotatedTokenLifetime is how long a token lasts that replaces another, unless
+// a date is given.
+const RotatedTokenLifetime = 7 * 24 * time.Hour
+
+// lifetime is how long the token was made for, rounded up to whole days.
+func (t AccessToken) lifetime() time.Duration {
+	const day = 24 * time.Hour
+	return (t.ExpiresAt.Sub(t.CreatedAt) + day - 1) / day * day
+}
 
 // ActiveAt reports whether the token still lets its owner in.
 func (t AccessToken) ActiveAt(now time.Time) bool {
@@ -54,6 +70,9 @@ type AccessTokenInput struct {
 	Digest    string
 	// Role is the bot's role, for project tokens only.
 	Role Role
+	// MadeBy is the token whose request makes this one, nil for pages and
+	// commands. The new token may not outlive it or have more scopes.
+	MadeBy *AccessToken
 	// FormID makes one token of a form, however often it is sent: the second is
 	// KindConflict with CodeFormUsed. "" for no such promise.
 	FormID string
@@ -111,6 +130,11 @@ func (in *AccessTokenInput) faults(now time.Time) fieldErrors {
 		f.add("expires_at", CodeInPast)
 	case in.ExpiresAt.After(now.Add(MaxTokenLifetime + 24*time.Hour)):
 		f.add("expires_at", CodeTooFar)
+	case in.MadeBy != nil && in.ExpiresAt.After(in.MadeBy.ExpiresAt):
+		f.add("expires_at", CodeOutlivesToken)
+	}
+	if in.MadeBy != nil && !f.has("scopes") && slices.ContainsFunc(in.Scopes, func(s string) bool { return !in.MadeBy.Has(s) }) {
+		f.add("scopes", CodeInvalid)
 	}
 	return f
 }

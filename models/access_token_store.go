@@ -18,6 +18,9 @@ func (s *Store) CreatePersonalToken(ctx context.Context, user User, in AccessTok
 	}
 	token := newToken(user, nil, user, in, now)
 	err := s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.lockMaker(ctx, in.MadeBy); err != nil {
+			return err
+		}
 		if err := tx.keepToken(ctx, &token, in); err != nil {
 			return err
 		}
@@ -62,12 +65,15 @@ func (s *Store) CreateProjectToken(ctx context.Context, by User, byRole Role, pr
 	}
 	var token AccessToken
 	err := s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.lockMaker(ctx, in.MadeBy); err != nil {
+			return err
+		}
 		username := fmt.Sprintf("project_%d_bot_%s", projectID, in.Digest[:min(12, len(in.Digest))])
 		bot, err := tx.CreateUser(ctx, by, UserInput{Username: username, Name: in.Name, Bot: true})
 		if err != nil {
 			return err
 		}
-		member := Member{ProjectID: projectID, UserID: bot.ID, Role: in.Role, CreatedAt: now, UpdatedAt: now}
+		member := Member{ProjectID: projectID, UserID: bot.ID, Role: in.Role, CreatedByID: ID(by.ID), CreatedAt: now, UpdatedAt: now}
 		if err := tx.w(ctx).Create(&member).Error; err != nil {
 			return err
 		}
@@ -85,10 +91,31 @@ func (s *Store) CreateProjectToken(ctx context.Context, by User, byRole Role, pr
 }
 
 func newToken(user User, projectID *int64, by User, in AccessTokenInput, now time.Time) AccessToken {
-	return AccessToken{
+	token := AccessToken{
 		UserID: user.ID, User: user, ProjectID: projectID, CreatedByID: ID(by.ID), Name: in.Name, Digest: in.Digest,
 		FormID: in.formID(), Scopes: in.Scopes, ExpiresAt: dbTime(in.ExpiresAt), CreatedAt: now,
 	}
+	if in.MadeBy != nil {
+		token.MadeByTokenID = ID(in.MadeBy.ID)
+	}
+	return token
+}
+
+// lockMaker locks the token that makes another, so that revoking it at the same
+// moment either comes first (KindForbidden with CodeTokenEnded) or also revokes
+// the new token. It reads the maker anew; nil needs no lock.
+func (s *Store) lockMaker(ctx context.Context, maker *AccessToken) error {
+	if maker == nil {
+		return nil
+	}
+	err := s.forUpdate(s.w(ctx)).Take(maker, maker.ID).Error
+	if err := found(err, "access token"); err != nil && KindOf(err) != KindNotFound {
+		return err
+	}
+	if err != nil || !maker.ActiveAt(s.Now()) {
+		return forbidden(CodeTokenEnded)
+	}
+	return nil
 }
 
 // tokenTouch is how stale LastUsedAt may be.
@@ -201,42 +228,13 @@ func (s *Store) TokenRoles(ctx context.Context, projectID int64) (map[int64]Role
 	return roles, err
 }
 
-// RevokePersonalToken ends a token of a user at once.
-func (s *Store) RevokePersonalToken(ctx context.Context, by User, userID, tokenID int64) error {
-	return s.revoke(ctx, by, 0, "id = ? AND user_id = ? AND project_id IS NULL", tokenID, userID)
-}
-
-// RevokeProjectToken ends a token of a project at once; its bot is no longer a
-// member.
-func (s *Store) RevokeProjectToken(ctx context.Context, by User, projectID, tokenID int64) error {
-	return s.revoke(ctx, by, projectID, "id = ? AND project_id = ?", tokenID, projectID)
-}
-
-func (s *Store) revoke(ctx context.Context, by User, projectID int64, where string, args ...any) error {
-	return s.Transaction(ctx, func(tx *Store) error {
-		var token AccessToken
-		if err := tx.forUpdate(tx.w(ctx)).Where(where, args...).Take(&token).Error; err != nil {
-			return found(err, "access token")
-		}
-		if token.RevokedAt != nil {
-			return nil
-		}
-		if err := tx.w(ctx).Model(&AccessToken{}).Where("id = ?", token.ID).UpdateColumn("revoked_at", tx.Now()).Error; err != nil {
-			return err
-		}
-		var role []AuditChange
-		if token.ProjectID != nil {
-			member, err := tx.Member(ctx, *token.ProjectID, token.UserID)
-			if err != nil && KindOf(err) != KindNotFound {
-				return err
-			}
-			if err == nil {
-				role = []AuditChange{{Field: "role", From: member.Role.String()}}
-			}
-			if err := tx.w(ctx).Where("project_id = ? AND user_id = ?", *token.ProjectID, token.UserID).Delete(&Member{}).Error; err != nil {
-				return err
-			}
-		}
-		return tx.audit(ctx, by, projectID, AuditTokenRevoked, token.Name, token.ID, tokenChanges(token, AccessToken{}, role...)...)
-	})
+// AccessOfBot is what a user has to do with the project that the bot of a
+// project token belongs to. KindNotFound when it belongs to none.
+func (s *Store) AccessOfBot(ctx context.Context, user User, botID int64) (Access, error) {
+	var token AccessToken
+	err := s.q(ctx).Where("user_id = ? AND project_id IS NOT NULL", botID).Order("id").Take(&token).Error
+	if err != nil {
+		return Access{}, found(err, "access token")
+	}
+	return s.AccessByID(ctx, &user, *token.ProjectID)
 }

@@ -45,6 +45,7 @@ const (
 	CodeAlreadyOpen      Code = "already_open"
 	CodeTooFar           Code = "too_far"
 	CodeInPast           Code = "in_past"
+	CodeOutlivesToken    Code = "outlives_token"
 
 	CodeStaleSHA         Code = "stale_sha"
 	CodeNotOpen          Code = "not_open"
@@ -59,6 +60,8 @@ const (
 	CodeLastOwner        Code = "last_owner"
 	CodeOwnerOnly        Code = "owner_only"
 	CodeRoleTooHigh      Code = "role_too_high"
+	CodeBotMember        Code = "bot_member"
+	CodeTokenEnded       Code = "token_ended"
 	CodeProtectedBranch  Code = "protected_branch"
 	CodeSourceBranchGone Code = "source_branch_gone"
 	CodeTargetBranchGone Code = "target_branch_gone"

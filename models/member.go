@@ -9,8 +9,11 @@ type Member struct {
 	UserID    int64
 	User      User
 	Role      Role
-	CreatedAt time.Time
-	UpdatedAt time.Time
+	// CreatedBy added the member, nil where that is not known.
+	CreatedByID *int64
+	CreatedBy   *User
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
 }
 
 // Access is what a user has to do with a project: everything that the table

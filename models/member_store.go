@@ -20,14 +20,14 @@ func (s *Store) Members(ctx context.Context, projectID int64, search string, rol
 		return nil, 0, err
 	}
 	var members []Member
-	err := page.apply(query.Select("members.*").Preload("User").Order("members.role DESC, users.username_key")).Find(&members).Error
+	err := page.apply(query.Select("members.*").Preload("User").Preload("CreatedBy").Order("members.role DESC, users.username_key")).Find(&members).Error
 	return members, total, err
 }
 
 // Member finds a user's membership. KindNotFound when there is none.
 func (s *Store) Member(ctx context.Context, projectID, userID int64) (Member, error) {
 	var member Member
-	err := s.q(ctx).Preload("User").Take(&member, "project_id = ? AND user_id = ?", projectID, userID).Error
+	err := s.q(ctx).Preload("User").Preload("CreatedBy").Take(&member, "project_id = ? AND user_id = ?", projectID, userID).Error
 	return member, found(err, "member")
 }
 
@@ -39,7 +39,7 @@ func (s *Store) AddMember(ctx context.Context, by User, byRole Role, projectID, 
 		return Member{}, err
 	}
 	now := s.Now()
-	member := Member{ProjectID: projectID, UserID: userID, Role: role, CreatedAt: now, UpdatedAt: now}
+	member := Member{ProjectID: projectID, UserID: userID, Role: role, CreatedByID: ID(by.ID), CreatedAt: now, UpdatedAt: now}
 	err := s.Transaction(ctx, func(tx *Store) error {
 		user, err := tx.User(ctx, userID)
 		if err != nil {
@@ -52,6 +52,9 @@ func (s *Store) AddMember(ctx context.Context, by User, byRole Role, projectID, 
 			return err
 		}
 		member.User = user
+		if member.CreatedByID != nil {
+			member.CreatedBy = &by
+		}
 		return tx.audit(ctx, by, projectID, AuditMemberAdded, user.Username, user.ID, AuditChange{Field: "role", To: role.String()})
 	})
 	if violates(err, "members", "user_id", "user_id") {
@@ -74,7 +77,8 @@ func checkRole(byRole, role Role) error {
 }
 
 // ChangeMember gives a member another role. Only an Owner makes or unmakes an
-// Owner, and the last Owner stays (CodeLastOwner).
+// Owner, and the last Owner stays (CodeLastOwner). The bot of a project token
+// is KindForbidden with CodeBotMember: it belongs to its token.
 func (s *Store) ChangeMember(ctx context.Context, by User, byRole Role, projectID, userID int64, role Role) (Member, error) {
 	if err := checkRole(byRole, role); err != nil {
 		return Member{}, err
@@ -95,7 +99,9 @@ func (s *Store) ChangeMember(ctx context.Context, by User, byRole Role, projectI
 		}
 		from := member.Role
 		member.Role, member.UpdatedAt = role, tx.Now()
-		if err := tx.w(ctx).Save(&member).Error; err != nil {
+		err = tx.w(ctx).Model(&Member{}).Where("id = ?", member.ID).
+			Updates(map[string]any{"role": member.Role, "updated_at": member.UpdatedAt}).Error
+		if err != nil {
 			return err
 		}
 		return tx.audit(ctx, by, projectID, AuditMemberChanged, member.User.Username, userID, AuditChange{Field: "role", From: from.String(), To: role.String()})
@@ -104,7 +110,8 @@ func (s *Store) ChangeMember(ctx context.Context, by User, byRole Role, projectI
 }
 
 // RemoveMember ends a membership. Only an Owner removes an Owner, and the last
-// Owner stays. The bot of a project token goes with its token, not here.
+// Owner stays. The bot of a project token is KindForbidden with CodeBotMember:
+// revoking its token removes it.
 func (s *Store) RemoveMember(ctx context.Context, by User, byRole Role, projectID, userID int64) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		member, err := tx.lockMember(ctx, projectID, userID)
@@ -123,14 +130,19 @@ func (s *Store) RemoveMember(ctx context.Context, by User, byRole Role, projectI
 	})
 }
 
-// lockMember finds a membership under the project's lock, so that two last
-// Owners cannot unmake each other at once.
+// lockMember finds a person's membership under the project's lock, so that two
+// last Owners cannot unmake each other at once. The bot of a project token is
+// KindForbidden with CodeBotMember.
 func (s *Store) lockMember(ctx context.Context, projectID, userID int64) (Member, error) {
 	var project Project
 	if err := s.lockProject(ctx, projectID, &project); err != nil {
 		return Member{}, err
 	}
-	return s.Member(ctx, projectID, userID)
+	member, err := s.Member(ctx, projectID, userID)
+	if err == nil && member.User.Bot {
+		err = forbidden(CodeBotMember)
+	}
+	return member, err
 }
 
 func (s *Store) mayLoseOwner(ctx context.Context, byRole Role, member Member) error {

@@ -35,7 +35,7 @@ func (s *Store) CreateProject(ctx context.Context, by User, in ProjectInput, rea
 		if err := tx.w(ctx).Where("namespace_id = ? AND path_key = ?", ns.ID, project.PathKey).Delete(&ProjectRedirect{}).Error; err != nil {
 			return err
 		}
-		member := Member{ProjectID: project.ID, UserID: by.ID, Role: RoleOwner, CreatedAt: now, UpdatedAt: now}
+		member := Member{ProjectID: project.ID, UserID: by.ID, Role: RoleOwner, CreatedByID: ID(by.ID), CreatedAt: now, UpdatedAt: now}
 		if err := tx.w(ctx).Create(&member).Error; err != nil {
 			return err
 		}

@@ -29,7 +29,7 @@ func projectFields(p *Project) []any {
 		&n.ID, &n.Path, &n.PathKey, &n.UserID, &n.CreatedAt}
 }
 
-const tokenAccessQuery = `SELECT t.id, t.user_id, t.project_id, t.created_by_id, t.name, t.digest, t.scopes, t.expires_at, t.revoked_at,
+const tokenAccessQuery = `SELECT t.id, t.user_id, t.project_id, t.created_by_id, t.made_by_token_id, t.name, t.digest, t.scopes, t.expires_at, t.revoked_at,
 	t.last_used_at, t.created_at, ` + userColumns + ", " + projectColumns + `, COALESCE(m.role, 0)
 	FROM access_tokens t JOIN users u ON u.id = t.user_id CROSS JOIN projects p JOIN namespaces n ON n.id = p.namespace_id
 	LEFT JOIN members m ON m.project_id = p.id AND m.user_id = t.user_id
@@ -49,7 +49,7 @@ func (s *Store) TokenAccessByPath(ctx context.Context, digest, namespace, path s
 
 func (s *Store) tokenAccess(ctx context.Context, where string, args ...any) (t AccessToken, access Access, err error) {
 	var scopes []byte
-	fields := []any{&t.ID, &t.UserID, &t.ProjectID, &t.CreatedByID, &t.Name, &t.Digest, &scopes, &t.ExpiresAt, &t.RevokedAt, &t.LastUsedAt, &t.CreatedAt}
+	fields := []any{&t.ID, &t.UserID, &t.ProjectID, &t.CreatedByID, &t.MadeByTokenID, &t.Name, &t.Digest, &scopes, &t.ExpiresAt, &t.RevokedAt, &t.LastUsedAt, &t.CreatedAt}
 	fields = append(slices.Concat(fields, userFields(&t.User), projectFields(&access.Project)), &access.Role)
 	if err := s.takeRow(ctx, "access token or project", fields, tokenAccessQuery+where, args...); err != nil {
 		return t, access, err

@@ -91,6 +91,9 @@ type TokenRow struct {
 	ExpiresAt  time.Time
 	// RevokedAt is nil for a token that works, or ended by expiring.
 	RevokedAt *time.Time
+	// NotRevocable means that the viewer may not revoke the token: its role is
+	// above theirs.
+	NotRevocable bool
 }
 
 // soonExpiring is how long before a token's expiry its row warns.

@@ -47,7 +47,7 @@ func TestAuthentication(t *testing.T) {
 			})
 		}
 
-		s.Clock.Advance(25 * time.Hour)
+		s.Clock.Advance(tokenLifetime + time.Hour)
 		s.want(t, s.do("reporter", "GET", "/user", ""), 401)
 	})
 }

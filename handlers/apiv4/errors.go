@@ -108,6 +108,7 @@ var sentences = map[models.Code]string{
 	models.CodeNoCommits:        "has no commits that the target branch lacks",
 	models.CodeTooFar:           "must be within 365 days",
 	models.CodeInPast:           "must be in the future",
+	models.CodeOutlivesToken:    "can't be later than the end of the token that makes it",
 	models.CodeRoleTooHigh:      "can't be higher than your own",
 	models.CodeImmutable:        "cannot be changed: delete the status check and add it anew",
 }

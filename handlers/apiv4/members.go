@@ -47,7 +47,7 @@ func addMember(c *call) error {
 	} else {
 		user, err = c.api.Store.UserByUsername(c.ctx(), *username)
 	}
-	if models.KindOf(err) == models.KindNotFound {
+	if models.KindOf(err) == models.KindNotFound || user.Bot { // bots come with their tokens
 		return notFound("User")
 	}
 	if err != nil {

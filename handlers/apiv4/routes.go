@@ -106,13 +106,17 @@ func (a *api) routes() []route {
 		{get, "/personal_access_tokens", "", listPersonalTokens},
 		{get, "/personal_access_tokens/self", "", getOwnToken},
 		{remove, "/personal_access_tokens/self", "", revokeOwnToken},
+		{post, "/personal_access_tokens/self/rotate", "", rotateOwnToken},
 		{get, "/personal_access_tokens/:token_id", "", getPersonalToken},
 		{remove, "/personal_access_tokens/:token_id", "", revokePersonalToken},
+		{post, "/personal_access_tokens/:token_id/rotate", "", rotatePersonalToken},
 		{post, "/user/personal_access_tokens", "", createPersonalToken},
 		{post, "/users/:user_id/personal_access_tokens", auth.ManageUsers, createTokenOfUser},
 		{get, project + "/access_tokens", auth.ManageTokens, listProjectTokens},
 		{post, project + "/access_tokens", auth.ManageTokens, createProjectToken},
 		{get, project + "/access_tokens/:token_id", auth.ManageTokens, getProjectToken},
 		{remove, project + "/access_tokens/:token_id", auth.ManageTokens, revokeProjectToken},
+		{post, project + "/access_tokens/self/rotate", auth.ReadProject, rotateOwnProjectToken},
+		{post, project + "/access_tokens/:token_id/rotate", auth.ManageTokens, rotateProjectToken},
 	}
 }

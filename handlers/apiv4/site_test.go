@@ -111,6 +111,9 @@ func (s *site) populate() {
 	s.mr = s.MergeRequest("feature", "main")
 }
 
+// tokenLifetime is how long the tokens of a site last.
+const tokenLifetime = 100 * 24 * time.Hour
+
 // add gives somebody a token and remembers them by name.
 func (s *site) add(user models.User) models.User {
 	s.people[user.Username] = user
@@ -122,7 +125,7 @@ func (s *site) token(user models.User, scopes ...string) string {
 	s.T.Helper()
 	secret := auth.NewAccessToken()
 	_ = must(s.Store.CreatePersonalToken(s.T.Context(), user, models.AccessTokenInput{
-		Name: "test", Scopes: scopes, ExpiresAt: s.Store.Now().Add(24 * time.Hour), Digest: auth.Digest(secret),
+		Name: "test", Scopes: scopes, ExpiresAt: s.Store.Now().Add(tokenLifetime), Digest: auth.Digest(secret),
 	}))(s.T)
 	return secret
 }

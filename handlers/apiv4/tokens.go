@@ -17,10 +17,13 @@ func (c *call) tokenInput() (in models.AccessTokenInput, secret string, err erro
 	}
 	if expires == nil {
 		last := c.now().Add(models.MaxTokenLifetime)
+		if c.token.ExpiresAt.Before(last) {
+			last = c.token.ExpiresAt
+		}
 		expires = &last
 	}
 	secret = auth.NewAccessToken()
-	return models.AccessTokenInput{Name: *name, Scopes: scopes, ExpiresAt: *expires, Digest: auth.Digest(secret)}, secret, nil
+	return models.AccessTokenInput{Name: *name, Scopes: scopes, ExpiresAt: *expires, Digest: auth.Digest(secret), MadeBy: &c.token}, secret, nil
 }
 
 // day reads a date, the midnight (UTC) at which something ends.
@@ -38,8 +41,7 @@ func (p *params) day(name string) *time.Time {
 	return nil
 }
 
-// people refuses bots: a project's token must not outlive itself by making
-// others.
+// people refuses bots: a project's token makes no other tokens.
 func (c *call) people() error {
 	if c.me.Bot {
 		return errForbidden
@@ -88,7 +90,7 @@ func getOwnToken(c *call) error { return c.reply(http.StatusOK, token(c.token, c
 func revokeOwnToken(c *call) error {
 	var err error
 	if c.token.ProjectID != nil {
-		err = c.api.Store.RevokeProjectToken(c.ctx(), c.me, *c.token.ProjectID, c.token.ID)
+		err = c.api.Store.RevokeProjectToken(c.ctx(), c.me, models.RoleOwner, *c.token.ProjectID, c.token.ID)
 	} else {
 		err = c.api.Store.RevokePersonalToken(c.ctx(), c.me, c.me.ID, c.token.ID)
 	}
@@ -165,19 +167,7 @@ func (c *call) createTokenFor(user models.User) error {
 	if err != nil {
 		return err
 	}
-	entity := token(created, c.now())
-	entity.Token = secret
-	return c.reply(http.StatusCreated, entity)
-}
-
-// roles are the roles of a project's members, by user.
-func (c *call) roles() (map[int64]models.Role, error) {
-	members, _, err := c.api.Store.Members(c.ctx(), c.access.Project.ID, "", models.RoleNone, models.Page{})
-	roles := map[int64]models.Role{}
-	for _, m := range members {
-		roles[m.UserID] = m.Role
-	}
-	return roles, err
+	return c.replySecret(http.StatusCreated, created, nil, secret)
 }
 
 func listProjectTokens(c *call) error {
@@ -185,7 +175,7 @@ func listProjectTokens(c *call) error {
 	if err != nil {
 		return err
 	}
-	roles, err := c.roles()
+	roles, err := c.api.Store.TokenRoles(c.ctx(), c.access.Project.ID)
 	if err != nil {
 		return err
 	}
@@ -201,7 +191,7 @@ func getProjectToken(c *call) error {
 	if err != nil {
 		return err
 	}
-	roles, err := c.roles()
+	roles, err := c.api.Store.TokenRoles(c.ctx(), c.access.Project.ID)
 	if err != nil {
 		return err
 	}
@@ -227,9 +217,7 @@ func createProjectToken(c *call) error {
 	if err != nil {
 		return err
 	}
-	entity := tokenWithLevel(created, map[int64]models.Role{created.UserID: in.Role}, c.now())
-	entity.Token = secret
-	return c.reply(http.StatusCreated, entity)
+	return c.replySecret(http.StatusCreated, created, map[int64]models.Role{created.UserID: in.Role}, secret)
 }
 
 func revokeProjectToken(c *call) error {
@@ -237,8 +225,88 @@ func revokeProjectToken(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.api.Store.RevokeProjectToken(c.ctx(), c.me, c.access.Project.ID, id); err != nil {
+	if err := c.api.Store.RevokeProjectToken(c.ctx(), c.me, c.role(), c.access.Project.ID, id); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)
+}
+
+// rotation reads how a token is replaced, and makes the secret of the new one.
+func (c *call) rotation() (in models.TokenRotation, secret string, err error) {
+	in = models.TokenRotation{ExpiresAt: c.day("expires_at"), MadeBy: c.token}
+	if err := c.err(); err != nil {
+		return in, "", err
+	}
+	secret = auth.NewAccessToken()
+	in.Digest = auth.Digest(secret)
+	return in, secret, nil
+}
+
+// replySecret answers with a token that was made a moment ago. The secret is
+// shown here only.
+func (c *call) replySecret(status int, made models.AccessToken, levels map[int64]models.Role, secret string) error {
+	entity := tokenWithLevel(made, levels, c.now())
+	entity.Token = secret
+	return c.reply(status, entity)
+}
+
+func rotatePersonalToken(c *call) error {
+	found, err := c.personalTokenInPath()
+	if err != nil {
+		return err
+	}
+	return c.rotatePersonal(found)
+}
+
+func (c *call) rotatePersonal(old models.AccessToken) error {
+	in, secret, err := c.rotation()
+	if err != nil {
+		return err
+	}
+	made, err := c.api.Store.RotatePersonalToken(c.ctx(), c.me, old.UserID, old.ID, in)
+	if err != nil {
+		return err
+	}
+	return c.replySecret(http.StatusOK, made, nil, secret)
+}
+
+// rotateOwnToken replaces the token that the request came with.
+func rotateOwnToken(c *call) error {
+	if c.token.ProjectID == nil {
+		return c.rotatePersonal(c.token)
+	}
+	return c.rotateOfProject(*c.token.ProjectID, c.token.ID, models.RoleOwner)
+}
+
+func rotateProjectToken(c *call) error {
+	id, err := c.idSegment("token_id")
+	if err != nil {
+		return err
+	}
+	return c.rotateOfProject(c.access.Project.ID, id, c.role())
+}
+
+// rotateOwnProjectToken is rotateOwnToken below the project that the token must
+// belong to. The role of its bot does not matter.
+func rotateOwnProjectToken(c *call) error {
+	if c.token.ProjectID == nil || *c.token.ProjectID != c.access.Project.ID {
+		return errNotFound
+	}
+	return c.rotateOfProject(c.access.Project.ID, c.token.ID, models.RoleOwner)
+}
+
+func (c *call) rotateOfProject(projectID, tokenID int64, byRole models.Role) error {
+	in, secret, err := c.rotation()
+	if err != nil {
+		return err
+	}
+	made, err := c.api.Store.RotateProjectToken(c.ctx(), c.me, byRole, projectID, tokenID, in)
+	if err != nil {
+		return err
+	}
+	roles, err := c.api.Store.TokenRoles(c.ctx(), projectID)
+	if err != nil {
+		return err
+	}
+	return c.replySecret(http.StatusOK, made, roles, secret)
 }
