@@ -3,6 +3,7 @@ package apiv4
 import (
 	"net/http"
 
+	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/models"
 )
 
@@ -28,14 +29,14 @@ func getSettings(c *call) error {
 
 func getCurrentUser(c *call) error { return c.reply(http.StatusOK, c.api.currentUser(c.me)) }
 
-// listUsers finds a user by name, which everybody may who would add a member.
-// The whole list is for administrators.
+// listUsers finds a user by the exact user name, which everybody may who would
+// add a member. The whole list is for administrators; an empty name asks for it.
 func listUsers(c *call) error {
 	username, search, g := c.text("username"), c.text("search"), c.page()
 	if err := c.err(); err != nil {
 		return err
 	}
-	if username == nil && !c.me.Admin {
+	if orEmpty(username) == "" && !c.me.Admin {
 		return errForbidden
 	}
 	users, total, err := c.api.Store.Users(c.ctx(), orEmpty(search), orEmpty(username), g.rows())
@@ -60,10 +61,26 @@ func (c *call) userInPath() (models.User, error) {
 		return models.User{}, notFound("User")
 	}
 	user, err := c.api.Store.User(c.ctx(), id)
+	if err == nil {
+		err = c.seesBot(user)
+	}
 	if models.KindOf(err) == models.KindNotFound {
-		return user, notFound("User")
+		return models.User{}, notFound("User")
 	}
 	return user, err
+}
+
+// seesBot refuses (KindNotFound) the bot of a project that the owner of the
+// token may not see. People may be seen by everybody.
+func (c *call) seesBot(user models.User) error {
+	if !user.Bot || user.ID == c.me.ID || c.me.Admin {
+		return nil
+	}
+	access, err := c.api.Store.AccessOfBot(c.ctx(), c.me, user.ID)
+	if err == nil && !auth.Can(c.subject(access.Project, access.Role), auth.ReadProject) {
+		err = notFound("User")
+	}
+	return err
 }
 
 func orEmpty(text *string) string {

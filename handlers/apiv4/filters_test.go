@@ -1,0 +1,99 @@
+package apiv4_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+// Every filter of every list that is described, sent empty by every role: the
+// answer names nothing that the list does not name without the filter.
+func TestFilters_SentEmpty_DoNotWiden(t *testing.T) {
+	doc, err := description()
+	if err != nil {
+		t.Fatal(err)
+	}
+	type list struct {
+		path, filter string
+	}
+	var lists []list
+	values := strings.NewReplacer("{id}", "1", "{iid}", "1", "{check_id}", "1", "{namespace_id}", "1", "{sha}", "main", "{version_id}", "1")
+	for path, item := range doc.Paths.Map() {
+		if item.Get == nil {
+			continue
+		}
+		for _, parameter := range item.Get.Parameters {
+			if p := parameter.Value; p.In == "query" && p.Name != "page" && p.Name != "per_page" {
+				lists = append(lists, list{values.Replace(path), p.Name})
+			}
+		}
+	}
+	if len(lists) < 40 {
+		t.Fatalf("only %d filters are described", len(lists))
+	}
+	eachSite(t, func(t *testing.T, s *site) {
+		robot := readToken(t, s.do("olga", "POST", "/projects/1/access_tokens", `{"name":"robot","scopes":["api"],"access_level":20}`))
+		s.tokens["robot"] = robot.Token
+		for _, who := range []string{"", "outsider", "guest", "reporter", "developer", "maintainer", "olga", "root", "robot"} {
+			for _, l := range lists {
+				whole := s.do(who, "GET", l.path+"?per_page=100", "")
+				for _, value := range []string{l.filter + "=", l.filter + "[]=", l.filter + "=%20", l.filter} {
+					name := fmt.Sprintf("%s?%s as %q", l.path, value, who)
+					got := s.do(who, "GET", l.path+"?per_page=100&"+value, "")
+					if whole.status >= 300 {
+						if got.status < 300 && got.status != whole.status && named(t, got) != nil {
+							t.Errorf("%s is answered %d with %s, without the filter %d", name, got.status, got.body, whole.status)
+						}
+						continue
+					}
+					for _, id := range named(t, got) {
+						if !slices.Contains(named(t, whole), id) {
+							t.Errorf("%s shows %s, which the list without the filter does not", name, id)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// named are the ids or names in a list; nil for an empty list and a refusal.
+func named(t *testing.T, a answer) []string {
+	t.Helper()
+	var entries []map[string]any
+	if a.status >= 300 || json.Unmarshal([]byte(a.body), &entries) != nil {
+		return nil
+	}
+	var ids []string
+	for _, entry := range entries {
+		ids = append(ids, fmt.Sprint(entry["id"], entry["name"]))
+	}
+	return ids
+}
+
+// The bot of a project can be seen by those who see the project.
+func TestUsers_ABot_IsHiddenWithItsProject(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		robot := readToken(t, s.do("olga", "POST", "/projects/1/access_tokens", `{"name":"robot","scopes":["api"],"access_level":20}`))
+		s.tokens["robot"] = robot.Token
+		path := fmt.Sprintf("/users/%d", robot.UserID)
+		for _, who := range []string{"guest", "maintainer", "root", "robot"} {
+			s.want(t, s.do(who, "GET", path, ""), 200, `"username":"project_1_bot_`)
+		}
+		s.want(t, s.do("outsider", "GET", path, ""), 404, "404 User Not Found")
+		s.want(t, s.do("outsider", "GET", "/users/99999", ""), 404, "404 User Not Found")
+		bot := must(s.Store.User(t.Context(), robot.UserID))(t)
+		s.want(t, s.do("outsider", "GET", "/users?username="+url.QueryEscape(bot.Username), ""), 200, "[]")
+
+		internal := models.VisibilityInternal
+		if _, err := s.Store.UpdateProject(t.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{Visibility: &internal}); err != nil {
+			t.Fatal(err)
+		}
+		s.want(t, s.do("outsider", "GET", path, ""), 200)
+	})
+}
