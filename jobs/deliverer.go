@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -20,6 +21,9 @@ const (
 	maxPerHost = 4
 	// pollEvery is the safety net behind the wake-ups.
 	pollEvery = 5 * time.Second
+	// busyPause and maxBusyPause are the first and the longest wait while
+	// another process claims.
+	busyPause, maxBusyPause = 5 * time.Millisecond, 200 * time.Millisecond
 	// retryDatabase is the wait after a failure of the database.
 	retryDatabase = time.Second
 )
@@ -68,8 +72,15 @@ func (d *Deliverer) Run(ctx context.Context) {
 	defer giveUp()
 	wake, stop := d.outbox.DeliveriesWaiting(ctx)
 	defer stop()
+	busy := busyPause
 	for ctx.Err() == nil {
 		_, more, err := d.start(ctx, attempts)
+		if errors.Is(err, models.ErrClaimBusy) {
+			pause(ctx, busy)
+			busy = min(2*busy, maxBusyPause)
+			continue
+		}
+		busy = busyPause
 		if err != nil {
 			if ctx.Err() == nil {
 				d.log.ErrorContext(ctx, "deliveries cannot be claimed", "error", err)

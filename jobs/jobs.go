@@ -15,7 +15,8 @@ import (
 
 // Outbox is where deliveries wait. models.Store is the one.
 type Outbox interface {
-	// Claim takes deliveries that are due, with a lease on each.
+	// Claim takes deliveries that are due, with a lease on each, or returns
+	// models.ErrClaimBusy.
 	Claim(ctx context.Context, o models.ClaimOptions) ([]models.ClaimedDelivery, error)
 	// FinishDelivery writes down how an attempt ended.
 	FinishDelivery(ctx context.Context, d models.Delivery, r models.AttemptResult) error

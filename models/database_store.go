@@ -1,18 +1,14 @@
 package models
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"github.com/jackc/pgx/v5"
+	"strings"
+
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgtype"
-	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/gorm"
 	"modernc.org/sqlite"
-	"strings"
-	"time"
 )
 
 // openSQLite opens one connection that writes and a pool that reads. One
@@ -44,20 +40,6 @@ func SQLiteDSN(path string) string {
 	escaped := strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
 	return "file:" + escaped + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)" +
 		"&_pragma=synchronous(FULL)&_time_format=sqlite"
-}
-
-// OpenPostgres opens a pool whose times are UTC, as everything in Mergegate.
-func OpenPostgres(dsn string) (*sql.DB, error) {
-	conf, err := pgx.ParseConfig(dsn)
-	if err != nil {
-		// The error of the parser may quote the password.
-		return nil, errors.New("models: the PostgreSQL connection string cannot be read; it looks like postgres://user:password@host:5432/name")
-	}
-	conf.RuntimeParams["timezone"] = "UTC"
-	return stdlib.OpenDB(*conf, stdlib.OptionAfterConnect(func(_ context.Context, c *pgx.Conn) error {
-		c.TypeMap().RegisterType(&pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}})
-		return nil
-	})), nil
 }
 
 func isDeadlock(err error) bool {

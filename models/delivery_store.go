@@ -23,19 +23,29 @@ type ClaimOptions struct {
 // claimLock is the key of PostgreSQL's advisory lock around a claim.
 const claimLock = 0x6d67_636c
 
+// ErrClaimBusy is returned by Claim while another process claims: try again in
+// a moment.
+var ErrClaimBusy = errors.New("models: another process claims deliveries")
+
 // Claim takes deliveries that are due, with a lease on each, in the order of
 // their events: per merge request and service one is in flight, and none
 // starts while an earlier one is still in its quick attempts. A delivery whose
-// lease ran out, because its process died, is due again.
+// lease ran out, because its process died, is due again. On PostgreSQL one
+// process claims at a time; the others get ErrClaimBusy.
 func (s *Store) Claim(ctx context.Context, o ClaimOptions) ([]ClaimedDelivery, error) {
 	var claimed []ClaimedDelivery
 	err := s.Transaction(ctx, func(tx *Store) error {
 		claimed = nil
 		if tx.postgres() {
 			// One claim at a time: "nothing else of this pair is in flight"
-			// must not be decided twice at once.
-			if err := tx.w(ctx).Exec("SELECT pg_advisory_xact_lock(?)", claimLock).Error; err != nil {
+			// must not be decided twice at once. Nobody waits for the lock:
+			// its holder may be stopped.
+			var alone bool
+			if err := tx.w(ctx).Raw("SELECT pg_try_advisory_xact_lock(?)", claimLock).Scan(&alone).Error; err != nil {
 				return err
+			}
+			if !alone {
+				return ErrClaimBusy
 			}
 		}
 		taken := map[[2]int64]bool{}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // deliveriesChannel is the PostgreSQL channel that tells of new deliveries.
@@ -73,7 +71,7 @@ func (s *Store) listen(ctx context.Context) {
 }
 
 func (s *Store) listenOnce(ctx context.Context) {
-	conn, err := pgx.Connect(ctx, s.shared.cfg.DSN)
+	conn, err := connectPostgres(ctx, s.shared.cfg.DSN)
 	if err != nil {
 		return
 	}

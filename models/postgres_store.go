@@ -1,0 +1,113 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// sessionSettings are set on every PostgreSQL session, unless the connection
+// string sets them itself. They keep an instance that was stopped or cut off
+// from holding up the others: the server ends a session that idles inside a
+// transaction or whose client is gone, and a lock is not waited for any longer
+// than that takes.
+var sessionSettings = []struct{ name, value string }{
+	{"idle_in_transaction_session_timeout", "10s"},
+	{"lock_timeout", "15s"},
+	{"tcp_keepalives_idle", "15s"},
+	{"tcp_keepalives_interval", "5s"},
+	{"tcp_keepalives_count", "3"},
+	{"tcp_user_timeout", "30s"},
+}
+
+// The same limits on our side, for a server that is gone.
+const (
+	postgresConnectTimeout = 10 * time.Second
+	postgresUserTimeout    = 30 * time.Second
+)
+
+var postgresDialer = net.Dialer{
+	KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
+	Control: func(network, _ string, conn syscall.RawConn) error {
+		if runtime.GOOS != "linux" || !strings.HasPrefix(network, "tcp") {
+			return nil
+		}
+		const tcpUserTimeout = 18 // TCP_USER_TIMEOUT, which package syscall lacks
+		var failure error
+		err := conn.Control(func(fd uintptr) {
+			failure = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(postgresUserTimeout.Milliseconds()))
+		})
+		return errors.Join(err, failure)
+	},
+}
+
+// postgresConfig reads a connection string and adds what holds for every
+// session: times in UTC and limits.
+func postgresConfig(dsn string) (*pgx.ConnConfig, error) {
+	conf, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		// The error of the parser may quote the password.
+		return nil, errors.New("models: the PostgreSQL connection string cannot be read; it looks like postgres://user:password@host:5432/name")
+	}
+	conf.RuntimeParams["timezone"] = "UTC"
+	conf.DialFunc = postgresDialer.DialContext
+	const pgxDefault = 2 * time.Minute
+	if conf.ConnectTimeout == 0 || conf.ConnectTimeout == pgxDefault {
+		conf.ConnectTimeout = postgresConnectTimeout
+	}
+	return conf, nil
+}
+
+// limitSession sets the session settings. They are no start-up parameters,
+// because connection poolers refuse those that they do not know.
+func limitSession(ctx context.Context, c *pgx.Conn) error {
+	given := c.Config().RuntimeParams
+	var set strings.Builder
+	for _, setting := range sessionSettings {
+		if _, ok := given[setting.name]; !ok && !strings.Contains(given["options"], setting.name) {
+			set.WriteString("SET " + setting.name + " = '" + setting.value + "';")
+		}
+	}
+	if set.Len() == 0 {
+		return nil
+	}
+	return c.PgConn().Exec(ctx, set.String()).Close()
+}
+
+// OpenPostgres opens a pool of sessions whose times are UTC and that have
+// limits for locks and for idling in a transaction.
+func OpenPostgres(dsn string) (*sql.DB, error) {
+	conf, err := postgresConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return stdlib.OpenDB(*conf, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+		c.TypeMap().RegisterType(&pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}})
+		return limitSession(ctx, c)
+	})), nil
+}
+
+// connectPostgres opens one session outside the pool.
+func connectPostgres(ctx context.Context, dsn string) (*pgx.Conn, error) {
+	conf, err := postgresConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, conf)
+	if err != nil {
+		return nil, err
+	}
+	if err := limitSession(ctx, conn); err != nil {
+		return nil, errors.Join(err, conn.Close(ctx))
+	}
+	return conn, nil
+}

@@ -1,0 +1,134 @@
+package models_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// sessionLimits are the settings that keep a stopped instance from holding up
+// the others.
+var sessionLimits = []string{
+	"idle_in_transaction_session_timeout", "lock_timeout",
+}
+
+// TestPostgresSessionsHaveLimits reads the settings on the sessions of the
+// pool, and those that the connection string sets.
+func TestPostgresSessionsHaveLimits(t *testing.T) {
+	db := modelstest.Postgres(t)
+	show := func(pool *sql.DB, name string) (value string) {
+		if err := pool.QueryRow("SELECT current_setting($1)", name).Scan(&value); err != nil {
+			t.Fatal(err)
+		}
+		return value
+	}
+	pool, err := models.OpenPostgres(db.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	for _, name := range sessionLimits {
+		if value := show(pool, name); value == "0" {
+			t.Errorf("%s has no limit", name)
+		}
+	}
+	chosen, err := models.OpenPostgres(db.DSN + "&lock_timeout=7s&options=-c%20idle_in_transaction_session_timeout%3D8s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer chosen.Close()
+	if lock, idle := show(chosen, "lock_timeout"), show(chosen, "idle_in_transaction_session_timeout"); lock != "7s" || idle != "8s" {
+		t.Errorf("lock_timeout %s, idle_in_transaction_session_timeout %s", lock, idle)
+	}
+}
+
+// stop begins a transaction of an instance, runs hold in it, and stops the
+// instance there until the test ends, as SIGSTOP would.
+func stop(t *testing.T, hold func(stopHere func())) {
+	t.Helper()
+	holding, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		hold(func() { close(holding); <-release })
+	}()
+	t.Cleanup(func() { close(release); <-done })
+	select {
+	case <-holding:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the transaction does not begin")
+	}
+}
+
+// stoppedLimit is the limit of idle transactions in these tests, and goesOn
+// how soon the others must go on.
+const (
+	stoppedLimit = "&idle_in_transaction_session_timeout=1s"
+	goesOn       = 8 * time.Second
+)
+
+func TestStoppedInstance_HoldsMergeRequest_OthersGoOn(t *testing.T) {
+	db := modelstest.Postgres(t)
+	db.DSN += stoppedLimit
+	w := modelstest.New(t, db)
+	mr := w.MergeRequest("feature", "main")
+	other := modelstest.Open(t, db, modelstest.WithGit(w.Git))
+	title := "other"
+	stop(t, func(stopHere func()) {
+		mine := "stopped"
+		err := w.Store.Transaction(context.Background(), func(tx *models.Store) error {
+			if _, err := tx.UpdateMergeRequest(context.Background(), w.Owner, mr.ProjectID, mr.IID, models.MergeRequestUpdate{Title: &mine}); err != nil {
+				return err
+			}
+			stopHere()
+			return nil
+		})
+		if err == nil {
+			t.Error("the stopped transaction was committed")
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), goesOn)
+	defer cancel()
+	got, err := other.Store.UpdateMergeRequest(ctx, w.Owner, mr.ProjectID, mr.IID, models.MergeRequestUpdate{Title: &title})
+	if err != nil || got.Title != title {
+		t.Errorf("title %q, %v", got.Title, err)
+	}
+}
+
+func TestStoppedInstance_HoldsClaim_OthersGoOn(t *testing.T) {
+	db := modelstest.Postgres(t)
+	db.DSN += stoppedLimit
+	w := modelstest.New(t, db)
+	w.Service("lint")
+	w.MergeRequest("feature", "main")
+	other := modelstest.Open(t, db, modelstest.WithGit(w.Git))
+	stop(t, func(stopHere func()) {
+		if _, err := w.Store.Claim(context.Background(), models.ClaimOptions{Limit: 1, Admit: func(models.Delivery) bool {
+			stopHere()
+			return true
+		}}); err == nil {
+			t.Error("the stopped claim was committed")
+		}
+	})
+	begin := time.Now()
+	if _, err := other.Store.Claim(t.Context(), models.ClaimOptions{Limit: 1}); !errors.Is(err, models.ErrClaimBusy) {
+		t.Errorf("a claim beside another ends with %v", err)
+	}
+	for {
+		claimed, err := other.Store.Claim(t.Context(), models.ClaimOptions{Limit: 1})
+		if err == nil && len(claimed) == 1 {
+			return
+		}
+		if err != nil && !errors.Is(err, models.ErrClaimBusy) {
+			t.Fatal(err)
+		}
+		if time.Since(begin) > goesOn {
+			t.Fatalf("nothing can be claimed within %v", goesOn)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
