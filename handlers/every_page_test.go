@@ -112,6 +112,7 @@ func TestEveryPageKeepsToThePolicyAndTheLanguage(t *testing.T) {
 				requirePolicy(t, a)
 				requireOutline(t, a, language)
 				requireWords(t, a, language)
+				requireWholeTexts(t, a)
 			})
 		})
 	}
@@ -144,6 +145,21 @@ func requirePolicy(t *testing.T, a answer) {
 			}
 		}
 	})
+}
+
+// textareaStart is a textarea's start tag with the line break after it.
+var textareaStart = regexp.MustCompile(`<textarea[^>]*>\n`)
+
+// requireWholeTexts holds that no field cuts what is typed or pasted, and that
+// no textarea swallows the first line break of its text.
+func requireWholeTexts(t *testing.T, a answer) {
+	t.Helper()
+	a.Find("[maxlength]").Each(func(_ int, e *goquery.Selection) {
+		t.Errorf("%s cuts what is pasted", e.AttrOr("id", e.AttrOr("name", "?")))
+	})
+	if areas, whole := strings.Count(a.body, "<textarea"), len(textareaStart.FindAllString(a.body, -1)); areas != whole {
+		t.Errorf("%d textareas, %d begin with the line break that HTML drops", areas, whole)
+	}
 }
 
 // requireOutline holds what makes a page readable: its language, one first

@@ -29,6 +29,7 @@ var formMessages = map[string]string{
 	"Name cannot be longer than 255 characters":              "名前は255文字以内で入力してください",
 	"Name cannot contain control characters":                 "名前に制御文字を含めることはできません",
 	"Please provide a valid URL":                             "有効なURLを入力してください",
+	urlTooLong:                                               "URLは2048文字以内で入力してください",
 	"External API is already in use by another status check": "この外部APIは別のステータスチェックですでに使用されています",
 	"Select a valid target branch":                           "有効なターゲットブランチを選択してください",
 	"Shared secret cannot be longer than 255 characters":     "共有シークレットは255文字以内で入力してください",
@@ -139,10 +140,12 @@ func (s *mrSite) serviceCases(other models.Project) []formCase {
 		"blank": "  ", "relative": "/hook", "without scheme": "ci.example.test/hook", "of another scheme": "ftp://ci.example.test/",
 		"that is script": "javascript:alert(1)", "without host": "https:///hook", "with a blank": "https://ci.example.test/a b",
 		"with a line break": "https://ci.example.test/a\nb", "with a port that is none": "https://ci.example.test:99999/",
-		"that is no UTF-8": "https://ci.example.test/\xff", "too long": "https://ci.example.test/" + strings.Repeat("a", 2048),
+		"that is no UTF-8": "https://ci.example.test/\xff",
 	} {
 		faults = append(faults, fault{why: "URL " + why, change: url.Values{address: {value}}, want: says(address, urlInvalid)})
 	}
+	faults = append(faults, fault{why: "URL too long", want: says(address, urlTooLong),
+		change: url.Values{address: {"https://ci.example.test/" + strings.Repeat("ä", 2025)}}})
 	faults = append(faults, fault{why: "URL left out", change: url.Values{address: nil}, want: says(address, urlInvalid)})
 	for why, value := range map[string]string{
 		"": taken.ExternalURL, "scheme and host in capitals": "HTTPS://SCAN.example.NET/v1/check?a=1", "default port": "https://scan.example.net:443/v1/check?a=1",

@@ -50,6 +50,16 @@ func formOf(c echo.Context) views.Form {
 	return views.Form{Values: values, Errors: map[string]string{}}
 }
 
+// keepLines is the stored text where the sent one differs from it in nothing
+// but line endings, which a textarea does not keep; otherwise the sent one.
+func keepLines(stored, sent string) string {
+	normalize := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace
+	if normalize(stored) == normalize(sent) {
+		return stored
+	}
+	return sent
+}
+
 // explain puts the messages for err into the form: of every field at once, or
 // about the whole. It reports false for errors that no change of the form can
 // mend.

@@ -80,7 +80,11 @@ func (p *pages) updateMergeRequest(c echo.Context) error {
 		return err
 	}
 	form := readMergeRequestForm(c)
+	form.Description = keepLines(mr.Description, form.Description)
 	title := form.fullTitle()
+	if form.Title == models.WithDraft(mr.Title, false) && form.Draft == mr.Draft {
+		title = mr.Title // "[Draft] x" and "Draft: x" look alike in the form
+	}
 	update := models.MergeRequestUpdate{
 		Title: &title, Description: &form.Description, Squash: &form.Squash, RemoveSourceBranch: &form.RemoveSource,
 	}
@@ -111,9 +115,8 @@ func readMergeRequestForm(c echo.Context) sentForm {
 	sent := c.Request().PostForm
 	return sentForm{views.MergeRequestForm{
 		Source: sentBranch(sent, "source_branch"), Target: sentBranch(sent, "target_branch"),
-		Title: strings.TrimSpace(sent.Get("title")),
-		// Browsers send lines with CR LF, whatever was typed.
-		Description: strings.ReplaceAll(sent.Get("description"), "\r\n", "\n"),
+		Title:       strings.TrimSpace(sent.Get("title")),
+		Description: sent.Get("description"),
 		Draft:       isChecked(c, "draft"), Squash: isChecked(c, "squash"), RemoveSource: isChecked(c, "remove_source_branch"),
 	}}
 }

@@ -23,8 +23,12 @@ import (
 	"github.com/mergegate/mergegate/views"
 )
 
-// maxForm is the largest body that a form may send, in bytes.
-const maxForm = 1 << 20
+// The largest body that a form may send, in bytes. A user's form has room for
+// the longest description of a merge request, percent-encoded.
+const (
+	maxVisitorForm = 1 << 20
+	maxForm        = 4*3*models.MaxMergeRequestDescription + 1<<20
+)
 
 // contentPolicy is the Content-Security-Policy of every answer: nothing inline,
 // nothing from elsewhere. Pictures in style.css are data: URLs.
@@ -192,18 +196,23 @@ func sameOrigin(base *url.URL) (echo.MiddlewareFunc, error) {
 }
 
 // readForm reads the whole form before the handler, so that a fault of it
-// cannot be taken for an empty field.
+// cannot be taken for an empty field. Browsers send line breaks as CR LF,
+// whatever was typed; handlers get LF.
 func readForm(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		if r.Method == http.MethodGet || r.Method == http.MethodHead {
 			return next(c)
 		}
-		r.Body = http.MaxBytesReader(c.Response(), r.Body, maxForm)
+		limit := int64(maxVisitorForm)
+		if request.User(c) != nil {
+			limit = maxForm
+		}
+		r.Body = http.MaxBytesReader(c.Response(), r.Body, limit)
 		// ParseMultipartForm alone would hide a fault of an ordinary form.
 		err := r.ParseForm()
 		if err == nil {
-			if err = r.ParseMultipartForm(maxForm); errors.Is(err, http.ErrNotMultipart) {
+			if err = r.ParseMultipartForm(limit); errors.Is(err, http.ErrNotMultipart) {
 				err = nil
 			}
 		}
@@ -213,6 +222,13 @@ func readForm(next echo.HandlerFunc) echo.HandlerFunc {
 			return errFormTooBig
 		case err != nil:
 			return fmt.Errorf("%w: %w", errBadForm, err)
+		}
+		for _, form := range []url.Values{r.Form, r.PostForm} {
+			for _, values := range form {
+				for i, value := range values {
+					values[i] = strings.ReplaceAll(value, "\r\n", "\n")
+				}
+			}
 		}
 		return next(c)
 	}

@@ -76,7 +76,7 @@ func (p *pages) branchOptions(c echo.Context, project models.Project) []views.Op
 
 func (p *pages) saveGeneralSettings(c echo.Context) error {
 	form := formOf(c)
-	description := c.FormValue("description")
+	description := keepLines(request.Project(c).Description, c.FormValue("description"))
 	in := models.ProjectUpdate{Description: &description}
 	if branch := c.FormValue("default_branch"); branch != "" && branch != request.Project(c).DefaultBranch {
 		in.DefaultBranch = &branch

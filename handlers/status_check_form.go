@@ -25,6 +25,7 @@ var serviceWords = words{
 	"external_url.blank":                  views.KeyChecksURLInvalid,
 	"external_url.invalid":                views.KeyChecksURLInvalid,
 	"external_url.taken":                  views.KeyChecksURLTaken,
+	"external_url.too_long":               views.KeyChecksURLTooLong,
 	"protected_branch_ids.foreign_branch": views.KeyChecksBranchInvalid,
 	"shared_secret.too_long":              views.KeyChecksSecretTooLong,
 	"shared_secret.invalid":               views.KeyChecksSecretInvalid,

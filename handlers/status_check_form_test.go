@@ -54,6 +54,7 @@ const (
 	nameMissing = "Please provide a name"
 	nameTaken   = "Name is already taken"
 	urlInvalid  = "Please provide a valid URL"
+	urlTooLong  = "URL cannot be longer than 2048 characters"
 	urlTaken    = "External API is already in use by another status check"
 	branchWrong = "Select a valid target branch"
 	secretLong  = "Shared secret cannot be longer than 255 characters"

@@ -12,7 +12,7 @@ import (
 
 // Limits of a service's fields.
 const (
-	// MaxURLLength is the longest "API to check", in bytes.
+	// MaxURLLength is the longest "API to check", in characters.
 	MaxURLLength = 2048
 	// MaxSecretLength is the longest HMAC shared secret, in characters.
 	MaxSecretLength = 255
@@ -137,9 +137,12 @@ func (in *StatusCheckUpdate) Validate() error {
 }
 
 func checkURL(f *fieldErrors, field, raw string) {
-	if raw == "" {
+	switch _, ok := URLKey(raw); {
+	case raw == "":
 		f.add(field, CodeBlank)
-	} else if _, ok := URLKey(raw); !ok {
+	case utf8.RuneCountInString(raw) > MaxURLLength:
+		f.add(field, CodeTooLong, "max", strconv.Itoa(MaxURLLength))
+	case !ok:
 		f.add(field, CodeInvalid)
 	}
 }
@@ -158,7 +161,7 @@ func checkSecret(f *fieldErrors, secret string) {
 // default port and the fragment, an empty path as "/", the rest byte for byte.
 // ok is false for what is not an absolute http or https URL with a host.
 func URLKey(raw string) (key string, ok bool) {
-	if len(raw) > MaxURLLength || hasControl(raw) || strings.ContainsAny(raw, " \\") {
+	if utf8.RuneCountInString(raw) > MaxURLLength || hasControl(raw) || strings.ContainsAny(raw, " \\") {
 		return "", false
 	}
 	u, err := url.Parse(raw)

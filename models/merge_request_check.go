@@ -240,7 +240,7 @@ func (in *ResponseInput) Validate() error {
 	if in.TargetURL != "" {
 		u, err := url.Parse(in.TargetURL)
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil ||
-			len(in.TargetURL) > MaxURLLength || hasControl(in.TargetURL) {
+			utf8.RuneCountInString(in.TargetURL) > MaxURLLength || hasControl(in.TargetURL) {
 			f.add("target_url", CodeInvalid)
 		}
 	}

@@ -683,7 +683,7 @@ func newMemberFields(v NewMember) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = textField(v.Form, "username", KeyUsername, KeyPeopleUsernameHint, templ.Attributes{"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false", "required": true, "autofocus": true}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = textField(v.Form, "username", KeyUsername, KeyPeopleUsernameHint, templ.Attributes{"autocapitalize": "none", "spellcheck": "false", "required": true, "autofocus": true}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

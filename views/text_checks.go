@@ -95,6 +95,7 @@ const (
 	KeyChecksNameMissing        Key = "checks.name_missing"
 	KeyChecksNameTaken          Key = "checks.name_taken"
 	KeyChecksNameTooLong        Key = "checks.name_too_long"
+	KeyChecksURLTooLong         Key = "checks.url_too_long"
 	KeyChecksNameInvalid        Key = "checks.name_invalid"
 	KeyChecksURLInvalid         Key = "checks.url_invalid"
 	KeyChecksURLTaken           Key = "checks.url_taken"
