@@ -108,6 +108,7 @@ func (s *Store) Service(w http.ResponseWriter, r *http.Request, id int64, servic
 	}
 	c.stdin = in
 	c.env = append(c.env, s.hookEnv(id, userID, requestID)...)
+	c.env = append(c.env, logIdentity(requestID))
 	ctx, cancel := pushContext(ctx, body)
 	defer cancel()
 	err := s.serve(ctx, c, &deafWriter{w: out})

@@ -20,6 +20,8 @@ const pruneAge = "1.day.ago"
 // the remains of pushes that a crash cut off. Meant for a daily job.
 func (s *Store) Prune(ctx context.Context, id int64) error {
 	for _, args := range [][]string{
+		// Reflogs are kept for recovery, which needs minutes of them.
+		{"reflog", "expire", "--all", "--expire=" + pruneAge, "--expire-unreachable=" + pruneAge},
 		{"-c", "gc.auto=2000", "-c", "gc.autoDetach=false", "gc", "--auto", "--quiet"},
 		{"prune", "--expire=" + pruneAge},
 	} {

@@ -71,6 +71,7 @@ func (s *Store) environment() []string {
 		{"core.filesRefLockTimeout", "2000"},
 		{"core.packedRefsTimeout", "2000"},
 		{"core.quotePath", "true"},
+		{"core.logAllRefUpdates", "true"}, // of branches; BranchLog reads it
 		{"safe.directory", "*"},
 		{"protocol.allow", "never"},
 		{"transfer.fsckObjects", "true"},
@@ -97,6 +98,8 @@ func (s *Store) environment() []string {
 		"GIT_CONFIG_GLOBAL=/dev/null",
 		"GIT_TERMINAL_PROMPT=0",
 		"GIT_OPTIONAL_LOCKS=0",
+		// The identity in reflogs, for which git would ask the DNS otherwise.
+		"GIT_COMMITTER_NAME=Mergegate", "GIT_COMMITTER_EMAIL=mergegate",
 		"GIT_CONFIG_COUNT=" + strconv.Itoa(len(config)),
 	}
 	for i, c := range config {

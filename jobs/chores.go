@@ -2,23 +2,28 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/mergegate/mergegate/models"
 )
 
-// Chores are the operations that somebody must ask for from time to time.
-// Nothing that people see waits for them: each only writes down, completes or
-// removes what is already so. models.Store has them.
+// Chores are the operations that must be started from time to time; models.Store
+// has them. Nothing that people see waits for them: each only writes down,
+// completes or removes what is already so. One row or project that fails does
+// not stop the others: the errors come joined, a *models.ProjectError each.
 type Chores interface {
 	// ExpirePending writes down time-outs, at most limit, and counts them.
 	ExpirePending(ctx context.Context, limit int) (int, error)
-	// SweepPushes tells pushes whose end was lost, and counts them. atStart
+	// SweepPushes carries out pushes that were cut off, and counts them. atStart
 	// leaves no time for those that may still be under way.
 	SweepPushes(ctx context.Context, atStart bool) (int, error)
-	// SweepMerges completes merges that were cut off, and counts them.
+	// SweepMerges completes merges that were cut off and what follows from
+	// them, and counts the merges.
 	SweepMerges(ctx context.Context, atStart bool) (int, error)
-	// SweepApplies goes on with what "Also apply" left undone.
+	// SweepApplies goes on with what "Also apply" has not reached.
 	SweepApplies(ctx context.Context) error
 	// DeleteExpired removes what is no longer needed.
 	DeleteExpired(ctx context.Context) error
@@ -78,11 +83,37 @@ func (c *chores) run(ctx context.Context) {
 	loops.Wait()
 }
 
-// do does one chore and logs what went wrong, unless the process is ending.
+// do does one chore and logs its errors, one line for each, unless the process
+// is ending.
 func (c *chores) do(ctx context.Context, name string, chore func(context.Context) error) {
-	if err := chore(ctx); err != nil && ctx.Err() == nil {
-		c.log.ErrorContext(ctx, "job failed", "job", name, "error", err)
+	err := chore(ctx)
+	if ctx.Err() != nil {
+		return
 	}
+	for _, err := range joined(err) {
+		attrs := []any{"job", name, "error", err}
+		var project *models.ProjectError
+		if errors.As(err, &project) {
+			attrs = []any{"job", name, "project_id", project.ProjectID, "error", project.Err}
+		}
+		c.log.ErrorContext(ctx, "job failed", attrs...)
+	}
+}
+
+// joined lists the errors that errors.Join put into err; nil has none.
+func joined(err error) []error {
+	list, ok := err.(interface{ Unwrap() []error })
+	switch {
+	case err == nil:
+		return nil
+	case !ok:
+		return []error{err}
+	}
+	var all []error
+	for _, err := range list.Unwrap() {
+		all = append(all, joined(err)...)
+	}
+	return all
 }
 
 // expire writes down all time-outs there are.
@@ -109,7 +140,7 @@ func (c *chores) sweepPushes(atStart bool) func(context.Context) error {
 	return func(ctx context.Context) error {
 		n, err := c.store.SweepPushes(ctx, atStart)
 		if n > 0 {
-			c.log.WarnContext(ctx, "told pushes that were cut off", "count", n)
+			c.log.WarnContext(ctx, "carried out pushes that were cut off", "count", n)
 		}
 		return err
 	}

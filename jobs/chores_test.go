@@ -26,10 +26,11 @@ func TestJobs(t *testing.T) {
 			t.Fatal(err)
 		}
 		old := w.Git.Tip(w.Project.ID, "feature")
-		pushed := []models.RefUpdate{{Ref: "refs/heads/feature", Old: old, New: w.Git.Move(w.Project.ID, "feature", old)}}
+		pushed := []models.RefUpdate{{Ref: "refs/heads/feature", Old: old, New: w.Git.NewCommit(old)}}
 		if _, err := w.Store.PreparePush(t.Context(), w.Owner, w.Project.ID, "r1", pushed, models.PushOptions{}); err != nil {
 			t.Fatal(err)
 		}
+		w.Git.PushedBy(w.Project.ID, "r1", "feature", pushed[0].New)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		jobs := New(Options{Store: w.Store, Sender: client(t), Log: slog.New(slog.DiscardHandler), Alone: true})

@@ -2,6 +2,8 @@ package models
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 )
 
@@ -66,76 +68,67 @@ func (s *Store) CountApply(ctx context.Context, service ExternalStatusCheck) (in
 	return n, nil
 }
 
-// applyBatch is how many merge requests one step of "Also apply" looks at.
-const applyBatch = 50
+// applyBatchSize is how many merge requests "Also apply" reads at a time.
+const applyBatchSize = 50
 
-// ContinueApply takes a service to the open merge requests, in steps of which
-// each is a transaction that remembers how far it came: a crash in between
-// loses nothing, the sweep goes on.
-func (s *Store) ContinueApply(ctx context.Context, checkID int64) error {
-	_, err := s.continueApply(ctx, checkID)
-	return err
-}
-
-// continueApply is ContinueApply, and counts the merge requests it changed.
-func (s *Store) continueApply(ctx context.Context, checkID int64) (applied int, err error) {
-	for {
-		n, more, err := s.applyStep(ctx, checkID)
-		applied += n
-		if err != nil || !more {
-			return applied, err
+// continueApply takes a service to the open merge requests and counts those it
+// changed. Each batch remembers how far it came, so a crash loses nothing. A
+// merge request that fails does not stop the others; recovery comes back to it.
+func (s *Store) continueApply(ctx context.Context, service ExternalStatusCheck) (applied int, err error) {
+	var failed error
+	for after := service.ApplyAfterID; after != nil; {
+		batch, err := s.applyBatch(ctx, service.ProjectID, *after)
+		if err != nil {
+			return applied, errors.Join(failed, err)
+		}
+		for _, mr := range batch {
+			changed, err := s.applyTo(ctx, service.ID, mr)
+			if err != nil && KindOf(err) != KindNotFound {
+				failed = errors.Join(failed, fmt.Errorf("merge request %d: %w", mr.IID, err))
+			} else if err == nil && changed {
+				applied++
+			}
+			if ctx.Err() != nil {
+				return applied, errors.Join(failed, ctx.Err())
+			}
+		}
+		next := map[string]any{"apply_after_id": nil, "apply_by_id": nil}
+		before := *after
+		after = nil
+		if len(batch) == applyBatchSize {
+			after = &batch[len(batch)-1].ID
+			next = map[string]any{"apply_after_id": *after}
+		}
+		if failed != nil {
+			continue // the row stays at the first that failed
+		}
+		// A save meanwhile asked for a new round; it is not overwritten.
+		result := s.w(ctx).Model(&ExternalStatusCheck{}).Where("id = ? AND apply_after_id = ?", service.ID, before).UpdateColumns(next)
+		if result.Error != nil || result.RowsAffected == 0 {
+			return applied, result.Error
 		}
 	}
+	return applied, failed
 }
 
-// SweepApplies goes on with every "Also apply" that was cut off.
+// applyBatch reads the next open merge requests of a project.
+func (s *Store) applyBatch(ctx context.Context, projectID, after int64) (batch []MergeRequest, err error) {
+	err = s.q(ctx).Select("id", "project_id", "iid").Order("id").Limit(applyBatchSize).
+		Find(&batch, "project_id = ? AND state = ? AND id > ?", projectID, StateOpened, after).Error
+	return batch, err
+}
+
+// SweepApplies goes on with every "Also apply" that was cut off. One that fails
+// does not stop the others: the errors come joined, each a *ProjectError.
 func (s *Store) SweepApplies(ctx context.Context) error {
-	var ids []int64
-	before := s.Now().Add(-pushGrace)
-	err := s.q(ctx).Model(&ExternalStatusCheck{}).Where("apply_after_id IS NOT NULL AND updated_at <= ?", before).Pluck("id", &ids).Error
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if err := s.ContinueApply(ctx, id); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Store) applyStep(ctx context.Context, checkID int64) (applied int, more bool, err error) {
-	var service ExternalStatusCheck
-	if err := s.q(ctx).Take(&service, checkID).Error; err != nil {
-		if isMissing(err) {
-			return 0, false, nil // removed meanwhile
-		}
-		return 0, false, err
-	}
-	if service.ApplyAfterID == nil {
-		return 0, false, nil
-	}
-	var batch []MergeRequest
-	err = s.q(ctx).Select("id", "project_id", "iid").Order("id").Limit(applyBatch).
-		Find(&batch, "project_id = ? AND state = ? AND id > ?", service.ProjectID, StateOpened, *service.ApplyAfterID).Error
-	if err != nil {
-		return 0, false, err
-	}
-	for _, mr := range batch {
-		changed, err := s.applyTo(ctx, checkID, mr)
-		if err != nil && KindOf(err) != KindNotFound {
-			return applied, false, err
-		}
-		if err == nil && changed {
-			applied++
-		}
-	}
-	last := len(batch) < applyBatch
-	change := map[string]any{"apply_after_id": nil, "apply_by_id": nil}
-	if !last {
-		change = map[string]any{"apply_after_id": batch[len(batch)-1].ID}
-	}
-	return applied, !last, s.w(ctx).Model(&ExternalStatusCheck{}).Where("id = ? AND apply_after_id = ?", checkID, *service.ApplyAfterID).UpdateColumns(change).Error
+	cutOff := s.q(ctx).Where("apply_after_id IS NOT NULL AND updated_at <= ?", s.Now().Add(-pushGrace))
+	return eachRow(ctx, cutOff, func(service ExternalStatusCheck) error {
+		_, err := s.continueApply(ctx, service)
+		return s.giveUp(err, service.UpdatedAt, func() error {
+			return s.w(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", service.ID).
+				UpdateColumns(map[string]any{"apply_after_id": nil, "apply_by_id": nil}).Error
+		})
+	})
 }
 
 // applyTo takes a service, as it stands now, to one merge request, and tells

@@ -127,7 +127,6 @@ func TestSourceBranchDeleted(t *testing.T) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
 		mr := w.MergeRequest("feature", "main")
-		zero := "0000000000000000000000000000000000000000"
 		w.Git.Set(w.Project.ID, "feature", "")
 		w.TellPush("feature", mr.HeadSHA, zero)
 		got, _ := w.Reload(mr)

@@ -39,10 +39,13 @@ type ExternalStatusCheck struct {
 	// Applied is how many open merge requests the "Also apply" of this very
 	// change touched; only what CreateStatusCheck and UpdateStatusCheck give
 	// back has it.
-	Applied   int                         `gorm:"-"`
-	Branches  []ExternalStatusCheckBranch `gorm:"foreignKey:ExternalStatusCheckID"`
-	CreatedAt time.Time
-	UpdatedAt time.Time
+	Applied int `gorm:"-"`
+	// Incomplete says why "Also apply" has not reached all of them yet; recovery
+	// goes on with it. It is not stored.
+	Incomplete error                       `gorm:"-"`
+	Branches   []ExternalStatusCheckBranch `gorm:"foreignKey:ExternalStatusCheckID"`
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
 }
 
 // ExternalStatusCheckBranch is one name or pattern of a service's scope, with

@@ -106,16 +106,18 @@ func (s *Store) CreateStatusCheck(ctx context.Context, by User, projectID int64,
 	if err != nil {
 		return ExternalStatusCheck{}, err
 	}
-	return s.applySaved(ctx, check, apply)
+	return s.applySaved(ctx, check, apply), nil
 }
 
-// applySaved takes a service that was saved to open merge requests too, where
-// that was asked for, and counts them.
-func (s *Store) applySaved(ctx context.Context, check ExternalStatusCheck, apply bool) (_ ExternalStatusCheck, err error) {
-	if apply {
-		check.Applied, err = s.continueApply(ctx, check.ID)
+// applySaved takes a service that has been saved to the open merge requests,
+// where that was asked for, and counts them in Applied. What fails is in
+// Incomplete; recovery goes on with it.
+func (s *Store) applySaved(ctx context.Context, check ExternalStatusCheck, apply bool) ExternalStatusCheck {
+	if !apply {
+		return check
 	}
-	return check, err
+	check.Applied, check.Incomplete = s.continueApply(context.WithoutCancel(ctx), check)
+	return check
 }
 
 // auditApply records that a service is taken to open merge requests too, where
@@ -200,7 +202,7 @@ func (s *Store) UpdateStatusCheck(ctx context.Context, by User, projectID, id in
 	if err != nil {
 		return ExternalStatusCheck{}, err
 	}
-	return s.applySaved(ctx, check, apply)
+	return s.applySaved(ctx, check, apply), nil
 }
 
 // DeleteStatusCheck removes a service with its deliveries and its checks on

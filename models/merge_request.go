@@ -67,8 +67,11 @@ type MergeRequest struct {
 	MergingRemoveSource bool
 	MergingUserID       *int64
 	MergingStartedAt    *time.Time
-	CreatedAt           time.Time
-	UpdatedAt           time.Time
+	// Incomplete says what an operation that has been carried out still leaves
+	// to recovery; nil when nothing is left. It is not stored.
+	Incomplete error `gorm:"-"`
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
 }
 
 // Approval is one person's approval of a merge request.

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"errors"
 
 	"gorm.io/gorm"
 )
@@ -177,10 +178,12 @@ func (s *Store) ExpirePending(ctx context.Context, limit int) (int, error) {
 		return 0, err
 	}
 	n := 0
+	var faults []error
 	for _, candidate := range due {
 		if !candidate.TimedOutAt(now) {
 			continue
 		}
+		expired := false
 		err := s.Transaction(ctx, func(tx *Store) error {
 			var mr MergeRequest
 			if err := tx.forUpdate(tx.w(ctx)).Take(&mr, candidate.MergeRequestID).Error; err != nil {
@@ -191,17 +194,23 @@ func (s *Store) ExpirePending(ctx context.Context, limit int) (int, error) {
 				return err
 			}
 			check.expire()
-			n++
+			expired = true
 			if err := tx.saveCheck(ctx, &check); err != nil {
 				return err
 			}
 			return tx.auditTimeout(ctx, mr, check)
 		})
-		if err != nil && KindOf(err) != KindNotFound {
-			return n, err
+		switch {
+		case err == nil && expired:
+			n++
+		case err != nil && KindOf(err) != KindNotFound:
+			faults = append(faults, &ProjectError{ProjectID: candidate.ProjectID, Err: err})
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return n, nil
+	return n, errors.Join(faults...)
 }
 
 // CountOpenWithCheck counts the open merge requests that have a check of a

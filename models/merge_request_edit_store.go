@@ -157,12 +157,13 @@ func (s *Store) UpdateMergeRequest(ctx context.Context, by User, projectID, iid 
 		if mr, project, err = tx.lockMergeRequest(ctx, projectID, iid); err != nil {
 			return err
 		}
-		return tx.edit(ctx, by, project, &mr, in)
+		if err := tx.edit(ctx, by, project, &mr, in); err != nil {
+			return err
+		}
+		mr, err = tx.MergeRequest(ctx, projectID, iid)
+		return err
 	})
-	if err != nil {
-		return MergeRequest{}, err
-	}
-	return s.MergeRequest(ctx, projectID, iid)
+	return mr, err
 }
 
 func (s *Store) edit(ctx context.Context, by User, project Project, mr *MergeRequest, in MergeRequestUpdate) error {

@@ -5,9 +5,9 @@ import (
 )
 
 // CloseMergeRequest closes an open merge request: clocks stop, waiting
-// deliveries are superseded, and the services are told.
-func (s *Store) CloseMergeRequest(ctx context.Context, by User, projectID, iid int64) (MergeRequest, error) {
-	err := s.Transaction(ctx, func(tx *Store) error {
+// deliveries are superseded, and the services get an event.
+func (s *Store) CloseMergeRequest(ctx context.Context, by User, projectID, iid int64) (closed MergeRequest, err error) {
+	err = s.Transaction(ctx, func(tx *Store) error {
 		mr, project, err := tx.lockMergeRequest(ctx, projectID, iid)
 		if err != nil {
 			return err
@@ -30,12 +30,13 @@ func (s *Store) CloseMergeRequest(ctx context.Context, by User, projectID, iid i
 			return err
 		}
 		changes := []Change{{"state_id", stateID(StateOpened), stateID(StateClosed)}, {"updated_at", before, now}}
-		return tx.tell(ctx, project, mr, happening{action: ActionClose, by: by, changes: changes})
+		if err := tx.tell(ctx, project, mr, happening{action: ActionClose, by: by, changes: changes}); err != nil {
+			return err
+		}
+		closed, err = tx.MergeRequest(ctx, projectID, iid)
+		return err
 	})
-	if err != nil {
-		return MergeRequest{}, err
-	}
-	return s.MergeRequest(ctx, projectID, iid)
+	return closed, err
 }
 
 // stateID is GitLab's number for a state in the payload's changes.
@@ -65,10 +66,10 @@ func (s *Store) stopClocks(ctx context.Context, mr MergeRequest) error {
 }
 
 // ReopenMergeRequest opens a closed merge request again, at the tip of its
-// source branch as it stands now: pending checks, and all of them if HEAD
-// moved, are pending with the clock starting now.
-func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid int64) (MergeRequest, error) {
-	err := s.Transaction(ctx, func(tx *Store) error {
+// source branch: pending checks, and all of them if HEAD moved, are pending
+// with the clock starting now.
+func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid int64) (reopened MergeRequest, err error) {
+	err = s.Transaction(ctx, func(tx *Store) error {
 		var project Project
 		if err := tx.lockProject(ctx, projectID, &project); err != nil {
 			return err
@@ -95,8 +96,16 @@ func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid 
 		if err := tx.saveMergeRequest(ctx, &mr); err != nil {
 			return err
 		}
-		if err := tx.shared.cfg.Git.KeepHead(ctx, projectID, mr.IID, mr.HeadSHA); err != nil {
-			return err
+		if moved {
+			// After the commit: a ref moved before it would stay ahead of HEAD
+			// if there is no commit.
+			if err := tx.rememberStep(ctx, mr, stepKeepHead); err != nil {
+				return err
+			}
+			tx.afterCommit(func() {
+				// On failure the step stays for recovery.
+				_ = tx.root.finishSteps(context.WithoutCancel(ctx), mr, stepKeepHead)
+			})
 		}
 		checks, err := tx.checksOf(ctx, mr.ID)
 		if err != nil {
@@ -119,12 +128,13 @@ func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid 
 			return err
 		}
 		changes := []Change{{"state_id", stateID(StateClosed), stateID(StateOpened)}, {"updated_at", before, now}}
-		return tx.tell(ctx, project, mr, happening{action: ActionReopen, by: by, changes: changes})
+		if err := tx.tell(ctx, project, mr, happening{action: ActionReopen, by: by, changes: changes}); err != nil {
+			return err
+		}
+		reopened, err = tx.MergeRequest(ctx, projectID, iid)
+		return err
 	})
-	if err != nil {
-		return MergeRequest{}, err
-	}
-	return s.MergeRequest(ctx, projectID, iid)
+	return reopened, err
 }
 
 // reopenRefused words missing branches as reasons rather than as fields: there

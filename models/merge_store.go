@@ -26,7 +26,9 @@ var errPrepareAgain = errors.New("models: the merge must be prepared again")
 
 // Merge merges a merge request. The commit is prepared first; then, under the
 // lock of the merge request's row, the gate, HEAD and the target are read
-// again, the target moves by compare-and-swap and the row becomes merged.
+// again, the target moves by compare-and-swap and the row becomes merged. What
+// follows from that and fails is in Incomplete, with ErrSourceNotRemoved for
+// the source branch; recovery completes it.
 //
 // Errors: KindForbidden (CodeProtectedBranch) when the target may not be merged
 // into; KindConflict (CodeStaleSHA) when SHA is not HEAD; KindUnprocessable
@@ -42,10 +44,8 @@ func (s *Store) Merge(ctx context.Context, by User, projectID, iid int64, o Merg
 		if err != nil {
 			return MergeRequest{}, err
 		}
-		if err := s.afterMerge(ctx, by, mr); err != nil {
-			return MergeRequest{}, err
-		}
-		return s.MergeRequest(ctx, projectID, iid)
+		mr.Incomplete = s.afterMerge(context.WithoutCancel(ctx), by, mr)
+		return mr, nil
 	}
 	return MergeRequest{}, conflict(CodeTargetMoved)
 }
@@ -142,7 +142,11 @@ func (s *Store) mergeOnce(ctx context.Context, by User, projectID, iid int64, o 
 				return err
 			}
 		}
-		return tx.finishMerge(ctx, project, &mr, by)
+		if err := tx.finishMerge(ctx, project, &mr, by); err != nil {
+			return err
+		}
+		mr, err = tx.MergeRequest(ctx, projectID, iid)
+		return err
 	})
 	return mr, err
 }
@@ -192,11 +196,16 @@ func (s *Store) targetHas(ctx context.Context, mr MergeRequest, commit string) (
 // finishMerge makes the row of a merge whose target has moved say so.
 func (s *Store) finishMerge(ctx context.Context, project Project, mr *MergeRequest, by User) error {
 	updates := []RefUpdate{{Ref: "refs/heads/" + mr.TargetBranch, Old: mr.MergingBaseSHA, New: mr.MergingSHA}}
-	// The move of the target is a push like any other to merge requests from
-	// or into it; it is told afterwards, and by the sweep if not.
-	row := PendingPush{ProjectID: mr.ProjectID, UserID: ID(by.ID), RequestID: mergeRequestID(*mr), Updates: updates, CreatedAt: s.Now()}
+	// To other merge requests from or into the target its move is a push like
+	// any other: afterMerge carries it out, or recovery does.
+	row := PendingPush{ProjectID: mr.ProjectID, UserID: ID(by.ID), RequestID: mergeRequestID(*mr), Updates: updates, RefsMoved: true, CreatedAt: s.Now()}
 	if err := s.w(ctx).Create(&row).Error; err != nil {
 		return err
+	}
+	if mr.MergingRemoveSource {
+		if err := s.rememberStep(ctx, *mr, stepRemoveSource); err != nil {
+			return err
+		}
 	}
 	return s.markMerged(ctx, project, mr, by, mr.MergingSHA, mr.MergingSquash)
 }

@@ -6,49 +6,26 @@ import (
 	"time"
 )
 
-// afterMerge tells the move of the target to the other merge requests, and
-// removes the source branch when asked to. All of it may happen again.
+// afterMerge carries out what follows from a merge: the move of the target
+// counts as a push for the other merge requests, and the source branch is
+// removed when that was asked for. It is idempotent; what fails is left to
+// recovery.
 func (s *Store) afterMerge(ctx context.Context, by User, mr MergeRequest) error {
 	pending, err := s.PendingPushID(ctx, mr.ProjectID, mergeRequestID(mr))
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = s.Push(ctx, PushInput{
+			ProjectID: mr.ProjectID, By: by, PendingID: pending,
+			Updates: []RefUpdate{{Ref: "refs/heads/" + mr.TargetBranch, Old: mr.MergingBaseSHA, New: mr.MergingSHA}},
+		})
 	}
-	_, err = s.Push(ctx, PushInput{
-		ProjectID: mr.ProjectID, By: by, PendingID: pending,
-		Updates: []RefUpdate{{Ref: "refs/heads/" + mr.TargetBranch, Old: mr.MergingBaseSHA, New: mr.MergingSHA}},
-	})
-	if err != nil || !mr.MergingRemoveSource {
-		return err
-	}
-	return s.removeSource(ctx, by, mr)
-}
-
-// removeSource deletes the source branch of a merged merge request, if it still
-// stands at HEAD and is neither protected nor the default branch.
-func (s *Store) removeSource(ctx context.Context, by User, mr MergeRequest) error {
-	project, err := s.Project(ctx, mr.ProjectID)
-	if err != nil {
-		return err
-	}
-	refusal, err := s.BranchDecision(ctx, project, RoleOwner, mr.SourceBranch, ActionDelete)
-	if err != nil || refusal != nil {
-		return err
-	}
-	err = s.shared.cfg.Git.DeleteBranch(ctx, mr.ProjectID, mr.SourceBranch, mr.HeadSHA)
-	if errors.Is(err, ErrRefMoved) {
-		return nil // somebody has pushed to it, or removed it already
-	}
-	if err != nil {
-		return err
-	}
-	_, err = s.Push(ctx, PushInput{ProjectID: mr.ProjectID, By: by, Updates: []RefUpdate{{Ref: "refs/heads/" + mr.SourceBranch, Old: mr.HeadSHA, New: zeroSHA}}})
-	return err
+	return errors.Join(err, s.finishSteps(ctx, mr, stepRemoveSource))
 }
 
 // completeMerge finishes a locked merge request whose merge was cut off after
-// its target had moved. Reports whether it did.
+// its target had moved, and reports whether it did. The target contains the
+// commit prepared for this merge, which is nobody else's, so it was moved.
 func (s *Store) completeMerge(ctx context.Context, project Project, mr *MergeRequest) (bool, error) {
-	if mr.State != StateOpened || mr.MergingSHA == "" {
+	if mr.State != StateOpened || mr.MergingSHA == "" || mr.MergingHeadSHA != mr.HeadSHA {
 		return false, nil
 	}
 	in, err := s.targetHas(ctx, *mr, mr.MergingSHA)
@@ -69,53 +46,61 @@ func (s *Store) completeMerge(ctx context.Context, project Project, mr *MergeReq
 const mergeGrace = 30 * time.Second
 
 // SweepMerges completes merges that were cut off between ref and row, each
-// with exactly one merge event, and forgets those whose target never moved.
+// with exactly one merge event, forgets those whose target never moved, and
+// counts the completed. It also finishes the steps in the repository that
+// follow from a change of a merge request. One that fails does not stop the others: the errors
+// come joined, each a *ProjectError.
 func (s *Store) SweepMerges(ctx context.Context, atStart bool) (int, error) {
-	before := s.Now().Add(-mergeGrace)
-	if atStart {
-		before = s.Now()
-	}
-	var candidates []MergeRequest
-	err := s.q(ctx).Where("merging_sha <> '' AND state = ? AND merging_started_at <= ?", StateOpened, before).Order("id").Limit(100).Find(&candidates).Error
-	if err != nil {
-		return 0, err
+	before := s.Now()
+	if !atStart {
+		before = before.Add(-mergeGrace)
 	}
 	n := 0
-	for _, candidate := range candidates {
-		completed := false
-		var by User
-		var mr MergeRequest
-		err := s.Transaction(ctx, func(tx *Store) error {
-			var project Project
-			var err error
-			if mr, project, err = tx.lockMergeRequest(ctx, candidate.ProjectID, candidate.IID); err != nil {
-				return err
-			}
-			if mr.MergingSHA != candidate.MergingSHA {
-				return nil // another merge is under way
-			}
-			if completed, err = tx.completeMerge(ctx, project, &mr); err != nil || completed {
-				return err
-			}
-			return tx.w(ctx).Model(&MergeRequest{}).Where("id = ? AND state = ?", mr.ID, StateOpened).
-				UpdateColumns(map[string]any{"merging_sha": "", "merging_started_at": nil}).Error
-		})
-		if err != nil && KindOf(err) != KindNotFound {
-			return n, err
+	cutOff := s.q(ctx).Where("merging_sha <> '' AND state = ? AND merging_started_at <= ?", StateOpened, before)
+	err := eachRow(ctx, cutOff, func(candidate MergeRequest) error {
+		completed, err := s.settleMerge(ctx, candidate)
+		if completed {
+			n++
 		}
-		if !completed {
-			continue
+		return s.giveUp(err, *candidate.MergingStartedAt, func() error { return s.forgetMerge(ctx, candidate) })
+	})
+	return n, errors.Join(err, s.sweepSteps(ctx, before))
+}
+
+// settleMerge completes a cut-off merge whose target has moved, and forgets it
+// otherwise.
+func (s *Store) settleMerge(ctx context.Context, candidate MergeRequest) (completed bool, err error) {
+	var mr MergeRequest
+	err = s.Transaction(ctx, func(tx *Store) error {
+		completed = false
+		var project Project
+		var err error
+		if mr, project, err = tx.lockMergeRequest(ctx, candidate.ProjectID, candidate.IID); err != nil {
+			return err
 		}
-		n++
-		if mr.MergeUserID != nil {
-			by.ID = *mr.MergeUserID
-			if user, err := s.User(ctx, by.ID); err == nil {
-				by = user
-			}
+		if mr.MergingSHA != candidate.MergingSHA {
+			return nil // another merge is under way
 		}
-		if err := s.afterMerge(ctx, by, mr); err != nil {
-			return n, err
+		if completed, err = tx.completeMerge(ctx, project, &mr); err != nil || completed {
+			return err
 		}
+		return tx.forgetMerge(ctx, mr)
+	})
+	if KindOf(err) == KindNotFound {
+		return false, nil
 	}
-	return n, nil
+	if err != nil || !completed {
+		return false, err
+	}
+	by, err := s.mergeUser(ctx, mr)
+	if err != nil {
+		return true, err
+	}
+	return true, s.afterMerge(ctx, by, mr)
+}
+
+// forgetMerge clears the announcement of a merge that did not happen.
+func (s *Store) forgetMerge(ctx context.Context, mr MergeRequest) error {
+	return s.w(ctx).Model(&MergeRequest{}).Where("id = ? AND state = ? AND merging_sha = ?", mr.ID, StateOpened, mr.MergingSHA).
+		UpdateColumns(map[string]any{"merging_sha": "", "merging_started_at": nil}).Error
 }

@@ -42,7 +42,40 @@ type PendingPush struct {
 	RequestID string
 	Updates   []RefUpdate `gorm:"serializer:json"`
 	Options   PushOptions `gorm:"serializer:json"`
+	// RefsMoved means that the updates are known to have happened: the row was
+	// written by a merge, after its target moved.
+	RefsMoved bool
 	CreatedAt time.Time
+}
+
+// BranchMove is an entry of a branch's reflog.
+type BranchMove struct {
+	// RequestID is the request of the push that moved the branch; anything else
+	// for a move that was not a push.
+	RequestID string
+	SHA       string
+}
+
+// happened reports whether the repository shows that the push of requestID
+// itself made the update. tip is where the branch is now, "" when it is gone;
+// log is its reflog, newest entry first.
+//
+// That the tip is or contains the new commit is not enough: a later push by
+// somebody else may have brought the commit. The reflog tells them apart,
+// because every entry carries the request of its push. It does not survive a
+// power failure for certain and goes with its branch, so where its newest entry
+// is not the tip, the tip itself counts. A deletion has no attribution: the
+// branch is gone, or it is not.
+func (u RefUpdate) happened(requestID, tip string, log []BranchMove) bool {
+	if IsZeroSHA(u.New) || tip == "" {
+		return IsZeroSHA(u.New) && tip == ""
+	}
+	for _, move := range log {
+		if move.RequestID == requestID && move.SHA == u.New {
+			return true
+		}
+	}
+	return tip == u.New && (len(log) == 0 || log[0].SHA != tip)
 }
 
 // PushInput is a push whose refs have moved.
@@ -53,9 +86,10 @@ type PushInput struct {
 	Options   PushOptions
 	// PendingID is the pending push to clear in the end, 0 for none.
 	PendingID int64
-	// Replay marks a push told late, by the sweep: HEAD then only follows the
-	// branch as it stands.
-	Replay bool
+	// ReplayOf is when a push began that recovery carries out late: HEAD then
+	// only follows the branch to where it is now. Zero for a push in its own
+	// post-receive.
+	ReplayOf time.Time
 }
 
 // PushedBranch tells about one branch of a push.
@@ -96,6 +130,9 @@ type Git interface {
 	// SetDefaultBranch points HEAD of the repository at a branch.
 	SetDefaultBranch(ctx context.Context, projectID int64, branch string) error
 	BranchTip(ctx context.Context, projectID int64, branch string) (sha string, exists bool, err error)
+	// BranchLog is the reflog of a branch, newest entry first; empty for a branch
+	// that has none or does not exist.
+	BranchLog(ctx context.Context, projectID int64, branch string) ([]BranchMove, error)
 	Commit(ctx context.Context, projectID int64, sha string) (Commit, error)
 	// CountCommits counts the commits of to that from lacks.
 	CountCommits(ctx context.Context, projectID int64, from, to string) (int, error)

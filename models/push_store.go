@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 )
 
-// PreparePush keeps a push that is about to move refs, so that a crash before
+// PreparePush records a push that is about to move refs, so that a crash before
 // its post-receive loses nothing. It returns the row's id for PushInput.
 func (s *Store) PreparePush(ctx context.Context, by User, projectID int64, requestID string, updates []RefUpdate, options PushOptions) (int64, error) {
 	row := PendingPush{ProjectID: projectID, UserID: ID(by.ID), RequestID: requestID, Updates: updates, Options: options, CreatedAt: s.Now()}
@@ -28,11 +27,11 @@ func (s *Store) PendingPushID(ctx context.Context, projectID int64, requestID st
 	return row.ID, err
 }
 
-// Push tells the domain that refs have moved: each branch in one transaction
-// moves HEAD of the open merge requests from it, resets their checks, records
-// the deliveries, and marks merged what a push to the target brought in. It
-// may be told twice, late, or out of order: in the end HEAD is where the
-// branch stands. A push option opens a merge request.
+// Push carries out what follows from refs that have moved. Each branch is one
+// transaction: it moves HEAD of the open merge requests from the branch, resets
+// their checks, records the deliveries, and marks merged what a push to the
+// target brought in. It is idempotent and may run late or out of order: HEAD
+// ends where the branch is. A push option opens a merge request.
 func (s *Store) Push(ctx context.Context, in PushInput) ([]PushedBranch, error) {
 	var result []PushedBranch
 	for _, update := range in.Updates {
@@ -59,7 +58,7 @@ func (s *Store) Push(ctx context.Context, in PushInput) ([]PushedBranch, error) 
 	return result, nil
 }
 
-// pushBranch tells one branch of a push.
+// pushBranch carries out one branch of a push.
 func (s *Store) pushBranch(ctx context.Context, in PushInput, branch string, update RefUpdate) (PushedBranch, error) {
 	git := s.shared.cfg.Git
 	reached, err := s.reachedBy(ctx, in.ProjectID, branch, update)
@@ -105,7 +104,7 @@ func (s *Store) pushBranch(ctx context.Context, in PushInput, branch string, upd
 				pushed.Open = append(pushed.Open, mr)
 				continue
 			}
-			merged, err := tx.mergedByPush(ctx, mr, update, reached)
+			merged, err := tx.mergedByPush(ctx, mr, update, reached, tip)
 			if err != nil {
 				return err
 			}
@@ -142,23 +141,32 @@ func (s *Store) reachedBy(ctx context.Context, projectID int64, branch string, u
 
 // mergedByPush reports whether an update of its target branch brought HEAD of
 // a merge request in: HEAD was not reachable before, so the merge request had
-// commits, and is now.
-func (s *Store) mergedByPush(ctx context.Context, mr MergeRequest, update RefUpdate, reached map[string]bool) (bool, error) {
-	if reached[mr.HeadSHA] {
-		return true, nil
-	}
-	if _, known := reached[mr.HeadSHA]; known || IsZeroSHA(update.New) || IsZeroSHA(update.Old) {
+// commits, the update made it reachable, and it is reachable from tip, where
+// the target is now. A target that was created or is gone ("") merges nothing.
+func (s *Store) mergedByPush(ctx context.Context, mr MergeRequest, update RefUpdate, reached map[string]bool, tip string) (bool, error) {
+	if IsZeroSHA(update.New) || IsZeroSHA(update.Old) || tip == "" {
 		return false, nil
 	}
-	// HEAD moved between the look and the lock: look again.
-	again, err := s.shared.cfg.Git.Reached(ctx, mr.ProjectID, update.Old, update.New, []string{mr.HeadSHA})
-	return again[mr.HeadSHA], err
+	git := s.shared.cfg.Git
+	isReached, known := reached[mr.HeadSHA]
+	if !known {
+		// HEAD moved between the look and the lock: look again.
+		again, err := git.Reached(ctx, mr.ProjectID, update.Old, update.New, []string{mr.HeadSHA})
+		if err != nil {
+			return false, err
+		}
+		isReached = again[mr.HeadSHA]
+	}
+	if !isReached || tip == update.New {
+		return isReached, nil
+	}
+	return git.IsAncestor(ctx, mr.ProjectID, mr.HeadSHA, tip)
 }
 
-// moveHead brings HEAD of an open merge request to where its source branch
-// stands, one event for each step. The step to the pushed commit comes first
-// when HEAD stands where the push began, so that of two pushes told in one
-// breath neither is lost.
+// moveHead brings HEAD of an open merge request to where its source branch is,
+// with one event for each step. When HEAD is where the push began, the pushed
+// commit is a step of its own, so two pushes in quick succession both produce
+// events.
 func (s *Store) moveHead(ctx context.Context, project Project, mr *MergeRequest, in PushInput, update RefUpdate, tip string, exists bool) error {
 	if !exists {
 		if mr.SourceBranchDeleted {
@@ -169,7 +177,7 @@ func (s *Store) moveHead(ctx context.Context, project Project, mr *MergeRequest,
 		return s.saveMergeRequest(ctx, mr)
 	}
 	var steps []string
-	if !in.Replay && mr.HeadSHA == update.Old && !IsZeroSHA(update.New) && update.New != tip {
+	if in.ReplayOf.IsZero() && mr.HeadSHA == update.Old && !IsZeroSHA(update.New) && update.New != tip {
 		steps = append(steps, update.New)
 	}
 	if mr.HeadSHA != tip || mr.SourceBranchDeleted || len(steps) > 0 {
@@ -188,7 +196,7 @@ func (s *Store) moveHead(ctx context.Context, project Project, mr *MergeRequest,
 }
 
 // newHead makes a commit HEAD: every check is pending again, what waits for
-// the old HEAD is superseded, and the services are told.
+// the old HEAD is superseded, and the services get an event.
 func (s *Store) newHead(ctx context.Context, project Project, mr *MergeRequest, commit Commit, by User) error {
 	old := mr.HeadSHA
 	mr.setHead(commit)
@@ -217,7 +225,8 @@ func (s *Store) newHead(ctx context.Context, project Project, mr *MergeRequest, 
 }
 
 // createByPush opens the merge request that a push option asks for. What
-// prevents it is told to the pusher, never fails the push.
+// prevents it is shown to the pusher and never fails the push. A replay opens
+// none where the push itself came so far.
 func (s *Store) createByPush(ctx context.Context, in PushInput, pushed *PushedBranch) error {
 	project, err := s.Project(ctx, in.ProjectID)
 	if err != nil {
@@ -229,6 +238,14 @@ func (s *Store) createByPush(ctx context.Context, in PushInput, pushed *PushedBr
 	}
 	if i := slices.IndexFunc(pushed.Open, func(mr MergeRequest) bool { return mr.TargetBranch == target }); i >= 0 {
 		return nil
+	}
+	if !in.ReplayOf.IsZero() {
+		var n int64
+		err := s.q(ctx).Model(&MergeRequest{}).Where("project_id = ? AND source_branch = ? AND target_branch = ? AND created_at >= ?",
+			in.ProjectID, pushed.Name, target, in.ReplayOf).Count(&n).Error
+		if err != nil || n > 0 {
+			return err
+		}
 	}
 	title := in.Options.Title
 	if title == "" {
@@ -258,73 +275,4 @@ func (s *Store) createByPush(ctx context.Context, in PushInput, pushed *PushedBr
 		return err
 	}
 	return nil
-}
-
-// pushGrace is how long a push may take between its pre-receive and the end of
-// its post-receive before the sweep looks after it.
-const pushGrace = 30 * time.Second
-
-// abandonedAfter is how old a pending push may get whose refs never moved.
-const abandonedAfter = 15 * time.Minute
-
-// SweepPushes tells pushes whose post-receive was lost, from the pending
-// pushes that are older than grace; atStart takes them all, as after a crash
-// of the only instance.
-func (s *Store) SweepPushes(ctx context.Context, atStart bool) (int, error) {
-	now := s.Now()
-	before := now.Add(-pushGrace)
-	if atStart {
-		before = now
-	}
-	var rows []PendingPush
-	if err := s.q(ctx).Where("created_at <= ?", before).Order("id").Limit(100).Find(&rows).Error; err != nil {
-		return 0, err
-	}
-	n := 0
-	for _, row := range rows {
-		moved, err := s.refsMoved(ctx, row)
-		if err != nil {
-			return n, err
-		}
-		if !moved {
-			// The push may still be on its way; after a while it is not.
-			if now.Sub(row.CreatedAt) > abandonedAfter {
-				if err := s.w(ctx).Delete(&PendingPush{}, row.ID).Error; err != nil {
-					return n, err
-				}
-			}
-			continue
-		}
-		var by User
-		if row.UserID != nil {
-			if by, err = s.User(ctx, *row.UserID); err != nil && KindOf(err) != KindNotFound {
-				return n, err
-			}
-		}
-		_, err = s.Push(ctx, PushInput{ProjectID: row.ProjectID, By: by, Updates: row.Updates, Options: row.Options, PendingID: row.ID, Replay: true})
-		if err != nil {
-			return n, err
-		}
-		n++
-	}
-	return n, nil
-}
-
-// refsMoved reports whether any branch of a pending push no longer stands
-// where the push began.
-func (s *Store) refsMoved(ctx context.Context, row PendingPush) (bool, error) {
-	for _, update := range row.Updates {
-		branch, ok := update.Branch()
-		if !ok {
-			continue
-		}
-		tip, exists, err := s.shared.cfg.Git.BranchTip(ctx, row.ProjectID, branch)
-		if err != nil {
-			return false, err
-		}
-		if exists == IsZeroSHA(update.Old) || exists && tip != update.Old {
-			return true, nil
-		}
-	}
-	return false, nil
 }

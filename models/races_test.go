@@ -212,8 +212,8 @@ func TestOpenAgainstPush(t *testing.T) {
 	})
 }
 
-// A server that dies between the refs and the rows of a push: the sweep tells
-// the push as what it was, with its pusher and its options.
+// A server that dies between the refs and the rows of a push: recovery carries
+// the push out with its pusher and its options.
 func TestPushCutOff(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -227,11 +227,11 @@ func TestPushCutOff(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		zero := "0000000000000000000000000000000000000000"
-		sha := w.Git.Move(w.Project.ID, "feature", old)
+		sha, fresh := w.Git.NewCommit(old), w.Git.NewCommit(old)
 		prepare("feature", old, sha, models.PushOptions{})
-		fresh := w.Git.Move(w.Project.ID, "fresh", old)
+		w.Git.PushedBy(w.Project.ID, "req-feature", "feature", sha)
 		prepare("fresh", zero, fresh, models.PushOptions{Create: true, Title: "By push"})
+		w.Git.PushedBy(w.Project.ID, "req-fresh", "fresh", fresh)
 		prepare("never", zero, fresh, models.PushOptions{})
 		if n, err := w.Store.SweepPushes(t.Context(), false); n != 0 || err != nil {
 			t.Fatalf("a push under way was swept: %d, %v", n, err)

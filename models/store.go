@@ -64,6 +64,7 @@ type shared struct {
 	hooks  Hooks
 	// prepared reads by statements that SQLite keeps prepared.
 	prepared *gorm.DB
+	running  runningPushes
 }
 
 // Hooks let a test force an order of events inside operations. The shipped

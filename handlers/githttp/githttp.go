@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
@@ -124,7 +125,24 @@ func (d *door) service(c echo.Context) error {
 	if user := request.User(c); user != nil {
 		userID = user.ID
 	}
+	if service == receivePack {
+		defer d.endPush(c, access.Project.ID, d.Store.BeginPush(access.Project.ID, request.ID(c)))
+	}
 	return d.Transport.Service(c.Response(), c.Request(), access.Project.ID, service, userID, request.ID(c))
+}
+
+// endTime is how long the end of a push may take, in which what its post-receive
+// left undone is carried out. Recovery does what takes longer.
+const endTime = time.Minute
+
+// endPush ends a push whose receive-pack has ended, whatever became of its
+// client.
+func (d *door) endPush(c echo.Context, projectID int64, end func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), endTime)
+	defer cancel()
+	if err := end(ctx); err != nil {
+		d.Log.Error("end of push failed", "request_id", request.ID(c), "project_id", projectID, "error", err)
+	}
 }
 
 // enter finds out who asks and lets them pass or not. Nobody without good

@@ -4,33 +4,122 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/mergegate/mergegate/models"
 )
 
-// Git is an imagined git: a graph of commits and branches in memory. Tests of
-// the order of events use it to stop at a chosen point; whether the real git
-// behaves so is the business of gitrepo's tests.
+// Git is a fake git: a graph of commits and branches in memory. Tests of the
+// order of events use it to stop at a chosen point; gitrepo's tests hold what
+// the real git does.
 type Git struct {
 	mu       sync.Mutex
 	branches map[int64]map[string]string
-	parents  map[string][]string
-	kept     map[string]string
-	n        int
+	// logs are the reflogs, oldest entry first; they go with their branch.
+	logs map[int64]map[string][]models.BranchMove
+	// tips are all commits that a branch has ever pointed to.
+	tips    map[string][]string
+	parents map[string][]string
+	kept    map[string]string
+	n       int
 	// Conflicts, when set, are what every merge runs into.
 	Conflicts []string
 	// BeforeMove runs before a branch is moved by compare-and-swap.
 	BeforeMove func()
 	// BeforeTip runs before a tip is read.
 	BeforeTip func()
+	// missing are the projects whose repository fails every operation.
+	missing map[int64]bool
+	// locked are the branches that cannot be deleted.
+	locked map[string]bool
+}
+
+// ErrMissing is what every operation on a missing repository returns.
+var ErrMissing = errors.New("modelstest: the repository is missing")
+
+func (g *Git) check(projectID int64) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.missing[projectID] {
+		return ErrMissing
+	}
+	return nil
+}
+
+// SetMissing makes every operation on a repository fail, or no longer.
+func (g *Git) SetMissing(projectID int64, missing bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.missing[projectID] = missing
+}
+
+// SetLocked makes the deletion of a branch fail, or no longer.
+func (g *Git) SetLocked(branch string, locked bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.locked[branch] = locked
+}
+
+// point moves a branch for a request and logs it.
+func (g *Git) point(projectID int64, branch, sha, requestID string) {
+	key := fmt.Sprint(projectID, " ", branch)
+	if sha == "" {
+		delete(g.branches[projectID], branch)
+		delete(g.logs[projectID], branch)
+		return
+	}
+	if g.logs[projectID] == nil {
+		g.logs[projectID] = map[string][]models.BranchMove{}
+	}
+	g.branches[projectID][branch] = sha
+	g.logs[projectID][branch] = append(g.logs[projectID][branch], models.BranchMove{RequestID: requestID, SHA: sha})
+	g.tips[key] = append(g.tips[key], sha)
+}
+
+// PushedBy points a branch at a commit as the push of a request does whose
+// post-receive is still to come; "" deletes it.
+func (g *Git) PushedBy(projectID int64, requestID, branch, sha string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.point(projectID, branch, sha, requestID)
+}
+
+// NewCommit makes a commit that no branch points to.
+func (g *Git) NewCommit(parents ...string) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.commit(parents...)
+}
+
+// PastTips are all commits that a branch has ever pointed to.
+func (g *Git) PastTips(projectID int64, branch string) []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.tips[fmt.Sprint(projectID, " ", branch)])
+}
+
+// BranchLog implements models.Git.
+func (g *Git) BranchLog(_ context.Context, projectID int64, branch string) ([]models.BranchMove, error) {
+	if err := g.check(projectID); err != nil {
+		return nil, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	log := slices.Clone(g.logs[projectID][branch])
+	slices.Reverse(log)
+	return log, nil
 }
 
 // NewGit makes a git without repositories.
 func NewGit() *Git {
-	return &Git{branches: map[int64]map[string]string{}, parents: map[string][]string{}, kept: map[string]string{}}
+	return &Git{
+		branches: map[int64]map[string]string{}, logs: map[int64]map[string][]models.BranchMove{}, tips: map[string][]string{},
+		parents: map[string][]string{}, kept: map[string]string{}, missing: map[int64]bool{}, locked: map[string]bool{},
+	}
 }
 
 // Move makes a commit with the given parents the tip of a branch, as a push
@@ -39,7 +128,7 @@ func (g *Git) Move(projectID int64, branch string, parents ...string) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	sha := g.commit(parents...)
-	g.branches[projectID][branch] = sha
+	g.point(projectID, branch, sha, "")
 	return sha
 }
 
@@ -55,11 +144,7 @@ func (g *Git) commit(parents ...string) string {
 func (g *Git) Set(projectID int64, branch, sha string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if sha == "" {
-		delete(g.branches[projectID], branch)
-		return
-	}
-	g.branches[projectID][branch] = sha
+	g.point(projectID, branch, sha, "")
 }
 
 // Tip is where a branch stands, "" when there is none.
@@ -82,7 +167,7 @@ func (g *Git) CreateRepository(_ context.Context, p models.Project, readme bool,
 	defer g.mu.Unlock()
 	g.branches[p.ID] = map[string]string{}
 	if readme {
-		g.branches[p.ID][p.DefaultBranch] = g.commit()
+		g.point(p.ID, p.DefaultBranch, g.commit(), "")
 	}
 	return nil
 }
@@ -104,11 +189,14 @@ func (g *Git) BranchTip(_ context.Context, projectID int64, branch string) (stri
 		g.BeforeTip()
 	}
 	sha := g.Tip(projectID, branch)
-	return sha, sha != "", nil
+	return sha, sha != "", g.check(projectID)
 }
 
 // Commit implements models.Git; the message tells the commit.
-func (g *Git) Commit(_ context.Context, _ int64, sha string) (models.Commit, error) {
+func (g *Git) Commit(_ context.Context, projectID int64, sha string) (models.Commit, error) {
+	if err := g.check(projectID); err != nil {
+		return models.Commit{}, err
+	}
 	return models.Commit{SHA: sha, Message: "Commit " + sha[:8], AuthorName: "Ines Park", AuthorEmail: "ines@orchard.test",
 		CommittedAt: time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)}, nil
 }
@@ -132,7 +220,10 @@ func (g *Git) reachable(sha string) map[string]bool {
 }
 
 // CountCommits implements models.Git.
-func (g *Git) CountCommits(_ context.Context, _ int64, from, to string) (int, error) {
+func (g *Git) CountCommits(_ context.Context, projectID int64, from, to string) (int, error) {
+	if err := g.check(projectID); err != nil {
+		return 0, err
+	}
 	have, n := g.reachable(from), 0
 	for sha := range g.reachable(to) {
 		if !have[sha] {
@@ -143,12 +234,18 @@ func (g *Git) CountCommits(_ context.Context, _ int64, from, to string) (int, er
 }
 
 // IsAncestor implements models.Git.
-func (g *Git) IsAncestor(_ context.Context, _ int64, ancestor, descendant string) (bool, error) {
+func (g *Git) IsAncestor(_ context.Context, projectID int64, ancestor, descendant string) (bool, error) {
+	if err := g.check(projectID); err != nil {
+		return false, err
+	}
 	return g.reachable(descendant)[ancestor], nil
 }
 
 // Reached implements models.Git.
-func (g *Git) Reached(_ context.Context, _ int64, oldSHA, newSHA string, heads []string) (map[string]bool, error) {
+func (g *Git) Reached(_ context.Context, projectID int64, oldSHA, newSHA string, heads []string) (map[string]bool, error) {
+	if err := g.check(projectID); err != nil {
+		return nil, err
+	}
 	before, after, result := g.reachable(oldSHA), g.reachable(newSHA), map[string]bool{}
 	for _, head := range heads {
 		result[head] = after[head] && !before[head]
@@ -158,6 +255,9 @@ func (g *Git) Reached(_ context.Context, _ int64, oldSHA, newSHA string, heads [
 
 // KeepHead implements models.Git.
 func (g *Git) KeepHead(_ context.Context, projectID, iid int64, sha string) error {
+	if err := g.check(projectID); err != nil {
+		return err
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.kept[fmt.Sprint(projectID, "!", iid)] = sha
@@ -165,7 +265,10 @@ func (g *Git) KeepHead(_ context.Context, projectID, iid int64, sha string) erro
 }
 
 // PrepareMerge implements models.Git.
-func (g *Git) PrepareMerge(_ context.Context, _ int64, in models.MergeInput) (string, []string, error) {
+func (g *Git) PrepareMerge(_ context.Context, projectID int64, in models.MergeInput) (string, []string, error) {
+	if err := g.check(projectID); err != nil {
+		return "", nil, err
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.Conflicts) > 0 {
@@ -179,6 +282,9 @@ func (g *Git) PrepareMerge(_ context.Context, _ int64, in models.MergeInput) (st
 
 // MoveBranch implements models.Git.
 func (g *Git) MoveBranch(_ context.Context, projectID int64, branch, newSHA, oldSHA string) error {
+	if err := g.check(projectID); err != nil {
+		return err
+	}
 	if g.BeforeMove != nil {
 		g.BeforeMove()
 	}
@@ -187,17 +293,23 @@ func (g *Git) MoveBranch(_ context.Context, projectID int64, branch, newSHA, old
 	if g.branches[projectID][branch] != oldSHA {
 		return models.ErrRefMoved
 	}
-	g.branches[projectID][branch] = newSHA
+	g.point(projectID, branch, newSHA, "")
 	return nil
 }
 
 // DeleteBranch implements models.Git.
 func (g *Git) DeleteBranch(_ context.Context, projectID int64, branch, oldSHA string) error {
+	if err := g.check(projectID); err != nil {
+		return err
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.branches[projectID][branch] != oldSHA {
 		return models.ErrRefMoved
 	}
-	delete(g.branches[projectID], branch)
+	if g.locked[branch] {
+		return errors.New("modelstest: the branch is locked")
+	}
+	g.point(projectID, branch, "", "")
 	return nil
 }

@@ -134,6 +134,7 @@ func Open(t testing.TB, db Database, options ...Option) *World {
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	w.Store = store
+	t.Cleanup(func() { checkMerged(t, store, cfg.Git) })
 	return w
 }
 

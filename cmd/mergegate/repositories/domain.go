@@ -60,6 +60,16 @@ func (d Domain) BranchTip(ctx context.Context, projectID int64, branch string) (
 	return d.Store.Repo(projectID).BranchTip(ctx, branch)
 }
 
+// BranchLog is a branch's reflog, newest entry first.
+func (d Domain) BranchLog(ctx context.Context, projectID int64, branch string) ([]models.BranchMove, error) {
+	log, err := d.Store.Repo(projectID).BranchLog(ctx, branch)
+	moves := make([]models.BranchMove, len(log))
+	for i, entry := range log {
+		moves[i] = models.BranchMove{RequestID: entry.RequestID, SHA: entry.SHA}
+	}
+	return moves, err
+}
+
 // Commit reads a commit.
 func (d Domain) Commit(ctx context.Context, projectID int64, sha string) (models.Commit, error) {
 	c, err := d.Store.Repo(projectID).Commit(ctx, sha)

@@ -1,0 +1,118 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// stepKind says what a MergeRequestStep does.
+type stepKind string
+
+const (
+	// stepRemoveSource removes the source branch of a merged merge request.
+	stepRemoveSource stepKind = "remove_source"
+	// stepKeepHead points refs/merge-requests/N/head at HEAD.
+	stepKeepHead stepKind = "keep_head"
+)
+
+// MergeRequestStep is a change of a repository that follows from a change of a
+// merge request and still has to be made.
+type MergeRequestStep struct {
+	ID             int64
+	ProjectID      int64
+	MergeRequestID int64
+	Kind           stepKind
+	CreatedAt      time.Time
+}
+
+func (m MergeRequestStep) recoveryIDs() (id, projectID int64) { return m.ID, m.ProjectID }
+
+// ErrSourceNotRemoved is in MergeRequest.Incomplete when the source branch
+// could not be removed yet.
+var ErrSourceNotRemoved = errors.New("models: the source branch is not removed yet")
+
+// rememberStep records a step in the transaction of the change it follows from.
+func (s *Store) rememberStep(ctx context.Context, mr MergeRequest, kind stepKind) error {
+	return s.w(ctx).Create(&MergeRequestStep{ProjectID: mr.ProjectID, MergeRequestID: mr.ID, Kind: kind, CreatedAt: s.Now()}).Error
+}
+
+// finishSteps makes the remembered changes of one kind for a merge request, and
+// forgets them when they are made.
+func (s *Store) finishSteps(ctx context.Context, mr MergeRequest, kind stepKind) error {
+	var n int64
+	steps := s.w(ctx).Model(&MergeRequestStep{}).Where("merge_request_id = ? AND kind = ?", mr.ID, kind)
+	if err := steps.Count(&n).Error; err != nil || n == 0 {
+		return err
+	}
+	var err error
+	switch kind {
+	case stepRemoveSource:
+		err = s.removeSource(ctx, mr)
+	case stepKeepHead:
+		err = s.keepHead(ctx, mr)
+	}
+	if err != nil {
+		return err
+	}
+	return s.w(ctx).Delete(&MergeRequestStep{}, "merge_request_id = ? AND kind = ?", mr.ID, kind).Error
+}
+
+// sweepSteps finishes the steps that were cut off.
+func (s *Store) sweepSteps(ctx context.Context, before time.Time) error {
+	return eachRow(ctx, s.q(ctx).Where("created_at <= ?", before), func(step MergeRequestStep) error {
+		var mr MergeRequest
+		err := s.q(ctx).Take(&mr, step.MergeRequestID).Error
+		if isMissing(err) {
+			return nil // and the step with it
+		}
+		if err == nil {
+			err = s.finishSteps(ctx, mr, step.Kind)
+		}
+		return s.giveUp(err, step.CreatedAt, func() error {
+			return s.w(ctx).Delete(&MergeRequestStep{}, step.ID).Error
+		})
+	})
+}
+
+// removeSource deletes the source branch of a merged merge request, if it is
+// still at HEAD and neither protected nor the default branch.
+func (s *Store) removeSource(ctx context.Context, mr MergeRequest) error {
+	project, err := s.Project(ctx, mr.ProjectID)
+	if err != nil {
+		return err
+	}
+	refusal, err := s.BranchDecision(ctx, project, RoleOwner, mr.SourceBranch, ActionDelete)
+	if err != nil || refusal != nil {
+		return err
+	}
+	git := s.shared.cfg.Git
+	err = git.DeleteBranch(ctx, mr.ProjectID, mr.SourceBranch, mr.HeadSHA)
+	if errors.Is(err, ErrRefMoved) {
+		// Somebody has pushed to it, or it is gone and only the rest is missing.
+		_, exists, err := git.BranchTip(ctx, mr.ProjectID, mr.SourceBranch)
+		if err != nil || exists {
+			return err
+		}
+	} else if err != nil {
+		return errors.Join(ErrSourceNotRemoved, err)
+	}
+	by, err := s.mergeUser(ctx, mr)
+	if err != nil {
+		return err
+	}
+	_, err = s.Push(ctx, PushInput{ProjectID: mr.ProjectID, By: by, Updates: []RefUpdate{{Ref: "refs/heads/" + mr.SourceBranch, Old: mr.HeadSHA, New: zeroSHA}}})
+	return err
+}
+
+// mergeUser is who merged, the zero User when that is no longer known.
+func (s *Store) mergeUser(ctx context.Context, mr MergeRequest) (User, error) {
+	if mr.MergeUserID == nil {
+		return User{}, nil
+	}
+	user, err := s.User(ctx, *mr.MergeUserID)
+	if KindOf(err) == KindNotFound {
+		return User{}, nil
+	}
+	return user, err
+}

@@ -1,0 +1,178 @@
+package models
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// pushGrace is how long a push may take between its pre-receive and the end of
+// its post-receive before recovery looks at it.
+const pushGrace = 30 * time.Second
+
+// abandonedAfter is the age at which a pending push is dropped whose refs have
+// not moved. Until then the git process of a server that died may still move
+// them.
+const abandonedAfter = 15 * time.Minute
+
+// runningPushes are the requests whose pushes this process is serving.
+type runningPushes struct{ ids sync.Map }
+
+func (r *runningPushes) has(requestID string) bool {
+	_, ok := r.ids.Load(requestID)
+	return ok
+}
+
+// BeginPush keeps recovery away from the push of a request for as long as it
+// runs. The caller calls end when receive-pack has ended: what its post-receive
+// did not carry out is carried out for the refs that moved, and the pending
+// push is dropped.
+func (s *Store) BeginPush(projectID int64, requestID string) (end func(ctx context.Context) error) {
+	running := &s.shared.running
+	running.ids.Store(requestID, nil)
+	return func(ctx context.Context) error {
+		running.ids.Delete(requestID)
+		var row PendingPush
+		err := s.q(ctx).Take(&row, "project_id = ? AND request_id = ?", projectID, requestID).Error
+		if isMissing(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		_, err = s.settlePush(ctx, row, true)
+		return err
+	}
+}
+
+// SweepPushes carries out pushes that were cut off between their refs and their
+// rows, and counts them. It takes pending pushes older than a grace time; with
+// atStart all, as after a crash of the only instance. One that fails does not
+// stop the others: the errors come joined, each a *ProjectError.
+func (s *Store) SweepPushes(ctx context.Context, atStart bool) (int, error) {
+	before := s.Now()
+	if !atStart {
+		before = before.Add(-pushGrace)
+	}
+	n := 0
+	err := eachRow(ctx, s.q(ctx).Where("created_at <= ?", before), func(row PendingPush) error {
+		if s.shared.running.has(row.RequestID) {
+			return nil
+		}
+		replayed, err := s.settlePush(ctx, row, s.Now().Sub(row.CreatedAt) > abandonedAfter)
+		if replayed {
+			n++
+		}
+		return s.giveUp(err, row.CreatedAt, func() error {
+			return s.w(ctx).Delete(&PendingPush{}, row.ID).Error
+		})
+	})
+	return n, err
+}
+
+// settlePush carries out a pending push for the branches that it moved itself.
+// The rest of the row is dropped when over is set, as no process can move it any
+// more, and kept otherwise.
+func (s *Store) settlePush(ctx context.Context, row PendingPush, over bool) (replayed bool, err error) {
+	var moved, rest []RefUpdate
+	for _, update := range row.Updates {
+		branch, ok := update.Branch()
+		if !ok {
+			continue
+		}
+		happened, err := s.updateHappened(ctx, row, branch, update)
+		if err != nil {
+			return false, err
+		}
+		if happened {
+			moved = append(moved, update)
+		} else {
+			rest = append(rest, update)
+		}
+	}
+	if len(moved) > 0 {
+		var by User
+		if row.UserID != nil {
+			if by, err = s.User(ctx, *row.UserID); err != nil && KindOf(err) != KindNotFound {
+				return false, err
+			}
+		}
+		_, err = s.Push(ctx, PushInput{ProjectID: row.ProjectID, By: by, Updates: moved, Options: row.Options, ReplayOf: row.CreatedAt})
+		if err != nil {
+			return false, err
+		}
+	}
+	for _, update := range row.Updates {
+		if branch, ok := update.Branch(); ok {
+			if err := s.restoreHeads(ctx, row, branch); err != nil {
+				return len(moved) > 0, err
+			}
+		}
+	}
+	if over || len(rest) == 0 {
+		return len(moved) > 0, s.w(ctx).Delete(&PendingPush{}, row.ID).Error
+	}
+	if len(moved) > 0 {
+		err = s.w(ctx).Model(&PendingPush{ID: row.ID}).Select("Updates").Updates(PendingPush{Updates: rest}).Error
+	}
+	return len(moved) > 0, err
+}
+
+// updateHappened looks for the evidence that a pending push moved a branch: the
+// repository attributes the move to it, and the branch still contains it.
+func (s *Store) updateHappened(ctx context.Context, row PendingPush, branch string, update RefUpdate) (bool, error) {
+	if row.RefsMoved {
+		return true, nil
+	}
+	git := s.shared.cfg.Git
+	tip, exists, err := git.BranchTip(ctx, row.ProjectID, branch)
+	if err != nil {
+		return false, err
+	}
+	var log []BranchMove
+	if exists && !IsZeroSHA(update.New) {
+		if log, err = git.BranchLog(ctx, row.ProjectID, branch); err != nil {
+			return false, err
+		}
+	}
+	if !update.happened(row.RequestID, tip, log) {
+		return false, nil
+	}
+	if !exists || tip == update.New {
+		return true, nil
+	}
+	return git.IsAncestor(ctx, row.ProjectID, update.New, tip)
+}
+
+// restoreHeads makes refs/merge-requests/N/head show HEAD again, for the merge
+// requests that a cut-off push may have moved it for: the push moves it inside
+// its transaction, and the transaction may not have been committed.
+func (s *Store) restoreHeads(ctx context.Context, row PendingPush, branch string) error {
+	var touched []MergeRequest
+	err := s.q(ctx).Select("id", "project_id", "iid").Order("id").
+		Find(&touched, "project_id = ? AND source_branch = ? AND (state = ? OR closed_at >= ? OR merged_at >= ?)",
+			row.ProjectID, branch, StateOpened, row.CreatedAt, row.CreatedAt).Error
+	if err != nil {
+		return err
+	}
+	for _, mr := range touched {
+		if err := s.keepHead(ctx, mr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepHead points refs/merge-requests/N/head at HEAD as its row has it.
+func (s *Store) keepHead(ctx context.Context, mr MergeRequest) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		mr, _, err := tx.lockMergeRequest(ctx, mr.ProjectID, mr.IID)
+		if KindOf(err) == KindNotFound {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return tx.shared.cfg.Git.KeepHead(ctx, mr.ProjectID, mr.IID, mr.HeadSHA)
+	})
+}

@@ -1,0 +1,304 @@
+package models_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+const zero = "0000000000000000000000000000000000000000"
+
+// cutOffPush is a push of dana's of two branches: main, to a commit that
+// contains HEAD of an open merge request, and the new branch topic, for which a
+// merge request is asked.
+type cutOffPush struct {
+	*modelstest.World
+	t          *testing.T
+	dana, max  models.User
+	request    string
+	base       string // where main was when the push began
+	main       string // the pushed commit of main
+	topic      string // the pushed commit of topic
+	pending    int64
+	end        func()
+	others     int
+	mr         models.MergeRequest
+	service    models.ExternalStatusCheck
+	moved      map[string]bool // the branches that the push itself moved
+	carriedOut bool            // its post-receive did its work
+}
+
+func (p *cutOffPush) update(branch string) models.RefUpdate {
+	if branch == "main" {
+		return models.RefUpdate{Ref: "refs/heads/main", Old: p.base, New: p.main}
+	}
+	return models.RefUpdate{Ref: "refs/heads/topic", Old: zero, New: p.topic}
+}
+
+var createByOption = models.PushOptions{Create: true, Title: "By option"}
+
+// begin is everything up to the end of pre-receive.
+func (p *cutOffPush) begin() {
+	end := p.Store.BeginPush(p.Project.ID, p.request)
+	p.end = func() {
+		if err := end(p.t.Context()); err != nil {
+			p.t.Log(err)
+		}
+	}
+	var err error
+	p.pending, err = p.Store.PreparePush(p.t.Context(), p.dana, p.Project.ID, p.request, []models.RefUpdate{p.update("main"), p.update("topic")}, createByOption)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// move moves branches as receive-pack does.
+func (p *cutOffPush) move(branches ...string) {
+	for _, branch := range branches {
+		p.Git.PushedBy(p.Project.ID, p.request, branch, p.update(branch).New)
+		p.moved[branch] = true
+	}
+}
+
+// postReceive carries out what moved.
+func (p *cutOffPush) postReceive() error {
+	var updates []models.RefUpdate
+	for _, branch := range []string{"main", "topic"} {
+		if p.moved[branch] {
+			updates = append(updates, p.update(branch))
+		}
+	}
+	_, err := p.Store.Push(p.t.Context(), models.PushInput{
+		ProjectID: p.Project.ID, By: p.dana, Updates: updates, Options: createByOption, PendingID: p.pending,
+	})
+	return err
+}
+
+// died is the end of the process: what it knew of running pushes is gone, and
+// nothing else happens.
+func (p *cutOffPush) died() { p.Store.ForgetRunningPushes() }
+
+// other is a whole push of max's, which nothing cuts off. "" deletes.
+func (p *cutOffPush) other(branch, sha string) {
+	p.others++
+	request, old := fmt.Sprint("other-", p.Project.ID, "-", p.others), p.Git.Tip(p.Project.ID, branch)
+	if old == sha {
+		return
+	}
+	update := models.RefUpdate{Ref: "refs/heads/" + branch, Old: old, New: sha}
+	if old == "" {
+		update.Old = zero
+	}
+	if sha == "" {
+		update.New = zero
+	}
+	updates := []models.RefUpdate{update}
+	end := p.Store.BeginPush(p.Project.ID, request)
+	pending, err := p.Store.PreparePush(p.t.Context(), p.max, p.Project.ID, request, updates, models.PushOptions{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.Git.PushedBy(p.Project.ID, request, branch, sha)
+	if _, err := p.Store.Push(p.t.Context(), models.PushInput{ProjectID: p.Project.ID, By: p.max, Updates: updates, PendingID: pending}); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := end(p.t.Context()); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// pushEnds are the ways in which a push can end after its pre-receive.
+var pushEnds = map[string]func(p *cutOffPush){
+	"success": func(p *cutOffPush) {
+		p.move("main", "topic")
+		if err := p.postReceive(); err != nil {
+			p.t.Fatal(err)
+		}
+		p.carriedOut = true
+		p.end()
+	},
+	"overwritten before its post-receive": func(p *cutOffPush) {
+		p.move("main", "topic")
+		p.other("main", p.Git.NewCommit(p.base))
+		if err := p.postReceive(); err != nil {
+			p.t.Fatal(err)
+		}
+		p.carriedOut = true
+		p.moved["main"] = false // to all who look now
+		p.end()
+	},
+	"every ref is locked": func(p *cutOffPush) { p.end() },
+	"one ref is locked": func(p *cutOffPush) {
+		p.move("topic")
+		if err := p.postReceive(); err != nil {
+			p.t.Fatal(err)
+		}
+		p.carriedOut = true
+		p.end()
+	},
+	"lost race": func(p *cutOffPush) {
+		p.other("main", p.Git.NewCommit(p.base))
+		p.other("topic", p.Git.NewCommit(p.base))
+		p.end()
+	},
+	"atomic and refused": func(p *cutOffPush) {
+		p.other("main", p.Git.NewCommit(p.base))
+		p.end()
+	},
+	"killed before the refs":    func(p *cutOffPush) { p.died() },
+	"killed between two refs":   func(p *cutOffPush) { p.move("main"); p.died() },
+	"killed after the refs":     func(p *cutOffPush) { p.move("main", "topic"); p.died() },
+	"post-receive has not run":  func(p *cutOffPush) { p.move("main", "topic"); p.end(); p.carriedOut = true },
+	"post-receive failed":       func(p *cutOffPush) { p.failPostReceive(); p.end(); p.carriedOut = true },
+	"post-receive and end fail": func(p *cutOffPush) { p.failPostReceive(); p.failing(p.end) },
+}
+
+func (p *cutOffPush) failing(do func()) {
+	p.Store.SetHooks(models.Hooks{BeforePushCommit: func() error { return errors.New("the database went away") }})
+	do()
+	p.Store.SetHooks(models.Hooks{})
+}
+
+func (p *cutOffPush) failPostReceive() {
+	p.move("main", "topic")
+	p.failing(func() {
+		if p.postReceive() == nil {
+			p.t.Fatal("post-receive did not fail")
+		}
+	})
+}
+
+type laterMove struct {
+	do           func(p *cutOffPush)
+	kept, brings bool
+}
+
+// laterMoves are what can happen to both branches between a cut-off push and
+// its recovery. kept tells whether the push is still visible then; brings, that
+// the move itself brings HEAD into main.
+var laterMoves = map[string]laterMove{
+	"nothing": {func(*cutOffPush) {}, true, false},
+	"push": {func(p *cutOffPush) {
+		for _, branch := range []string{"main", "topic"} {
+			if tip := p.Git.Tip(p.Project.ID, branch); tip != "" {
+				p.other(branch, p.Git.NewCommit(tip))
+			}
+		}
+	}, true, false},
+	"push of the same commit": {func(p *cutOffPush) {
+		p.other("main", p.main)
+		p.other("topic", p.topic)
+	}, true, true},
+	"push of a commit that contains it": {func(p *cutOffPush) {
+		p.other("main", p.Git.NewCommit(p.main))
+		p.other("topic", p.Git.NewCommit(p.topic))
+	}, true, true},
+	"force push": {func(p *cutOffPush) {
+		p.other("main", p.Git.NewCommit(p.base))
+		p.other("topic", p.Git.NewCommit(p.base))
+	}, false, false},
+	"merge": {func(p *cutOffPush) {
+		mr := p.MergeRequest("second", "main")
+		if _, err := p.Store.Merge(p.t.Context(), p.max, mr.ProjectID, mr.IID, models.MergeOptions{Role: models.RoleOwner}); err != nil {
+			p.t.Fatal(err)
+		}
+	}, true, false},
+	"deletion": {func(p *cutOffPush) {
+		p.other("main", "")
+		p.other("topic", "")
+	}, false, false},
+	"re-creation": {func(p *cutOffPush) {
+		p.other("main", "")
+		p.other("topic", "")
+		p.other("main", p.main)
+		p.other("topic", p.topic)
+	}, false, false},
+}
+
+// Every way in which a push can end after pre-receive, with every later move of
+// its branches: what the push did itself is carried out once and in its
+// pusher's name, and nothing else is.
+func TestPushRecovery(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		dana, max := w.User("dana"), w.User("max")
+		n := 0
+		for ending, end := range pushEnds {
+			for moving, later := range laterMoves {
+				n++
+				w.Project = w.NewProject(w.Owner, fmt.Sprint("p", n), models.VisibilityPrivate)
+				t.Run(ending+", "+moving, func(t *testing.T) {
+					p := &cutOffPush{World: w, t: t, dana: dana, max: max, request: fmt.Sprint("req-", n), moved: map[string]bool{}}
+					p.service, p.mr = p.Service("licence"), p.MergeRequest("feature", "main")
+					p.base = p.Git.Tip(p.Project.ID, "main")
+					p.Git.Move(p.Project.ID, "second", p.base)
+					p.main, p.topic = p.Git.NewCommit(p.base, p.mr.HeadSHA), p.Git.NewCommit(p.base)
+					p.begin()
+					end(p)
+					later.do(p)
+					p.recover()
+					p.check(later)
+				})
+			}
+		}
+	})
+}
+
+// recover lets recovery run until nothing is pending any more.
+func (p *cutOffPush) recover() {
+	p.t.Helper()
+	for _, wait := range []time.Duration{time.Minute, time.Hour, time.Minute} {
+		p.Clock.Advance(wait)
+		if _, err := p.Store.SweepPushes(p.t.Context(), false); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	var left int
+	if err := p.Store.DB().QueryRow("SELECT count(*) FROM pending_pushes").Scan(&left); err != nil || left != 0 {
+		p.t.Fatalf("%d pending pushes left, %v", left, err)
+	}
+}
+
+// check compares what the store has with what git did.
+func (p *cutOffPush) check(later laterMove) {
+	p.t.Helper()
+	mr, _ := p.Reload(p.mr)
+	want := ""
+	switch {
+	case p.moved["main"] && (p.carriedOut || later.kept):
+		want = "dana"
+	case !p.moved["main"] && later.brings:
+		want = "max"
+	}
+	got := ""
+	if mr.State == models.StateMerged {
+		got = mr.MergeUser.Username
+	}
+	if got != want {
+		p.t.Errorf("merged by %q, want %q", got, want)
+	}
+	events := 0
+	for _, d := range p.Deliveries(p.service) {
+		if d.Action == models.ActionMerged && p.PayloadOf(d).Head == mr.HeadSHA {
+			events++
+		}
+	}
+	if (events == 1) != (mr.State == models.StateMerged) {
+		p.t.Errorf("%d merge events, and it is %s", events, mr.State)
+	}
+	created, _, err := p.Store.MergeRequests(p.t.Context(), models.MergeRequestFilter{ProjectIDs: []int64{p.Project.ID}, SourceBranch: "topic"}, models.Page{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	number := 0
+	if p.moved["topic"] && (p.carriedOut || later.kept) {
+		number = 1
+	}
+	if len(created) != number {
+		p.t.Errorf("%d merge requests by the push option, want %d", len(created), number)
+	}
+}

@@ -1,0 +1,67 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// ProjectError is an error of recovery, with the project it is about.
+type ProjectError struct {
+	ProjectID int64
+	Err       error
+}
+
+func (e *ProjectError) Error() string { return fmt.Sprintf("project %d: %v", e.ProjectID, e.Err) }
+
+func (e *ProjectError) Unwrap() error { return e.Err }
+
+// giveUpAfter is the age at which recovery drops a row that fails each time.
+const giveUpAfter = 24 * time.Hour
+
+// recoveryBatch is how many rows a recovery loop reads at a time.
+const recoveryBatch = 100
+
+// recoverable is a row that a recovery loop works on.
+type recoverable interface{ recoveryIDs() (id, projectID int64) }
+
+func (p PendingPush) recoveryIDs() (id, projectID int64)         { return p.ID, p.ProjectID }
+func (mr MergeRequest) recoveryIDs() (id, projectID int64)       { return mr.ID, mr.ProjectID }
+func (c ExternalStatusCheck) recoveryIDs() (id, projectID int64) { return c.ID, c.ProjectID }
+
+// eachRow calls do for every row that query finds, by id. It goes on after an
+// error and returns all of them joined, each a *ProjectError.
+func eachRow[T recoverable](ctx context.Context, query *gorm.DB, do func(T) error) error {
+	query = query.Session(&gorm.Session{})
+	var faults []error
+	for after, more := int64(0), true; more; {
+		var rows []T
+		if err := query.Where("id > ?", after).Order("id").Limit(recoveryBatch).Find(&rows).Error; err != nil {
+			return errors.Join(append(faults, err)...)
+		}
+		for _, row := range rows {
+			id, projectID := row.recoveryIDs()
+			if ctx.Err() != nil {
+				return errors.Join(append(faults, ctx.Err())...)
+			}
+			if err := do(row); err != nil {
+				faults = append(faults, &ProjectError{ProjectID: projectID, Err: err})
+			}
+			after = id
+		}
+		more = len(rows) == recoveryBatch
+	}
+	return errors.Join(faults...)
+}
+
+// giveUp drops a row whose recovery failed with err, once it is too old. Without
+// err it does nothing.
+func (s *Store) giveUp(err error, since time.Time, drop func() error) error {
+	if err == nil || s.Now().Sub(since) <= giveUpAfter {
+		return err
+	}
+	return errors.Join(fmt.Errorf("given up after %s: %w", giveUpAfter, err), drop())
+}
