@@ -20,35 +20,7 @@ import (
 // the pages for those who may not.
 func everyPage(t *testing.T, s *mrSite, language string, each func(t *testing.T, a answer)) {
 	t.Helper()
-	service := s.Service("licence", "main")
-	jonas := s.Member("jonas", models.RoleDeveloper)
-	mr := s.open("topic")
-	s.deliver(http.StatusServiceUnavailable, "")
-	other := s.Service("security")
-	if err := s.Respond(mr, service, mr.HeadSHA, models.StatusFailed); err != nil {
-		t.Fatal(err)
-	}
-	deliveries := s.Deliveries(service)
-	if len(deliveries) == 0 {
-		t.Fatal("there is no delivery to look at")
-	}
-	personal, ofProject := s.tokens()
-	ids := func(path string) routeIDs {
-		ids := routeIDs{iid: itoa(mr.IID), delivery: itoa(deliveries[0].ID)}
-		switch {
-		case strings.Contains(path, "status_checks"):
-			ids.id = itoa(service.ID)
-		case strings.Contains(path, "branch_rules"):
-			ids.id = s.ruleID(s.Project, "main")
-		case strings.Contains(path, "project_members"):
-			ids.id = itoa(jonas.ID)
-		case strings.Contains(path, "personal_access_tokens"):
-			ids.id = itoa(personal.ID)
-		case strings.Contains(path, "access_tokens"):
-			ids.id = itoa(ofProject.ID)
-		}
-		return ids
-	}
+	ids, mr, other, jonas := s.fill(t)
 	owner, admin := s.as(s.Owner).reading(language), s.as(s.Admin("root")).reading(language)
 	visit := func(name string, a answer, status int) {
 		t.Run(name, func(t *testing.T) {
@@ -73,7 +45,7 @@ func everyPage(t *testing.T, s *mrSite, language string, each func(t *testing.T,
 		if a := v.get(path); a.status != http.StatusSeeOther {
 			visit(path, a, http.StatusOK)
 		}
-		if a := v.withHTMX().get(path); r.path != services {
+		if a := v.withHTMX().get(path); a.status != http.StatusSeeOther {
 			visit(path+" by htmx", a, http.StatusOK)
 		}
 	}
@@ -84,6 +56,41 @@ func everyPage(t *testing.T, s *mrSite, language string, each func(t *testing.T,
 	s.visibility(models.VisibilityPublic)
 	visit("signed out", s.nobody().reading(language).get(s.mrPath(mr, "")), http.StatusOK)
 	visit("projects signed out", s.nobody().reading(language).get("/"), http.StatusOK)
+}
+
+// fill gives the site what makes its pages full, and names it for the routes.
+func (s *mrSite) fill(t *testing.T) (ids func(path string) routeIDs, mr models.MergeRequest, other models.ExternalStatusCheck, jonas models.User) {
+	t.Helper()
+	service := s.Service("licence", "main")
+	jonas = s.Member("jonas", models.RoleDeveloper)
+	mr = s.open("topic")
+	s.deliver(http.StatusServiceUnavailable, "")
+	other = s.Service("security")
+	if err := s.Respond(mr, service, mr.HeadSHA, models.StatusFailed); err != nil {
+		t.Fatal(err)
+	}
+	deliveries := s.Deliveries(service)
+	if len(deliveries) == 0 {
+		t.Fatal("there is no delivery to look at")
+	}
+	personal, ofProject := s.tokens()
+	ids = func(path string) routeIDs {
+		ids := routeIDs{iid: itoa(mr.IID), delivery: itoa(deliveries[0].ID)}
+		switch {
+		case strings.Contains(path, "status_checks"):
+			ids.id = itoa(service.ID)
+		case strings.Contains(path, "branch_rules"):
+			ids.id = s.ruleID(s.Project, "main")
+		case strings.Contains(path, "project_members"):
+			ids.id = itoa(jonas.ID)
+		case strings.Contains(path, "personal_access_tokens"):
+			ids.id = itoa(personal.ID)
+		case strings.Contains(path, "access_tokens"):
+			ids.id = itoa(ofProject.ID)
+		}
+		return ids
+	}
+	return ids, mr, other, jonas
 }
 
 // tokens are one of the owner's own and one of the project's.

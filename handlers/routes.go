@@ -3,6 +3,7 @@ package handlers
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -43,8 +44,55 @@ type route struct {
 	handle       echo.HandlerFunc
 }
 
-// routes is every page and form, and who may use it.
+// routes is every page and form, and who may use it. A form's address that is
+// no page leads to the page of its form.
 func (p *pages) routes() []route {
+	declared := p.declaredRoutes()
+	all := declared
+	for _, r := range declared {
+		if page := formPage(declared, r.path); r.method == http.MethodPost && !hasPage(declared, r.path) {
+			all = append(all, route{http.MethodGet, r.path, r.needs, func(c echo.Context) error {
+				return c.Redirect(http.StatusSeeOther, formPageAddress(c.Request().URL.EscapedPath(), r.path, page))
+			}})
+		}
+	}
+	return all
+}
+
+func hasPage(routes []route, path string) bool {
+	return slices.ContainsFunc(routes, func(r route) bool { return r.method == http.MethodGet && r.path == path })
+}
+
+// formPage is the route of the page with the form that is sent to path: /new or
+// /edit below it, path itself, or the nearest page above it.
+func formPage(routes []route, path string) string {
+	for _, page := range []string{path + "/new", path + "/edit", path} {
+		if hasPage(routes, page) {
+			return page
+		}
+	}
+	for end := strings.LastIndexByte(path, '/'); end > 0; end = strings.LastIndexByte(path[:end], '/') {
+		if hasPage(routes, path[:end]) {
+			return path[:end]
+		}
+	}
+	return "/"
+}
+
+// formPageAddress is the address of the page, a route that formPage found, for
+// a form that was sent to an address of the route path.
+func formPageAddress(address, path, page string) string {
+	if below, ok := strings.CutPrefix(page, path); ok {
+		return address + below
+	}
+	if page == "/" {
+		return page
+	}
+	segments := strings.Split(address, "/")
+	return strings.Join(segments[:min(len(segments), strings.Count(page, "/")+1)], "/")
+}
+
+func (p *pages) declaredRoutes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	return []route{
 		{get, signInPath, anyone, p.signInForm},
@@ -105,7 +153,6 @@ func (p *pages) routes() []route {
 
 		{get, project + "/-/settings/merge_requests", auth.ManageStatusChecks, p.mergeRequestSettings},
 		{post, project + "/-/settings/merge_requests", auth.ManageMergeChecks, p.saveMergeChecks},
-		{get, services, auth.ManageStatusChecks, p.servicesIndex},
 		{post, services, auth.ManageStatusChecks, p.onlyOnce(p.createService)},
 		{get, services + "/new", auth.ManageStatusChecks, p.newServiceForm},
 		{get, services + "/branches", auth.ManageStatusChecks, p.serviceBranches},

@@ -27,6 +27,12 @@ func (r route) ofProject() bool { return strings.HasPrefix(r.path, project) }
 // tableOf is every route of the site.
 func (s *mrSite) tableOf() []route { return (&pages{Deps: Deps{Store: s.Store, Git: s.git}}).routes() }
 
+// onlyLeads reports whether the route is a form's address that leads to the
+// page of the form.
+func (s *mrSite) onlyLeads(r route) bool {
+	return r.method == http.MethodGet && !hasPage((&pages{Deps: Deps{Store: s.Store, Git: s.git}}).declaredRoutes(), r.path)
+}
+
 // wantNoFailure fails the test for the answer that no route may give to
 // anybody: a failure of ours.
 func wantNoFailure(t *testing.T, r route, who string, a answer) {
@@ -163,7 +169,7 @@ func TestNoRouteReachesIntoAnotherProject(t *testing.T) {
 
 	tried := 0
 	for _, r := range s.tableOf() {
-		if !r.ofProject() || !strings.Contains(r.path, "/:id") || strings.HasSuffix(r.path, ":iid") {
+		if s.onlyLeads(r) || !r.ofProject() || !strings.Contains(r.path, "/:id") || strings.HasSuffix(r.path, ":iid") {
 			continue
 		}
 		ids := routeIDs{iid: "1", delivery: strconv.FormatInt(deliveries[0].ID, 10)}
@@ -197,7 +203,7 @@ func TestIDsThatAreNoneAreNotFound(t *testing.T) {
 	s.open("topic")
 	visitor := s.as(s.Owner)
 	for _, r := range s.tableOf() {
-		if !r.ofProject() || !strings.Contains(r.path, "/:i") {
+		if s.onlyLeads(r) || !r.ofProject() || !strings.Contains(r.path, "/:i") {
 			continue
 		}
 		for _, id := range []string{"0", "-1", "x", "1e3", "99999999999999999999", "%ff", "1%00", "%2e%2e"} {
@@ -240,4 +246,45 @@ func TestARenamedProjectLeadsOn(t *testing.T) {
 	s.as(s.Owner).post("/olga/pear/-/project_members", url.Values{}).want(http.StatusTemporaryRedirect)
 	s.as(s.User("stranger")).get("/olga/pear").want(http.StatusNotFound)
 	s.as(s.Owner).get(fmt.Sprintf("/%s/%s.git", "OLGA", "Plum")).want(http.StatusOK)
+}
+
+// TestFormAddresses_Opened_LeadToTheForm opens the address of every form, as a
+// reload or a copied address does after a form was refused.
+func TestFormAddresses_Opened_LeadToTheForm(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	ids, _, _, _ := s.fill(t)
+	visitors := []visitor{s.as(s.Owner), s.as(s.Admin("root"))}
+	for _, r := range s.tableOf() {
+		if r.method != http.MethodPost {
+			continue
+		}
+		path, v := r.address(ids(r.path)), visitors[0]
+		if strings.HasPrefix(path, "/admin/") {
+			v = visitors[1]
+		}
+		a := v.get(path)
+		for range 3 {
+			if a.status != http.StatusSeeOther {
+				break
+			}
+			a = v.get(a.header.Get("Location"))
+		}
+		if a.status != http.StatusOK {
+			t.Errorf("GET %s: status %d, want a page", r.path, a.status)
+		}
+	}
+	for path, want := range map[string]string{
+		"/projects":                                       "/projects/new",
+		"/olga/pear/-/merge_requests/1/merge":             "/olga/pear/-/merge_requests/1",
+		"/olga/pear/-/project_members/1":                  "/olga/pear/-/project_members",
+		"/olga/pear/-/settings/general/advanced":          "/olga/pear/-/settings/general",
+		settingsPath + "/status_checks":                   settingsPath + "/status_checks/new",
+		"/olga/pear/-/settings/repository/branch_rules/1": "/olga/pear/-/settings/repository/branch_rules/1/edit",
+		"/-/theme":                        "/",
+		"/-/user_settings/sessions/1/end": "/-/user_settings",
+	} {
+		if got := visitors[0].get(path).want(http.StatusSeeOther).header.Get("Location"); got != want {
+			t.Errorf("GET %s leads to %s, want %s", path, got, want)
+		}
+	}
 }

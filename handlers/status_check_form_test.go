@@ -60,10 +60,10 @@ const (
 	secretLong  = "Shared secret cannot be longer than 255 characters"
 )
 
-// TestAServiceFormOf10MB is refused unread.
-func TestAServiceFormOf10MB(t *testing.T) {
+// TestAServiceFormOf20MB is refused unread.
+func TestAServiceFormOf20MB(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
-	huge := url.Values{"name": {strings.Repeat("x", 10<<20)}, "external_url": {"https://fresh.example.test/"}}
+	huge := url.Values{"name": {strings.Repeat("x", 20<<20)}, "external_url": {"https://fresh.example.test/"}}
 	s.as(s.Owner).post(servicesPath, huge).want(http.StatusRequestEntityTooLarge)
 	if now := s.services(); now != "" {
 		t.Errorf("services are %q", now)

@@ -139,11 +139,6 @@ func (p *pages) logFailure(c echo.Context, message string, err error) {
 	p.Log.Error(message, "request_id", request.ID(c), "route", c.Path(), "error", err)
 }
 
-// servicesIndex sends those on who reload the address that a form was sent to.
-func (p *pages) servicesIndex(c echo.Context) error {
-	return c.Redirect(http.StatusSeeOther, settingsURL(c))
-}
-
 // serviceRemovalForm asks before a service is removed.
 func (p *pages) serviceRemovalForm(c echo.Context) error {
 	service, err := p.service(c)
