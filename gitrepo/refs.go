@@ -52,6 +52,25 @@ func (r Repo) BranchTip(ctx context.Context, branch string) (sha string, ok bool
 	return r.refTip(ctx, "refs/heads/"+branch)
 }
 
+// BranchStamp is a text that changes when the branch moves, comes or goes. It
+// may change without that. It reads the repository's files and runs no program,
+// so it is cheap enough for polls; "" where nothing can be read.
+func (r Repo) BranchStamp(branch string) string {
+	if checkBranch(branch) != nil {
+		return ""
+	}
+	folder := r.store.path(r.id)
+	if tip, err := os.ReadFile(filepath.Join(folder, "refs", "heads", filepath.FromSlash(branch))); err == nil {
+		return strings.TrimSpace(string(tip))
+	}
+	for _, name := range []string{"packed-refs", filepath.Join("reftable", "tables.list")} {
+		if info, err := os.Stat(filepath.Join(folder, name)); err == nil {
+			return strconv.FormatInt(info.ModTime().UnixNano(), 36) + "." + strconv.FormatInt(info.Size(), 36)
+		}
+	}
+	return ""
+}
+
 // HasBranch reports whether there is a branch. For lists of projects it looks
 // into the repository's files itself, where git keeps one file per ref or a line
 // per ref in packed-refs; a repository that keeps them otherwise is asked.

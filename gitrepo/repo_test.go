@@ -146,6 +146,39 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+// The stamp changes with every move of the branch, loose or packed.
+func TestBranchStamp_Changes(t *testing.T) {
+	r := newStore(t, Options{}).Repo(1)
+	seen := map[string]string{}
+	note := func(step string) {
+		t.Helper()
+		stamp := r.BranchStamp("main")
+		if earlier, found := seen[stamp]; found {
+			t.Errorf("the stamp after %s is that after %s: %q", step, earlier, stamp)
+		}
+		seen[stamp] = step
+		if again := r.BranchStamp("main"); again != stamp {
+			t.Errorf("after %s it is %q, then %q", step, stamp, again)
+		}
+	}
+	note("nothing")
+	sha := write(t, r, "main", "", "First", map[string]string{"a": "1"})
+	note("the first commit")
+	write(t, r, "main", sha, "Second", map[string]string{"a": "2"})
+	note("the second")
+	if _, err := r.git(t.Context(), "pack-refs", "--all"); err != nil {
+		t.Fatal(err)
+	}
+	note("packing")
+	if _, err := r.git(t.Context(), "update-ref", "-d", "refs/heads/main"); err != nil {
+		t.Fatal(err)
+	}
+	note("deletion")
+	if got := r.BranchStamp("../HEAD"); got != "" {
+		t.Errorf("of a name that is none: %q", got)
+	}
+}
+
 func TestBranches(t *testing.T) {
 	r := newStore(t, Options{}).Repo(1)
 	if page, total, err := r.Branches(t.Context(), "", 0, 10); err != nil || total != 0 || len(page) != 0 {

@@ -20,6 +20,9 @@ type MergeRequestGit interface {
 	CountFiles(ctx context.Context, projectID int64, base, head string) (n int, all bool, err error)
 	// Changes compares two commits. What is too large is cut, and says so.
 	Changes(ctx context.Context, projectID int64, base, head string) (Changes, error)
+	// BranchStamp is a text that changes when a branch moves, comes or goes. It
+	// may change without that, and costs next to nothing.
+	BranchStamp(projectID int64, branch string) string
 	// Conflicts names the files that a merge of source into target could not
 	// merge; none when it could.
 	Conflicts(ctx context.Context, projectID int64, targetSHA, sourceSHA string) ([]string, error)

@@ -129,13 +129,7 @@ func (p *pages) renderMergeRequest(c echo.Context, status int, mr models.MergeRe
 	if err != nil {
 		return err
 	}
-	if mr.State != models.StateOpened {
-		// Only the counts on the tabs come of it: not worth an error page.
-		if facts.with, err = p.compare(c, mr); err != nil {
-			p.logFailure(c, "commits and changes cannot be counted", err)
-			facts.with = comparison{}
-		}
-	}
+	p.addCounts(c, &facts)
 	page, err := p.mergeRequestPage(c, mr)
 	if err != nil {
 		return err

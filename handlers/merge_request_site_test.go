@@ -262,6 +262,8 @@ func (g *mrGit) Branches(_ context.Context, projectID int64, search string, _, l
 	return list[:min(len(list), limit)], len(list), nil
 }
 
+func (g *mrGit) BranchStamp(projectID int64, branch string) string { return g.Tip(projectID, branch) }
+
 func (g *mrGit) Divergences(ctx context.Context, projectID int64, main string, tips ...string) (map[string]Divergence, error) {
 	g.compared++
 	all := map[string]Divergence{}

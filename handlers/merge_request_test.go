@@ -55,7 +55,7 @@ func TestMergeBoxNamesEveryReason(t *testing.T) {
 		if got := unmet(s.as(s.Owner)); got != "" {
 			t.Errorf("nothing is amiss, yet: %s", got)
 		}
-		if got := unmet(developer); got != "You are not allowed to merge into main ." && got != "You are not allowed to merge into main." {
+		if got := unmet(developer); got != "You must be allowed to merge into main." {
 			t.Errorf("a developer before a protected branch: %s", got)
 		}
 		developer.post(s.mrPath(mr, "/merge"), url.Values{"sha": {mr.HeadSHA}}).want(403)
@@ -91,12 +91,12 @@ func TestMergeBoxNamesEveryReason(t *testing.T) {
 
 		s.Git.Set(s.Project.ID, "topic", "")
 		s.TellPush("topic", mr.HeadSHA, strings.Repeat("0", 40))
-		if got := unmet(s.as(s.Owner)); got != "Source branch exists." {
+		if got := unmet(s.as(s.Owner)); got != "Source branch must exist." {
 			t.Errorf("source gone: %s", got)
 		}
 		main := s.Git.Tip(s.Project.ID, "main")
 		s.Git.Set(s.Project.ID, "main", "")
-		if got := unmet(s.as(s.Owner)); !strings.Contains(got, "Target branch exists.") {
+		if got := unmet(s.as(s.Owner)); !strings.Contains(got, "Target branch must exist.") {
 			t.Errorf("target gone: %s", got)
 		}
 		s.as(s.Owner).get(s.mrPath(mr, "/commits")).want(200)
@@ -113,10 +113,10 @@ func TestMergeRequestWithoutCommits(t *testing.T) {
 	s.Git.Set(s.Project.ID, "topic", main)
 	s.TellPush("topic", mr.HeadSHA, main)
 	page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
-	if got := page.text("#merge-h"); got != "Merge blocked: 1 condition not met" {
+	if got := page.text("#merge-h"); got != "Merge blocked: no commits to merge" {
 		t.Errorf("merge box = %q", got)
 	}
-	if !strings.Contains(page.text("#merge-checks"), "Not met: Source branch contains commits that the target branch lacks.") {
+	if !strings.Contains(page.text("#merge-checks"), "Not met: Source branch must contain commits that the target branch lacks.") {
 		t.Errorf("conditions = %q", page.text("#merge-checks"))
 	}
 }

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -19,9 +20,13 @@ type mergeFacts struct {
 	checks []models.MergeRequestCheck
 	// unread says that the checks could not be read, so that nobody knows
 	// whether they hold a merge back.
-	unread    bool
-	approvals []models.Approval
-	now       time.Time
+	unread bool
+	// late are the answers after the merge, by service id.
+	late map[int64]models.StatusCheckResponse
+	// targetStamp changes when the target branch moves.
+	targetStamp string
+	approvals   []models.Approval
+	now         time.Time
 	// reasons are the rows' reasons against a merge and git's.
 	reasons   []models.BlockReason
 	conflicts []string
@@ -35,38 +40,52 @@ type mergeFacts struct {
 
 // gatherFacts reads everything that the merge box of a merge request needs.
 func (p *pages) gatherFacts(c echo.Context, mr models.MergeRequest) (mergeFacts, error) {
-	checks, err := p.Store.Checks(c.Request().Context(), mr.ID)
-	unread := err != nil
-	if unread {
+	ctx := c.Request().Context()
+	checks, err := p.Store.Checks(ctx, mr.ID)
+	facts := mergeFacts{mr: mr, checks: checks[mr.ID], now: p.Store.Now(), unread: err != nil}
+	if facts.unread {
 		p.logFailure(c, "status checks cannot be read", err)
 	}
-	facts, err := p.factsOf(c, mr, checks[mr.ID], p.Store.Now())
-	if err != nil {
+	// Before git is asked: what moves afterwards is news to the next poll.
+	if err := p.addWidgetFacts(ctx, &facts); err != nil {
 		return facts, err
 	}
-	facts.unread = unread
-	facts.approvals, err = p.Store.Approvals(c.Request().Context(), mr.ID)
+	if err := p.addReasons(c, &facts); err != nil {
+		return facts, err
+	}
+	facts.approvals, err = p.Store.Approvals(ctx, mr.ID)
 	return facts, err
 }
 
-// factsOf finds out what speaks against merging, from rows and from git.
-func (p *pages) factsOf(c echo.Context, mr models.MergeRequest, checks []models.MergeRequestCheck, now time.Time) (mergeFacts, error) {
-	ctx, project := c.Request().Context(), request.Project(c)
-	facts := mergeFacts{mr: mr, checks: checks, now: now}
-	facts.reasons = models.Mergeable(project, mr, checks, now)
+// addReasons finds out what speaks against merging, from rows and from git.
+func (p *pages) addReasons(c echo.Context, facts *mergeFacts) (err error) {
+	ctx, project, mr := c.Request().Context(), request.Project(c), facts.mr
+	facts.reasons = models.Mergeable(project, mr, facts.checks, facts.now)
 	if mr.State != models.StateOpened {
-		return facts, nil
+		return nil
 	}
-	var err error
 	if facts.refusal, err = p.Store.BranchDecision(ctx, project, request.Role(c), mr.TargetBranch, models.ActionMerge); err != nil {
-		return facts, err
+		return err
 	}
 	kept, err := p.Store.BranchDecision(ctx, project, models.RoleOwner, mr.SourceBranch, models.ActionDelete)
 	if err != nil {
-		return facts, err
+		return err
 	}
 	facts.sourceKept = mr.SourceBranchDeleted || kept != nil
-	return facts, p.askGit(c, &facts)
+	return p.askGit(c, facts)
+}
+
+// addCounts counts commits and changes of a merge request that is not open, for
+// the tabs. They are not worth an error page.
+func (p *pages) addCounts(c echo.Context, facts *mergeFacts) {
+	if facts.mr.State == models.StateOpened {
+		return // counted with the reasons
+	}
+	var err error
+	if facts.with, err = p.compare(c, facts.mr); err != nil {
+		p.logFailure(c, "commits and changes cannot be counted", err)
+		facts.with = comparison{}
+	}
 }
 
 // askGit adds what only the repository knows: missing branches and commits,
@@ -100,7 +119,7 @@ func (f mergeFacts) blocks(reason models.BlockReason) bool { return slices.Conta
 
 // freshWidget is the widget of a page that is drawn anew.
 func freshWidget(c echo.Context, f mergeFacts) views.StatusChecks {
-	widget := presentWidget(c, f.mr, f.checks, nil, f.now)
+	widget := presentWidget(c, f, shownPage{})
 	if f.unread && widget.Kind != views.WidgetForbidden {
 		return views.StatusChecks{Kind: views.WidgetFailed, RefreshURL: mergeRequestPath(c, f.mr.IID)}
 	}
@@ -112,14 +131,21 @@ func freshWidget(c echo.Context, f mergeFacts) views.StatusChecks {
 func presentBox(c echo.Context, f mergeFacts, widget views.StatusChecks) views.MergeBox {
 	box := views.MergeBox{
 		State: views.MergeRequestState(f.mr.State), Blind: !request.Can(c, auth.ReadStatusChecks) || f.unread,
-		Approvals: presentApprovals(c, f), Checks: widget,
-		SHA: f.mr.HeadSHA, ShortSHA: shortSHA(f.mr.HeadSHA), Target: f.mr.TargetBranch, Now: f.now,
+		Checks: widget,
+		SHA:    cmp.Or(widget.Page.Head, f.mr.HeadSHA), ShortSHA: shortSHA(f.mr.HeadSHA), Target: f.mr.TargetBranch, Now: f.now,
 	}
+	box.Approvals = presentApprovals(c, f, box.SHA)
 	switch f.mr.State {
 	case models.StateMerged:
 		box.DoneBy, box.MergeSHA = userName(c, f.mr.MergeUser), shortSHA(f.mr.MergeCommitSHA)
 		if f.mr.MergedAt != nil {
 			box.DoneAt = *f.mr.MergedAt
+		}
+		if f.mr.ChecksRequired != nil && widget.Kind == views.WidgetRows {
+			box.Rule = views.KeyMRRuleOff
+			if *f.mr.ChecksRequired {
+				box.Rule = views.KeyMRRuleOn
+			}
 		}
 		return box
 	case models.StateClosed:
@@ -167,12 +193,17 @@ func addConditions(c echo.Context, box *views.MergeBox, f mergeFacts) {
 		add(views.ConditionCommits, !f.blocks(models.BlockedNoCommits))
 	}
 	box.Conditions = append(box.Conditions, views.MergeCondition{Kind: views.ConditionRight, Met: f.refusal == nil, Branch: f.mr.TargetBranch})
-	box.OnlyGate = len(f.reasons) == 1 && f.blocks(models.BlockedStatusChecks) && f.refusal == nil
+	moved := box.SHA != f.mr.HeadSHA
+	if moved {
+		add(views.ConditionHead, false)
+	}
+	box.OnlyGate = !moved && len(f.reasons) == 1 && f.blocks(models.BlockedStatusChecks) && f.refusal == nil
 }
 
-// presentApprovals lists who approved, and what the reader may do about it.
-func presentApprovals(c echo.Context, f mergeFacts) views.Approvals {
-	var v views.Approvals
+// presentApprovals lists who approved, and what the reader may do about it, for
+// HEAD as the page was loaded with it.
+func presentApprovals(c echo.Context, f mergeFacts, sha string) views.Approvals {
+	v := views.Approvals{SHA: sha}
 	mine := false
 	user := request.User(c)
 	for _, approval := range f.approvals {

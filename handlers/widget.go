@@ -2,8 +2,11 @@ package handlers
 
 import (
 	"cmp"
+	"context"
 	"hash/fnv"
 	"net/http"
+	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,46 +20,72 @@ import (
 	"github.com/mergegate/mergegate/views"
 )
 
-// pollStatusChecks answers the widget's question for news. The query carries
-// what the reader's page shows: rev, a digest of it, and rows, the order of its
-// rows with their states. Nothing new is 204; the answer to news is the body
-// and the parts of the page that follow from it.
+// pollStatusChecks answers the widget's request for news. The query carries what
+// the reader's page shows: rev, a digest of it, and the parts of shownPage.
+// Without news the answer is 204, otherwise the body and the parts of the page
+// that follow from it.
 func (p *pages) pollStatusChecks(c echo.Context) error {
 	iid, err := idParam(c, "iid")
 	if err != nil {
 		return err
 	}
-	mr, checks, err := p.Store.WidgetChecks(c.Request().Context(), request.Project(c).ID, iid)
+	facts, err := p.widgetFacts(c, iid)
 	if err != nil {
 		return err
 	}
-	query := c.QueryParams()
-	shown := parseShownRows(query.Get("rows"))
-	widget := presentWidget(c, mr, checks, shown, p.Store.Now())
-	if query.Get("rev") == widget.Rev {
+	page := parseShownPage(c.QueryParams())
+	if c.QueryParam("rev") == presentWidget(c, facts, page).Rev {
 		return c.NoContent(http.StatusNoContent)
 	}
-	return p.renderWidget(c, shown)
+	return p.renderWidget(c, page)
 }
 
-// renderWidget answers with the widget's body and what follows from it, for a
-// page that shows certain rows.
-func (p *pages) renderWidget(c echo.Context, shown []shownRow) error {
+// widgetFacts reads what the widget shows, and what tells whether the merge box
+// around it has news.
+func (p *pages) widgetFacts(c echo.Context, iid int64) (facts mergeFacts, err error) {
+	ctx, projectID := c.Request().Context(), request.Project(c).ID
+	facts.now = p.Store.Now()
+	if facts.mr, facts.checks, err = p.Store.WidgetChecks(ctx, projectID, iid); err != nil {
+		return facts, err
+	}
+	return facts, p.addWidgetFacts(ctx, &facts)
+}
+
+// addWidgetFacts adds to the rows what is read besides them: the answers after
+// a merge, or whether the target branch moved.
+func (p *pages) addWidgetFacts(ctx context.Context, facts *mergeFacts) (err error) {
+	switch facts.mr.State {
+	case models.StateOpened:
+		facts.targetStamp = p.Git.BranchStamp(facts.mr.ProjectID, facts.mr.TargetBranch)
+	case models.StateMerged:
+		facts.late, err = p.Store.LateResponses(ctx, facts.mr.ID)
+	}
+	return err
+}
+
+// renderWidget answers with the widget's body and what follows from it, for
+// what the reader's page shows.
+func (p *pages) renderWidget(c echo.Context, page shownPage) error {
 	mr, err := p.loadMergeRequest(c)
 	if err != nil {
 		return err
 	}
 	// Read after the merge request, so that the box and the body agree.
-	_, checks, err := p.Store.WidgetChecks(c.Request().Context(), mr.ProjectID, mr.IID)
+	facts, err := p.widgetFacts(c, mr.IID)
 	if err != nil {
 		return err
 	}
-	widget := presentWidget(c, mr, checks, shown, p.Store.Now())
-	facts, err := p.factsOf(c, mr, checks, widget.Now)
-	if err != nil {
+	facts.mr = mr
+	widget := presentWidget(c, facts, page)
+	if err := p.addReasons(c, &facts); err != nil {
 		return err
 	}
-	return render(c, http.StatusOK, views.StatusChecksUpdate(widget, presentBox(c, facts, widget)))
+	if facts.approvals, err = p.Store.Approvals(c.Request().Context(), mr.ID); err != nil {
+		return err
+	}
+	p.addCounts(c, &facts)
+	head := p.presentHead(c, mr, views.TabOverview, facts.with)
+	return render(c, http.StatusOK, views.StatusChecksUpdate(widget, presentBox(c, facts, widget), head))
 }
 
 // retryStatusCheck sets a failed check back to pending and sends it again.
@@ -87,7 +116,34 @@ func (p *pages) retryStatusCheck(c echo.Context) error {
 			return err
 		}
 	}
-	return p.renderWidget(c, parseShownRows(c.FormValue("rows")))
+	form, err := c.FormParams()
+	if err != nil {
+		return err
+	}
+	return p.renderWidget(c, parseShownPage(form))
+}
+
+// shownPage is what the reader's page shows. A page that is being drawn shows
+// nothing yet: its zero value.
+type shownPage struct {
+	views.ShownPage
+	rows []shownRow
+}
+
+var objectID = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
+
+// parseShownPage reads the parameters state, head, told and rows. What cannot be
+// read is left out.
+func parseShownPage(params url.Values) shownPage {
+	page := shownPage{rows: parseShownRows(params.Get("rows"))}
+	page.State = views.MergeRequestState(params.Get("state"))
+	if head := params.Get("head"); objectID.MatchString(head) {
+		page.Head = head
+	}
+	if told := params.Get("told"); objectID.MatchString(told) {
+		page.Told = told
+	}
+	return page
 }
 
 // shownRow is a row as the reader's page shows it.
@@ -135,17 +191,21 @@ func writeShownRows(rows []views.CheckRow) string {
 // presentWidget is the widget at an instant. Rows keep the places that the
 // reader's page gave them; on a page that is drawn anew failed ones come first,
 // then pending, then passed, each by name.
-func presentWidget(c echo.Context, mr models.MergeRequest, checks []models.MergeRequestCheck, shown []shownRow, now time.Time) views.StatusChecks {
-	widget := views.StatusChecks{Now: now, SHA: shortSHA(mr.HeadSHA), Final: mr.State != models.StateOpened}
+func presentWidget(c echo.Context, f mergeFacts, page shownPage) views.StatusChecks {
+	mr := f.mr
+	widget := views.StatusChecks{
+		Now: f.now, SHA: shortSHA(mr.HeadSHA), Final: mr.State != models.StateOpened, Merged: mr.State == models.StateMerged,
+	}
 	manages := request.Can(c, auth.ManageStatusChecks)
 	switch {
 	case !request.Can(c, auth.ReadStatusChecks):
 		widget.Kind = views.WidgetForbidden
+		widget.SignedOut = request.User(c) == nil
 		return widget
-	case len(checks) == 0 && len(shown) == 0 && !manages:
+	case len(f.checks) == 0 && len(page.rows) == 0 && !manages:
 		widget.Kind = views.WidgetHidden
 		return widget
-	case len(checks) == 0 && len(shown) == 0:
+	case len(f.checks) == 0 && len(page.rows) == 0:
 		widget.Kind = views.WidgetNone
 		widget.AddURL = "/" + request.Project(c).FullPath() + "/-/settings/merge_requests/status_checks/new"
 		return widget
@@ -153,21 +213,41 @@ func presentWidget(c echo.Context, mr models.MergeRequest, checks []models.Merge
 	widget.Kind = views.WidgetRows
 	retries := request.Can(c, auth.RetryStatusCheck)
 	pending := false
-	for _, check := range checks {
-		row := presentCheck(check, mr.State, now)
-		row.Retryable = retries && check.CanRetry(mr.State, now)
+	for _, check := range f.checks {
+		row := presentCheck(check, mr.State, f.now)
+		row.Retryable = retries && check.CanRetry(mr.State, f.now)
 		row.Linked = manages
+		if answer, found := f.late[row.ID]; found {
+			row.Late = &views.LateAnswer{
+				State: views.CheckState(answer.Status), At: answer.CreatedAt, Description: answer.Description, TargetURL: answer.TargetURL,
+			}
+		}
 		pending = pending || row.State == views.CheckPending
 		widget.Rows = append(widget.Rows, row)
 	}
-	orderRows(widget.Rows, shown)
-	widget.Rev = revision(mr, widget.Rows)
+	orderRows(widget.Rows, page.rows)
+	widget.Rev = revision(c, f, widget.Rows)
 	widget.URL = mergeRequestPath(c, mr.IID) + "/status_checks"
 	widget.Shown = writeShownRows(widget.Rows)
 	widget.ServicesURL = "/" + request.Project(c).FullPath() + "/-/settings/merge_requests/status_checks"
 	widget.Polls = pending && mr.State == models.StateOpened
-	widget.Changes = changedRows(widget.Rows, shown)
+	widget.Changes = changedRows(widget.Rows, page.rows)
+	addShownPage(&widget, mr, page.ShownPage)
 	return widget
+}
+
+// addShownPage notes what the page shows from now on, and whether it has to say
+// that HEAD moved since it was loaded: once per move.
+func addShownPage(widget *views.StatusChecks, mr models.MergeRequest, page views.ShownPage) {
+	widget.PageHasForm = page.State == views.MergeRequestOpen
+	widget.Page = views.ShownPage{State: views.MergeRequestState(mr.State), Head: cmp.Or(page.Head, mr.HeadSHA)}
+	switch {
+	case mr.State != models.StateOpened, mr.HeadSHA == widget.Page.Head:
+		widget.Reloaded = page.Told != ""
+	default:
+		widget.Page.Told = mr.HeadSHA
+		widget.NewCommits = page.Told != mr.HeadSHA
+	}
 }
 
 // orderRows puts the rows where the page has them; those it has not come last.
@@ -207,9 +287,11 @@ func changedRows(rows []views.CheckRow, shown []shownRow) []views.CheckChange {
 	return changes
 }
 
-// revision is a digest of what the widget's body shows, apart from ticking
-// times and from the order of its rows.
-func revision(mr models.MergeRequest, rows []views.CheckRow) string {
+// revision is a digest of what the widget and the merge box around it show,
+// apart from ticking times and from the order of the rows. Of the box it knows
+// when the merge request changed, whether the target branch moved, the rule and
+// the reader's role.
+func revision(c echo.Context, f mergeFacts, rows []views.CheckRow) string {
 	ordered := slices.Clone(rows)
 	slices.SortFunc(ordered, func(a, b views.CheckRow) int { return cmp.Compare(a.ID, b.ID) })
 	buffer := make([]byte, 0, 256*len(rows)+64)
@@ -223,8 +305,12 @@ func revision(mr models.MergeRequest, rows []views.CheckRow) string {
 			buffer = append(buffer, 2)
 		}
 	}
-	word(string(mr.State))
-	word(mr.HeadSHA)
+	word(string(f.mr.State))
+	word(f.mr.HeadSHA)
+	instant(f.mr.UpdatedAt)
+	word(f.targetStamp)
+	flag(request.Project(c).OnlyAllowMergeIfAllStatusChecksPassed)
+	number(int64(request.Role(c)))
 	for _, row := range ordered {
 		number(row.ID)
 		word(row.Name)
@@ -243,6 +329,10 @@ func revision(mr models.MergeRequest, rows []views.CheckRow) string {
 		word(string(row.Delivery.Failure))
 		instant(row.Delivery.At)
 		instant(row.Delivery.NextAt)
+		if row.Late != nil {
+			word(string(row.Late.State))
+			instant(row.Late.At)
+		}
 	}
 	digest := fnv.New64a()
 	digest.Write(buffer)

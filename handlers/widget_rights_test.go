@@ -143,8 +143,8 @@ func TestWidgetOfASettledMergeRequest(t *testing.T) {
 		if got := final.text("#mr-state"); got != "Closed" {
 			t.Errorf("badge = %q", got)
 		}
-		if !strings.Contains(v.get(s.mrPath(mr, "")).text("#status-checks-summary"), "Final result for "+mr.HeadSHA[:8]) {
-			t.Error("the widget does not say that it is final")
+		if !strings.Contains(v.get(s.mrPath(mr, "")).text("#status-checks-summary"), "Result for "+mr.HeadSHA[:8]) {
+			t.Error("the widget does not say which commit its result is for")
 		}
 	})
 }

@@ -73,6 +73,32 @@ func TestPollTellsNewsOnce(t *testing.T) {
 	})
 }
 
+// The live region names at most two checks; beyond that it gives the counts.
+func TestPoll_LiveRegion_NamesAtMostTwoChecks(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	services := []models.ExternalStatusCheck{s.Service("a"), s.Service("b"), s.Service("c"), s.Service("d")}
+	mr := s.open("topic")
+	poll := s.as(s.Owner).get(s.mrPath(mr, "")).want(200).pollURL()
+	said := func(services ...models.ExternalStatusCheck) string {
+		t.Helper()
+		for _, service := range services {
+			if err := s.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return s.as(s.Owner).withHTMX().get(poll).want(200).text(`[hx-swap-oob="innerHTML:#status-checks-live"]`)
+	}
+	if got := said(services[:2]...); got != "a passed. b passed. 2 pending." {
+		t.Errorf("two: %q", got)
+	}
+	if got := said(services[2]); got != "1 pending." {
+		t.Errorf("three: %q", got)
+	}
+	if got := said(services[3]); got != "All passed." {
+		t.Errorf("four: %q", got)
+	}
+}
+
 func TestPollTellsTheTimeOutAtItsInstant(t *testing.T) {
 	eachMRSite(t, func(t *testing.T, s *mrSite) {
 		s.Service("licence")

@@ -8,7 +8,7 @@ import (
 
 // widgetQuery reads what the widget and the API's list of checks show and
 // nothing else, in one statement.
-const widgetQuery = `SELECT mr.id, mr.state, mr.head_sha,
+const widgetQuery = `SELECT mr.id, mr.state, mr.head_sha, mr.target_branch, mr.updated_at,
 	c.external_status_check_id, c.name, c.timeout_seconds, c.sha, c.status, c.timed_out, c.pending_since, c.stopped_at, c.settled_at,
 	c.description, c.target_url, c.external_url,
 	d.kind, d.state, d.attempts, d.next_attempt_at, d.leased_until, d.last_attempt_at, d.last_http_status, d.last_error,
@@ -21,8 +21,8 @@ const widgetQuery = `SELECT mr.id, mr.state, mr.head_sha,
 // WidgetChecks finds a merge request and its checks by name, each with its
 // newest delivery, for the poll of the widget, which every open page sends
 // every few seconds, and for the API's list: it fills in only what those show.
-// Of the merge request that is id, project, iid, state and HEAD. KindNotFound
-// when there is no such merge request.
+// Of the merge request that is id, project, iid, state, HEAD, target branch and
+// when it changed last. KindNotFound when there is no such merge request.
 func (s *Store) WidgetChecks(ctx context.Context, projectID, iid int64) (MergeRequest, []MergeRequestCheck, error) {
 	mr := MergeRequest{ProjectID: projectID, IID: iid}
 	rows, err := s.hot(ctx).Raw(widgetQuery, projectID, iid).Rows()
@@ -58,12 +58,13 @@ func scanWidgetRow(rows *sql.Rows, mr *MergeRequest) (MergeRequestCheck, error) 
 		timedOut                                                              sql.NullBool
 		pendingSince, stopped, settled, next, leased, last, done, made        sql.NullTime
 	)
-	err := rows.Scan(&mr.ID, &mr.State, &mr.HeadSHA,
+	err := rows.Scan(&mr.ID, &mr.State, &mr.HeadSHA, &mr.TargetBranch, &mr.UpdatedAt,
 		&service, &name, &timeout, &sha, &status, &timedOut, &pendingSince, &stopped, &settled, &description, &target, &address,
 		&kind, &state, &attempts, &next, &leased, &last, &httpStatus, &failure, &done, &made)
 	if err != nil {
 		return MergeRequestCheck{}, err
 	}
+	mr.UpdatedAt = mr.UpdatedAt.UTC()
 	check := MergeRequestCheck{
 		ProjectID: mr.ProjectID, MergeRequestID: mr.ID, ExternalStatusCheckID: service.Int64, Name: name.String,
 		TimeoutSeconds: int(timeout.Int64), SHA: sha.String, Status: Status(status.String), TimedOut: timedOut.Bool,

@@ -91,7 +91,8 @@ type MergeBox struct {
 	InformFailed, InformPending int
 	// MergeURL is where Merge posts; empty for those who may never merge here.
 	MergeURL string
-	// SHA is HEAD in full, which the merge is asked for; ShortSHA its start.
+	// SHA is HEAD in full as the page was loaded with it, which the merge is asked
+	// for; ShortSHA is the start of HEAD as it is.
 	SHA, ShortSHA string
 	Target        string
 	// Commits is how many commits the merge adds.
@@ -104,7 +105,10 @@ type MergeBox struct {
 	DoneAt time.Time
 	// MergeSHA is the merge commit, eight characters.
 	MergeSHA string
-	Now      time.Time
+	// Rule is the sentence about the rule that the merge was under; "" where it
+	// is not told.
+	Rule Key
+	Now  time.Time
 }
 
 // Approvals is the approvals section of the merge box.
@@ -112,6 +116,8 @@ type Approvals struct {
 	By []Approval
 	// ApproveURL or UnapproveURL is the reader's own action, if any.
 	ApproveURL, UnapproveURL string
+	// SHA is HEAD as the page was loaded with it, which the approval is for.
+	SHA string
 }
 
 // Approval is one person's approval.
@@ -132,6 +138,8 @@ const (
 	ConditionTarget
 	ConditionCommits
 	ConditionRight
+	// ConditionHead is that the page shows the newest commits.
+	ConditionHead
 )
 
 // MergeCondition is one thing that a merge needs and whether it is met.
@@ -181,15 +189,38 @@ func (b MergeBox) informs() bool {
 		!slices.ContainsFunc(b.Conditions, func(c MergeCondition) bool { return c.Kind == ConditionChecks })
 }
 
-// unmet is how many conditions are not met.
-func (b MergeBox) unmet() int {
-	n := 0
+// conditionTexts are what a merge needs, and the reasons against it, in words.
+// That of the checks says how they stand, that of the right names the branch.
+var conditionTexts = map[ConditionKind]struct{ demand, reason Key }{
+	ConditionChecks:    {demand: KeyMRConditionChecks},
+	ConditionConflicts: {KeyMRConditionConflicts, KeyMRReasonConflicts},
+	ConditionDraft:     {KeyMRConditionDraft, KeyMRReasonDraft},
+	ConditionSource:    {KeyMRConditionSource, KeyMRReasonSource},
+	ConditionTarget:    {KeyMRConditionTarget, KeyMRReasonTarget},
+	ConditionCommits:   {KeyMRConditionCommits, KeyMRReasonCommits},
+	ConditionRight:     {KeyMRConditionRight, KeyMRReasonRight},
+	ConditionHead:      {KeyMRConditionHead, KeyMRReasonHead},
+}
+
+// reasons is the first reason against a merge, and how many more there are.
+func (b MergeBox) reasons(ctx context.Context) string {
+	var parts []string
+	more := 0
 	for _, condition := range b.Conditions {
-		if !condition.Met {
-			n++
+		switch {
+		case condition.Met:
+		case len(parts) > 0:
+			more++
+		case condition.Kind == ConditionChecks:
+			parts = append(parts, blockedSummary(ctx, b.GateFailed, b.GatePending))
+		default:
+			parts = append(parts, T(ctx, conditionTexts[condition.Kind].reason))
 		}
 	}
-	return n
+	if more > 0 {
+		parts = append(parts, N(ctx, KeyMRMoreReasons, more))
+	}
+	return strings.Join(parts, T(ctx, KeyMRListSeparator))
 }
 
 // title is the headline of an open merge request's box.
@@ -201,10 +232,8 @@ func (b MergeBox) title(ctx context.Context) string {
 		return T(ctx, KeyMRReadyToMergeCalm)
 	case b.Mergeable():
 		return T(ctx, KeyMRReadyToMerge)
-	case b.GateFailed+b.GatePending > 0:
-		return T(ctx, KeyMRMergeBlocked, "Reason", blockedSummary(ctx, b.GateFailed, b.GatePending))
 	}
-	return T(ctx, KeyMRMergeBlocked, "Reason", N(ctx, KeyMRConditionsNotMet, b.unmet()))
+	return T(ctx, KeyMRMergeBlocked, "Reason", b.reasons(ctx))
 }
 
 // blockedSummary is "1 check failed, 2 pending": the word check stands once.

@@ -44,7 +44,7 @@ func MergeRequestChanges(p Page, l ChangeList) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = mergeRequestHead(l.Head).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = mergeRequestHead(l.Head, false).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

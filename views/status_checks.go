@@ -36,11 +36,13 @@ const (
 // StatusChecks is the status check widget of one merge request.
 type StatusChecks struct {
 	Kind WidgetKind
+	// SignedOut says that nobody is signed in, who then may not see the checks.
+	SignedOut bool
 	// Rows in the order in which they are drawn.
 	Rows []CheckRow
-	// Final says that the merge request is merged or closed: the rows stand as
-	// they were then.
-	Final bool
+	// Final says that the merge request is merged or closed: its clocks stand
+	// still. Merged says that nothing changes the rows any more.
+	Final, Merged bool
 	// SHA is HEAD, eight characters.
 	SHA string
 	// URL is where the body is fetched from, without a query.
@@ -49,6 +51,13 @@ type StatusChecks struct {
 	Rev string
 	// Shown are the rows' ids and states in their order, for the next request.
 	Shown string
+	// Page is what the reader's page shows besides the rows, for the next request.
+	Page ShownPage
+	// NewCommits says that HEAD has moved since the page was loaded, and that the
+	// page does not say so yet; Reloaded that it no longer has to.
+	NewCommits, Reloaded bool
+	// PageHasForm says that the page has the form to merge.
+	PageHasForm bool
 	// Polls says that the body asks for news by itself.
 	Polls bool
 	// ServicesURL is where the pages of the services are.
@@ -62,6 +71,29 @@ type StatusChecks struct {
 	Changes []CheckChange
 	// Now is the server's time that the rows were computed for.
 	Now time.Time
+}
+
+// ShownPage is what a reader's page shows, apart from the rows of the widget.
+type ShownPage struct {
+	// State is that of the merge request: an open one has the form to merge it.
+	State MergeRequestState
+	// Head is HEAD as the page was loaded with it; Told is the HEAD that the
+	// page last said was pushed since, or empty.
+	Head, Told string
+}
+
+// fields are the page's part of a request, as names and values.
+func (p ShownPage) fields() [][2]string {
+	return [][2]string{{"state", string(p.State)}, {"head", p.Head}, {"told", p.Told}}
+}
+
+// LateAnswer is an answer that came after the merge.
+type LateAnswer struct {
+	State CheckState
+	At    time.Time
+	// Description and TargetURL are the service's own words, untrusted.
+	Description string
+	TargetURL   string
 }
 
 // CheckChange is a status check whose state changed since the last poll.
@@ -97,6 +129,8 @@ type CheckRow struct {
 	Description string
 	TargetURL   string
 	Delivery    CheckDelivery
+	// Late is the newest answer after the merge, which changed nothing.
+	Late *LateAnswer
 }
 
 // DeliveryState is what is known of the newest delivery to a service.
@@ -140,7 +174,13 @@ func (w StatusChecks) Count(state CheckState) int {
 }
 
 // fetchURL is where the body is fetched again, with what the page shows.
-func (w StatusChecks) fetchURL() string { return w.URL + "?rev=" + w.Rev + "&rows=" + w.Shown }
+func (w StatusChecks) fetchURL() string {
+	address := w.URL + "?rev=" + w.Rev
+	for _, field := range w.Page.fields() {
+		address += "&" + field[0] + "=" + field[1]
+	}
+	return address + "&rows=" + w.Shown
+}
 
 // retryURL is where Retry of a row posts.
 func (w StatusChecks) retryURL(r CheckRow) string {
@@ -185,14 +225,21 @@ func checkSummary(ctx context.Context, failed, pending int) string {
 	return strings.Join(parts, T(ctx, KeyMRListSeparator))
 }
 
-// liveSentence is what the live region says: which checks changed, then the
-// summary. It is empty when no state changed.
+// maxSaidChanges is how many checks the live region names.
+const maxSaidChanges = 2
+
+// liveSentence is what the live region says: which checks changed, unless they
+// are many, then the summary. It is empty when no state changed.
 func (w StatusChecks) liveSentence(ctx context.Context) string {
 	if len(w.Changes) == 0 {
 		return ""
 	}
 	var said []string
-	for _, change := range w.Changes {
+	changes := w.Changes
+	if len(changes) > maxSaidChanges {
+		changes = nil
+	}
+	for _, change := range changes {
 		said = append(said, T(ctx, KeyMRChecksChanged, "Name", change.Name, "State", stateInSentence(ctx, change.State)))
 	}
 	said = append(said, T(ctx, KeyMRChecksNow, "Summary", checkSummary(ctx, w.Count(CheckFailed), w.Count(CheckPending))))

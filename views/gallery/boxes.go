@@ -64,6 +64,11 @@ func boxes() []Entry {
 			m.Box.Checks = only(mixed(), views.CheckFailed)
 			m.Box.Conditions[0].Met, m.Box.GateFailed, m.Box.OnlyGate = false, 1, true
 		}),
+		overview("merge_request_new_commits", func(m *views.MergeRequestPage) {
+			ready(m)
+			m.Box.Checks.NewCommits = true
+			m.Box.Conditions = append(m.Box.Conditions, views.MergeCondition{Kind: views.ConditionHead})
+		}),
 		blocked("draft", views.MergeCondition{Kind: views.ConditionDraft}, func(m *views.MergeRequestPage) {
 			m.Head.Title, m.Head.Draft = "Draft: Make refunds idempotent", true
 		}),
@@ -83,7 +88,9 @@ func boxes() []Entry {
 		blocked("no_right", views.MergeCondition{Kind: views.ConditionRight, Branch: "main"}, func(*views.MergeRequestPage) {}),
 		overview("merge_request_merged", func(m *views.MergeRequestPage) {
 			end(m, views.MergeRequestMerged)
-			m.Box.Checks, m.Box.MergeSHA = final(allPassed()), "5d02b7aa"
+			m.Box.Checks, m.Box.MergeSHA, m.Box.Rule = final(allPassed()), "5d02b7aa", views.KeyMRRuleOn
+			m.Box.Checks.Merged = true
+			m.Box.Checks.Rows[0].Late = &views.LateAnswer{State: views.CheckFailed, At: ago(time.Minute), Description: "1 licence was withdrawn", TargetURL: "https://licences.example.test/215"}
 		}),
 		overview("merge_request_closed", func(m *views.MergeRequestPage) { end(m, views.MergeRequestClosed) }),
 		overview("merge_request_blind", func(m *views.MergeRequestPage) {

@@ -19,9 +19,10 @@ func widget() []Entry {
 		return Entry{Name: name, Section: views.SectionMergeRequests, Draw: func(context.Context, string) templ.Component {
 			w := mixed()
 			w.Changes = []views.CheckChange{{Name: "Licence scan", State: views.CheckPassed}, {Name: "Load test gate", State: views.CheckPending}}
+			w.PageHasForm = true
 			b := box(w)
 			change(&w, &b)
-			return views.StatusChecksUpdate(w, b)
+			return views.StatusChecksUpdate(w, b, requestHead(views.TabOverview))
 		}}
 	}
 	return append(widgetStates(alone), []Entry{

@@ -78,6 +78,11 @@ func (p Pages) CountFiles(ctx context.Context, projectID int64, base, head strin
 	return count.Files, !count.More, bounded(err)
 }
 
+// BranchStamp is a text that changes when a branch moves.
+func (p Pages) BranchStamp(projectID int64, branch string) string {
+	return p.Store.Repo(projectID).BranchStamp(branch)
+}
+
 // Changes compares two commits, within gitrepo's usual limits.
 func (p Pages) Changes(ctx context.Context, projectID int64, base, head string) (handlers.Changes, error) {
 	d, err := p.Store.View(projectID).Diff(ctx, base, head, gitrepo.DiffLimits{})

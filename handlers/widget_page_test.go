@@ -1,0 +1,201 @@
+package handlers
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// assertOneHead checks that everything on a page or in the answer to a poll speaks of
+// the same HEAD.
+func assertOneHead(t *testing.T, a answer, head string) {
+	t.Helper()
+	for _, place := range []string{"#merge-adds code", ".check-row__meta code"} {
+		if got := a.text(place); got != head[:8] {
+			t.Errorf("%s says %q, want %s", place, got, head[:8])
+		}
+	}
+}
+
+// After a push by somebody else the poll brings HEAD, counts, reasons and foot;
+// the page says once that there are new commits, and Merge waits for a reload.
+func TestPoll_AfterAPush_ShowsOneHead(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.Service("licence")
+		mr := s.open("topic")
+		v := s.as(s.Owner).withHTMX()
+		page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+		assertOneHead(t, page, mr.HeadSHA)
+		old := mr.HeadSHA
+		head := s.Push("topic")
+
+		news := v.get(page.pollURL()).want(200)
+		assertOneHead(t, news, head)
+		if got := news.text(`[hx-swap-oob="innerHTML:#new-commits"]`); got != "New commits were pushed "+head[:8]+"Reload" {
+			t.Errorf("banner = %q", got)
+		}
+		if got := news.attr("#reload", "href"); got != s.mrPath(mr, "") {
+			t.Errorf("Reload leads to %q", got)
+		}
+		if got := news.text("#mr-head .tabs a:nth-child(2) .count"); got != "2" {
+			t.Errorf("count of commits = %q, want 2", got)
+		}
+		if got := news.text("#merge-h"); got != "Merge blocked: HEAD has moved" {
+			t.Errorf("headline = %q", got)
+		}
+		if news.attr("#merge-button", "aria-disabled") != "true" {
+			t.Error("Merge does not wait for the reload")
+		}
+		if page.attr("#merge-form input[name=sha]", "value") != old || news.has("#merge-form") {
+			t.Error("the form no longer asks for the HEAD that its reader saw")
+		}
+		v.get(news.pollURL()).want(204)
+
+		// Other news do not say it again, and Merge goes on waiting.
+		if err := s.Respond(mr, models.ExternalStatusCheck{ID: s.serviceID(mr)}, head, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		final := v.get(news.pollURL()).want(200)
+		if final.has(`[hx-swap-oob="innerHTML:#new-commits"]`) {
+			t.Error("the push is told twice")
+		}
+		if final.attr("#merge-button", "aria-disabled") != "true" {
+			t.Error("Merge no longer waits")
+		}
+		settled := final.attr("#status-checks-body", "data-url")
+		v.get(settled).want(204)
+		// A second push is told again; back at the HEAD that was read, nothing is.
+		second := s.Push("topic")
+		if got := v.get(settled).want(200).text("#new-commits, [hx-swap-oob='innerHTML:#new-commits']"); !strings.Contains(got, second[:8]) {
+			t.Errorf("after the second push the banner says %q", got)
+		}
+		s.Git.Set(s.Project.ID, "topic", old)
+		s.TellPush("topic", second, old)
+		back := v.get(settled).want(200)
+		if !back.has(`[hx-swap-oob="innerHTML:#new-commits"]`) || back.has("#reload") || back.attr("#merge-button", "aria-disabled") == "true" {
+			t.Error("HEAD is what the page was loaded with again, yet the page does not say so")
+		}
+
+		fresh := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+		if fresh.has("#reload") || fresh.attr("#merge-button", "aria-disabled") == "true" {
+			t.Error("a fresh page asks to be reloaded")
+		}
+	})
+}
+
+// serviceID is the service of the only check of a merge request.
+func (s *mrSite) serviceID(mr models.MergeRequest) int64 {
+	_, checks := s.Reload(mr)
+	return checks[0].ExternalStatusCheckID
+}
+
+// Whatever speaks for or against merging is news to the next poll.
+func TestPoll_ReasonsAreNews(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		s.Service("licence")
+		mr := s.open("topic")
+		v := s.as(s.Owner).withHTMX()
+		poll := s.as(s.Owner).get(s.mrPath(mr, "")).want(200).pollURL()
+		v.get(poll).want(204)
+		draft := true
+		for _, step := range []struct {
+			name, headline string
+			do             func() error
+		}{
+			{"the rule", "Merge blocked: 1 check pending", func() error { s.gate(true); return nil }},
+			{"a draft", "Merge blocked: 1 check pending, 1 more reason", func() error {
+				_, err := s.Store.UpdateMergeRequest(t.Context(), s.Owner, mr.ProjectID, mr.IID, models.MergeRequestUpdate{Draft: &draft})
+				return err
+			}},
+			{"a push to the target", "Merge blocked: 1 check pending, 2 more reasons", func() error {
+				s.Git.Conflicts = []string{"leaf.txt"}
+				s.Push("main")
+				return nil
+			}},
+			{"the rule again", "Merge blocked: merge conflicts, 1 more reason", func() error { s.gate(false); return nil }},
+		} {
+			s.Clock.Advance(time.Millisecond)
+			if err := step.do(); err != nil {
+				t.Fatal(err)
+			}
+			news := v.get(poll).want(200)
+			if got := news.text("#merge-h"); got != step.headline {
+				t.Errorf("after %s: %q, want %q", step.name, got, step.headline)
+			}
+			poll = news.pollURL()
+			v.get(poll).want(204)
+		}
+		s.Clock.Advance(time.Millisecond)
+		if err := s.Store.ApproveMergeRequest(t.Context(), s.Owner, mr.ProjectID, mr.IID, ""); err != nil {
+			t.Fatal(err)
+		}
+		if got := v.get(poll).want(200).text("#approvals .widget__title"); got != "1 approval" {
+			t.Errorf("approvals = %q", got)
+		}
+	})
+}
+
+// An approval is for the HEAD that its reader saw.
+func TestApprove_HeadMoved_IsRefused(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	mr := s.open("topic")
+	_, form := s.as(s.Owner).get(s.mrPath(mr, "")).want(200).fields("#approvals form")
+	s.Push("topic")
+	s.as(s.Owner).post(s.mrPath(mr, "/approve"), form).want(409)
+	s.as(s.Owner).post(s.mrPath(mr, "/approve"), url.Values{}).want(303)
+}
+
+// A page that was loaded while closed gets the form when the merge request is
+// open again.
+func TestPoll_Reopened_BringsTheForm(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.Service("licence")
+	mr := s.open("topic")
+	owner := s.as(s.Owner)
+	owner.post(s.mrPath(mr, "/close"), nil).want(303)
+	closed := owner.get(s.mrPath(mr, "")).want(200).attr("#status-checks-body", "data-url")
+	owner.post(s.mrPath(mr, "/reopen"), nil).want(303)
+	if news := owner.withHTMX().get(closed).want(200); !news.has("form#merge-form[hx-swap-oob] #merge-button") {
+		t.Error("no form to merge")
+	}
+}
+
+// A final result is final: an answer after the merge stands apart.
+func TestWidget_AnswerAfterTheMerge_StandsApart(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		licence := s.Service("licence")
+		mr := s.open("topic")
+		owner := s.as(s.Owner)
+		if err := s.Respond(mr, licence, mr.HeadSHA, models.StatusFailed); err != nil {
+			t.Fatal(err)
+		}
+		owner.post(s.mrPath(mr, "/merge"), url.Values{"sha": {mr.HeadSHA}}).want(303)
+		merged := owner.get(s.mrPath(mr, "")).want(200)
+		if got := merged.text("#merge-state"); !strings.Contains(got, "Status checks did not have to succeed.") {
+			t.Errorf("the merge box says %q", got)
+		}
+		if got := merged.text("#approvals"); got != "No approvals" {
+			t.Errorf("approvals = %q", got)
+		}
+		s.Clock.Advance(time.Minute)
+		if err := s.Respond(mr, licence, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		news := owner.withHTMX().get(merged.attr("#status-checks-body", "data-url")).want(200)
+		for name, page := range map[string]answer{"poll": news, "page": owner.get(s.mrPath(mr, "")).want(200)} {
+			if got := page.rows(); got != "licence Failed" {
+				t.Errorf("%s: rows = %q", name, got)
+			}
+			if got := page.text(".check-row__late"); got != "Answered after the merge: Passed, now" {
+				t.Errorf("%s: late = %q", name, got)
+			}
+		}
+		if got := owner.get(s.mrPath(mr, "")).text("#status-checks-summary"); !strings.Contains(got, "1 failed Final result for "+mr.HeadSHA[:8]) {
+			t.Errorf("summary = %q", got)
+		}
+	})
+}
