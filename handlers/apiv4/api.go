@@ -8,6 +8,7 @@
 package apiv4
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -35,7 +36,8 @@ type Deps struct {
 	// BaseURL is the address under which people reach this server, without a
 	// slash at the end.
 	BaseURL string
-	// Version and Revision are what GET /version tells.
+	// Version is Mergegate's own version, in the header X-Mergegate-Version.
+	// Revision is what GET /version answers beside GitLabVersion.
 	Version, Revision string
 	// Limits bound how often the API may be asked; the defaults are generous.
 	Limits Limits
@@ -45,7 +47,6 @@ type Deps struct {
 
 type api struct {
 	Deps
-	https     bool
 	tokens    *limiter[int64]
 	addresses *limiter[string]
 }
@@ -54,14 +55,14 @@ type api struct {
 // unknown routes included, and always with JSON. Cookies mean nothing here.
 func Register(e *echo.Echo, d Deps) {
 	a := &api{
-		Deps: d, https: strings.HasPrefix(d.BaseURL, "https://"),
+		Deps:      d,
 		tokens:    newLimiter[int64](d.Limits.Token.or(defaultTokenLimit)),
 		addresses: newLimiter[string](d.Limits.Address.or(defaultAddressLimit)),
 	}
 	e.Pre(keepEscapes)
 	methods := map[string][]string{}
 	for _, r := range a.routes() {
-		handle := a.handler(r)
+		handle := a.wholePath(r.path, a.handler(r))
 		e.Add(r.method, Prefix+r.path, handle)
 		if r.method == http.MethodGet {
 			e.Add(http.MethodHead, Prefix+r.path, handle)
@@ -72,7 +73,7 @@ func Register(e *echo.Echo, d Deps) {
 	for path, known := range methods {
 		for _, method := range []string{get, http.MethodHead, post, put, patch, remove, http.MethodOptions} {
 			if !slices.Contains(known, method) {
-				e.Add(method, Prefix+path, a.limited(wrongMethod(known)))
+				e.Add(method, Prefix+path, a.wholePath(path, a.limited(wrongMethod(known))))
 			}
 		}
 	}
@@ -95,12 +96,28 @@ func wrongMethod(known []string) echo.HandlerFunc {
 	}
 }
 
-// keepEscapes makes the router match the path as it was sent. Without it some
-// paths arrive unescaped and some do not, and owner%2Fname is two segments.
+// wholePath answers 404 for a path that has more segments than the route. Echo
+// gives all that is left of a path to a parameter that ends a route.
+func (a *api) wholePath(route string, next echo.HandlerFunc) echo.HandlerFunc {
+	segments := strings.Count(Prefix+route, "/")
+	return func(c echo.Context) error {
+		if strings.Count(c.Request().URL.EscapedPath(), "/") != segments {
+			return a.limited(unknown)(c)
+		}
+		return next(c)
+	}
+}
+
+// keepEscapes makes the router match the path as it was sent, except for a
+// slash at the end. Without it some paths arrive unescaped and some do not, and
+// owner%2Fname is two segments.
 func keepEscapes(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if u := c.Request().URL; strings.HasPrefix(u.Path, "/api/") {
 			u.RawPath = u.EscapedPath()
+			if strings.HasSuffix(u.RawPath, "/") {
+				u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/"), strings.TrimSuffix(u.RawPath, "/")
+			}
 		}
 		return next(c)
 	}
@@ -110,7 +127,8 @@ func keepEscapes(next echo.HandlerFunc) echo.HandlerFunc {
 type call struct {
 	echo.Context
 	*params
-	api   *api
+	api *api
+	// me and token are empty for a request without a token.
 	me    models.User
 	token models.AccessToken
 	// access is the project that the path names, mr the merge request. For
@@ -144,17 +162,28 @@ func (a *api) handler(r route) echo.HandlerFunc {
 
 func (c *call) serve(r route) error {
 	c.Response().Header().Set("Cache-Control", "private, no-store")
+	c.Response().Header().Set("X-Mergegate-Version", c.api.Version)
 	if err := c.slowDown(c.api.addresses.wait(c.RealIP(), c.now())); err != nil {
 		return err
 	}
 	if err := c.authenticate(r); err != nil {
 		return err
 	}
-	if err := c.slowDown(c.api.tokens.wait(c.token.ID, c.now())); err != nil {
-		return err
+	if c.signedIn() {
+		if err := c.slowDown(c.api.tokens.wait(c.token.ID, c.now())); err != nil {
+			return err
+		}
+	}
+	if asksForSudo(c.Request()) {
+		return c.refuseSudo()
 	}
 	if r.belowProject() {
-		if err := c.findProject(); err != nil {
+		err := c.findProject()
+		var f *failure
+		if !c.signedIn() && errors.As(err, &f) && f.status == http.StatusNotFound {
+			return errUnauthorized // whatever there is
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -169,6 +198,9 @@ func (c *call) serve(r route) error {
 	var err error
 	if c.params, err = readParams(c.Request()); err != nil {
 		return err
+	}
+	if c.has("sudo") {
+		return c.refuseSudo()
 	}
 	return r.handle(c)
 }
@@ -217,7 +249,18 @@ func (c *call) can(ability auth.Ability) bool {
 
 // subject is the owner of the token, as seen from a project.
 func (c *call) subject(p models.Project, role models.Role) auth.Subject {
-	return auth.Subject{SignedIn: true, Admin: c.me.Admin, Role: role, Visibility: p.Visibility}
+	return auth.Subject{SignedIn: c.signedIn(), Admin: c.me.Admin, Role: role, Visibility: p.Visibility}
+}
+
+// signedIn reports whether the request has a token.
+func (c *call) signedIn() bool { return c.me.ID != 0 }
+
+// user is the owner of the token, nil without one.
+func (c *call) user() *models.User {
+	if !c.signedIn() {
+		return nil
+	}
+	return &c.me
 }
 
 // role is the role as rules count it: an administrator is as good as an Owner.
@@ -249,13 +292,13 @@ func (c *call) accessInPath() (access models.Access, err error) {
 		return access, notFound("Project")
 	}
 	if id, numeric := number(name); numeric {
-		return c.api.Store.AccessByID(c.ctx(), &c.me, id)
+		return c.api.Store.AccessByID(c.ctx(), c.user(), id)
 	}
 	namespace, path, ok := splitPath(name)
 	if !ok {
 		return access, notFound("Project")
 	}
-	access, _, err = c.api.Store.AccessByPath(c.ctx(), &c.me, namespace, path)
+	access, _, err = c.api.Store.AccessByPath(c.ctx(), c.user(), namespace, path)
 	return access, err
 }
 
@@ -303,6 +346,21 @@ func (c *call) idSegment(name string) (int64, error) {
 	return id, nil
 }
 
+// unmodifiedSince obeys If-Unmodified-Since, for what is about to be removed.
+// changed reads when that changed last; it is called only with the header. Times
+// in the header are whole seconds; a date that cannot be read is ignored.
+func (c *call) unmodifiedSince(changed func() (time.Time, error)) error {
+	since, err := http.ParseTime(c.Request().Header.Get("If-Unmodified-Since"))
+	if err != nil {
+		return nil
+	}
+	at, err := changed()
+	if err == nil && at.Truncate(time.Second).After(since) {
+		err = errModified
+	}
+	return err
+}
+
 func number(text string) (int64, bool) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	return n, err == nil && n > 0
@@ -320,12 +378,7 @@ func (c *call) accepted() error {
 
 // list answers with one page of a list.
 func list[T any](c *call, g page, entities []T, total int64) error {
-	here := *c.Request().URL
-	here.Scheme, here.Host = "http", c.Request().Host
-	if c.api.https || c.Request().TLS != nil {
-		here.Scheme = "https"
-	}
-	g.announce(c.Response().Header(), here, int(total))
+	g.announce(c.Response().Header(), c.api.url(c.Request().URL.EscapedPath()), c.QueryParams(), int(total))
 	if entities == nil {
 		entities = []T{}
 	}

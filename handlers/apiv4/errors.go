@@ -34,6 +34,9 @@ var (
 	errNotFound     = message(http.StatusNotFound, "404 Not Found")
 )
 
+// errModified refuses to remove what has changed since the client saw it.
+var errModified = message(http.StatusPreconditionFailed, "412 Precondition Failed")
+
 // notFound names what is missing, as GitLab does: "404 Project Not Found".
 func notFound(what string) error {
 	return message(http.StatusNotFound, "404 "+what+" Not Found")

@@ -2,6 +2,7 @@ package apiv4
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/mergegate/mergegate/models"
 )
@@ -79,6 +80,13 @@ func changeMember(c *call) error {
 
 func removeMember(c *call) error {
 	id, err := c.idSegment("user_id")
+	if err != nil {
+		return err
+	}
+	err = c.unmodifiedSince(func() (time.Time, error) {
+		member, err := c.api.Store.Member(c.ctx(), c.access.Project.ID, id)
+		return member.UpdatedAt, err
+	})
 	if err != nil {
 		return err
 	}

@@ -7,13 +7,17 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
+// GitLabVersion is the version of GitLab whose API this is. Clients parse it and
+// choose by it what they ask for.
+const GitLabVersion = "18.5.0"
+
 func getVersion(c *call) error {
-	return c.reply(http.StatusOK, map[string]string{"version": c.api.Version, "revision": c.api.Revision})
+	return c.reply(http.StatusOK, map[string]string{"version": GitLabVersion, "revision": c.api.Revision})
 }
 
 func getMetadata(c *call) error {
 	return c.reply(http.StatusOK, map[string]any{
-		"version": c.api.Version, "revision": c.api.Revision, "enterprise": true,
+		"version": GitLabVersion, "revision": c.api.Revision, "enterprise": true,
 		"kas": map[string]any{"enabled": false, "externalUrl": nil, "externalK8sProxyUrl": nil, "version": nil},
 	})
 }

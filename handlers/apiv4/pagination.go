@@ -41,9 +41,9 @@ func slice[T any](all []T, g page) []T {
 	return all[from:min(from+g.size, len(all))]
 }
 
-// announce writes the headers that clients page on: X-*, and Link with
-// absolute addresses on the host that the client used.
-func (g page) announce(h http.Header, here url.URL, total int) {
+// announce writes the headers that clients page on: X-*, and Link with absolute
+// addresses. list is the address of the list without its query.
+func (g page) announce(h http.Header, list string, query url.Values, total int) {
 	pages := max(1, (total+g.size-1)/g.size)
 	number := func(n int) string {
 		if n < 1 || n > pages {
@@ -58,7 +58,6 @@ func (g page) announce(h http.Header, here url.URL, total int) {
 	h.Set("X-Next-Page", number(g.number+1))
 	h.Set("X-Prev-Page", number(min(g.number-1, pages)))
 	var links []string
-	query := here.Query()
 	query.Del("private_token") // a token must not wander into logs
 	query.Set("per_page", strconv.Itoa(g.size))
 	for _, link := range []struct {
@@ -69,8 +68,7 @@ func (g page) announce(h http.Header, here url.URL, total int) {
 			continue
 		}
 		query.Set("page", link.page)
-		here.RawQuery = query.Encode()
-		links = append(links, fmt.Sprintf("<%s>; rel=%q", here.String(), link.rel))
+		links = append(links, fmt.Sprintf("<%s?%s>; rel=%q", list, query.Encode(), link.rel))
 	}
 	h.Set("Link", strings.Join(links, ", "))
 }

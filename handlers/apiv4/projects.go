@@ -2,6 +2,7 @@ package apiv4
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/models"
@@ -150,6 +151,9 @@ func updateProject(c *call) error {
 }
 
 func deleteProject(c *call) error {
+	if err := c.unmodifiedSince(func() (time.Time, error) { return c.access.Project.UpdatedAt, nil }); err != nil {
+		return err
+	}
 	if err := c.api.Store.DeleteProject(c.ctx(), c.me, c.access.Project.ID); err != nil {
 		return err
 	}

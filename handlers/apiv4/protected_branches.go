@@ -2,6 +2,7 @@ package apiv4
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/mergegate/mergegate/models"
 )
@@ -76,6 +77,9 @@ func updateProtectedBranch(c *call) error {
 func unprotectBranch(c *call) error {
 	rule, err := c.protectedBranchInPath()
 	if err != nil {
+		return err
+	}
+	if err := c.unmodifiedSince(func() (time.Time, error) { return rule.UpdatedAt, nil }); err != nil {
 		return err
 	}
 	if err := c.api.Store.DeleteProtectedBranch(c.ctx(), c.me, c.access.Project.ID, rule.ID); err != nil {

@@ -11,6 +11,12 @@ import (
 // first, and those below /merge_requests/:iid the merge request; what the
 // owner of the token may not see is then 404, what they may not do 403.
 type route struct {
+	entry
+	// anonymous means that no token is needed where the project is public.
+	anonymous bool
+}
+
+type entry struct {
 	method, path string
 	// ability is who may; empty for everybody who has a token.
 	ability auth.Ability
@@ -37,7 +43,24 @@ func (a *api) routes() []route {
 		mr       = mrs + "/:iid"
 		repo     = project + "/repository"
 	)
-	return []route{
+	// What can be read of a public project without a token, as in GitLab: never
+	// its checks, members or users.
+	public := []entry{
+		{get, project, auth.ReadProject, getProject},
+		{get, mrs, auth.ReadCode, listMergeRequests},
+		{get, mr, auth.ReadCode, getMergeRequest},
+		{get, mr + "/commits", auth.ReadCode, listMergeRequestCommits},
+		{get, mr + "/diffs", auth.ReadCode, listMergeRequestDiffs},
+		{get, mr + "/changes", auth.ReadCode, getChanges},
+		{get, mr + "/versions", auth.ReadCode, listVersions},
+		{get, mr + "/versions/:version_id", auth.ReadCode, getVersionOfMergeRequest},
+		{get, repo + "/branches", auth.ReadCode, listBranches},
+		{get, repo + "/branches/:name", auth.ReadCode, getBranch},
+		{get, repo + "/commits", auth.ReadCode, listCommits},
+		{get, repo + "/commits/:sha", auth.ReadCode, getCommit},
+		{get, repo + "/compare", auth.ReadCode, compare},
+	}
+	withToken := []entry{
 		{get, "/version", "", getVersion},
 		{get, "/metadata", "", getMetadata},
 		{get, "/application/settings", auth.ManageUsers, getSettings},
@@ -63,7 +86,6 @@ func (a *api) routes() []route {
 
 		{get, "/projects", "", listProjects},
 		{post, "/projects", auth.CreateProject, createProject},
-		{get, project, auth.ReadProject, getProject},
 		{put, project, auth.ManageMergeChecks, updateProject},
 		{remove, project, auth.AdminProject, deleteProject},
 
@@ -82,26 +104,13 @@ func (a *api) routes() []route {
 		{remove, project + "/protected_branches/:name", auth.ManageProtectedBranches, unprotectBranch},
 
 		{get, "/merge_requests", "", listAllMergeRequests},
-		{get, mrs, auth.ReadCode, listMergeRequests},
 		{post, mrs, auth.CreateMergeRequest, createMergeRequest},
-		{get, mr, auth.ReadCode, getMergeRequest},
 		{put, mr, auth.UpdateMergeRequest, updateMergeRequest},
 		{put, mr + "/merge", auth.Merge, mergeMergeRequest},
 		{post, mr + "/approve", auth.Approve, approve},
 		{post, mr + "/unapprove", auth.Approve, unapprove},
 		{get, mr + "/approvals", auth.ReadCode, getApprovals},
 		{get, mr + "/approval_state", auth.ReadCode, getApprovalState},
-		{get, mr + "/commits", auth.ReadCode, listMergeRequestCommits},
-		{get, mr + "/diffs", auth.ReadCode, listMergeRequestDiffs},
-		{get, mr + "/changes", auth.ReadCode, getChanges},
-		{get, mr + "/versions", auth.ReadCode, listVersions},
-		{get, mr + "/versions/:version_id", auth.ReadCode, getVersionOfMergeRequest},
-
-		{get, repo + "/branches", auth.ReadCode, listBranches},
-		{get, repo + "/branches/:name", auth.ReadCode, getBranch},
-		{get, repo + "/commits", auth.ReadCode, listCommits},
-		{get, repo + "/commits/:sha", auth.ReadCode, getCommit},
-		{get, repo + "/compare", auth.ReadCode, compare},
 
 		{get, "/personal_access_tokens", "", listPersonalTokens},
 		{get, "/personal_access_tokens/self", "", getOwnToken},
@@ -119,4 +128,12 @@ func (a *api) routes() []route {
 		{post, project + "/access_tokens/self/rotate", auth.ReadProject, rotateOwnProjectToken},
 		{post, project + "/access_tokens/:token_id/rotate", auth.ManageTokens, rotateProjectToken},
 	}
+	routes := make([]route, 0, len(public)+len(withToken))
+	for _, e := range public {
+		routes = append(routes, route{e, true})
+	}
+	for _, e := range withToken {
+		routes = append(routes, route{e, false})
+	}
+	return routes
 }

@@ -3,6 +3,7 @@ package apiv4
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/mergegate/mergegate/models"
 )
@@ -65,6 +66,13 @@ func updateService(c *call) error {
 
 func deleteService(c *call) error {
 	id, err := c.idSegment("check_id")
+	if err != nil {
+		return err
+	}
+	err = c.unmodifiedSince(func() (time.Time, error) {
+		service, err := c.api.Store.StatusCheck(c.ctx(), c.access.Project.ID, id)
+		return service.UpdatedAt, err
+	})
 	if err != nil {
 		return err
 	}

@@ -187,10 +187,13 @@ func (a answer) field(t testing.TB, name string) string {
 	return string(must(json.Marshal(object[name]))(t))
 }
 
-// do sends a request as somebody. body is JSON, or "" for none.
+// do sends a request as somebody, "" for nobody. body is JSON, or "" for none.
 func (s *site) do(who, method, path, body string) answer {
 	s.T.Helper()
-	header := http.Header{"Private-Token": {s.tokens[who]}}
+	header := http.Header{}
+	if who != "" {
+		header.Set("Private-Token", s.tokens[who])
+	}
 	if body != "" {
 		header.Set("Content-Type", "application/json")
 	}
@@ -201,6 +204,9 @@ func (s *site) send(method, path, body string, header http.Header) answer {
 	s.T.Helper()
 	r := httptest.NewRequest(method, "/api/v4"+path, strings.NewReader(body))
 	r.Host = "gate.example"
+	if host := header.Get("Host"); host != "" {
+		r.Host = host
+	}
 	maps.Copy(r.Header, header)
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
@@ -221,4 +227,17 @@ func (s *site) want(t testing.TB, a answer, status int, text ...string) answer {
 		}
 	}
 	return a
+}
+
+// tag makes a lightweight tag at a branch's tip.
+func (s *site) tag(name, branch string) {
+	s.T.Helper()
+	repo := s.repos.Repo(s.Project.ID)
+	tip, _, err := repo.BranchTip(s.T.Context(), branch)
+	if err == nil {
+		err = repo.UpdateRef(s.T.Context(), "refs/tags/"+name, tip, gitrepo.ZeroID)
+	}
+	if err != nil {
+		s.T.Fatal(err)
+	}
 }

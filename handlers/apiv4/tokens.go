@@ -88,10 +88,12 @@ func getOwnToken(c *call) error { return c.reply(http.StatusOK, token(c.token, c
 
 // revokeOwnToken ends the token that the request came with.
 func revokeOwnToken(c *call) error {
-	var err error
-	if c.token.ProjectID != nil {
+	err := c.tokenUnmodified(c.token)
+	switch {
+	case err != nil:
+	case c.token.ProjectID != nil:
 		err = c.api.Store.RevokeProjectToken(c.ctx(), c.me, models.RoleOwner, *c.token.ProjectID, c.token.ID)
-	} else {
+	default:
 		err = c.api.Store.RevokePersonalToken(c.ctx(), c.me, c.me.ID, c.token.ID)
 	}
 	if err != nil {
@@ -114,6 +116,16 @@ func (c *call) personalTokenInPath() (models.AccessToken, error) {
 	return found, err
 }
 
+// tokenUnmodified is unmodifiedSince for a token, which changes by being revoked.
+func (c *call) tokenUnmodified(t models.AccessToken) error {
+	return c.unmodifiedSince(func() (time.Time, error) {
+		if t.RevokedAt != nil {
+			return *t.RevokedAt, nil
+		}
+		return t.CreatedAt, nil
+	})
+}
+
 func getPersonalToken(c *call) error {
 	found, err := c.personalTokenInPath()
 	if err != nil {
@@ -122,18 +134,12 @@ func getPersonalToken(c *call) error {
 	return c.reply(http.StatusOK, token(found, c.now()))
 }
 
-func (c *call) replyToken(tokens []models.AccessToken, id int64, levels map[int64]models.Role) error {
-	for _, t := range tokens {
-		if t.ID == id {
-			return c.reply(http.StatusOK, tokenWithLevel(t, levels, c.now()))
-		}
-	}
-	return errNotFound
-}
-
 func revokePersonalToken(c *call) error {
 	found, err := c.personalTokenInPath()
 	if err != nil {
+		return err
+	}
+	if err := c.tokenUnmodified(found); err != nil {
 		return err
 	}
 	if err := c.api.Store.RevokePersonalToken(c.ctx(), c.me, found.UserID, found.ID); err != nil {
@@ -187,7 +193,7 @@ func getProjectToken(c *call) error {
 	if err != nil {
 		return err
 	}
-	tokens, err := c.api.Store.ProjectTokens(c.ctx(), c.access.Project.ID)
+	found, err := c.projectToken(id)
 	if err != nil {
 		return err
 	}
@@ -195,7 +201,21 @@ func getProjectToken(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.replyToken(tokens, id, roles)
+	return c.reply(http.StatusOK, tokenWithLevel(found, roles, c.now()))
+}
+
+// projectToken is a token of the project in the path, working or not.
+func (c *call) projectToken(id int64) (models.AccessToken, error) {
+	tokens, err := c.api.Store.ProjectTokens(c.ctx(), c.access.Project.ID)
+	if err != nil {
+		return models.AccessToken{}, err
+	}
+	for _, token := range tokens {
+		if token.ID == id {
+			return token, nil
+		}
+	}
+	return models.AccessToken{}, errNotFound
 }
 
 // createProjectToken makes a token of the project, as Maintainer unless a
@@ -223,6 +243,13 @@ func createProjectToken(c *call) error {
 func revokeProjectToken(c *call) error {
 	id, err := c.idSegment("token_id")
 	if err != nil {
+		return err
+	}
+	found, err := c.projectToken(id)
+	if err != nil {
+		return err
+	}
+	if err := c.tokenUnmodified(found); err != nil {
 		return err
 	}
 	if err := c.api.Store.RevokeProjectToken(c.ctx(), c.me, c.role(), c.access.Project.ID, id); err != nil {
