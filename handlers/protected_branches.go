@@ -1,7 +1,9 @@
 package handlers
 
 import (
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,7 +63,7 @@ func (p *pages) branchRules(c echo.Context) error {
 // apply to all branches. Where the services cannot be read, the rules are shown
 // all the same.
 func (p *pages) branchRuleList(c echo.Context) (views.BranchRuleList, error) {
-	list := views.BranchRuleList{RefreshURL: branchRulesURL(c)}
+	list := views.BranchRuleList{RefreshURL: branchRulesURL(c), Now: p.Store.Now()}
 	rules, err := p.allRules(c)
 	if err != nil {
 		return list, err
@@ -78,6 +80,7 @@ func (p *pages) branchRuleList(c echo.Context) (views.BranchRuleList, error) {
 		}
 	}
 	list.All.AddServiceURL = add
+	list.Unprotected = unprotectedRules(c, services)
 	names, all := p.branchNames(c)
 	for _, rule := range rules {
 		id := strconv.FormatInt(rule.ID, 10)
@@ -103,6 +106,25 @@ func (p *pages) branchRuleList(c echo.Context) (views.BranchRuleList, error) {
 		list.Rules = append(list.Rules, row)
 	}
 	return list, nil
+}
+
+// unprotectedRules are the names in the scopes of services that are no longer
+// protected, in order of name.
+func unprotectedRules(c echo.Context, services []views.ServiceRow) []views.UnprotectedRule {
+	byName := map[string][]views.ServiceRow{}
+	for _, s := range services {
+		for _, b := range s.Scope {
+			if b.Unprotected {
+				byName[b.Name] = append(byName[b.Name], s)
+			}
+		}
+	}
+	var rules []views.UnprotectedRule
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		rules = append(rules, views.UnprotectedRule{Name: name, Services: byName[name],
+			ProtectURL: branchRulesURL(c) + "/new?" + url.Values{"name": {name}}.Encode()})
+	}
+	return rules
 }
 
 // branchNames are the project's branches; all is false where some are missing,
@@ -146,9 +168,10 @@ func (p *pages) rule(c echo.Context) (models.ProtectedBranch, error) {
 	return p.Store.ProtectedBranch(c.Request().Context(), request.Project(c).ID, id)
 }
 
-// newRuleForm shows the form that protects a branch.
+// newRuleForm shows the form that protects a branch, the one that the query
+// names if any.
 func (p *pages) newRuleForm(c echo.Context) error {
-	in := models.ProtectedBranchInput{PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer}
+	in := models.ProtectedBranchInput{Name: searchParam(c, "name"), PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer}
 	return p.ruleForm(c, http.StatusOK, models.ProtectedBranch{}, in, nil)
 }
 

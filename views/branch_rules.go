@@ -1,6 +1,10 @@
 package views
 
-import "github.com/a-h/templ"
+import (
+	"time"
+
+	"github.com/a-h/templ"
+)
 
 // BranchRules is the page of a project's protected branches and the services
 // that apply to each.
@@ -17,7 +21,19 @@ type BranchRuleList struct {
 	RefreshURL string
 	OutOfBand  bool
 	Rules      []BranchRule
-	All        AllBranchesRule
+	// Unprotected are the names that services apply to and no rule has any more.
+	Unprotected []UnprotectedRule
+	All         AllBranchesRule
+	Now         time.Time
+}
+
+// UnprotectedRule is a name or pattern in the scope of services that is no
+// longer protected.
+type UnprotectedRule struct {
+	Name     string
+	Services []ServiceRow
+	// ProtectURL opens the form that protects the name again.
+	ProtectURL string
 }
 
 // BranchRule is one protected branch.

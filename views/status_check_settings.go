@@ -51,6 +51,8 @@ type ServiceRow struct {
 	HMAC      bool
 	Scope     []ScopeBranch
 	Health    Health
+	// Timeout is how long its checks may be pending.
+	Timeout   time.Duration
 	PageURL   string
 	EditURL   string
 	RemoveURL string

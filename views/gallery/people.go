@@ -32,8 +32,8 @@ func rules() []Entry {
 	}
 	return []Entry{
 		{Name: "branch_rules", Draw: whole(func(*views.BranchRuleList) {})},
-		{Name: "branch_rules_empty", Draw: whole(func(l *views.BranchRuleList) { l.Rules, l.All.Services = nil, nil })},
-		{Name: "branch_rules_failed", Draw: whole(func(l *views.BranchRuleList) { l.Failed, l.Rules = true, l.Rules[1:] })},
+		{Name: "branch_rules_empty", Draw: whole(func(l *views.BranchRuleList) { l.Rules, l.Unprotected, l.All.Services = nil, nil, nil })},
+		{Name: "branch_rules_failed", Draw: whole(func(l *views.BranchRuleList) { l.Failed, l.Rules, l.Unprotected = true, l.Rules[1:], nil })},
 		form("protected_branch_new", func(context.Context, *views.ProtectedBranchForm) {}),
 		form("protected_branch_form", func(ctx context.Context, f *views.ProtectedBranchForm) {
 			f.Name, f.NameError, f.PushError = "rel ease", views.T(ctx, views.KeyChecksBranchNameInvalid), views.T(ctx, views.KeyChecksLevelInvalid)
@@ -60,7 +60,9 @@ func ruleList(ctx context.Context) views.BranchRuleList {
 	for len(inherited) < 40 {
 		inherited = append(inherited, rows[0])
 	}
-	return views.BranchRuleList{RefreshURL: rulesPath, All: views.AllBranchesRule{AddServiceURL: servicesPath + "/new", Services: rows[:1]},
+	return views.BranchRuleList{RefreshURL: rulesPath, Now: Now,
+		Unprotected: []views.UnprotectedRule{{Name: "hotfix/*", Services: rows[2:3], ProtectURL: rulesPath + "/new?name=hotfix%2F%2A"}},
+		All: views.AllBranchesRule{AddServiceURL: servicesPath + "/new", Services: rows[:1]},
 		Rules: []views.BranchRule{
 			{ID: 1, Name: "main", Default: true, Matches: 1, Push: views.T(ctx, views.KeyChecksLevelNoOne), Merge: views.T(ctx, views.KeyChecksLevelMaintainers), EditURL: rulesPath + "/1/edit",
 				UnprotectURL: rulesPath + "/1/unprotect", AddServiceURL: servicesPath + "/new?branch=1", Services: rows[1:2], Inherited: rows[:1]},
@@ -149,7 +151,7 @@ func people() []Entry {
 		{Name: "audit_events", Draw: audit(
 			views.AuditEventRow{At: Now, Author: "Jonas <Lindqvist>", Username: "jonas", Action: "Updated status check", Object: "Licence scan", IP: "203.0.113.24",
 				Changes: []string{"Target branch: All branches → main"}},
-			views.AuditEventRow{At: ago(time.Hour), Author: "Priya Raman", Username: "priya", Action: "Added member", Object: "mona", IP: "2001:db8:85a3::8a2e:370:7334"},
+			views.AuditEventRow{At: ago(time.Hour), Author: "Max Okafor", Username: "max", Action: "Added member", Object: "mona", IP: "2001:db8:85a3::8a2e:370:7334"},
 			views.AuditEventRow{At: ago(26 * time.Hour), Author: "(System)", Action: "Status check timed out", Object: "Licence scan",
 				Request: "!142", RequestURL: requestPath, Changes: []string{"Status: Pending → Failed", "Commit: " + head[:8]}})},
 		{Name: "audit_events_empty", Draw: audit()},

@@ -148,7 +148,7 @@ func serviceRows() []views.ServiceRow {
 	add := func(name, api string, hmac bool, health views.Health, scope ...views.ScopeBranch) {
 		id := int64(31 + len(rows))
 		url := servicesPath + "/" + strconv.FormatInt(id, 10)
-		rows = append(rows, views.ServiceRow{ID: id, Name: name, API: api, HMAC: hmac, Health: health, Scope: scope, Insecure: strings.HasPrefix(api, "http:"),
+		rows = append(rows, views.ServiceRow{ID: id, Name: name, API: api, HMAC: hmac, Health: health, Scope: scope, Timeout: 2 * time.Minute, Insecure: strings.HasPrefix(api, "http:"),
 			PageURL: url, EditURL: url + "/edit", RemoveURL: url + "/remove"})
 	}
 	well := views.Health{Bars: bars("ok ok ok ok ok ok ok ok ok ok"), Succeeded: 10, LastAt: ago(52 * time.Second)}
