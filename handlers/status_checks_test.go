@@ -201,6 +201,14 @@ func TestScopeOutlivesProtection(t *testing.T) {
 		if got := v.get(settingsPath).text("#status-checks tbody .ref"); got != "main (no longer protected)" {
 			t.Errorf("the table says %q", got)
 		}
+		rules := v.get(rulesPath).want(200)
+		if got := rules.text("#unprotected-rule-1"); !strings.Contains(got, "main (no longer protected)") || !strings.Contains(got, "licence") {
+			t.Errorf("the branch rules say %q", got)
+		}
+		again := rules.attr("#unprotected-rule-1-protect", "href")
+		if _, form := v.get(again).want(200).fields("#protected-branch-form"); form.Get("name") != "main" {
+			t.Errorf("%s protects %q", again, form.Get("name"))
+		}
 		edit := v.get(servicePath(service) + "/edit").want(200)
 		if got := edit.text("#branch-value"); got != "main (no longer protected)" {
 			t.Errorf("the form says %q", got)
@@ -220,6 +228,9 @@ func TestScopeOutlivesProtection(t *testing.T) {
 		if got := v.get(settingsPath).text("#status-checks tbody .ref"); got != "main" {
 			t.Errorf("protected again, the table says %q", got)
 		}
+		if got := v.get(rulesPath).want(200).text("#unprotected-rule-1"); got != "" {
+			t.Errorf("protected again, the branch rules say %q", got)
+		}
 	})
 }
 
@@ -232,6 +243,9 @@ func TestBranchRules(t *testing.T) {
 		main := "#branch-rule-" + s.ruleID(s.Project, "main")
 		if got := page.text(main); !strings.Contains(got, "1 matching branch") || !strings.Contains(got, "only-main") || !strings.Contains(got, "everywhere") {
 			t.Errorf("rule for main: %q", got)
+		}
+		if got := page.text(main + " tbody"); !strings.Contains(got, "Off") || !strings.Contains(got, "No deliveries yet") || !strings.Contains(got, "2 minutes") {
+			t.Errorf("services of main: %q", got)
 		}
 		if got := page.text("#all-branches-rule"); strings.Contains(got, "only-main") || !strings.Contains(got, "everywhere") {
 			t.Errorf("all branches: %q", got)
