@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -24,6 +25,8 @@ func statusOf(err error) int {
 		return http.StatusForbidden
 	case errors.Is(err, errFormTooBig):
 		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, request.ErrSlowBody):
+		return http.StatusRequestTimeout
 	case errors.Is(err, errBadForm):
 		return http.StatusBadRequest
 	case errors.As(err, &httpError):
@@ -60,6 +63,12 @@ func (p *pages) handleError(err error, c echo.Context) {
 		}
 		p.Log.Error("request failed", attrs...)
 	}
+	if status == http.StatusServiceUnavailable {
+		request.SetRetryAfter(c)
+	}
+	// A body that broke off has ended the request's context, which would end
+	// the error page, too.
+	c.SetRequest(c.Request().WithContext(context.WithoutCancel(c.Request().Context())))
 	if failure := p.answerError(c, status, err); failure != nil {
 		p.Log.Error("error page failed", "request_id", request.ID(c), "error", failure)
 	}
@@ -118,7 +127,7 @@ func (p *pages) errorSentence(c echo.Context, status int, err error) string {
 	if detail := errorDetail(c, err); detail != "" {
 		return detail
 	}
-	if status >= http.StatusInternalServerError {
+	if status == http.StatusInternalServerError {
 		return text(c, views.KeyRequestFailed)
 	}
 	title, _ := views.ErrorTexts(status)

@@ -3,6 +3,7 @@
 package handlers
 
 import (
+	"cmp"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"fmt"
@@ -10,10 +11,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/gorilla/sessions"
 	"github.com/labstack/echo/v4"
 
+	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/static"
 )
@@ -35,7 +38,13 @@ type Deps struct {
 	// Ready tells why the server cannot serve; nil when it can. A nil function
 	// asks the database only.
 	Ready func(*http.Request) error
+	// BodyTimeout is how long a client may take to send the body of a request
+	// other than git's; 0 for DefaultBodyTimeout.
+	BodyTimeout time.Duration
 }
+
+// DefaultBodyTimeout is enough for the largest body on a slow line.
+const DefaultBodyTimeout = time.Minute
 
 // pages holds what the handlers share. Each resource's handlers are methods on
 // it, in a file of their own.
@@ -73,7 +82,7 @@ func New(d Deps) (*echo.Echo, error) {
 		return nil, err
 	}
 	e.HTTPErrorHandler = p.handleError
-	e.Use(requestID, rememberAddress, p.accessLog, p.recoverPanic, p.securityHeaders)
+	e.Use(requestID, rememberAddress, p.accessLog, p.recoverPanic, p.securityHeaders, request.LimitBody(cmp.Or(d.BodyTimeout, DefaultBodyTimeout)))
 
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	e.GET("/readyz", p.readyz)
@@ -117,6 +126,7 @@ func (p *pages) readyz(c echo.Context) error {
 	}
 	if err != nil {
 		p.Log.Error("not ready", "error", err)
+		request.SetRetryAfter(c)
 		return c.String(http.StatusServiceUnavailable, "not ready\n")
 	}
 	return c.String(http.StatusOK, "ready\n")

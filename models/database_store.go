@@ -1,9 +1,13 @@
 package models
 
 import (
+	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -45,6 +49,38 @@ func SQLiteDSN(path string) string {
 func isDeadlock(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001")
+}
+
+// isUnavailable reports whether err says that the database is away, cannot be
+// reached, or did not get a lock in time: the same request may succeed later.
+func isUnavailable(err error) bool {
+	var (
+		pg      *pgconn.PgError
+		connect *pgconn.ConnectError
+		network *net.OpError
+		lite    *sqlite.Error
+	)
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
+		return false
+	case errors.As(err, &pg):
+		switch pg.Code {
+		case "57P01", "57P02", "57P03", "57P05", // shutdown, crash, start-up, idle session
+			"55P03", "25P03", // lock or idle transaction took too long
+			"25006": // read-only: a standby
+			return true
+		}
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") // connection, resources
+	case errors.As(err, &lite):
+		const busy, locked, ioError, full, cantOpen = 5, 6, 10, 13, 14
+		switch lite.Code() & 0xff {
+		case busy, locked, ioError, full, cantOpen:
+			return true
+		}
+		return false
+	}
+	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
 }
 
 // violates reports whether err is a violation of the unique index over

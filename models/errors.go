@@ -117,11 +117,15 @@ func (e *Error) Error() string {
 // Unwrap gives the cause, when there is one.
 func (e *Error) Unwrap() error { return e.Err }
 
-// KindOf tells the kind of err; KindInternal for anything unknown.
+// KindOf tells the kind of err: of an *Error its own, KindUnavailable for a
+// database that is away or busy, KindInternal for anything else.
 func KindOf(err error) Kind {
 	var e *Error
 	if errors.As(err, &e) {
 		return e.Kind
+	}
+	if isUnavailable(err) {
+		return KindUnavailable
 	}
 	return KindInternal
 }

@@ -10,6 +10,7 @@ const (
 	KeyGitNoPush          Key = "git.no_push"
 	KeyGitReadOnlyToken   Key = "git.read_only_token"
 	KeyGitNewPassword     Key = "git.new_password"
+	KeyGitUnavailable     Key = "git.unavailable"
 	KeyGitFailed          Key = "git.failed"
 	KeyGitCannotCheck     Key = "git.cannot_check"
 	KeyGitDefaultBranch   Key = "git.refused_default_branch"

@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/caarlos0/env/v11"
 
@@ -50,6 +51,9 @@ type config struct {
 	MaxPackBytes int64 `env:"MERGEGATE_MAX_PACK_BYTES" envDefault:"1073741824"`
 	// DatabaseConnections limits the connections to PostgreSQL.
 	DatabaseConnections int `env:"MERGEGATE_DATABASE_CONNECTIONS" envDefault:"20"`
+	// DatabaseWait is how long the server waits at start for a PostgreSQL that
+	// does not answer; 0 to end at once.
+	DatabaseWait time.Duration `env:"MERGEGATE_DATABASE_WAIT" envDefault:"1m"`
 	// APIRatePerToken and APIRatePerAddress are how many requests per minute
 	// the API takes; 0 means any number.
 	APIRatePerToken   int `env:"MERGEGATE_API_RATE_PER_TOKEN" envDefault:"6000"`
@@ -101,6 +105,9 @@ func readConfig() (config, error) {
 	if c.DatabaseConnections < 4 {
 		fault("MERGEGATE_DATABASE_CONNECTIONS must be at least 4.")
 	}
+	if c.DatabaseWait < 0 {
+		fault("MERGEGATE_DATABASE_WAIT must not be negative.")
+	}
 	checkRate := func(name string, rate int) {
 		if rate < 0 || rate > maxAPIRate {
 			fault("%s must be a number of requests per minute up to %d; 0 means any number.", name, maxAPIRate)
@@ -135,8 +142,11 @@ func unreadable(err error) error {
 			continue
 		}
 		takes := "a whole number"
-		if parse.Name == "LogLevel" {
+		switch parse.Name {
+		case "LogLevel":
 			takes = "debug, info, warn or error"
+		case "DatabaseWait":
+			takes = "a duration, such as 30s or 2m"
 		}
 		field, _ := reflect.TypeFor[config]().FieldByName(parse.Name)
 		faults = append(faults, fmt.Errorf("%s must be %s.", field.Tag.Get("env"), takes))

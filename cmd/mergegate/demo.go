@@ -79,6 +79,9 @@ func demoCommand(ctx context.Context, args []string, out io.Writer) error {
 	if c.allow, err = webhook.ParseAllowList(c.OutboundAllow + " 127.0.0.0/8 ::1/128"); err != nil {
 		return err
 	}
+	if err := c.waitForDatabase(ctx); err != nil {
+		return err
+	}
 	o, err := openConfigured(ctx, c)
 	if err != nil {
 		return err

@@ -30,6 +30,8 @@ const (
 	asProgram = "MERGEGATE_TEST_AS_PROGRAM"
 	// dieAt makes the program kill itself, as kill -9 does, at a point.
 	dieAt = "MERGEGATE_TEST_DIE_AT"
+	// bodyTimeoutVariable shortens the time limit of request bodies.
+	bodyTimeoutVariable = "MERGEGATE_TEST_BODY_TIMEOUT"
 )
 
 // TestMain makes the test binary four things: the hooks that git starts, the
@@ -40,6 +42,7 @@ func TestMain(m *testing.M) {
 	demoService := len(os.Args) > 1 && os.Args[1] == "demo-service"
 	if hook || demoService || os.Getenv(asProgram) != "" {
 		die := func() error { return syscall.Kill(os.Getpid(), syscall.SIGKILL) }
+		bodyTimeout, _ = time.ParseDuration(os.Getenv(bodyTimeoutVariable))
 		switch os.Getenv(dieAt) {
 		case "push":
 			storeHooks.BeforePushCommit = die

@@ -28,7 +28,14 @@ func serveCommand(ctx context.Context, args []string) error {
 	if len(args) != 0 {
 		return errUsage
 	}
-	o, err := openCore(ctx)
+	c, err := readConfig()
+	if err != nil {
+		return err
+	}
+	if err := c.waitForDatabase(ctx); err != nil {
+		return err
+	}
+	o, err := openConfigured(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -72,7 +79,7 @@ func startServer(ctx context.Context, o *core) (*server, error) {
 	s.http = &http.Server{
 		Handler: handler,
 		// Git moves hundreds of megabytes in one request: only the header has
-		// a time limit.
+		// a time limit here. The handler limits bodies.
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -120,12 +127,15 @@ func (s *server) wait() error {
 	return nil
 }
 
+// bodyTimeout is handlers.Deps.BodyTimeout; only tests set it.
+var bodyTimeout time.Duration
+
 // newHandler puts the three front doors on one router.
 func newHandler(o *core, log *slog.Logger) (http.Handler, error) {
 	git := repositories.Pages{Domain: repositories.Domain{Store: o.repos}}
 	e, err := handlers.New(handlers.Deps{
 		Store: o.store, Git: git, Log: log, BaseURL: o.config.BaseURL,
-		SessionKey: o.config.keyring.Derive("sessions"), TrustedProxies: o.config.TrustedProxies,
+		SessionKey: o.config.keyring.Derive("sessions"), TrustedProxies: o.config.TrustedProxies, BodyTimeout: bodyTimeout,
 	})
 	if err != nil {
 		return nil, err

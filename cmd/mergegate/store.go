@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/mergegate/mergegate/cmd/mergegate/repositories"
 	"github.com/mergegate/mergegate/gitrepo"
@@ -99,6 +100,55 @@ func (c config) migrate(ctx context.Context) error {
 		return fmt.Errorf("the database cannot be brought to this version's schema: %w", err)
 	}
 	return migrations.Check(ctx, db, dialect)
+}
+
+// How often a database that does not answer is asked, and how often the log
+// says so.
+const (
+	databaseRetry  = time.Second
+	databaseNotice = 10 * time.Second
+)
+
+// waitForDatabase waits until PostgreSQL answers, DatabaseWait at most: both
+// may be started together. Any other fault, such as a wrong password, ends it
+// at once.
+func (c config) waitForDatabase(ctx context.Context) error {
+	if !c.postgres() {
+		return nil
+	}
+	db, err := models.OpenPostgres(c.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	log, begin := c.logger(), time.Now()
+	limited, cancel := context.WithTimeout(ctx, max(c.DatabaseWait, databaseRetry))
+	defer cancel()
+	var noticed time.Time
+	for {
+		err := db.PingContext(limited)
+		switch {
+		case err == nil:
+			if !noticed.IsZero() {
+				log.Info("the database answers", "waited", time.Since(begin).Round(time.Millisecond))
+			}
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case limited.Err() == nil && models.KindOf(err) != models.KindUnavailable:
+			return fmt.Errorf("the database cannot be used: %w", err)
+		case time.Since(begin)+databaseRetry > c.DatabaseWait:
+			return fmt.Errorf("the database did not answer within %v (MERGEGATE_DATABASE_WAIT): %w", c.DatabaseWait, err)
+		}
+		if time.Since(noticed) >= databaseNotice {
+			noticed = time.Now()
+			log.Warn("waiting for the database", "limit", c.DatabaseWait, "error", err)
+		}
+		select {
+		case <-limited.Done():
+		case <-time.After(databaseRetry):
+		}
+	}
 }
 
 // rawDatabase opens the database below the store, for migrations.

@@ -215,6 +215,10 @@ func (c *call) fail(err error) error {
 		if f.status == http.StatusUnauthorized {
 			c.Response().Header().Set("WWW-Authenticate", `Bearer realm="Mergegate"`)
 		}
+		if f.status == http.StatusServiceUnavailable {
+			request.SetRetryAfter(c)
+			c.api.Log.Error("the API is not available at the moment", "request_id", request.ID(c), "route", c.Path(), "error", err)
+		}
 		return c.JSON(f.status, f.body)
 	}
 	if c.ctx().Err() != nil {

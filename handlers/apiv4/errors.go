@@ -51,6 +51,9 @@ func refusal(err error) *failure {
 	}
 	var e *models.Error
 	if !errors.As(err, &e) {
+		if models.KindOf(err) == models.KindUnavailable {
+			return &failure{http.StatusServiceUnavailable, map[string]any{"message": "503 Service Unavailable"}}
+		}
 		return nil
 	}
 	if answer, ok := wordings[e.Code]; ok {

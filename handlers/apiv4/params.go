@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/mergegate/mergegate/handlers/request"
 )
 
 const (
@@ -52,6 +54,8 @@ func readParams(r *http.Request) (*params, error) {
 	switch {
 	case errors.As(err, &limit):
 		return nil, tooLarge()
+	case errors.Is(err, request.ErrSlowBody):
+		return nil, &failure{http.StatusRequestTimeout, map[string]string{"error": "The request body came too slowly"}}
 	case err != nil:
 		return nil, badRequest("The request body could not be read")
 	}

@@ -85,6 +85,10 @@ func (d *door) handle(next echo.HandlerFunc) echo.HandlerFunc {
 		case c.Response().Committed, c.Request().Context().Err() != nil:
 			d.Log.Warn("git was cut off", "request_id", request.ID(c), "error", err)
 			return nil
+		case !errors.As(err, &refused) && models.KindOf(err) == models.KindUnavailable:
+			d.Log.Error("git request not possible at the moment", "request_id", request.ID(c), "error", err)
+			request.SetRetryAfter(c)
+			refused = &refusal{http.StatusServiceUnavailable, views.KeyGitUnavailable, []any{"ID", request.ID(c)}}
 		case !errors.As(err, &refused):
 			d.Log.Error("git request failed", "request_id", request.ID(c), "error", err)
 			refused = &refusal{http.StatusInternalServerError, views.KeyGitFailed, []any{"ID", request.ID(c)}}

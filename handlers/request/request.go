@@ -29,6 +29,9 @@ var (
 	ErrForbidden = errors.New("this user may not do that")
 )
 
+// SetRetryAfter tells clients when to come back while the database is away.
+func SetRetryAfter(c echo.Context) { c.Response().Header().Set(echo.HeaderRetryAfter, "10") }
+
 // SetID keeps the request's id, which finds it in the log.
 func SetID(c echo.Context, id string) { c.Set(keyID, id) }
 
