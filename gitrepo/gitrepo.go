@@ -22,6 +22,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -84,6 +85,9 @@ type Store struct {
 	log     *slog.Logger
 	pools   pools
 	answers answers
+
+	sweptMu sync.Mutex
+	swept   map[int64]time.Time // when the lease was used that SweepLocks saw last
 }
 
 // New opens the folder root, made when missing, checks that git is new enough
@@ -133,7 +137,7 @@ func New(root string, o Options) (*Store, error) {
 	if o.HookProgram, err = filepath.Abs(o.HookProgram); err != nil {
 		return nil, err
 	}
-	s := &Store{root: root, git: git, options: o, log: o.Log, pools: newPools()}
+	s := &Store{root: root, git: git, options: o, log: o.Log, pools: newPools(), swept: map[int64]time.Time{}}
 	s.env = s.environment()
 	if err := s.checkVersion(); err != nil {
 		return nil, err
@@ -209,8 +213,7 @@ func (s *Store) SetDefaultBranch(ctx context.Context, id int64, branch string) e
 	if err := checkBranch(branch); err != nil {
 		return err
 	}
-	_, err := s.Repo(id).git(ctx, "symbolic-ref", "HEAD", "refs/heads/"+branch)
-	return err
+	return s.Repo(id).change(ctx, "", "symbolic-ref", "HEAD", "refs/heads/"+branch)
 }
 
 // leftoverPrefix marks folders on their way in or out; Sweep removes old ones.

@@ -86,6 +86,13 @@ func (s *Store) Service(w http.ResponseWriter, r *http.Request, id int64, servic
 	}
 	rate := s.options.TransferRate
 	body := &requestBody{r: r.Body, meter: meter{rate: rate, deadline: control.SetReadDeadline}}
+	defer func() {
+		// The server reads what is left of a request before the next one: not
+		// from a client that may never send it.
+		if !body.complete.Load() {
+			_ = control.SetReadDeadline(time.Now())
+		}
+	}()
 	var in io.Reader = body
 	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
 		unpacked, err := gzip.NewReader(body)
@@ -106,7 +113,11 @@ func (s *Store) Service(w http.ResponseWriter, r *http.Request, id int64, servic
 		err := s.serve(ctx, c, out)
 		return s.serviceError(w, c, client, body, err)
 	}
-	c.stdin = in
+	// A lock that a crash left behind would refuse the push.
+	if _, _, err := s.sweepLocks(id); err != nil {
+		s.log.Warn("locks could not be swept", "project_id", id, "error", err)
+	}
+	c.stdin, c.writes = in, true
 	c.env = append(c.env, s.hookEnv(id, userID, requestID)...)
 	c.env = append(c.env, logIdentity(requestID))
 	ctx, cancel := pushContext(ctx, body)
@@ -125,7 +136,7 @@ func (s *Store) serve(ctx context.Context, c command, out io.Writer) error {
 	cmd := s.process(ctx, c)
 	stderr := &cappedBuffer{limit: stderrLimit}
 	cmd.Stdout, cmd.Stderr = out, stderr
-	if err := start(cmd, c); err != nil {
+	if err := s.start(ctx, cmd, c); err != nil {
 		return err
 	}
 	return waitError(ctx, c, cmd, cmd.Wait(), stderr)
@@ -138,6 +149,9 @@ func (s *Store) serve(ctx context.Context, c command, out io.Writer) error {
 func (s *Store) serviceError(w http.ResponseWriter, c command, client *clientWriter, body *requestBody, err error) error {
 	if err == nil || client.written {
 		return err
+	}
+	if !body.complete.Load() {
+		w.Header().Set("Connection", "close")
 	}
 	var failed *CommandError
 	switch {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -26,7 +25,7 @@ func (s *Store) Prune(ctx context.Context, id int64) error {
 		{"prune", "--expire=" + pruneAge},
 	} {
 		c := s.Repo(id).command(args...)
-		c.limits = maintenanceLimits()
+		c.limits, c.writes = maintenanceLimits(), true
 		if _, err := s.run(ctx, c); err != nil {
 			return err
 		}
@@ -34,14 +33,13 @@ func (s *Store) Prune(ctx context.Context, id int64) error {
 	return nil
 }
 
-// lockAge is how old a ref lock must be to be nobody's: git holds one for
-// moments.
-const lockAge = 10 * time.Minute
+// leftoverAge is how old a folder on its way in or out must be to be nobody's.
+const leftoverAge = 10 * time.Minute
 
 // Tidy is the daily upkeep of all repositories: Sweep, and Prune for each. One
 // damaged repository keeps none of the others from theirs.
 func (s *Store) Tidy(ctx context.Context) error {
-	_, err := s.Sweep(ctx, lockAge)
+	_, err := s.Sweep(ctx, leftoverAge)
 	faults := []error{err}
 	entries, err := os.ReadDir(s.root)
 	if err != nil {
@@ -63,10 +61,8 @@ func (s *Store) Tidy(ctx context.Context) error {
 	return errors.Join(faults...)
 }
 
-// Sweep removes what crashes leave behind and nothing else cleans up: ref
-// locks, which would refuse every later push to that branch, and folders of
-// deleted or half-made repositories, where they are older than age. It
-// returns the paths removed, relative to the root.
+// Sweep removes the folders of deleted or half-made repositories that a crash
+// left behind and that are older than age. It returns their names.
 func (s *Store) Sweep(ctx context.Context, age time.Duration) ([]string, error) {
 	entries, err := os.ReadDir(s.root)
 	if err != nil {
@@ -79,61 +75,18 @@ func (s *Store) Sweep(ctx context.Context, age time.Duration) ([]string, error) 
 		if ctx.Err() != nil {
 			return removed, ctx.Err()
 		}
-		path := filepath.Join(s.root, e.Name())
-		switch {
-		case strings.HasPrefix(e.Name(), leftoverPrefix):
-			if info, err := e.Info(); err != nil || info.ModTime().After(before) {
-				continue
-			}
-			if err := os.RemoveAll(path); err != nil {
-				faults = append(faults, err)
-				continue
-			}
-			removed = append(removed, e.Name())
-		case strings.HasSuffix(e.Name(), ".git"):
-			locks, err := sweepLocks(path, before)
-			faults = append(faults, err)
-			for _, l := range locks {
-				rel, _ := filepath.Rel(s.root, l)
-				removed = append(removed, rel)
-			}
+		if !strings.HasPrefix(e.Name(), leftoverPrefix) {
+			continue
 		}
-	}
-	for _, path := range removed {
-		s.log.Warn("removed what a crash left behind", "path", path)
+		if info, err := e.Info(); err != nil || info.ModTime().After(before) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(s.root, e.Name())); err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		removed = append(removed, e.Name())
+		s.log.Warn("removed what a crash left behind", "path", e.Name())
 	}
 	return removed, errors.Join(faults...)
-}
-
-// sweepLocks removes the lock files of a repository that are older than
-// before. Objects are not looked through: they have no locks.
-func sweepLocks(repo string, before time.Time) ([]string, error) {
-	var removed []string
-	err := filepath.WalkDir(repo, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // gone while walking
-		}
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			if d.Name() == "objects" && filepath.Dir(path) == repo {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if !strings.HasSuffix(d.Name(), ".lock") {
-			return nil
-		}
-		info, err := d.Info()
-		if err != nil || info.ModTime().After(before) {
-			return nil
-		}
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		removed = append(removed, path)
-		return nil
-	})
-	return removed, err
 }

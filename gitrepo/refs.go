@@ -214,7 +214,7 @@ func (r Repo) UpdateRef(ctx context.Context, ref, new, old string) error {
 	if err := checkRefUpdate(ref, new, old); err != nil {
 		return err
 	}
-	_, err := r.git(ctx, "update-ref", "--no-deref", "--end-of-options", ref, new, old)
+	err := r.change(ctx, "", "update-ref", "--no-deref", "--end-of-options", ref, new, old)
 	return r.refError(ctx, ref, old, err)
 }
 
@@ -224,7 +224,7 @@ func (r Repo) DeleteRef(ctx context.Context, ref, old string) error {
 	if err := checkRefUpdate(ref, old); err != nil {
 		return err
 	}
-	_, err := r.git(ctx, "update-ref", "--no-deref", "-d", "--end-of-options", ref, old)
+	err := r.change(ctx, "", "update-ref", "--no-deref", "-d", "--end-of-options", ref, old)
 	return r.refError(ctx, ref, old, err)
 }
 
@@ -234,7 +234,7 @@ func (r Repo) KeepHead(ctx context.Context, iid int64, sha string) error {
 	if err := checkIDs(sha); err != nil {
 		return err
 	}
-	_, err := r.git(ctx, "update-ref", "--no-deref", "--end-of-options", headRef(iid), sha)
+	err := r.change(ctx, "", "update-ref", "--no-deref", "--end-of-options", headRef(iid), sha)
 	if exitCode(err) == 128 { // an id that git does not know
 		return fmt.Errorf("keep the head of merge request %d: %w", iid, err)
 	}

@@ -58,6 +58,7 @@ type command struct {
 	stdin  io.Reader // nil means nothing to read
 	limit  int64     // of standard output in bytes; 0 means defaultOutputLimit
 	limits limits    // of the process
+	writes bool      // it may change refs, and so needs the repository's lease
 }
 
 // environment is the whole environment of every git process. Nothing is
@@ -138,8 +139,16 @@ func (c command) enter(ctx context.Context) (leave func(), err error) {
 	return leave, nil
 }
 
-// start starts a process within the limits of its command.
-func start(cmd *exec.Cmd, c command) error {
+// start starts a process within the limits of its command, with the lease of
+// the repository where it needs it.
+func (s *Store) start(ctx context.Context, cmd *exec.Cmd, c command) error {
+	if c.writes {
+		lease, err := s.takeLease(ctx, cmd, c.repo)
+		if err != nil {
+			return err
+		}
+		defer lease.Close()
+	}
 	if err := cmd.Start(); err != nil {
 		return startError(c, err)
 	}
@@ -177,7 +186,7 @@ func (s *Store) stream(ctx context.Context, c command, read func(io.Reader) (com
 	if err != nil {
 		return err
 	}
-	if err := start(cmd, c); err != nil {
+	if err := s.start(ctx, cmd, c); err != nil {
 		return err
 	}
 	complete, readErr := read(stdout)
@@ -254,6 +263,25 @@ func (r Repo) gitInput(ctx context.Context, input string, args ...string) ([]byt
 	c := r.command(args...)
 	c.stdin = strings.NewReader(input)
 	return r.store.run(ctx, c)
+}
+
+// change runs git to change a ref, and once more where a lock was in its way
+// that a crash had left behind.
+func (r Repo) change(ctx context.Context, input string, args ...string) error {
+	try := func() error {
+		c := r.command(args...)
+		c.stdin, c.writes = strings.NewReader(input), true
+		_, err := r.store.run(ctx, c)
+		return err
+	}
+	err := try()
+	if exitCode(err) < 0 {
+		return err
+	}
+	if removed, _, sweepErr := r.store.sweepLocks(r.id); sweepErr == nil && removed > 0 {
+		err = try()
+	}
+	return err
 }
 
 // cappedBuffer keeps the first limit bytes written to it and drops the rest.

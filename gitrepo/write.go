@@ -47,7 +47,7 @@ func (r Repo) WriteCommit(ctx context.Context, in WriteInput) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := r.gitInput(ctx, stream, "fast-import", "--quiet", "--done", "--date-format=raw"); err != nil {
+	if err := r.change(ctx, stream, "fast-import", "--quiet", "--done", "--date-format=raw"); err != nil {
 		return "", fmt.Errorf("write a commit on %s: %w", in.Branch, r.unknownCommit(ctx, err, in.Parent))
 	}
 	sha, ok, err := r.refTip(ctx, temporary)

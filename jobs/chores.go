@@ -38,6 +38,7 @@ const (
 	sweepEvery  = 15 * time.Second
 	deleteEvery = 10 * time.Minute
 	tidyEvery   = 24 * time.Hour
+	locksEvery  = time.Minute
 	// expireBatch is how many time-outs are written down at a time.
 	expireBatch = 500
 )
@@ -45,14 +46,19 @@ const (
 type chores struct {
 	store Chores
 	// tidy looks after the repositories; nil for nobody.
-	tidy  func(context.Context) error
-	log   *slog.Logger
-	alone bool
+	tidy func(context.Context) error
+	// sweepLocks removes locks in repositories; nil disables it.
+	sweepLocks func(context.Context) error
+	log        *slog.Logger
+	alone      bool
 }
 
 // atStart takes up what the last process left behind, if this one is the only
-// one.
+// one, and what is certain to be left over.
 func (c *chores) atStart(ctx context.Context) {
+	if c.sweepLocks != nil { // they would be in the way of what follows
+		c.do(ctx, "sweep locks", c.sweepLocks)
+	}
 	if !c.alone {
 		return
 	}
@@ -77,6 +83,9 @@ func (c *chores) run(ctx context.Context) {
 	every(sweepEvery, "sweep pushes", c.sweepPushes(false))
 	every(sweepEvery, "go on applying services", c.store.SweepApplies)
 	every(deleteEvery, "delete expired rows", c.store.DeleteExpired)
+	if c.sweepLocks != nil {
+		every(locksEvery, "sweep locks", c.sweepLocks)
+	}
 	if c.tidy != nil {
 		every(tidyEvery, "tidy repositories", c.tidy)
 	}

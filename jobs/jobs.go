@@ -48,6 +48,9 @@ type Options struct {
 	Log    *slog.Logger
 	// Tidy looks after the repositories once a day; nil for nobody.
 	Tidy func(context.Context) error
+	// SweepLocks removes the locks that crashes left in repositories, at the
+	// start and every minute; nil disables it.
+	SweepLocks func(context.Context) error
 	// Alone tells that no other process works on the database, so that what a
 	// crash left behind can be taken up at once.
 	Alone bool
@@ -63,7 +66,7 @@ type Jobs struct {
 func New(o Options) *Jobs {
 	return &Jobs{
 		deliverer: NewDeliverer(o.Store, o.Sender, o.Log),
-		chores:    &chores{store: o.Store, log: o.Log, tidy: o.Tidy, alone: o.Alone},
+		chores:    &chores{store: o.Store, log: o.Log, tidy: o.Tidy, sweepLocks: o.SweepLocks, alone: o.Alone},
 	}
 }
 
