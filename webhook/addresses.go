@@ -10,23 +10,6 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// metadataAddresses give a machine in a cloud its identity and credentials.
-// They are refused whatever the operator allows.
-var metadataAddresses = addresses(
-	"169.254.169.254", // AWS, Google, Azure, DigitalOcean, OpenStack and others
-	"169.254.170.2",   // AWS ECS task credentials
-	"169.254.170.23",  // AWS EKS pod identity
-	"169.254.42.42",   // Scaleway
-	"168.63.129.16",   // Azure's platform
-	"100.100.100.200", // Alibaba
-	"192.0.0.192",     // Oracle
-	"fd00:ec2::254",   // AWS
-	"fd00:ec2::23",    // AWS EKS pod identity
-	"fd20:ce::254",    // Google
-	"fd00:42::42",     // Scaleway
-	"fe80::a9fe:a9fe", // OpenStack
-)
-
 // forbiddenPrefixes are the addresses that are not of the public internet.
 // Those of IPv6 add to the rule that only 2000::/3 is public.
 var forbiddenPrefixes = prefixes(
@@ -168,12 +151,12 @@ func (l AllowList) allowsAddress(addr netip.Addr) bool {
 
 // reachable reports whether a connection to addr may be opened. hostAllowed
 // says that the operator opened the host that was resolved. An address that
-// carries others inside (NAT64, 6to4 and the like) must pass with all of them.
+// carries others inside must pass with all of them.
 func (l AllowList) reachable(addr netip.Addr, hostAllowed bool) bool {
 	addr = addr.WithZone("").Unmap()
 	all := append(embedded(addr), addr)
 	for _, a := range all {
-		if metadataAddresses[a] {
+		if isMetadata(a) {
 			return false
 		}
 	}
@@ -199,38 +182,6 @@ func public(addr netip.Addr) bool {
 		}
 	}
 	return addr.IsValid()
-}
-
-// embedded gives the IPv4 addresses that an IPv6 address leads to.
-func embedded(addr netip.Addr) []netip.Addr {
-	if !addr.Is6() {
-		return nil
-	}
-	b := addr.As16()
-	ipv4 := func(a, b, c, d byte) netip.Addr { return netip.AddrFrom4([4]byte{a, b, c, d}) }
-	last := ipv4(b[12], b[13], b[14], b[15])
-	within := func(prefix string) bool { return netip.MustParsePrefix(prefix).Contains(addr) }
-	switch {
-	case within("::/96") && b[12] != 0, within("64:ff9b::/96"):
-		return []netip.Addr{last}
-	case within("64:ff9b:1::/48"):
-		// The operator's prefix may have any of the lengths of RFC 6052 that
-		// fit: 48 (around the zero byte), 56, 64 or 96.
-		return []netip.Addr{last, ipv4(b[6], b[7], b[9], b[10]), ipv4(b[7], b[9], b[10], b[11]), ipv4(b[9], b[10], b[11], b[12])}
-	case within("2002::/16"):
-		return []netip.Addr{ipv4(b[2], b[3], b[4], b[5])}
-	case within("2001::/32"): // Teredo: the server, and the client inverted
-		return []netip.Addr{ipv4(b[4], b[5], b[6], b[7]), ipv4(^b[12], ^b[13], ^b[14], ^b[15])}
-	}
-	return nil
-}
-
-func addresses(texts ...string) map[netip.Addr]bool {
-	set := map[netip.Addr]bool{}
-	for _, text := range texts {
-		set[netip.MustParseAddr(text)] = true
-	}
-	return set
 }
 
 func prefixes(texts ...string) []netip.Prefix {
