@@ -3,6 +3,8 @@ package models
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"gorm.io/gorm"
 )
@@ -52,13 +54,24 @@ func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int6
 			return tx.audit(ctx, by, projectID, AuditResponse, check.Name, mr.IID,
 				AuditChange{Field: "late_status", To: string(in.Status)}, AuditChange{Field: "sha", To: in.SHA})
 		}
-		from := check.StatusAt(now)
+		from, timedOut := check.StatusAt(now), check.TimedOutAt(now)
+		if timedOut && check.Status == StatusPending {
+			if err := tx.auditTimeout(ctx, mr, check); err != nil {
+				return err
+			}
+		}
 		check.record(in, mr.State == StateOpened, now)
 		if err := tx.saveCheck(ctx, &check); err != nil {
 			return err
 		}
-		return tx.audit(ctx, by, projectID, AuditResponse, check.Name, mr.IID,
-			AuditChange{Field: "status", From: string(from), To: string(in.Status)}, AuditChange{Field: "sha", To: in.SHA})
+		if from == in.Status && !timedOut {
+			return nil // the same answer again is no event
+		}
+		change := AuditChange{Field: "status", From: string(from), To: string(in.Status)}
+		if from == in.Status {
+			change.From = "" // failed by the time-out, now by an answer
+		}
+		return tx.audit(ctx, by, projectID, AuditResponse, check.Name, mr.IID, change, AuditChange{Field: "sha", To: in.SHA})
 	})
 	return response, check, err
 }
@@ -160,57 +173,93 @@ func (s *Store) RetryCheck(ctx context.Context, by User, projectID, iid, service
 	return check, err
 }
 
-func (s *Store) auditTimeout(ctx context.Context, mr MergeRequest, check MergeRequestCheck) error {
-	return s.audit(ctx, User{}, mr.ProjectID, AuditTimeout, check.Name, mr.IID,
-		AuditChange{Field: "status", From: string(StatusPending), To: string(StatusFailed)}, AuditChange{Field: "sha", To: check.SHA})
+// auditTimeout records that checks of a merge request timed out: one event,
+// however many checks.
+func (s *Store) auditTimeout(ctx context.Context, mr MergeRequest, checks ...MergeRequestCheck) error {
+	names := make([]string, len(checks))
+	for i, check := range checks {
+		names[i] = check.Name
+	}
+	slices.Sort(names)
+	return s.audit(ctx, User{}, mr.ProjectID, AuditTimeout, strings.Join(names, ", "), mr.IID,
+		AuditChange{Field: "status", From: string(StatusPending), To: string(StatusFailed)}, AuditChange{Field: "sha", To: mr.HeadSHA})
 }
 
-// ExpirePending writes down the time-outs that StatusAt already tells, at most
-// limit of them, and returns how many. Nothing depends on when it runs.
+// ExpirePending stores the time-outs that StatusAt already reports, at most
+// limit of them, and returns how many. It continues after an error and returns
+// all of them as ProjectErrors. Nothing depends on when it runs.
 func (s *Store) ExpirePending(ctx context.Context, limit int) (int, error) {
 	now := s.Now()
 	var due []MergeRequestCheck
 	// The shortest time-out a column may hold bounds the search; StatusAt
 	// decides.
 	err := s.q(ctx).Where("status = ? AND stopped_at IS NULL AND pending_since < ?", StatusPending, now).
-		Order("pending_since").Limit(limit).Find(&due).Error
+		Order("pending_since, merge_request_id").Limit(limit).Find(&due).Error
 	if err != nil {
 		return 0, err
 	}
-	n := 0
-	var faults []error
-	for _, candidate := range due {
-		if !candidate.TimedOutAt(now) {
+	var mergeRequests []int64
+	candidates := map[int64][]MergeRequestCheck{}
+	for _, check := range due {
+		if !check.TimedOutAt(now) {
 			continue
 		}
-		expired := false
-		err := s.Transaction(ctx, func(tx *Store) error {
-			var mr MergeRequest
-			if err := tx.forUpdate(tx.w(ctx)).Take(&mr, candidate.MergeRequestID).Error; err != nil {
-				return found(err, "merge request")
-			}
-			check, err := tx.checkOn(ctx, mr, candidate.ExternalStatusCheckID)
-			if err != nil || check.Status != StatusPending || !check.TimedOutAt(tx.Now()) {
-				return err
-			}
-			check.expire()
-			expired = true
-			if err := tx.saveCheck(ctx, &check); err != nil {
-				return err
-			}
-			return tx.auditTimeout(ctx, mr, check)
-		})
+		if candidates[check.MergeRequestID] == nil {
+			mergeRequests = append(mergeRequests, check.MergeRequestID)
+		}
+		candidates[check.MergeRequestID] = append(candidates[check.MergeRequestID], check)
+	}
+	n := 0
+	var faults []error
+	for _, id := range mergeRequests {
+		expired, err := s.expireChecks(ctx, id, candidates[id])
 		switch {
-		case err == nil && expired:
-			n++
-		case err != nil && KindOf(err) != KindNotFound:
-			faults = append(faults, &ProjectError{ProjectID: candidate.ProjectID, Err: err})
+		case err == nil:
+			n += expired
+		case KindOf(err) != KindNotFound:
+			faults = append(faults, &ProjectError{ProjectID: candidates[id][0].ProjectID, Err: err})
 		}
 		if ctx.Err() != nil {
 			break
 		}
 	}
 	return n, errors.Join(faults...)
+}
+
+// expireChecks stores the time-outs of one merge request and returns how many
+// of the candidates were still pending. KindNotFound when the merge request no
+// longer exists.
+func (s *Store) expireChecks(ctx context.Context, mergeRequestID int64, candidates []MergeRequestCheck) (int, error) {
+	var expired []MergeRequestCheck
+	err := s.Transaction(ctx, func(tx *Store) error {
+		expired = nil
+		var mr MergeRequest
+		if err := tx.forUpdate(tx.w(ctx)).Take(&mr, mergeRequestID).Error; err != nil {
+			return found(err, "merge request")
+		}
+		for _, candidate := range candidates {
+			check, err := tx.checkOn(ctx, mr, candidate.ExternalStatusCheckID)
+			if KindOf(err) == KindNotFound {
+				continue // removed meanwhile
+			}
+			if err != nil {
+				return err
+			}
+			if check.Status != StatusPending || !check.TimedOutAt(tx.Now()) {
+				continue
+			}
+			check.expire()
+			if err := tx.saveCheck(ctx, &check); err != nil {
+				return err
+			}
+			expired = append(expired, check)
+		}
+		if len(expired) == 0 {
+			return nil
+		}
+		return tx.auditTimeout(ctx, mr, expired...)
+	})
+	return len(expired), err
 }
 
 // CountOpenWithCheck counts the open merge requests that have a check of a
