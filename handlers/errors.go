@@ -140,6 +140,9 @@ func errorDetail(c echo.Context, err error) string {
 	if errors.Is(err, errCrossOrigin) {
 		return text(c, views.KeyCrossOrigin)
 	}
+	if c.Request().Method == http.MethodPost && models.KindOf(err) == models.KindNotFound {
+		return text(c, views.KeyRemovedMeanwhile)
+	}
 	if key, ok := codeTexts[models.CodeOf(err)]; ok {
 		return text(c, key)
 	}

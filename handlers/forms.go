@@ -50,6 +50,14 @@ func formOf(c echo.Context) views.Form {
 	return views.Form{Values: values, Errors: map[string]string{}}
 }
 
+// switchText is a switch in words.
+func switchText(c echo.Context, on bool) string {
+	if on {
+		return text(c, views.KeyChecksOn)
+	}
+	return text(c, views.KeyChecksOffWord)
+}
+
 // keepLines is the stored text where the sent one differs from it in nothing
 // but line endings, which a textarea does not keep; otherwise the sent one.
 func keepLines(stored, sent string) string {

@@ -18,11 +18,12 @@ func membersPath(c echo.Context) string {
 }
 
 func (p *pages) members(c echo.Context) error {
-	return p.renderMembers(c, http.StatusOK, "")
+	return p.renderMembers(c, http.StatusOK, "", models.Member{})
 }
 
-// renderMembers draws the members; problem is what stopped a change.
-func (p *pages) renderMembers(c echo.Context, status int, problem string) error {
+// renderMembers draws the members; problem is what stopped a change, chosen the
+// role that was chosen for a member, of which the list has the saved one.
+func (p *pages) renderMembers(c echo.Context, status int, problem string, chosen models.Member) error {
 	number := pageNumber(c)
 	list := views.MemberList{
 		Path: membersPath(c), Search: searchParam(c, "search"), Problem: problem, Roles: roleOptions(c, models.Roles),
@@ -40,7 +41,11 @@ func (p *pages) renderMembers(c echo.Context, status int, problem string) error 
 		return err
 	}
 	for _, member := range found {
-		list.Rows = append(list.Rows, presentMember(c, member, isLast && member.UserID == last))
+		row := presentMember(c, member, isLast && member.UserID == last)
+		if member.UserID == chosen.UserID {
+			row.Role = roleValue(chosen.Role)
+		}
+		list.Rows = append(list.Rows, row)
 	}
 	list.Pages = pageLinks(c, number, len(found), total)
 	page, err := p.page(c, text(c, views.KeyProjectMembers), views.SectionMembers)
@@ -58,6 +63,7 @@ func presentMember(c echo.Context, member models.Member, last bool) views.Member
 		UserID: member.UserID, Name: member.User.Name, Username: member.User.Username,
 		Role: roleValue(member.Role), RoleName: views.RoleText(c.Request().Context(), int(member.Role)),
 		You: member.UserID == request.MustUser(c).ID, Bot: member.User.Bot, LastOwner: last, AddedAt: member.CreatedAt,
+		Version: member.Version(),
 	}
 	if !row.Bot && !last && member.Role <= request.Role(c) {
 		row.Roles = roleOptions(c, assignable(c))
@@ -167,11 +173,19 @@ func (p *pages) changeMember(c echo.Context) error {
 	}
 	role := roleParam(c)
 	if !role.Valid() {
-		return p.renderMembers(c, http.StatusUnprocessableEntity, text(c, views.KeyRoleInvalid))
+		return p.renderMembers(c, http.StatusUnprocessableEntity, text(c, views.KeyRoleInvalid), models.Member{})
 	}
-	_, err = p.Store.ChangeMember(c.Request().Context(), request.MustUser(c), request.Role(c), member.ProjectID, member.UserID, role)
+	_, err = p.Store.ChangeMember(c.Request().Context(), request.MustUser(c), request.Role(c), member.ProjectID, member.UserID, role, c.FormValue("version"))
+	if models.CodeOf(err) == models.CodeChangedMeanwhile {
+		if member, err = p.person(c); err != nil {
+			return err
+		}
+		problem := text(c, views.KeyRoleChangedMeanwhile, "Name", member.User.Name, "Role", views.RoleText(c.Request().Context(), int(member.Role)))
+		member.Role = role
+		return p.renderMembers(c, http.StatusConflict, problem, member)
+	}
 	if models.CodeOf(err) == models.CodeLastOwner {
-		return p.renderMembers(c, http.StatusUnprocessableEntity, text(c, views.KeyLastOwner))
+		return p.renderMembers(c, http.StatusUnprocessableEntity, text(c, views.KeyLastOwner), models.Member{})
 	}
 	if err != nil {
 		return err
@@ -207,7 +221,7 @@ func (p *pages) removeMember(c echo.Context) error {
 	}
 	err = p.Store.RemoveMember(c.Request().Context(), request.MustUser(c), request.Role(c), member.ProjectID, member.UserID)
 	if models.CodeOf(err) == models.CodeLastOwner {
-		return p.renderMembers(c, http.StatusUnprocessableEntity, text(c, views.KeyLastOwner))
+		return p.renderMembers(c, http.StatusUnprocessableEntity, text(c, views.KeyLastOwner), models.Member{})
 	}
 	if err != nil {
 		return err

@@ -70,6 +70,7 @@ func (p *pages) editMergeRequest(c echo.Context) error {
 	return p.renderMergeRequestForm(c, http.StatusOK, views.MergeRequestForm{
 		Source: mr.SourceBranch, Target: mr.TargetBranch, Title: models.WithDraft(mr.Title, false), Description: mr.Description,
 		Draft: mr.Draft, Squash: mr.Squash, RemoveSource: mr.RemoveSourceBranch,
+		Version: mr.Version(),
 	}, &mr)
 }
 
@@ -87,14 +88,39 @@ func (p *pages) updateMergeRequest(c echo.Context) error {
 	}
 	update := models.MergeRequestUpdate{
 		Title: &title, Description: &form.Description, Squash: &form.Squash, RemoveSourceBranch: &form.RemoveSource,
+		Version: form.Version,
 	}
 	if mr.State != models.StateMerged {
 		update.TargetBranch = &form.Target
 	}
-	if _, err = p.Store.UpdateMergeRequest(c.Request().Context(), request.MustUser(c), mr.ProjectID, mr.IID, update); err != nil {
+	if _, err = p.Store.UpdateMergeRequest(c.Request().Context(), request.MustUser(c), mr.ProjectID, mr.IID, update); models.CodeOf(err) == models.CodeChangedMeanwhile {
+		if mr, err = p.loadMergeRequest(c); err != nil {
+			return err
+		}
+		form.Version, form.Changed = mr.Version(), changedMergeRequest(c, mr, form.MergeRequestForm)
+		return p.renderMergeRequestForm(c, http.StatusConflict, form.MergeRequestForm, &mr)
+	}
+	if err != nil {
 		return p.refuseMergeRequestForm(c, form.MergeRequestForm, &mr, err)
 	}
 	return p.redirect(c, mergeRequestPath(c, mr.IID), views.KeyMRToastUpdated)
+}
+
+// changedMergeRequest lists what differs between a merge request and what was
+// typed.
+func changedMergeRequest(c echo.Context, mr models.MergeRequest, form views.MergeRequestForm) []views.CurrentValue {
+	changed := []views.CurrentValue{}
+	note := func(label views.Key, differs bool, saved string) {
+		if differs {
+			changed = append(changed, views.CurrentValue{Label: label, Text: saved})
+		}
+	}
+	note(views.KeyMRTitle, form.Title != models.WithDraft(mr.Title, false) || form.Draft != mr.Draft, mr.Title)
+	note(views.KeyMRDescriptionLabel, keepLines(mr.Description, form.Description) != mr.Description, mr.Description)
+	note(views.KeyMRTargetBranch, mr.State != models.StateMerged && form.Target != mr.TargetBranch, mr.TargetBranch)
+	note(views.KeyMRRemoveSourceLong, form.RemoveSource != mr.RemoveSourceBranch, switchText(c, mr.RemoveSourceBranch))
+	note(views.KeyMRSquashLong, form.Squash != mr.Squash, switchText(c, mr.Squash))
+	return changed
 }
 
 // sentForm is the form as it was sent.
@@ -118,6 +144,7 @@ func readMergeRequestForm(c echo.Context) sentForm {
 		Title:       strings.TrimSpace(sent.Get("title")),
 		Description: sent.Get("description"),
 		Draft:       isChecked(c, "draft"), Squash: isChecked(c, "squash"), RemoveSource: isChecked(c, "remove_source_branch"),
+		Version: sent.Get("version"),
 	}}
 }
 

@@ -155,7 +155,7 @@ func readRule(c echo.Context) models.ProtectedBranchInput {
 	}
 	return models.ProtectedBranchInput{
 		Name: c.Request().PostForm.Get("name"), PushAccessLevel: level("push_access_level"), MergeAccessLevel: level("merge_access_level"),
-		AllowForcePush: c.Request().PostForm.Get("allow_force_push") == "1",
+		AllowForcePush: c.Request().PostForm.Get("allow_force_push") == "1", Version: c.Request().PostForm.Get("version"),
 	}
 }
 
@@ -194,7 +194,7 @@ func (p *pages) editRuleForm(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	in := models.ProtectedBranchInput{Name: rule.Name, PushAccessLevel: rule.PushAccessLevel, MergeAccessLevel: rule.MergeAccessLevel, AllowForcePush: rule.AllowForcePush}
+	in := models.ProtectedBranchInput{Name: rule.Name, PushAccessLevel: rule.PushAccessLevel, MergeAccessLevel: rule.MergeAccessLevel, AllowForcePush: rule.AllowForcePush, Version: rule.Version()}
 	return p.ruleForm(c, http.StatusOK, rule, in, nil)
 }
 
@@ -205,7 +205,15 @@ func (p *pages) updateRule(c echo.Context) error {
 		return err
 	}
 	in := readRule(c)
-	if _, err := p.Store.UpdateProtectedBranch(c.Request().Context(), request.MustUser(c), rule.ProjectID, rule.ID, in); err != nil {
+	_, err = p.Store.UpdateProtectedBranch(c.Request().Context(), request.MustUser(c), rule.ProjectID, rule.ID, in)
+	if models.CodeOf(err) == models.CodeChangedMeanwhile {
+		changed := err
+		if rule, err = p.rule(c); err != nil {
+			return err
+		}
+		return p.ruleForm(c, http.StatusConflict, rule, in, changed)
+	}
+	if err != nil {
 		return p.ruleForm(c, http.StatusUnprocessableEntity, rule, in, err)
 	}
 	return p.serviceSaved(c, branchRulesURL(c), string(views.KeyChecksToastSaved))
@@ -215,7 +223,8 @@ func (p *pages) updateRule(c echo.Context) error {
 // is wrong. rule has the ID 0 when a branch is to be protected.
 func (p *pages) ruleForm(c echo.Context, status int, rule models.ProtectedBranch, in models.ProtectedBranchInput, failure error) error {
 	shown := views.Form{Errors: map[string]string{}}
-	if failure != nil && !explain(c, &shown, failure, branchWords) {
+	meanwhile := models.CodeOf(failure) == models.CodeChangedMeanwhile
+	if failure != nil && !meanwhile && !explain(c, &shown, failure, branchWords) {
 		return failure
 	}
 	title, save := views.KeyChecksProtectBranch, branchRulesURL(c)
@@ -231,6 +240,10 @@ func (p *pages) ruleForm(c echo.Context, status int, rule models.ProtectedBranch
 		Name: strings.ToValidUTF8(in.Name, "\uFFFD"), Push: int(in.PushAccessLevel), Merge: int(in.MergeAccessLevel), AllowForcePush: in.AllowForcePush,
 		NameError: shown.Errors["name"], PushError: shown.Errors["push_access_level"], MergeError: shown.Errors["merge_access_level"],
 	}
+	form.Version = in.Version
+	if meanwhile {
+		form.Version, form.Changed = rule.Version(), changedRule(c, rule, in)
+	}
 	for _, level := range []models.Role{models.RoleMaintainer, models.RoleDeveloper, models.RoleNone} {
 		form.Levels = append(form.Levels, views.LevelOption{Value: int(level), Label: levelText(c, level)})
 	}
@@ -238,6 +251,21 @@ func (p *pages) ruleForm(c echo.Context, status int, rule models.ProtectedBranch
 		form.Suggestions, _ = p.branchNames(c)
 	}
 	return render(c, status, views.ProtectedBranchFormView(form))
+}
+
+// changedRule lists what differs between a protected branch and what was chosen.
+func changedRule(c echo.Context, rule models.ProtectedBranch, in models.ProtectedBranchInput) []views.CurrentValue {
+	changed := []views.CurrentValue{}
+	if in.MergeAccessLevel != rule.MergeAccessLevel {
+		changed = append(changed, views.CurrentValue{Label: views.KeyChecksAllowedToMerge, Text: levelText(c, rule.MergeAccessLevel)})
+	}
+	if in.PushAccessLevel != rule.PushAccessLevel {
+		changed = append(changed, views.CurrentValue{Label: views.KeyChecksAllowedToPush, Text: levelText(c, rule.PushAccessLevel)})
+	}
+	if in.AllowForcePush != rule.AllowForcePush {
+		changed = append(changed, views.CurrentValue{Label: views.KeyChecksAllowForcePush, Text: switchText(c, rule.AllowForcePush)})
+	}
+	return changed
 }
 
 // unprotectionForm asks before a branch loses its protection.

@@ -31,11 +31,13 @@ func (p *pages) renderGeneral(c echo.Context, status int, forms generalForms) er
 	if forms.basic == nil {
 		forms.basic = &views.Form{Values: map[string][]string{
 			"description": {project.Description}, "default_branch": {project.DefaultBranch},
+			"version": {project.BasicsVersion()},
 		}}
 	}
 	if forms.advanced == nil {
 		forms.advanced = &views.Form{Values: map[string][]string{
 			"name": {project.Name}, "path": {project.Path}, "visibility": {project.Visibility.String()},
+			"version": {project.IdentityVersion()},
 		}}
 	}
 	if forms.remove == nil {
@@ -77,11 +79,26 @@ func (p *pages) branchOptions(c echo.Context, project models.Project) []views.Op
 func (p *pages) saveGeneralSettings(c echo.Context) error {
 	form := formOf(c)
 	description := keepLines(request.Project(c).Description, c.FormValue("description"))
-	in := models.ProjectUpdate{Description: &description}
+	in := models.ProjectUpdate{Description: &description, BasicsVersion: form.Value("version")}
 	if branch := c.FormValue("default_branch"); branch != "" && branch != request.Project(c).DefaultBranch {
 		in.DefaultBranch = &branch
 	}
 	_, err := p.Store.UpdateProject(c.Request().Context(), request.MustUser(c), request.Project(c).ID, in)
+	if models.CodeOf(err) == models.CodeChangedMeanwhile {
+		now, err := p.Store.Project(c.Request().Context(), request.Project(c).ID)
+		if err != nil {
+			return err
+		}
+		form.Values.Set("version", now.BasicsVersion())
+		form.Changed = []views.CurrentValue{}
+		if description != now.Description {
+			form.Changed = append(form.Changed, views.CurrentValue{Label: views.KeyDescription, Text: now.Description})
+		}
+		if form.Value("default_branch") != now.DefaultBranch {
+			form.Changed = append(form.Changed, views.CurrentValue{Label: views.KeyDefaultBranch, Text: now.DefaultBranch})
+		}
+		return p.renderGeneral(c, http.StatusConflict, generalForms{basic: &form})
+	}
 	if err != nil {
 		if !explain(c, &form, err, projectWords) {
 			return err
@@ -110,8 +127,28 @@ func (p *pages) knownBranch(c echo.Context, branch string) (bool, error) {
 func (p *pages) saveAdvancedSettings(c echo.Context) error {
 	form := formOf(c)
 	name, path, visibility := c.FormValue("name"), c.FormValue("path"), visibilityValue(c)
-	in := models.ProjectUpdate{Name: &name, Path: &path, Visibility: &visibility}
+	in := models.ProjectUpdate{Name: &name, Path: &path, Visibility: &visibility, IdentityVersion: form.Value("version")}
 	saved, err := p.Store.UpdateProject(c.Request().Context(), request.MustUser(c), request.Project(c).ID, in)
+	if models.CodeOf(err) == models.CodeChangedMeanwhile {
+		now, err := p.Store.Project(c.Request().Context(), request.Project(c).ID)
+		if err != nil {
+			return err
+		}
+		form.Values.Set("version", now.IdentityVersion())
+		form.Changed = []views.CurrentValue{}
+		for _, field := range []struct {
+			label       views.Key
+			typed, text string
+		}{{views.KeyProjectName, name, now.Name}, {views.KeyProjectPath, path, now.Path}} {
+			if field.typed != field.text {
+				form.Changed = append(form.Changed, views.CurrentValue{Label: field.label, Text: field.text})
+			}
+		}
+		if visibility != now.Visibility {
+			form.Changed = append(form.Changed, views.CurrentValue{Label: views.KeyVisibility, Text: views.VisibilityText(c.Request().Context(), now.Visibility.String())})
+		}
+		return p.renderGeneral(c, http.StatusConflict, generalForms{advanced: &form})
+	}
 	if err != nil {
 		if explain(c, &form, err, projectWords) {
 			return p.renderGeneral(c, http.StatusUnprocessableEntity, generalForms{advanced: &form})

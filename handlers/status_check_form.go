@@ -37,6 +37,7 @@ type serviceFields struct {
 	models.StatusCheckInput
 	alsoApply bool
 	returnTo  string
+	version   string
 }
 
 // readServiceFields reads the service form. Where both "All branches" and
@@ -53,6 +54,7 @@ func readServiceFields(c echo.Context) serviceFields {
 		},
 		alsoApply: form.Get("also_apply") == "1",
 		returnTo:  form.Get("return_to"),
+		version:   form.Get("version"),
 	}
 	all := false
 	for _, name := range []string{"protected_branch_ids[]", "protected_branch_ids"} {
@@ -103,7 +105,7 @@ func (p *pages) editServiceForm(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	fields := serviceFields{returnTo: c.QueryParam("return_to")}
+	fields := serviceFields{returnTo: c.QueryParam("return_to"), version: service.Version()}
 	fields.Name, fields.ExternalURL = service.Name, service.ExternalURL
 	for _, b := range service.Branches {
 		fields.ProtectedBranchIDs = append(fields.ProtectedBranchIDs, b.ProtectedBranchID)
@@ -113,20 +115,67 @@ func (p *pages) editServiceForm(c echo.Context) error {
 
 // updateService changes a service.
 func (p *pages) updateService(c echo.Context) error {
+	fields := readServiceFields(c)
 	before, err := p.service(c)
 	if err != nil {
-		return err
+		return p.refuseService(c, before, fields, err)
 	}
-	fields := readServiceFields(c)
 	update := models.StatusCheckUpdate{
 		Name: &fields.Name, ExternalURL: &fields.ExternalURL, ProtectedBranchIDs: &fields.ProtectedBranchIDs,
-		SharedSecret: &fields.SharedSecret,
+		SharedSecret: &fields.SharedSecret, Version: fields.version,
 	}
 	service, err := p.Store.UpdateStatusCheck(c.Request().Context(), request.MustUser(c), before.ProjectID, before.ID, update, fields.alsoApply)
 	if err != nil && service.ID == 0 {
-		return p.serviceForm(c, 0, before, fields, err)
+		return p.refuseService(c, before, fields, err)
 	}
 	return p.applied(c, err, service, fields, views.KeyChecksToastUpdated, views.KeyChecksToastUpdatedApplied)
+}
+
+// refuseService shows the form of an edit that was refused. Where the service
+// was changed meanwhile, saving again replaces that; where it was removed, the
+// form adds it anew.
+func (p *pages) refuseService(c echo.Context, before models.ExternalStatusCheck, fields serviceFields, failure error) error {
+	if models.KindOf(failure) == models.KindNotFound {
+		return p.serviceForm(c, http.StatusNotFound, models.ExternalStatusCheck{}, fields, failure)
+	}
+	if models.CodeOf(failure) == models.CodeChangedMeanwhile {
+		var err error
+		if before, err = p.service(c); err != nil {
+			return err
+		}
+		fields.version = before.Version()
+	}
+	return p.serviceForm(c, 0, before, fields, failure)
+}
+
+// changedService lists what differs between a service and what was typed.
+func changedService(c echo.Context, service models.ExternalStatusCheck, fields serviceFields, options []views.BranchOption) []views.CurrentValue {
+	changed := []views.CurrentValue{}
+	if name := strings.TrimSpace(fields.Name); name != service.Name {
+		changed = append(changed, views.CurrentValue{Label: views.KeyChecksName, Text: service.Name})
+	}
+	if strings.TrimSpace(fields.ExternalURL) != service.ExternalURL {
+		changed = append(changed, views.CurrentValue{Label: views.KeyChecksAPI, Text: service.ExternalURL})
+	}
+	var saved, typed []string
+	for _, b := range service.Branches {
+		saved = append(saved, b.Name)
+	}
+	for _, o := range options {
+		if o.Chosen {
+			typed = append(typed, o.Name)
+		}
+	}
+	slices.Sort(saved)
+	slices.Sort(typed)
+	if !slices.Equal(saved, typed) {
+		scope := text(c, views.KeyChecksAllBranches)
+		if len(saved) > 0 {
+			scope = strings.Join(saved, text(c, views.KeyMRListSeparator))
+		}
+		changed = append(changed, views.CurrentValue{Label: views.KeyChecksTargetBranchLabel, Text: scope})
+	}
+	return changed
 }
 
 // applied answers a form whose service is saved, with a toast that says how
@@ -159,9 +208,17 @@ func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalS
 		BranchesURL: servicesURL(c) + "/branches?service=" + strconv.FormatInt(service.ID, 10),
 		CountURL:    servicesURL(c) + "/affected?service=" + strconv.FormatInt(service.ID, 10),
 		Return:      fields.returnTo, Name: strings.ToValidUTF8(fields.Name, "\uFFFD"), API: strings.ToValidUTF8(fields.ExternalURL, "\uFFFD"),
-		HasSecret: service.HasSecret(), AlsoApply: fields.alsoApply,
+		HasSecret: service.HasSecret(), AlsoApply: fields.alsoApply, Version: fields.version,
 	}
-	if failure != nil {
+	switch {
+	case models.KindOf(failure) == models.KindNotFound:
+		form.Removed = true
+		if isHTMX(c) {
+			status = http.StatusConflict // no dialog shows what answers 404
+		}
+	case models.CodeOf(failure) == models.CodeChangedMeanwhile:
+		status = http.StatusConflict
+	case failure != nil:
 		shown := views.Form{Errors: map[string]string{}}
 		if explain(c, &shown, failure, serviceWords) {
 			status = http.StatusUnprocessableEntity
@@ -180,6 +237,9 @@ func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalS
 		form.BranchesFailed = true
 	}
 	form.Branches = branchList(c, rules, service, fields.ProtectedBranchIDs, "")
+	if models.CodeOf(failure) == models.CodeChangedMeanwhile {
+		form.Changed = changedService(c, service, fields, form.Branches.Options)
+	}
 	if form.BranchesFailed {
 		form.Branches.Options = keepUnread(c, form.Branches.Options, fields.ProtectedBranchIDs)
 	}

@@ -179,7 +179,7 @@ func TestRevoke_ProjectTokenAboveOwnRole_IsForbidden(t *testing.T) {
 func TestMembership_OfABot_IsChangedByItsTokenAlone(t *testing.T) {
 	eachTokens(t, func(t *testing.T, s *tokens) {
 		bot := s.ofProject(t, models.RoleDeveloper, nil)
-		_, err := s.Store.ChangeMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, bot.UserID, models.RoleMaintainer)
+		_, err := s.Store.ChangeMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, bot.UserID, models.RoleMaintainer, "")
 		assertCode(t, err, models.CodeBotMember)
 		assertCode(t, s.Store.RemoveMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, bot.UserID), models.CodeBotMember)
 		_, err = s.Store.AddMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, bot.UserID, models.RoleOwner)

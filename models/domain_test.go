@@ -327,12 +327,12 @@ func TestLastOwnerStays(t *testing.T) {
 		w := modelstest.New(t, db)
 		err := w.Store.RemoveMember(t.Context(), w.Owner, models.RoleOwner, w.Project.ID, w.Owner.ID)
 		wantCode(t, err, models.CodeLastOwner)
-		_, err = w.Store.ChangeMember(t.Context(), w.Owner, models.RoleOwner, w.Project.ID, w.Owner.ID, models.RoleGuest)
+		_, err = w.Store.ChangeMember(t.Context(), w.Owner, models.RoleOwner, w.Project.ID, w.Owner.ID, models.RoleGuest, "")
 		wantCode(t, err, models.CodeLastOwner)
 		max := w.Member("max", models.RoleMaintainer)
-		_, err = w.Store.ChangeMember(t.Context(), max, models.RoleMaintainer, w.Project.ID, max.ID, models.RoleOwner)
+		_, err = w.Store.ChangeMember(t.Context(), max, models.RoleMaintainer, w.Project.ID, max.ID, models.RoleOwner, "")
 		wantCode(t, err, models.CodeOwnerOnly)
-		if _, err := w.Store.ChangeMember(t.Context(), w.Owner, models.RoleOwner, w.Project.ID, max.ID, models.RoleOwner); err != nil {
+		if _, err := w.Store.ChangeMember(t.Context(), w.Owner, models.RoleOwner, w.Project.ID, max.ID, models.RoleOwner, ""); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.Store.RemoveMember(t.Context(), w.Owner, models.RoleOwner, w.Project.ID, w.Owner.ID); err != nil {

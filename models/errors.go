@@ -66,6 +66,7 @@ const (
 	CodeSourceBranchGone Code = "source_branch_gone"
 	CodeTargetBranchGone Code = "target_branch_gone"
 	CodeAlreadyProtected Code = "already_protected"
+	CodeChangedMeanwhile Code = "changed_meanwhile"
 	CodeGitTooLarge      Code = "git_too_large"
 	CodeGitBusy          Code = "git_busy"
 )

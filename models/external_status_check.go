@@ -107,6 +107,9 @@ type StatusCheckUpdate struct {
 	// SharedSecret may be given to a service that has none; afterwards nil, ""
 	// and the same secret leave it as it is, and another is refused.
 	SharedSecret *string
+	// Version is the service's Version that the change was made from; "" is
+	// not checked.
+	Version string
 }
 
 // Validate cleans the input and tells its faults.

@@ -174,6 +174,11 @@ func (s *Store) UpdateStatusCheck(ctx context.Context, by User, projectID, id in
 		if err := faults.err(); err != nil {
 			return err
 		}
+		edited := check
+		edited.Branches = scope
+		if err := checkVersion(in.Version, before.Version(), edited.Version()); err != nil {
+			return err
+		}
 		if apply {
 			check.ApplyAfterID, check.ApplyByID = new(int64), ID(by.ID)
 		}

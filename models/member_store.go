@@ -78,8 +78,9 @@ func checkRole(byRole, role Role) error {
 
 // ChangeMember gives a member another role. Only an Owner makes or unmakes an
 // Owner, and the last Owner stays (CodeLastOwner). The bot of a project token
-// is KindForbidden with CodeBotMember: it belongs to its token.
-func (s *Store) ChangeMember(ctx context.Context, by User, byRole Role, projectID, userID int64, role Role) (Member, error) {
+// is KindForbidden with CodeBotMember: it belongs to its token. from is the
+// member's Version that the change was made from; "" is not checked.
+func (s *Store) ChangeMember(ctx context.Context, by User, byRole Role, projectID, userID int64, role Role, from string) (Member, error) {
 	if err := checkRole(byRole, role); err != nil {
 		return Member{}, err
 	}
@@ -92,19 +93,22 @@ func (s *Store) ChangeMember(ctx context.Context, by User, byRole Role, projectI
 		if member.Role == role {
 			return nil
 		}
+		if err := checkVersion(from, member.Version(), ""); err != nil {
+			return err
+		}
 		if member.Role == RoleOwner {
 			if err := tx.mayLoseOwner(ctx, byRole, member); err != nil {
 				return err
 			}
 		}
-		from := member.Role
+		before := member.Role
 		member.Role, member.UpdatedAt = role, tx.Now()
 		err = tx.w(ctx).Model(&Member{}).Where("id = ?", member.ID).
 			Updates(map[string]any{"role": member.Role, "updated_at": member.UpdatedAt}).Error
 		if err != nil {
 			return err
 		}
-		return tx.audit(ctx, by, projectID, AuditMemberChanged, member.User.Username, userID, AuditChange{Field: "role", From: from.String(), To: role.String()})
+		return tx.audit(ctx, by, projectID, AuditMemberChanged, member.User.Username, userID, AuditChange{Field: "role", From: before.String(), To: role.String()})
 	})
 	return member, err
 }

@@ -164,6 +164,9 @@ type MergeRequestUpdate struct {
 	Draft              *bool
 	Squash             *bool
 	RemoveSourceBranch *bool
+	// Version is the merge request's Version that the edit was made from; "" is
+	// not checked.
+	Version string
 }
 
 // Validate cleans the input and tells its faults.

@@ -167,6 +167,7 @@ func (s *Store) UpdateMergeRequest(ctx context.Context, by User, projectID, iid 
 }
 
 func (s *Store) edit(ctx context.Context, by User, project Project, mr *MergeRequest, in MergeRequestUpdate) error {
+	before := mr.Version()
 	var changes []Change
 	change := func(field string, from, to any) bool {
 		if from == to {
@@ -208,6 +209,9 @@ func (s *Store) edit(ctx context.Context, by User, project Project, mr *MergeReq
 	}
 	if in.RemoveSourceBranch != nil && *in.RemoveSourceBranch != mr.RemoveSourceBranch {
 		mr.RemoveSourceBranch, preferences["remove_source_branch"] = *in.RemoveSourceBranch, *in.RemoveSourceBranch
+	}
+	if err := checkVersion(in.Version, before, mr.Version()); err != nil {
+		return err
 	}
 	if len(changes) == 0 {
 		if len(preferences) == 0 {

@@ -59,6 +59,23 @@ type ProjectUpdate struct {
 	Visibility                            *Visibility
 	DefaultBranch                         *string
 	OnlyAllowMergeIfAllStatusChecksPassed *bool
+	// BasicsVersion and IdentityVersion are the project's versions that the
+	// change was made from; "" is not checked.
+	BasicsVersion   string
+	IdentityVersion string
+}
+
+// edited is the project after the update, as far as its versions go.
+func (in ProjectUpdate) edited(p Project) Project {
+	for to, from := range map[*string]*string{&p.Name: in.Name, &p.Path: in.Path, &p.Description: in.Description, &p.DefaultBranch: in.DefaultBranch} {
+		if from != nil {
+			*to = *from
+		}
+	}
+	if in.Visibility != nil {
+		p.Visibility = *in.Visibility
+	}
+	return p
 }
 
 // MaxDescriptionLength is the longest description of a project, in characters.

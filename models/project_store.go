@@ -111,6 +111,13 @@ func (s *Store) UpdateProject(ctx context.Context, by User, projectID int64, in 
 		if err := tx.lockProject(ctx, projectID, &project); err != nil {
 			return err
 		}
+		edited := in.edited(project)
+		if err := checkVersion(in.BasicsVersion, project.BasicsVersion(), edited.BasicsVersion()); err != nil {
+			return err
+		}
+		if err := checkVersion(in.IdentityVersion, project.IdentityVersion(), edited.IdentityVersion()); err != nil {
+			return err
+		}
 		var changes []AuditChange
 		note := func(field, from, to string) bool {
 			if from != to {

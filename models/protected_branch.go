@@ -27,6 +27,9 @@ type ProtectedBranchInput struct {
 	PushAccessLevel  Role
 	MergeAccessLevel Role
 	AllowForcePush   bool
+	// Version is the protected branch's Version that a change was made from; ""
+	// is not checked.
+	Version string
 }
 
 // Validate tells the faults of the input.

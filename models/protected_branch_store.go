@@ -102,6 +102,9 @@ func (s *Store) UpdateProtectedBranch(ctx context.Context, by User, projectID, i
 		if len(changes) == 0 {
 			return nil
 		}
+		if err := checkVersion(in.Version, before.Version(), rule.Version()); err != nil {
+			return err
+		}
 		rule.UpdatedAt = tx.Now()
 		if err := tx.w(ctx).Save(&rule).Error; err != nil {
 			return err

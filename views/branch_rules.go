@@ -88,7 +88,11 @@ type ProtectedBranchForm struct {
 	AllowForcePush       bool
 	NameError, PushError string
 	MergeError           string
-	Levels               []LevelOption
+	// Version is what the form edits; Changed is what was changed meanwhile, nil
+	// for nothing.
+	Version string
+	Changed []CurrentValue
+	Levels  []LevelOption
 }
 
 // focus is for the first control with a message, else for the name.

@@ -14,6 +14,15 @@ type Form struct {
 	Errors map[string]string
 	// Problem is a message about the form as a whole, "" for none.
 	Problem string
+	// Changed is what was changed meanwhile; nil for nothing.
+	Changed []CurrentValue
+}
+
+// CurrentValue is what is saved in a field that somebody changed while a form
+// was edited.
+type CurrentValue struct {
+	Label Key
+	Text  string
 }
 
 // Value is what stands in a field.

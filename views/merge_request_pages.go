@@ -80,6 +80,10 @@ type MergeRequestForm struct {
 	// Errors are the faults of the form by field name; the empty name is for
 	// faults of the whole.
 	Errors map[string]FormFault
+	// Version is what the form edits; Changed is what was changed meanwhile, nil
+	// for nothing.
+	Version string
+	Changed []CurrentValue
 	// Retargets says that the target branch can be changed and what follows.
 	Retargets bool
 	// Checks are the names of the services that apply to the target branch of a

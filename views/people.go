@@ -42,7 +42,9 @@ type MemberRow struct {
 	// LastOwner marks the one who has to stay.
 	LastOwner bool
 	// Roles are what the reader may make of the member; empty where nothing.
-	Roles   []Option
+	Roles []Option
+	// Version is what the form of the role edits.
+	Version string
 	AddedAt time.Time
 }
 

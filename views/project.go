@@ -93,6 +93,9 @@ func (v Visibility) text() Key {
 	return KeyVisibilityPrivate
 }
 
+// VisibilityText is a visibility, such as "private", in words.
+func VisibilityText(ctx context.Context, value string) string { return T(ctx, Visibility{Value: value}.text()) }
+
 func (v Visibility) hint() Key {
 	switch v.Value {
 	case "internal":

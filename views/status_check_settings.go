@@ -94,6 +94,11 @@ type ServiceForm struct {
 	Name, API                string
 	NameError, APIError      string
 	BranchError, SecretError string
+	// Version is what the form edits; Changed is what was changed meanwhile, nil
+	// for nothing; Removed: it was removed meanwhile.
+	Version string
+	Changed []CurrentValue
+	Removed bool
 	// SaveFailed: saving failed through no fault of the fields.
 	SaveFailed bool
 	// BranchesFailed: the branch list could not be read.

@@ -99,6 +99,7 @@ const (
 	KeyChecksNameMissing        Key = "checks.name_missing"
 	KeyChecksNameTaken          Key = "checks.name_taken"
 	KeyChecksNameTooLong        Key = "checks.name_too_long"
+	KeyChecksRemovedMeanwhile   Key = "checks.removed_meanwhile"
 	KeyChecksURLTooLong         Key = "checks.url_too_long"
 	KeyChecksNameInvalid        Key = "checks.name_invalid"
 	KeyChecksURLInvalid         Key = "checks.url_invalid"

@@ -71,7 +71,7 @@ func changeMember(c *call) error {
 	if err := c.err(); err != nil {
 		return err
 	}
-	member, err := c.api.Store.ChangeMember(c.ctx(), c.me, c.role(), c.access.Project.ID, id, models.Role(*level))
+	member, err := c.api.Store.ChangeMember(c.ctx(), c.me, c.role(), c.access.Project.ID, id, models.Role(*level), "")
 	if err != nil {
 		return err
 	}

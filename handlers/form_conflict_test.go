@@ -1,0 +1,128 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+// TestEditForms_SecondTabSaves_SaysWhatChanged opens every form that edits
+// something in two tabs and saves both: the second is refused once, keeps what
+// was typed, shows what is saved now, and then replaces it.
+func TestEditForms_SecondTabSaves_SaysWhatChanged(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		service, jonas := s.Service("licence", "main"), s.Member("jonas", models.RoleDeveloper)
+		mr := s.open("topic")
+		member := "/olga/pear/-/project_members/" + itoa(jonas.ID)
+		rule := "/olga/pear/-/settings/repository/branch_rules/" + s.ruleID(s.Project, "main")
+		const general = "/olga/pear/-/settings/general"
+		for _, form := range []struct {
+			page, action, field  string
+			first, second, saved string
+		}{
+			{s.mrPath(mr, "/edit"), s.mrPath(mr, ""), "title", "Of the first tab", "Of the second tab", "Of the first tab"},
+			{s.mrPath(mr, "/edit"), s.mrPath(mr, ""), "description", "\nfirst\ntext", "second text", "first text"},
+			{servicePath(service) + "/edit", servicePath(service), "name", "First", "Second", "First"},
+			{servicePath(service) + "/edit", servicePath(service), "external_url", "https://first.example.test/", "https://second.example.test/", "https://first.example.test/"},
+			{servicePath(service) + "/edit", servicePath(service), "protected_branch_ids[]", "", "2", "All branches"},
+			{rule + "/edit", rule, "push_access_level", "30", "0", "Developers and maintainers"},
+			{general, general, "description", "first text", "second text", "first text"},
+			{general, general + "/advanced", "name", "First", "Second", "First"},
+			{general, general + "/advanced", "visibility", "public", "internal", "Public"},
+			{"/olga/pear/-/project_members", member, "access_level", "20", "40", "Reporter"},
+		} {
+			t.Run(form.action+" "+form.field, func(t *testing.T) {
+				owner := s.as(s.Owner)
+				owner.t = t
+				selector := `form[action="` + form.action + `"]`
+				_, first := owner.get(form.page).want(http.StatusOK).fields(selector)
+				_, second := owner.get(form.page).want(http.StatusOK).fields(selector)
+				first.Set(form.field, form.first)
+				second.Set(form.field, form.second)
+				owner.post(form.action, first).want(http.StatusSeeOther)
+				owner.post(form.action, first).want(http.StatusSeeOther) // pressed twice: nothing is overwritten
+
+				a := owner.post(form.action, second).want(http.StatusConflict)
+				if said := a.text("[role=alert]:not([hidden])"); !strings.Contains(said, form.saved) {
+					t.Errorf("the form says %q, want what is saved now: %q", said, form.saved)
+				}
+				_, again := a.fields(selector)
+				if got := again.Get(form.field); got != form.second {
+					t.Errorf("%q is kept, typed was %q", got, form.second)
+				}
+				owner.post(form.action, again).want(http.StatusSeeOther)
+				_, saved := owner.get(form.page).fields(selector)
+				if got := saved.Get(form.field); got != form.second {
+					t.Errorf("%q is saved in the end, want %q", got, form.second)
+				}
+			})
+		}
+	})
+}
+
+// TestEditForm_RefusedForAnotherReason_KeepsItsVersion: a fault in between does
+// not hide that something was changed.
+func TestEditForm_RefusedForAnotherReason_KeepsItsVersion(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		service, owner := s.Service("licence", "main"), s.as(s.Owner)
+		_, mine := owner.get(servicePath(service) + "/edit").fields("#status-check-form")
+		name := "renamed by another"
+		if _, err := s.Store.UpdateStatusCheck(t.Context(), s.Owner, s.Project.ID, service.ID, models.StatusCheckUpdate{Name: &name}, false); err != nil {
+			t.Fatal(err)
+		}
+		mine.Set("name", "")
+		_, mine = owner.post(servicePath(service), mine).want(http.StatusUnprocessableEntity).fields("#status-check-form")
+		mine.Set("name", "mine")
+		owner.post(servicePath(service), mine).want(http.StatusConflict)
+	})
+}
+
+// TestEditedServiceRemovedElsewhere_IsSaid: the form says so, keeps what was
+// typed and adds it anew.
+func TestEditedServiceRemovedElsewhere_IsSaid(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		for _, htmx := range []bool{false, true} {
+			service, owner := s.Service("licence", "main"), s.as(s.Owner)
+			status := http.StatusNotFound
+			if htmx {
+				owner, status = owner.withHTMX(), http.StatusConflict // htmx shows no 404
+			}
+			action, form := owner.get(servicePath(service) + "/edit").fields("#status-check-form")
+			if err := s.Store.DeleteStatusCheck(t.Context(), s.Owner, s.Project.ID, service.ID); err != nil {
+				t.Fatal(err)
+			}
+			form.Set("name", "Typed")
+			a := owner.post(action, form).want(status)
+			if got := a.text("#form-error"); !strings.Contains(got, "was removed while you were editing") {
+				t.Errorf("the form says %q", got)
+			}
+			action, form = a.fields("#status-check-form")
+			if action != servicesPath || form.Get("name") != "Typed" || a.has("#save-failed:not([hidden])") {
+				t.Errorf("the form goes to %s with %v", action, form)
+			}
+			s.as(s.Owner).post(action, form).want(http.StatusSeeOther)
+			if got := s.services(); !strings.Contains(got, "Typed") {
+				t.Errorf("services %q", got)
+			}
+			services, _, err := s.Store.StatusChecks(t.Context(), s.Project.ID, models.Page{})
+			if err != nil || len(services) != 1 {
+				t.Fatal(services, err)
+			}
+			if err := s.Store.DeleteStatusCheck(t.Context(), s.Owner, s.Project.ID, services[0].ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for path, form := range map[string]url.Values{
+			"/olga/pear/-/settings/repository/branch_rules/999":          {"push_access_level": {"40"}, "merge_access_level": {"40"}},
+			"/olga/pear/-/project_members/999":                           {"access_level": {"30"}},
+			servicePath(models.ExternalStatusCheck{ID: 999}) + "/remove": nil,
+		} {
+			if a := s.as(s.Owner).post(path, form).want(http.StatusNotFound); !strings.Contains(a.text("main"), "removed meanwhile") {
+				t.Errorf("%s: %q", path, a.text("main"))
+			}
+		}
+	})
+}
