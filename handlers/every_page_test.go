@@ -75,7 +75,7 @@ func (s *mrSite) fill(t *testing.T) (ids func(path string) routeIDs, mr models.M
 	}
 	personal, ofProject := s.tokens()
 	ids = func(path string) routeIDs {
-		ids := routeIDs{iid: itoa(mr.IID), delivery: itoa(deliveries[0].ID)}
+		ids := routeIDs{iid: itoa(mr.IID), delivery: itoa(deliveries[0].ID), sha: mr.HeadSHA}
 		switch {
 		case strings.Contains(path, "status_checks"):
 			ids.id = itoa(service.ID)

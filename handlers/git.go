@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/mergegate/mergegate/models"
 )
 
 // ErrNoSuchFile is what Git.ReadFile returns where a commit has no such file.
@@ -22,6 +24,10 @@ type Git interface {
 	RecentBranches(ctx context.Context, projectID int64, search, first string, limit int) (names []string, total int, err error)
 	// BranchTip is the commit that a branch points to.
 	BranchTip(ctx context.Context, projectID int64, branch string) (sha string, exists bool, err error)
+	// Resolve finds the commit that a branch, a tag or an object id names.
+	Resolve(ctx context.Context, projectID int64, name string) (sha string, exists bool, err error)
+	// ReadCommit reads a commit and the ids of its parents.
+	ReadCommit(ctx context.Context, projectID int64, sha string) (commit models.Commit, parents []string, err error)
 	// Divergences compares commits with main, by commit, all at once.
 	Divergences(ctx context.Context, projectID int64, main string, tips ...string) (map[string]Divergence, error)
 	// CountCommits counts the commits of to that from lacks.

@@ -18,7 +18,8 @@ type MergeRequestGit interface {
 	// CountFiles counts the files that differ between two commits, as Changes
 	// does in TotalFiles; all is false where there are too many to count.
 	CountFiles(ctx context.Context, projectID int64, base, head string) (n int, all bool, err error)
-	// Changes compares two commits. What is too large is cut, and says so.
+	// Changes compares two commits; an empty base stands for no files. What is
+	// too large is cut, and says so.
 	Changes(ctx context.Context, projectID int64, base, head string) (Changes, error)
 	// BranchStamp is a text that changes when a branch moves, comes or goes. It
 	// may change without that, and costs next to nothing.

@@ -82,6 +82,7 @@ func New(d Deps) (*echo.Echo, error) {
 		return nil, err
 	}
 	e.HTTPErrorHandler = p.handleError
+	e.Pre(forgiveTrailingSlash)
 	e.Use(requestID, rememberAddress, p.accessLog, p.recoverPanic, p.securityHeaders, request.LimitBody(cmp.Or(d.BodyTimeout, DefaultBodyTimeout)))
 
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })

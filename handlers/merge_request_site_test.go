@@ -230,6 +230,10 @@ type mrGit struct {
 	*modelstest.Git
 	changes Changes
 	fails   error
+	// parents are every commit's.
+	parents []string
+	// base is what the last call of Changes compared with.
+	base string
 	// compared counts the calls of Divergences.
 	compared int
 	// many is how many branches there are besides the usual ones, none of them
@@ -311,6 +315,27 @@ func (g *mrGit) MergeBase(ctx context.Context, projectID int64, a, b string) (st
 	return g.Tip(projectID, "main"), true, nil
 }
 
+// Resolve knows branches, and ids of commits that a branch leads to.
+func (g *mrGit) Resolve(ctx context.Context, projectID int64, name string) (string, bool, error) {
+	if g.fails != nil {
+		return "", false, g.fails
+	}
+	if tip := g.Tip(projectID, name); tip != "" {
+		return tip, true, nil
+	}
+	for _, branch := range []string{"main", "feature", "topic"} {
+		if known, err := g.IsAncestor(ctx, projectID, name, g.Tip(projectID, branch)); known || err != nil {
+			return name, known, err
+		}
+	}
+	return "", false, nil
+}
+
+func (g *mrGit) ReadCommit(ctx context.Context, projectID int64, sha string) (models.Commit, []string, error) {
+	commit, err := g.Commit(ctx, projectID, sha)
+	return commit, g.parents, err
+}
+
 func (g *mrGit) Commits(ctx context.Context, projectID int64, _, to string, offset, _ int) ([]models.Commit, error) {
 	g.offset = offset
 	commit, err := g.Commit(ctx, projectID, to)
@@ -322,7 +347,8 @@ func (g *mrGit) CountFiles(context.Context, int64, string, string) (int, bool, e
 	return g.changes.TotalFiles, !g.changes.MoreFiles, nil
 }
 
-func (g *mrGit) Changes(context.Context, int64, string, string) (Changes, error) {
+func (g *mrGit) Changes(_ context.Context, _ int64, base, _ string) (Changes, error) {
+	g.base = base
 	return g.changes, nil
 }
 

@@ -28,9 +28,7 @@ func (p *pages) mergeRequestCommits(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, commit := range commits {
-			v.Commits = append(v.Commits, presentCommit(commit))
-		}
+		v.Commits = presentCommits(c, commits)
 	}
 	v.Pages = linksBySize(c.Request().URL.EscapedPath(), c.Request().URL.Query(), commitsPageSize, number, len(v.Commits), int64(with.commits))
 	page, err := p.mergeRequestPage(c, mr)

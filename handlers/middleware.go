@@ -67,6 +67,32 @@ func rememberAddress(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// forgiveTrailingSlash redirects pages to the address without a trailing slash;
+// the API answers there. %2F at the end is part of a name.
+func forgiveTrailingSlash(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		path := r.URL.EscapedPath()
+		short := strings.TrimRight(path, "/")
+		switch {
+		case short == path, short == "", strings.HasPrefix(short, "//"), strings.HasPrefix(path, static.Prefix):
+			return next(c)
+		case strings.HasPrefix(path, "/api/"):
+			slashes := len(path) - len(short)
+			r.URL.Path = r.URL.Path[:len(r.URL.Path)-slashes]
+			if r.URL.RawPath != "" {
+				r.URL.RawPath = short
+			}
+			return next(c)
+		}
+		if r.URL.RawQuery != "" {
+			short += "?" + r.URL.RawQuery
+		}
+		// The method and the form go along.
+		return c.Redirect(http.StatusPermanentRedirect, short)
+	}
+}
+
 // requestID gives every request an id of ours; one that the client sends
 // could be anything.
 func requestID(next echo.HandlerFunc) echo.HandlerFunc {

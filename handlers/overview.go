@@ -207,7 +207,7 @@ func (p *pages) branchList(c echo.Context, search string, offset, limit int) (vi
 	for _, branch := range branches {
 		distance := distances[branch.SHA]
 		row := views.ProjectBranch{
-			Name: branch.Name, SHA: shortSHA(branch.SHA), Title: branch.Title, CommittedAt: branch.CommittedAt,
+			Name: branch.Name, SHA: shortSHA(branch.SHA), CommitURL: commitPath(c, branch.SHA), Title: branch.Title, CommittedAt: branch.CommittedAt,
 			Default: branch.Name == project.DefaultBranch, Protected: isProtected(rules, branch.Name),
 			Ahead: distance.Ahead, Behind: distance.Behind,
 		}

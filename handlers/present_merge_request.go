@@ -3,7 +3,6 @@ package handlers
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -255,13 +254,5 @@ func presentRow(c echo.Context, mr models.MergeRequest, checks []models.MergeReq
 		Author: userName(c, mr.Author), At: mr.CreatedAt, Source: mr.SourceBranch, Target: mr.TargetBranch,
 		ShowChecks: request.Can(c, auth.ReadStatusChecks),
 		Passed:     counts.Passed, Pending: counts.Pending, Failed: counts.Failed,
-	}
-}
-
-// presentCommit is one commit in the list: the first line and the rest.
-func presentCommit(commit models.Commit) views.CommitRow {
-	_, body, _ := strings.Cut(strings.TrimSpace(commit.Message), "\n")
-	return views.CommitRow{
-		SHA: shortSHA(commit.SHA), Title: commit.Title(), Body: strings.TrimSpace(body), Author: commit.AuthorName, At: commit.CommittedAt,
 	}
 }

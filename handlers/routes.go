@@ -115,8 +115,11 @@ func (p *pages) declaredRoutes() []route {
 		{get, "/", anyone, p.projects},
 		{get, "/projects/new", auth.CreateProject, p.newProjectForm},
 		{post, "/projects", auth.CreateProject, p.onlyOnce(p.createProject)},
+		{get, "/:username", signedIn, p.namespacePage},
 		{get, project, auth.ReadProject, p.overview},
 		{get, project + "/-/branches", auth.ReadCode, p.branches},
+		{get, project + "/-/commit/:sha", auth.ReadCode, p.commit},
+		{get, project + "/-/compare/:range", auth.ReadCode, p.compareCommits},
 
 		{get, project + "/-/project_members", auth.ManageMembers, p.members},
 		{get, project + "/-/project_members/new", auth.ManageMembers, p.newMemberForm},

@@ -14,11 +14,12 @@ import (
 )
 
 // routeIDs are what the parameters of a route's path stand for.
-type routeIDs struct{ iid, id, delivery string }
+type routeIDs struct{ iid, id, delivery, sha string }
 
 // address is the route's path inside olga/pear.
 func (r route) address(ids routeIDs) string {
-	return strings.NewReplacer(":namespace", "olga", ":project", "pear", ":iid", ids.iid, ":id", ids.id, ":delivery", ids.delivery).Replace(r.path)
+	return strings.NewReplacer(":namespace", "olga", ":project", "pear", ":username", "olga", ":iid", ids.iid, ":id", ids.id, ":delivery", ids.delivery,
+		":sha", ids.sha, ":range", "main...feature").Replace(r.path)
 }
 
 // ofProject reports whether the route is a page of a project.
@@ -110,7 +111,8 @@ func TestEveryRouteAsksForItsAbility(t *testing.T) {
 			for _, role := range models.Roles {
 				users[role.String()], roles[role.String()] = s.Member("a-"+role.String(), role), role
 			}
-			nowhere := routeIDs{iid: "1", id: "999999", delivery: "999999"}
+			s.Git.Move(s.Project.ID, "feature", s.Git.Tip(s.Project.ID, "main"))
+			nowhere := routeIDs{iid: "1", id: "999999", delivery: "999999", sha: s.Git.Tip(s.Project.ID, "main")}
 			for _, r := range s.tableOf() {
 				path := r.address(nowhere)
 				subject := auth.Subject{Visibility: visibility}

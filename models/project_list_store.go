@@ -15,6 +15,10 @@ type ProjectFilter struct {
 	Owned      bool
 	Membership bool
 	Visibility *Visibility
+	// MemberID, unless 0, chooses the projects that this user is a member of.
+	MemberID int64
+	// NamespaceID, unless 0, chooses the projects of a namespace.
+	NamespaceID int64
 	// OrderBy is "id", "name", "path", "created_at", "updated_at",
 	// "last_activity_at" (default) or OrderByFailed; Ascending turns it round.
 	OrderBy   string
@@ -60,6 +64,12 @@ func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, 
 	if filter.Membership {
 		query = query.Where("members.role IS NOT NULL")
 	}
+	if filter.MemberID != 0 {
+		query = query.Where("EXISTS (SELECT 1 FROM members other WHERE other.project_id = projects.id AND other.user_id = ?)", filter.MemberID)
+	}
+	if filter.NamespaceID != 0 {
+		query = query.Where("projects.namespace_id = ?", filter.NamespaceID)
+	}
 	if filter.Visibility != nil {
 		query = query.Where("projects.visibility = ?", *filter.Visibility)
 	}
@@ -101,6 +111,20 @@ func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, 
 		list = append(list, Access{Project: row.Project, SignedIn: user != nil, Admin: user != nil && user.Admin, Role: row.MemberRole})
 	}
 	return list, total, nil
+}
+
+// MeetsInProject reports whether reader may see the code of a project in which
+// the user with an id is a member or has opened a merge request.
+func (s *Store) MeetsInProject(ctx context.Context, reader User, userID int64) (bool, error) {
+	query := s.visibleProjects(ctx, &reader).
+		Where(`(EXISTS (SELECT 1 FROM members other WHERE other.project_id = projects.id AND other.user_id = ?)
+			OR EXISTS (SELECT 1 FROM merge_requests mr WHERE mr.project_id = projects.id AND mr.author_id = ?))`, userID, userID)
+	if !reader.Admin {
+		query = query.Where("(projects.visibility >= ? OR members.role >= ?)", VisibilityInternal, RoleReporter)
+	}
+	var ids []int64
+	err := query.Limit(1).Pluck("projects.id", &ids).Error
+	return len(ids) > 0, err
 }
 
 // orderProjects is how visibleProjects are sorted.

@@ -111,8 +111,9 @@ type CommitList struct {
 
 // CommitRow is one commit.
 type CommitRow struct {
-	SHA, Title, Body, Author string
-	At                       time.Time
+	// SHA is the start of the id; URL is the commit's page.
+	SHA, Title, Body, Author, URL string
+	At                            time.Time
 }
 
 // ChangeList is the Changes tab.

@@ -186,6 +186,7 @@ type ProjectBranches struct {
 // ProjectBranch is one branch.
 type ProjectBranch struct {
 	Name, SHA, Title   string
+	CommitURL          string
 	CommittedAt        time.Time
 	Default, Protected bool
 	// Behind and Ahead compare with the default branch.

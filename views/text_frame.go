@@ -166,6 +166,8 @@ const (
 	KeyRepositoryDamaged      Key = "frame.repository_damaged"
 	KeyReadme                 Key = "frame.readme"
 	KeyTextCut                Key = "frame.text_cut"
+	KeyProjectsInCommon       Key = "frame.projects_in_common"
+	KeyNoProjectsInCommon     Key = "frame.no_projects_in_common"
 	KeyProjectInformation     Key = "frame.project_information"
 	KeyGuestOverview          Key = "frame.guest_overview"
 	KeyChecksCount            Key = "frame.checks_count"

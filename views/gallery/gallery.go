@@ -19,6 +19,7 @@ const (
 	projectPath  = "/northwind/ticketing-api"
 	requestsPath = projectPath + "/-/merge_requests"
 	requestPath  = requestsPath + "/142"
+	commitPath   = projectPath + "/-/commit/"
 	settingsPath = projectPath + "/-/settings/merge_requests"
 	servicesPath = settingsPath + "/status_checks"
 	rulesPath    = projectPath + "/-/settings/repository/branch_rules"
@@ -55,7 +56,7 @@ func (e Entry) Component(ctx context.Context, theme string) templ.Component {
 // Entries is the whole gallery, in the order of a way through the product.
 func Entries() []Entry {
 	var all []Entry
-	for _, some := range [][]Entry{outside(), projects(), requests(), boxes(), requestForms(), widget(), settings(), services(), rules(), people()} {
+	for _, some := range [][]Entry{outside(), projects(), requests(), commits(), boxes(), requestForms(), widget(), settings(), services(), rules(), people()} {
 		all = append(all, some...)
 	}
 	return all

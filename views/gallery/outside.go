@@ -1,6 +1,7 @@
 package gallery
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"strconv"
@@ -88,7 +89,23 @@ func projects() []Entry {
 				Namespaces: []views.Option{{Value: "priya", Text: "priya"}, {Value: "northwind", Text: "northwind"}}})
 		}
 	}
+	namespace := func(v views.NamespaceDetail) func(context.Context, string) templ.Component {
+		return func(ctx context.Context, theme string) templ.Component {
+			v.Now = Now
+			if v.Rows != nil {
+				v.Pages = views.PageLinks{First: 1, Last: len(v.Rows), Total: len(v.Rows)}
+			}
+			p := barePage(ctx, theme, views.KeyProjects)
+			p.Title = cmp.Or(v.Person.Name, v.Path)
+			p.Breadcrumbs = append(p.Breadcrumbs, views.Crumb{Text: v.Path, URL: "/" + v.Path})
+			return views.NamespacePage(p, v)
+		}
+	}
 	return []Entry{
+		{Name: "user", Draw: namespace(views.NamespaceDetail{Path: "priya", Person: views.Person{Name: "Priya Raman", Username: "priya"}, Rows: projectRows()})},
+		{Name: "user_bot", Draw: namespace(views.NamespaceDetail{Path: "project_1_bot_8f3c", Person: views.Person{Name: "Licence scan", Username: "project_1_bot_8f3c"}, Bot: true})},
+		{Name: "user_own", Draw: namespace(views.NamespaceDetail{Path: "priya", Person: views.Person{Name: "Priya Raman", Username: "priya"}, You: true, Rows: projectRows()[:1]})},
+		{Name: "namespace", Draw: namespace(views.NamespaceDetail{Path: "northwind", Rows: projectRows()[:2]})},
 		{Name: "projects", Draw: list(func(*views.ProjectList) {})},
 		{Name: "projects_signed_out", Draw: list(func(l *views.ProjectList) { l.SignedIn, l.Mine, l.Rows = false, false, l.Rows[4:5] })},
 		{Name: "projects_empty", Draw: list(func(l *views.ProjectList) { l.Rows, l.Pages, l.MineCount = nil, views.PageLinks{}, 0 })},
@@ -150,8 +167,8 @@ func overview() views.Overview {
 
 func branches() views.ProjectBranches {
 	return views.ProjectBranches{Total: 3, AllURL: projectPath + "/-/branches", RulesURL: rulesPath, Now: Now, Rows: []views.ProjectBranch{
-		{Name: "main", SHA: "5d02b7aa", Title: "Merge branch 'tax-tables' into 'main'", CommittedAt: ago(2 * time.Hour), Default: true, Protected: true},
-		{Name: "feature/refund", SHA: "8f3c2a1d", Title: "Key events <once>", CommittedAt: ago(time.Hour), Behind: 2, Ahead: 3, OpenURL: requestPath, OpenIID: 142},
-		{Name: "spike/queue", SHA: "c41c2e90", Title: "Try the other queue", CommittedAt: ago(400 * time.Hour), Ahead: 1, NewURL: requestsPath + "/new?source=spike"},
+		{Name: "main", SHA: "5d02b7aa", CommitURL: commitPath + head, Title: "Merge branch 'tax-tables' into 'main'", CommittedAt: ago(2 * time.Hour), Default: true, Protected: true},
+		{Name: "feature/refund", SHA: "8f3c2a1d", CommitURL: commitPath + head, Title: "Key events <once>", CommittedAt: ago(time.Hour), Behind: 2, Ahead: 3, OpenURL: requestPath, OpenIID: 142},
+		{Name: "spike/queue", SHA: "c41c2e90", CommitURL: commitPath + head, Title: "Try the other queue", CommittedAt: ago(400 * time.Hour), Ahead: 1, NewURL: requestsPath + "/new?source=spike"},
 	}}
 }

@@ -30,12 +30,45 @@ func requests() []Entry {
 		{Name: "merge_request_commits", Draw: func(ctx context.Context, theme string) templ.Component {
 			return views.MergeRequestCommits(onePage(ctx, theme), views.CommitList{Head: requestHead(views.TabCommits), Pages: views.PageLinks{First: 1, Last: 2, Total: 52, NextURL: requestPath + "/commits?page=2"},
 				Commits: []views.CommitRow{
-					{SHA: "8f3c2a1d", Title: "Key events <once>", Body: "Why: the queue delivers at least once.", Author: "Priya Raman", At: ago(time.Hour)},
-					{SHA: "1b77e0c4", Title: "Add the key to the table of refunds", Author: "Priya Raman", At: ago(26 * time.Hour)},
+					{SHA: "8f3c2a1d", Title: "Key events <once>", Body: "Why: the queue delivers at least once.", Author: "Priya Raman", At: ago(time.Hour), URL: commitPath + head},
+					{SHA: "1b77e0c4", Title: "Add the key to the table of refunds", Author: "Priya Raman", At: ago(26 * time.Hour), URL: commitPath + head},
 				}})
 		}},
 		{Name: "merge_request_changes", Draw: func(ctx context.Context, theme string) templ.Component {
 			return views.MergeRequestChanges(onePage(ctx, theme), changes())
+		}},
+	}
+}
+
+// commits are the screens of commits outside merge requests.
+func commits() []Entry {
+	commit := func(change func(*views.CommitDetail)) func(context.Context, string) templ.Component {
+		return func(ctx context.Context, theme string) templ.Component {
+			v := views.CommitDetail{SHA: head, Title: "Key events <once>", Body: "Why: the queue delivers at least once.\n\nSigned-off-by: Priya Raman", Author: "Priya Raman",
+				At: ago(26 * time.Hour), Parents: []views.Crumb{{Text: "5d02b7aa", URL: commitPath + head}}, Changes: changes(), Now: Now}
+			v.Changes.Command = "git fetch origin && git show 8f3c2a1d"
+			change(&v)
+			p := page(ctx, theme, views.KeyMRCommit, "")
+			p.Title = v.Title + " · 8f3c2a1d"
+			p.Breadcrumbs[2] = views.Crumb{Text: "8f3c2a1d", URL: commitPath + head}
+			return views.CommitPage(p, v)
+		}
+	}
+	return []Entry{
+		{Name: "commit", Draw: commit(func(*views.CommitDetail) {})},
+		{Name: "commit_merge", Draw: commit(func(v *views.CommitDetail) {
+			v.Title, v.Body, v.Merge, v.Changes = strings.Repeat("Unbreakable", 23), "", true, views.ChangeList{}
+			v.Author = strings.Repeat("Priya-Raman-", 21)
+			v.Parents = append(v.Parents, views.Crumb{Text: "1b77e0c4", URL: commitPath + head})
+		})},
+		{Name: "commit_first", Draw: commit(func(v *views.CommitDetail) { v.Body, v.Parents = "", nil })},
+		{Name: "comparison", Draw: func(ctx context.Context, theme string) templ.Component {
+			v := views.Comparison{From: "main", To: longBranch, Changes: changes(), Now: Now,
+				Pages: views.PageLinks{First: 1, Last: 1, Total: 51, NextURL: projectPath + "/-/compare/main...refund?page=2"},
+				Commits: []views.CommitRow{
+					{SHA: "8f3c2a1d", Title: "Key events <once>", Author: "Priya Raman", At: ago(time.Hour), URL: commitPath + head},
+				}}
+			return views.ComparePage(page(ctx, theme, views.KeyMRCompare, ""), v)
 		}},
 	}
 }

@@ -2,7 +2,6 @@ package repositories
 
 import (
 	"context"
-	"errors"
 
 	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/handlers/apiv4"
@@ -36,15 +35,6 @@ func (a API) Contained(ctx context.Context, projectID int64, main string, tips .
 // HasBranch reports whether there is a branch.
 func (a API) HasBranch(ctx context.Context, projectID int64, branch string) (bool, error) {
 	return a.Store.View(projectID).HasBranch(ctx, branch)
-}
-
-// Resolve finds the commit that a branch, tag or id names.
-func (a API) Resolve(ctx context.Context, projectID int64, name string) (sha string, exists bool, err error) {
-	sha, err = a.Store.View(projectID).Resolve(ctx, name)
-	if errors.Is(err, gitrepo.ErrNotFound) {
-		return "", false, nil
-	}
-	return sha, err == nil, bounded(err)
 }
 
 // Commit reads a commit.

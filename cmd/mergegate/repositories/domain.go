@@ -70,6 +70,15 @@ func (d Domain) BranchLog(ctx context.Context, projectID int64, branch string) (
 	return moves, err
 }
 
+// Resolve finds the commit that a branch, tag or id names.
+func (d Domain) Resolve(ctx context.Context, projectID int64, name string) (sha string, exists bool, err error) {
+	sha, err = d.Store.View(projectID).Resolve(ctx, name)
+	if errors.Is(err, gitrepo.ErrNotFound) {
+		return "", false, nil
+	}
+	return sha, err == nil, bounded(err)
+}
+
 // Commit reads a commit.
 func (d Domain) Commit(ctx context.Context, projectID int64, sha string) (models.Commit, error) {
 	c, err := d.Store.Repo(projectID).Commit(ctx, sha)

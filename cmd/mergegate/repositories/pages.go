@@ -24,6 +24,12 @@ func (p Pages) Branches(ctx context.Context, projectID int64, search string, off
 	return page, total, bounded(err)
 }
 
+// ReadCommit reads a commit and the ids of its parents.
+func (p Pages) ReadCommit(ctx context.Context, projectID int64, sha string) (models.Commit, []string, error) {
+	c, err := p.Store.View(projectID).Commit(ctx, sha)
+	return domainCommit(c), c.ParentSHAs, bounded(err)
+}
+
 // Divergences compares commits with main.
 func (p Pages) Divergences(ctx context.Context, projectID int64, main string, tips ...string) (map[string]handlers.Divergence, error) {
 	found, err := p.Store.View(projectID).Divergences(ctx, main, tips...)

@@ -1,0 +1,134 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/views"
+)
+
+// commitPath is the page of a commit.
+func commitPath(c echo.Context, sha string) string {
+	return "/" + request.Project(c).FullPath() + "/-/commit/" + sha
+}
+
+// commit is the page of a commit, named by its id or by at least seven digits
+// of it.
+func (p *pages) commit(c echo.Context) error {
+	ctx, project := c.Request().Context(), request.Project(c)
+	name := strings.ToLower(pathParam(c, "sha"))
+	if strings.Trim(name, "0123456789abcdef") != "" {
+		return request.ErrHidden
+	}
+	sha, exists, err := p.Git.Resolve(ctx, project.ID, name)
+	if err != nil {
+		return err
+	}
+	if !exists || !strings.HasPrefix(sha, name) {
+		return request.ErrHidden
+	}
+	commit, parents, err := p.Git.ReadCommit(ctx, project.ID, sha)
+	if err != nil {
+		return err
+	}
+	base := ""
+	if len(parents) > 0 {
+		base = parents[0]
+	}
+	changes, err := p.Git.Changes(ctx, project.ID, base, sha)
+	if err != nil {
+		return err
+	}
+	row := presentCommit(c, commit)
+	v := views.CommitDetail{
+		SHA: sha, Title: row.Title, Body: row.Body, Author: row.Author, At: row.At, Merge: len(parents) > 1,
+		Changes: presentChanges(changes), Now: p.Store.Now(),
+	}
+	v.Changes.Command = "git fetch origin && git show " + shortSHA(sha)
+	for _, parent := range parents {
+		v.Parents = append(v.Parents, views.Crumb{Text: shortSHA(parent), URL: commitPath(c, parent)})
+	}
+	page, err := p.page(c, row.Title+" · "+row.SHA, "")
+	if err != nil {
+		return err
+	}
+	crumbs(&page, row.SHA, row.URL)
+	return render(c, http.StatusOK, views.CommitPage(page, v))
+}
+
+// compareCommits is the page of what one commit has that another lacks: the
+// parameter is from...to, and each is a branch, a tag or an id.
+func (p *pages) compareCommits(c echo.Context) error {
+	ctx, project := c.Request().Context(), request.Project(c)
+	from, to, ok := strings.Cut(pathParam(c, "range"), "...")
+	if !ok {
+		return request.ErrHidden
+	}
+	pair := commitPair{projectID: project.ID}
+	for _, end := range []struct {
+		name string
+		sha  *string
+	}{{from, &pair.target}, {to, &pair.source}} {
+		if !plainText(end.name) {
+			return request.ErrHidden
+		}
+		sha, exists, err := p.Git.Resolve(ctx, project.ID, end.name)
+		if err != nil {
+			return err
+		}
+		if !exists {
+			return request.ErrHidden
+		}
+		*end.sha = sha
+	}
+	between, err := p.span(ctx, pair)
+	if err != nil {
+		return err
+	}
+	v := views.Comparison{From: from, To: to, Now: p.Store.Now()}
+	number := min(pageNumber(c), max(1, (between.commits+commitsPageSize-1)/commitsPageSize))
+	if between.commits > 0 {
+		commits, err := p.Git.Commits(ctx, project.ID, pair.target, pair.source, (number-1)*commitsPageSize, commitsPageSize)
+		if err != nil {
+			return err
+		}
+		v.Commits = presentCommits(c, commits)
+	}
+	v.Pages = linksBySize(c.Request().URL.EscapedPath(), c.Request().URL.Query(), commitsPageSize, number, len(v.Commits), int64(between.commits))
+	if between.base != "" {
+		changes, err := p.Git.Changes(ctx, project.ID, between.base, pair.source)
+		if err != nil {
+			return err
+		}
+		v.Changes = presentChanges(changes)
+		v.Changes.Command = "git fetch origin && git diff " + shortSHA(between.base) + " " + shortSHA(pair.source)
+	}
+	page, err := p.page(c, text(c, views.KeyMRCompare), "")
+	if err != nil {
+		return err
+	}
+	crumbs(&page, text(c, views.KeyMRCompare), "/"+project.FullPath()+"/-/compare/"+url.PathEscape(from)+"..."+url.PathEscape(to))
+	return render(c, http.StatusOK, views.ComparePage(page, v))
+}
+
+// presentCommit is one commit: the first line of its message and the rest.
+func presentCommit(c echo.Context, commit models.Commit) views.CommitRow {
+	_, body, _ := strings.Cut(strings.TrimSpace(commit.Message), "\n")
+	return views.CommitRow{
+		SHA: shortSHA(commit.SHA), Title: visible(commit.Title()), Body: visible(strings.TrimSpace(body)), Author: visible(commit.AuthorName),
+		At: commit.CommittedAt, URL: commitPath(c, commit.SHA),
+	}
+}
+
+func presentCommits(c echo.Context, commits []models.Commit) []views.CommitRow {
+	rows := make([]views.CommitRow, 0, len(commits))
+	for _, commit := range commits {
+		rows = append(rows, presentCommit(c, commit))
+	}
+	return rows
+}

@@ -1,0 +1,127 @@
+package handlers
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+func TestCommitPage(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	mr := s.open("topic")
+	s.git.changes = Changes{TotalFiles: 1, Files: []FileChange{{Path: "trim.txt", OldPath: "trim.txt", Status: "A", Additions: 1, Patch: "@@ -0,0 +1 @@\n+one\n"}}}
+	path := "/olga/pear/-/commit/"
+
+	page := s.as(s.Owner).get(path + mr.HeadSHA).want(http.StatusOK)
+	if page.text("h1") != "Commit "+mr.HeadSHA[:8] || page.text("#commit-sha") != mr.HeadSHA || !strings.Contains(page.text("#content"), "Ines Park") {
+		t.Errorf("heading %q, id %q", page.text("h1"), page.text("#commit-sha"))
+	}
+	if !strings.Contains(page.text(".diff"), "one") || s.git.base != "" {
+		t.Errorf("changes %q against %q", page.text(".diff"), s.git.base)
+	}
+	s.git.parents = []string{s.Git.Tip(s.Project.ID, "main"), mr.HeadSHA}
+	page = s.as(s.Owner).get(path + strings.ToUpper(mr.HeadSHA)).want(http.StatusOK)
+	if s.git.base != s.git.parents[0] || page.Find(`a[href="`+path+s.git.parents[0]+`"]`).Length() != 1 {
+		t.Errorf("a merge is compared with %q", s.git.base)
+	}
+	for _, id := range []string{strings.Repeat("0", 40), "main", "topic", "x", "HEAD", "-p", mr.HeadSHA + "0"} {
+		s.as(s.Owner).get(path + id).want(http.StatusNotFound)
+	}
+	if link := s.as(s.Owner).get(s.mrPath(mr, "/commits")).attr(".list__side a", "href"); link != path+mr.HeadSHA {
+		t.Errorf("the list of commits links to %q", link)
+	}
+}
+
+func TestComparePage(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.open("topic")
+	v := s.as(s.Owner)
+	page := v.get("/olga/pear/-/compare/main...topic").want(http.StatusOK)
+	if !page.has(".list__title") {
+		t.Error("no commits are listed")
+	}
+	if same := v.get("/olga/pear/-/compare/main...main").want(http.StatusOK); same.has(".list__title") {
+		t.Error("a branch has commits that it lacks itself")
+	}
+	for _, between := range []string{"main", "main...nothing", "...", "main..topic", "main...a%00"} {
+		v.get("/olga/pear/-/compare/" + between).want(http.StatusNotFound)
+	}
+}
+
+// TestNamespacePage_ShowsProjectsInCommon: a project is shown only to readers
+// who are members as well, whatever its visibility.
+func TestNamespacePage_ShowsProjectsInCommon(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		jonas, stranger, root := s.Member("jonas", models.RoleGuest), s.User("stranger"), s.Admin("root")
+		s.visibility(models.VisibilityInternal)
+		projects := func(reader models.User, name string) string {
+			page := s.as(reader).get("/" + name).want(http.StatusOK)
+			return page.text(".list__title a")
+		}
+		for _, tt := range []struct {
+			reader models.User
+			name   string
+			shown  bool
+		}{
+			{jonas, "olga", true}, {s.Owner, "jonas", true}, {s.Owner, "OLGA", true}, {root, "jonas", true},
+			{stranger, "olga", false}, {stranger, "jonas", false}, {s.Owner, "stranger", false},
+		} {
+			if got := projects(tt.reader, tt.name); (got != "") != tt.shown {
+				t.Errorf("%s on the page of %s: %q", tt.reader.Username, tt.name, got)
+			}
+		}
+		s.as(s.Owner).get("/nobody").want(http.StatusNotFound)
+		s.as(s.Owner).get("/a%00").want(http.StatusNotFound)
+		if to := s.nobody().get("/olga").want(http.StatusSeeOther).header.Get("Location"); to != signInPath+"?return_to=%2Folga" {
+			t.Errorf("a visitor is led to %q", to)
+		}
+	})
+}
+
+func TestNamespacePage_OfABot_IsHiddenFromStrangers(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		guest, reporter, stranger := s.Member("guest", models.RoleGuest), s.Member("reporter", models.RoleReporter), s.User("stranger")
+		token, err := s.Store.CreateProjectToken(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, models.AccessTokenInput{
+			Name: "CI", Scopes: []string{models.ScopeAPI}, ExpiresAt: s.Clock.Now().AddDate(0, 1, 0), Digest: auth.Digest("x"), Role: models.RoleDeveloper,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bot, err := s.Store.User(t.Context(), token.UserID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := "/" + bot.Username
+		s.as(reporter).get(path).want(http.StatusOK)
+		s.as(s.Admin("root")).get(path).want(http.StatusOK)
+		s.as(guest).get(path).want(http.StatusNotFound)
+		s.as(stranger).get(path).want(http.StatusNotFound)
+		s.visibility(models.VisibilityInternal)
+		s.as(stranger).get(path).want(http.StatusOK)
+	})
+}
+
+func TestNamespacePage_OfAFreeNamespace_ShowsWhatTheReaderMaySee(t *testing.T) {
+	eachMRSite(t, func(t *testing.T, s *mrSite) {
+		ctx, root, stranger := t.Context(), s.Admin("root"), s.User("stranger")
+		namespace, err := s.Store.CreateNamespace(ctx, "orchard")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.as(stranger).get("/orchard").want(http.StatusNotFound)
+		s.as(root).get("/orchard").want(http.StatusOK)
+		for path, visibility := range map[string]models.Visibility{"fig": models.VisibilityPrivate, "kiwi": models.VisibilityInternal} {
+			in := models.ProjectInput{Name: path, Path: path, Visibility: visibility, NamespaceID: namespace.ID}
+			if _, err := s.Store.CreateProject(ctx, root, in, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := s.as(stranger).get("/Orchard").want(http.StatusOK).text(".list__title a"); got != "orchard / kiwi" {
+			t.Errorf("a stranger sees %q", got)
+		}
+	})
+}
