@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"errors"
+
 	"github.com/labstack/echo/v4"
 
 	"github.com/mergegate/mergegate/handlers/request"
@@ -25,7 +27,8 @@ var refusals = map[models.Code]views.Key{
 }
 
 // act does something to the merge request that the path names and leads back
-// to its page, with a toast. What the merge request cannot undergo now is told
+// to its page, with the toast done, or the one that do keeps where done is "".
+// What the merge request cannot undergo now is told
 // on its page, which then shows how it really stands.
 func (p *pages) act(c echo.Context, done views.Key, do func(iid int64) error) error {
 	iid, err := idParam(c, "iid")
@@ -76,12 +79,23 @@ func (p *pages) unapproveMergeRequest(c echo.Context) error {
 // mergeMergeRequest merges. The form carries HEAD as its reader saw it, so
 // that nobody merges what they have not looked at.
 func (p *pages) mergeMergeRequest(c echo.Context) error {
-	return p.act(c, views.KeyMRToastMerged, func(iid int64) error {
-		_, err := p.Store.Merge(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid, models.MergeOptions{
+	return p.act(c, "", func(iid int64) error {
+		mr, err := p.Store.Merge(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid, models.MergeOptions{
 			SHA: c.FormValue("sha"), Role: request.Role(c),
 			Squash: isChecked(c, "squash"), RemoveSourceBranch: isChecked(c, "should_remove_source_branch"),
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		toast := views.KeyMRToastMerged
+		if mr.Incomplete != nil {
+			p.logFailure(c, "merge is done, what follows from it is not complete yet", mr.Incomplete)
+		}
+		if errors.Is(mr.Incomplete, models.ErrSourceNotRemoved) {
+			toast = views.KeyMRToastSourceStays
+		}
+		p.keepToast(c, string(toast))
+		return nil
 	})
 }
 

@@ -93,10 +93,10 @@ func (p *pages) createService(c echo.Context) error {
 	fields := readServiceFields(c)
 	service, err := p.Store.CreateStatusCheck(c.Request().Context(), request.MustUser(c), request.Project(c).ID,
 		fields.StatusCheckInput, fields.alsoApply)
-	if err != nil && service.ID == 0 {
+	if err != nil {
 		return p.serviceForm(c, 0, models.ExternalStatusCheck{}, fields, err)
 	}
-	return p.applied(c, err, service, fields, views.KeyChecksToastAdded, views.KeyChecksToastAddedApplied)
+	return p.applied(c, service, fields, views.KeyChecksToastAdded, views.KeyChecksToastAddedApplied)
 }
 
 // editServiceForm shows the form for a service that is there.
@@ -125,10 +125,10 @@ func (p *pages) updateService(c echo.Context) error {
 		SharedSecret: &fields.SharedSecret, Version: fields.version,
 	}
 	service, err := p.Store.UpdateStatusCheck(c.Request().Context(), request.MustUser(c), before.ProjectID, before.ID, update, fields.alsoApply)
-	if err != nil && service.ID == 0 {
+	if err != nil {
 		return p.refuseService(c, before, fields, err)
 	}
-	return p.applied(c, err, service, fields, views.KeyChecksToastUpdated, views.KeyChecksToastUpdatedApplied)
+	return p.applied(c, service, fields, views.KeyChecksToastUpdated, views.KeyChecksToastUpdatedApplied)
 }
 
 // refuseService shows the form of an edit that was refused. Where the service
@@ -179,13 +179,15 @@ func changedService(c echo.Context, service models.ExternalStatusCheck, fields s
 }
 
 // applied answers a form whose service is saved, with a toast that says how
-// many open merge requests it was taken to, where that was asked for. Where it
-// was cut off (err), a sweep goes on with it.
-func (p *pages) applied(c echo.Context, err error, service models.ExternalStatusCheck, fields serviceFields, toast, counted views.Key) error {
+// many open merge requests it was applied to, or that it is not on all of them
+// yet, where that was asked for.
+func (p *pages) applied(c echo.Context, service models.ExternalStatusCheck, fields serviceFields, toast, counted views.Key) error {
 	back, kept := returnURL(c, fields.returnTo, service.ID), string(toast)
-	if err != nil {
-		p.logFailure(c, "service is saved, but not yet on all open merge requests", err)
-	} else if fields.alsoApply {
+	switch {
+	case service.Incomplete != nil:
+		p.logFailure(c, "service is saved, but not yet on all open merge requests", service.Incomplete)
+		kept = string(views.KeyChecksToastNotYetApplied)
+	case fields.alsoApply:
 		kept = countedToast(counted, service.Applied)
 	}
 	return p.serviceSaved(c, back, kept)

@@ -118,6 +118,7 @@ const (
 	KeyChecksToastAddedApplied   Key = "checks.toast_added_applied"
 	KeyChecksToastUpdated        Key = "checks.toast_updated"
 	KeyChecksToastUpdatedApplied Key = "checks.toast_updated_applied"
+	KeyChecksToastNotYetApplied  Key = "checks.toast_not_yet_applied"
 	KeyChecksToastRemoved        Key = "checks.toast_removed"
 	KeyChecksToastSaved          Key = "checks.toast_saved"
 	KeyChecksToastTest           Key = "checks.toast_test"

@@ -208,6 +208,7 @@ const (
 	KeyMRToastReopened           Key = "mr.toast_reopened"
 	KeyMRToastApproved           Key = "mr.toast_approved"
 	KeyMRToastUnapproved         Key = "mr.toast_unapproved"
+	KeyMRToastSourceStays        Key = "mr.toast_source_stays"
 	KeyMRToastMerged             Key = "mr.toast_merged"
 	KeyMRToastRetried            Key = "mr.toast_retried"
 	KeyMRRefusedStale            Key = "mr.refused_stale"

@@ -117,6 +117,8 @@ type serviceEntity struct {
 	ExternalURL       string          `json:"external_url"`
 	HMAC              bool            `json:"hmac"`
 	ProtectedBranches []serviceBranch `json:"protected_branches"`
+	// Incomplete names the parameters of a change whose effect is still to come.
+	Incomplete []string `json:"incomplete,omitempty"`
 }
 
 // service needs the project's protected branches. A branch of the scope that

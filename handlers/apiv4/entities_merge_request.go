@@ -98,10 +98,12 @@ type mergeRequestDetail struct {
 	User              map[string]bool `json:"user"`
 	RebaseInProgress  *bool           `json:"rebase_in_progress,omitempty"`
 	DivergedCommits   *int            `json:"diverged_commits_count,omitempty"`
-	DescriptionHTML   *string         `json:"description_html,omitempty"`
-	TitleHTML         *string         `json:"title_html,omitempty"`
-	Changes           []diffEntity    `json:"changes,omitempty"`
-	Overflow          *bool           `json:"overflow,omitempty"`
+	// Incomplete names the parameters of a merge whose effect is still to come.
+	Incomplete      []string     `json:"incomplete,omitempty"`
+	DescriptionHTML *string      `json:"description_html,omitempty"`
+	TitleHTML       *string      `json:"title_html,omitempty"`
+	Changes         []diffEntity `json:"changes,omitempty"`
+	Overflow        *bool        `json:"overflow,omitempty"`
 }
 
 // ghost stands for an author whose account is gone.

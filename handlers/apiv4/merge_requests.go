@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 )
 
@@ -149,14 +150,46 @@ func (c *call) mergeRequestNow() (mergeRequestEntity, error) {
 	return c.mergeRequest(c.access.Project, c.mr, reasons), nil
 }
 
-// replyMergeRequest answers with everything about a merge request.
+// replyMergeRequest answers a change of a merge request with everything about
+// it. The change has been made: where git cannot be asked, its part is unknown,
+// and the answer is no error.
 func (c *call) replyMergeRequest(status int, mr models.MergeRequest) error {
 	c.mr = mr
 	detail, err := c.detail()
 	if err != nil {
-		return err
+		c.logIncomplete("the answer to a change lacks git's part", err)
+		detail = c.detailWithoutGit()
+	}
+	if mr.Incomplete != nil {
+		c.logIncomplete("merge is done, what follows from it is not complete yet", mr.Incomplete)
+	}
+	if errors.Is(mr.Incomplete, models.ErrSourceNotRemoved) {
+		detail.Incomplete = []string{"should_remove_source_branch"}
 	}
 	return c.reply(status, detail)
+}
+
+// logIncomplete logs why a change that has been made is not complete.
+func (c *call) logIncomplete(message string, err error) {
+	c.api.Log.Error(message, "request_id", request.ID(c), "project_id", c.access.Project.ID, "error", err)
+}
+
+// unchecked is GitLab's word for a merge status that is not known yet.
+const unchecked = "unchecked"
+
+// detailWithoutGit is detail as far as the rows know it.
+func (c *call) detailWithoutGit() mergeRequestDetail {
+	reasons := []models.BlockReason{models.BlockedNotOpen}
+	if c.mr.State == models.StateOpened {
+		reasons = nil
+	}
+	entity := c.mergeRequest(c.access.Project, c.mr, reasons)
+	if len(reasons) == 0 {
+		entity.MergeStatus, entity.DetailedMergeStatus = unchecked, unchecked
+	}
+	return mergeRequestDetail{
+		mergeRequestEntity: entity, DiffRefs: diffRefs{HeadSHA: c.mr.HeadSHA}, User: map[string]bool{"can_merge": c.mayMerge()},
+	}
 }
 
 func (c *call) detail() (mergeRequestDetail, error) {

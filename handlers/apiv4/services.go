@@ -87,7 +87,12 @@ func (c *call) replyService(status int, s models.ExternalStatusCheck) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(status, service(s, protected))
+	entity := service(s, protected)
+	if s.Incomplete != nil {
+		c.logIncomplete("service is saved, but not yet on all open merge requests", s.Incomplete)
+		entity.Incomplete = []string{"apply_to_open_merge_requests"}
+	}
+	return c.reply(status, entity)
 }
 
 // protectedBranches are all the project's.

@@ -33,6 +33,7 @@ type site struct {
 	handler http.Handler // every answer held against the description
 	plain   http.Handler
 	repos   *gitrepo.Store
+	root    string // the folder of repositories
 	git     repositories.Domain
 	people  map[string]models.User
 	tokens  map[string]string
@@ -62,7 +63,7 @@ func newSite(t testing.TB, db modelstest.Database) *site {
 	git := repositories.Domain{Store: repos}
 	s := &site{
 		git:   git,
-		World: modelstest.Open(t, db, modelstest.WithGit(git)), repos: repos,
+		World: modelstest.Open(t, db, modelstest.WithGit(git)), repos: repos, root: filepath.Join(dir, "repositories"),
 		people: map[string]models.User{}, tokens: map[string]string{},
 	}
 	s.limit(t, apiv4.Limits{Token: apiv4.Limit{PerMinute: -1}, Address: apiv4.Limit{PerMinute: -1}})
