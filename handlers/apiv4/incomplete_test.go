@@ -24,6 +24,10 @@ func TestMerge_LockedSourceBranch_IsDone(t *testing.T) {
 		if err := os.WriteFile(lock, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
+		future := time.Now().Add(100 * time.Hour) // a lock that nothing removes as a leftover
+		if err := os.Chtimes(lock, future, future); err != nil {
+			t.Fatal(err)
+		}
 		answer := s.want(t, s.do("olga", "PUT", "/projects/olga%2Fpear/merge_requests/1/merge", `{"should_remove_source_branch":true}`), 200)
 		if state, incomplete := answer.field(t, "state"), answer.field(t, "incomplete"); state != `"merged"` || incomplete != `["should_remove_source_branch"]` {
 			t.Errorf("state %s, incomplete %s", state, incomplete)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -43,6 +44,7 @@ type host struct {
 	*modelstest.World
 	git      *gitrepo.Store
 	url      string
+	root     string // the folder of repositories
 	stopHook func()
 	// loseNews makes telling a push fail at the last moment.
 	loseNews atomic.Bool
@@ -56,11 +58,12 @@ func newHost(t *testing.T, db modelstest.Database) *host {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	socket := filepath.Join(dir, "hooks.sock")
-	git, err := gitrepo.New(filepath.Join(t.TempDir(), "repositories"), gitrepo.Options{SocketPath: socket})
+	root := filepath.Join(t.TempDir(), "repositories")
+	git, err := gitrepo.New(root, gitrepo.Options{SocketPath: socket})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &host{World: modelstest.Open(t, db, modelstest.WithGit(Domain{git})), git: git}
+	h := &host{World: modelstest.Open(t, db, modelstest.WithGit(Domain{git})), git: git, root: root}
 	h.Store.SetHooks(models.Hooks{BeforePushCommit: func() error {
 		if h.loseNews.Load() {
 			return errors.New("the database went away")
@@ -100,6 +103,11 @@ func newHost(t *testing.T, db modelstest.Database) *host {
 	h.Owner = h.withPassword(h.User("olga"))
 	h.Project = h.project("pear", models.VisibilityPrivate)
 	return h
+}
+
+// folder is the folder of a project's repository.
+func (h *host) folder(projectID int64) string {
+	return filepath.Join(h.root, fmt.Sprint(projectID)+".git")
 }
 
 // project makes a project of olga's with a readme.

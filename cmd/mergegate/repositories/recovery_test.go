@@ -1,0 +1,207 @@
+package repositories
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// sweep lets recovery look several times, until it has given up on everything.
+func (h *host) sweep() {
+	h.T.Helper()
+	for _, wait := range []time.Duration{45 * time.Second, time.Hour, time.Hour} {
+		h.Clock.Advance(wait)
+		if _, err := h.Store.SweepPushes(h.T.Context(), false); err != nil {
+			h.T.Fatal(err)
+		}
+	}
+	h.wantPending(0)
+}
+
+func (h *host) wantPending(want int) {
+	h.T.Helper()
+	var n int
+	if err := h.Store.DB().QueryRow("SELECT count(*) FROM pending_pushes").Scan(&n); err != nil || n != want {
+		h.T.Errorf("%d pending pushes, want %d (%v)", n, want, err)
+	}
+}
+
+func (h *host) wantState(want models.MergeRequestState) models.MergeRequest {
+	h.T.Helper()
+	mr, err := h.Store.MergeRequest(h.T.Context(), h.Project.ID, 1)
+	if err != nil || mr.State != want {
+		h.T.Errorf("merge request 1 is %s, want %s (%v)", mr.State, want, err)
+	}
+	return mr
+}
+
+// beforePush makes a clone run a script between its look at the remote and its
+// push.
+func (w worktree) beforePush(script string) {
+	w.t.Helper()
+	hook := filepath.Join(w.dir, ".git", "hooks", "pre-push")
+	if err := os.MkdirAll(filepath.Dir(hook), 0o700); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(hook, []byte("#!/bin/sh\nset -e\n"+script), 0o700); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// A push that loses the race for main merges nothing and opens nothing, at once
+// and later; neither does an innocent push that moves main again.
+func TestPush_LostRace_ChangesNothing(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		h := newHost(t, db)
+		a, b := h.clone(h.as("olga", "olga/pear")), h.clone(h.as("olga", "olga/pear"))
+		a.git("switch", "--quiet", "-c", "topic")
+		a.commit("topic", "1\n")
+		a.git("push", "-o", "merge_request.create", "origin", "topic")
+		a.git("switch", "--quiet", "main")
+		a.git("merge", "--quiet", "--no-ff", "-m", "Merge topic", "topic")
+		b.commit("other", "1\n")
+		a.beforePush("git -C '" + b.dir + "' push --quiet origin main\n")
+		contains(t, a.refused("push", "-o", "merge_request.create", "origin", "main", "main:opened"), "[remote rejected] main -> main")
+		h.wantPending(0)
+		h.sweep()
+		h.wantState(models.StateOpened)
+		b.commit("other", "2\n")
+		b.git("push", "origin", "main")
+		h.sweep()
+		h.wantState(models.StateOpened)
+	})
+}
+
+// Refs that are locked stay where they are, and so does everything that would
+// follow from their move; with --atomic the other refs of the push, too.
+func TestPush_LockedRef_ChangesNothing(t *testing.T) {
+	h := newHost(t, modelstest.SQLite(t))
+	w := h.clone(h.as("olga", "olga/pear"))
+	w.git("switch", "--quiet", "-c", "topic")
+	w.commit("topic", "1\n")
+	w.git("push", "-o", "merge_request.create", "origin", "topic")
+	w.git("switch", "--quiet", "main")
+	w.git("merge", "--quiet", "--no-ff", "-m", "Merge topic", "topic")
+	unlock := h.lock("main")
+	w.refused("push", "--atomic", "-o", "merge_request.create", "origin", "main", "main:first")
+	w.refused("push", "-o", "merge_request.create", "-o", "merge_request.target=topic", "origin", "main", "main:second")
+	unlock()
+	h.sweep()
+	h.wantState(models.StateOpened)
+	list, _, err := h.Store.MergeRequests(t.Context(), models.MergeRequestFilter{ProjectIDs: []int64{h.Project.ID}}, models.Page{})
+	if err != nil || len(list) != 2 || list[0].SourceBranch != "second" && list[1].SourceBranch != "second" {
+		t.Errorf("%d merge requests, want that of topic and of second: %+v, %v", len(list), list, err)
+	}
+}
+
+// lock makes git refuse to move a branch until unlock. A lock from the future is
+// one that nothing removes as a leftover.
+func (h *host) lock(branch string) (unlock func()) {
+	h.T.Helper()
+	lock := filepath.Join(h.folder(h.Project.ID), "refs", "heads", branch+".lock")
+	if err := os.WriteFile(lock, nil, 0o600); err != nil {
+		h.T.Fatal(err)
+	}
+	future := time.Now().Add(100 * time.Hour)
+	if err := os.Chtimes(lock, future, future); err != nil {
+		h.T.Fatal(err)
+	}
+	return func() {
+		if err := os.Remove(lock); err != nil {
+			h.T.Fatal(err)
+		}
+	}
+}
+
+// A server that died between the refs and post-receive: the push is carried out
+// for its pusher, also when the branch has moved on since. A refused push beside
+// it, whose commits somebody else then pushed, is not.
+func TestPush_CutOff_ReflogTellsWhose(t *testing.T) {
+	for name, later := range map[string]func(w worktree){
+		"nothing": func(worktree) {},
+		"push":    func(w worktree) { w.commit("later", "1\n"); w.git("push", "origin", "HEAD:main") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t, modelstest.SQLite(t))
+			max := h.withPassword(h.Member("max", models.RoleMaintainer))
+			w := h.clone(h.as("olga", "olga/pear"))
+			base := w.git("rev-parse", "HEAD")
+			w.git("switch", "--quiet", "-c", "topic")
+			w.commit("topic", "1\n")
+			w.git("push", "-o", "merge_request.create", "origin", "topic")
+			merged := w.commit("more", "1\n")
+			// Somebody's push of the same commits that git refused before the
+			// server died, so that nothing could delete its row.
+			refused := []models.RefUpdate{{Ref: "refs/heads/main", Old: base, New: merged}}
+			if _, err := h.Store.PreparePush(t.Context(), h.User("eve"), h.Project.ID, "req_refused", refused, models.PushOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			h.loseNews.Store(true)
+			w.git("push", h.as("max", "olga/pear"), "topic:main")
+			h.loseNews.Store(false)
+			h.wantPending(2)
+			later(w)
+			h.sweep()
+			if mr := h.wantState(models.StateMerged); mr.MergeUserID == nil || *mr.MergeUserID != max.ID {
+				t.Errorf("merged by %v, want max", mr.MergeUserID)
+			}
+		})
+	}
+}
+
+// A reflog entry names the request of its push and goes with its branch.
+func TestBranchLog(t *testing.T) {
+	h := newHost(t, modelstest.SQLite(t))
+	w := h.clone(h.as("olga", "olga/pear"))
+	first := w.commit("a", "1\n")
+	w.git("push", "origin", "HEAD:topic")
+	second := w.commit("a", "2\n")
+	w.git("push", "origin", "HEAD:topic")
+	log, err := Domain{h.git}.BranchLog(t.Context(), h.Project.ID, "topic")
+	if err != nil || len(log) != 2 || log[0].SHA != second || log[1].SHA != first || log[0].RequestID == log[1].RequestID {
+		t.Fatalf("%+v, %v", log, err)
+	}
+	contains(t, log[0].RequestID, "req_")
+	w.git("push", "origin", "--delete", "topic")
+	w.git("push", "origin", "HEAD:topic")
+	if log, err = (Domain{h.git}).BranchLog(t.Context(), h.Project.ID, "topic"); err != nil || len(log) != 1 {
+		t.Errorf("after the branch was created again: %+v, %v", log, err)
+	}
+	if log, err = (Domain{h.git}).BranchLog(t.Context(), h.Project.ID, "nowhere"); err != nil || len(log) != 0 {
+		t.Errorf("of no branch: %+v, %v", log, err)
+	}
+}
+
+// One missing repository stops the recovery of no other.
+func TestSweepPushes_MissingRepository_GoesOn(t *testing.T) {
+	h := newHost(t, modelstest.SQLite(t))
+	gone := h.project("gone", models.VisibilityPrivate)
+	zero := "0000000000000000000000000000000000000000"
+	if _, err := h.Store.PreparePush(t.Context(), h.Owner, gone.ID, "req_gone", []models.RefUpdate{{Ref: "refs/heads/x", Old: zero, New: zero[1:] + "1"}}, models.PushOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(h.folder(gone.ID), h.folder(gone.ID)+".away"); err != nil {
+		t.Fatal(err)
+	}
+	w := h.clone(h.as("olga", "olga/pear"))
+	w.git("switch", "--quiet", "-c", "topic")
+	w.commit("a", "1\n")
+	h.loseNews.Store(true)
+	w.git("push", "-o", "merge_request.create", "origin", "topic:main")
+	w.git("push", "-o", "merge_request.create", "origin", "topic:two", "main:three")
+	h.loseNews.Store(false)
+	h.Clock.Advance(time.Minute)
+	if n, err := h.Store.SweepPushes(t.Context(), false); err == nil {
+		t.Errorf("swept %d, no error about the missing repository", n)
+	}
+	h.wantPending(1)
+	h.Clock.Advance(25 * time.Hour)
+	if _, err := h.Store.SweepPushes(t.Context(), false); err == nil {
+		t.Error("giving up is not reported")
+	}
+	h.wantPending(0)
+}
