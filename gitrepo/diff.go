@@ -198,6 +198,29 @@ func (r Repo) countFiles(ctx context.Context, base, head string) (n FileCount, c
 	return n, true, err
 }
 
+// PatchID is git's stable id of the changes between two commits: the same for
+// the same changes elsewhere. It is "" where there are no changes, or too many.
+func (r Repo) PatchID(ctx context.Context, base, head string) (string, error) {
+	if err := checkIDs(base, head); err != nil {
+		return "", err
+	}
+	return cached(ctx, &r.store.answers, answerKey{r.id, "patch id", base, head, DiffLimits{}}, func(ctx context.Context) (string, int, bool, error) {
+		if _, all, err := r.treeChanges(ctx, base, head); err != nil || !all {
+			return "", 0, true, err
+		}
+		patch, err := r.store.run(ctx, r.diffTree(base, head, "--no-renames", "-p"))
+		if errors.Is(err, ErrTooLarge) {
+			return "", 0, false, nil
+		}
+		if err != nil {
+			return "", 0, false, err
+		}
+		out, err := r.gitInput(ctx, string(patch), "patch-id", "--stable")
+		id, _, _ := strings.Cut(string(out), " ")
+		return id, len(id), err == nil, err
+	})
+}
+
 // loneFiles are the ids of the files that only one of two trees has.
 func loneFiles(changes []treeChange) (added, deleted []string) {
 	for _, c := range changes {

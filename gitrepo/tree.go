@@ -88,3 +88,72 @@ func noSuchPath(err error, path string) error {
 	}
 	return err
 }
+
+// maxTreeList is how many entries TreeEntries lists at most.
+const maxTreeList = 20_000
+
+// TreeEntries lists a folder of a commit, the root for an empty path, without
+// sizes; recursive lists what is in its folders too, with paths from the folder
+// as names. complete is false when there are more than maxTreeList entries, of
+// which the first are listed. ErrNotFound when there is no such folder.
+func (r Repo) TreeEntries(ctx context.Context, sha, path string, recursive bool) (entries []TreeEntry, complete bool, err error) {
+	object, err := objectAt(sha, path)
+	if err != nil {
+		return nil, false, err
+	}
+	args := []string{"ls-tree", "-z", "--full-tree"}
+	if recursive {
+		args = append(args, "-r", "-t")
+	}
+	complete = true
+	err = r.store.stream(ctx, r.command(append(args, "--end-of-options", object)...), func(out io.Reader) (bool, error) {
+		return eachRecord(out, func(record string) bool {
+			words, name, _ := strings.Cut(record, "\t")
+			f := strings.Fields(words)
+			if len(f) != 3 {
+				return true
+			}
+			if complete = len(entries) < maxTreeList; complete {
+				entries = append(entries, TreeEntry{Mode: f[0], Kind: f[1], SHA: f[2], Name: validText(name), Size: -1})
+			}
+			return complete
+		})
+	})
+	return entries, complete, noSuchPath(err, path)
+}
+
+// File finds a file of a commit, whose Name is the whole path. ErrNotFound when
+// there is none; folders and submodules are no files.
+func (r Repo) File(ctx context.Context, sha, path string) (TreeEntry, error) {
+	if _, err := objectAt(sha, path); err != nil {
+		return TreeEntry{}, err
+	}
+	c := r.command("ls-tree", "-z", "--long", "--full-tree", "--end-of-options", sha, path)
+	c.env = append(c.env, literalPaths)
+	out, err := r.store.run(ctx, c)
+	if err != nil {
+		return TreeEntry{}, noSuchPath(err, path)
+	}
+	words, name, _ := strings.Cut(strings.TrimSuffix(string(out), "\x00"), "\t")
+	f := strings.Fields(words)
+	if path == "" || name != path || len(f) != 4 || f[1] != "blob" {
+		return TreeEntry{}, fmt.Errorf("%q: %w", validText(path), ErrNotFound)
+	}
+	size, err := strconv.ParseInt(f[3], 10, 64)
+	return TreeEntry{Mode: f[0], Kind: f[1], SHA: f[2], Name: name, Size: size}, err
+}
+
+// LastCommit is the last commit in the history of a commit that changed a path;
+// "" where finding it takes too long.
+func (r Repo) LastCommit(ctx context.Context, sha, path string) (string, error) {
+	if err := checkIDs(sha); err != nil {
+		return "", err
+	}
+	c := r.command("log", "-1", "--format=%H", "--end-of-options", sha, "--", path)
+	c.env = append(c.env, literalPaths)
+	out, err := r.store.run(ctx, c)
+	if errors.Is(err, ErrTooLarge) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(out)), err
+}

@@ -105,6 +105,15 @@ func (s *Store) MergeRequests(ctx context.Context, filter MergeRequestFilter, pa
 	return list, total, err
 }
 
+// MergedBy are the numbers of the merge requests that a commit merged, as merge
+// or squash commit.
+func (s *Store) MergedBy(ctx context.Context, projectID int64, sha string) ([]int64, error) {
+	var iids []int64
+	err := s.q(ctx).Model(&MergeRequest{}).Where("project_id = ? AND (merge_commit_sha = ? OR squash_commit_sha = ?)", projectID, sha, sha).
+		Order("iid").Pluck("iid", &iids).Error
+	return iids, err
+}
+
 // OpenMergeRequestsFrom finds the open merge requests of source branches: the
 // number of the newest of each, by branch.
 func (s *Store) OpenMergeRequestsFrom(ctx context.Context, projectID int64, branches ...string) (map[string]int64, error) {

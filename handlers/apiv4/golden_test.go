@@ -24,6 +24,7 @@ var random = regexp.MustCompile(`mgat-[0-9A-Za-z]{32}|project_1_bot_[0-9a-f]{12}
 func TestGoldens(t *testing.T) {
 	const p, mr = "/projects/olga%2Fpear", "/projects/olga%2Fpear/merge_requests/1"
 	eachSite(t, func(t *testing.T, s *site) {
+		s.tag("v1", "feature")
 		for _, test := range []struct{ name, method, path, body string }{
 			{"version", "GET", "/version", ""},
 			{"metadata", "GET", "/metadata", ""},
@@ -40,6 +41,10 @@ func TestGoldens(t *testing.T) {
 			{"diffs", "GET", mr + "/diffs", ""},
 			{"version_of_merge_request", "GET", mr + "/versions/1", ""},
 			{"branches", "GET", p + "/repository/branches", ""},
+			{"tree", "GET", p + "/repository/tree?ref=feature", ""},
+			{"file", "GET", p + "/repository/files/pears.txt?ref=feature", ""},
+			{"tags", "GET", p + "/repository/tags", ""},
+			{"commit_diff", "GET", p + "/repository/commits/feature/diff", ""},
 			{"compare", "GET", p + "/repository/compare?from=main&to=feature", ""},
 			{"checks", "GET", mr + "/status_checks", ""},
 			{"response", "POST", mr + "/status_check_responses", `{"external_status_check_id":1,"sha":"` + s.mr.HeadSHA + `","status":"passed","description":"all good","target_url":"https://checks.example/1"}`},

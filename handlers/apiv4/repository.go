@@ -135,15 +135,7 @@ func listCommits(c *call) error {
 }
 
 func getCommit(c *call) error {
-	name, err := c.segment("sha")
-	if err != nil {
-		return err
-	}
-	sha, err := c.resolve(name, "Commit")
-	if err != nil {
-		return err
-	}
-	commit, err := c.api.Git.Commit(c.ctx(), c.access.Project.ID, sha)
+	commit, err := c.commitInPath()
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,18 @@ func (a *api) routes() []route {
 		{get, repo + "/branches/:name", auth.ReadCode, getBranch},
 		{get, repo + "/commits", auth.ReadCode, listCommits},
 		{get, repo + "/commits/:sha", auth.ReadCode, getCommit},
+		{get, repo + "/commits/:sha/diff", auth.ReadCode, listCommitDiff},
+		{get, repo + "/commits/:sha/merge_requests", auth.ReadCode, listCommitMergeRequests},
 		{get, repo + "/compare", auth.ReadCode, compare},
+		{get, repo + "/tree", auth.ReadCode, listTree},
+		{get, repo + "/files/:file_path", auth.ReadCode, getFile},
+		{get, repo + "/files/:file_path/raw", auth.ReadCode, getRawFile},
+		{get, repo + "/archive", auth.ReadCode, archiveAs("")},
+		{get, repo + "/archive.tar.gz", auth.ReadCode, archiveAs("tar.gz")},
+		{get, repo + "/archive.tar", auth.ReadCode, archiveAs("tar")},
+		{get, repo + "/archive.zip", auth.ReadCode, archiveAs("zip")},
+		{get, repo + "/tags", auth.ReadCode, listTags},
+		{get, repo + "/tags/:tag", auth.ReadCode, getTag},
 	}
 	withToken := []entry{
 		{get, "/version", "", getVersion},

@@ -1,0 +1,348 @@
+package apiv4
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"mime"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mergegate/mergegate/models"
+)
+
+// refSHA is the commit that the parameter ref names: the default branch without
+// one and for HEAD.
+func (c *call) refSHA(ref *string, what string) (name, sha string, err error) {
+	name = orEmpty(ref)
+	if name == "" || name == "HEAD" {
+		name = c.access.Project.DefaultBranch
+	}
+	sha, err = c.resolve(name, what)
+	return name, sha, err
+}
+
+type treeEntity struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Type string `json:"type"`
+	Path string `json:"path"`
+	Mode string `json:"mode"`
+}
+
+func listTree(c *call) error {
+	folder, ref, recursive, g := c.text("path"), c.text("ref"), c.flag("recursive"), c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	_, sha, err := c.refSHA(ref, "Tree")
+	if err != nil {
+		return err
+	}
+	base := strings.Trim(orEmpty(folder), "/")
+	entries, exists, err := c.api.Git.Tree(c.ctx(), c.access.Project.ID, sha, base, isSet(recursive))
+	if err != nil {
+		return err
+	}
+	if !exists {
+		return notFound("Tree")
+	}
+	show := func(e TreeEntry) treeEntity {
+		return treeEntity{ID: e.SHA, Name: path.Base(e.Name), Type: e.Kind, Path: path.Join(base, e.Name), Mode: e.Mode}
+	}
+	return list(c, g, each(slice(entries, g), show), int64(len(entries)))
+}
+
+type fileEntity struct {
+	FileName        string `json:"file_name"`
+	FilePath        string `json:"file_path"`
+	Size            int64  `json:"size"`
+	Encoding        string `json:"encoding"`
+	Content         string `json:"content"`
+	ContentSHA256   string `json:"content_sha256"`
+	Ref             string `json:"ref"`
+	BlobID          string `json:"blob_id"`
+	CommitID        string `json:"commit_id"`
+	LastCommitID    string `json:"last_commit_id"`
+	ExecuteFilemode bool   `json:"execute_filemode"`
+}
+
+// maxFileEntity is the largest file that is answered inside JSON, in bytes.
+// Larger ones can be had raw.
+const maxFileEntity = 10 << 20
+
+// fileInPath is the file that :file_path and ref name.
+func (c *call) fileInPath() (file TreeEntry, ref, sha string, err error) {
+	name, err := c.segment("file_path")
+	if err != nil {
+		return file, "", "", err
+	}
+	given := c.text("ref")
+	if err := c.err(); err != nil {
+		return file, "", "", err
+	}
+	if ref, sha, err = c.refSHA(given, "Commit"); err != nil {
+		return file, "", "", err
+	}
+	file, exists, err := c.api.Git.File(c.ctx(), c.access.Project.ID, sha, name)
+	if err == nil && !exists {
+		err = notFound("File")
+	}
+	return file, ref, sha, err
+}
+
+func getFile(c *call) error {
+	file, ref, sha, err := c.fileInPath()
+	if err != nil {
+		return err
+	}
+	if file.Size > maxFileEntity {
+		return &models.Error{Kind: models.KindUnprocessable, Code: models.CodeGitTooLarge}
+	}
+	content, err := c.api.Git.Content(c.ctx(), c.access.Project.ID, sha, file.Name, maxFileEntity)
+	if err != nil {
+		return err
+	}
+	last, err := c.api.Git.LastCommit(c.ctx(), c.access.Project.ID, sha, file.Name)
+	if err != nil {
+		return err
+	}
+	digest := sha256.Sum256(content)
+	return c.reply(http.StatusOK, fileEntity{
+		FileName: path.Base(file.Name), FilePath: file.Name, Size: file.Size, Encoding: "base64",
+		Content: base64.StdEncoding.EncodeToString(content), ContentSHA256: hex.EncodeToString(digest[:]), Ref: ref,
+		BlobID: file.SHA, CommitID: sha, LastCommitID: last, ExecuteFilemode: file.Mode == "100755",
+	})
+}
+
+// getRawFile sends a file as it is. The type is never one that a browser runs.
+func getRawFile(c *call) error {
+	file, _, _, err := c.fileInPath()
+	if err != nil {
+		return err
+	}
+	c.attachment("application/octet-stream", path.Base(file.Name))
+	c.Response().Header().Set("Content-Length", strconv.FormatInt(file.Size, 10))
+	if c.Request().Method == http.MethodHead {
+		return c.NoContent(http.StatusOK)
+	}
+	return c.download(c.api.Git.WriteFile(c.ctx(), c.Response(), c.access.Project.ID, file))
+}
+
+// attachment announces a download.
+func (c *call) attachment(contentType, name string) {
+	h := c.Response().Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+// download ends a download. One that breaks off after its first byte cannot be
+// answered any more: the connection is closed, so that the client notices.
+func (c *call) download(err error) error {
+	if err == nil {
+		return nil
+	}
+	if c.Response().Committed {
+		if c.ctx().Err() == nil {
+			c.api.Log.Warn("a download broke off", "route", c.Path(), "project_id", c.access.Project.ID, "error", err)
+		}
+		panic(http.ErrAbortHandler)
+	}
+	for _, name := range []string{"Content-Length", "Content-Type", "Content-Disposition"} {
+		c.Response().Header().Del(name)
+	}
+	return err
+}
+
+// archiveTypes are the content types of archives.
+var archiveTypes = map[string]string{"tar.gz": "application/gzip", "tar": "application/x-tar", "zip": "application/zip"}
+
+// archiveAs sends an archive in a format, or in the one of the parameter.
+func archiveAs(format string) func(*call) error {
+	return func(c *call) error {
+		as := format
+		sha, folder, asked := c.text("sha"), c.text("path"), c.word("format", "tar.gz", "tar", "zip")
+		if err := c.err(); err != nil {
+			return err
+		}
+		if as == "" {
+			as = "tar.gz"
+			if asked != nil {
+				as = *asked
+			}
+		}
+		return c.archive(sha, strings.Trim(orEmpty(folder), "/"), as)
+	}
+}
+
+func (c *call) archive(ref *string, folder, format string) error {
+	name, sha, err := c.refSHA(ref, "Commit")
+	if err != nil {
+		return err
+	}
+	stem := c.access.Project.Path + "-" + strings.ReplaceAll(name, "/", "-")
+	if name != sha {
+		stem += "-" + sha
+	}
+	if folder != "" {
+		stem += "-" + strings.ReplaceAll(folder, "/", "-")
+	}
+	a := Archive{SHA: sha, Path: folder, Format: format, Prefix: stem + "/"}
+	exists, err := c.api.Git.HasArchive(c.ctx(), c.access.Project.ID, a)
+	if err != nil {
+		return err
+	}
+	if !exists {
+		return notFound("Path")
+	}
+	c.attachment(archiveTypes[format], stem+"."+format)
+	if c.Request().Method == http.MethodHead {
+		return c.NoContent(http.StatusOK)
+	}
+	return c.download(c.api.Git.WriteArchive(c.ctx(), c.Response(), c.access.Project.ID, a))
+}
+
+type tagEntity struct {
+	Name      string        `json:"name"`
+	Message   string        `json:"message"`
+	Target    string        `json:"target"`
+	Commit    *commitEntity `json:"commit"`
+	Release   *any          `json:"release"`
+	Protected bool          `json:"protected"`
+	CreatedAt *stamp        `json:"created_at"`
+}
+
+func (c *call) tag(t Tag) tagEntity {
+	entity := tagEntity{Name: t.Name, Message: t.Message, Target: t.Target}
+	if t.Commit.SHA != "" {
+		commit := c.commit(t.Commit)
+		entity.Commit = &commit
+	}
+	if !t.CreatedAt.IsZero() {
+		entity.CreatedAt = stampOrNull(&t.CreatedAt)
+	}
+	return entity
+}
+
+func listTags(c *call) error {
+	search, order, sort, g := c.text("search"), c.word("order_by", "name", "updated", "version"), c.word("sort", "asc", "desc"), c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	by := "updated"
+	if order != nil {
+		by = *order
+	}
+	tags, total, err := c.api.Git.Tags(c.ctx(), c.access.Project.ID, orEmpty(search), by, orEmpty(sort) == "asc", g.offset(), g.size)
+	if err != nil {
+		return err
+	}
+	return list(c, g, each(tags, c.tag), int64(total))
+}
+
+func getTag(c *call) error {
+	name, err := c.segment("tag")
+	if err != nil {
+		return err
+	}
+	tag, exists, err := c.api.Git.Tag(c.ctx(), c.access.Project.ID, name)
+	if err != nil {
+		return err
+	}
+	if !exists {
+		return notFound("Tag")
+	}
+	return c.reply(http.StatusOK, c.tag(tag))
+}
+
+// commitInPath is the commit that :sha names.
+func (c *call) commitInPath() (Commit, error) {
+	name, err := c.segment("sha")
+	if err != nil {
+		return Commit{}, err
+	}
+	sha, err := c.resolve(name, "Commit")
+	if err != nil {
+		return Commit{}, err
+	}
+	return c.api.Git.Commit(c.ctx(), c.access.Project.ID, sha)
+}
+
+// listCommitDiff lists what a commit changed, against its first parent.
+func listCommitDiff(c *call) error {
+	g := c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	commit, err := c.commitInPath()
+	if err != nil {
+		return err
+	}
+	parent := ""
+	if len(commit.ParentSHAs) > 0 {
+		parent = commit.ParentSHAs[0]
+	}
+	d, err := c.api.Git.Diff(c.ctx(), c.access.Project.ID, parent, commit.SHA)
+	if err != nil {
+		return err
+	}
+	entities := diffs(d)
+	return list(c, g, slice(entities, g), int64(len(entities)))
+}
+
+// maxCandidates is how many merge requests are looked into for a commit: the
+// oldest whose history has it, one of which brought it in.
+const maxCandidates = 100
+
+// listCommitMergeRequests lists the merge requests that bring a commit in: it is
+// among their commits, or it is what merged them.
+func listCommitMergeRequests(c *call) error {
+	state, g := c.word("state", "opened", "closed", "merged", "locked", "all"), c.page()
+	if err := c.err(); err != nil {
+		return err
+	}
+	commit, err := c.commitInPath()
+	if err != nil {
+		return err
+	}
+	candidates, err := c.api.Git.HeadsWith(c.ctx(), c.access.Project.ID, commit.SHA)
+	if err != nil {
+		return err
+	}
+	iids, err := c.api.Store.MergedBy(c.ctx(), c.access.Project.ID, commit.SHA)
+	if err != nil {
+		return err
+	}
+	candidates = append([]int64{}, candidates[:min(maxCandidates, len(candidates))]...) // nil would mean all
+	mrs, _, err := c.api.Store.MergeRequests(c.ctx(), models.MergeRequestFilter{
+		ProjectIDs: []int64{c.access.Project.ID}, IIDs: candidates,
+	}, models.Page{})
+	if err != nil {
+		return err
+	}
+	for _, mr := range mrs {
+		c.mr = mr
+		base, err := c.base()
+		if err != nil {
+			return err
+		}
+		had := map[string]bool{}
+		if base != "" {
+			if had, err = c.api.Git.Contained(c.ctx(), c.access.Project.ID, base, commit.SHA); err != nil {
+				return err
+			}
+		}
+		if !had[commit.SHA] && !slices.Contains(iids, mr.IID) {
+			iids = append(iids, mr.IID)
+		}
+	}
+	filter := models.MergeRequestFilter{ProjectIDs: []int64{c.access.Project.ID}, IIDs: append([]int64{}, iids...)}
+	if state != nil && *state != "all" {
+		filter.State = models.MergeRequestState(*state)
+	}
+	return c.listMergeRequests(filter, g)
+}
