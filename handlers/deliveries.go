@@ -162,8 +162,9 @@ func truncatedFields(payload []byte) []string {
 
 // requestLine is the first line of the request to a service.
 func requestLine(target string) string {
-	u, err := url.Parse(target)
-	if err != nil {
+	sent, ok := models.URLAsSent(target)
+	u, err := url.Parse(sent)
+	if !ok || err != nil {
 		return http.MethodPost
 	}
 	return http.MethodPost + " " + u.RequestURI() + " HTTP/1.1\nHost: " + u.Host

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -255,9 +254,10 @@ func (d *Deliverer) leave(host string) {
 // hostOf is the host, with its port, that a URL leads to; the URL itself when
 // it leads nowhere.
 func hostOf(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
+	sent, ok := models.URLAsSent(text)
+	u, err := url.Parse(sent)
+	if !ok || err != nil {
 		return text
 	}
-	return strings.ToLower(u.Host)
+	return u.Host
 }

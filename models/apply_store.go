@@ -28,7 +28,7 @@ func decideApply(service ExternalStatusCheck, mr MergeRequest, check *MergeReque
 		return applyNothing
 	case !applies:
 		return applyRemove
-	case check.Name != service.Name || check.ExternalURL != service.ExternalURL ||
+	case check.Name != service.Name || !sameURL(check.ExternalURL, service.ExternalURL) ||
 		check.TimeoutSeconds != service.TimeoutSeconds || !sameScope(check.Scope, service.Scope()):
 		return applyRenew
 	}
@@ -179,7 +179,7 @@ func (s *Store) applyTo(ctx context.Context, checkID int64, found MergeRequest) 
 // renew renews a merge request's copy of a service. The result stays unless
 // the URL changed: then another service answers, and is asked.
 func (s *Store) renew(ctx context.Context, project Project, mr MergeRequest, service ExternalStatusCheck, check MergeRequestCheck) error {
-	moved := check.ExternalURL != service.ExternalURL
+	moved := !sameURL(check.ExternalURL, service.ExternalURL)
 	check.Name, check.ExternalURL, check.Scope, check.TimeoutSeconds = service.Name, service.ExternalURL, service.Scope(), service.TimeoutSeconds
 	if !moved {
 		return s.saveCheck(ctx, &check)

@@ -1,13 +1,10 @@
 package models
 
 import (
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"golang.org/x/net/idna"
 )
 
 // Limits of a service's fields.
@@ -116,9 +113,8 @@ type StatusCheckUpdate struct {
 func (in *StatusCheckInput) Validate() error {
 	var f fieldErrors
 	in.Name = cleanName(in.Name)
-	in.ExternalURL = strings.TrimSpace(in.ExternalURL)
 	checkName(&f, "name", in.Name)
-	checkURL(&f, "external_url", in.ExternalURL)
+	in.ExternalURL = checkURL(&f, "external_url", in.ExternalURL)
 	checkSecret(&f, in.SharedSecret)
 	return f.err()
 }
@@ -132,9 +128,8 @@ func (in *StatusCheckUpdate) Validate() error {
 		checkName(&f, "name", name)
 	}
 	if in.ExternalURL != nil {
-		u := strings.TrimSpace(*in.ExternalURL)
+		u := checkURL(&f, "external_url", *in.ExternalURL)
 		in.ExternalURL = &u
-		checkURL(&f, "external_url", u)
 	}
 	if in.SharedSecret != nil {
 		checkSecret(&f, *in.SharedSecret)
@@ -142,15 +137,22 @@ func (in *StatusCheckUpdate) Validate() error {
 	return f.err()
 }
 
-func checkURL(f *fieldErrors, field, raw string) {
-	switch _, ok := URLKey(raw); {
+// checkURL tells the faults of a URL and returns it as it is sent, or trimmed
+// where it has faults.
+func checkURL(f *fieldErrors, field, raw string) string {
+	raw = strings.TrimSpace(raw)
+	sent, ok := URLAsSent(raw)
+	switch {
 	case raw == "":
 		f.add(field, CodeBlank)
 	case utf8.RuneCountInString(raw) > MaxURLLength:
 		f.add(field, CodeTooLong, "max", strconv.Itoa(MaxURLLength))
 	case !ok:
 		f.add(field, CodeInvalid)
+	default:
+		return sent
 	}
+	return raw
 }
 
 func checkSecret(f *fieldErrors, secret string) {
@@ -160,93 +162,6 @@ func checkSecret(f *fieldErrors, secret string) {
 	case !validText(secret):
 		f.add("shared_secret", CodeInvalid)
 	}
-}
-
-// URLKey is the form in which two addresses of services are compared: scheme
-// and host in lower case, an international host as punycode, without the
-// default port and the fragment, an empty path as "/", the rest byte for byte.
-// ok is false for what is not an absolute http or https URL with a host.
-func URLKey(raw string) (key string, ok bool) {
-	if utf8.RuneCountInString(raw) > MaxURLLength || hasControl(raw) || strings.ContainsAny(raw, " \\") {
-		return "", false
-	}
-	u, err := url.Parse(raw)
-	if err != nil || u.Opaque != "" || u.Hostname() == "" {
-		return "", false
-	}
-	scheme := strings.ToLower(u.Scheme)
-	if scheme != "http" && scheme != "https" {
-		return "", false
-	}
-	host := strings.ToLower(u.Hostname())
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	} else if ascii, err := idna.Lookup.ToASCII(host); err == nil && ascii != "" {
-		host = ascii
-	} else if !isASCIIHost(host) {
-		return "", false
-	}
-	if port := u.Port(); port != "" {
-		n, err := strconv.Atoi(port)
-		if err != nil || n < 1 || n > 65535 {
-			return "", false
-		}
-		if !(scheme == "http" && n == 80 || scheme == "https" && n == 443) {
-			host += ":" + strconv.Itoa(n)
-		}
-	} else if strings.HasSuffix(u.Host, ":") && u.Port() == "" {
-		// "host:" is the default port, spelled oddly.
-		host = strings.TrimSuffix(host, ":")
-	}
-	// The rest is cut from the text as typed: net/url would re-encode it.
-	rest := raw[strings.Index(raw, "://")+3:]
-	user := ""
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		user, rest = rest[:i], rest[i:]
-	} else {
-		user, rest = rest, ""
-	}
-	if i := strings.LastIndex(user, "@"); i >= 0 {
-		user = user[:i+1]
-	} else {
-		user = ""
-	}
-	rest, _, _ = strings.Cut(rest, "#")
-	if !strings.HasPrefix(rest, "/") {
-		rest = "/" + rest
-	}
-	return scheme + "://" + user + host + rest, true
-}
-
-// isASCIIHost accepts the host names that IDNA refuses but that resolve in
-// practice, such as names with underscores.
-func isASCIIHost(host string) bool {
-	for _, r := range host {
-		if !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == '_') {
-			return false
-		}
-	}
-	return true
-}
-
-// DisplayURL is a service's address as those below Maintainer see it: query
-// string, fragment and user information cut off. The rest is as typed.
-func DisplayURL(raw string) string {
-	if i := strings.IndexAny(raw, "?#"); i >= 0 {
-		raw = raw[:i]
-	}
-	scheme, rest, ok := strings.Cut(raw, "://")
-	if !ok {
-		return ""
-	}
-	authority, path, slash := strings.Cut(rest, "/")
-	if i := strings.LastIndex(authority, "@"); i >= 0 {
-		authority = authority[i+1:]
-	}
-	if slash {
-		path = "/" + path
-	}
-	return scheme + "://" + authority + path
 }
 
 // serviceChanges lists what differs between two states of a service, for the
@@ -275,7 +190,7 @@ func serviceChanges(from, to ExternalStatusCheck) []AuditChange {
 		return onOff(c.HasSecret())
 	}
 	note("name", from.Name, to.Name, from.Name != to.Name)
-	note("external_url", DisplayURL(from.ExternalURL), DisplayURL(to.ExternalURL), from.ExternalURL != to.ExternalURL)
+	note("external_url", DisplayURL(from.ExternalURL), DisplayURL(to.ExternalURL), !sameURL(from.ExternalURL, to.ExternalURL))
 	note("target_branches", scope(from), scope(to), scope(from) != scope(to))
 	note("hmac", hmac(from), hmac(to), hmac(from) != hmac(to))
 	return changes

@@ -221,7 +221,7 @@ type ResponseInput struct {
 }
 
 // Validate tells the faults of the input: the description is one line of plain
-// text, the target URL is http or https.
+// text, the target URL is http or https and kept as URLAsSent, with its fragment.
 func (in *ResponseInput) Validate() error {
 	var f fieldErrors
 	in.Description = strings.TrimSpace(in.Description)
@@ -239,9 +239,11 @@ func (in *ResponseInput) Validate() error {
 	}
 	if in.TargetURL != "" {
 		u, err := url.Parse(in.TargetURL)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil ||
-			utf8.RuneCountInString(in.TargetURL) > MaxURLLength || hasControl(in.TargetURL) {
+		sent, fragment, ok := canonicalURL(in.TargetURL)
+		if !ok || err != nil || u.User != nil {
 			f.add("target_url", CodeInvalid)
+		} else {
+			in.TargetURL = sent + fragment
 		}
 	}
 	return f.err()

@@ -171,7 +171,7 @@ func TestDisplayURL(t *testing.T) {
 	for in, want := range map[string]string{
 		"https://user:pass@example.test/mr?token=1#x": "https://example.test/mr",
 		"https://example.test":                        "https://example.test",
-		"https://example.test?token=1":                "https://example.test",
+		"https://example.test?token=1":                "https://example.test/",
 		"https://example.test/a@b":                    "https://example.test/a@b",
 	} {
 		if got := DisplayURL(in); got != want {

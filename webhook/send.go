@@ -92,8 +92,12 @@ func (c *Client) Send(ctx context.Context, claimed models.ClaimedDelivery, at ti
 // could be no request.
 func (c *Client) post(ctx context.Context, claimed models.ClaimedDelivery, at time.Time) (*http.Response, http.Header, error) {
 	d := claimed.Delivery
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL, bytes.NewReader(d.Payload))
-	if err != nil || (request.URL.Scheme != "http" && request.URL.Scheme != "https") || request.URL.Host == "" {
+	address, ok := models.URLAsSent(d.URL)
+	if !ok {
+		return nil, nil, errInvalidURL
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(d.Payload))
+	if err != nil {
 		return nil, nil, errInvalidURL
 	}
 	h := request.Header

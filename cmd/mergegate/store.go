@@ -66,10 +66,11 @@ func openConfigured(ctx context.Context, c config) (_ *core, err error) {
 		Driver: driver, DSN: dsn, Payload: webhook.Payload(c.BaseURL), Sealer: c.keyring.Sealer("secrets at rest"),
 		Git: repositories.Domain{Store: o.repos}, MaxConns: c.DatabaseConnections,
 	})
-	if err == nil {
-		o.store.SetHooks(storeHooks)
+	if err != nil {
+		return o, err
 	}
-	return o, err
+	o.store.SetHooks(storeHooks)
+	return o, o.store.RewriteURLs(ctx)
 }
 
 // storeHooks are set by tests that end the process at a chosen point; the
