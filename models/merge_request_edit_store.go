@@ -248,7 +248,12 @@ func value[T any](p *T) any {
 }
 
 func (s *Store) checkRetarget(ctx context.Context, mr MergeRequest, target string) error {
-	if mr.State == StateMerged {
+	// One whose merge was cut off is merged; recovery only has to say so.
+	isCutOff, err := s.isCutOff(ctx, mr)
+	if err != nil {
+		return err
+	}
+	if mr.State == StateMerged || isCutOff {
 		return unprocessable(CodeNotOpen)
 	}
 	var f fieldErrors

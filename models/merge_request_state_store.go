@@ -12,7 +12,12 @@ func (s *Store) CloseMergeRequest(ctx context.Context, by User, projectID, iid i
 		if err != nil {
 			return err
 		}
-		if mr.State != StateOpened {
+		// One whose merge was cut off is merged; recovery only has to say so.
+		isCutOff, err := tx.isCutOff(ctx, mr)
+		if err != nil {
+			return err
+		}
+		if mr.State != StateOpened || isCutOff {
 			return unprocessable(CodeNotOpen)
 		}
 		now, before := tx.Now(), mr.UpdatedAt

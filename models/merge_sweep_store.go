@@ -21,15 +21,21 @@ func (s *Store) afterMerge(ctx context.Context, by User, mr MergeRequest) error 
 	return errors.Join(err, s.finishSteps(ctx, mr, stepRemoveSource))
 }
 
-// completeMerge finishes a locked merge request whose merge was cut off after
-// its target had moved, and reports whether it did. The target contains the
-// commit prepared for this merge, which is nobody else's, so it was moved.
-func (s *Store) completeMerge(ctx context.Context, project Project, mr *MergeRequest) (bool, error) {
+// isCutOff reports whether the merge of a locked open merge request was cut off
+// after its target had moved: the target contains the commit prepared for this
+// merge, which is nobody else's.
+func (s *Store) isCutOff(ctx context.Context, mr MergeRequest) (bool, error) {
 	if mr.State != StateOpened || mr.MergingSHA == "" || mr.MergingHeadSHA != mr.HeadSHA {
 		return false, nil
 	}
-	in, err := s.targetHas(ctx, *mr, mr.MergingSHA)
-	if err != nil || !in {
+	return s.targetHas(ctx, mr, mr.MergingSHA)
+}
+
+// completeMerge finishes a locked merge request whose merge was cut off after
+// its target had moved, and reports whether it did.
+func (s *Store) completeMerge(ctx context.Context, project Project, mr *MergeRequest) (bool, error) {
+	isCutOff, err := s.isCutOff(ctx, *mr)
+	if err != nil || !isCutOff {
 		return false, err
 	}
 	var by User

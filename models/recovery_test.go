@@ -262,3 +262,30 @@ func TestHeadRef_ClosedMeanwhile_IsHead(t *testing.T) {
 		}
 	})
 }
+
+// A merge request whose merge was cut off can neither be closed nor given
+// another target: recovery completes the merge.
+func TestMerge_CutOff_StaysMerged(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		w.Git.Set(w.Project.ID, "release/1", w.Git.Tip(w.Project.ID, "main"))
+		mr := w.MergeRequest("feature", "main")
+		w.Store.SetHooks(models.Hooks{AfterMergeMoved: func() error { return errors.New("killed") }})
+		if _, err := merge(t, w, mr); err == nil {
+			t.Fatal("the merge was not cut off")
+		}
+		w.Store.SetHooks(models.Hooks{})
+		_, err := w.Store.CloseMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID)
+		wantCode(t, err, models.CodeNotOpen)
+		target := "release/1"
+		_, err = w.Store.UpdateMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.MergeRequestUpdate{TargetBranch: &target})
+		wantCode(t, err, models.CodeNotOpen)
+		w.Clock.Advance(time.Minute)
+		if n, err := w.Store.SweepMerges(t.Context(), false); n != 1 || err != nil {
+			t.Fatalf("completed %d, %v", n, err)
+		}
+		if mr, _ = w.Reload(mr); mr.State != models.StateMerged {
+			t.Errorf("it is %s", mr.State)
+		}
+	})
+}
