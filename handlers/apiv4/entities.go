@@ -54,29 +54,66 @@ func (a *api) userOrNull(u *models.User) *userEntity {
 	return &entity
 }
 
-// currentUser is the owner of the token, with what only they see.
-type currentUser struct {
+// profile is a user by themselves. What people cannot say about themselves here
+// is there as GitLab shows it when they have said nothing.
+type profile struct {
 	userEntity
-	CreatedAt        stamp   `json:"created_at"`
-	Email            string  `json:"email"`
-	CommitEmail      string  `json:"commit_email"`
-	PublicEmail      string  `json:"public_email"`
-	Bot              bool    `json:"bot"`
-	External         bool    `json:"external"`
-	TwoFactorEnabled bool    `json:"two_factor_enabled"`
-	CanCreateGroup   bool    `json:"can_create_group"`
-	CanCreateProject bool    `json:"can_create_project"`
-	ProjectsLimit    int     `json:"projects_limit"`
-	ConfirmedAt      stamp   `json:"confirmed_at"`
-	Identities       []any   `json:"identities"`
-	IsAdmin          *bool   `json:"is_admin,omitempty"`
-	Bio              *string `json:"bio"`
+	CreatedAt       stamp   `json:"created_at"`
+	Bot             bool    `json:"bot"`
+	Bio             string  `json:"bio"`
+	Location        string  `json:"location"`
+	PublicEmail     string  `json:"public_email"`
+	LinkedIn        string  `json:"linkedin"`
+	Twitter         string  `json:"twitter"`
+	Discord         string  `json:"discord"`
+	GitHub          string  `json:"github"`
+	WebsiteURL      string  `json:"website_url"`
+	Organization    string  `json:"organization"`
+	JobTitle        string  `json:"job_title"`
+	Pronouns        *string `json:"pronouns"`
+	WorkInformation *string `json:"work_information"`
+	LocalTime       *string `json:"local_time"`
+	Followers       int     `json:"followers"`
+	Following       int     `json:"following"`
+	IsFollowed      bool    `json:"is_followed"`
 }
 
-func (a *api) currentUser(u models.User) currentUser {
+func (a *api) profile(u models.User) profile {
+	return profile{userEntity: a.user(u), CreatedAt: stamp(u.CreatedAt), Bot: u.Bot}
+}
+
+// currentUser is the owner of the token, with what only they see.
+type currentUser struct {
+	profile
+	Email             string  `json:"email"`
+	CommitEmail       string  `json:"commit_email"`
+	External          bool    `json:"external"`
+	PrivateProfile    bool    `json:"private_profile"`
+	TwoFactorEnabled  bool    `json:"two_factor_enabled"`
+	CanCreateGroup    bool    `json:"can_create_group"`
+	CanCreateProject  bool    `json:"can_create_project"`
+	ProjectsLimit     int     `json:"projects_limit"`
+	NamespaceID       *int64  `json:"namespace_id"`
+	ThemeID           int     `json:"theme_id"`
+	ColorSchemeID     int     `json:"color_scheme_id"`
+	PreferredLanguage *string `json:"preferred_language"`
+	ConfirmedAt       stamp   `json:"confirmed_at"`
+	LastSignInAt      *stamp  `json:"last_sign_in_at"`
+	CurrentSignInAt   *stamp  `json:"current_sign_in_at"`
+	LastActivityOn    *string `json:"last_activity_on"`
+	Identities        []any   `json:"identities"`
+	IsAdmin           *bool   `json:"is_admin,omitempty"`
+}
+
+// currentUser shows a user to themselves. own is their namespace; bots have none.
+func (a *api) currentUser(u models.User, own *models.Namespace) currentUser {
 	entity := currentUser{
-		userEntity: a.user(u), CreatedAt: stamp(u.CreatedAt), Email: u.Email, CommitEmail: u.Email, Bot: u.Bot,
-		CanCreateProject: !u.Bot, ProjectsLimit: 100000, ConfirmedAt: stamp(u.CreatedAt), Identities: []any{},
+		profile: a.profile(u), Email: u.Email, CommitEmail: u.Email,
+		CanCreateProject: !u.Bot, ProjectsLimit: 100000, ThemeID: 1, ColorSchemeID: 1, PreferredLanguage: textOrNull(u.Language),
+		ConfirmedAt: stamp(u.CreatedAt), Identities: []any{},
+	}
+	if own != nil {
+		entity.NamespaceID = &own.ID
 	}
 	if u.Admin {
 		entity.IsAdmin = &u.Admin
@@ -88,11 +125,12 @@ type memberEntity struct {
 	userEntity
 	AccessLevel models.Role `json:"access_level"`
 	CreatedAt   stamp       `json:"created_at"`
+	CreatedBy   *userEntity `json:"created_by"`
 	ExpiresAt   *string     `json:"expires_at"`
 }
 
 func (a *api) member(m models.Member) memberEntity {
-	return memberEntity{userEntity: a.user(m.User), AccessLevel: m.Role, CreatedAt: stamp(m.CreatedAt)}
+	return memberEntity{userEntity: a.user(m.User), AccessLevel: m.Role, CreatedAt: stamp(m.CreatedAt), CreatedBy: a.userOrNull(m.CreatedBy)}
 }
 
 // serviceBranch is a protected branch in a service's scope: the union of what

@@ -82,6 +82,29 @@ type mergeRequestEntity struct {
 	HasConflicts                bool       `json:"has_conflicts"`
 	BlockingDiscussionsResolved bool       `json:"blocking_discussions_resolved"`
 	ApprovalsBeforeMerge        *int       `json:"approvals_before_merge"`
+	Imported                    bool       `json:"imported"`
+	ImportedFrom                string     `json:"imported_from"`
+	MergeAfter                  *stamp     `json:"merge_after"`
+}
+
+// simpleMergeRequest is a merge request in a list with view=simple.
+type simpleMergeRequest struct {
+	ID          int64                    `json:"id"`
+	IID         int64                    `json:"iid"`
+	ProjectID   int64                    `json:"project_id"`
+	Title       string                   `json:"title"`
+	Description string                   `json:"description"`
+	State       models.MergeRequestState `json:"state"`
+	CreatedAt   stamp                    `json:"created_at"`
+	UpdatedAt   stamp                    `json:"updated_at"`
+	WebURL      string                   `json:"web_url"`
+}
+
+func simpleMergeRequestOf(m mergeRequestEntity) simpleMergeRequest {
+	return simpleMergeRequest{
+		ID: m.ID, IID: m.IID, ProjectID: m.ProjectID, Title: m.Title, Description: m.Description, State: m.State,
+		CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt, WebURL: m.WebURL,
+	}
 }
 
 // mergeRequestDetail is a merge request by itself.
@@ -135,7 +158,7 @@ func (c *call) mergeRequest(p models.Project, mr models.MergeRequest, blocked []
 		Reference: "!" + iid, References: references{"!" + iid, "!" + iid, p.FullPath() + "!" + iid},
 		WebURL: c.api.url("/" + p.FullPath() + "/-/merge_requests/" + iid),
 		Squash: mr.Squash, SquashOnMerge: mr.Squash,
-		HasConflicts: slices.Contains(blocked, models.BlockedConflict), BlockingDiscussionsResolved: true,
+		HasConflicts: slices.Contains(blocked, models.BlockedConflict), BlockingDiscussionsResolved: true, ImportedFrom: "none",
 	}
 }
 
@@ -205,6 +228,7 @@ type versionEntity struct {
 	HeadCommitSHA  string         `json:"head_commit_sha"`
 	BaseCommitSHA  *string        `json:"base_commit_sha"`
 	StartCommitSHA *string        `json:"start_commit_sha"`
+	PatchIDSHA     *string        `json:"patch_id_sha"`
 	CreatedAt      stamp          `json:"created_at"`
 	MergeRequestID int64          `json:"merge_request_id"`
 	State          string         `json:"state"`

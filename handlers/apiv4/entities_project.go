@@ -91,6 +91,38 @@ type projectEntity struct {
 	Permissions           permissions       `json:"permissions"`
 }
 
+// simpleProject is a project in a list with simple=true.
+type simpleProject struct {
+	ID                int64           `json:"id"`
+	Description       string          `json:"description"`
+	Name              string          `json:"name"`
+	NameWithNamespace string          `json:"name_with_namespace"`
+	Path              string          `json:"path"`
+	PathWithNamespace string          `json:"path_with_namespace"`
+	CreatedAt         stamp           `json:"created_at"`
+	DefaultBranch     *string         `json:"default_branch"`
+	TagList           []string        `json:"tag_list"`
+	Topics            []string        `json:"topics"`
+	SSHURLToRepo      string          `json:"ssh_url_to_repo"`
+	HTTPURLToRepo     string          `json:"http_url_to_repo"`
+	WebURL            string          `json:"web_url"`
+	ReadmeURL         *string         `json:"readme_url"`
+	ForksCount        int             `json:"forks_count"`
+	StarCount         int             `json:"star_count"`
+	AvatarURL         *string         `json:"avatar_url"`
+	LastActivityAt    stamp           `json:"last_activity_at"`
+	Namespace         namespaceEntity `json:"namespace"`
+}
+
+func simpleProjectOf(p projectEntity) simpleProject {
+	return simpleProject{
+		ID: p.ID, Description: p.Description, Name: p.Name, NameWithNamespace: p.NameWithNamespace, Path: p.Path,
+		PathWithNamespace: p.PathWithNamespace, CreatedAt: p.CreatedAt, DefaultBranch: p.DefaultBranch, TagList: p.TagList, Topics: p.Topics,
+		SSHURLToRepo: p.SSHURLToRepo, HTTPURLToRepo: p.HTTPURLToRepo, WebURL: p.WebURL, ReadmeURL: p.ReadmeURL, ForksCount: p.ForksCount,
+		StarCount: p.StarCount, AvatarURL: p.AvatarURL, LastActivityAt: p.LastActivityAt, Namespace: p.Namespace,
+	}
+}
+
 // project shows a project to somebody with a role on it. empty tells that the
 // repository has no commits yet.
 func (c *call) project(p models.Project, role models.Role, empty bool) projectEntity {

@@ -111,10 +111,20 @@ func (c *call) version() (versionEntity, Diff, error) {
 		return versionEntity{}, Diff{}, err
 	}
 	d, err := c.diff()
+	if err != nil {
+		return versionEntity{}, Diff{}, err
+	}
+	patchID := ""
+	if refs.BaseSHA != nil && !d.Truncated {
+		if patchID, err = c.api.Git.PatchID(c.ctx(), c.access.Project.ID, *refs.BaseSHA, refs.HeadSHA); err != nil {
+			return versionEntity{}, Diff{}, err
+		}
+	}
 	return versionEntity{
-		ID: c.mr.ID, HeadCommitSHA: refs.HeadSHA, BaseCommitSHA: refs.BaseSHA, StartCommitSHA: refs.StartSHA,
+		PatchIDSHA: textOrNull(patchID),
+		ID:         c.mr.ID, HeadCommitSHA: refs.HeadSHA, BaseCommitSHA: refs.BaseSHA, StartCommitSHA: refs.StartSHA,
 		CreatedAt: stamp(c.mr.CreatedAt), MergeRequestID: c.mr.ID, State: "collected", RealSize: changesCount(d),
-	}, d, err
+	}, d, nil
 }
 
 func listVersions(c *call) error {

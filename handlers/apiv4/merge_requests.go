@@ -74,6 +74,10 @@ func (c *call) mergeRequestFilter() (models.MergeRequestFilter, page, error) {
 // listMergeRequests answers with one page of what the filter leaves, each as
 // the owner of the token may see it in its project.
 func (c *call) listMergeRequests(filter models.MergeRequestFilter, g page) error {
+	view := c.word("view", "simple")
+	if err := c.err(); err != nil {
+		return err
+	}
 	mrs, total, err := c.api.Store.MergeRequests(c.ctx(), filter, g.rows())
 	if err != nil {
 		return err
@@ -98,6 +102,9 @@ func (c *call) listMergeRequests(filter models.MergeRequestFilter, g page) error
 		}
 		c.access = access // it decides what is shown
 		entities = append(entities, c.mergeRequest(access.Project, mr, models.Mergeable(access.Project, mr, checks[mr.ID], now)))
+	}
+	if view != nil {
+		return list(c, g, each(entities, simpleMergeRequestOf), total)
 	}
 	return list(c, g, entities, total)
 }

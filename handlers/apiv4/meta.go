@@ -31,7 +31,19 @@ func getSettings(c *call) error {
 	})
 }
 
-func getCurrentUser(c *call) error { return c.reply(http.StatusOK, c.api.currentUser(c.me)) }
+func getCurrentUser(c *call) error {
+	var own *models.Namespace
+	if !c.me.Bot {
+		found, err := c.api.Store.Namespace(c.ctx(), c.me.Username)
+		if err != nil && models.KindOf(err) != models.KindNotFound {
+			return err
+		}
+		if err == nil && found.UserID != nil && *found.UserID == c.me.ID {
+			own = &found
+		}
+	}
+	return c.reply(http.StatusOK, c.api.currentUser(c.me, own))
+}
 
 // listUsers finds a user by the exact user name, which everybody may who would
 // add a member. The whole list is for administrators; an empty name asks for it.
@@ -55,7 +67,7 @@ func getUser(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, c.api.user(user))
+	return c.reply(http.StatusOK, c.api.profile(user))
 }
 
 // userInPath is the user that :user_id names.

@@ -10,7 +10,7 @@ import (
 
 func listProjects(c *call) error {
 	search, owned, membership := c.text("search"), c.flag("owned"), c.flag("membership")
-	visibility := c.visibility()
+	visibility, simple := c.visibility(), c.flag("simple")
 	order := c.word("order_by", "id", "name", "path", "created_at", "updated_at", "last_activity_at", "similarity", "star_count")
 	sort, g := c.word("sort", "asc", "desc"), c.page()
 	if err := c.err(); err != nil {
@@ -34,6 +34,9 @@ func listProjects(c *call) error {
 			return err
 		}
 		entities = append(entities, entity)
+	}
+	if isSet(simple) {
+		return list(c, g, each(entities, simpleProjectOf), total)
 	}
 	return list(c, g, entities, total)
 }
