@@ -137,3 +137,26 @@ func TestChores(t *testing.T) {
 		})
 	}
 }
+
+// Each of the joined errors of a chore is a line of its own and names its
+// project.
+func TestChoreLog_JoinedErrors_NamesProjects(t *testing.T) {
+	var out bytes.Buffer
+	c := &chores{log: slog.New(slog.NewTextHandler(&out, nil))}
+	c.do(t.Context(), "sweep", func(context.Context) error {
+		return errors.Join(
+			&models.ProjectError{ProjectID: 2, Err: errors.Join(errors.New("given up"), errChore)}, nil,
+			errors.Join(&models.ProjectError{ProjectID: 7, Err: errChore}), errors.New("other"),
+		)
+	})
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	wants := []string{"job=sweep project_id=2 error=", "job=sweep project_id=7 error=\"it broke\"", "job=sweep error=other"}
+	if len(lines) != len(wants) {
+		t.Fatalf("%d lines:\n%s", len(lines), out.String())
+	}
+	for i, want := range wants {
+		if !strings.Contains(lines[i], want) {
+			t.Errorf("line %d: %s, want %s", i+1, lines[i], want)
+		}
+	}
+}

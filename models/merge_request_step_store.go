@@ -116,3 +116,30 @@ func (s *Store) mergeUser(ctx context.Context, mr MergeRequest) (User, error) {
 	}
 	return user, err
 }
+
+// RepositoryRemoval is the repository of a deleted project that still has to be
+// removed.
+type RepositoryRemoval struct {
+	ID        int64
+	ProjectID int64
+	CreatedAt time.Time
+}
+
+func (r RepositoryRemoval) recoveryIDs() (id, projectID int64) { return r.ID, r.ProjectID }
+
+// removeRepository removes the repository of a deleted project.
+func (s *Store) removeRepository(ctx context.Context, removal RepositoryRemoval) error {
+	if err := s.shared.cfg.Git.DeleteRepository(ctx, removal.ProjectID); err != nil {
+		return err
+	}
+	return s.w(ctx).Delete(&RepositoryRemoval{}, removal.ID).Error
+}
+
+// sweepRemovals removes the repositories whose removal was cut off.
+func (s *Store) sweepRemovals(ctx context.Context, before time.Time) error {
+	return eachRow(ctx, s.q(ctx).Where("created_at <= ?", before), func(removal RepositoryRemoval) error {
+		return s.giveUp(s.removeRepository(ctx, removal), removal.CreatedAt, func() error {
+			return s.w(ctx).Delete(&RepositoryRemoval{}, removal.ID).Error
+		})
+	})
+}

@@ -54,7 +54,7 @@ const mergeGrace = 30 * time.Second
 // SweepMerges completes merges that were cut off between ref and row, each
 // with exactly one merge event, forgets those whose target never moved, and
 // counts the completed. It also finishes the steps in the repository that
-// follow from a change of a merge request. One that fails does not stop the others: the errors
+// follow from a change of a merge request or the deletion of a project. One that fails does not stop the others: the errors
 // come joined, each a *ProjectError.
 func (s *Store) SweepMerges(ctx context.Context, atStart bool) (int, error) {
 	before := s.Now()
@@ -70,7 +70,7 @@ func (s *Store) SweepMerges(ctx context.Context, atStart bool) (int, error) {
 		}
 		return s.giveUp(err, *candidate.MergingStartedAt, func() error { return s.forgetMerge(ctx, candidate) })
 	})
-	return n, errors.Join(err, s.sweepSteps(ctx, before))
+	return n, errors.Join(err, s.sweepSteps(ctx, before), s.sweepRemovals(ctx, before))
 }
 
 // settleMerge completes a cut-off merge whose target has moved, and forgets it

@@ -201,9 +201,9 @@ func (s *Store) shareProject(ctx context.Context, id int64) error {
 }
 
 // DeleteProject removes a project and everything of it: rows first, then the
-// repository.
+// repository. A repository that cannot be removed is left to recovery.
 func (s *Store) DeleteProject(ctx context.Context, by User, projectID int64) error {
-	err := s.Transaction(ctx, func(tx *Store) error {
+	return s.Transaction(ctx, func(tx *Store) error {
 		var project Project
 		if err := tx.lockProject(ctx, projectID, &project); err != nil {
 			return err
@@ -217,6 +217,14 @@ func (s *Store) DeleteProject(ctx context.Context, by User, projectID int64) err
 		if err := tx.w(ctx).Delete(&Project{}, projectID).Error; err != nil {
 			return err
 		}
+		removal := RepositoryRemoval{ProjectID: projectID, CreatedAt: tx.Now()}
+		if err := tx.w(ctx).Create(&removal).Error; err != nil {
+			return err
+		}
+		tx.afterCommit(func() {
+			// On failure the row stays for recovery, which reports it.
+			_ = tx.root.removeRepository(context.WithoutCancel(ctx), removal)
+		})
 		if len(bots) > 0 {
 			if err := tx.w(ctx).Where("bot = ?", true).Delete(&User{}, bots).Error; err != nil {
 				return err
@@ -224,10 +232,6 @@ func (s *Store) DeleteProject(ctx context.Context, by User, projectID int64) err
 		}
 		return tx.audit(ctx, by, 0, AuditProjectRemoved, project.FullPath(), projectID)
 	})
-	if err != nil {
-		return err
-	}
-	return s.shared.cfg.Git.DeleteRepository(ctx, projectID)
 }
 
 // activityGrain is how stale a project's last activity may be.

@@ -289,3 +289,25 @@ func TestMerge_CutOff_StaysMerged(t *testing.T) {
 		}
 	})
 }
+
+// A deleted project is deleted, also when its repository cannot be removed at
+// once.
+func TestDeleteProject_RepositoryStays_IsRemovedLater(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		w.Git.SetMissing(w.Project.ID, true)
+		if err := w.Store.DeleteProject(t.Context(), w.Owner, w.Project.ID); err != nil {
+			t.Fatal(err)
+		}
+		w.Clock.Advance(time.Minute)
+		_, err := w.Store.SweepMerges(t.Context(), false)
+		wantProject(t, err, w.Project.ID)
+		w.Git.SetMissing(w.Project.ID, false)
+		if _, err := w.Store.SweepMerges(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		if w.Git.HasRepository(w.Project.ID) || count(t, w, "repository_removals") != 0 {
+			t.Error("the repository or its row is still there")
+		}
+	})
+}

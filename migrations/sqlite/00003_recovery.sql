@@ -15,3 +15,10 @@ CREATE TABLE merge_request_steps (
 );
 CREATE INDEX merge_request_steps_project_id ON merge_request_steps (project_id);
 CREATE INDEX merge_request_steps_merge_request_id ON merge_request_steps (merge_request_id);
+
+-- The repositories of deleted projects that are still to be removed.
+CREATE TABLE repository_removals (
+    id integer PRIMARY KEY AUTOINCREMENT,
+    project_id integer NOT NULL,
+    created_at datetime NOT NULL
+);

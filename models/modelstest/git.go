@@ -174,10 +174,20 @@ func (g *Git) CreateRepository(_ context.Context, p models.Project, readme bool,
 
 // DeleteRepository implements models.Git.
 func (g *Git) DeleteRepository(_ context.Context, projectID int64) error {
+	if err := g.check(projectID); err != nil {
+		return err
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.branches, projectID)
 	return nil
+}
+
+// HasRepository reports whether a project has a repository.
+func (g *Git) HasRepository(projectID int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.branches[projectID] != nil
 }
 
 // SetDefaultBranch implements models.Git.
