@@ -79,9 +79,17 @@ func (p *pages) handleError(err error, c echo.Context) {
 func (p *pages) answerError(c echo.Context, status int, err error) error {
 	signedOut := request.User(c) == nil && (status == http.StatusForbidden || status == http.StatusNotFound) &&
 		!errors.Is(err, errCrossOrigin)
+	sealed, formPage := "", ""
+	if signedOut {
+		sealed, formPage = p.sealForm(c)
+	}
 	switch {
 	case strings.HasPrefix(c.Request().URL.Path, static.Prefix):
 		return c.NoContent(status)
+	case sealed != "" && isHTMX(c):
+		return c.NoContent(http.StatusUnauthorized) // the script sends the form without htmx
+	case sealed != "":
+		return p.signInWithForm(c, sealed, formPage)
 	case signedOut && isHTMX(c):
 		c.Response().Header().Set("HX-Refresh", "true")
 		return c.NoContent(http.StatusUnauthorized)

@@ -191,7 +191,7 @@ func (p *pages) addRoutes(e *echo.Echo, base *url.URL) error {
 	if err != nil {
 		return err
 	}
-	group := e.Group("", compress(), private, speak, same, p.loadSession, readForm, mustChangePassword)
+	group := e.Group("", compress(), private, speak, same, p.loadSession, readForm, mustChangePassword, p.giveFormBack)
 	for _, r := range p.routes() {
 		guards := []echo.MiddlewareFunc{requires(r.needs)}
 		if strings.HasPrefix(r.path, project) {

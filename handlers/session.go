@@ -89,6 +89,7 @@ func (p *pages) startSession(c echo.Context, user models.User, remember bool) er
 	if remember {
 		maxAge = int(models.SessionLifetime.Seconds())
 	}
+	p.rememberUser(c, user, remember)
 	return p.writeCookie(c, sessionCookie, sessionValue, id, maxAge)
 }
 

@@ -36,7 +36,7 @@ func (p *pages) renderSignIn(c echo.Context, status int, form views.Form, back s
 		host = base.Host
 	}
 	page := p.barePage(c, text(c, views.KeySignIn))
-	return render(c, status, views.SignInPage(page, views.SignIn{Form: form, Host: host, ReturnTo: back}))
+	return render(c, status, views.SignInPage(page, views.SignIn{Form: form, Host: host, ReturnTo: back, Kept: carriedForm(c)}))
 }
 
 // signIn starts a session. Whatever is wrong, unknown name or wrong password,
@@ -82,6 +82,9 @@ func (p *pages) signIn(c echo.Context) error {
 		return err
 	}
 	p.writeTheme(c, user.Theme)
+	if back, err = p.formReturn(c, user, back); err != nil {
+		return err
+	}
 	return p.redirect(c, back, "")
 }
 

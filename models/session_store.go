@@ -101,6 +101,12 @@ func (s *Store) ShownOnce(ctx context.Context, digest string) ([]byte, error) {
 	return session.ShownOnce, err
 }
 
+// KeepShownOnce keeps what a session is to show once, sealed, in place of what
+// was kept before.
+func (s *Store) KeepShownOnce(ctx context.Context, digest string, sealed []byte) error {
+	return s.w(ctx).Model(&Session{}).Where("digest = ?", digest).UpdateColumn("shown_once", sealed).Error
+}
+
 // TakeShownOnce clears it, and reports whether it was still there: of two pages
 // that want to show it at once, one may.
 func (s *Store) TakeShownOnce(ctx context.Context, digest string, sealed []byte) (bool, error) {

@@ -57,6 +57,19 @@
     opener = null;
     back?.focus();
   };
+  // What was typed into a dialog, or came back refused, is not thrown away
+  // without asking.
+  const changed = (el) => {
+    if (!el.name || el.type === "hidden") return false;
+    if (el.type === "checkbox" || el.type === "radio") return el.checked !== el.defaultChecked;
+    if (el.options) return el.selectedIndex !== Math.max(0, [...el.options].findIndex((o) => o.defaultSelected));
+    return el.value !== el.defaultValue;
+  };
+  const mayClose = (dialog) => {
+    const typed = [...$$("form", dialog)].some((form) => [...form.elements].some(changed));
+    return !(typed || $("[aria-invalid=true], [role=alert]:not([hidden])", dialog)) || confirm(texts.discard);
+  };
+  on("cancel", (e) => e.target.closest("#modal-root dialog") && !mayClose(e.target) && e.preventDefault(), true);
   new MutationObserver(openDialog).observe(modalRoot, { childList: true });
   openDialog();
   on("closeModal", closeDialog);
@@ -141,7 +154,8 @@
     if (hit("dismiss")) hit("dismiss").closest(".toast").remove();
     if (hit("copy")) copy($(hit("copy").dataset.copy));
     if (hit("theme-toggle")) { e.preventDefault(); switchTheme(); }
-    if (hit("close")?.closest("dialog")) { e.preventDefault(); hit("close").closest("dialog").close(); }
+    const closing = hit("close")?.closest("dialog");
+    if (closing) { e.preventDefault(); if (mayClose(closing)) closing.close(); }
     if (hit("reveal")) {
       const input = $(hit("reveal").dataset.reveal);
       input.type = input.type === "password" ? "text" : "password";
@@ -158,6 +172,9 @@
   on("keydown", (e) => {
     const menu = e.key === "Escape" && e.target.closest("details.dropdown[open], details.listbox[open]");
     if (menu) { e.preventDefault(); menu.open = false; $("summary", menu).focus(); }
+    // Here and not on "cancel", which browsers skip when Esc is pressed again.
+    const open = e.key === "Escape" && !menu && $("dialog:modal", modalRoot);
+    if (open) { e.preventDefault(); if (mayClose(open)) open.close(); }
     const step = { ArrowDown: 1, ArrowUp: -1 }[e.key];
     const list = e.target.closest("details.listbox");
     if (list && e.target.type === "search" && (e.key === "Enter" || step > 0)) {
@@ -277,7 +294,10 @@
   const failed = (e) => {
     const status = e.detail.ctx?.response?.status;
     if (!fromPoller(e)) {
-      if (showFailure(e, true)) return;
+      // The session has ended: sent without htmx, the form is kept through sign-in.
+      const form = e.detail.ctx?.sourceElement;
+      if (status === 401 && form?.method === "post") return HTMLFormElement.prototype.submit.call(form);
+      if ((!status || status >= 500) && showFailure(e, true)) return;
       if (!status) toast(texts.offline);
       else if (status >= 500) toast(texts.failed);
     } else if ([401, 403, 404].includes(status)) {
