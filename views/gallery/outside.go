@@ -16,6 +16,9 @@ import (
 func outside() []Entry {
 	all := []Entry{
 		{Name: "sign_in", Draw: signIn(views.Form{})},
+		{Name: "sign_in_kept_form", Draw: func(ctx context.Context, theme string) templ.Component {
+			return views.SignInPage(barePage(ctx, theme, views.KeySignIn), views.SignIn{Host: "git.example.com", ReturnTo: requestPath, Kept: "sealed"})
+		}},
 		{Name: "sign_in_error", Draw: func(ctx context.Context, theme string) templ.Component {
 			return signIn(views.Form{Values: url.Values{"login": {"priya"}}, Problem: views.T(ctx, views.KeySignInRejected)})(ctx, theme)
 		}},
