@@ -17,7 +17,9 @@ func outside() []Entry {
 	all := []Entry{
 		{Name: "sign_in", Draw: signIn(views.Form{})},
 		{Name: "sign_in_kept_form", Draw: func(ctx context.Context, theme string) templ.Component {
-			return views.SignInPage(barePage(ctx, theme, views.KeySignIn), views.SignIn{Host: "git.example.com", ReturnTo: requestPath, Kept: "sealed"})
+			p := barePage(ctx, theme, views.KeySignIn)
+			p.User = nil
+			return views.SignInPage(p, views.SignIn{Host: "git.example.com", ReturnTo: requestPath, Kept: "sealed"})
 		}},
 		{Name: "sign_in_error", Draw: func(ctx context.Context, theme string) templ.Component {
 			return signIn(views.Form{Values: url.Values{"login": {"priya"}}, Problem: views.T(ctx, views.KeySignInRejected)})(ctx, theme)
