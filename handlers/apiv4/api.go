@@ -108,16 +108,12 @@ func (a *api) wholePath(route string, next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// keepEscapes makes the router match the path as it was sent, except for a
-// slash at the end. Without it some paths arrive unescaped and some do not, and
-// owner%2Fname is two segments.
+// keepEscapes makes the router match the path as it was sent. Without it some
+// paths arrive unescaped and some do not, and owner%2Fname is two segments.
 func keepEscapes(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if u := c.Request().URL; strings.HasPrefix(u.Path, "/api/") {
 			u.RawPath = u.EscapedPath()
-			if strings.HasSuffix(u.RawPath, "/") {
-				u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/"), strings.TrimSuffix(u.RawPath, "/")
-			}
 		}
 		return next(c)
 	}

@@ -224,6 +224,16 @@ func TestGitLabClientProjectsMembersTokens(t *testing.T) {
 		status(t, r, err, 200)
 		_, r, err = bot.Projects.CreateProject(&gitlab.CreateProjectOptions{Name: gitlab.Ptr("more")})
 		status(t, r, err, 403)
+		rotated, r, err := c.ProjectAccessTokens.RotateProjectAccessToken(project.ID, token.ID, nil)
+		status(t, r, err, 200)
+		_, r, err = bot.Projects.GetProject(project.ID, nil)
+		status(t, r, err, 401)
+		s.tokens["bot"] = rotated.Token
+		bot = s.client(t, "bot")
+		token, r, err = bot.ProjectAccessTokens.RotateProjectAccessTokenSelf(project.ID, nil)
+		status(t, r, err, 200)
+		s.tokens["bot"] = token.Token
+		bot = s.client(t, "bot")
 		r, err = c.ProjectAccessTokens.RevokeProjectAccessToken(project.ID, token.ID)
 		status(t, r, err, 204)
 		_, r, err = bot.Projects.GetProject(project.ID, nil)
@@ -234,6 +244,10 @@ func TestGitLabClientProjectsMembersTokens(t *testing.T) {
 		if own.Name != "test" || !own.Active || own.UserID != s.Owner.ID {
 			t.Errorf("own token %+v", own)
 		}
+		next, r, err := c.PersonalAccessTokens.RotatePersonalAccessTokenSelf(nil)
+		status(t, r, err, 200)
+		s.tokens["olga"] = next.Token
+		c = s.client(t, "olga")
 		r, err = c.Projects.DeleteProject(project.ID, nil)
 		status(t, r, err, 202)
 		_, r, err = c.Projects.GetProject(project.ID, nil)
