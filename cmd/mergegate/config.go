@@ -274,16 +274,9 @@ func (c config) lockData() (*os.File, error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("the data folder cannot be made: %w", err)
 	}
-	file, err := os.OpenFile(filepath.Join(c.Data, "mergegate.lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
+	file, err := lockFile(filepath.Join(c.Data, "mergegate.lock"))
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, errDataInUse
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		file.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errDataInUse
-		}
-		return nil, err
-	}
-	return file, nil
+	return file, err
 }

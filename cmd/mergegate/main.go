@@ -21,6 +21,9 @@ func main() {
 	if name, ok := gitrepo.IsHook(os.Args[0]); ok {
 		os.Exit(gitrepo.RunHook(name, os.Stdin, os.Stdout, os.Stderr, os.Environ()))
 	}
+	// Repositories, the database, sockets and whatever git makes hold what is
+	// not for other users of this machine.
+	syscall.Umask(0o077)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {

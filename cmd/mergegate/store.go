@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -162,8 +163,30 @@ func (c config) rawDatabase() (*sql.DB, migrations.Dialect, error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, "", fmt.Errorf("the data folder cannot be made: %w", err)
 	}
+	if err := makePrivate(dsn); err != nil {
+		return nil, "", fmt.Errorf("the database file: %w", err)
+	}
 	db, err := sql.Open("sqlite", models.SQLiteDSN(dsn))
 	return db, migrations.SQLite, err
+}
+
+// makePrivate makes the database file readable for its owner alone, and the
+// files that SQLite puts beside it, which take their mode from it. A missing
+// database is made.
+func makePrivate(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		if err := os.Chmod(name, 0o600); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // migrateCommand migrates and says to which version.
@@ -196,20 +219,4 @@ func migrateCommand(ctx context.Context, args []string, out io.Writer) error {
 	}
 	_, err = fmt.Fprintf(out, "The database is at version %d.\n", at)
 	return err
-}
-
-// hookSocket chooses where hooks find this process. On SQLite there is one
-// process to a data folder, and the socket lies in it. Instances on PostgreSQL
-// may share the folder, and the kernel takes about a hundred bytes of path: they,
-// and deep folders, get a private place among the temporary files, which cleanup
-// removes.
-func (c config) hookSocket() (path string, cleanup func(), err error) {
-	if path = filepath.Join(c.Data, "hooks.sock"); !c.postgres() && len(path) <= 100 {
-		return path, func() {}, nil
-	}
-	dir, err := os.MkdirTemp("", "mergegate-")
-	if err != nil {
-		return "", nil, fmt.Errorf("make a place for the hooks' socket: %w", err)
-	}
-	return filepath.Join(dir, "hooks.sock"), func() { _ = os.RemoveAll(dir) }, nil
 }
