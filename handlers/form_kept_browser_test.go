@@ -1,0 +1,90 @@
+package handlers
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// TestTypedTextIsNotLost: Esc asks before it throws a dialog away, the end of a
+// session keeps its form, and Back after a refusal leads to what was typed.
+func TestTypedTextIsNotLost(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.memberWithPassword("mona", models.RoleMaintainer, false)
+	a := s.actor(t, true)
+	a.Allow("401|422")
+	a.signsIn("mona")
+
+	a.opens(settingsPath)
+	answers := func(yes string) {
+		browsertest.Eval[bool](a.Page, "window.asked = '', window.confirm = (text) => { window.asked = text; return "+yes+"; }, true")
+	}
+	asked := func() string { return browsertest.Eval[string](a.Page, "window.asked") }
+	answers("false")
+	a.Press("Add status check")
+	a.Wait("#status-check-name")
+	a.Key(kb.Escape)
+	a.WaitGone("dialog")
+	if asked() != "" {
+		t.Errorf("an empty form asks %q", asked())
+	}
+	a.Press("Add status check")
+	a.fills("Service name", "Build")
+	a.fills("API to check", "https://ci.example.test/hook")
+	for range 2 {
+		answers("false")
+		a.Key(kb.Escape)
+		a.WaitFor("the question", "window.asked === 'Discard what you entered?'")
+		if got := a.value("Service name"); got != "Build" {
+			t.Fatalf("%q is left", got)
+		}
+	}
+	if _, err := s.DB.SQL(t).Exec("DELETE FROM sessions"); err != nil {
+		t.Fatal(err)
+	}
+	a.Click("#submit-status-check")
+	a.WaitText("#kept-form", "What you entered is kept")
+	a.fills("Username", "mona")
+	a.fills("Password", testPassword)
+	a.submits("Sign in")
+	a.WaitText("#kept-form", "Nothing was saved")
+	if name, url := a.value("Service name"), a.value("API to check"); name != "Build" || url != "https://ci.example.test/hook" {
+		t.Errorf("%q and %q come back", name, url)
+	}
+	a.Click("#submit-status-check")
+	a.told("Status check added.")
+
+	a.Press("Add status check")
+	a.fills("Service name", "Other")
+	answers("true")
+	a.Key(kb.Escape)
+	a.WaitGone("dialog")
+}
+
+// TestBackAfterARefusal_ShowsWhatWasTyped: with script and without.
+func TestBackAfterARefusal_ShowsWhatWasTyped(t *testing.T) {
+	for mode, script := range map[string]bool{"with script": true, "without script": false} {
+		t.Run(mode, func(t *testing.T) {
+			s := newMRSite(t, modelstest.SQLite(t))
+			s.memberWithPassword("mona", models.RoleMaintainer, false)
+			a := s.actor(t, script)
+			a.Allow("422")
+			a.signsIn("mona")
+			long := strings.Repeat("x", 256)
+			a.opens("/projects/new")
+			a.fills("Project name", long)
+			a.submits("Create project")
+			a.sees("Cannot be longer than 255 characters")
+			a.Back()
+			a.WaitURL("/new$")
+			if got := a.value("Project name"); got != long {
+				t.Errorf("%q stands after Back", got)
+			}
+		})
+	}
+}
