@@ -161,6 +161,9 @@ func deliveryAttempts(c echo.Context, d models.Delivery, now time.Time) string {
 
 // milliseconds is a duration as people read it.
 func milliseconds(c echo.Context, ms int64) string {
+	if ms == 0 {
+		return text(c, views.KeyChecksUnderMillisecond)
+	}
 	digits := strconv.FormatInt(ms, 10)
 	for i := len(digits) - 3; i > 0; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]

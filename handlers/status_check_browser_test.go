@@ -45,7 +45,7 @@ func TestServiceJourney(t *testing.T) {
 	p.WaitText("#branch-options .listbox__divider", "1 of 2 protected branches")
 	p.Click("#branch-options .listbox__option:nth-of-type(2)")
 	p.WaitText("#branch-value", "release/*")
-	p.WaitText("#also-apply-label", "Also apply to 0 open merge requests")
+	p.WaitText("#also-apply-label", "Also apply to open merge requests (none would change now)")
 	p.Fill("#branch-search", "zzz")
 	p.WaitText("#branch-options .listbox__note", "No protected branches match “zzz”.")
 	p.WaitText("#branch-options", "release/*") // chosen, so it stays

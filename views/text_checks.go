@@ -43,6 +43,8 @@ const (
 	KeyChecksHMACOn            Key = "checks.hmac_on"
 	KeyChecksHMACOff           Key = "checks.hmac_off"
 	KeyChecksNoDeliveries      Key = "checks.no_deliveries"
+	KeyChecksAlsoApplyNone     Key = "checks.also_apply_none"
+	KeyChecksUnderMillisecond  Key = "checks.under_millisecond"
 	KeyChecksTimeout           Key = "checks.timeout"
 	KeyChecksDeliveriesOf      Key = "checks.deliveries_of"
 	KeyChecksUnprotectedIntro  Key = "checks.unprotected_intro"

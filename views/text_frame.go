@@ -144,6 +144,8 @@ const (
 	KeyChangeFilters          Key = "frame.change_filters"
 	KeyNoProjects             Key = "frame.no_projects"
 	KeyNoProjectsText         Key = "frame.no_projects_text"
+	KeyNoOwnProjectsText      Key = "frame.no_own_projects_text"
+	KeyViewAllProjects        Key = "frame.view_all_projects"
 	KeyOpenMergeRequests      Key = "frame.open_merge_requests"
 	KeyUpdatedAt              Key = "frame.updated_at"
 	KeyVisibilityPrivate      Key = "frame.visibility_private"

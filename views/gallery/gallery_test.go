@@ -100,6 +100,41 @@ func TestJapanesePages_NoSpaceAfterFullStop(t *testing.T) {
 	}
 }
 
+// TestEntries_ScrollableRegions_CanBeFocused checks that the keyboard reaches
+// what scrolls by itself, and that it has a name.
+func TestEntries_ScrollableRegions_CanBeFocused(t *testing.T) {
+	for _, entry := range gallery.Entries() {
+		draw(t, entry.Component(t.Context(), "")).Find("pre.code, .table-wrap, .diff-wrap").Each(func(_ int, s *goquery.Selection) {
+			named := s.AttrOr("aria-label", "") != "" || s.AttrOr("aria-labelledby", "") != ""
+			if s.AttrOr("tabindex", "") != "0" || s.AttrOr("role", "") != "region" || !named {
+				html, _ := goquery.OuterHtml(s)
+				t.Errorf("%s: %.160s", entry.Name, html)
+			}
+		})
+	}
+}
+
+// TestEntries_Headings_SkipNoLevel checks the levels of headings in the order of
+// the page; a dialog begins anew.
+func TestEntries_Headings_SkipNoLevel(t *testing.T) {
+	for _, entry := range gallery.Entries() {
+		doc := draw(t, entry.Component(t.Context(), ""))
+		doc.Find("main, dialog").Each(func(_ int, scope *goquery.Selection) {
+			level := 0
+			if goquery.NodeName(scope) == "dialog" {
+				level = 1
+			}
+			scope.Find("h1, h2, h3, h4, h5, h6").Each(func(_ int, h *goquery.Selection) {
+				next := int(goquery.NodeName(h)[1] - '0')
+				if next > level+1 {
+					t.Errorf("%s: h%d %q follows h%d", entry.Name, next, strings.TrimSpace(h.Text()), level)
+				}
+				level = next
+			})
+		})
+	}
+}
+
 // TestEveryEntryIsServed as a whole page with one main element and one
 // heading, in both languages, and listed.
 func TestEveryEntryIsServed(t *testing.T) {

@@ -43,6 +43,9 @@ const layoutFaults = `(() => {
 		const out = e.getBoundingClientRect().right - frame.getBoundingClientRect().right;
 		if (out > 1 && e.offsetWidth > 1) faults.push("sticks out of its frame by " + Math.round(out) + " px: " + name(e));
 	}
+	for (const e of scope.querySelectorAll("tr, li")) {
+		if (e.checkVisibility() && e.offsetHeight > 0 && e.offsetHeight < 16 && e.offsetWidth > 1) faults.push("row of " + e.offsetHeight + " px: " + name(e));
+	}
 	const near = (a, b) => b.small ? Math.hypot(a.x - b.x, a.y - b.y) < 24
 		: Math.hypot(a.x - Math.max(b.left, Math.min(a.x, b.right)), a.y - Math.max(b.top, Math.min(a.y, b.bottom))) < 12;
 	for (const a of targets) {
