@@ -42,6 +42,8 @@ const DefaultMaxPackBytes = 1 << 30
 var (
 	// ErrNotFound means that the repository, commit, path or ref is not there.
 	ErrNotFound = errors.New("not found in the repository")
+	// ErrMissing is the ErrNotFound of a repository whose folder is not there.
+	ErrMissing = fmt.Errorf("the repository folder is missing: %w", ErrNotFound)
 	// ErrExists means that Create was asked for a repository that is there.
 	ErrExists = errors.New("repository exists")
 	// ErrRefMoved means that a ref was not where the caller expected it.
@@ -188,7 +190,7 @@ func (s *Store) Exists(id int64) bool {
 // Create makes an empty repository whose HEAD names defaultBranch. It is made
 // beside its place and moved there, so a crash leaves none half made.
 func (s *Store) Create(ctx context.Context, id int64, defaultBranch string) error {
-	if err := checkBranch(defaultBranch); err != nil {
+	if err := errors.Join(checkBranch(defaultBranch), checkNewRef(defaultBranch)); err != nil {
 		return err
 	}
 	if s.Exists(id) {

@@ -28,6 +28,9 @@ func (h hook) checkRefs(ctx context.Context, updates []RefUpdate) error {
 		if !utf8.ValidString(name) || checkBranch(name) != nil {
 			return refusal(fmt.Sprintf("%q cannot be pushed: names are valid UTF-8, do not begin with a dash and have at most %d bytes.", validText(name), maxBranchBytes))
 		}
+		if err := checkNewRef(name); err != nil && (u.Old == ZeroID || fullID.MatchString(name)) {
+			return refusal("The push was refused: " + err.Error() + ".")
+		}
 		if u.Old == ZeroID {
 			created = append(created, u.Ref)
 		}

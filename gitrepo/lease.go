@@ -59,7 +59,7 @@ func (s *Store) takeLease(ctx context.Context, cmd *exec.Cmd, id int64) (*os.Fil
 func (s *Store) openLease(id int64) (*os.File, error) {
 	file, err := os.OpenFile(filepath.Join(s.path(id), leaseName), os.O_CREATE|os.O_RDWR, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("the repository folder is missing: %w", ErrNotFound)
+		err = ErrMissing
 	}
 	return file, err
 }

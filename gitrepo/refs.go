@@ -8,10 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -41,6 +43,21 @@ func checkBranch(name string) error {
 		return nil
 	}
 	return fmt.Errorf("%q cannot be the name of a branch", validText(name))
+}
+
+var fullID = regexp.MustCompile(`^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$`)
+
+// checkNewRef refuses what a new branch or tag must not be called: a full object
+// id, which git and clients would take for the object, and names with
+// bidirectional control characters, which look like other names.
+func checkNewRef(name string) error {
+	switch {
+	case fullID.MatchString(name):
+		return fmt.Errorf("%q cannot be the name of a branch or tag: it is an object id", name)
+	case strings.ContainsFunc(name, func(r rune) bool { return unicode.Is(unicode.Bidi_Control, r) }):
+		return fmt.Errorf("%q cannot be the name of a branch or tag: it has bidirectional control characters", name)
+	}
+	return nil
 }
 
 // BranchTip is the commit a branch points to; ok is false where there is no
@@ -90,7 +107,7 @@ func (r Repo) HasBranch(ctx context.Context, branch string) (bool, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		_, err = os.Stat(folder)
 		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("the repository folder is missing: %w", ErrNotFound)
+			err = ErrMissing
 		}
 		return false, err
 	}
@@ -109,15 +126,18 @@ func (r Repo) refTip(ctx context.Context, ref string) (sha string, ok bool, err 
 	return strings.TrimSpace(string(out)), true, nil
 }
 
-// Resolve finds the commit that a branch, a tag or an object id (whole, or at
-// least seven digits of it) names, in this order. A name of nothing is
+// Resolve finds the commit that a whole object id, a branch, a tag or at least
+// seven digits of an object id name, in this order. A name of nothing is
 // ErrNotFound.
 func (r Repo) Resolve(ctx context.Context, name string) (string, error) {
 	var candidates []string
+	if fullID.MatchString(name) {
+		candidates = append(candidates, name)
+	}
 	if checkBranch(name) == nil {
 		candidates = append(candidates, "refs/heads/"+name, "refs/tags/"+name)
 	}
-	if len(name) >= 7 && len(name) <= 40 && strings.Trim(name, "0123456789abcdefABCDEF") == "" {
+	if len(name) >= 7 && len(name) < 40 && strings.Trim(name, "0123456789abcdefABCDEF") == "" {
 		candidates = append(candidates, name)
 	}
 	for _, c := range candidates {

@@ -380,3 +380,41 @@ func TestWriteCommit(t *testing.T) {
 		}
 	}
 }
+
+// A name that is a whole object id is the object's, whatever else is called so,
+// and nothing new can be called so.
+func TestNamesThatAreObjectIDs(t *testing.T) {
+	h := newGitHost(t, Options{})
+	r := h.store.Repo(1)
+	c := newClient(t, h.url)
+	first := c.commit("a", "1")
+	second := c.commit("a", "2")
+	c.git("push", "--quiet", "origin", "main")
+	long := strings.Repeat("0a", 32)
+	for _, name := range []string{first, strings.ToUpper(first), long} {
+		for _, kind := range []string{"heads", "tags"} {
+			contains(t, c.refused("push", "origin", second+":refs/"+kind+"/"+name), "is an object id")
+		}
+	}
+	for _, name := range []string{"evil\u202egnp", "iso\u2066late", "mark\u200f"} {
+		contains(t, c.refused("push", "origin", second+":refs/heads/"+name), "bidirectional control characters")
+	}
+	c.git("push", "--quiet", "origin", second+":refs/heads/"+first[:39], second+":refs/heads/fix/"+first)
+	if _, err := r.WriteCommit(t.Context(), WriteInput{Branch: first, Files: map[string]string{"a": "1"}, Message: "m", Author: ada, When: when}); err == nil {
+		t.Error("WriteCommit made a branch that is called like an id")
+	}
+
+	// One that is there already, from before or by hand.
+	for _, ref := range []string{"refs/heads/" + first, "refs/tags/" + first, "refs/heads/" + long} {
+		if err := r.UpdateRef(t.Context(), ref, second, ZeroID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{first: first, strings.ToUpper(first): first, long: second, first[:39]: second} {
+		if got, err := r.Resolve(t.Context(), name); got != want {
+			t.Errorf("%s is %s, %v; want %s", name, got, err, want)
+		}
+	}
+	contains(t, c.refused("push", "--force", "origin", first+":refs/heads/"+long), "is an object id")
+	c.git("push", "--quiet", "origin", ":refs/heads/"+first)
+}

@@ -220,7 +220,7 @@ func (s *Store) run(ctx context.Context, c command) ([]byte, error) {
 // tell apart: a repository that is not there, or anything else.
 func startError(c command, err error) error {
 	if _, statErr := os.Stat(c.dir); errors.Is(statErr, os.ErrNotExist) {
-		return fmt.Errorf("the repository folder is missing: %w", ErrNotFound)
+		return ErrMissing
 	}
 	return fmt.Errorf("start git %s: %w", c.args[0], err)
 }

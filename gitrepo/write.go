@@ -36,6 +36,9 @@ func (r Repo) WriteCommit(ctx context.Context, in WriteInput) (string, error) {
 		return "", err
 	}
 	if !exists {
+		if err := checkNewRef(in.Branch); err != nil {
+			return "", err
+		}
 		old = ZeroID
 	} else if old != in.Parent {
 		return "", fmt.Errorf("%s is at %s, not at %q: %w", in.Branch, old, in.Parent, ErrRefMoved)

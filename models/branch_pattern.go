@@ -1,6 +1,10 @@
 package models
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+	"unicode"
+)
 
 // MatchBranch reports whether a protected branch's name, which may hold
 // wildcards, covers a branch. "*" matches any run of characters, "/" included
@@ -44,6 +48,17 @@ func ValidBranchName(name string) bool {
 		}
 	}
 	return true
+}
+
+var objectID = regexp.MustCompile(`^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$`)
+
+// validNewBranchName is ValidBranchName for a branch that does not exist yet:
+// not a full object id, which it would stand in for, and without bidirectional
+// control characters, which make a name look like another. git's hooks refuse
+// the same names.
+func validNewBranchName(name string) bool {
+	return ValidBranchName(name) && !objectID.MatchString(name) &&
+		!strings.ContainsFunc(name, func(r rune) bool { return unicode.Is(unicode.Bidi_Control, r) })
 }
 
 // validBranchPattern is ValidBranchName for names that may hold wildcards.

@@ -103,7 +103,7 @@ func (in *ProjectInput) Validate() error {
 	if in.Visibility.String()[0] == 'v' {
 		f.add("visibility", CodeInvalid)
 	}
-	if !ValidBranchName(in.DefaultBranch) {
+	if !validNewBranchName(in.DefaultBranch) {
 		f.add("default_branch", CodeInvalid)
 	}
 	return f.err()
