@@ -72,7 +72,7 @@ func (p *pages) suggestTitle(c echo.Context, form *views.MergeRequestForm) error
 	}
 	commits, err := p.Git.Commits(ctx, project, "", tip, 0, 1)
 	if err == nil && len(commits) == 1 {
-		form.Title = commits[0].Title()
+		form.Title, form.Draft = commits[0].SuggestedTitle()
 	}
 	return err
 }

@@ -1,9 +1,11 @@
 package models
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -98,6 +100,23 @@ func (c Commit) Title() string {
 	return strings.TrimSpace(title)
 }
 
+// SuggestedTitle is a title for a merge request of the commit, made of its
+// subject, and whether that marks a draft. The title has no mark and leaves
+// room for one, so it follows the rule of titles either way; it is empty where
+// the subject holds nothing to read.
+func (c Commit) SuggestedTitle() (title string, draft bool) {
+	title = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(c.Title(), "\uFFFD"))
+	title = strings.Join(strings.Fields(title), " ")
+	draft = IsDraftTitle(title)
+	title = strings.TrimSpace(WithDraft(title, false))
+	return strings.TrimSpace(cutText(title, MaxTitleLength-len("Draft: "))), draft
+}
+
 // Head is HEAD as a commit, from the merge request's own row.
 func (m MergeRequest) Head() Commit {
 	return Commit{SHA: m.HeadSHA, Message: m.HeadMessage, AuthorName: m.HeadAuthorName, AuthorEmail: m.HeadAuthorEmail, CommittedAt: m.HeadCommittedAt}
@@ -113,6 +132,20 @@ func (m *MergeRequest) setHead(c Commit) {
 	m.HeadAuthorName = cutBytes(strings.ReplaceAll(strings.ToValidUTF8(c.AuthorName, "\uFFFD"), "\x00", ""), 1024)
 	m.HeadAuthorEmail = cutBytes(strings.ReplaceAll(strings.ToValidUTF8(c.AuthorEmail, "\uFFFD"), "\x00", ""), 1024)
 	m.HeadCommittedAt = dbTime(c.CommittedAt)
+}
+
+// cutText cuts s to at most n characters, which is what limits of columns and
+// fields count.
+func cutText(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for i := range s {
+		if n--; n < 0 {
+			return s[:i]
+		}
+	}
+	return s
 }
 
 // cutBytes cuts s to at most n bytes without splitting a character.
@@ -242,8 +275,35 @@ const (
 	BlockedTargetGone   BlockReason = "target_branch_gone"
 	BlockedNoCommits    BlockReason = "commits_status"
 	BlockedConflict     BlockReason = "conflict"
+	BlockedUnrelated    BlockReason = "unrelated_histories"
+	BlockedTooLarge     BlockReason = "too_large"
 	BlockedStatusChecks BlockReason = "status_checks_must_pass"
 )
+
+// RepositoryReasons are the reasons against a merge that only the repository
+// knows, and the files in conflict: whether the target branch exists, how many
+// commits the source has that the target lacks, and what conflicts says, which
+// is asked only where there is something to merge. Pages and the API ask this
+// one function; the merge itself fails for the same reasons.
+func RepositoryReasons(targetExists bool, commits int, conflicts func() ([]string, error)) (reasons []BlockReason, files []string, err error) {
+	switch {
+	case !targetExists:
+		return []BlockReason{BlockedTargetGone}, nil, nil
+	case commits == 0:
+		return []BlockReason{BlockedNoCommits}, nil, nil
+	}
+	files, err = conflicts()
+	var blocked *Error
+	switch {
+	case errors.As(err, &blocked) && len(blocked.Reasons) > 0:
+		return blocked.Reasons, nil, nil
+	case err != nil:
+		return nil, nil, err
+	case len(files) > 0:
+		return []BlockReason{BlockedConflict}, files, nil
+	}
+	return nil, nil, nil
+}
 
 // Mergeable tells every reason, as far as the database knows, why a merge
 // request cannot be merged at an instant; none means that it can. It is the

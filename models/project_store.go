@@ -121,7 +121,7 @@ func (s *Store) UpdateProject(ctx context.Context, by User, projectID int64, in 
 		var changes []AuditChange
 		note := func(field, from, to string) bool {
 			if from != to {
-				changes = append(changes, AuditChange{Field: field, From: cutBytes(from, 255), To: cutBytes(to, 255)})
+				changes = append(changes, AuditChange{Field: field, From: cutText(from, 255), To: cutText(to, 255)})
 			}
 			return from != to
 		}

@@ -247,18 +247,20 @@ func (s *Store) createByPush(ctx context.Context, in PushInput, pushed *PushedBr
 			return err
 		}
 	}
-	title := in.Options.Title
+	title, draft := in.Options.Title, in.Options.Draft
 	if title == "" {
 		if tip, exists, err := s.shared.cfg.Git.BranchTip(ctx, in.ProjectID, pushed.Name); err == nil && exists {
 			if commit, err := s.shared.cfg.Git.Commit(ctx, in.ProjectID, tip); err == nil {
-				title = cutBytes(cleanText(commit.Title()), MaxTitleLength)
+				var marked bool
+				title, marked = commit.SuggestedTitle()
+				draft = draft || marked
 			}
 		}
 	}
 	if title == "" {
 		title = pushed.Name
 	}
-	if in.Options.Draft {
+	if draft {
 		title = WithDraft(title, true)
 	}
 	mr, err := s.CreateMergeRequest(ctx, in.By, in.ProjectID, MergeRequestInput{

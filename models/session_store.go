@@ -9,7 +9,7 @@ import (
 func (s *Store) CreateSession(ctx context.Context, user User, digest, userAgent, ip string) (Session, error) {
 	now := s.Now()
 	session := Session{
-		Digest: digest, UserID: user.ID, UserAgent: cutBytes(cleanText(userAgent), 255), IP: ip,
+		Digest: digest, UserID: user.ID, UserAgent: cutText(cleanText(userAgent), 255), IP: ip,
 		CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(SessionLifetime),
 	}
 	err := s.Transaction(ctx, func(tx *Store) error {

@@ -127,7 +127,7 @@ func (s *Store) CountTry(ctx context.Context, name string, limit int, window tim
 	now := s.Now()
 	var count int64
 	err := s.Transaction(ctx, func(tx *Store) error {
-		row := RateCounter{Name: cutBytes(cleanText(name), 255), Count: 1, WindowEndsAt: now.Add(window)}
+		row := RateCounter{Name: cutText(cleanText(name), 255), Count: 1, WindowEndsAt: now.Add(window)}
 		err := tx.w(ctx).Clauses(clause.OnConflict{
 			Columns: []clause.Column{{Name: "name"}},
 			DoUpdates: clause.Assignments(map[string]any{
@@ -145,12 +145,12 @@ func (s *Store) CountTry(ctx context.Context, name string, limit int, window tim
 
 // ForgetTries clears a counter, after a success.
 func (s *Store) ForgetTries(ctx context.Context, name string) error {
-	return s.w(ctx).Where("name = ?", cutBytes(cleanText(name), 255)).Delete(&RateCounter{}).Error
+	return s.w(ctx).Where("name = ?", cutText(cleanText(name), 255)).Delete(&RateCounter{}).Error
 }
 
 // RecordFailedSignIn keeps a rejected sign-in in the audit events.
 func (s *Store) RecordFailedSignIn(ctx context.Context, username, ip string) error {
-	username = cutBytes(cleanText(username), 255)
+	username = cutText(cleanText(username), 255)
 	return s.audit(WithAddress(ctx, ip), User{Username: username}, 0, AuditSignInFailed, username, 0)
 }
 
