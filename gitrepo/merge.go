@@ -62,14 +62,20 @@ func (r Repo) PrepareMerge(ctx context.Context, in MergeInput) (MergeResult, err
 }
 
 // Conflicts names the files that a merge of source into target could not
-// merge, sorted; none when it could. ErrUnrelated and ErrNotFound (an unknown
-// commit) are errors.
+// merge, sorted; none when it could. ErrUnrelated, ErrNotFound (an unknown
+// commit) and ErrTooLarge are errors. The result must not be changed.
 func (r Repo) Conflicts(ctx context.Context, target, source string) ([]string, error) {
 	if err := checkIDs(target, source); err != nil {
 		return nil, err
 	}
-	_, conflicts, err := r.mergeTree(ctx, target, source)
-	return conflicts, r.unknownCommit(ctx, err, target, source)
+	return cached(ctx, &r.store.answers, answerKey{r.id, "conflicts", target, source, DiffLimits{}}, func(ctx context.Context) ([]string, int, bool, error) {
+		_, conflicts, err := r.mergeTree(ctx, target, source)
+		size := 0
+		for _, name := range conflicts {
+			size += len(name) + 50
+		}
+		return conflicts, size, err == nil, r.unknownCommit(ctx, err, target, source)
+	})
 }
 
 // checkTrees reads every folder of the commits, each tree once however often

@@ -25,7 +25,8 @@ type MergeRequestGit interface {
 	// may change without that, and costs next to nothing.
 	BranchStamp(projectID int64, branch string) string
 	// Conflicts names the files that a merge of source into target could not
-	// merge; none when it could.
+	// merge; none when it could. What else prevents the merge is a *models.Error
+	// with its Reasons.
 	Conflicts(ctx context.Context, projectID int64, targetSHA, sourceSHA string) ([]string, error)
 }
 

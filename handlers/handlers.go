@@ -53,7 +53,7 @@ type pages struct {
 	sessions  *sessions.CookieStore
 	markdown  *markdownRenderer
 	spans     keptAnswers[commitPair, span]
-	conflicts keptAnswers[commitPair, []string]
+	conflicts keptAnswers[commitPair, mergeAnswer]
 	once      once
 	// secure is set where people come by HTTPS: cookies then go no other way.
 	secure bool

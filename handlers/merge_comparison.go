@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"container/list"
 	"context"
+	"errors"
+	"slices"
 	"sync"
 
 	"github.com/labstack/echo/v4"
@@ -117,17 +119,26 @@ func (p *pages) span(ctx context.Context, key commitPair) (span, error) {
 	return said, nil
 }
 
-// conflictsOf asks git which files cannot be merged, or remembers.
+// mergeAnswer is the files in conflict, or what else prevents a merge.
+type mergeAnswer struct {
+	files []string
+	err   error
+}
+
+// conflictsOf asks git which files cannot be merged, or remembers. Having no
+// history in common is remembered as well; what was too large may fit later.
 func (p *pages) conflictsOf(ctx context.Context, key commitPair) ([]string, error) {
 	said, known := p.conflicts.get(key)
 	if known {
-		return said, nil
+		return said.files, said.err
 	}
-	said, err := p.Git.Conflicts(ctx, key.projectID, key.target, key.source)
-	if err == nil && len(said) <= maxKeptConflicts {
+	said.files, said.err = p.Git.Conflicts(ctx, key.projectID, key.target, key.source)
+	var blocked *models.Error
+	unrelated := errors.As(said.err, &blocked) && slices.Contains(blocked.Reasons, models.BlockedUnrelated)
+	if (said.err == nil || unrelated) && len(said.files) <= maxKeptConflicts {
 		p.conflicts.put(key, said, 1)
 	}
-	return said, err
+	return said.files, said.err
 }
 
 // comparison is a merge request's HEAD against its target.

@@ -95,22 +95,11 @@ func (p *pages) askGit(c echo.Context, facts *mergeFacts) error {
 	if facts.with, err = p.compare(c, mr); err != nil {
 		return err
 	}
-	switch {
-	case facts.with.target == "":
-		facts.reasons = append(facts.reasons, models.BlockedTargetGone)
-	case facts.with.commits == 0:
-		facts.reasons = append(facts.reasons, models.BlockedNoCommits)
-	case facts.with.base == "": // branches without a common commit conflict as a whole
-		facts.reasons = append(facts.reasons, models.BlockedConflict)
-	default:
-		if facts.conflicts, err = p.conflictsOf(ctx, facts.with.commitPair); err != nil {
-			return err
-		}
-		if len(facts.conflicts) > 0 {
-			facts.reasons = append(facts.reasons, models.BlockedConflict)
-		}
-	}
-	return nil
+	reasons, files, err := models.RepositoryReasons(facts.with.target != "", facts.with.commits, func() ([]string, error) {
+		return p.conflictsOf(ctx, facts.with.commitPair)
+	})
+	facts.reasons, facts.conflicts = append(facts.reasons, reasons...), files
+	return err
 }
 
 // blocks reports whether a reason is among those against a merge.
@@ -180,9 +169,7 @@ func addConditions(c echo.Context, box *views.MergeBox, f mergeFacts) {
 		box.Conditions = append(box.Conditions, views.MergeCondition{Kind: kind, Met: met})
 	}
 	if f.with.commits > 0 {
-		box.Conditions = append(box.Conditions, views.MergeCondition{
-			Kind: views.ConditionConflicts, Met: !f.blocks(models.BlockedConflict), Files: f.conflicts,
-		})
+		box.Conditions = append(box.Conditions, mergeCondition(f))
 	}
 	add(views.ConditionDraft, !f.blocks(models.BlockedDraft))
 	add(views.ConditionSource, !f.blocks(models.BlockedSourceGone))
@@ -197,6 +184,17 @@ func addConditions(c echo.Context, box *views.MergeBox, f mergeFacts) {
 		add(views.ConditionHead, false)
 	}
 	box.OnlyGate = !moved && len(f.reasons) == 1 && f.blocks(models.BlockedStatusChecks) && f.refusal == nil
+}
+
+// mergeCondition is that git can merge, or the reason why it cannot.
+func mergeCondition(f mergeFacts) views.MergeCondition {
+	switch {
+	case f.blocks(models.BlockedUnrelated):
+		return views.MergeCondition{Kind: views.ConditionRelated}
+	case f.blocks(models.BlockedTooLarge):
+		return views.MergeCondition{Kind: views.ConditionSize}
+	}
+	return views.MergeCondition{Kind: views.ConditionConflicts, Met: !f.blocks(models.BlockedConflict), Files: f.conflicts}
 }
 
 // presentApprovals lists who approved, and what the reader may do about it, for

@@ -140,6 +140,10 @@ const (
 	ConditionRight
 	// ConditionHead is that the page shows the newest commits.
 	ConditionHead
+	// ConditionRelated and ConditionSize take the place of ConditionConflicts
+	// where git cannot merge for another reason.
+	ConditionRelated
+	ConditionSize
 )
 
 // MergeCondition is one thing that a merge needs and whether it is met.
@@ -200,6 +204,8 @@ var conditionTexts = map[ConditionKind]struct{ demand, reason Key }{
 	ConditionCommits:   {KeyMRConditionCommits, KeyMRReasonCommits},
 	ConditionRight:     {KeyMRConditionRight, KeyMRReasonRight},
 	ConditionHead:      {KeyMRConditionHead, KeyMRReasonHead},
+	ConditionRelated:   {KeyMRConditionRelated, KeyMRReasonRelated},
+	ConditionSize:      {KeyMRConditionSize, KeyMRReasonSize},
 }
 
 // reasons is the first reason against a merge, and how many more there are.

@@ -47,10 +47,10 @@ type ServiceRow struct {
 	// API is the whole URL; only maintainers see these pages.
 	API string
 	// Insecure: the URL is plain HTTP.
-	Insecure  bool
-	HMAC      bool
-	Scope     []ScopeBranch
-	Health    Health
+	Insecure bool
+	HMAC     bool
+	Scope    []ScopeBranch
+	Health   Health
 	// Timeout is how long its checks may be pending.
 	Timeout   time.Duration
 	PageURL   string

@@ -143,7 +143,7 @@ func (c *call) mergeRequest(p models.Project, mr models.MergeRequest, blocked []
 	merger := c.api.userOrNull(mr.MergeUser)
 	detailed := c.detailedMergeStatus(blocked)
 	status := "can_be_merged"
-	if slices.Contains(blocked, models.BlockedConflict) || slices.Contains(blocked, models.BlockedNoCommits) {
+	if slices.ContainsFunc(blocked, func(r models.BlockReason) bool { return isConflict(r) || r == models.BlockedNoCommits }) {
 		status = "cannot_be_merged"
 	}
 	return mergeRequestEntity{
@@ -158,8 +158,29 @@ func (c *call) mergeRequest(p models.Project, mr models.MergeRequest, blocked []
 		Reference: "!" + iid, References: references{"!" + iid, "!" + iid, p.FullPath() + "!" + iid},
 		WebURL: c.api.url("/" + p.FullPath() + "/-/merge_requests/" + iid),
 		Squash: mr.Squash, SquashOnMerge: mr.Squash,
-		HasConflicts: slices.Contains(blocked, models.BlockedConflict), BlockingDiscussionsResolved: true, ImportedFrom: "none",
+		HasConflicts: slices.ContainsFunc(blocked, isConflict), BlockingDiscussionsResolved: true, ImportedFrom: "none",
 	}
+}
+
+// isConflict reports whether git itself cannot merge, in GitLab's sense.
+func isConflict(reason models.BlockReason) bool {
+	return reason == models.BlockedConflict || mergeErrors[reason] != ""
+}
+
+// mergeErrors are the sentences for what GitLab has no word for.
+var mergeErrors = map[models.BlockReason]string{
+	models.BlockedUnrelated: "The source and target branch have no history in common",
+	models.BlockedTooLarge:  "The changes are too large to be merged by the server",
+}
+
+// mergeError is the sentence for the first reason that needs one; nil for none.
+func mergeError(blocked []models.BlockReason) *string {
+	for _, reason := range blocked {
+		if text := mergeErrors[reason]; text != "" {
+			return &text
+		}
+	}
+	return nil
 }
 
 // detailedMergeStatus is GitLab's one word for the first reason. Those who may
@@ -175,6 +196,8 @@ func (c *call) detailedMergeStatus(blocked []models.BlockReason) string {
 		}
 	case models.BlockedSourceGone, models.BlockedTargetGone:
 		return "commits_status"
+	case models.BlockedUnrelated, models.BlockedTooLarge:
+		return string(models.BlockedConflict) // GitLab's only word for what git cannot merge
 	}
 	return string(blocked[0])
 }

@@ -45,6 +45,9 @@ func (c *call) mergeRefusal(err error) error {
 		return err
 	}
 	body := map[string]any{"message": "405 Method Not Allowed", "detailed_merge_status": c.detailedMergeStatus(e.Reasons)}
+	if text := mergeError(e.Reasons); text != nil {
+		body["merge_error"] = *text
+	}
 	if len(e.List) > 0 {
 		body["conflicts"] = e.List
 	}

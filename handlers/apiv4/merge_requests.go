@@ -135,26 +135,10 @@ func (c *call) blocked() ([]models.BlockReason, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n == 0 {
-		return append(reasons, models.BlockedNoCommits), nil
-	}
-	conflicts, err := c.api.Git.Conflicts(c.ctx(), p.ID, target, c.mr.HeadSHA)
-	if err != nil {
-		return nil, err
-	}
-	if len(conflicts) > 0 {
-		reasons = append(reasons, models.BlockedConflict)
-	}
-	return reasons, nil
-}
-
-// mergeRequestNow shows the merge request of the path as it is.
-func (c *call) mergeRequestNow() (mergeRequestEntity, error) {
-	reasons, err := c.blocked()
-	if err != nil {
-		return mergeRequestEntity{}, err
-	}
-	return c.mergeRequest(c.access.Project, c.mr, reasons), nil
+	more, _, err := models.RepositoryReasons(true, n, func() ([]string, error) {
+		return c.api.Git.Conflicts(c.ctx(), p.ID, target, c.mr.HeadSHA)
+	})
+	return append(reasons, more...), err
 }
 
 // replyMergeRequest answers a change of a merge request with everything about
@@ -200,7 +184,7 @@ func (c *call) detailWithoutGit() mergeRequestDetail {
 }
 
 func (c *call) detail() (mergeRequestDetail, error) {
-	entity, err := c.mergeRequestNow()
+	reasons, err := c.blocked()
 	if err != nil {
 		return mergeRequestDetail{}, err
 	}
@@ -214,7 +198,7 @@ func (c *call) detail() (mergeRequestDetail, error) {
 	}
 	changes := changesCount(d)
 	return mergeRequestDetail{
-		mergeRequestEntity: entity, DiffRefs: refs, User: map[string]bool{"can_merge": c.mayMerge()}, ChangesCount: &changes,
+		mergeRequestEntity: c.mergeRequest(c.access.Project, c.mr, reasons), MergeError: mergeError(reasons), DiffRefs: refs, User: map[string]bool{"can_merge": c.mayMerge()}, ChangesCount: &changes,
 	}, nil
 }
 

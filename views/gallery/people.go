@@ -62,7 +62,7 @@ func ruleList(ctx context.Context) views.BranchRuleList {
 	}
 	return views.BranchRuleList{RefreshURL: rulesPath, Now: Now,
 		Unprotected: []views.UnprotectedRule{{Name: "hotfix/*", Services: rows[2:3], ProtectURL: rulesPath + "/new?name=hotfix%2F%2A"}},
-		All: views.AllBranchesRule{AddServiceURL: servicesPath + "/new", Services: rows[:1]},
+		All:         views.AllBranchesRule{AddServiceURL: servicesPath + "/new", Services: rows[:1]},
 		Rules: []views.BranchRule{
 			{ID: 1, Name: "main", Default: true, Matches: 1, Push: views.T(ctx, views.KeyChecksLevelNoOne), Merge: views.T(ctx, views.KeyChecksLevelMaintainers), EditURL: rulesPath + "/1/edit",
 				UnprotectURL: rulesPath + "/1/unprotect", AddServiceURL: servicesPath + "/new?branch=1", Services: rows[1:2], Inherited: rows[:1]},

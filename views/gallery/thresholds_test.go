@@ -152,4 +152,3 @@ func windowsAt(p *browsertest.Page, rules []threshold, seen map[threshold]bool) 
 	slices.Sort(sorted)
 	return sorted
 }
-

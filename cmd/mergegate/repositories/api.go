@@ -81,8 +81,7 @@ func (a API) Diff(ctx context.Context, projectID int64, from, to string) (apiv4.
 	return diff, bounded(err)
 }
 
-// Conflicts names the files that would conflict, none where the branches share
-// no history.
+// Conflicts is the same for pages and the API.
 func (a API) Conflicts(ctx context.Context, projectID int64, target, source string) ([]string, error) {
 	return Pages(a).Conflicts(ctx, projectID, target, source)
 }

@@ -57,7 +57,8 @@ func (d Domain) SetDefaultBranch(ctx context.Context, projectID int64, branch st
 
 // BranchTip is the commit that a branch points to.
 func (d Domain) BranchTip(ctx context.Context, projectID int64, branch string) (sha string, exists bool, err error) {
-	return d.Store.Repo(projectID).BranchTip(ctx, branch)
+	sha, exists, err = d.Store.Repo(projectID).BranchTip(ctx, branch)
+	return sha, exists, bounded(err)
 }
 
 // BranchLog is a branch's reflog, newest entry first.
@@ -82,7 +83,7 @@ func (d Domain) Resolve(ctx context.Context, projectID int64, name string) (sha 
 // Commit reads a commit.
 func (d Domain) Commit(ctx context.Context, projectID int64, sha string) (models.Commit, error) {
 	c, err := d.Store.Repo(projectID).Commit(ctx, sha)
-	return domainCommit(c), err
+	return domainCommit(c), bounded(err)
 }
 
 // CountCommits counts the commits of to that from lacks.
@@ -112,13 +113,21 @@ func (d Domain) PrepareMerge(ctx context.Context, projectID int64, in models.Mer
 		TargetSHA: in.TargetSHA, SourceSHA: in.SourceSHA, Message: in.Message, Squash: in.Squash,
 		Author: who, Committer: who, When: in.At,
 	})
-	switch {
-	case errors.Is(err, gitrepo.ErrNothingToMerge):
-		err = &models.Error{Kind: models.KindUnprocessable, Code: models.CodeMergeBlocked, Reasons: []models.BlockReason{models.BlockedNoCommits}, Err: err}
-	case errors.Is(err, gitrepo.ErrUnrelated):
-		err = &models.Error{Kind: models.KindUnprocessable, Code: models.CodeConflicts, Reasons: []models.BlockReason{models.BlockedConflict}, Err: err}
+	return result.SHA, result.Conflicts, blocked(err)
+}
+
+// blocked is why git cannot merge, in the domain's words.
+func blocked(err error) error {
+	for cause, reason := range map[error]models.BlockReason{
+		gitrepo.ErrNothingToMerge: models.BlockedNoCommits,
+		gitrepo.ErrUnrelated:      models.BlockedUnrelated,
+		gitrepo.ErrTooLarge:       models.BlockedTooLarge,
+	} {
+		if errors.Is(err, cause) {
+			return &models.Error{Kind: models.KindUnprocessable, Code: models.CodeMergeBlocked, Reasons: []models.BlockReason{reason}, Err: err}
+		}
 	}
-	return result.SHA, result.Conflicts, err
+	return bounded(err)
 }
 
 // MoveBranch moves a branch by compare-and-swap.
@@ -131,9 +140,12 @@ func (d Domain) DeleteBranch(ctx context.Context, projectID int64, branch, oldSH
 	return moved(d.Store.Repo(projectID).DeleteRef(ctx, "refs/heads/"+branch, oldSHA))
 }
 
-// bounded is a limit of git that was reached, in the domain's words.
+// bounded is a limit of git that was reached, or a repository that is missing,
+// in the domain's words.
 func bounded(err error) error {
 	switch {
+	case errors.Is(err, gitrepo.ErrMissing):
+		return &models.Error{Kind: models.KindNotFound, Code: models.CodeNotFound, Params: map[string]string{"what": "repository"}, Err: err}
 	case errors.Is(err, gitrepo.ErrTooLarge):
 		return &models.Error{Kind: models.KindUnprocessable, Code: models.CodeGitTooLarge, Err: err}
 	case errors.Is(err, gitrepo.ErrBusy):

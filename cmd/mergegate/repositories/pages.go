@@ -102,12 +102,9 @@ func (p Pages) Changes(ctx context.Context, projectID int64, base, head string) 
 	return changes, bounded(err)
 }
 
-// Conflicts names the files that would conflict. Branches that share no
-// history have no file to name; merging them fails with its own reason.
+// Conflicts names the files that would conflict. What else prevents a merge is
+// an error with its reason.
 func (p Pages) Conflicts(ctx context.Context, projectID int64, targetSHA, sourceSHA string) ([]string, error) {
 	files, err := p.Store.View(projectID).Conflicts(ctx, targetSHA, sourceSHA)
-	if errors.Is(err, gitrepo.ErrUnrelated) {
-		return nil, nil
-	}
-	return files, err
+	return files, blocked(err)
 }

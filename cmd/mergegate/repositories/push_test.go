@@ -192,7 +192,7 @@ func TestPrepareMergeRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := models.MergeInput{TargetSHA: main, SourceSHA: lone, By: h.Owner, At: h.Store.Now()}
-	if _, _, err := (Domain{h.git}).PrepareMerge(t.Context(), h.Project.ID, in); models.CodeOf(err) != models.CodeConflicts {
+	if _, _, err := (Domain{h.git}).PrepareMerge(t.Context(), h.Project.ID, in); models.CodeOf(err) != models.CodeMergeBlocked {
 		t.Errorf("strangers: %v", err)
 	}
 	in.SourceSHA = main
