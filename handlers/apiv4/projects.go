@@ -29,10 +29,7 @@ func listProjects(c *call) error {
 	}
 	entities := make([]projectEntity, 0, len(projects))
 	for _, access := range projects {
-		entity, err := c.projectNow(access)
-		if err != nil {
-			return err
-		}
+		entity := c.projectNow(access)
 		entities = append(entities, entity)
 	}
 	if isSet(simple) {
@@ -54,21 +51,19 @@ func (c *call) visibility() *models.Visibility {
 }
 
 // projectNow shows a project; whether its repository is empty the repository
-// alone knows.
-func (c *call) projectNow(access models.Access) (projectEntity, error) {
+// alone knows. One that cannot be read counts as empty: a list of projects does
+// not fail for one of them.
+func (c *call) projectNow(access models.Access) projectEntity {
 	p := access.Project
 	exists, err := c.api.Git.HasBranch(c.ctx(), p.ID, p.DefaultBranch)
 	if err != nil {
-		return projectEntity{}, err
+		c.api.Log.Error("repository cannot be read", "project_id", p.ID, "error", err)
 	}
-	return c.project(p, access.Role, !exists), nil
+	return c.project(p, access.Role, !exists)
 }
 
 func getProject(c *call) error {
-	entity, err := c.projectNow(c.access)
-	if err != nil {
-		return err
-	}
+	entity := c.projectNow(c.access)
 	return c.reply(http.StatusOK, entity)
 }
 
@@ -97,10 +92,7 @@ func createProject(c *call) error {
 	if err != nil {
 		return err
 	}
-	entity, err := c.projectNow(models.Access{Project: created, SignedIn: true, Admin: c.me.Admin, Role: models.RoleOwner})
-	if err != nil {
-		return err
-	}
+	entity := c.projectNow(models.Access{Project: created, SignedIn: true, Admin: c.me.Admin, Role: models.RoleOwner})
 	return c.reply(http.StatusCreated, entity)
 }
 
@@ -146,10 +138,7 @@ func updateProject(c *call) error {
 	if err != nil {
 		return err
 	}
-	entity, err := c.projectNow(models.Access{Project: updated, SignedIn: true, Admin: c.me.Admin, Role: c.access.Role})
-	if err != nil {
-		return err
-	}
+	entity := c.projectNow(models.Access{Project: updated, SignedIn: true, Admin: c.me.Admin, Role: c.access.Role})
 	return c.reply(http.StatusOK, entity)
 }
 
