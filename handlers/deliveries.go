@@ -160,9 +160,10 @@ func truncatedFields(payload []byte) []string {
 	return body.Mergegate.Truncated
 }
 
-// requestLine is the first line of the request to a service.
+// requestLine is the first line of the request to a service, without the query
+// string, which may hold a secret.
 func requestLine(target string) string {
-	sent, ok := models.URLAsSent(target)
+	sent, ok := models.URLAsSent(models.DisplayURL(target))
 	u, err := url.Parse(sent)
 	if !ok || err != nil {
 		return http.MethodPost

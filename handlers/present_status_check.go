@@ -20,8 +20,12 @@ func serviceRow(c echo.Context, service models.ExternalStatusCheck, deliveries [
 	if returnTo != "" {
 		query = "?return_to=" + returnTo
 	}
+	address := service.ExternalURL
+	if returnTo != "" { // only the settings of the services show it whole
+		address = models.DisplayURL(address)
+	}
 	row := views.ServiceRow{
-		ID: service.ID, Name: service.Name, API: service.ExternalURL, HMAC: service.HasSecret(),
+		ID: service.ID, Name: service.Name, API: address, HMAC: service.HasSecret(),
 		Insecure: strings.HasPrefix(strings.ToLower(service.ExternalURL), "http:"), Health: healthOf(deliveries),
 		Timeout: time.Duration(service.TimeoutSeconds) * time.Second,
 		PageURL: url, EditURL: url + "/edit" + query, RemoveURL: url + "/remove" + query,

@@ -52,7 +52,7 @@ type attemptEntity struct {
 
 func delivery(d models.Delivery) deliveryEntity {
 	entity := deliveryEntity{
-		ID: d.ID, UUID: d.UUID, EventUUID: d.EventUUID, Kind: d.Kind, Action: d.Action, SHA: d.SHA, URL: d.URL, State: d.State,
+		ID: d.ID, UUID: d.UUID, EventUUID: d.EventUUID, Kind: d.Kind, Action: d.Action, SHA: d.SHA, URL: models.DisplayURL(d.URL), State: d.State,
 		SupersededReason: textOrNull(d.SupersededReason), Attempts: d.Attempts, MaxAttempts: models.MaxAttempts,
 		LastAttemptAt: stampOrNull(d.LastAttemptAt), LastHTTPStatus: numberOrNull(d.LastHTTPStatus),
 		LastError: textOrNull(d.LastError), LastDurationMS: d.LastDurationMS, FinishedAt: stampOrNull(d.FinishedAt),

@@ -1,0 +1,46 @@
+package handlers
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// TestServiceURL_OutsideTheSettings_HasNoSecrets: only the settings of the
+// services show the query string and the user information.
+func TestServiceURL_OutsideTheSettings_HasNoSecrets(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	const address = "https://ann:hunter2pear@licence.example.test/hook?token=tops3cret#frag"
+	service, err := s.Store.CreateStatusCheck(t.Context(), s.Owner, s.Project.ID, models.StatusCheckInput{Name: "licence", ExternalURL: address}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mr := s.open("topic")
+	s.deliver(http.StatusServiceUnavailable, "")
+	moved := strings.Replace(address, "tops3cret", "tops3cret2", 1)
+	if _, err := s.Store.UpdateStatusCheck(t.Context(), s.Owner, s.Project.ID, service.ID, models.StatusCheckUpdate{ExternalURL: &moved}, false); err != nil {
+		t.Fatal(err)
+	}
+	deliveries := s.Deliveries(service)
+	v := s.as(s.Owner)
+	for _, path := range []string{
+		servicePath(service), servicePath(service) + "/deliveries/" + itoa(deliveries[0].ID), "/olga/pear/-/settings/repository/branch_rules",
+		"/olga/pear/-/audit_events", "/olga/pear/-/audit_events.csv", s.mrPath(mr, ""), "/olga/pear", servicePath(service) + "/remove",
+	} {
+		a := v.get(path).want(http.StatusOK)
+		for _, secret := range []string{"hunter2pear", "tops3cret", "ann:"} {
+			if strings.Contains(a.body, secret) {
+				t.Errorf("%s shows %q", path, secret)
+			}
+		}
+	}
+	if !strings.Contains(v.get(servicePath(service)).body, "https://licence.example.test/hook") {
+		t.Error("the page of the service does not show its address")
+	}
+	if !strings.Contains(v.get(settingsPath).body, "tops3cret2") || !strings.Contains(v.get(servicePath(service)+"/edit").body, "tops3cret2") {
+		t.Error("the settings do not show the whole address")
+	}
+}
