@@ -24,6 +24,7 @@ var (
 	ErrPasswordTooShort = fmt.Errorf("the password has fewer than %d characters", MinPasswordLength)
 	ErrPasswordTooLong  = fmt.Errorf("the password has more than %d bytes", MaxPasswordBytes)
 	ErrPasswordNotText  = errors.New("the password is not valid UTF-8")
+	ErrPasswordCommon   = errors.New("the password is one of those that are guessed first")
 )
 
 // passwordParams is OWASP's second choice for Argon2id: 19 MiB, two passes,
@@ -38,9 +39,10 @@ var hashing = make(chan struct{}, 2)
 // user takes as long to refuse as a wrong password. Nobody knows its password.
 const absentDigest = "$argon2id$v=19$m=19456,t=2,p=1$bWVyZ2VnYXRlYWJzZW50IQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
-// ValidatePassword reports whether a password may be chosen. Errors:
-// ErrPasswordTooShort, ErrPasswordTooLong, ErrPasswordNotText.
-func ValidatePassword(password string) error {
+// ValidatePassword reports whether a password may be chosen by a user with some
+// names. Errors: ErrPasswordTooShort, ErrPasswordTooLong, ErrPasswordNotText,
+// ErrPasswordCommon.
+func ValidatePassword(password string, names ...string) error {
 	switch {
 	case len(password) > MaxPasswordBytes:
 		return ErrPasswordTooLong
@@ -48,6 +50,8 @@ func ValidatePassword(password string) error {
 		return ErrPasswordNotText
 	case utf8.RuneCountInString(password) < MinPasswordLength:
 		return ErrPasswordTooShort
+	case isCommonPassword(password, names):
+		return ErrPasswordCommon
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,14 +64,38 @@ func TestCheckPasswordDamagedDigest(t *testing.T) {
 	}
 }
 
+func TestValidatePassword_Common(t *testing.T) {
+	if !slices.IsSorted(commonPasswords) {
+		t.Error("the list of common passwords is not sorted")
+	}
+	names := []string{"jonas-weber", "Jonas Weber", "jonas@orchard.test"}
+	for _, password := range []string{
+		"password", "Password1!", "P@ssw0rd2026", "iloveyou", "qwertyuiop", "QWERTY123", "letmein!!", "Mergegate1", "87654321", "abcdefgh", "1234567890",
+		"aaaabbbb", "jonas-weber", "JonasWeber", "jonas_weber_99", "jonas@orchard.test",
+	} {
+		if err := ValidatePassword(password, names...); err != ErrPasswordCommon {
+			t.Errorf("%s: %v", password, err)
+		}
+	}
+	for _, password := range []string{"correct horse battery", "jonas likes pears", "password of the orchard", "kx7-qm2-vd9", "梨の木の下で会おう", "x9!Km2@p"} {
+		if err := ValidatePassword(password, names...); err != nil {
+			t.Errorf("%s: %v", password, err)
+		}
+	}
+	if err := ValidatePassword("jonas-weber"); err != nil {
+		t.Errorf("the name of somebody else: %v", err)
+	}
+}
+
 func TestValidatePassword(t *testing.T) {
 	for password, want := range map[string]error{
 		"":                                      ErrPasswordTooShort,
 		"1234567":                               ErrPasswordTooShort,
 		"ééééééé":                               ErrPasswordTooShort,
-		"12345678":                              nil,
-		"éééééééé":                              nil,
-		strings.Repeat("x", MaxPasswordBytes):   nil,
+		"12345678":                              ErrPasswordCommon,
+		"ééèèêêëë":                              ErrPasswordCommon,
+		"ééèèêêëëa":                             nil,
+		strings.Repeat("pear!", 200):            nil,
 		strings.Repeat("x", MaxPasswordBytes+1): ErrPasswordTooLong,
 		"12345678\xff":                          ErrPasswordNotText,
 	} {

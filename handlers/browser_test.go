@@ -25,6 +25,8 @@ type browser struct {
 	cookies map[string]string
 	// header is added to every request.
 	header http.Header
+	// address is where the requests come from, "" for the usual one.
+	address string
 }
 
 // exampleAgent is what the tests' browsers call themselves.
@@ -44,6 +46,9 @@ func (b *browser) send(method, path, contentType string, body io.Reader) answer 
 	b.t.Helper()
 	r := httptest.NewRequest(method, path, body)
 	r.Host = "mergegate.test"
+	if b.address != "" {
+		r.RemoteAddr = b.address
+	}
 	for name, values := range b.header {
 		r.Header[name] = values
 	}

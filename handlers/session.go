@@ -22,6 +22,15 @@ const (
 	sessionValue = "id"
 )
 
+// sessionCookieName returns the name of the session's cookie. Behind HTTPS the
+// prefix makes browsers refuse one that a sibling domain or plain HTTP set.
+func sessionCookieName(secure bool) string {
+	if secure {
+		return "__Host-" + sessionCookie
+	}
+	return sessionCookie
+}
+
 // signInPath is where visitors sign in.
 const signInPath = "/users/sign_in"
 
@@ -64,7 +73,7 @@ func (p *pages) sessionDigest(c echo.Context) string {
 // sessionID is the random id in the browser's cookie, which the database does
 // not know; "" where the cookie is missing or not ours.
 func (p *pages) sessionID(c echo.Context) string {
-	cookie, err := p.sessions.Get(c.Request(), sessionCookie)
+	cookie, err := p.sessions.Get(c.Request(), sessionCookieName(p.secure))
 	if err != nil {
 		return "" // made with another key, or tampered with
 	}
@@ -90,7 +99,7 @@ func (p *pages) startSession(c echo.Context, user models.User, remember bool) er
 		maxAge = int(models.SessionLifetime.Seconds())
 	}
 	p.rememberUser(c, user, remember)
-	return p.writeCookie(c, sessionCookie, sessionValue, id, maxAge)
+	return p.writeCookie(c, sessionCookieName(p.secure), sessionValue, id, maxAge)
 }
 
 // endSession signs the browser out.
@@ -100,7 +109,7 @@ func (p *pages) endSession(c echo.Context) error {
 			return err
 		}
 	}
-	return p.writeCookie(c, sessionCookie, sessionValue, "", -1)
+	return p.writeCookie(c, sessionCookieName(p.secure), sessionValue, "", -1)
 }
 
 // writeCookie sets a signed and encrypted cookie. maxAge is in seconds: 0 ends

@@ -1,10 +1,10 @@
 package handlers
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -12,14 +12,6 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
-)
-
-// Limits of signing in: tries per window, for one account and for one address,
-// behind which a whole office may sit.
-const (
-	signInTriesAccount = 10
-	signInTriesAddress = 300
-	signInWindow       = 10 * time.Minute
 )
 
 func (p *pages) signInForm(c echo.Context) error {
@@ -52,11 +44,8 @@ func (p *pages) signIn(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	account := "sign_in:account:" + strings.ToLower(login)
-	if user.ID != 0 {
-		account = "sign_in:account:" + user.UsernameKey
-	}
-	allowed, err := p.countSignIn(c, account)
+	account := cmp.Or(user.UsernameKey, login)
+	allowed, err := p.Store.CountSignIn(ctx, account, c.RealIP())
 	if err != nil {
 		return err
 	}
@@ -75,7 +64,7 @@ func (p *pages) signIn(c echo.Context) error {
 		form.Problem = text(c, views.KeySignInRejected)
 		return p.renderSignIn(c, http.StatusUnprocessableEntity, form, back)
 	}
-	if err := p.Store.ForgetTries(ctx, account); err != nil {
+	if err := p.Store.ForgetSignIn(ctx, account, c.RealIP()); err != nil {
 		return err
 	}
 	if err := p.startSession(c, user, form.Value("remember_me") == "1"); err != nil {
@@ -98,18 +87,6 @@ func (p *pages) findLogin(c echo.Context, login string) (models.User, error) {
 		return models.User{}, nil
 	}
 	return user, err
-}
-
-// countSignIn counts a try against the account and the address, and reports
-// whether both are still within their limits.
-func (p *pages) countSignIn(c echo.Context, account string) (bool, error) {
-	ctx := c.Request().Context()
-	byAccount, err := p.Store.CountTry(ctx, account, signInTriesAccount, signInWindow)
-	if err != nil {
-		return false, err
-	}
-	byAddress, err := p.Store.CountTry(ctx, "sign_in:address:"+c.RealIP(), signInTriesAddress, signInWindow)
-	return byAccount && byAddress, err
 }
 
 func (p *pages) signOut(c echo.Context) error {
@@ -135,7 +112,7 @@ func (p *pages) changePassword(c echo.Context) error {
 	current, chosen := c.FormValue("current_password"), c.FormValue("password")
 	form := views.Form{Errors: map[string]string{}}
 
-	allowed, err := p.countSignIn(c, "password:"+user.UsernameKey)
+	allowed, err := p.Store.CountSignIn(ctx, user.UsernameKey, c.RealIP())
 	if err != nil {
 		return err
 	}
@@ -150,13 +127,15 @@ func (p *pages) changePassword(c echo.Context) error {
 	if !match {
 		form.Errors["current_password"] = text(c, views.KeyPasswordWrong)
 	}
-	switch auth.ValidatePassword(chosen) {
+	switch auth.ValidatePassword(chosen, user.Username, user.Name, user.Email) {
 	case nil:
 		if chosen == current {
 			form.Errors["password"] = text(c, views.KeyPasswordSame)
 		}
 	case auth.ErrPasswordTooShort:
 		form.Errors["password"] = text(c, views.KeyPasswordTooShort)
+	case auth.ErrPasswordCommon:
+		form.Errors["password"] = text(c, views.KeyPasswordCommon)
 	case auth.ErrPasswordTooLong:
 		form.Errors["password"] = text(c, views.KeyPasswordTooLong)
 	default:
@@ -173,6 +152,9 @@ func (p *pages) changePassword(c echo.Context) error {
 		return err
 	}
 	if err := p.Store.SetPassword(ctx, user, digest, request.Session(c).Digest, false); err != nil {
+		return err
+	}
+	if err := p.Store.ForgetSignIn(ctx, user.UsernameKey, c.RealIP()); err != nil {
 		return err
 	}
 	if user.PasswordChangeRequired {

@@ -1,12 +1,16 @@
 package handlers
 
 import (
+	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
@@ -50,23 +54,76 @@ func TestSignInIsLimitedPerAccountAndAddress(t *testing.T) {
 	eachMRSite(t, func(t *testing.T, s *mrSite) {
 		s.withPassword("priya", false)
 		wrong := url.Values{"login": {"priya"}, "password": {"wrong wrong"}}
-		b := newBrowser(t, s.handler)
-		for range signInTriesAccount {
-			b.post(signInPath, wrong).want(http.StatusUnprocessableEntity)
-		}
 		right := url.Values{"login": {"priya"}, "password": {testPassword}}
-		b.post(signInPath, right).want(http.StatusTooManyRequests)
-		s.Clock.Advance(signInWindow + time.Second)
-		b.post(signInPath, right).want(http.StatusSeeOther)
+		attacker, owner := newBrowser(t, s.handler), newBrowser(t, s.handler)
+		owner.address = "198.51.100.7:1234"
+		for range models.SignInTriesAccount {
+			attacker.post(signInPath, wrong).want(http.StatusUnprocessableEntity)
+		}
+		attacker.post(signInPath, right).want(http.StatusTooManyRequests)
+		owner.post(signInPath, right).want(http.StatusSeeOther)
+		// The owner's success does not help the attacker.
+		attacker.post(signInPath, right).want(http.StatusTooManyRequests)
+		s.Clock.Advance(models.SignInWindow + time.Second)
+		attacker.post(signInPath, right).want(http.StatusSeeOther)
 	})
 	s := newMRSite(t, modelstest.SQLite(t))
 	b := newBrowser(t, s.handler)
-	for i := range signInTriesAddress {
-		if ok, err := s.Store.CountTry(t.Context(), "sign_in:address:192.0.2.1", signInTriesAddress, signInWindow); !ok || err != nil {
+	for i := range models.SignInTriesAddress {
+		if ok, err := s.Store.CountSignIn(t.Context(), fmt.Sprint("name", i), "192.0.2.1"); !ok || err != nil {
 			t.Fatalf("try %d: %v %v", i, ok, err)
 		}
 	}
 	b.post(signInPath, url.Values{"login": {"somebody"}, "password": {"x"}}).want(http.StatusTooManyRequests)
+}
+
+func TestChoosingAPassword_RefusesThoseGuessedFirst(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.withPassword("priya", false)
+	b := newBrowser(t, s.handler)
+	b.post(signInPath, url.Values{"login": {"priya"}, "password": {testPassword}}).want(http.StatusSeeOther)
+	for _, chosen := range []string{"password123", "priya2026!"} {
+		page := b.post(newPasswordPath, url.Values{"current_password": {testPassword}, "password": {chosen}, "password_confirmation": {chosen}})
+		if got := page.want(http.StatusUnprocessableEntity).text("#password-error"); got != "This password is easy to guess" {
+			t.Errorf("%s: %q", chosen, got)
+		}
+	}
+}
+
+// TestSessionCookie_BehindHTTPS_HasTheHostPrefix: a sibling domain cannot set
+// it, so it can be no session of somebody else's.
+func TestSessionCookie_BehindHTTPS_HasTheHostPrefix(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.withPassword("priya", false)
+	e, err := New(Deps{
+		Store: s.Store, Git: s.git, Log: slog.New(slog.DiscardHandler), BaseURL: "https://mergegate.test", SessionKey: []byte("an example key of thirty-two bytes!!"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodPost, signInPath, strings.NewReader(url.Values{"login": {"priya"}, "password": {testPassword}}.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, r)
+	for _, cookie := range w.Result().Cookies() {
+		if cookie.Name != "__Host-mergegate_session" {
+			continue
+		}
+		if !cookie.Secure || cookie.Path != "/" || cookie.Domain != "" || !cookie.HttpOnly {
+			t.Errorf("browsers refuse or leak %s", cookie)
+		}
+		for name, want := range map[string]int{cookie.Name: http.StatusOK, sessionCookie: http.StatusSeeOther} {
+			r := httptest.NewRequest(http.MethodGet, userSettingsPath, nil)
+			r.AddCookie(&http.Cookie{Name: name, Value: cookie.Value})
+			w := httptest.NewRecorder()
+			e.ServeHTTP(w, r)
+			if w.Code != want {
+				t.Errorf("a session in %s: status %d, want %d", name, w.Code, want)
+			}
+		}
+		return
+	}
+	t.Errorf("cookies %v", w.Result().Cookies())
 }
 
 func TestSigningInGivesANewIDAndEndsTheOldSession(t *testing.T) {

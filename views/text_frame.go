@@ -98,6 +98,7 @@ const (
 	KeyPasswordTooShort       Key = "frame.password_too_short"
 	KeyPasswordTooLong        Key = "frame.password_too_long"
 	KeyPasswordNotText        Key = "frame.password_not_text"
+	KeyPasswordCommon         Key = "frame.password_common"
 	KeyPasswordSame           Key = "frame.password_same"
 	KeyPasswordMismatch       Key = "frame.password_mismatch"
 	KeyPasswordChanged        Key = "frame.password_changed"

@@ -1,6 +1,7 @@
 package githttp
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -16,15 +17,6 @@ import (
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
-)
-
-// Limits of signing in, counted together with the form's and therefore the
-// same: tries per window, for one account and for one address, behind which a
-// whole office may sit.
-const (
-	triesPerAccount = 10
-	triesPerAddress = 300
-	triesWindow     = 10 * time.Minute
 )
 
 // identity is who asks.
@@ -87,19 +79,12 @@ func (d *door) identifyPassword(c echo.Context, name, password string) (identity
 // under the same names as the sign-in form, so that neither is a way round the
 // other's limit.
 func (d *door) checkPassword(ctx context.Context, address, name string, user models.User, usable bool, password string) error {
-	account := "sign_in:account:" + strings.ToLower(name)
-	if user.ID != 0 {
-		account = "sign_in:account:" + user.UsernameKey
-	}
-	byAccount, err := d.Store.CountTry(ctx, account, triesPerAccount, triesWindow)
+	account := cmp.Or(user.UsernameKey, name)
+	allowed, err := d.Store.CountSignIn(ctx, account, address)
 	if err != nil {
 		return err
 	}
-	byAddress, err := d.Store.CountTry(ctx, "sign_in:address:"+address, triesPerAddress, triesWindow)
-	if err != nil {
-		return err
-	}
-	if !byAccount || !byAddress {
+	if !allowed {
 		return refuse(http.StatusTooManyRequests, views.KeyGitLimited)
 	}
 	digest := user.PasswordDigest
@@ -116,7 +101,7 @@ func (d *door) checkPassword(ctx context.Context, address, name string, user mod
 		}
 		return refuse(http.StatusUnauthorized, views.KeyGitSignIn)
 	}
-	return d.Store.ForgetTries(ctx, account)
+	return d.Store.ForgetSignIn(ctx, account, address)
 }
 
 // rememberTime is how long a right password is taken without computing its

@@ -1,0 +1,52 @@
+package models
+
+import (
+	"context"
+	"net/netip"
+	"time"
+)
+
+// Limits of signing in with a password within SignInWindow. An account is
+// counted for each address apart, so that wrong passwords from elsewhere do not
+// lock its owner out. A whole office may sit behind one address.
+const (
+	SignInTriesAccount = 10
+	SignInTriesAddress = 300
+	SignInWindow       = 10 * time.Minute
+)
+
+// CountSignIn counts a try to sign in to an account from an address, and
+// reports whether it is within the limits. account is a user's UsernameKey, or
+// what was typed where there is no such user.
+func (s *Store) CountSignIn(ctx context.Context, account, address string) (bool, error) {
+	byAccount, err := s.CountTry(ctx, signInCounter(account, address), SignInTriesAccount, SignInWindow)
+	if err != nil {
+		return false, err
+	}
+	byAddress, err := s.CountTry(ctx, "sign_in:address:"+network(address), SignInTriesAddress, SignInWindow)
+	return byAccount && byAddress, err
+}
+
+// ForgetSignIn clears the counter of an account at an address, after a success.
+func (s *Store) ForgetSignIn(ctx context.Context, account, address string) error {
+	return s.ForgetTries(ctx, signInCounter(account, address))
+}
+
+// signInCounter names the counter; the account is last, as names are cut.
+func signInCounter(account, address string) string {
+	return "sign_in:account:" + network(address) + ":" + foldKey(account)
+}
+
+// network is what one client can be expected to hold: an IPv4 address, or the
+// /64 of an IPv6 address.
+func network(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil || ip.Unmap().Is4() {
+		return address
+	}
+	prefix, err := ip.WithZone("").Prefix(64)
+	if err != nil {
+		return address
+	}
+	return prefix.String()
+}
