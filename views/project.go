@@ -94,7 +94,9 @@ func (v Visibility) text() Key {
 }
 
 // VisibilityText is a visibility, such as "private", in words.
-func VisibilityText(ctx context.Context, value string) string { return T(ctx, Visibility{Value: value}.text()) }
+func VisibilityText(ctx context.Context, value string) string {
+	return T(ctx, Visibility{Value: value}.text())
+}
 
 func (v Visibility) hint() Key {
 	switch v.Value {
