@@ -1,0 +1,46 @@
+package apiv4_test
+
+import (
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// TestCost_OfABody_StaysBounded sends bodies and filters that are as deep and
+// as large as a stranger likes.
+func TestCost_OfABody_StaysBounded(t *testing.T) {
+	s := newSite(t, modelstest.SQLite(t))
+	const size = 4 << 20
+	for name, body := range map[string]string{
+		"deep arrays": strings.Repeat("[", size), "deep objects": strings.Repeat(`{"a":`, size/5), "closed deep arrays": `{"name":` + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + "}",
+		"many fields": "{" + strings.Repeat(`"a":1,`, size/6) + `"a":1}`, "long string": `{"name":"` + strings.Repeat("x", size) + `"}`,
+		"long number": `{"id":` + strings.Repeat("9", size) + "}", "escapes": `{"name":"` + strings.Repeat(`\u0000`, size/6) + `"}`,
+		"many numbers": `{"protected_branch_ids":[` + strings.Repeat("1,", size/2) + "1]}",
+	} {
+		var before, after runtime.MemStats
+		var least time.Duration
+		for try := range 3 { // another process may slow down any of them
+			runtime.ReadMemStats(&before)
+			start := time.Now()
+			a := s.send(http.MethodPost, "/projects", body, http.Header{"Content-Type": {"application/json"}, "Private-Token": {s.token(s.Owner, "api")}})
+			took := time.Since(start)
+			runtime.ReadMemStats(&after)
+			if a.status >= http.StatusInternalServerError || a.status < http.StatusBadRequest || a.status == http.StatusUnauthorized {
+				t.Errorf("%s: status %d", name, a.status)
+			}
+			if try == 0 || took < least {
+				least = took
+			}
+			if least < time.Second {
+				break
+			}
+		}
+		if memory := after.TotalAlloc - before.TotalAlloc; least > time.Second || memory > 256<<20 {
+			t.Errorf("%s: %v and %d MB", name, least, memory>>20)
+		}
+	}
+}
