@@ -59,7 +59,7 @@ func TestEveryAuditedAction(t *testing.T) {
 			}, "olga", "Revoked access token", "ci", []string{"Role: Developer removed", "Scopes: api removed"}},
 			{"service added", func() error {
 				v.post(servicesPath, url.Values{"name": {"Licence"}, "external_url": {"https://scan.example.test/"}}).want(303)
-				list, _, err := s.Store.StatusChecks(ctx, project, models.Page{Number: 1, Size: 10})
+				list, _, err := s.Store.ExternalStatusChecks(ctx, project, models.Page{Number: 1, Size: 10})
 				service = list[len(list)-1]
 				return err
 			}, "olga", "Added status check", "Licence", []string{"Name: Licence", "API to check: https://scan.example.test/", "Target branch: All branches", "HMAC: off"}},

@@ -70,7 +70,7 @@ func TestEditForm_RefusedForAnotherReason_KeepsItsVersion(t *testing.T) {
 		service, owner := s.Service("licence", "main"), s.as(s.Owner)
 		_, mine := owner.get(servicePath(service) + "/edit").fields("#status-check-form")
 		name := "renamed by another"
-		if _, err := s.Store.UpdateStatusCheck(t.Context(), s.Owner, s.Project.ID, service.ID, models.StatusCheckUpdate{Name: &name}, false); err != nil {
+		if _, err := s.Store.UpdateExternalStatusCheck(t.Context(), s.Owner, s.Project.ID, service.ID, models.ExternalStatusCheckUpdate{Name: &name}, false); err != nil {
 			t.Fatal(err)
 		}
 		mine.Set("name", "")
@@ -91,7 +91,7 @@ func TestEditedServiceRemovedElsewhere_IsSaid(t *testing.T) {
 				owner, status = owner.withHTMX(), http.StatusConflict // htmx shows no 404
 			}
 			action, form := owner.get(servicePath(service) + "/edit").fields("#status-check-form")
-			if err := s.Store.DeleteStatusCheck(t.Context(), s.Owner, s.Project.ID, service.ID); err != nil {
+			if err := s.Store.DeleteExternalStatusCheck(t.Context(), s.Owner, s.Project.ID, service.ID); err != nil {
 				t.Fatal(err)
 			}
 			form.Set("name", "Typed")
@@ -107,11 +107,11 @@ func TestEditedServiceRemovedElsewhere_IsSaid(t *testing.T) {
 			if got := s.services(); !strings.Contains(got, "Typed") {
 				t.Errorf("services %q", got)
 			}
-			services, _, err := s.Store.StatusChecks(t.Context(), s.Project.ID, models.Page{})
+			services, _, err := s.Store.ExternalStatusChecks(t.Context(), s.Project.ID, models.Page{})
 			if err != nil || len(services) != 1 {
 				t.Fatal(services, err)
 			}
-			if err := s.Store.DeleteStatusCheck(t.Context(), s.Owner, s.Project.ID, services[0].ID); err != nil {
+			if err := s.Store.DeleteExternalStatusCheck(t.Context(), s.Owner, s.Project.ID, services[0].ID); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -117,10 +117,10 @@ func choiceFaults(field, message string, values ...string) []fault {
 func (s *mrSite) serviceCases(other models.Project) []formCase {
 	s.T.Helper()
 	s.Service("Straße", "main") // https://Straße.example.test/hook
-	taken := models.StatusCheckInput{Name: "Licence", ExternalURL: "https://scan.example.net/v1/check?a=1"}
-	root := models.StatusCheckInput{Name: "Root", ExternalURL: "https://bücher.example"}
-	for _, in := range []models.StatusCheckInput{taken, root} {
-		if _, err := s.Store.CreateStatusCheck(s.T.Context(), s.Owner, s.Project.ID, in, false); err != nil {
+	taken := models.ExternalStatusCheckInput{Name: "Licence", ExternalURL: "https://scan.example.net/v1/check?a=1"}
+	root := models.ExternalStatusCheckInput{Name: "Root", ExternalURL: "https://bücher.example"}
+	for _, in := range []models.ExternalStatusCheckInput{taken, root} {
+		if _, err := s.Store.CreateExternalStatusCheck(s.T.Context(), s.Owner, s.Project.ID, in, false); err != nil {
 			s.T.Fatal(err)
 		}
 	}

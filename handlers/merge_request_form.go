@@ -247,7 +247,7 @@ func (p *pages) previewChecks(c echo.Context, form *views.MergeRequestForm) erro
 		return nil
 	}
 	project := request.Project(c)
-	services, _, err := p.Store.StatusChecks(c.Request().Context(), project.ID, models.Page{})
+	services, _, err := p.Store.ExternalStatusChecks(c.Request().Context(), project.ID, models.Page{})
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func TestMergeBoxNamesEveryReason(t *testing.T) {
 		}
 
 		s.Git.Set(s.Project.ID, "topic", "")
-		s.TellPush("topic", mr.HeadSHA, strings.Repeat("0", 40))
+		s.RecordPush("topic", mr.HeadSHA, strings.Repeat("0", 40))
 		if got := unmet(s.as(s.Owner)); got != "Source branch must exist." {
 			t.Errorf("source gone: %s", got)
 		}
@@ -111,7 +111,7 @@ func TestMergeRequestWithoutCommits(t *testing.T) {
 	// A force push makes the source end where the target stands.
 	main := s.Git.Tip(s.Project.ID, "main")
 	s.Git.Set(s.Project.ID, "topic", main)
-	s.TellPush("topic", mr.HeadSHA, main)
+	s.RecordPush("topic", mr.HeadSHA, main)
 	page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
 	if got := page.text("#merge-h"); got != "Merge blocked: no commits to merge" {
 		t.Errorf("merge box = %q", got)

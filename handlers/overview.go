@@ -98,7 +98,7 @@ func (p *pages) addMergeRequests(c echo.Context, v *views.Overview) error {
 		v.Recent.Rows = append(v.Recent.Rows, presentRow(c, mr, checks[mr.ID], v.Recent.Now))
 	}
 	if request.Can(c, auth.ReadStatusChecks) {
-		_, services, err := p.Store.StatusChecks(ctx, project.ID, models.Page{Number: 1, Size: 1})
+		_, services, err := p.Store.ExternalStatusChecks(ctx, project.ID, models.Page{Number: 1, Size: 1})
 		if err != nil {
 			return err
 		}

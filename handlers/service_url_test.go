@@ -14,14 +14,14 @@ import (
 func TestServiceURL_OutsideTheSettings_HasNoSecrets(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	const address = "https://ann:hunter2pear@licence.example.test/hook?token=tops3cret#frag"
-	service, err := s.Store.CreateStatusCheck(t.Context(), s.Owner, s.Project.ID, models.StatusCheckInput{Name: "licence", ExternalURL: address}, false)
+	service, err := s.Store.CreateExternalStatusCheck(t.Context(), s.Owner, s.Project.ID, models.ExternalStatusCheckInput{Name: "licence", ExternalURL: address}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	mr := s.open("topic")
 	s.deliver(http.StatusServiceUnavailable, "")
 	moved := strings.Replace(address, "tops3cret", "tops3cret2", 1)
-	if _, err := s.Store.UpdateStatusCheck(t.Context(), s.Owner, s.Project.ID, service.ID, models.StatusCheckUpdate{ExternalURL: &moved}, false); err != nil {
+	if _, err := s.Store.UpdateExternalStatusCheck(t.Context(), s.Owner, s.Project.ID, service.ID, models.ExternalStatusCheckUpdate{ExternalURL: &moved}, false); err != nil {
 		t.Fatal(err)
 	}
 	deliveries := s.Deliveries(service)

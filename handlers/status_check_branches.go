@@ -61,7 +61,7 @@ func (p *pages) queriedService(c echo.Context) (models.ExternalStatusCheck, erro
 	case id == 0:
 		return models.ExternalStatusCheck{}, nil
 	}
-	return p.Store.StatusCheck(c.Request().Context(), request.Project(c).ID, id)
+	return p.Store.ExternalStatusCheck(c.Request().Context(), request.Project(c).ID, id)
 }
 
 // allRules lists the project's protected branches.

@@ -34,7 +34,7 @@ var serviceWords = words{
 
 // serviceFields is what the service form sends.
 type serviceFields struct {
-	models.StatusCheckInput
+	models.ExternalStatusCheckInput
 	alsoApply bool
 	returnTo  string
 	version   string
@@ -49,7 +49,7 @@ func readServiceFields(c echo.Context) serviceFields {
 		form = c.QueryParams()
 	}
 	fields := serviceFields{
-		StatusCheckInput: models.StatusCheckInput{
+		ExternalStatusCheckInput: models.ExternalStatusCheckInput{
 			Name: form.Get("name"), ExternalURL: form.Get("external_url"), SharedSecret: form.Get("shared_secret"),
 		},
 		alsoApply: form.Get("also_apply") == "1",
@@ -91,8 +91,8 @@ func (p *pages) newServiceForm(c echo.Context) error {
 // createService adds a service.
 func (p *pages) createService(c echo.Context) error {
 	fields := readServiceFields(c)
-	service, err := p.Store.CreateStatusCheck(c.Request().Context(), request.MustUser(c), request.Project(c).ID,
-		fields.StatusCheckInput, fields.alsoApply)
+	service, err := p.Store.CreateExternalStatusCheck(c.Request().Context(), request.MustUser(c), request.Project(c).ID,
+		fields.ExternalStatusCheckInput, fields.alsoApply)
 	if err != nil {
 		return p.serviceForm(c, 0, models.ExternalStatusCheck{}, fields, err)
 	}
@@ -120,11 +120,11 @@ func (p *pages) updateService(c echo.Context) error {
 	if err != nil {
 		return p.refuseService(c, before, fields, err)
 	}
-	update := models.StatusCheckUpdate{
+	update := models.ExternalStatusCheckUpdate{
 		Name: &fields.Name, ExternalURL: &fields.ExternalURL, ProtectedBranchIDs: &fields.ProtectedBranchIDs,
 		SharedSecret: &fields.SharedSecret, Version: fields.version,
 	}
-	service, err := p.Store.UpdateStatusCheck(c.Request().Context(), request.MustUser(c), before.ProjectID, before.ID, update, fields.alsoApply)
+	service, err := p.Store.UpdateExternalStatusCheck(c.Request().Context(), request.MustUser(c), before.ProjectID, before.ID, update, fields.alsoApply)
 	if err != nil {
 		return p.refuseService(c, before, fields, err)
 	}

@@ -29,7 +29,7 @@ func faultsOf(a answer) faults {
 // services lists the project's services by name and URL.
 func (s *mrSite) services() string {
 	s.T.Helper()
-	list, _, err := s.Store.StatusChecks(s.T.Context(), s.Project.ID, models.Page{})
+	list, _, err := s.Store.ExternalStatusChecks(s.T.Context(), s.Project.ID, models.Page{})
 	if err != nil {
 		s.T.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestSecretIsGivenOnce(t *testing.T) {
 		}
 		form.Set("shared_secret", "")
 		v.post(path, form).want(http.StatusSeeOther)
-		if after, err := s.Store.StatusCheck(t.Context(), s.Project.ID, service.ID); err != nil || !after.HasSecret() {
+		if after, err := s.Store.ExternalStatusCheck(t.Context(), s.Project.ID, service.ID); err != nil || !after.HasSecret() {
 			t.Errorf("an empty field took the secret away (%v)", err)
 		}
 	})

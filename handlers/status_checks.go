@@ -79,7 +79,7 @@ func (p *pages) saveMergeChecks(c echo.Context) error {
 	}
 	if isHTMX(c) {
 		triggerToast(c, text(c, views.KeyChecksToastSaved), false)
-		_, services, err := p.Store.StatusChecks(c.Request().Context(), project.ID, models.Page{Number: 1, Size: 1})
+		_, services, err := p.Store.ExternalStatusChecks(c.Request().Context(), project.ID, models.Page{Number: 1, Size: 1})
 		if err != nil {
 			return err
 		}
@@ -118,7 +118,7 @@ func (p *pages) serviceCard(c echo.Context) views.ServiceCard {
 // returnTo is where their forms come back to.
 func (p *pages) serviceRows(c echo.Context, returnTo string) ([]views.ServiceRow, error) {
 	ctx, projectID := c.Request().Context(), request.Project(c).ID
-	services, _, err := p.Store.StatusChecks(ctx, projectID, models.Page{})
+	services, _, err := p.Store.ExternalStatusChecks(ctx, projectID, models.Page{})
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (p *pages) removeService(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Store.DeleteStatusCheck(c.Request().Context(), request.MustUser(c), request.Project(c).ID, id); err != nil {
+	if err := p.Store.DeleteExternalStatusCheck(c.Request().Context(), request.MustUser(c), request.Project(c).ID, id); err != nil {
 		return err
 	}
 	returnTo := c.Request().PostForm.Get("return_to")
@@ -184,7 +184,7 @@ func (p *pages) service(c echo.Context) (models.ExternalStatusCheck, error) {
 	if err != nil {
 		return models.ExternalStatusCheck{}, err
 	}
-	return p.Store.StatusCheck(c.Request().Context(), request.Project(c).ID, id)
+	return p.Store.ExternalStatusCheck(c.Request().Context(), request.Project(c).ID, id)
 }
 
 // serviceSaved answers a form that changed services or branch rules: htmx gets

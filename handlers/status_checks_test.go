@@ -153,7 +153,7 @@ func TestServicesAreNotRetroactive(t *testing.T) {
 		if got := s.copies(second); got != "late" {
 			t.Errorf("the new merge request has %q", got)
 		}
-		list, _, err := s.Store.StatusChecks(t.Context(), s.Project.ID, models.Page{})
+		list, _, err := s.Store.ExternalStatusChecks(t.Context(), s.Project.ID, models.Page{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -45,7 +45,7 @@ func (p *pages) pollStatusChecks(c echo.Context) error {
 func (p *pages) widgetFacts(c echo.Context, iid int64) (facts mergeFacts, err error) {
 	ctx, projectID := c.Request().Context(), request.Project(c).ID
 	facts.now = p.Store.Now()
-	if facts.mr, facts.checks, err = p.Store.WidgetChecks(ctx, projectID, iid); err != nil {
+	if facts.mr, facts.checks, err = p.Store.MergeRequestChecks(ctx, projectID, iid); err != nil {
 		return facts, err
 	}
 	return facts, p.addWidgetFacts(ctx, &facts)

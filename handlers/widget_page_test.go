@@ -74,7 +74,7 @@ func TestPoll_AfterAPush_ShowsOneHead(t *testing.T) {
 			t.Errorf("after the second push the banner says %q", got)
 		}
 		s.Git.Set(s.Project.ID, "topic", old)
-		s.TellPush("topic", second, old)
+		s.RecordPush("topic", second, old)
 		back := v.get(settled).want(200)
 		if !back.has(`[hx-swap-oob="innerHTML:#new-commits"]`) || back.has("#reload") || back.attr("#merge-button", "aria-disabled") == "true" {
 			t.Error("HEAD is what the page was loaded with again, yet the page does not say so")

@@ -168,7 +168,7 @@ func TestRemovedServiceVanishesFromTheWidget(t *testing.T) {
 		s.Service("security")
 		mr := s.open("topic")
 		page := s.as(s.Owner).get(s.mrPath(mr, ""))
-		if err := s.Store.DeleteStatusCheck(t.Context(), s.Owner, s.Project.ID, gone.ID); err != nil {
+		if err := s.Store.DeleteExternalStatusCheck(t.Context(), s.Owner, s.Project.ID, gone.ID); err != nil {
 			t.Fatal(err)
 		}
 		if got := s.as(s.Owner).withHTMX().get(page.pollURL()).want(200).rows(); got != "security Pending" {

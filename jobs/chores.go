@@ -17,14 +17,14 @@ import (
 type Chores interface {
 	// ExpirePending writes down time-outs, at most limit, and counts them.
 	ExpirePending(ctx context.Context, limit int) (int, error)
-	// SweepPushes carries out pushes that were cut off, and counts them. atStart
+	// RecoverPushes carries out pushes that were cut off, and counts them. atStart
 	// leaves no time for those that may still be under way.
-	SweepPushes(ctx context.Context, atStart bool) (int, error)
-	// SweepMerges completes merges that were cut off and what follows from
+	RecoverPushes(ctx context.Context, atStart bool) (int, error)
+	// RecoverMerges completes merges that were cut off and what follows from
 	// them, and counts the merges.
-	SweepMerges(ctx context.Context, atStart bool) (int, error)
-	// SweepApplies goes on with what "Also apply" has not reached.
-	SweepApplies(ctx context.Context) error
+	RecoverMerges(ctx context.Context, atStart bool) (int, error)
+	// RecoverApplies goes on with what "Also apply" has not reached.
+	RecoverApplies(ctx context.Context) error
 	// DeleteExpired removes what is no longer needed.
 	DeleteExpired(ctx context.Context) error
 	// ReleaseLeases gives back the leases of a process that is gone.
@@ -81,7 +81,7 @@ func (c *chores) run(ctx context.Context) {
 	every(expireEvery, "expire pending checks", c.expire)
 	every(sweepEvery, "sweep merges", c.sweepMerges(false))
 	every(sweepEvery, "sweep pushes", c.sweepPushes(false))
-	every(sweepEvery, "go on applying services", c.store.SweepApplies)
+	every(sweepEvery, "go on applying services", c.store.RecoverApplies)
 	every(deleteEvery, "delete expired rows", c.store.DeleteExpired)
 	if c.sweepLocks != nil {
 		every(locksEvery, "sweep locks", c.sweepLocks)
@@ -137,7 +137,7 @@ func (c *chores) expire(ctx context.Context) error {
 
 func (c *chores) sweepMerges(atStart bool) func(context.Context) error {
 	return func(ctx context.Context) error {
-		n, err := c.store.SweepMerges(ctx, atStart)
+		n, err := c.store.RecoverMerges(ctx, atStart)
 		if n > 0 {
 			c.log.WarnContext(ctx, "completed merges that were cut off", "count", n)
 		}
@@ -147,7 +147,7 @@ func (c *chores) sweepMerges(atStart bool) func(context.Context) error {
 
 func (c *chores) sweepPushes(atStart bool) func(context.Context) error {
 	return func(ctx context.Context) error {
-		n, err := c.store.SweepPushes(ctx, atStart)
+		n, err := c.store.RecoverPushes(ctx, atStart)
 		if n > 0 {
 			c.log.WarnContext(ctx, "carried out pushes that were cut off", "count", n)
 		}

@@ -86,21 +86,21 @@ func (n *notebook) ExpirePending(_ context.Context, limit int) (int, error) {
 	return batch, nil
 }
 
-func (n *notebook) SweepPushes(_ context.Context, atStart bool) (int, error) {
+func (n *notebook) RecoverPushes(_ context.Context, atStart bool) (int, error) {
 	if atStart {
 		return 1, n.note("pushes at start")
 	}
 	return 0, n.note("pushes")
 }
 
-func (n *notebook) SweepMerges(_ context.Context, atStart bool) (int, error) {
+func (n *notebook) RecoverMerges(_ context.Context, atStart bool) (int, error) {
 	if atStart {
 		return 1, n.note("merges at start")
 	}
 	return 0, n.note("merges")
 }
 
-func (n *notebook) SweepApplies(context.Context) error  { return n.note("applies") }
+func (n *notebook) RecoverApplies(context.Context) error  { return n.note("applies") }
 func (n *notebook) DeleteExpired(context.Context) error { return n.note("delete") }
 func (n *notebook) ReleaseLeases(context.Context) error { return n.note("release") }
 

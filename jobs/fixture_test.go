@@ -111,8 +111,8 @@ func client(t testing.TB) *webhook.Client {
 // service adds a service at a URL, with a secret unless it is empty.
 func (w world) service(name, url, secret string) models.ExternalStatusCheck {
 	w.T.Helper()
-	check, err := w.Store.CreateStatusCheck(w.T.Context(), w.Owner, w.Project.ID,
-		models.StatusCheckInput{Name: name, ExternalURL: url, SharedSecret: secret}, false)
+	check, err := w.Store.CreateExternalStatusCheck(w.T.Context(), w.Owner, w.Project.ID,
+		models.ExternalStatusCheckInput{Name: name, ExternalURL: url, SharedSecret: secret}, false)
 	if err != nil {
 		w.T.Fatal(err)
 	}

@@ -33,8 +33,8 @@ func (s *Store) revoke(ctx context.Context, by User, byRole Role, where string, 
 // KindForbidden with CodeRoleTooHigh.
 func (s *Store) lockToken(ctx context.Context, byRole Role, where string, args ...any) (AccessToken, Role, error) {
 	var token AccessToken
-	if err := s.forUpdate(s.w(ctx)).Where(where, args...).Take(&token).Error; err != nil {
-		return token, RoleNone, found(err, "access token")
+	if err := s.forUpdate(s.writer(ctx)).Where(where, args...).Take(&token).Error; err != nil {
+		return token, RoleNone, orNotFound(err, "access token")
 	}
 	role, err := s.botRole(ctx, token)
 	if err == nil && role > byRole {
@@ -57,7 +57,7 @@ func (s *Store) botRole(ctx context.Context, token AccessToken) (Role, error) {
 // endToken revokes a locked token, then the tokens that it made. The bot of a
 // project token stays a member if keepBot is set.
 func (s *Store) endToken(ctx context.Context, by User, token AccessToken, role Role, keepBot bool) error {
-	if err := s.w(ctx).Model(&AccessToken{}).Where("id = ?", token.ID).UpdateColumn("revoked_at", s.Now()).Error; err != nil {
+	if err := s.writer(ctx).Model(&AccessToken{}).Where("id = ?", token.ID).UpdateColumn("revoked_at", s.Now()).Error; err != nil {
 		return err
 	}
 	var projectID int64
@@ -68,7 +68,7 @@ func (s *Store) endToken(ctx context.Context, by User, token AccessToken, role R
 			changes = []AuditChange{{Field: "role", From: role.String()}}
 		}
 		if !keepBot {
-			if err := s.w(ctx).Where("project_id = ? AND user_id = ?", projectID, token.UserID).Delete(&Member{}).Error; err != nil {
+			if err := s.writer(ctx).Where("project_id = ? AND user_id = ?", projectID, token.UserID).Delete(&Member{}).Error; err != nil {
 				return err
 			}
 		}
@@ -77,7 +77,7 @@ func (s *Store) endToken(ctx context.Context, by User, token AccessToken, role R
 		return err
 	}
 	var made []AccessToken
-	if err := s.forUpdate(s.w(ctx)).Where("made_by_token_id = ? AND revoked_at IS NULL", token.ID).Order("id").Find(&made).Error; err != nil {
+	if err := s.forUpdate(s.writer(ctx)).Where("made_by_token_id = ? AND revoked_at IS NULL", token.ID).Order("id").Find(&made).Error; err != nil {
 		return err
 	}
 	for _, child := range made {

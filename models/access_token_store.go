@@ -33,14 +33,14 @@ func (s *Store) CreatePersonalToken(ctx context.Context, user User, in AccessTok
 // one transaction: of a form that is sent twice at once, both answers lead to
 // the page that shows the one token.
 func (s *Store) keepToken(ctx context.Context, token *AccessToken, in AccessTokenInput) error {
-	err := s.w(ctx).Create(token).Error
+	err := s.writer(ctx).Create(token).Error
 	if violates(err, "access_tokens", "form_id", "form_id") {
 		return conflict(CodeFormUsed)
 	}
 	if err != nil || in.Session == "" {
 		return err
 	}
-	return s.w(ctx).Model(&Session{}).Where("digest = ?", in.Session).UpdateColumn("shown_once", in.Shown).Error
+	return s.writer(ctx).Model(&Session{}).Where("digest = ?", in.Session).UpdateColumn("shown_once", in.Shown).Error
 }
 
 // tokenChanges is what an audit event tells of a token that is made or ended.
@@ -74,7 +74,7 @@ func (s *Store) CreateProjectToken(ctx context.Context, by User, byRole Role, pr
 			return err
 		}
 		member := Member{ProjectID: projectID, UserID: bot.ID, Role: in.Role, CreatedByID: ID(by.ID), CreatedAt: now, UpdatedAt: now}
-		if err := tx.w(ctx).Create(&member).Error; err != nil {
+		if err := tx.writer(ctx).Create(&member).Error; err != nil {
 			return err
 		}
 		token = newToken(bot, &projectID, by, in, now)
@@ -84,7 +84,7 @@ func (s *Store) CreateProjectToken(ctx context.Context, by User, byRole Role, pr
 		return tx.audit(ctx, by, projectID, AuditTokenCreated, token.Name, token.ID,
 			tokenChanges(AccessToken{}, token, AuditChange{Field: "role", To: in.Role.String()})...)
 	})
-	if missesParent(err) {
+	if isForeignKeyViolation(err) {
 		return AccessToken{}, notFound("project")
 	}
 	return token, err
@@ -108,8 +108,8 @@ func (s *Store) lockMaker(ctx context.Context, maker *AccessToken) error {
 	if maker == nil {
 		return nil
 	}
-	err := s.forUpdate(s.w(ctx)).Take(maker, maker.ID).Error
-	if err := found(err, "access token"); err != nil && KindOf(err) != KindNotFound {
+	err := s.forUpdate(s.writer(ctx)).Take(maker, maker.ID).Error
+	if err := orNotFound(err, "access token"); err != nil && KindOf(err) != KindNotFound {
 		return err
 	}
 	if err != nil || !maker.ActiveAt(s.Now()) {
@@ -125,9 +125,9 @@ const tokenTouch = time.Minute
 // is none, or it has expired or been revoked, or its user is blocked.
 func (s *Store) TokenUser(ctx context.Context, digest string) (AccessToken, User, error) {
 	var token AccessToken
-	err := s.hot(ctx).Joins("User").Take(&token, "access_tokens.digest = ?", digest).Error
+	err := s.preparedReader(ctx).Joins("User").Take(&token, "access_tokens.digest = ?", digest).Error
 	if err != nil {
-		return AccessToken{}, User{}, found(err, "access token")
+		return AccessToken{}, User{}, orNotFound(err, "access token")
 	}
 	if err := s.useToken(ctx, &token); err != nil {
 		return AccessToken{}, User{}, err
@@ -146,14 +146,14 @@ func (s *Store) useToken(ctx context.Context, token *AccessToken) error {
 		return nil
 	}
 	token.LastUsedAt = &now
-	return s.w(ctx).Model(&AccessToken{}).Where("id = ?", token.ID).UpdateColumn("last_used_at", now).Error
+	return s.writer(ctx).Model(&AccessToken{}).Where("id = ?", token.ID).UpdateColumn("last_used_at", now).Error
 }
 
 // PersonalTokens lists a user's tokens, the newest first; all of them, the
 // ended ones too.
 func (s *Store) PersonalTokens(ctx context.Context, userID int64) ([]AccessToken, error) {
 	var tokens []AccessToken
-	err := s.q(ctx).Preload("User").Where("user_id = ? AND project_id IS NULL", userID).Order("id DESC").Find(&tokens).Error
+	err := s.reader(ctx).Preload("User").Where("user_id = ? AND project_id IS NULL", userID).Order("id DESC").Find(&tokens).Error
 	return tokens, err
 }
 
@@ -161,14 +161,14 @@ func (s *Store) PersonalTokens(ctx context.Context, userID int64) ([]AccessToken
 // none.
 func (s *Store) PersonalToken(ctx context.Context, tokenID int64) (AccessToken, error) {
 	var token AccessToken
-	err := s.q(ctx).Preload("User").Take(&token, "id = ? AND project_id IS NULL", tokenID).Error
-	return token, found(err, "access token")
+	err := s.reader(ctx).Preload("User").Take(&token, "id = ? AND project_id IS NULL", tokenID).Error
+	return token, orNotFound(err, "access token")
 }
 
 // ProjectTokens lists a project's tokens, the newest first.
 func (s *Store) ProjectTokens(ctx context.Context, projectID int64) ([]AccessToken, error) {
 	var tokens []AccessToken
-	err := s.q(ctx).Preload("User").Where("project_id = ?", projectID).Order("id DESC").Find(&tokens).Error
+	err := s.reader(ctx).Preload("User").Where("project_id = ?", projectID).Order("id DESC").Find(&tokens).Error
 	return tokens, err
 }
 
@@ -193,7 +193,7 @@ func (s *Store) Tokens(ctx context.Context, list TokenList, page Page) ([]Access
 }
 
 func (s *Store) tokens(ctx context.Context, list TokenList) *gorm.DB {
-	query := s.q(ctx).Model(&AccessToken{})
+	query := s.reader(ctx).Model(&AccessToken{})
 	if list.ProjectID != 0 {
 		query = query.Where("project_id = ?", list.ProjectID)
 	} else {
@@ -212,14 +212,14 @@ func (s *Store) tokens(ctx context.Context, list TokenList) *gorm.DB {
 func (s *Store) ActiveToken(ctx context.Context, list TokenList, tokenID int64) (AccessToken, error) {
 	var token AccessToken
 	err := s.tokens(ctx, list).Take(&token, "id = ?", tokenID).Error
-	return token, found(err, "access token")
+	return token, orNotFound(err, "access token")
 }
 
 // TokenRoles are the roles of a project's tokens, by the id of the bot behind
 // each.
 func (s *Store) TokenRoles(ctx context.Context, projectID int64) (map[int64]Role, error) {
 	var members []Member
-	err := s.q(ctx).Select("members.user_id", "members.role").Joins("JOIN users ON users.id = members.user_id").
+	err := s.reader(ctx).Select("members.user_id", "members.role").Joins("JOIN users ON users.id = members.user_id").
 		Where("members.project_id = ? AND users.bot = ?", projectID, true).Find(&members).Error
 	roles := make(map[int64]Role, len(members))
 	for _, member := range members {
@@ -232,9 +232,9 @@ func (s *Store) TokenRoles(ctx context.Context, projectID int64) (map[int64]Role
 // project token belongs to. KindNotFound when it belongs to none.
 func (s *Store) AccessOfBot(ctx context.Context, user User, botID int64) (Access, error) {
 	var token AccessToken
-	err := s.q(ctx).Where("user_id = ? AND project_id IS NOT NULL", botID).Order("id").Take(&token).Error
+	err := s.reader(ctx).Where("user_id = ? AND project_id IS NOT NULL", botID).Order("id").Take(&token).Error
 	if err != nil {
-		return Access{}, found(err, "access token")
+		return Access{}, orNotFound(err, "access token")
 	}
 	return s.AccessByID(ctx, &user, *token.ProjectID)
 }

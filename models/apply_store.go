@@ -45,14 +45,14 @@ func sameScope(a, b []string) bool {
 // service (ID 0 for one not yet made) had the name, URL and scope given.
 func (s *Store) CountApply(ctx context.Context, service ExternalStatusCheck) (int, error) {
 	var open []MergeRequest
-	err := s.q(ctx).Select("id", "target_branch").Find(&open, "project_id = ? AND state = ?", service.ProjectID, StateOpened).Error
+	err := s.reader(ctx).Select("id", "target_branch").Find(&open, "project_id = ? AND state = ?", service.ProjectID, StateOpened).Error
 	if err != nil {
 		return 0, err
 	}
 	byMR := map[int64]*MergeRequestCheck{}
 	if service.ID != 0 {
 		var checks []MergeRequestCheck
-		if err := s.q(ctx).Find(&checks, "external_status_check_id = ?", service.ID).Error; err != nil {
+		if err := s.reader(ctx).Find(&checks, "external_status_check_id = ?", service.ID).Error; err != nil {
 			return 0, err
 		}
 		for i := range checks {
@@ -103,7 +103,7 @@ func (s *Store) continueApply(ctx context.Context, service ExternalStatusCheck) 
 			continue // the row stays at the first that failed
 		}
 		// A save meanwhile asked for a new round; it is not overwritten.
-		result := s.w(ctx).Model(&ExternalStatusCheck{}).Where("id = ? AND apply_after_id = ?", service.ID, before).UpdateColumns(next)
+		result := s.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ? AND apply_after_id = ?", service.ID, before).UpdateColumns(next)
 		if result.Error != nil || result.RowsAffected == 0 {
 			return applied, result.Error
 		}
@@ -113,19 +113,19 @@ func (s *Store) continueApply(ctx context.Context, service ExternalStatusCheck) 
 
 // applyBatch reads the next open merge requests of a project.
 func (s *Store) applyBatch(ctx context.Context, projectID, after int64) (batch []MergeRequest, err error) {
-	err = s.q(ctx).Select("id", "project_id", "iid").Order("id").Limit(applyBatchSize).
+	err = s.reader(ctx).Select("id", "project_id", "iid").Order("id").Limit(applyBatchSize).
 		Find(&batch, "project_id = ? AND state = ? AND id > ?", projectID, StateOpened, after).Error
 	return batch, err
 }
 
-// SweepApplies goes on with every "Also apply" that was cut off. One that fails
+// RecoverApplies goes on with every "Also apply" that was cut off. One that fails
 // does not stop the others: the errors come joined, each a *ProjectError.
-func (s *Store) SweepApplies(ctx context.Context) error {
-	cutOff := s.q(ctx).Where("apply_after_id IS NOT NULL AND updated_at <= ?", s.Now().Add(-pushGrace))
+func (s *Store) RecoverApplies(ctx context.Context) error {
+	cutOff := s.reader(ctx).Where("apply_after_id IS NOT NULL AND updated_at <= ?", s.Now().Add(-pushGrace))
 	return eachRow(ctx, cutOff, func(service ExternalStatusCheck) error {
 		_, err := s.continueApply(ctx, service)
 		return s.giveUp(err, service.UpdatedAt, func() error {
-			return s.w(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", service.ID).
+			return s.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", service.ID).
 				UpdateColumns(map[string]any{"apply_after_id": nil, "apply_by_id": nil}).Error
 		})
 	})
@@ -133,19 +133,19 @@ func (s *Store) SweepApplies(ctx context.Context) error {
 
 // applyTo takes a service, as it stands now, to one merge request, and tells
 // whether that changed it. Done twice it changes nothing.
-func (s *Store) applyTo(ctx context.Context, checkID int64, found MergeRequest) (changed bool, err error) {
+func (s *Store) applyTo(ctx context.Context, serviceID int64, found MergeRequest) (changed bool, err error) {
 	err = s.Transaction(ctx, func(tx *Store) error {
 		changed = false
 		mr, project, err := tx.lockMergeRequest(ctx, found.ProjectID, found.IID)
 		if err != nil || mr.State != StateOpened {
 			return err
 		}
-		service, err := tx.StatusCheck(ctx, mr.ProjectID, checkID)
+		service, err := tx.ExternalStatusCheck(ctx, mr.ProjectID, serviceID)
 		if err != nil {
 			return err
 		}
 		var current *MergeRequestCheck
-		if check, err := tx.checkOn(ctx, mr, checkID); err == nil {
+		if check, err := tx.checkOn(ctx, mr, serviceID); err == nil {
 			current = &check
 		} else if KindOf(err) != KindNotFound {
 			return err
@@ -155,21 +155,21 @@ func (s *Store) applyTo(ctx context.Context, checkID int64, found MergeRequest) 
 		switch change {
 		case applyAdd:
 			check := copyOf(service, mr, tx.Now())
-			if err := tx.w(ctx).Create(&check).Error; err != nil {
+			if err := tx.writer(ctx).Create(&check).Error; err != nil {
 				return err
 			}
 			by, err := tx.applyingUser(ctx, service)
 			if err != nil {
 				return err
 			}
-			return tx.tell(ctx, project, mr, happening{action: ActionUpdate, by: by, only: checkID})
+			return tx.recordEvent(ctx, project, mr, eventInput{action: ActionUpdate, by: by, only: serviceID})
 		case applyRenew:
 			return tx.renew(ctx, project, mr, service, *current)
 		case applyRemove:
-			if err := tx.w(ctx).Delete(&MergeRequestCheck{}, current.ID).Error; err != nil {
+			if err := tx.writer(ctx).Delete(&MergeRequestCheck{}, current.ID).Error; err != nil {
 				return err
 			}
-			return tx.supersede(ctx, mr.ID, checkID, SupersededByRemoval)
+			return tx.supersede(ctx, mr.ID, serviceID, SupersededByRemoval)
 		}
 		return nil
 	})
@@ -192,7 +192,7 @@ func (s *Store) renew(ctx context.Context, project Project, mr MergeRequest, ser
 	if err != nil {
 		return err
 	}
-	return s.tell(ctx, project, mr, happening{action: ActionUpdate, by: by, only: service.ID})
+	return s.recordEvent(ctx, project, mr, eventInput{action: ActionUpdate, by: by, only: service.ID})
 }
 
 func (s *Store) applyingUser(ctx context.Context, service ExternalStatusCheck) (User, error) {

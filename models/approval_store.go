@@ -5,7 +5,7 @@ import "context"
 // Approvals lists who approved a merge request, the first first.
 func (s *Store) Approvals(ctx context.Context, mergeRequestID int64) ([]Approval, error) {
 	var list []Approval
-	err := s.q(ctx).Preload("User").Where("merge_request_id = ?", mergeRequestID).Order("id").Find(&list).Error
+	err := s.reader(ctx).Preload("User").Where("merge_request_id = ?", mergeRequestID).Order("id").Find(&list).Error
 	return list, err
 }
 
@@ -25,16 +25,16 @@ func (s *Store) ApproveMergeRequest(ctx context.Context, by User, projectID, iid
 			return &Error{Kind: KindConflict, Code: CodeStaleSHA, Params: map[string]string{"head": mr.HeadSHA}}
 		}
 		var n int64
-		if err := tx.w(ctx).Model(&Approval{}).Where("merge_request_id = ? AND user_id = ?", mr.ID, by.ID).Count(&n).Error; err != nil || n > 0 {
+		if err := tx.writer(ctx).Model(&Approval{}).Where("merge_request_id = ? AND user_id = ?", mr.ID, by.ID).Count(&n).Error; err != nil || n > 0 {
 			return err
 		}
-		if err := tx.w(ctx).Create(&Approval{MergeRequestID: mr.ID, UserID: by.ID, CreatedAt: tx.Now()}).Error; err != nil {
+		if err := tx.writer(ctx).Create(&Approval{MergeRequestID: mr.ID, UserID: by.ID, CreatedAt: tx.Now()}).Error; err != nil {
 			return err
 		}
 		if err := tx.touch(ctx, &mr); err != nil {
 			return err
 		}
-		return tx.tell(ctx, project, mr, happening{action: ActionApproved, by: by})
+		return tx.recordEvent(ctx, project, mr, eventInput{action: ActionApproved, by: by})
 	})
 }
 
@@ -49,7 +49,7 @@ func (s *Store) UnapproveMergeRequest(ctx context.Context, by User, projectID, i
 		if mr.State != StateOpened {
 			return unprocessable(CodeNotOpen)
 		}
-		result := tx.w(ctx).Where("merge_request_id = ? AND user_id = ?", mr.ID, by.ID).Delete(&Approval{})
+		result := tx.writer(ctx).Where("merge_request_id = ? AND user_id = ?", mr.ID, by.ID).Delete(&Approval{})
 		if result.Error != nil {
 			return result.Error
 		}
@@ -59,12 +59,12 @@ func (s *Store) UnapproveMergeRequest(ctx context.Context, by User, projectID, i
 		if err := tx.touch(ctx, &mr); err != nil {
 			return err
 		}
-		return tx.tell(ctx, project, mr, happening{action: ActionUnapproved, by: by})
+		return tx.recordEvent(ctx, project, mr, eventInput{action: ActionUnapproved, by: by})
 	})
 }
 
 // touch marks a merge request as changed now.
 func (s *Store) touch(ctx context.Context, mr *MergeRequest) error {
 	mr.UpdatedAt = s.Now()
-	return s.w(ctx).Model(&MergeRequest{}).Where("id = ?", mr.ID).UpdateColumn("updated_at", mr.UpdatedAt).Error
+	return s.writer(ctx).Model(&MergeRequest{}).Where("id = ?", mr.ID).UpdateColumn("updated_at", mr.UpdatedAt).Error
 }

@@ -33,7 +33,7 @@ func (s *Store) audit(ctx context.Context, by User, projectID int64, action Audi
 	if event.Details == nil {
 		event.Details = []AuditChange{}
 	}
-	return s.w(ctx).Create(&event).Error
+	return s.writer(ctx).Create(&event).Error
 }
 
 // AuditEvents lists the audit events of a project, or with projectID 0 those
@@ -76,7 +76,7 @@ func (s *Store) EachAuditEvent(ctx context.Context, projectID int64, filter Audi
 }
 
 func (s *Store) auditEvents(ctx context.Context, projectID int64, filter AuditFilter) *gorm.DB {
-	query := s.q(ctx).Model(&AuditEvent{})
+	query := s.reader(ctx).Model(&AuditEvent{})
 	if projectID == 0 {
 		query = query.Where("project_id IS NULL")
 	} else {

@@ -104,9 +104,9 @@ func violates(err error, table, index, lastColumn string) bool {
 	return false
 }
 
-// missesParent reports whether err is a violation of a foreign key: the row
+// isForeignKeyViolation reports whether err is a violation of a foreign key: the row
 // that was referred to has gone.
-func missesParent(err error) bool {
+func isForeignKeyViolation(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		return pg.Code == "23503"
@@ -115,8 +115,8 @@ func missesParent(err error) bool {
 	return errors.As(err, &lite) && lite.Code() == 787
 }
 
-// found turns GORM's "record not found" into the domain's error.
-func found(err error, what string) error {
+// orNotFound turns GORM's "record not found" into the domain's error.
+func orNotFound(err error, what string) error {
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return notFound(what)
 	}

@@ -41,7 +41,7 @@ func (s *Store) Claim(ctx context.Context, o ClaimOptions) ([]ClaimedDelivery, e
 			// must not be decided twice at once. Nobody waits for the lock:
 			// its holder may be stopped.
 			var alone bool
-			if err := tx.w(ctx).Raw("SELECT pg_try_advisory_xact_lock(?)", claimLock).Scan(&alone).Error; err != nil {
+			if err := tx.writer(ctx).Raw("SELECT pg_try_advisory_xact_lock(?)", claimLock).Scan(&alone).Error; err != nil {
 				return err
 			}
 			if !alone {
@@ -89,7 +89,7 @@ func (s *Store) Claim(ctx context.Context, o ClaimOptions) ([]ClaimedDelivery, e
 // due finds deliveries that can be claimed, the longest due first.
 func (s *Store) due(ctx context.Context, limit int, exceptServices []int64) ([]Delivery, error) {
 	now := s.Now()
-	query := s.w(ctx).Table("deliveries AS d").Select("d.*").
+	query := s.writer(ctx).Table("deliveries AS d").Select("d.*").
 		Where("d.state = ? AND d.next_attempt_at <= ? AND (d.leased_until IS NULL OR d.leased_until <= ?)", DeliveryWaiting, now, now).
 		Where(`NOT EXISTS (SELECT 1 FROM deliveries e
 			WHERE e.merge_request_id = d.merge_request_id AND e.external_status_check_id = d.external_status_check_id AND e.id <> d.id
@@ -113,7 +113,7 @@ func (s *Store) lease(ctx context.Context, d Delivery) (ClaimedDelivery, error) 
 		// The process that held it died; its attempt is told as such.
 		interrupted := DeliveryAttempt{DeliveryID: d.ID, Number: d.Attempts, StartedAt: *d.LastAttemptAt, Error: ErrorInterrupted,
 			RequestHeader: Header{}, ResponseHeader: Header{}}
-		if err := s.w(ctx).Create(&interrupted).Error; err != nil && !violates(err, "delivery_attempts", "number", "number") {
+		if err := s.writer(ctx).Create(&interrupted).Error; err != nil && !violates(err, "delivery_attempts", "number", "number") {
 			return ClaimedDelivery{}, err
 		}
 	}
@@ -123,15 +123,15 @@ func (s *Store) lease(ctx context.Context, d Delivery) (ClaimedDelivery, error) 
 	if d.ScheduleStartedAt == nil {
 		d.ScheduleStartedAt = &now
 	}
-	err := s.w(ctx).Model(&Delivery{}).Where("id = ?", d.ID).Updates(map[string]any{
+	err := s.writer(ctx).Model(&Delivery{}).Where("id = ?", d.ID).Updates(map[string]any{
 		"attempts": d.Attempts, "leased_until": d.LeasedUntil, "last_attempt_at": now, "schedule_started_at": d.ScheduleStartedAt,
 	}).Error
 	if err != nil {
 		return ClaimedDelivery{}, err
 	}
 	var service ExternalStatusCheck
-	if err := s.w(ctx).Select("id", "sealed_secret").Take(&service, d.ExternalStatusCheckID).Error; err != nil {
-		return ClaimedDelivery{}, found(err, "external status check")
+	if err := s.writer(ctx).Select("id", "sealed_secret").Take(&service, d.ExternalStatusCheckID).Error; err != nil {
+		return ClaimedDelivery{}, orNotFound(err, "external status check")
 	}
 	// A secret that cannot be opened must not hold up the others' deliveries.
 	secret, err := s.openSecret(service)
@@ -141,7 +141,7 @@ func (s *Store) lease(ctx context.Context, d Delivery) (ClaimedDelivery, error) 
 // ReleaseLeases gives back every lease; at the start of the only process on a
 // database, nobody can hold one.
 func (s *Store) ReleaseLeases(ctx context.Context) error {
-	return s.w(ctx).Model(&Delivery{}).Where("leased_until IS NOT NULL").UpdateColumn("leased_until", s.Now().Add(-time.Microsecond)).Error
+	return s.writer(ctx).Model(&Delivery{}).Where("leased_until IS NOT NULL").UpdateColumn("leased_until", s.Now().Add(-time.Microsecond)).Error
 }
 
 // FinishDelivery writes down how the attempt of a claimed delivery ended. An
@@ -151,8 +151,8 @@ func (s *Store) ReleaseLeases(ctx context.Context) error {
 func (s *Store) FinishDelivery(ctx context.Context, claimed Delivery, r AttemptResult) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		var d Delivery
-		err := tx.forUpdate(tx.w(ctx)).Take(&d, claimed.ID).Error
-		if isMissing(err) || err == nil && (d.Attempts != claimed.Attempts || d.LeasedUntil == nil) {
+		err := tx.forUpdate(tx.writer(ctx)).Take(&d, claimed.ID).Error
+		if isRecordNotFound(err) || err == nil && (d.Attempts != claimed.Attempts || d.LeasedUntil == nil) {
 			return nil
 		}
 		if err != nil {
@@ -161,7 +161,7 @@ func (s *Store) FinishDelivery(ctx context.Context, claimed Delivery, r AttemptR
 		newer := false
 		if d.MergeRequestID != nil {
 			var n int64
-			err := tx.w(ctx).Model(&Delivery{}).Where("merge_request_id = ? AND external_status_check_id = ? AND id > ? AND state = ? AND single_attempt = ?",
+			err := tx.writer(ctx).Model(&Delivery{}).Where("merge_request_id = ? AND external_status_check_id = ? AND id > ? AND state = ? AND single_attempt = ?",
 				*d.MergeRequestID, d.ExternalStatusCheckID, d.ID, DeliveryWaiting, false).Limit(1).Count(&n).Error
 			if err != nil {
 				return err
@@ -169,7 +169,7 @@ func (s *Store) FinishDelivery(ctx context.Context, claimed Delivery, r AttemptR
 			newer = n > 0
 		}
 		d.finish(r, newer, tx.Now())
-		if err := tx.w(ctx).Select("*").Omit("payload").Where("id = ?", d.ID).Updates(&d).Error; err != nil {
+		if err := tx.writer(ctx).Select("*").Omit("payload").Where("id = ?", d.ID).Updates(&d).Error; err != nil {
 			return err
 		}
 		attempt := DeliveryAttempt{
@@ -178,7 +178,7 @@ func (s *Store) FinishDelivery(ctx context.Context, claimed Delivery, r AttemptR
 			RequestHeader: nonNil(r.RequestHeader), ResponseHeader: nonNil(r.ResponseHeader),
 			ResponseBody: r.ResponseBody, ResponseTruncated: r.ResponseTruncated,
 		}
-		if err := tx.w(ctx).Create(&attempt).Error; err != nil {
+		if err := tx.writer(ctx).Create(&attempt).Error; err != nil {
 			return err
 		}
 		if newer {
@@ -201,9 +201,9 @@ func (s *Store) NextDeliveryAt(ctx context.Context) (at time.Time, ok bool, err 
 	now := s.Now()
 	next := func(column string) (Delivery, error) {
 		var d Delivery
-		err := s.q(ctx).Select("id", "next_attempt_at", "leased_until").Where("state = ? AND "+column+" > ?", DeliveryWaiting, now).
+		err := s.reader(ctx).Select("id", "next_attempt_at", "leased_until").Where("state = ? AND "+column+" > ?", DeliveryWaiting, now).
 			Order(column).Take(&d).Error
-		if isMissing(err) {
+		if isRecordNotFound(err) {
 			err = nil
 		}
 		return d, err
@@ -227,8 +227,8 @@ func (s *Store) NextDeliveryAt(ctx context.Context) (at time.Time, ok bool, err 
 
 // Deliveries lists a service's deliveries in a state, "" for every state,
 // without payloads, the newest first.
-func (s *Store) Deliveries(ctx context.Context, projectID, checkID int64, state DeliveryState, page Page) ([]Delivery, int64, error) {
-	query := s.q(ctx).Model(&Delivery{}).Where("project_id = ? AND external_status_check_id = ?", projectID, checkID)
+func (s *Store) Deliveries(ctx context.Context, projectID, serviceID int64, state DeliveryState, page Page) ([]Delivery, int64, error) {
+	query := s.reader(ctx).Model(&Delivery{}).Where("project_id = ? AND external_status_check_id = ?", projectID, serviceID)
 	if state != "" {
 		query = query.Where("state = ?", state)
 	}
@@ -247,7 +247,7 @@ func (s *Store) RecentDeliveries(ctx context.Context, projectID int64, n int) (m
 	var list []Delivery
 	// The n-th newest of each service is one look into the index of its log:
 	// nothing older is read, however long the log is.
-	err := s.q(ctx).Raw(`SELECT d.id, d.external_status_check_id, d.state, d.action, d.kind, d.attempts, d.last_http_status, d.last_error,
+	err := s.reader(ctx).Raw(`SELECT d.id, d.external_status_check_id, d.state, d.action, d.kind, d.attempts, d.last_http_status, d.last_error,
 			d.last_duration_ms, d.last_attempt_at, d.next_attempt_at, d.leased_until, d.created_at
 		FROM external_status_checks s JOIN deliveries d ON d.external_status_check_id = s.id
 			AND d.id >= COALESCE((SELECT n.id FROM deliveries n WHERE n.external_status_check_id = s.id ORDER BY n.id DESC LIMIT 1 OFFSET ?), 0)
@@ -261,25 +261,25 @@ func (s *Store) RecentDeliveries(ctx context.Context, projectID int64, n int) (m
 
 // Delivery finds a delivery of a service with its payload and its attempts,
 // the first first.
-func (s *Store) Delivery(ctx context.Context, projectID, checkID, id int64) (Delivery, []DeliveryAttempt, error) {
+func (s *Store) Delivery(ctx context.Context, projectID, serviceID, id int64) (Delivery, []DeliveryAttempt, error) {
 	var d Delivery
-	err := s.q(ctx).Take(&d, "project_id = ? AND external_status_check_id = ? AND id = ?", projectID, checkID, id).Error
+	err := s.reader(ctx).Take(&d, "project_id = ? AND external_status_check_id = ? AND id = ?", projectID, serviceID, id).Error
 	if err != nil {
-		return d, nil, found(err, "delivery")
+		return d, nil, orNotFound(err, "delivery")
 	}
 	var attempts []DeliveryAttempt
-	err = s.q(ctx).Where("delivery_id = ?", d.ID).Order("number").Find(&attempts).Error
+	err = s.reader(ctx).Where("delivery_id = ?", d.ID).Order("number").Find(&attempts).Error
 	return d, attempts, err
 }
 
 // Redeliver sends a delivery once more, with the same bytes to the same URL
 // under the same UUID. One that still waits is only tried at once.
-func (s *Store) Redeliver(ctx context.Context, projectID, checkID, id int64) (Delivery, error) {
+func (s *Store) Redeliver(ctx context.Context, projectID, serviceID, id int64) (Delivery, error) {
 	var d Delivery
 	err := s.Transaction(ctx, func(tx *Store) error {
-		err := tx.forUpdate(tx.w(ctx)).Take(&d, "project_id = ? AND external_status_check_id = ? AND id = ?", projectID, checkID, id).Error
+		err := tx.forUpdate(tx.writer(ctx)).Take(&d, "project_id = ? AND external_status_check_id = ? AND id = ?", projectID, serviceID, id).Error
 		if err != nil {
-			return found(err, "delivery")
+			return orNotFound(err, "delivery")
 		}
 		d.NextAttemptAt = tx.Now()
 		change := map[string]any{"next_attempt_at": d.NextAttemptAt}
@@ -287,7 +287,7 @@ func (s *Store) Redeliver(ctx context.Context, projectID, checkID, id int64) (De
 			d.State, d.SingleAttempt, d.FinishedAt = DeliveryWaiting, true, nil
 			change["state"], change["single_attempt"], change["finished_at"] = DeliveryWaiting, true, nil
 		}
-		if err := tx.w(ctx).Model(&Delivery{}).Where("id = ?", d.ID).Updates(change).Error; err != nil {
+		if err := tx.writer(ctx).Model(&Delivery{}).Where("id = ?", d.ID).Updates(change).Error; err != nil {
 			return err
 		}
 		return tx.announceDeliveries(ctx)
@@ -297,10 +297,10 @@ func (s *Store) Redeliver(ctx context.Context, projectID, checkID, id int64) (De
 
 // SendTest sends a service a test: the newest merge request's data, or a
 // sample where the project has none. It changes no check.
-func (s *Store) SendTest(ctx context.Context, by User, projectID, checkID int64) (Delivery, error) {
+func (s *Store) SendTest(ctx context.Context, by User, projectID, serviceID int64) (Delivery, error) {
 	var d Delivery
 	err := s.Transaction(ctx, func(tx *Store) error {
-		service, err := tx.StatusCheck(ctx, projectID, checkID)
+		service, err := tx.ExternalStatusCheck(ctx, projectID, serviceID)
 		if err != nil {
 			return err
 		}
@@ -309,7 +309,7 @@ func (s *Store) SendTest(ctx context.Context, by User, projectID, checkID int64)
 			return err
 		}
 		var mr MergeRequest
-		err = tx.q(ctx).Preload("Author").Where("project_id = ?", projectID).Order("id DESC").Take(&mr).Error
+		err = tx.reader(ctx).Preload("Author").Where("project_id = ?", projectID).Order("id DESC").Take(&mr).Error
 		if errors.Is(err, gorm.ErrRecordNotFound) {
 			mr, err = sampleMergeRequest(project, by, tx.Now()), nil
 		}
@@ -327,11 +327,11 @@ func (s *Store) SendTest(ctx context.Context, by User, projectID, checkID int64)
 		}
 		// Not of the merge request: a test waits behind nothing.
 		d = Delivery{
-			ProjectID: projectID, ExternalStatusCheckID: checkID, MergeRequestIID: mr.IID, UUID: uuid.NewString(), EventUUID: event.UUID,
+			ProjectID: projectID, ExternalStatusCheckID: serviceID, MergeRequestIID: mr.IID, UUID: uuid.NewString(), EventUUID: event.UUID,
 			Kind: DeliveryOfTest, SHA: mr.HeadSHA, URL: service.ExternalURL, Payload: payload, State: DeliveryWaiting, SingleAttempt: true,
 			NextAttemptAt: now, UserID: ID(by.ID), CreatedAt: now,
 		}
-		if err := tx.w(ctx).Create(&d).Error; err != nil {
+		if err := tx.writer(ctx).Create(&d).Error; err != nil {
 			return err
 		}
 		return tx.announceDeliveries(ctx)

@@ -128,7 +128,7 @@ func TestSourceBranchDeleted(t *testing.T) {
 		service := w.Service("licence")
 		mr := w.MergeRequest("feature", "main")
 		w.Git.Set(w.Project.ID, "feature", "")
-		w.TellPush("feature", mr.HeadSHA, zero)
+		w.RecordPush("feature", mr.HeadSHA, zero)
 		got, _ := w.Reload(mr)
 		if got.State != models.StateOpened || !got.SourceBranchDeleted || got.HeadSHA != mr.HeadSHA {
 			t.Fatalf("after the deletion: %+v", got)
@@ -139,7 +139,7 @@ func TestSourceBranchDeleted(t *testing.T) {
 		_, err := merge(t, w, mr)
 		wantCode(t, err, models.CodeMergeBlocked)
 		w.Git.Set(w.Project.ID, "feature", mr.HeadSHA)
-		w.TellPush("feature", zero, mr.HeadSHA)
+		w.RecordPush("feature", zero, mr.HeadSHA)
 		if got, _ := w.Reload(mr); got.SourceBranchDeleted || w.Status(mr, service) != models.StatusPending {
 			t.Fatalf("pushed again: %+v", got)
 		}
@@ -179,7 +179,7 @@ func TestMergedByPush(t *testing.T) {
 		mr := w.MergeRequest("feature", "main")
 		old := w.Git.Tip(w.Project.ID, "main")
 		tip := w.Git.Move(w.Project.ID, "main", old, mr.HeadSHA)
-		w.TellPush("main", old, tip)
+		w.RecordPush("main", old, tip)
 		if got, _ := w.Reload(mr); got.State != models.StateMerged || *got.MergeUserID != w.Owner.ID {
 			t.Fatalf("pushed to the target, but %s", got.State)
 		}
@@ -190,7 +190,7 @@ func TestMergedByPush(t *testing.T) {
 		w.Git.Move(w.Project.ID, "second", tip)
 		empty := w.MergeRequest("second", "main")
 		w.Git.Set(w.Project.ID, "second", tip)
-		w.TellPush("second", empty.HeadSHA, tip)
+		w.RecordPush("second", empty.HeadSHA, tip)
 		if got, _ := w.Reload(empty); got.State != models.StateOpened || got.HeadSHA != tip {
 			t.Fatalf("forced to the target's tip: %+v", got)
 		}

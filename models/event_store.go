@@ -9,9 +9,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// happening is one thing that happened to a merge request, to be told to its
+// eventInput is one thing that happened to a merge request, to be told to its
 // services.
-type happening struct {
+type eventInput struct {
 	action  Action
 	kind    DeliveryKind
 	oldRev  string
@@ -21,10 +21,10 @@ type happening struct {
 	only int64
 }
 
-// tell records one delivery per check of the merge request, in the transaction
+// recordEvent records one delivery per check of the merge request, in the transaction
 // of what happened, and makes each the check's newest. project and mr are as
 // they are after the change; the merge request's row must be locked.
-func (s *Store) tell(ctx context.Context, project Project, mr MergeRequest, h happening) error {
+func (s *Store) recordEvent(ctx context.Context, project Project, mr MergeRequest, h eventInput) error {
 	if s.shared.cfg.Payload == nil {
 		return errNoPayload
 	}
@@ -66,13 +66,13 @@ func (s *Store) tell(ctx context.Context, project Project, mr MergeRequest, h ha
 			WholeSchedule: h.action == ActionClose || h.action == ActionMerged,
 			NextAttemptAt: now, UserID: ID(h.by.ID), CreatedAt: now,
 		}
-		if err := s.w(ctx).Create(&d).Error; err != nil {
-			if missesParent(err) {
+		if err := s.writer(ctx).Create(&d).Error; err != nil {
+			if isForeignKeyViolation(err) {
 				continue // the service was removed under us
 			}
 			return err
 		}
-		err = s.w(ctx).Model(&MergeRequestCheck{}).Where("id = ?", check.ID).UpdateColumn("delivery_id", d.ID).Error
+		err = s.writer(ctx).Model(&MergeRequestCheck{}).Where("id = ?", check.ID).UpdateColumn("delivery_id", d.ID).Error
 		if err != nil {
 			return err
 		}
@@ -115,24 +115,24 @@ func (s *Store) loadPeople(ctx context.Context, mr *MergeRequest) error {
 func (s *Store) checksOf(ctx context.Context, mrID int64) ([]MergeRequestCheck, error) {
 	if s.inTx && s.postgres() {
 		var ids []int64
-		err := s.w(ctx).Raw(`SELECT id FROM external_status_checks WHERE id IN
+		err := s.writer(ctx).Raw(`SELECT id FROM external_status_checks WHERE id IN
 			(SELECT external_status_check_id FROM merge_request_checks WHERE merge_request_id = ?) ORDER BY id FOR KEY SHARE`, mrID).Scan(&ids).Error
 		if err != nil {
 			return nil, err
 		}
 	}
 	var checks []MergeRequestCheck
-	err := s.q(ctx).Where("merge_request_id = ?", mrID).Order("name, id").Find(&checks).Error
+	err := s.reader(ctx).Where("merge_request_id = ?", mrID).Order("name, id").Find(&checks).Error
 	return checks, err
 }
 
 // supersede gives up, for a reason, the deliveries of a merge
 // request, of one service or (0) all, that still wait and may be superseded.
-func (s *Store) supersede(ctx context.Context, mrID, checkID int64, reason string) error {
-	query := s.w(ctx).Model(&Delivery{}).
+func (s *Store) supersede(ctx context.Context, mrID, serviceID int64, reason string) error {
+	query := s.writer(ctx).Model(&Delivery{}).
 		Where("merge_request_id = ? AND state = ? AND whole_schedule = ? AND single_attempt = ?", mrID, DeliveryWaiting, false, false)
-	if checkID != 0 {
-		query = query.Where("external_status_check_id = ?", checkID)
+	if serviceID != 0 {
+		query = query.Where("external_status_check_id = ?", serviceID)
 	}
 	// The lease stays: an attempt in flight is still in flight.
 	return query.Updates(map[string]any{"state": DeliverySuperseded, "superseded_reason": reason, "finished_at": s.Now()}).Error
@@ -141,7 +141,7 @@ func (s *Store) supersede(ctx context.Context, mrID, checkID int64, reason strin
 // supersedeOrphans gives up what waits for services that are no longer on the
 // merge request.
 func (s *Store) supersedeOrphans(ctx context.Context, mrID int64) error {
-	return s.w(ctx).Model(&Delivery{}).
+	return s.writer(ctx).Model(&Delivery{}).
 		Where("merge_request_id = ? AND state = ? AND whole_schedule = ? AND single_attempt = ?", mrID, DeliveryWaiting, false, false).
 		Where("external_status_check_id NOT IN (SELECT external_status_check_id FROM merge_request_checks WHERE merge_request_id = ?)", mrID).
 		Updates(map[string]any{"state": DeliverySuperseded, "superseded_reason": SupersededByRemoval, "finished_at": s.Now()}).Error
@@ -149,13 +149,13 @@ func (s *Store) supersedeOrphans(ctx context.Context, mrID int64) error {
 
 // supersedeTired gives up, for a newer one that is about to be recorded, those
 // that are past their quick attempts and not in flight.
-func (s *Store) supersedeTired(ctx context.Context, mrID, checkID int64) error {
+func (s *Store) supersedeTired(ctx context.Context, mrID, serviceID int64) error {
 	now := s.Now()
-	query := s.w(ctx).Model(&Delivery{}).
+	query := s.writer(ctx).Model(&Delivery{}).
 		Where("merge_request_id = ? AND state = ? AND whole_schedule = ? AND single_attempt = ?", mrID, DeliveryWaiting, false, false).
 		Where("attempts >= ? AND (leased_until IS NULL OR leased_until <= ?)", QuickAttempts, now)
-	if checkID != 0 {
-		query = query.Where("external_status_check_id = ?", checkID)
+	if serviceID != 0 {
+		query = query.Where("external_status_check_id = ?", serviceID)
 	}
 	return query.Updates(map[string]any{"state": DeliverySuperseded, "superseded_reason": SupersededByNewer, "finished_at": now}).Error
 }

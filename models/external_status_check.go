@@ -34,7 +34,7 @@ type ExternalStatusCheck struct {
 	ApplyAfterID *int64
 	ApplyByID    *int64
 	// Applied is how many open merge requests the "Also apply" of this very
-	// change touched; only what CreateStatusCheck and UpdateStatusCheck give
+	// change touched; only what CreateExternalStatusCheck and UpdateExternalStatusCheck give
 	// back has it.
 	Applied int `gorm:"-"`
 	// Incomplete says why "Also apply" has not reached all of them yet; recovery
@@ -87,8 +87,8 @@ func scopeCovers(scope []string, targetBranch string) bool {
 	return false
 }
 
-// StatusCheckInput makes a service.
-type StatusCheckInput struct {
+// ExternalStatusCheckInput makes a service.
+type ExternalStatusCheckInput struct {
 	Name        string
 	ExternalURL string
 	// ProtectedBranchIDs choose the scope; none means all branches.
@@ -96,8 +96,8 @@ type StatusCheckInput struct {
 	SharedSecret       string
 }
 
-// StatusCheckUpdate changes a service; nil leaves a field as it is.
-type StatusCheckUpdate struct {
+// ExternalStatusCheckUpdate changes a service; nil leaves a field as it is.
+type ExternalStatusCheckUpdate struct {
 	Name               *string
 	ExternalURL        *string
 	ProtectedBranchIDs *[]int64
@@ -110,7 +110,7 @@ type StatusCheckUpdate struct {
 }
 
 // Validate cleans the input and tells its faults.
-func (in *StatusCheckInput) Validate() error {
+func (in *ExternalStatusCheckInput) Validate() error {
 	var f fieldErrors
 	in.Name = cleanName(in.Name)
 	checkName(&f, "name", in.Name)
@@ -120,7 +120,7 @@ func (in *StatusCheckInput) Validate() error {
 }
 
 // Validate cleans the update and tells its faults.
-func (in *StatusCheckUpdate) Validate() error {
+func (in *ExternalStatusCheckUpdate) Validate() error {
 	var f fieldErrors
 	if in.Name != nil {
 		name := cleanName(*in.Name)

@@ -9,10 +9,10 @@ import (
 	"gorm.io/gorm"
 )
 
-// StatusChecks lists a project's services by id, scopes included, with their
+// ExternalStatusChecks lists a project's services by id, scopes included, with their
 // total number.
-func (s *Store) StatusChecks(ctx context.Context, projectID int64, page Page) ([]ExternalStatusCheck, int64, error) {
-	query := s.q(ctx).Model(&ExternalStatusCheck{}).Where("project_id = ?", projectID)
+func (s *Store) ExternalStatusChecks(ctx context.Context, projectID int64, page Page) ([]ExternalStatusCheck, int64, error) {
+	query := s.reader(ctx).Model(&ExternalStatusCheck{}).Where("project_id = ?", projectID)
 	var total int64
 	if err := query.Count(&total).Error; err != nil {
 		return nil, 0, err
@@ -27,12 +27,12 @@ func (s *Store) StatusChecks(ctx context.Context, projectID int64, page Page) ([
 
 func byBranchName(db *gorm.DB) *gorm.DB { return db.Order("name") }
 
-// StatusCheck finds a service of a project. KindNotFound when there is none.
-func (s *Store) StatusCheck(ctx context.Context, projectID, id int64) (ExternalStatusCheck, error) {
+// ExternalStatusCheck finds a service of a project. KindNotFound when there is none.
+func (s *Store) ExternalStatusCheck(ctx context.Context, projectID, id int64) (ExternalStatusCheck, error) {
 	var check ExternalStatusCheck
-	err := s.q(ctx).Preload("Branches", byBranchName).Take(&check, "project_id = ? AND id = ?", projectID, id).Error
+	err := s.reader(ctx).Preload("Branches", byBranchName).Take(&check, "project_id = ? AND id = ?", projectID, id).Error
 	if err != nil {
-		return check, found(err, "external status check")
+		return check, orNotFound(err, "external status check")
 	}
 	list := []ExternalStatusCheck{check}
 	return check, s.markProtected(ctx, projectID, list)
@@ -56,9 +56,9 @@ func (s *Store) markProtected(ctx context.Context, projectID int64, checks []Ext
 	return nil
 }
 
-// CreateStatusCheck adds a service. Field errors: name, external_url,
+// CreateExternalStatusCheck adds a service. Field errors: name, external_url,
 // protected_branch_ids, shared_secret.
-func (s *Store) CreateStatusCheck(ctx context.Context, by User, projectID int64, in StatusCheckInput, apply bool) (ExternalStatusCheck, error) {
+func (s *Store) CreateExternalStatusCheck(ctx context.Context, by User, projectID int64, in ExternalStatusCheckInput, apply bool) (ExternalStatusCheck, error) {
 	faults := fieldErrors(FieldErrorsOf(in.Validate()))
 	now := s.Now()
 	key, _ := URLKey(in.ExternalURL)
@@ -87,7 +87,7 @@ func (s *Store) CreateStatusCheck(ctx context.Context, by User, projectID int64,
 		if apply {
 			check.ApplyAfterID, check.ApplyByID = new(int64), ID(by.ID)
 		}
-		if err := tx.w(ctx).Create(&check).Error; err != nil {
+		if err := tx.writer(ctx).Create(&check).Error; err != nil {
 			return err
 		}
 		if err := tx.setScope(ctx, &check, scope); err != nil {
@@ -129,9 +129,9 @@ func (s *Store) auditApply(ctx context.Context, by User, check ExternalStatusChe
 	return s.audit(ctx, by, check.ProjectID, AuditStatusCheckApplied, check.Name, check.ID)
 }
 
-// UpdateStatusCheck changes a service; merge requests that are open keep their
+// UpdateExternalStatusCheck changes a service; merge requests that are open keep their
 // copy, unless apply takes the change to them too.
-func (s *Store) UpdateStatusCheck(ctx context.Context, by User, projectID, id int64, in StatusCheckUpdate, apply bool) (ExternalStatusCheck, error) {
+func (s *Store) UpdateExternalStatusCheck(ctx context.Context, by User, projectID, id int64, in ExternalStatusCheckUpdate, apply bool) (ExternalStatusCheck, error) {
 	invalid := fieldErrors(FieldErrorsOf(in.Validate()))
 	var check ExternalStatusCheck
 	err := s.Transaction(ctx, func(tx *Store) error {
@@ -140,7 +140,7 @@ func (s *Store) UpdateStatusCheck(ctx context.Context, by User, projectID, id in
 			return err
 		}
 		var err error
-		if check, err = tx.StatusCheck(ctx, projectID, id); err != nil {
+		if check, err = tx.ExternalStatusCheck(ctx, projectID, id); err != nil {
 			return err
 		}
 		before := check
@@ -183,7 +183,7 @@ func (s *Store) UpdateStatusCheck(ctx context.Context, by User, projectID, id in
 			check.ApplyAfterID, check.ApplyByID = new(int64), ID(by.ID)
 		}
 		check.UpdatedAt = tx.Now()
-		if err := tx.w(ctx).Omit("Branches").Save(&check).Error; err != nil {
+		if err := tx.writer(ctx).Omit("Branches").Save(&check).Error; err != nil {
 			return err
 		}
 		if in.ProtectedBranchIDs != nil {
@@ -210,15 +210,15 @@ func (s *Store) UpdateStatusCheck(ctx context.Context, by User, projectID, id in
 	return s.applySaved(ctx, check, apply), nil
 }
 
-// DeleteStatusCheck removes a service with its deliveries and its checks on
+// DeleteExternalStatusCheck removes a service with its deliveries and its checks on
 // every merge request, at once and for good.
-func (s *Store) DeleteStatusCheck(ctx context.Context, by User, projectID, id int64) error {
+func (s *Store) DeleteExternalStatusCheck(ctx context.Context, by User, projectID, id int64) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		check, err := tx.StatusCheck(ctx, projectID, id)
+		check, err := tx.ExternalStatusCheck(ctx, projectID, id)
 		if err != nil {
 			return err
 		}
-		result := tx.w(ctx).Delete(&ExternalStatusCheck{}, check.ID)
+		result := tx.writer(ctx).Delete(&ExternalStatusCheck{}, check.ID)
 		if result.Error != nil {
 			return result.Error
 		}
@@ -235,21 +235,21 @@ func (s *Store) DeleteStatusCheck(ctx context.Context, by User, projectID, id in
 
 // resolveScope turns ids of protected branches into names. An id that a scope
 // of this service remembers stays good after the branch was unprotected.
-func (s *Store) resolveScope(ctx context.Context, faults *fieldErrors, projectID, checkID int64, ids []int64) ([]ExternalStatusCheckBranch, error) {
+func (s *Store) resolveScope(ctx context.Context, faults *fieldErrors, projectID, serviceID int64, ids []int64) ([]ExternalStatusCheckBranch, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
 	var rules []ProtectedBranch
-	if err := s.q(ctx).Find(&rules, "project_id = ? AND id IN ?", projectID, ids).Error; err != nil {
+	if err := s.reader(ctx).Find(&rules, "project_id = ? AND id IN ?", projectID, ids).Error; err != nil {
 		return nil, err
 	}
 	names := map[int64]string{}
 	for _, rule := range rules {
 		names[rule.ID] = rule.Name
 	}
-	if checkID != 0 && len(names) < len(ids) {
+	if serviceID != 0 && len(names) < len(ids) {
 		var remembered []ExternalStatusCheckBranch
-		if err := s.q(ctx).Find(&remembered, "external_status_check_id = ? AND protected_branch_id IN ?", checkID, ids).Error; err != nil {
+		if err := s.reader(ctx).Find(&remembered, "external_status_check_id = ? AND protected_branch_id IN ?", serviceID, ids).Error; err != nil {
 			return nil, err
 		}
 		for _, b := range remembered {
@@ -282,7 +282,7 @@ func (s *Store) findTaken(ctx context.Context, faults *fieldErrors, check Extern
 		nameKey = ""
 	}
 	var others []ExternalStatusCheck
-	err := s.q(ctx).Select("id", "name_key", "url_key").
+	err := s.reader(ctx).Select("id", "name_key", "url_key").
 		Find(&others, "project_id = ? AND id <> ? AND (name_key = ? OR url_key = ?)", check.ProjectID, check.ID, nameKey, check.URLKey).Error
 	if err != nil {
 		return err
@@ -299,7 +299,7 @@ func (s *Store) findTaken(ctx context.Context, faults *fieldErrors, check Extern
 }
 
 func (s *Store) setScope(ctx context.Context, check *ExternalStatusCheck, scope []ExternalStatusCheckBranch) error {
-	if err := s.w(ctx).Where("external_status_check_id = ?", check.ID).Delete(&ExternalStatusCheckBranch{}).Error; err != nil {
+	if err := s.writer(ctx).Where("external_status_check_id = ?", check.ID).Delete(&ExternalStatusCheckBranch{}).Error; err != nil {
 		return err
 	}
 	check.Branches = nil
@@ -309,15 +309,15 @@ func (s *Store) setScope(ctx context.Context, check *ExternalStatusCheck, scope 
 	if len(check.Branches) == 0 {
 		return nil
 	}
-	if err := s.w(ctx).Create(&check.Branches).Error; err != nil {
+	if err := s.writer(ctx).Create(&check.Branches).Error; err != nil {
 		return err
 	}
 	return s.markProtected(ctx, check.ProjectID, []ExternalStatusCheck{*check})
 }
 
 // secretContext binds a sealed secret to its row.
-func secretContext(checkID int64) string {
-	return "external_status_checks.sealed_secret:" + strconv.FormatInt(checkID, 10)
+func secretContext(serviceID int64) string {
+	return "external_status_checks.sealed_secret:" + strconv.FormatInt(serviceID, 10)
 }
 
 func (s *Store) sealSecret(ctx context.Context, check *ExternalStatusCheck, secret string) error {
@@ -326,7 +326,7 @@ func (s *Store) sealSecret(ctx context.Context, check *ExternalStatusCheck, secr
 		return fmt.Errorf("models: seal the shared secret of service %d: %w", check.ID, err)
 	}
 	check.SealedSecret = sealed
-	return s.w(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", check.ID).UpdateColumn("sealed_secret", sealed).Error
+	return s.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", check.ID).UpdateColumn("sealed_secret", sealed).Error
 }
 
 func (s *Store) openSecret(check ExternalStatusCheck) (string, error) {

@@ -91,7 +91,7 @@ func (s *Store) listenOnce(ctx context.Context) {
 // announceDeliveries wakes the job loops once the transaction is committed.
 func (s *Store) announceDeliveries(ctx context.Context) error {
 	if s.postgres() {
-		return s.w(ctx).Exec("SELECT pg_notify(?, '')", deliveriesChannel).Error
+		return s.writer(ctx).Exec("SELECT pg_notify(?, '')", deliveriesChannel).Error
 	}
 	s.afterCommit(s.shared.wake.wake)
 	return nil

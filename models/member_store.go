@@ -7,7 +7,7 @@ import (
 // Members lists a project's members by role, the strongest first, then name.
 // search looks into user names and names; role is RoleNone for all of them.
 func (s *Store) Members(ctx context.Context, projectID int64, search string, role Role, page Page) ([]Member, int64, error) {
-	query := s.q(ctx).Model(&Member{}).Joins("JOIN users ON users.id = members.user_id").Where("members.project_id = ?", projectID)
+	query := s.reader(ctx).Model(&Member{}).Joins("JOIN users ON users.id = members.user_id").Where("members.project_id = ?", projectID)
 	if search != "" {
 		like := likeContains(foldKey(cleanText(search)))
 		query = query.Where(`(users.username_key LIKE ? ESCAPE '\' OR lower(users.name) LIKE ? ESCAPE '\')`, like, like)
@@ -27,8 +27,8 @@ func (s *Store) Members(ctx context.Context, projectID int64, search string, rol
 // Member finds a user's membership. KindNotFound when there is none.
 func (s *Store) Member(ctx context.Context, projectID, userID int64) (Member, error) {
 	var member Member
-	err := s.q(ctx).Preload("User").Preload("CreatedBy").Take(&member, "project_id = ? AND user_id = ?", projectID, userID).Error
-	return member, found(err, "member")
+	err := s.reader(ctx).Preload("User").Preload("CreatedBy").Take(&member, "project_id = ? AND user_id = ?", projectID, userID).Error
+	return member, orNotFound(err, "member")
 }
 
 // AddMember makes a user a member. byRole is the role of who does it: only an
@@ -48,7 +48,7 @@ func (s *Store) AddMember(ctx context.Context, by User, byRole Role, projectID, 
 		if user.Bot {
 			return notFound("user")
 		}
-		if err := tx.w(ctx).Create(&member).Error; err != nil {
+		if err := tx.writer(ctx).Create(&member).Error; err != nil {
 			return err
 		}
 		member.User = user
@@ -60,7 +60,7 @@ func (s *Store) AddMember(ctx context.Context, by User, byRole Role, projectID, 
 	if violates(err, "members", "user_id", "user_id") {
 		return Member{}, conflict(CodeMemberExists)
 	}
-	if missesParent(err) {
+	if isForeignKeyViolation(err) {
 		return Member{}, notFound("project")
 	}
 	return member, err
@@ -103,7 +103,7 @@ func (s *Store) ChangeMember(ctx context.Context, by User, byRole Role, projectI
 		}
 		before := member.Role
 		member.Role, member.UpdatedAt = role, tx.Now()
-		err = tx.w(ctx).Model(&Member{}).Where("id = ?", member.ID).
+		err = tx.writer(ctx).Model(&Member{}).Where("id = ?", member.ID).
 			Updates(map[string]any{"role": member.Role, "updated_at": member.UpdatedAt}).Error
 		if err != nil {
 			return err
@@ -127,7 +127,7 @@ func (s *Store) RemoveMember(ctx context.Context, by User, byRole Role, projectI
 				return err
 			}
 		}
-		if err := tx.w(ctx).Delete(&Member{}, member.ID).Error; err != nil {
+		if err := tx.writer(ctx).Delete(&Member{}, member.ID).Error; err != nil {
 			return err
 		}
 		return tx.audit(ctx, by, projectID, AuditMemberRemoved, member.User.Username, userID, AuditChange{Field: "role", From: member.Role.String()})
@@ -167,7 +167,7 @@ func (s *Store) mayLoseOwner(ctx context.Context, byRole Role, member Member) er
 // several. Tokens' bots do not count.
 func (s *Store) LastOwner(ctx context.Context, projectID int64) (userID int64, ok bool, err error) {
 	var owners []int64
-	err = s.q(ctx).Model(&Member{}).Joins("JOIN users ON users.id = members.user_id").
+	err = s.reader(ctx).Model(&Member{}).Joins("JOIN users ON users.id = members.user_id").
 		Where("members.project_id = ? AND members.role = ? AND users.bot = ?", projectID, RoleOwner, false).
 		Limit(2).Pluck("members.user_id", &owners).Error
 	if err != nil || len(owners) != 1 {
@@ -182,7 +182,7 @@ func (s *Store) CountMembers(ctx context.Context, projectID int64) (map[Role]int
 		Role Role
 		N    int
 	}
-	err := s.q(ctx).Model(&Member{}).Select("role, count(*) AS n").Where("project_id = ?", projectID).Group("role").Scan(&rows).Error
+	err := s.reader(ctx).Model(&Member{}).Select("role, count(*) AS n").Where("project_id = ?", projectID).Group("role").Scan(&rows).Error
 	counts := map[Role]int{}
 	for _, row := range rows {
 		counts[row.Role] = row.N

@@ -141,11 +141,11 @@ func TestMergeAgainstRemoval(t *testing.T) {
 		_, err := merge(t, w, mr)
 		wantCode(t, err, models.CodeMergeBlocked)
 		// Removal unblocks at once, also one that comes during the merge.
-		if err := w.Store.DeleteStatusCheck(t.Context(), w.Owner, w.Project.ID, service.ID); err != nil {
+		if err := w.Store.DeleteExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, service.ID); err != nil {
 			t.Fatal(err)
 		}
 		w.Store.SetHooks(models.Hooks{BeforeMergeLock: once(func() {
-			if err := w.Store.DeleteStatusCheck(t.Context(), w.Owner, w.Project.ID, other.ID); err != nil {
+			if err := w.Store.DeleteExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, other.ID); err != nil {
 				t.Error(err)
 			}
 		})})
@@ -198,7 +198,7 @@ func TestMergeCutOff(t *testing.T) {
 		for name, notice := range map[string]func(t *testing.T, w *modelstest.World){
 			"by the sweep": func(t *testing.T, w *modelstest.World) {
 				w.Clock.Advance(time.Minute)
-				if n, err := w.Store.SweepMerges(t.Context(), false); n != 1 || err != nil {
+				if n, err := w.Store.RecoverMerges(t.Context(), false); n != 1 || err != nil {
 					t.Fatalf("completed %d, %v", n, err)
 				}
 			},
@@ -227,7 +227,7 @@ func TestMergeCutOff(t *testing.T) {
 				notice(t, w)
 				for range 2 { // again: nothing more happens
 					w.Clock.Advance(time.Minute)
-					if _, err := w.Store.SweepMerges(t.Context(), true); err != nil {
+					if _, err := w.Store.RecoverMerges(t.Context(), true); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -259,7 +259,7 @@ func TestMergeAnnouncedOnly(t *testing.T) {
 		wantCode(t, err, models.CodeTargetMoved)
 		w.Git.BeforeMove = nil
 		w.Clock.Advance(time.Minute)
-		if n, err := w.Store.SweepMerges(t.Context(), false); n != 0 || err != nil {
+		if n, err := w.Store.RecoverMerges(t.Context(), false); n != 0 || err != nil {
 			t.Fatalf("%d, %v", n, err)
 		}
 		if got, _ := w.Reload(mr); got.State != models.StateOpened || got.MergingSHA != "" {

@@ -44,8 +44,8 @@ func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int6
 		}
 		// The response first: its foreign key locks the service before the
 		// check is written, in the order in which a removal locks them.
-		if err := tx.w(ctx).Create(&response).Error; err != nil {
-			if missesParent(err) {
+		if err := tx.writer(ctx).Create(&response).Error; err != nil {
+			if isForeignKeyViolation(err) {
 				return notFound("external status check")
 			}
 			return err
@@ -79,14 +79,14 @@ func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int6
 // checkOn finds the check of a service on a merge request.
 func (s *Store) checkOn(ctx context.Context, mr MergeRequest, serviceID int64) (MergeRequestCheck, error) {
 	var check MergeRequestCheck
-	err := s.q(ctx).Take(&check, "merge_request_id = ? AND external_status_check_id = ?", mr.ID, serviceID).Error
-	return check, found(err, "external status check")
+	err := s.reader(ctx).Take(&check, "merge_request_id = ? AND external_status_check_id = ?", mr.ID, serviceID).Error
+	return check, orNotFound(err, "external status check")
 }
 
 // Responses lists the answers of one service on a merge request, the newest
 // first.
 func (s *Store) Responses(ctx context.Context, mergeRequestID, serviceID int64, page Page) ([]StatusCheckResponse, int64, error) {
-	query := s.q(ctx).Model(&StatusCheckResponse{}).Where("merge_request_id = ? AND external_status_check_id = ?", mergeRequestID, serviceID)
+	query := s.reader(ctx).Model(&StatusCheckResponse{}).Where("merge_request_id = ? AND external_status_check_id = ?", mergeRequestID, serviceID)
 	var total int64
 	if err := query.Count(&total).Error; err != nil {
 		return nil, 0, err
@@ -100,9 +100,9 @@ func (s *Store) Responses(ctx context.Context, mergeRequestID, serviceID int64, 
 // service id. It is empty for a merge request that is not merged.
 func (s *Store) LateResponses(ctx context.Context, mergeRequestID int64) (map[int64]StatusCheckResponse, error) {
 	var list []StatusCheckResponse
-	newest := s.q(ctx).Model(&StatusCheckResponse{}).Select("MAX(id)").Where("merge_request_id = ? AND late", mergeRequestID).
+	newest := s.reader(ctx).Model(&StatusCheckResponse{}).Select("MAX(id)").Where("merge_request_id = ? AND late", mergeRequestID).
 		Group("external_status_check_id")
-	if err := s.q(ctx).Where("id IN (?)", newest).Find(&list).Error; err != nil {
+	if err := s.reader(ctx).Where("id IN (?)", newest).Find(&list).Error; err != nil {
 		return nil, err
 	}
 	late := make(map[int64]StatusCheckResponse, len(list))
@@ -119,9 +119,9 @@ func (s *Store) ResponseAfter(ctx context.Context, d Delivery) (StatusCheckRespo
 		return StatusCheckResponse{}, false, nil
 	}
 	var first StatusCheckResponse
-	err := s.q(ctx).Order("id").Take(&first, "merge_request_id = ? AND external_status_check_id = ? AND sha = ? AND created_at >= ?",
+	err := s.reader(ctx).Order("id").Take(&first, "merge_request_id = ? AND external_status_check_id = ? AND sha = ? AND created_at >= ?",
 		*d.MergeRequestID, d.ExternalStatusCheckID, d.SHA, d.CreatedAt).Error
-	if isMissing(err) {
+	if isRecordNotFound(err) {
 		return StatusCheckResponse{}, false, nil
 	}
 	return first, err == nil, err
@@ -168,7 +168,7 @@ func (s *Store) RetryCheck(ctx context.Context, by User, projectID, iid, service
 			AuditChange{Field: "status", From: string(StatusFailed), To: string(StatusPending)}, AuditChange{Field: "sha", To: mr.HeadSHA}); err != nil {
 			return err
 		}
-		return tx.tell(ctx, project, mr, happening{action: ActionNone, kind: DeliveryOfRetry, by: by, only: serviceID})
+		return tx.recordEvent(ctx, project, mr, eventInput{action: ActionNone, kind: DeliveryOfRetry, by: by, only: serviceID})
 	})
 	return check, err
 }
@@ -193,7 +193,7 @@ func (s *Store) ExpirePending(ctx context.Context, limit int) (int, error) {
 	var due []MergeRequestCheck
 	// The shortest time-out a column may hold bounds the search; StatusAt
 	// decides.
-	err := s.q(ctx).Where("status = ? AND stopped_at IS NULL AND pending_since < ?", StatusPending, now).
+	err := s.reader(ctx).Where("status = ? AND stopped_at IS NULL AND pending_since < ?", StatusPending, now).
 		Order("pending_since, merge_request_id").Limit(limit).Find(&due).Error
 	if err != nil {
 		return 0, err
@@ -234,8 +234,8 @@ func (s *Store) expireChecks(ctx context.Context, mergeRequestID int64, candidat
 	err := s.Transaction(ctx, func(tx *Store) error {
 		expired = nil
 		var mr MergeRequest
-		if err := tx.forUpdate(tx.w(ctx)).Take(&mr, mergeRequestID).Error; err != nil {
-			return found(err, "merge request")
+		if err := tx.forUpdate(tx.writer(ctx)).Take(&mr, mergeRequestID).Error; err != nil {
+			return orNotFound(err, "merge request")
 		}
 		for _, candidate := range candidates {
 			check, err := tx.checkOn(ctx, mr, candidate.ExternalStatusCheckID)
@@ -266,7 +266,7 @@ func (s *Store) expireChecks(ctx context.Context, mergeRequestID int64, candidat
 // service.
 func (s *Store) CountOpenWithCheck(ctx context.Context, projectID, serviceID int64) (int, error) {
 	var n int64
-	err := s.q(ctx).Table("merge_request_checks AS c").Joins("JOIN merge_requests AS m ON m.id = c.merge_request_id").
+	err := s.reader(ctx).Table("merge_request_checks AS c").Joins("JOIN merge_requests AS m ON m.id = c.merge_request_id").
 		Where("c.project_id = ? AND c.external_status_check_id = ? AND m.state = ?", projectID, serviceID, StateOpened).Count(&n).Error
 	return int(n), err
 }

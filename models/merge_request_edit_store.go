@@ -29,7 +29,7 @@ func (s *Store) CreateMergeRequest(ctx context.Context, by User, projectID int64
 		}
 		now := tx.Now()
 		project.LastMergeRequestIID++
-		if err := tx.w(ctx).Model(&Project{}).Where("id = ?", projectID).UpdateColumn("last_merge_request_iid", project.LastMergeRequestIID).Error; err != nil {
+		if err := tx.writer(ctx).Model(&Project{}).Where("id = ?", projectID).UpdateColumn("last_merge_request_iid", project.LastMergeRequestIID).Error; err != nil {
 			return err
 		}
 		mr = MergeRequest{
@@ -39,7 +39,7 @@ func (s *Store) CreateMergeRequest(ctx context.Context, by User, projectID int64
 			CreatedAt: now, UpdatedAt: now,
 		}
 		mr.setHead(head)
-		if err := tx.w(ctx).Create(&mr).Error; err != nil {
+		if err := tx.writer(ctx).Create(&mr).Error; err != nil {
 			return err
 		}
 		if err := tx.shared.cfg.Git.KeepHead(ctx, projectID, mr.IID, mr.HeadSHA); err != nil {
@@ -48,7 +48,7 @@ func (s *Store) CreateMergeRequest(ctx context.Context, by User, projectID int64
 		if err := tx.copyServices(ctx, mr); err != nil {
 			return err
 		}
-		return tx.tell(ctx, project, mr, happening{action: ActionOpen, by: by})
+		return tx.recordEvent(ctx, project, mr, eventInput{action: ActionOpen, by: by})
 	})
 	return mr, err
 }
@@ -89,8 +89,8 @@ func (s *Store) branchesFor(ctx context.Context, projectID int64, source, target
 
 func (s *Store) refuseSecondOpen(ctx context.Context, projectID int64, source, target string, except int64) error {
 	var other MergeRequest
-	err := s.w(ctx).Take(&other, "project_id = ? AND source_branch = ? AND target_branch = ? AND state = ? AND id <> ?", projectID, source, target, StateOpened, except).Error
-	if isMissing(err) {
+	err := s.writer(ctx).Take(&other, "project_id = ? AND source_branch = ? AND target_branch = ? AND state = ? AND id <> ?", projectID, source, target, StateOpened, except).Error
+	if isRecordNotFound(err) {
 		return nil
 	}
 	if err != nil {
@@ -102,10 +102,10 @@ func (s *Store) refuseSecondOpen(ctx context.Context, projectID int64, source, t
 // copyServices takes a fresh copy of the services that apply to a merge
 // request: all its checks are pending and their clocks start now.
 func (s *Store) copyServices(ctx context.Context, mr MergeRequest) error {
-	if err := s.w(ctx).Where("merge_request_id = ?", mr.ID).Delete(&MergeRequestCheck{}).Error; err != nil {
+	if err := s.writer(ctx).Where("merge_request_id = ?", mr.ID).Delete(&MergeRequestCheck{}).Error; err != nil {
 		return err
 	}
-	services, _, err := s.StatusChecks(ctx, mr.ProjectID, Page{})
+	services, _, err := s.ExternalStatusChecks(ctx, mr.ProjectID, Page{})
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (s *Store) copyServices(ctx context.Context, mr MergeRequest) error {
 			continue
 		}
 		check := copyOf(service, mr, s.Now())
-		if err := s.w(ctx).Create(&check).Error; err != nil && !missesParent(err) {
+		if err := s.writer(ctx).Create(&check).Error; err != nil && !isForeignKeyViolation(err) {
 			return err
 		}
 	}
@@ -217,7 +217,7 @@ func (s *Store) edit(ctx context.Context, by User, project Project, mr *MergeReq
 		if len(preferences) == 0 {
 			return nil
 		}
-		return s.w(ctx).Model(&MergeRequest{}).Where("id = ?", mr.ID).Updates(preferences).Error
+		return s.writer(ctx).Model(&MergeRequest{}).Where("id = ?", mr.ID).Updates(preferences).Error
 	}
 	now := s.Now()
 	change("updated_at", mr.UpdatedAt, now)
@@ -236,7 +236,7 @@ func (s *Store) edit(ctx context.Context, by User, project Project, mr *MergeReq
 	if err := s.saveMergeRequest(ctx, mr); err != nil {
 		return err
 	}
-	return s.tell(ctx, project, *mr, happening{action: ActionUpdate, changes: changes, by: by})
+	return s.recordEvent(ctx, project, *mr, eventInput{action: ActionUpdate, changes: changes, by: by})
 }
 
 // value is what a pointer points at, nil for nil, so that two can be compared.

@@ -35,7 +35,7 @@ func (s *Store) CloseMergeRequest(ctx context.Context, by User, projectID, iid i
 			return err
 		}
 		changes := []Change{{"state_id", stateID(StateOpened), stateID(StateClosed)}, {"updated_at", before, now}}
-		if err := tx.tell(ctx, project, mr, happening{action: ActionClose, by: by, changes: changes}); err != nil {
+		if err := tx.recordEvent(ctx, project, mr, eventInput{action: ActionClose, by: by, changes: changes}); err != nil {
 			return err
 		}
 		closed, err = tx.MergeRequest(ctx, projectID, iid)
@@ -133,7 +133,7 @@ func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid 
 			return err
 		}
 		changes := []Change{{"state_id", stateID(StateClosed), stateID(StateOpened)}, {"updated_at", before, now}}
-		if err := tx.tell(ctx, project, mr, happening{action: ActionReopen, by: by, changes: changes}); err != nil {
+		if err := tx.recordEvent(ctx, project, mr, eventInput{action: ActionReopen, by: by, changes: changes}); err != nil {
 			return err
 		}
 		reopened, err = tx.MergeRequest(ctx, projectID, iid)

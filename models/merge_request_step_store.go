@@ -34,14 +34,14 @@ var ErrSourceNotRemoved = errors.New("models: the source branch is not removed y
 
 // rememberStep records a step in the transaction of the change it follows from.
 func (s *Store) rememberStep(ctx context.Context, mr MergeRequest, kind stepKind) error {
-	return s.w(ctx).Create(&MergeRequestStep{ProjectID: mr.ProjectID, MergeRequestID: mr.ID, Kind: kind, CreatedAt: s.Now()}).Error
+	return s.writer(ctx).Create(&MergeRequestStep{ProjectID: mr.ProjectID, MergeRequestID: mr.ID, Kind: kind, CreatedAt: s.Now()}).Error
 }
 
 // finishSteps makes the remembered changes of one kind for a merge request, and
 // forgets them when they are made.
 func (s *Store) finishSteps(ctx context.Context, mr MergeRequest, kind stepKind) error {
 	var n int64
-	steps := s.w(ctx).Model(&MergeRequestStep{}).Where("merge_request_id = ? AND kind = ?", mr.ID, kind)
+	steps := s.writer(ctx).Model(&MergeRequestStep{}).Where("merge_request_id = ? AND kind = ?", mr.ID, kind)
 	if err := steps.Count(&n).Error; err != nil || n == 0 {
 		return err
 	}
@@ -55,22 +55,22 @@ func (s *Store) finishSteps(ctx context.Context, mr MergeRequest, kind stepKind)
 	if err != nil {
 		return err
 	}
-	return s.w(ctx).Delete(&MergeRequestStep{}, "merge_request_id = ? AND kind = ?", mr.ID, kind).Error
+	return s.writer(ctx).Delete(&MergeRequestStep{}, "merge_request_id = ? AND kind = ?", mr.ID, kind).Error
 }
 
 // sweepSteps finishes the steps that were cut off.
 func (s *Store) sweepSteps(ctx context.Context, before time.Time) error {
-	return eachRow(ctx, s.q(ctx).Where("created_at <= ?", before), func(step MergeRequestStep) error {
+	return eachRow(ctx, s.reader(ctx).Where("created_at <= ?", before), func(step MergeRequestStep) error {
 		var mr MergeRequest
-		err := s.q(ctx).Take(&mr, step.MergeRequestID).Error
-		if isMissing(err) {
+		err := s.reader(ctx).Take(&mr, step.MergeRequestID).Error
+		if isRecordNotFound(err) {
 			return nil // and the step with it
 		}
 		if err == nil {
 			err = s.finishSteps(ctx, mr, step.Kind)
 		}
 		return s.giveUp(err, step.CreatedAt, func() error {
-			return s.w(ctx).Delete(&MergeRequestStep{}, step.ID).Error
+			return s.writer(ctx).Delete(&MergeRequestStep{}, step.ID).Error
 		})
 	})
 }
@@ -132,14 +132,14 @@ func (s *Store) removeRepository(ctx context.Context, removal RepositoryRemoval)
 	if err := s.shared.cfg.Git.DeleteRepository(ctx, removal.ProjectID); err != nil {
 		return err
 	}
-	return s.w(ctx).Delete(&RepositoryRemoval{}, removal.ID).Error
+	return s.writer(ctx).Delete(&RepositoryRemoval{}, removal.ID).Error
 }
 
 // sweepRemovals removes the repositories whose removal was cut off.
 func (s *Store) sweepRemovals(ctx context.Context, before time.Time) error {
-	return eachRow(ctx, s.q(ctx).Where("created_at <= ?", before), func(removal RepositoryRemoval) error {
+	return eachRow(ctx, s.reader(ctx).Where("created_at <= ?", before), func(removal RepositoryRemoval) error {
 		return s.giveUp(s.removeRepository(ctx, removal), removal.CreatedAt, func() error {
-			return s.w(ctx).Delete(&RepositoryRemoval{}, removal.ID).Error
+			return s.writer(ctx).Delete(&RepositoryRemoval{}, removal.ID).Error
 		})
 	})
 }

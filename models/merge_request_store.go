@@ -12,8 +12,8 @@ import (
 // KindNotFound when there is none.
 func (s *Store) MergeRequest(ctx context.Context, projectID, iid int64) (MergeRequest, error) {
 	var mr MergeRequest
-	err := s.q(ctx).Preload("Author").Preload("MergeUser").Preload("ClosedBy").Take(&mr, "project_id = ? AND iid = ?", projectID, iid).Error
-	return mr, found(err, "merge request")
+	err := s.reader(ctx).Preload("Author").Preload("MergeUser").Preload("ClosedBy").Take(&mr, "project_id = ? AND iid = ?", projectID, iid).Error
+	return mr, orNotFound(err, "merge request")
 }
 
 // MergeRequestFilter chooses merge requests of a list; zero values choose all.
@@ -87,7 +87,7 @@ func (f MergeRequestFilter) apply(query *gorm.DB) *gorm.DB {
 
 // MergeRequests lists merge requests with their people, and their total number.
 func (s *Store) MergeRequests(ctx context.Context, filter MergeRequestFilter, page Page) ([]MergeRequest, int64, error) {
-	query := filter.apply(s.q(ctx).Model(&MergeRequest{}))
+	query := filter.apply(s.reader(ctx).Model(&MergeRequest{}))
 	var total int64
 	if err := query.Count(&total).Error; err != nil {
 		return nil, 0, err
@@ -109,7 +109,7 @@ func (s *Store) MergeRequests(ctx context.Context, filter MergeRequestFilter, pa
 // or squash commit.
 func (s *Store) MergedBy(ctx context.Context, projectID int64, sha string) ([]int64, error) {
 	var iids []int64
-	err := s.q(ctx).Model(&MergeRequest{}).Where("project_id = ? AND (merge_commit_sha = ? OR squash_commit_sha = ?)", projectID, sha, sha).
+	err := s.reader(ctx).Model(&MergeRequest{}).Where("project_id = ? AND (merge_commit_sha = ? OR squash_commit_sha = ?)", projectID, sha, sha).
 		Order("iid").Pluck("iid", &iids).Error
 	return iids, err
 }
@@ -121,7 +121,7 @@ func (s *Store) OpenMergeRequestsFrom(ctx context.Context, projectID int64, bran
 		SourceBranch string
 		IID          int64 `gorm:"column:iid"`
 	}
-	err := s.q(ctx).Model(&MergeRequest{}).Select("source_branch, max(iid) AS iid").
+	err := s.reader(ctx).Model(&MergeRequest{}).Select("source_branch, max(iid) AS iid").
 		Where("project_id = ? AND state = ? AND source_branch IN ?", projectID, StateOpened, branches).Group("source_branch").Scan(&rows).Error
 	open := map[string]int64{}
 	for _, row := range rows {
@@ -136,7 +136,7 @@ func (s *Store) CountMergeRequests(ctx context.Context, projectID int64) (map[Me
 		State MergeRequestState
 		N     int64
 	}
-	err := s.q(ctx).Model(&MergeRequest{}).Select("state, count(*) AS n").Where("project_id = ?", projectID).Group("state").Scan(&rows).Error
+	err := s.reader(ctx).Model(&MergeRequest{}).Select("state, count(*) AS n").Where("project_id = ?", projectID).Group("state").Scan(&rows).Error
 	counts := map[MergeRequestState]int64{}
 	for _, row := range rows {
 		counts[row.State] = row.N
@@ -149,7 +149,7 @@ func (s *Store) CountMergeRequests(ctx context.Context, projectID int64) (map[Me
 // gone from it at once.
 func (s *Store) Checks(ctx context.Context, mergeRequestIDs ...int64) (map[int64][]MergeRequestCheck, error) {
 	var checks []MergeRequestCheck
-	err := s.q(ctx).Preload("Delivery", withoutPayload).Where("merge_request_id IN ?", mergeRequestIDs).Order("name, id").Find(&checks).Error
+	err := s.reader(ctx).Preload("Delivery", withoutPayload).Where("merge_request_id IN ?", mergeRequestIDs).Order("name, id").Find(&checks).Error
 	byMR := map[int64][]MergeRequestCheck{}
 	for _, check := range checks {
 		byMR[check.MergeRequestID] = append(byMR[check.MergeRequestID], check)
@@ -161,21 +161,21 @@ func (s *Store) Checks(ctx context.Context, mergeRequestIDs ...int64) (map[int64
 // changes HEAD, state, target or checks does so under this lock.
 func (s *Store) lockMergeRequest(ctx context.Context, projectID, iid int64) (MergeRequest, Project, error) {
 	var mr MergeRequest
-	err := s.forUpdate(s.w(ctx)).Take(&mr, "project_id = ? AND iid = ?", projectID, iid).Error
+	err := s.forUpdate(s.writer(ctx)).Take(&mr, "project_id = ? AND iid = ?", projectID, iid).Error
 	if err != nil {
-		return mr, Project{}, found(err, "merge request")
+		return mr, Project{}, orNotFound(err, "merge request")
 	}
 	project, err := s.Project(ctx, projectID)
 	return mr, project, err
 }
 
 func (s *Store) saveMergeRequest(ctx context.Context, mr *MergeRequest) error {
-	return s.w(ctx).Save(mr).Error
+	return s.writer(ctx).Save(mr).Error
 }
 
 // saveCheck writes the state of a check; one whose service was just removed is
 // gone, and stays gone.
 func (s *Store) saveCheck(ctx context.Context, check *MergeRequestCheck) error {
 	check.UpdatedAt = s.Now()
-	return s.w(ctx).Select("*").Omit("Delivery", "delivery_id").Where("id = ?", check.ID).Updates(check).Error
+	return s.writer(ctx).Select("*").Omit("Delivery", "delivery_id").Where("id = ?", check.ID).Updates(check).Error
 }

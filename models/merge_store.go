@@ -155,7 +155,7 @@ func (s *Store) mergeOnce(ctx context.Context, by User, projectID, iid int64, o 
 // a merge cut off between ref and row can then be completed as what it was.
 func (s *Store) announceMerge(ctx context.Context, by User, mr MergeRequest, commit, base string, o MergeOptions) error {
 	now := s.Now()
-	result := s.w(ctx).Model(&MergeRequest{}).Where("id = ? AND state = ?", mr.ID, StateOpened).UpdateColumns(map[string]any{
+	result := s.writer(ctx).Model(&MergeRequest{}).Where("id = ? AND state = ?", mr.ID, StateOpened).UpdateColumns(map[string]any{
 		"merging_sha": commit, "merging_head_sha": mr.HeadSHA, "merging_base_sha": base, "merging_squash": o.Squash,
 		"merging_remove_source": o.RemoveSourceBranch, "merging_user_id": ID(by.ID), "merging_started_at": now,
 	})
@@ -199,7 +199,7 @@ func (s *Store) finishMerge(ctx context.Context, project Project, mr *MergeReque
 	// To other merge requests from or into the target its move is a push like
 	// any other: afterMerge carries it out, or recovery does.
 	row := PendingPush{ProjectID: mr.ProjectID, UserID: ID(by.ID), RequestID: mergeRequestID(*mr), Updates: updates, RefsMoved: true, CreatedAt: s.Now()}
-	if err := s.w(ctx).Create(&row).Error; err != nil {
+	if err := s.writer(ctx).Create(&row).Error; err != nil {
 		return err
 	}
 	if mr.MergingRemoveSource {
@@ -238,7 +238,7 @@ func (s *Store) markMerged(ctx context.Context, project Project, mr *MergeReques
 		return err
 	}
 	changes := []Change{{"state_id", stateID(StateOpened), stateID(StateMerged)}, {"updated_at", before, now}}
-	return s.tell(ctx, project, *mr, happening{action: ActionMerged, by: by, changes: changes})
+	return s.recordEvent(ctx, project, *mr, eventInput{action: ActionMerged, by: by, changes: changes})
 }
 
 const zeroSHA = "0000000000000000000000000000000000000000"

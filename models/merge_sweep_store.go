@@ -51,18 +51,18 @@ func (s *Store) completeMerge(ctx context.Context, project Project, mr *MergeReq
 // before the sweep looks after it.
 const mergeGrace = 30 * time.Second
 
-// SweepMerges completes merges that were cut off between ref and row, each
+// RecoverMerges completes merges that were cut off between ref and row, each
 // with exactly one merge event, forgets those whose target never moved, and
 // counts the completed. It also finishes the steps in the repository that
 // follow from a change of a merge request or the deletion of a project. One that fails does not stop the others: the errors
 // come joined, each a *ProjectError.
-func (s *Store) SweepMerges(ctx context.Context, atStart bool) (int, error) {
+func (s *Store) RecoverMerges(ctx context.Context, atStart bool) (int, error) {
 	before := s.Now()
 	if !atStart {
 		before = before.Add(-mergeGrace)
 	}
 	n := 0
-	cutOff := s.q(ctx).Where("merging_sha <> '' AND state = ? AND merging_started_at <= ?", StateOpened, before)
+	cutOff := s.reader(ctx).Where("merging_sha <> '' AND state = ? AND merging_started_at <= ?", StateOpened, before)
 	err := eachRow(ctx, cutOff, func(candidate MergeRequest) error {
 		completed, err := s.settleMerge(ctx, candidate)
 		if completed {
@@ -107,6 +107,6 @@ func (s *Store) settleMerge(ctx context.Context, candidate MergeRequest) (comple
 
 // forgetMerge clears the announcement of a merge that did not happen.
 func (s *Store) forgetMerge(ctx context.Context, mr MergeRequest) error {
-	return s.w(ctx).Model(&MergeRequest{}).Where("id = ? AND state = ? AND merging_sha = ?", mr.ID, StateOpened, mr.MergingSHA).
+	return s.writer(ctx).Model(&MergeRequest{}).Where("id = ? AND state = ? AND merging_sha = ?", mr.ID, StateOpened, mr.MergingSHA).
 		UpdateColumns(map[string]any{"merging_sha": "", "merging_started_at": nil}).Error
 }

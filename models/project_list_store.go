@@ -36,7 +36,7 @@ func (s *Store) visibleProjects(ctx context.Context, user *User) *gorm.DB {
 	if user != nil {
 		userID = user.ID
 	}
-	query := s.q(ctx).Model(&Project{}).Joins("JOIN namespaces ON namespaces.id = projects.namespace_id").
+	query := s.reader(ctx).Model(&Project{}).Joins("JOIN namespaces ON namespaces.id = projects.namespace_id").
 		Joins("LEFT JOIN members ON members.project_id = projects.id AND members.user_id = ?", userID)
 	switch {
 	case user == nil:
@@ -98,7 +98,7 @@ func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, 
 		ids = append(ids, row.NamespaceID)
 	}
 	var namespaces []Namespace
-	if err := s.q(ctx).Find(&namespaces, "id IN ?", ids).Error; err != nil {
+	if err := s.reader(ctx).Find(&namespaces, "id IN ?", ids).Error; err != nil {
 		return nil, 0, err
 	}
 	byID := map[int64]Namespace{}
@@ -159,7 +159,7 @@ func (s *Store) orderProjects(ctx context.Context, user *User, filter ProjectFil
 // for longer than its own time-out. There are few different time-outs.
 func (s *Store) failedCondition(ctx context.Context) (condition string, args []any, err error) {
 	var timeouts []int
-	err = s.q(ctx).Model(&MergeRequestCheck{}).Where("status = ? AND stopped_at IS NULL", StatusPending).
+	err = s.reader(ctx).Model(&MergeRequestCheck{}).Where("status = ? AND stopped_at IS NULL", StatusPending).
 		Distinct().Order("timeout_seconds").Pluck("timeout_seconds", &timeouts).Error
 	now := s.Now()
 	conditions := []string{"c.status = ?"}
@@ -177,7 +177,7 @@ func (s *Store) CountOpenMergeRequests(ctx context.Context, projectIDs ...int64)
 		ProjectID int64
 		N         int
 	}
-	err := s.q(ctx).Model(&MergeRequest{}).Select("project_id, count(*) AS n").
+	err := s.reader(ctx).Model(&MergeRequest{}).Select("project_id, count(*) AS n").
 		Where("project_id IN ? AND state = ?", projectIDs, StateOpened).Group("project_id").Scan(&rows).Error
 	counts := map[int64]int{}
 	for _, row := range rows {
@@ -191,7 +191,7 @@ func (s *Store) CountOpenMergeRequests(ctx context.Context, projectIDs ...int64)
 // are counted by the database, and each that is stored as pending is asked.
 func (s *Store) CountOpenChecks(ctx context.Context, projectIDs ...int64) (map[int64]StatusCounts, error) {
 	open := func() *gorm.DB {
-		return s.q(ctx).Table("merge_request_checks AS c").Joins("JOIN merge_requests AS mr ON mr.id = c.merge_request_id").
+		return s.reader(ctx).Table("merge_request_checks AS c").Joins("JOIN merge_requests AS mr ON mr.id = c.merge_request_id").
 			Where("mr.project_id IN ? AND mr.state = ?", projectIDs, StateOpened)
 	}
 	var settled []struct {

@@ -28,22 +28,22 @@ func (s *Store) CreateProject(ctx context.Context, by User, in ProjectInput, rea
 		CreatorID:                             ID(by.ID), CreatedAt: now, UpdatedAt: now, LastActivityAt: now,
 	}
 	err = s.Transaction(ctx, func(tx *Store) error {
-		if err := tx.w(ctx).Create(&project).Error; err != nil {
+		if err := tx.writer(ctx).Create(&project).Error; err != nil {
 			return err
 		}
 		// A redirect from this path ends: another project has taken it.
-		if err := tx.w(ctx).Where("namespace_id = ? AND path_key = ?", ns.ID, project.PathKey).Delete(&ProjectRedirect{}).Error; err != nil {
+		if err := tx.writer(ctx).Where("namespace_id = ? AND path_key = ?", ns.ID, project.PathKey).Delete(&ProjectRedirect{}).Error; err != nil {
 			return err
 		}
 		member := Member{ProjectID: project.ID, UserID: by.ID, Role: RoleOwner, CreatedByID: ID(by.ID), CreatedAt: now, UpdatedAt: now}
-		if err := tx.w(ctx).Create(&member).Error; err != nil {
+		if err := tx.writer(ctx).Create(&member).Error; err != nil {
 			return err
 		}
 		branch := ProtectedBranch{
 			ProjectID: project.ID, Name: project.DefaultBranch, PushAccessLevel: RoleMaintainer,
 			MergeAccessLevel: RoleMaintainer, CreatedAt: now, UpdatedAt: now,
 		}
-		if err := tx.w(ctx).Create(&branch).Error; err != nil {
+		if err := tx.writer(ctx).Create(&branch).Error; err != nil {
 			return err
 		}
 		if err := tx.audit(ctx, by, project.ID, AuditProjectCreated, project.FullPath(), project.ID); err != nil {
@@ -61,8 +61,8 @@ func (s *Store) CreateProject(ctx context.Context, by User, in ProjectInput, rea
 // Project finds a project by id. KindNotFound when there is none.
 func (s *Store) Project(ctx context.Context, id int64) (Project, error) {
 	var project Project
-	err := s.q(ctx).Preload("Namespace").Take(&project, id).Error
-	return project, found(err, "project")
+	err := s.reader(ctx).Preload("Namespace").Take(&project, id).Error
+	return project, orNotFound(err, "project")
 }
 
 const accessQuery = "SELECT " + projectColumns + `, COALESCE(m.role, 0)
@@ -158,7 +158,7 @@ func (s *Store) UpdateProject(ctx context.Context, by User, projectID int64, in 
 			return nil
 		}
 		project.UpdatedAt = tx.Now()
-		if err := tx.w(ctx).Save(&project).Error; err != nil {
+		if err := tx.writer(ctx).Save(&project).Error; err != nil {
 			return err
 		}
 		return tx.audit(ctx, by, project.ID, AuditProjectUpdated, project.FullPath(), project.ID, changes...)
@@ -176,28 +176,28 @@ func (s *Store) movePath(ctx context.Context, project *Project, path string) err
 	if oldKey == newKey {
 		return nil
 	}
-	err := s.w(ctx).Where("namespace_id = ? AND path_key IN ?", project.NamespaceID, []string{oldKey, newKey}).Delete(&ProjectRedirect{}).Error
+	err := s.writer(ctx).Where("namespace_id = ? AND path_key IN ?", project.NamespaceID, []string{oldKey, newKey}).Delete(&ProjectRedirect{}).Error
 	if err != nil {
 		return err
 	}
-	return s.w(ctx).Create(&ProjectRedirect{ProjectID: project.ID, NamespaceID: project.NamespaceID, PathKey: oldKey, CreatedAt: s.Now()}).Error
+	return s.writer(ctx).Create(&ProjectRedirect{ProjectID: project.ID, NamespaceID: project.NamespaceID, PathKey: oldKey, CreatedAt: s.Now()}).Error
 }
 
 // lockProject locks a project's row, so that merge requests are opened and
 // reopened, and branches pushed, one after the other.
 func (s *Store) lockProject(ctx context.Context, id int64, project *Project) error {
-	err := s.forUpdate(s.w(ctx)).Take(project, id).Error
+	err := s.forUpdate(s.writer(ctx)).Take(project, id).Error
 	if err != nil {
-		return found(err, "project")
+		return orNotFound(err, "project")
 	}
-	return found(s.w(ctx).Take(&project.Namespace, project.NamespaceID).Error, "namespace")
+	return orNotFound(s.writer(ctx).Take(&project.Namespace, project.NamespaceID).Error, "namespace")
 }
 
 // shareProject locks a project's row against lockProject, not against others
 // that share it.
 func (s *Store) shareProject(ctx context.Context, id int64) error {
 	var project Project
-	return found(s.locking(s.w(ctx), "SHARE").Select("id").Take(&project, id).Error, "project")
+	return orNotFound(s.locking(s.writer(ctx), "SHARE").Select("id").Take(&project, id).Error, "project")
 }
 
 // DeleteProject removes a project and everything of it: rows first, then the
@@ -210,15 +210,15 @@ func (s *Store) DeleteProject(ctx context.Context, by User, projectID int64) err
 		}
 		// The bots of its tokens have no other life.
 		var bots []int64
-		err := tx.w(ctx).Model(&AccessToken{}).Where("project_id = ?", projectID).Distinct().Pluck("user_id", &bots).Error
+		err := tx.writer(ctx).Model(&AccessToken{}).Where("project_id = ?", projectID).Distinct().Pluck("user_id", &bots).Error
 		if err != nil {
 			return err
 		}
-		if err := tx.w(ctx).Delete(&Project{}, projectID).Error; err != nil {
+		if err := tx.writer(ctx).Delete(&Project{}, projectID).Error; err != nil {
 			return err
 		}
 		removal := RepositoryRemoval{ProjectID: projectID, CreatedAt: tx.Now()}
-		if err := tx.w(ctx).Create(&removal).Error; err != nil {
+		if err := tx.writer(ctx).Create(&removal).Error; err != nil {
 			return err
 		}
 		tx.afterCommit(func() {
@@ -226,7 +226,7 @@ func (s *Store) DeleteProject(ctx context.Context, by User, projectID int64) err
 			_ = tx.root.removeRepository(context.WithoutCancel(ctx), removal)
 		})
 		if len(bots) > 0 {
-			if err := tx.w(ctx).Where("bot = ?", true).Delete(&User{}, bots).Error; err != nil {
+			if err := tx.writer(ctx).Where("bot = ?", true).Delete(&User{}, bots).Error; err != nil {
 				return err
 			}
 		}
@@ -246,9 +246,9 @@ func (s *Store) touchProject(ctx context.Context, project Project) {
 	}
 	s.afterCommit(func() {
 		// A failure costs a place in a list, nothing else.
-		_ = s.root.w(context.WithoutCancel(ctx)).Model(&Project{}).Where("id = ?", project.ID).UpdateColumn("last_activity_at", now).Error
+		_ = s.root.writer(context.WithoutCancel(ctx)).Model(&Project{}).Where("id = ?", project.ID).UpdateColumn("last_activity_at", now).Error
 	})
 }
 
-// isMissing reports whether err is GORM's for "no such row".
-func isMissing(err error) bool { return errors.Is(err, gorm.ErrRecordNotFound) }
+// isRecordNotFound reports whether err is GORM's for "no such row".
+func isRecordNotFound(err error) bool { return errors.Is(err, gorm.ErrRecordNotFound) }

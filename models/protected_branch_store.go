@@ -7,7 +7,7 @@ import (
 // ProtectedBranches lists a project's protected branches by name. search looks
 // into names.
 func (s *Store) ProtectedBranches(ctx context.Context, projectID int64, search string, page Page) ([]ProtectedBranch, int64, error) {
-	query := s.q(ctx).Model(&ProtectedBranch{}).Where("project_id = ?", projectID)
+	query := s.reader(ctx).Model(&ProtectedBranch{}).Where("project_id = ?", projectID)
 	if search != "" {
 		query = query.Where(`lower(name) LIKE ? ESCAPE '\'`, likeContains(foldKey(cleanText(search))))
 	}
@@ -23,22 +23,22 @@ func (s *Store) ProtectedBranches(ctx context.Context, projectID int64, search s
 // allProtectedBranches lists a project's protected branches.
 func (s *Store) allProtectedBranches(ctx context.Context, projectID int64) ([]ProtectedBranch, error) {
 	var rules []ProtectedBranch
-	err := s.q(ctx).Where("project_id = ?", projectID).Order("name").Find(&rules).Error
+	err := s.reader(ctx).Where("project_id = ?", projectID).Order("name").Find(&rules).Error
 	return rules, err
 }
 
 // ProtectedBranch finds a protected branch by its id.
 func (s *Store) ProtectedBranch(ctx context.Context, projectID, id int64) (ProtectedBranch, error) {
 	var rule ProtectedBranch
-	err := s.q(ctx).Take(&rule, "project_id = ? AND id = ?", projectID, id).Error
-	return rule, found(err, "protected branch")
+	err := s.reader(ctx).Take(&rule, "project_id = ? AND id = ?", projectID, id).Error
+	return rule, orNotFound(err, "protected branch")
 }
 
 // ProtectedBranchByName finds a protected branch by its name or pattern.
 func (s *Store) ProtectedBranchByName(ctx context.Context, projectID int64, name string) (ProtectedBranch, error) {
 	var rule ProtectedBranch
-	err := s.q(ctx).Take(&rule, "project_id = ? AND name = ?", projectID, cleanText(name)).Error
-	return rule, found(err, "protected branch")
+	err := s.reader(ctx).Take(&rule, "project_id = ? AND name = ?", projectID, cleanText(name)).Error
+	return rule, orNotFound(err, "protected branch")
 }
 
 // BranchDecision decides whether a member with a role may do something to a
@@ -64,10 +64,10 @@ func (s *Store) CreateProtectedBranch(ctx context.Context, by User, projectID in
 		MergeAccessLevel: in.MergeAccessLevel, AllowForcePush: in.AllowForcePush, CreatedAt: now, UpdatedAt: now,
 	}
 	err := s.Transaction(ctx, func(tx *Store) error {
-		if err := tx.w(ctx).Create(&rule).Error; err != nil {
+		if err := tx.writer(ctx).Create(&rule).Error; err != nil {
 			return err
 		}
-		err := tx.w(ctx).Model(&ExternalStatusCheckBranch{}).
+		err := tx.writer(ctx).Model(&ExternalStatusCheckBranch{}).
 			Where("name = ? AND external_status_check_id IN (SELECT id FROM external_status_checks WHERE project_id = ?)", rule.Name, projectID).
 			UpdateColumn("protected_branch_id", rule.ID).Error
 		if err != nil {
@@ -78,7 +78,7 @@ func (s *Store) CreateProtectedBranch(ctx context.Context, by User, projectID in
 	if violates(err, "protected_branches", "name", "name") {
 		return ProtectedBranch{}, conflict(CodeAlreadyProtected)
 	}
-	if missesParent(err) {
+	if isForeignKeyViolation(err) {
 		return ProtectedBranch{}, notFound("project")
 	}
 	return rule, err
@@ -88,9 +88,9 @@ func (s *Store) CreateProtectedBranch(ctx context.Context, by User, projectID in
 func (s *Store) UpdateProtectedBranch(ctx context.Context, by User, projectID, id int64, in ProtectedBranchInput) (ProtectedBranch, error) {
 	var rule ProtectedBranch
 	err := s.Transaction(ctx, func(tx *Store) error {
-		err := tx.forUpdate(tx.w(ctx)).Take(&rule, "project_id = ? AND id = ?", projectID, id).Error
+		err := tx.forUpdate(tx.writer(ctx)).Take(&rule, "project_id = ? AND id = ?", projectID, id).Error
 		if err != nil {
-			return found(err, "protected branch")
+			return orNotFound(err, "protected branch")
 		}
 		in.Name = rule.Name
 		if err := in.Validate(); err != nil {
@@ -106,7 +106,7 @@ func (s *Store) UpdateProtectedBranch(ctx context.Context, by User, projectID, i
 			return err
 		}
 		rule.UpdatedAt = tx.Now()
-		if err := tx.w(ctx).Save(&rule).Error; err != nil {
+		if err := tx.writer(ctx).Save(&rule).Error; err != nil {
 			return err
 		}
 		return tx.audit(ctx, by, projectID, AuditBranchChanged, rule.Name, rule.ID, changes...)
@@ -143,7 +143,7 @@ func (s *Store) DeleteProtectedBranch(ctx context.Context, by User, projectID, i
 		if err != nil {
 			return err
 		}
-		if err := tx.w(ctx).Delete(&ProtectedBranch{}, rule.ID).Error; err != nil {
+		if err := tx.writer(ctx).Delete(&ProtectedBranch{}, rule.ID).Error; err != nil {
 			return err
 		}
 		return tx.audit(ctx, by, projectID, AuditBranchUnprotected, rule.Name, rule.ID,

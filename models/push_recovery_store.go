@@ -33,8 +33,8 @@ func (s *Store) BeginPush(projectID int64, requestID string) (end func(ctx conte
 	return func(ctx context.Context) error {
 		running.ids.Delete(requestID)
 		var row PendingPush
-		err := s.q(ctx).Take(&row, "project_id = ? AND request_id = ?", projectID, requestID).Error
-		if isMissing(err) {
+		err := s.reader(ctx).Take(&row, "project_id = ? AND request_id = ?", projectID, requestID).Error
+		if isRecordNotFound(err) {
 			return nil
 		}
 		if err != nil {
@@ -45,17 +45,17 @@ func (s *Store) BeginPush(projectID int64, requestID string) (end func(ctx conte
 	}
 }
 
-// SweepPushes carries out pushes that were cut off between their refs and their
+// RecoverPushes carries out pushes that were cut off between their refs and their
 // rows, and counts them. It takes pending pushes older than a grace time; with
 // atStart all, as after a crash of the only instance. One that fails does not
 // stop the others: the errors come joined, each a *ProjectError.
-func (s *Store) SweepPushes(ctx context.Context, atStart bool) (int, error) {
+func (s *Store) RecoverPushes(ctx context.Context, atStart bool) (int, error) {
 	before := s.Now()
 	if !atStart {
 		before = before.Add(-pushGrace)
 	}
 	n := 0
-	err := eachRow(ctx, s.q(ctx).Where("created_at <= ?", before), func(row PendingPush) error {
+	err := eachRow(ctx, s.reader(ctx).Where("created_at <= ?", before), func(row PendingPush) error {
 		if s.shared.running.has(row.RequestID) {
 			return nil
 		}
@@ -64,7 +64,7 @@ func (s *Store) SweepPushes(ctx context.Context, atStart bool) (int, error) {
 			n++
 		}
 		return s.giveUp(err, row.CreatedAt, func() error {
-			return s.w(ctx).Delete(&PendingPush{}, row.ID).Error
+			return s.writer(ctx).Delete(&PendingPush{}, row.ID).Error
 		})
 	})
 	return n, err
@@ -110,10 +110,10 @@ func (s *Store) settlePush(ctx context.Context, row PendingPush, over bool) (rep
 		}
 	}
 	if over || len(rest) == 0 {
-		return len(moved) > 0, s.w(ctx).Delete(&PendingPush{}, row.ID).Error
+		return len(moved) > 0, s.writer(ctx).Delete(&PendingPush{}, row.ID).Error
 	}
 	if len(moved) > 0 {
-		err = s.w(ctx).Model(&PendingPush{ID: row.ID}).Select("Updates").Updates(PendingPush{Updates: rest}).Error
+		err = s.writer(ctx).Model(&PendingPush{ID: row.ID}).Select("Updates").Updates(PendingPush{Updates: rest}).Error
 	}
 	return len(moved) > 0, err
 }
@@ -149,7 +149,7 @@ func (s *Store) updateHappened(ctx context.Context, row PendingPush, branch stri
 // its transaction, and the transaction may not have been committed.
 func (s *Store) restoreHeads(ctx context.Context, row PendingPush, branch string) error {
 	var touched []MergeRequest
-	err := s.q(ctx).Select("id", "project_id", "iid").Order("id").
+	err := s.reader(ctx).Select("id", "project_id", "iid").Order("id").
 		Find(&touched, "project_id = ? AND source_branch = ? AND (state = ? OR closed_at >= ? OR merged_at >= ?)",
 			row.ProjectID, branch, StateOpened, row.CreatedAt, row.CreatedAt).Error
 	if err != nil {

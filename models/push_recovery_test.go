@@ -253,7 +253,7 @@ func (p *cutOffPush) recover() {
 	p.t.Helper()
 	for _, wait := range []time.Duration{time.Minute, time.Hour, time.Minute} {
 		p.Clock.Advance(wait)
-		if _, err := p.Store.SweepPushes(p.t.Context(), false); err != nil {
+		if _, err := p.Store.RecoverPushes(p.t.Context(), false); err != nil {
 			p.t.Fatal(err)
 		}
 	}

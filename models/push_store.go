@@ -10,8 +10,8 @@ import (
 // its post-receive loses nothing. It returns the row's id for PushInput.
 func (s *Store) PreparePush(ctx context.Context, by User, projectID int64, requestID string, updates []RefUpdate, options PushOptions) (int64, error) {
 	row := PendingPush{ProjectID: projectID, UserID: ID(by.ID), RequestID: requestID, Updates: updates, Options: options, CreatedAt: s.Now()}
-	err := s.w(ctx).Create(&row).Error
-	if missesParent(err) {
+	err := s.writer(ctx).Create(&row).Error
+	if isForeignKeyViolation(err) {
 		return 0, notFound("project")
 	}
 	return row.ID, err
@@ -20,8 +20,8 @@ func (s *Store) PreparePush(ctx context.Context, by User, projectID int64, reque
 // PendingPushID finds the pending push of a request, 0 when there is none.
 func (s *Store) PendingPushID(ctx context.Context, projectID int64, requestID string) (int64, error) {
 	var row PendingPush
-	err := s.q(ctx).Order("id DESC").Take(&row, "project_id = ? AND request_id = ?", projectID, requestID).Error
-	if isMissing(err) {
+	err := s.reader(ctx).Order("id DESC").Take(&row, "project_id = ? AND request_id = ?", projectID, requestID).Error
+	if isRecordNotFound(err) {
 		return 0, nil
 	}
 	return row.ID, err
@@ -51,7 +51,7 @@ func (s *Store) Push(ctx context.Context, in PushInput) ([]PushedBranch, error) 
 		result = append(result, pushed)
 	}
 	if in.PendingID != 0 {
-		if err := s.w(ctx).Delete(&PendingPush{}, in.PendingID).Error; err != nil {
+		if err := s.writer(ctx).Delete(&PendingPush{}, in.PendingID).Error; err != nil {
 			return result, err
 		}
 	}
@@ -76,7 +76,7 @@ func (s *Store) pushBranch(ctx context.Context, in PushInput, branch string, upd
 			return err
 		}
 		var open []MergeRequest
-		err = tx.forUpdate(tx.w(ctx)).Where("project_id = ? AND state = ? AND (source_branch = ? OR target_branch = ?)", in.ProjectID, StateOpened, branch, branch).
+		err = tx.forUpdate(tx.writer(ctx)).Where("project_id = ? AND state = ? AND (source_branch = ? OR target_branch = ?)", in.ProjectID, StateOpened, branch, branch).
 			Order("id").Find(&open).Error
 		if err != nil {
 			return err
@@ -131,7 +131,7 @@ func (s *Store) reachedBy(ctx context.Context, projectID int64, branch string, u
 		return nil, nil
 	}
 	var heads []string
-	err := s.q(ctx).Model(&MergeRequest{}).Where("project_id = ? AND state = ? AND target_branch = ?", projectID, StateOpened, branch).
+	err := s.reader(ctx).Model(&MergeRequest{}).Where("project_id = ? AND state = ? AND target_branch = ?", projectID, StateOpened, branch).
 		Distinct().Pluck("head_sha", &heads).Error
 	if err != nil || len(heads) == 0 {
 		return nil, err
@@ -221,7 +221,7 @@ func (s *Store) newHead(ctx context.Context, project Project, mr *MergeRequest, 
 	if err := s.supersede(ctx, mr.ID, 0, SupersededByHead); err != nil {
 		return err
 	}
-	return s.tell(ctx, project, *mr, happening{action: ActionUpdate, oldRev: old, by: by})
+	return s.recordEvent(ctx, project, *mr, eventInput{action: ActionUpdate, oldRev: old, by: by})
 }
 
 // createByPush opens the merge request that a push option asks for. What
@@ -241,7 +241,7 @@ func (s *Store) createByPush(ctx context.Context, in PushInput, pushed *PushedBr
 	}
 	if !in.ReplayOf.IsZero() {
 		var n int64
-		err := s.q(ctx).Model(&MergeRequest{}).Where("project_id = ? AND source_branch = ? AND target_branch = ? AND created_at >= ?",
+		err := s.reader(ctx).Model(&MergeRequest{}).Where("project_id = ? AND source_branch = ? AND target_branch = ? AND created_at >= ?",
 			in.ProjectID, pushed.Name, target, in.ReplayOf).Count(&n).Error
 		if err != nil || n > 0 {
 			return err

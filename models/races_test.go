@@ -91,7 +91,7 @@ func TestRemovalAtOnce(t *testing.T) {
 			mr := w.MergeRequest("feature", "main")
 			var all sync.WaitGroup
 			all.Go(func() {
-				if err := w.Store.DeleteStatusCheck(t.Context(), w.Owner, w.Project.ID, a.ID); err != nil {
+				if err := w.Store.DeleteExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, a.ID); err != nil {
 					t.Error(err)
 				}
 			})
@@ -105,7 +105,7 @@ func TestRemovalAtOnce(t *testing.T) {
 				})
 			}
 			all.Wait()
-			if err := w.Store.DeleteStatusCheck(t.Context(), w.Owner, w.Project.ID, b.ID); err != nil {
+			if err := w.Store.DeleteExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, b.ID); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := w.Store.CloseMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID); err != nil {
@@ -136,26 +136,26 @@ func TestTwoPushesAtOnce(t *testing.T) {
 		b := w.Git.Move(w.Project.ID, "feature", a)
 		c := w.Git.Move(w.Project.ID, "feature", b)
 		was := events()
-		w.TellPush("feature", a, b)
-		w.TellPush("feature", b, c)
+		w.RecordPush("feature", a, b)
+		w.RecordPush("feature", b, c)
 		check(c)
 		if got := events() - was; got != 2 {
 			t.Fatalf("two pushes, %d events", got)
 		}
 		d := w.Git.Move(w.Project.ID, "feature", c)
 		e := w.Git.Move(w.Project.ID, "feature", d)
-		w.TellPush("feature", d, e)
-		w.TellPush("feature", c, d)
+		w.RecordPush("feature", d, e)
+		w.RecordPush("feature", c, d)
 		check(e)
 		// Forward and back again, told the wrong way round.
 		f := w.Git.Move(w.Project.ID, "feature", e)
 		w.Git.Set(w.Project.ID, "feature", e)
-		w.TellPush("feature", f, e)
-		w.TellPush("feature", e, f)
+		w.RecordPush("feature", f, e)
+		w.RecordPush("feature", e, f)
 		check(e)
 		// Told twice: nothing happens.
 		was = events()
-		w.TellPush("feature", f, e)
+		w.RecordPush("feature", f, e)
 		if got := events() - was; got != 0 {
 			t.Fatalf("told twice, %d more events", got)
 		}
@@ -175,7 +175,7 @@ func TestPushesAtOnce(t *testing.T) {
 				old := w.Git.Tip(w.Project.ID, "feature")
 				sha := w.Git.Move(w.Project.ID, "feature", old)
 				ref.Unlock()
-				w.TellPush("feature", old, sha)
+				w.RecordPush("feature", old, sha)
 			})
 		}
 		all.Wait()
@@ -199,7 +199,7 @@ func TestOpenAgainstPush(t *testing.T) {
 			})
 			both.Go(func() {
 				sha := w.Git.Move(w.Project.ID, "feature", old)
-				w.TellPush("feature", old, sha)
+				w.RecordPush("feature", old, sha)
 			})
 			both.Wait()
 			if got, _ := w.Reload(mr); got.HeadSHA != w.Git.Tip(w.Project.ID, "feature") {
@@ -233,11 +233,11 @@ func TestPushCutOff(t *testing.T) {
 		prepare("fresh", zero, fresh, models.PushOptions{Create: true, Title: "By push"})
 		w.Git.PushedBy(w.Project.ID, "req-fresh", "fresh", fresh)
 		prepare("never", zero, fresh, models.PushOptions{})
-		if n, err := w.Store.SweepPushes(t.Context(), false); n != 0 || err != nil {
+		if n, err := w.Store.RecoverPushes(t.Context(), false); n != 0 || err != nil {
 			t.Fatalf("a push under way was swept: %d, %v", n, err)
 		}
 		w.Clock.Advance(time.Minute)
-		if n, err := w.Store.SweepPushes(t.Context(), false); n != 2 || err != nil {
+		if n, err := w.Store.RecoverPushes(t.Context(), false); n != 2 || err != nil {
 			t.Fatalf("swept %d, %v", n, err)
 		}
 		if got, _ := w.Reload(mr); got.HeadSHA != sha {
@@ -255,7 +255,7 @@ func TestPushCutOff(t *testing.T) {
 		// What never moved is forgotten after a while, and nothing is told
 		// twice.
 		w.Clock.Advance(time.Hour)
-		if n, err := w.Store.SweepPushes(t.Context(), false); n != 0 || err != nil {
+		if n, err := w.Store.RecoverPushes(t.Context(), false); n != 0 || err != nil {
 			t.Fatalf("swept again: %d, %v", n, err)
 		}
 		var left int

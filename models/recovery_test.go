@@ -60,11 +60,11 @@ func TestSweeps_MissingRepository_GoOn(t *testing.T) {
 		}
 		w.Git.SetMissing(bad.ID, true)
 		w.Clock.Advance(time.Minute)
-		n, err := w.Store.SweepMerges(t.Context(), false)
+		n, err := w.Store.RecoverMerges(t.Context(), false)
 		if wantProject(t, err, bad.ID); n != 1 {
 			t.Errorf("%d merges completed, want 1", n)
 		}
-		n, err = w.Store.SweepPushes(t.Context(), false)
+		n, err = w.Store.RecoverPushes(t.Context(), false)
 		if wantProject(t, err, bad.ID); n != 1 {
 			t.Errorf("%d pushes carried out, want 1", n)
 		}
@@ -72,9 +72,9 @@ func TestSweeps_MissingRepository_GoOn(t *testing.T) {
 			t.Error("the push of the good project was not carried out")
 		}
 		w.Clock.Advance(25 * time.Hour)
-		_, err = w.Store.SweepMerges(t.Context(), false)
+		_, err = w.Store.RecoverMerges(t.Context(), false)
 		wantProject(t, err, bad.ID)
-		_, err = w.Store.SweepPushes(t.Context(), false)
+		_, err = w.Store.RecoverPushes(t.Context(), false)
 		wantProject(t, err, bad.ID)
 		if pushes, merges := count(t, w, "pending_pushes"), count(t, w, "merge_requests WHERE state = 'opened' AND merging_sha <> ''"); pushes+merges != 0 {
 			t.Errorf("not given up: %d pushes, %d merges", pushes, merges)
@@ -102,7 +102,7 @@ func TestSweepPushes_ManyBadRows_ReachesTheLast(t *testing.T) {
 		w.Git.PushedBy(good.ID, "good", "x", update.New)
 		w.Git.SetMissing(bad.ID, true)
 		w.Clock.Advance(time.Minute)
-		if n, err := w.Store.SweepPushes(t.Context(), false); n != 1 || err == nil {
+		if n, err := w.Store.RecoverPushes(t.Context(), false); n != 1 || err == nil {
 			t.Errorf("carried out %d, %v", n, err)
 		}
 	})
@@ -123,7 +123,7 @@ func TestSweepApplies_FailingService_GoesOn(t *testing.T) {
 		first, second := w.MergeRequest("feature", "main"), w.MergeRequest("second", "main")
 		services := map[string]models.ExternalStatusCheck{}
 		for _, name := range failing {
-			service, err := w.Store.CreateStatusCheck(t.Context(), w.Owner, w.Project.ID, models.StatusCheckInput{Name: name, ExternalURL: "https://" + name + ".test/"}, true)
+			service, err := w.Store.CreateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, models.ExternalStatusCheckInput{Name: name, ExternalURL: "https://" + name + ".test/"}, true)
 			if err != nil || service.Incomplete == nil || service.Applied != 1 {
 				t.Fatalf("%s: applied to %d, incomplete %v, error %v", name, service.Applied, service.Incomplete, err)
 			}
@@ -131,15 +131,15 @@ func TestSweepApplies_FailingService_GoesOn(t *testing.T) {
 		}
 		failing = failing[:1]
 		w.Clock.Advance(time.Minute)
-		wantProject(t, w.Store.SweepApplies(t.Context()), w.Project.ID)
+		wantProject(t, w.Store.RecoverApplies(t.Context()), w.Project.ID)
 		for name, want := range map[string][2]bool{"bad": {false, true}, "good": {true, true}} {
 			if got := [2]bool{w.Status(first, services[name]) != "", w.Status(second, services[name]) != ""}; got != want {
 				t.Errorf("%s is on the merge requests %v, want %v", name, got, want)
 			}
 		}
 		w.Clock.Advance(25 * time.Hour)
-		wantProject(t, w.Store.SweepApplies(t.Context()), w.Project.ID)
-		if err := w.Store.SweepApplies(t.Context()); err != nil {
+		wantProject(t, w.Store.RecoverApplies(t.Context()), w.Project.ID)
+		if err := w.Store.RecoverApplies(t.Context()); err != nil {
 			t.Errorf("not given up: %v", err)
 		}
 	})
@@ -194,11 +194,11 @@ func TestMerge_RemoveSource_IsRemembered(t *testing.T) {
 					t.Fatalf("merged as %+v, %v", merged, err)
 				}
 				w.Clock.Advance(time.Minute)
-				_, err = w.Store.SweepMerges(t.Context(), false)
+				_, err = w.Store.RecoverMerges(t.Context(), false)
 				wantProject(t, err, w.Project.ID)
 				w.Git.SetLocked("feature", false)
 				c.meanwhile(w, mr)
-				if _, err := w.Store.SweepMerges(t.Context(), false); err != nil {
+				if _, err := w.Store.RecoverMerges(t.Context(), false); err != nil {
 					t.Fatal(err)
 				}
 				if stays := w.Git.Tip(w.Project.ID, "feature") != ""; stays != c.stays {
@@ -237,7 +237,7 @@ func TestHeadRef_ClosedMeanwhile_IsHead(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.Clock.Advance(time.Minute)
-		if n, err := w.Store.SweepPushes(t.Context(), false); n != 1 || err != nil {
+		if n, err := w.Store.RecoverPushes(t.Context(), false); n != 1 || err != nil {
 			t.Fatalf("carried out %d, %v", n, err)
 		}
 		if got := w.Git.Kept(mr.ProjectID, mr.IID); got != mr.HeadSHA {
@@ -281,7 +281,7 @@ func TestMerge_CutOff_StaysMerged(t *testing.T) {
 		_, err = w.Store.UpdateMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.MergeRequestUpdate{TargetBranch: &target})
 		wantCode(t, err, models.CodeNotOpen)
 		w.Clock.Advance(time.Minute)
-		if n, err := w.Store.SweepMerges(t.Context(), false); n != 1 || err != nil {
+		if n, err := w.Store.RecoverMerges(t.Context(), false); n != 1 || err != nil {
 			t.Fatalf("completed %d, %v", n, err)
 		}
 		if mr, _ = w.Reload(mr); mr.State != models.StateMerged {
@@ -300,10 +300,10 @@ func TestDeleteProject_RepositoryStays_IsRemovedLater(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.Clock.Advance(time.Minute)
-		_, err := w.Store.SweepMerges(t.Context(), false)
+		_, err := w.Store.RecoverMerges(t.Context(), false)
 		wantProject(t, err, w.Project.ID)
 		w.Git.SetMissing(w.Project.ID, false)
-		if _, err := w.Store.SweepMerges(t.Context(), false); err != nil {
+		if _, err := w.Store.RecoverMerges(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		if w.Git.HasRepository(w.Project.ID) || count(t, w, "repository_removals") != 0 {

@@ -28,8 +28,8 @@ func TestNotRetroactive(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.Service("later")
-		update := models.StatusCheckUpdate{Name: ptr("renamed"), ExternalURL: ptr("https://moved.example.test/")}
-		if _, err := w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, update, false); err != nil {
+		update := models.ExternalStatusCheckUpdate{Name: ptr("renamed"), ExternalURL: ptr("https://moved.example.test/")}
+		if _, err := w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, update, false); err != nil {
 			t.Fatal(err)
 		}
 		_, checks := w.Reload(mr)
@@ -69,8 +69,8 @@ func TestAlsoApply(t *testing.T) {
 			t.Fatalf("touches %d", n)
 		}
 		w.Clock.Advance(time.Hour)
-		release, err := w.Store.CreateStatusCheck(t.Context(), w.Owner, w.Project.ID,
-			models.StatusCheckInput{Name: "release", ExternalURL: "https://release.example.test/", ProtectedBranchIDs: []int64{rule.ID}}, true)
+		release, err := w.Store.CreateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID,
+			models.ExternalStatusCheckInput{Name: "release", ExternalURL: "https://release.example.test/", ProtectedBranchIDs: []int64{rule.ID}}, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func TestAlsoApply(t *testing.T) {
 			t.Fatalf("told: %+v", list)
 		}
 		// A rename keeps the result, a new URL does not.
-		renamed, err := w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, models.StatusCheckUpdate{Name: ptr("Licence scan")}, true)
+		renamed, err := w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, models.ExternalStatusCheckUpdate{Name: ptr("Licence scan")}, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,14 +91,14 @@ func TestAlsoApply(t *testing.T) {
 		if n := count(renamed); n != 0 {
 			t.Fatalf("nothing to do, but touches %d", n)
 		}
-		if _, err := w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, models.StatusCheckUpdate{ExternalURL: ptr("https://new.example.test/")}, true); err != nil {
+		if _, err := w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, models.ExternalStatusCheckUpdate{ExternalURL: ptr("https://new.example.test/")}, true); err != nil {
 			t.Fatal(err)
 		}
 		if w.Status(mr, licence) != models.StatusPending {
 			t.Fatal("another URL, but the old result stands")
 		}
 		// A narrower scope takes it off.
-		if _, err := w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, models.StatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID}}, true); err != nil {
+		if _, err := w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, models.ExternalStatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID}}, true); err != nil {
 			t.Fatal(err)
 		}
 		if w.Status(mr, licence) != "" || w.Status(other, licence) == "" {
@@ -121,7 +121,7 @@ func TestUnprotectedAndProtectedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		read := func() models.ExternalStatusCheck {
-			c, err := w.Store.StatusCheck(t.Context(), w.Project.ID, service.ID)
+			c, err := w.Store.ExternalStatusCheck(t.Context(), w.Project.ID, service.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -131,10 +131,10 @@ func TestUnprotectedAndProtectedAgain(t *testing.T) {
 			t.Fatalf("unprotected: %+v", c.Branches)
 		}
 		// The last id is taken back, ids of nothing are not.
-		if _, err := w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, service.ID, models.StatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID}}, false); err != nil {
+		if _, err := w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, service.ID, models.ExternalStatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID}}, false); err != nil {
 			t.Fatal(err)
 		}
-		_, err = w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, service.ID, models.StatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID, 999}}, false)
+		_, err = w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, service.ID, models.ExternalStatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID, 999}}, false)
 		wantFault(t, err, "protected_branch_ids", models.CodeForeignBranch)
 		if mr := w.MergeRequest("feature", "main"); w.Status(mr, service) == "" {
 			t.Fatal("it no longer applies")
@@ -165,23 +165,23 @@ func TestServiceFaults(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		first := w.Service("Straße")
-		create := func(projectID int64, in models.StatusCheckInput) error {
-			_, err := w.Store.CreateStatusCheck(t.Context(), w.Owner, projectID, in, false)
+		create := func(projectID int64, in models.ExternalStatusCheckInput) error {
+			_, err := w.Store.CreateExternalStatusCheck(t.Context(), w.Owner, projectID, in, false)
 			return err
 		}
-		err := create(w.Project.ID, models.StatusCheckInput{Name: " STRASSE ", ExternalURL: "HTTPS://Straße.example.test:443/hook#x", ProtectedBranchIDs: []int64{12345}})
+		err := create(w.Project.ID, models.ExternalStatusCheckInput{Name: " STRASSE ", ExternalURL: "HTTPS://Straße.example.test:443/hook#x", ProtectedBranchIDs: []int64{12345}})
 		wantFault(t, err, "name", models.CodeTaken)
 		wantFault(t, err, "external_url", models.CodeTaken)
 		wantFault(t, err, "protected_branch_ids", models.CodeForeignBranch)
 		second := w.NewProject(w.Owner, "second", models.VisibilityPrivate)
-		if err := create(second.ID, models.StatusCheckInput{Name: "Straße", ExternalURL: first.ExternalURL}); err != nil {
+		if err := create(second.ID, models.ExternalStatusCheckInput{Name: "Straße", ExternalURL: first.ExternalURL}); err != nil {
 			t.Fatalf("the same names in a second project: %v", err)
 		}
-		if _, err := w.Store.StatusCheck(t.Context(), second.ID, first.ID); models.KindOf(err) != models.KindNotFound {
+		if _, err := w.Store.ExternalStatusCheck(t.Context(), second.ID, first.ID); models.KindOf(err) != models.KindNotFound {
 			t.Fatalf("another project's service: %v", err)
 		}
 		update := func(secret string) error {
-			_, err := w.Store.UpdateStatusCheck(t.Context(), w.Owner, w.Project.ID, first.ID, models.StatusCheckUpdate{SharedSecret: &secret}, false)
+			_, err := w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, first.ID, models.ExternalStatusCheckUpdate{SharedSecret: &secret}, false)
 			return err
 		}
 		if err := update("once"); err != nil {
@@ -207,7 +207,7 @@ func TestResponseToOtherServices(t *testing.T) {
 		mr := w.MergeRequest("feature", "main")
 		later := w.Service("later")
 		second := w.NewProject(w.Owner, "second", models.VisibilityPrivate)
-		foreign, err := w.Store.CreateStatusCheck(t.Context(), w.Owner, second.ID, models.StatusCheckInput{Name: "x", ExternalURL: "https://x.example.test"}, false)
+		foreign, err := w.Store.CreateExternalStatusCheck(t.Context(), w.Owner, second.ID, models.ExternalStatusCheckInput{Name: "x", ExternalURL: "https://x.example.test"}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -232,11 +232,11 @@ func TestAlsoApplyCutOff(t *testing.T) {
 		if _, err := w.Store.DB().Exec("UPDATE external_status_checks SET apply_after_id = 0"); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.Store.SweepApplies(t.Context()); err != nil || w.Status(mr, late) != "" {
+		if err := w.Store.RecoverApplies(t.Context()); err != nil || w.Status(mr, late) != "" {
 			t.Fatalf("one that may be under way was swept: %v", err)
 		}
 		w.Clock.Advance(time.Minute)
-		if err := w.Store.SweepApplies(t.Context()); err != nil || w.Status(mr, late) != models.StatusPending {
+		if err := w.Store.RecoverApplies(t.Context()); err != nil || w.Status(mr, late) != models.StatusPending {
 			t.Fatalf("status %q, %v", w.Status(mr, late), err)
 		}
 	})

@@ -13,7 +13,7 @@ func (s *Store) CreateSession(ctx context.Context, user User, digest, userAgent,
 		CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(SessionLifetime),
 	}
 	err := s.Transaction(ctx, func(tx *Store) error {
-		if err := tx.w(ctx).Create(&session).Error; err != nil {
+		if err := tx.writer(ctx).Create(&session).Error; err != nil {
 			return err
 		}
 		return tx.audit(WithAddress(ctx, ip), user, 0, AuditSignedIn, user.Username, user.ID)
@@ -41,7 +41,7 @@ func (s *Store) SessionUser(ctx context.Context, digest string) (Session, User, 
 	session.UserID = user.ID
 	if now.Sub(session.LastSeenAt) > sessionTouch {
 		session.LastSeenAt, session.ExpiresAt = now, now.Add(SessionLifetime)
-		err := s.w(ctx).Model(&Session{}).Where("id = ?", session.ID).
+		err := s.writer(ctx).Model(&Session{}).Where("id = ?", session.ID).
 			Updates(map[string]any{"last_seen_at": session.LastSeenAt, "expires_at": session.ExpiresAt}).Error
 		if err != nil {
 			return Session{}, User{}, err
@@ -53,14 +53,14 @@ func (s *Store) SessionUser(ctx context.Context, digest string) (Session, User, 
 // Sessions lists a user's live sessions, the newest first.
 func (s *Store) Sessions(ctx context.Context, userID int64) ([]Session, error) {
 	var sessions []Session
-	err := s.q(ctx).Where("user_id = ? AND expires_at > ?", userID, s.Now()).Order("last_seen_at DESC, id DESC").Find(&sessions).Error
+	err := s.reader(ctx).Where("user_id = ? AND expires_at > ?", userID, s.Now()).Order("last_seen_at DESC, id DESC").Find(&sessions).Error
 	return sessions, err
 }
 
 // DeleteSession ends a session of a user.
 func (s *Store) DeleteSession(ctx context.Context, user User, digest string) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		result := tx.w(ctx).Where("digest = ? AND user_id = ?", digest, user.ID).Delete(&Session{})
+		result := tx.writer(ctx).Where("digest = ? AND user_id = ?", digest, user.ID).Delete(&Session{})
 		if result.Error != nil || result.RowsAffected == 0 {
 			return result.Error
 		}
@@ -73,7 +73,7 @@ func (s *Store) DeleteSession(ctx context.Context, user User, digest string) err
 func (s *Store) EndSessions(ctx context.Context, user User, id int64, keep string) (int, error) {
 	var ended []Session
 	err := s.Transaction(ctx, func(tx *Store) error {
-		query := tx.w(ctx).Where("user_id = ? AND digest <> ?", user.ID, keep)
+		query := tx.writer(ctx).Where("user_id = ? AND digest <> ?", user.ID, keep)
 		if id != 0 {
 			query = query.Where("id = ?", id)
 		}
@@ -81,7 +81,7 @@ func (s *Store) EndSessions(ctx context.Context, user User, id int64, keep strin
 			return err
 		}
 		for _, session := range ended {
-			if err := tx.w(ctx).Where("id = ?", session.ID).Delete(&Session{}).Error; err != nil {
+			if err := tx.writer(ctx).Where("id = ?", session.ID).Delete(&Session{}).Error; err != nil {
 				return err
 			}
 			if err := tx.audit(ctx, user, 0, AuditSessionEnded, user.Username, user.ID, AuditChange{Field: "ip", From: session.IP}); err != nil {
@@ -97,19 +97,19 @@ func (s *Store) EndSessions(ctx context.Context, user User, id int64, keep strin
 // nothing.
 func (s *Store) ShownOnce(ctx context.Context, digest string) ([]byte, error) {
 	var session Session
-	err := s.q(ctx).Select("shown_once").Where("digest = ?", digest).Limit(1).Find(&session).Error
+	err := s.reader(ctx).Select("shown_once").Where("digest = ?", digest).Limit(1).Find(&session).Error
 	return session.ShownOnce, err
 }
 
 // KeepShownOnce keeps what a session is to show once, sealed, in place of what
 // was kept before.
 func (s *Store) KeepShownOnce(ctx context.Context, digest string, sealed []byte) error {
-	return s.w(ctx).Model(&Session{}).Where("digest = ?", digest).UpdateColumn("shown_once", sealed).Error
+	return s.writer(ctx).Model(&Session{}).Where("digest = ?", digest).UpdateColumn("shown_once", sealed).Error
 }
 
 // TakeShownOnce clears it, and reports whether it was still there: of two pages
 // that want to show it at once, one may.
 func (s *Store) TakeShownOnce(ctx context.Context, digest string, sealed []byte) (bool, error) {
-	result := s.w(ctx).Model(&Session{}).Where("digest = ? AND shown_once = ?", digest, sealed).UpdateColumn("shown_once", nil)
+	result := s.writer(ctx).Model(&Session{}).Where("digest = ? AND shown_once = ?", digest, sealed).UpdateColumn("shown_once", nil)
 	return result.RowsAffected == 1, result.Error
 }

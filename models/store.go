@@ -172,25 +172,25 @@ func (s *Store) Now() time.Time { return dbTime(s.shared.cfg.Now()) }
 // postgresStore reports whether rows can be locked one by one.
 func (s *Store) postgres() bool { return s.shared.cfg.Driver == DriverPostgres }
 
-// q is the database for reads: the transaction's own, or the read pool.
-func (s *Store) q(ctx context.Context) *gorm.DB {
+// reader is the database for reads: the transaction's own, or the read pool.
+func (s *Store) reader(ctx context.Context) *gorm.DB {
 	if s.inTx {
 		return s.db.WithContext(ctx)
 	}
 	return s.read.WithContext(ctx)
 }
 
-// hot is q for the few statements of which there are many. SQLite keeps them
+// preparedReader is reader for the few statements of which there are many. SQLite keeps them
 // prepared; PostgreSQL's driver does so by itself.
-func (s *Store) hot(ctx context.Context) *gorm.DB {
+func (s *Store) preparedReader(ctx context.Context) *gorm.DB {
 	if s.inTx || s.postgres() {
-		return s.q(ctx)
+		return s.reader(ctx)
 	}
 	return s.shared.prepared.WithContext(ctx)
 }
 
-// w is the database for writes.
-func (s *Store) w(ctx context.Context) *gorm.DB { return s.db.WithContext(ctx) }
+// writer is the database for writes.
+func (s *Store) writer(ctx context.Context) *gorm.DB { return s.db.WithContext(ctx) }
 
 // forUpdate locks the rows that a query reads. On SQLite the transaction
 // itself is the lock.

@@ -64,7 +64,7 @@ func (s *Store) tokenAccess(ctx context.Context, where string, args ...any) (t A
 // takeRow reads the one row of a hot query into fields, times in UTC.
 // KindNotFound of what when there is none. Its connection is free afterwards.
 func (s *Store) takeRow(ctx context.Context, what string, fields []any, query string, args ...any) error {
-	rows, err := s.hot(ctx).Raw(query, args...).Rows()
+	rows, err := s.preparedReader(ctx).Raw(query, args...).Rows()
 	if err != nil {
 		return err
 	}

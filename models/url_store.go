@@ -12,7 +12,7 @@ import (
 // Run it after migrating; it may run again at any time.
 func (s *Store) RewriteURLs(ctx context.Context) error {
 	var batch []ExternalStatusCheck
-	return s.w(ctx).Select("id", "external_url", "url_key").FindInBatches(&batch, 1000, func(*gorm.DB, int) error {
+	return s.writer(ctx).Select("id", "external_url", "url_key").FindInBatches(&batch, 1000, func(*gorm.DB, int) error {
 		for _, check := range batch {
 			sent, ok := URLAsSent(check.ExternalURL)
 			key, _ := URLKey(check.ExternalURL)
@@ -20,10 +20,10 @@ func (s *Store) RewriteURLs(ctx context.Context) error {
 				continue
 			}
 			err := s.Transaction(ctx, func(tx *Store) error {
-				return tx.w(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", check.ID).UpdateColumns(map[string]any{"external_url": sent, "url_key": key}).Error
+				return tx.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", check.ID).UpdateColumns(map[string]any{"external_url": sent, "url_key": key}).Error
 			})
 			if violates(err, "external_status_checks", "url_key", "url_key") {
-				err = s.w(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", check.ID).UpdateColumn("external_url", sent).Error
+				err = s.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", check.ID).UpdateColumn("external_url", sent).Error
 			}
 			if err != nil {
 				return err

@@ -43,7 +43,7 @@ func TestServiceURLsAreStoredAsSent(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		add := func(name, url string) (models.ExternalStatusCheck, error) {
-			return w.Store.CreateStatusCheck(t.Context(), w.Owner, w.Project.ID, models.StatusCheckInput{Name: name, ExternalURL: url}, false)
+			return w.Store.CreateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, models.ExternalStatusCheckInput{Name: name, ExternalURL: url}, false)
 		}
 		const sent = "http://xn--bcher-kva.test/?name=Gr%C3%BCn"
 		check, err := add("one", " http://BÜCHER.test?name=Grün#x ")
@@ -70,7 +70,7 @@ func TestServiceURLsAreStoredAsSent(t *testing.T) {
 			}
 		}
 		for _, id := range []int64{check.ID, second.ID} {
-			if got, err := w.Store.StatusCheck(t.Context(), w.Project.ID, id); err != nil || got.ExternalURL != sent {
+			if got, err := w.Store.ExternalStatusCheck(t.Context(), w.Project.ID, id); err != nil || got.ExternalURL != sent {
 				t.Errorf("service %d after rewriting: %q, %v", id, got.ExternalURL, err)
 			}
 		}

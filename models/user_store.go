@@ -23,12 +23,12 @@ func (s *Store) CreateUser(ctx context.Context, by User, in UserInput) (User, er
 		Admin: in.Admin, Bot: in.Bot, CreatedAt: now, UpdatedAt: now,
 	}
 	err := s.Transaction(ctx, func(tx *Store) error {
-		if err := tx.w(ctx).Create(&user).Error; err != nil {
+		if err := tx.writer(ctx).Create(&user).Error; err != nil {
 			return err
 		}
 		if !in.Bot {
 			ns := Namespace{Path: user.Username, PathKey: user.UsernameKey, UserID: &user.ID, CreatedAt: now}
-			if err := tx.w(ctx).Create(&ns).Error; err != nil {
+			if err := tx.writer(ctx).Create(&ns).Error; err != nil {
 				return err
 			}
 		}
@@ -48,22 +48,22 @@ func taken(field string) error {
 // User finds a user by id. KindNotFound when there is none.
 func (s *Store) User(ctx context.Context, id int64) (User, error) {
 	var user User
-	err := s.q(ctx).Take(&user, id).Error
-	return user, found(err, "user")
+	err := s.reader(ctx).Take(&user, id).Error
+	return user, orNotFound(err, "user")
 }
 
 // UserByUsername finds a user by name, without regard to case. KindNotFound
 // when there is none.
 func (s *Store) UserByUsername(ctx context.Context, username string) (User, error) {
 	var user User
-	err := s.q(ctx).Take(&user, "username_key = ?", foldKey(username)).Error
-	return user, found(err, "user")
+	err := s.reader(ctx).Take(&user, "username_key = ?", foldKey(username)).Error
+	return user, orNotFound(err, "user")
 }
 
 // Users lists people by name, bots left out, with their total number. search
 // looks into user names and names; usernames match exactly when given.
 func (s *Store) Users(ctx context.Context, search, username string, page Page) ([]User, int64, error) {
-	query := s.q(ctx).Model(&User{}).Where("bot = ?", false)
+	query := s.reader(ctx).Model(&User{}).Where("bot = ?", false)
 	if search != "" {
 		like := likeContains(foldKey(search))
 		query = query.Where(`(username_key LIKE ? ESCAPE '\' OR lower(name) LIKE ? ESCAPE '\')`, like, like)
@@ -84,12 +84,12 @@ func (s *Store) Users(ctx context.Context, search, username string, page Page) (
 // sessions but the one named, whose digest may be "".
 func (s *Store) SetPassword(ctx context.Context, user User, digest, keepSession string, changeRequired bool) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		err := tx.w(ctx).Model(&User{}).Where("id = ?", user.ID).
+		err := tx.writer(ctx).Model(&User{}).Where("id = ?", user.ID).
 			Updates(map[string]any{"password_digest": digest, "password_change_required": changeRequired, "updated_at": tx.Now()}).Error
 		if err != nil {
 			return err
 		}
-		if err := tx.w(ctx).Where("user_id = ? AND digest <> ?", user.ID, keepSession).Delete(&Session{}).Error; err != nil {
+		if err := tx.writer(ctx).Where("user_id = ? AND digest <> ?", user.ID, keepSession).Delete(&Session{}).Error; err != nil {
 			return err
 		}
 		return tx.audit(ctx, user, 0, AuditPasswordChanged, user.Username, user.ID)
@@ -103,7 +103,7 @@ func (s *Store) SetTheme(ctx context.Context, userID int64, theme, language stri
 	if err := CheckTheme(theme); err != nil {
 		return err
 	}
-	return s.w(ctx).Model(&User{}).Where("id = ?", userID).
+	return s.writer(ctx).Model(&User{}).Where("id = ?", userID).
 		Updates(map[string]any{"theme": theme, "language": language, "updated_at": s.Now()}).Error
 }
 
@@ -111,13 +111,13 @@ func (s *Store) SetTheme(ctx context.Context, userID int64, theme, language stri
 // deliveries that ended DeliveryRetention ago.
 func (s *Store) DeleteExpired(ctx context.Context) error {
 	now := s.Now()
-	if err := s.w(ctx).Where("expires_at <= ?", now).Delete(&Session{}).Error; err != nil {
+	if err := s.writer(ctx).Where("expires_at <= ?", now).Delete(&Session{}).Error; err != nil {
 		return err
 	}
-	if err := s.w(ctx).Where("window_ends_at <= ?", now).Delete(&RateCounter{}).Error; err != nil {
+	if err := s.writer(ctx).Where("window_ends_at <= ?", now).Delete(&RateCounter{}).Error; err != nil {
 		return err
 	}
-	return s.w(ctx).Where("finished_at <= ?", now.Add(-DeliveryRetention)).Delete(&Delivery{}).Error
+	return s.writer(ctx).Where("finished_at <= ?", now.Add(-DeliveryRetention)).Delete(&Delivery{}).Error
 }
 
 // CountTry counts one try of something and reports whether it is still within
@@ -128,7 +128,7 @@ func (s *Store) CountTry(ctx context.Context, name string, limit int, window tim
 	var count int64
 	err := s.Transaction(ctx, func(tx *Store) error {
 		row := RateCounter{Name: cutText(cleanText(name), 255), Count: 1, WindowEndsAt: now.Add(window)}
-		err := tx.w(ctx).Clauses(clause.OnConflict{
+		err := tx.writer(ctx).Clauses(clause.OnConflict{
 			Columns: []clause.Column{{Name: "name"}},
 			DoUpdates: clause.Assignments(map[string]any{
 				"count":          gorm.Expr("CASE WHEN rate_counters.window_ends_at <= ? THEN 1 ELSE rate_counters.count + 1 END", now),
@@ -138,14 +138,14 @@ func (s *Store) CountTry(ctx context.Context, name string, limit int, window tim
 		if err != nil {
 			return err
 		}
-		return tx.w(ctx).Model(&RateCounter{}).Where("name = ?", row.Name).Select("count").Scan(&count).Error
+		return tx.writer(ctx).Model(&RateCounter{}).Where("name = ?", row.Name).Select("count").Scan(&count).Error
 	})
 	return count <= int64(limit), err
 }
 
 // ForgetTries clears a counter, after a success.
 func (s *Store) ForgetTries(ctx context.Context, name string) error {
-	return s.w(ctx).Where("name = ?", cutText(cleanText(name), 255)).Delete(&RateCounter{}).Error
+	return s.writer(ctx).Where("name = ?", cutText(cleanText(name), 255)).Delete(&RateCounter{}).Error
 }
 
 // RecordFailedSignIn keeps a rejected sign-in in the audit events.
@@ -166,7 +166,7 @@ func (s *Store) CreateNamespace(ctx context.Context, path string) (Namespace, er
 		return Namespace{}, err
 	}
 	ns := Namespace{Path: path, PathKey: foldKey(path), CreatedAt: s.Now()}
-	err := s.Transaction(ctx, func(tx *Store) error { return tx.w(ctx).Create(&ns).Error })
+	err := s.Transaction(ctx, func(tx *Store) error { return tx.writer(ctx).Create(&ns).Error })
 	if violates(err, "namespaces", "path_key", "path_key") {
 		return Namespace{}, taken("path")
 	}
@@ -176,23 +176,23 @@ func (s *Store) CreateNamespace(ctx context.Context, path string) (Namespace, er
 // Namespace finds a namespace by its path, without regard to case.
 func (s *Store) Namespace(ctx context.Context, path string) (Namespace, error) {
 	var ns Namespace
-	err := s.q(ctx).Take(&ns, "path_key = ?", foldKey(path)).Error
-	return ns, found(err, "namespace")
+	err := s.reader(ctx).Take(&ns, "path_key = ?", foldKey(path)).Error
+	return ns, orNotFound(err, "namespace")
 }
 
 // NamespaceByID finds a namespace.
 func (s *Store) NamespaceByID(ctx context.Context, id int64) (Namespace, error) {
 	var ns Namespace
-	err := s.q(ctx).Take(&ns, id).Error
-	return ns, found(err, "namespace")
+	err := s.reader(ctx).Take(&ns, id).Error
+	return ns, orNotFound(err, "namespace")
 }
 
 // NamespacesFor lists the namespaces in which a user may create projects: the
 // user's own, and for admins the free ones.
 func (s *Store) NamespacesFor(ctx context.Context, user User) ([]Namespace, error) {
-	query := s.q(ctx).Where("user_id = ?", user.ID)
+	query := s.reader(ctx).Where("user_id = ?", user.ID)
 	if user.Admin {
-		query = s.q(ctx).Where("user_id = ? OR user_id IS NULL", user.ID)
+		query = s.reader(ctx).Where("user_id = ? OR user_id IS NULL", user.ID)
 	}
 	var list []Namespace
 	err := query.Order("path_key").Find(&list).Error

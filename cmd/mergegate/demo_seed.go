@@ -178,7 +178,7 @@ func seedHistory(ctx context.Context, o *core, project models.Project, people ma
 // seedServices adds the demo's services. Their secrets and tokens are known to
 // nobody else, so services of an earlier start that was cut off are replaced.
 func seedServices(ctx context.Context, o *core, by models.User, project models.Project) ([]demoServiceState, error) {
-	existing, _, err := o.store.StatusChecks(ctx, project.ID, models.Page{})
+	existing, _, err := o.store.ExternalStatusChecks(ctx, project.ID, models.Page{})
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +186,7 @@ func seedServices(ctx context.Context, o *core, by models.User, project models.P
 	for _, service := range demoServices {
 		for _, old := range existing {
 			if old.Name == service.name {
-				if err := o.store.DeleteStatusCheck(ctx, by, project.ID, old.ID); err != nil {
+				if err := o.store.DeleteExternalStatusCheck(ctx, by, project.ID, old.ID); err != nil {
 					return nil, err
 				}
 			}
@@ -195,7 +195,7 @@ func seedServices(ctx context.Context, o *core, by models.User, project models.P
 		if state.Listen, err = freeAddress(); err != nil {
 			return nil, err
 		}
-		in := models.StatusCheckInput{Name: service.name, ExternalURL: "http://" + state.Listen + "/", SharedSecret: state.Secret}
+		in := models.ExternalStatusCheckInput{Name: service.name, ExternalURL: "http://" + state.Listen + "/", SharedSecret: state.Secret}
 		for _, branch := range service.branches {
 			rule, err := o.store.ProtectedBranchByName(ctx, project.ID, branch)
 			if err != nil {
@@ -203,7 +203,7 @@ func seedServices(ctx context.Context, o *core, by models.User, project models.P
 			}
 			in.ProtectedBranchIDs = append(in.ProtectedBranchIDs, rule.ID)
 		}
-		if _, err := o.store.CreateStatusCheck(ctx, by, project.ID, in, false); err != nil {
+		if _, err := o.store.CreateExternalStatusCheck(ctx, by, project.ID, in, false); err != nil {
 			return nil, err
 		}
 		_, err = o.store.CreateProjectToken(ctx, by, models.RoleMaintainer, project.ID, models.AccessTokenInput{

@@ -91,7 +91,7 @@ func (s *site) populate(repos *gitrepo.Store, startService func(s *site) string)
 	check(s.T, err)
 	s.token = s.newToken(s.Member("desk", models.RoleDeveloper))
 	s.reporter = s.newToken(s.Member("rex", models.RoleReporter))
-	s.service, err = s.Store.CreateStatusCheck(ctx, s.Owner, s.Project.ID, models.StatusCheckInput{
+	s.service, err = s.Store.CreateExternalStatusCheck(ctx, s.Owner, s.Project.ID, models.ExternalStatusCheckInput{
 		Name: "desk", ExternalURL: startService(s), SharedSecret: s.secret,
 	}, false)
 	check(s.T, err)

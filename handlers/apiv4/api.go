@@ -313,7 +313,7 @@ func (c *call) findMergeRequest(withChecks bool) error {
 		return err
 	}
 	if withChecks {
-		c.mr, c.checks, err = c.api.Store.WidgetChecks(c.ctx(), c.access.Project.ID, iid)
+		c.mr, c.checks, err = c.api.Store.MergeRequestChecks(c.ctx(), c.access.Project.ID, iid)
 	} else {
 		c.mr, err = c.api.Store.MergeRequest(c.ctx(), c.access.Project.ID, iid)
 	}

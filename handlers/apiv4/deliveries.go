@@ -102,7 +102,7 @@ func (c *call) serviceInPath() (models.ExternalStatusCheck, error) {
 	if err != nil {
 		return models.ExternalStatusCheck{}, err
 	}
-	return c.api.Store.StatusCheck(c.ctx(), c.access.Project.ID, id)
+	return c.api.Store.ExternalStatusCheck(c.ctx(), c.access.Project.ID, id)
 }
 
 func listDeliveries(c *call) error {

@@ -36,7 +36,7 @@ func TestMerge_LockedSourceBranch_IsDone(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Clock.Advance(time.Minute)
-		if _, err := s.Store.SweepMerges(t.Context(), false); err != nil {
+		if _, err := s.Store.RecoverMerges(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		if _, exists, err := s.git.BranchTip(t.Context(), s.Project.ID, "feature"); err != nil || exists {
@@ -95,7 +95,7 @@ func TestApply_Failing_IsSaved(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Clock.Advance(time.Minute)
-		if err := s.Store.SweepApplies(t.Context()); err != nil {
+		if err := s.Store.RecoverApplies(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if _, checks := s.Reload(s.mr); len(checks) != 2 || !strings.Contains(checks[0].Name+checks[1].Name, "later") {

@@ -13,7 +13,7 @@ func listServices(c *call) error {
 	if err := c.err(); err != nil {
 		return err
 	}
-	services, total, err := c.api.Store.StatusChecks(c.ctx(), c.access.Project.ID, g.rows())
+	services, total, err := c.api.Store.ExternalStatusChecks(c.ctx(), c.access.Project.ID, g.rows())
 	if err != nil {
 		return err
 	}
@@ -31,11 +31,11 @@ func createService(c *call) error {
 	if err := c.err(); err != nil {
 		return err
 	}
-	in := models.StatusCheckInput{Name: *name, ExternalURL: *address, SharedSecret: orEmpty(secret)}
+	in := models.ExternalStatusCheckInput{Name: *name, ExternalURL: *address, SharedSecret: orEmpty(secret)}
 	if ids != nil {
 		in.ProtectedBranchIDs = *ids
 	}
-	created, err := c.api.Store.CreateStatusCheck(c.ctx(), c.me, c.access.Project.ID, in, apply != nil && *apply)
+	created, err := c.api.Store.CreateExternalStatusCheck(c.ctx(), c.me, c.access.Project.ID, in, apply != nil && *apply)
 	if err != nil {
 		return serviceRefusal(err)
 	}
@@ -49,7 +49,7 @@ func updateService(c *call) error {
 	if err != nil {
 		return err
 	}
-	in := models.StatusCheckUpdate{
+	in := models.ExternalStatusCheckUpdate{
 		Name: c.text("name"), ExternalURL: c.text("external_url"), ProtectedBranchIDs: c.numbers("protected_branch_ids"),
 		SharedSecret: c.text("shared_secret"),
 	}
@@ -57,7 +57,7 @@ func updateService(c *call) error {
 	if err := c.err(); err != nil {
 		return err
 	}
-	updated, err := c.api.Store.UpdateStatusCheck(c.ctx(), c.me, c.access.Project.ID, id, in, apply != nil && *apply)
+	updated, err := c.api.Store.UpdateExternalStatusCheck(c.ctx(), c.me, c.access.Project.ID, id, in, apply != nil && *apply)
 	if err != nil {
 		return serviceRefusal(err)
 	}
@@ -70,13 +70,13 @@ func deleteService(c *call) error {
 		return err
 	}
 	err = c.unmodifiedSince(func() (time.Time, error) {
-		service, err := c.api.Store.StatusCheck(c.ctx(), c.access.Project.ID, id)
+		service, err := c.api.Store.ExternalStatusCheck(c.ctx(), c.access.Project.ID, id)
 		return service.UpdatedAt, err
 	})
 	if err != nil {
 		return err
 	}
-	if err := c.api.Store.DeleteStatusCheck(c.ctx(), c.me, c.access.Project.ID, id); err != nil {
+	if err := c.api.Store.DeleteExternalStatusCheck(c.ctx(), c.me, c.access.Project.ID, id); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)

@@ -103,10 +103,10 @@ func (s *site) populate() {
 		Name: "release/*", PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer,
 	}))(s.T)
 	s.commit("main", "feature", map[string]string{"pears.txt": "conference\n"})
-	s.service = must(s.Store.CreateStatusCheck(ctx, s.Owner, s.Project.ID, models.StatusCheckInput{
+	s.service = must(s.Store.CreateExternalStatusCheck(ctx, s.Owner, s.Project.ID, models.ExternalStatusCheckInput{
 		Name: "licences", ExternalURL: "https://user:word@checks.example/mr?team=a#x", SharedSecret: "s3cret",
 	}, false))(s.T)
-	s.other = must(s.Store.CreateStatusCheck(ctx, s.Owner, s.Project.ID, models.StatusCheckInput{
+	s.other = must(s.Store.CreateExternalStatusCheck(ctx, s.Owner, s.Project.ID, models.ExternalStatusCheckInput{
 		Name: "notary", ExternalURL: "https://notary.example/", ProtectedBranchIDs: []int64{release.ID},
 	}, false))(s.T)
 	s.mr = s.MergeRequest("feature", "main")
@@ -149,7 +149,7 @@ func (s *site) commit(from, branch string, files map[string]string) string {
 		Author: gitrepo.Identity{Name: "Ines Park", Email: "ines@orchard.example"}, When: s.Clock.Now(),
 	}))(s.T)
 	if exists {
-		s.TellPush(branch, old, sha)
+		s.RecordPush(branch, old, sha)
 	}
 	return sha
 }

@@ -194,8 +194,8 @@ func (w *World) Service(name string, branches ...string) models.ExternalStatusCh
 		rule, err := w.Store.ProtectedBranchByName(w.T.Context(), w.Project.ID, branch)
 		ids = append(ids, must(w.T, rule, err).ID)
 	}
-	check, err := w.Store.CreateStatusCheck(w.T.Context(), w.Owner, w.Project.ID,
-		models.StatusCheckInput{Name: name, ExternalURL: "https://" + name + ".example.test/hook", ProtectedBranchIDs: ids}, false)
+	check, err := w.Store.CreateExternalStatusCheck(w.T.Context(), w.Owner, w.Project.ID,
+		models.ExternalStatusCheckInput{Name: name, ExternalURL: "https://" + name + ".example.test/hook", ProtectedBranchIDs: ids}, false)
 	return must(w.T, check, err)
 }
 
@@ -211,12 +211,12 @@ func (w *World) Push(branch string) string {
 	w.T.Helper()
 	old := w.Git.Tip(w.Project.ID, branch)
 	sha := w.Git.Move(w.Project.ID, branch, old)
-	w.TellPush(branch, old, sha)
+	w.RecordPush(branch, old, sha)
 	return sha
 }
 
-// TellPush tells the store that a branch of Project has moved.
-func (w *World) TellPush(branch, old, sha string) []models.PushedBranch {
+// RecordPush tells the store that a branch of Project has moved.
+func (w *World) RecordPush(branch, old, sha string) []models.PushedBranch {
 	w.T.Helper()
 	pushed, err := w.Store.Push(w.T.Context(), models.PushInput{ProjectID: w.Project.ID, By: w.Owner, Updates: []models.RefUpdate{{Ref: "refs/heads/" + branch, Old: old, New: sha}}})
 	return must(w.T, pushed, err)

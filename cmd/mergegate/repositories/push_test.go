@@ -55,7 +55,7 @@ func TestPushToMerge(t *testing.T) {
 		if p := h.PayloadOf(deliveries[1]); p.Action != models.ActionUpdate || p.Head != second || p.OldRev != first {
 			t.Errorf("second payload %+v", p)
 		}
-		if pending, err := h.Store.SweepPushes(t.Context(), true); err != nil || pending != 0 {
+		if pending, err := h.Store.RecoverPushes(t.Context(), true); err != nil || pending != 0 {
 			t.Errorf("%d pushes are still pending, %v", pending, err)
 		}
 
@@ -169,8 +169,8 @@ func TestLostPushIsSwept(t *testing.T) {
 	h.loseNews.Store(true)
 	contains(t, w.git("push", "origin", "topic"), "Your push has arrived. Mergegate could not look at it yet")
 	h.loseNews.Store(false)
-	if n, err := h.Store.SweepPushes(t.Context(), true); err != nil || n != 1 {
-		t.Errorf("SweepPushes = %d, %v", n, err)
+	if n, err := h.Store.RecoverPushes(t.Context(), true); err != nil || n != 1 {
+		t.Errorf("RecoverPushes = %d, %v", n, err)
 	}
 	if mr, err := h.Store.MergeRequest(t.Context(), h.Project.ID, 1); err != nil || mr.HeadSHA != head {
 		t.Errorf("HEAD is %s after the sweep, pushed was %s (%v)", mr.HeadSHA, head, err)

@@ -15,7 +15,7 @@ func (h *host) sweep() {
 	h.T.Helper()
 	for _, wait := range []time.Duration{45 * time.Second, time.Hour, time.Hour} {
 		h.Clock.Advance(wait)
-		if _, err := h.Store.SweepPushes(h.T.Context(), false); err != nil {
+		if _, err := h.Store.RecoverPushes(h.T.Context(), false); err != nil {
 			h.T.Fatal(err)
 		}
 	}
@@ -195,12 +195,12 @@ func TestSweepPushes_MissingRepository_GoesOn(t *testing.T) {
 	w.git("push", "-o", "merge_request.create", "origin", "topic:two", "main:three")
 	h.loseNews.Store(false)
 	h.Clock.Advance(time.Minute)
-	if n, err := h.Store.SweepPushes(t.Context(), false); err == nil {
+	if n, err := h.Store.RecoverPushes(t.Context(), false); err == nil {
 		t.Errorf("swept %d, no error about the missing repository", n)
 	}
 	h.wantPending(1)
 	h.Clock.Advance(25 * time.Hour)
-	if _, err := h.Store.SweepPushes(t.Context(), false); err == nil {
+	if _, err := h.Store.RecoverPushes(t.Context(), false); err == nil {
 		t.Error("giving up is not reported")
 	}
 	h.wantPending(0)

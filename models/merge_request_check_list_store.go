@@ -18,21 +18,21 @@ const widgetQuery = `SELECT mr.id, mr.state, mr.head_sha, mr.target_branch, mr.u
 	LEFT JOIN deliveries d ON d.id = c.delivery_id
 	WHERE mr.project_id = ? AND mr.iid = ? ORDER BY c.name, c.id`
 
-// WidgetChecks finds a merge request and its checks by name, each with its
+// MergeRequestChecks finds a merge request and its checks by name, each with its
 // newest delivery, for the poll of the widget, which every open page sends
 // every few seconds, and for the API's list: it fills in only what those show.
 // Of the merge request that is id, project, iid, state, HEAD, target branch and
 // when it changed last. KindNotFound when there is no such merge request.
-func (s *Store) WidgetChecks(ctx context.Context, projectID, iid int64) (MergeRequest, []MergeRequestCheck, error) {
+func (s *Store) MergeRequestChecks(ctx context.Context, projectID, iid int64) (MergeRequest, []MergeRequestCheck, error) {
 	mr := MergeRequest{ProjectID: projectID, IID: iid}
-	rows, err := s.hot(ctx).Raw(widgetQuery, projectID, iid).Rows()
+	rows, err := s.preparedReader(ctx).Raw(widgetQuery, projectID, iid).Rows()
 	if err != nil {
 		return mr, nil, err
 	}
 	defer rows.Close()
 	var checks []MergeRequestCheck
 	for rows.Next() {
-		check, err := scanWidgetRow(rows, &mr)
+		check, err := scanCheckRow(rows, &mr)
 		if err != nil {
 			return mr, nil, err
 		}
@@ -49,9 +49,9 @@ func (s *Store) WidgetChecks(ctx context.Context, projectID, iid int64) (MergeRe
 	return mr, checks, nil
 }
 
-// scanWidgetRow reads a row of widgetQuery. Its check has id 0 where the merge
+// scanCheckRow reads a row of widgetQuery. Its check has id 0 where the merge
 // request has none, its Delivery is nil where nothing was sent.
-func scanWidgetRow(rows *sql.Rows, mr *MergeRequest) (MergeRequestCheck, error) {
+func scanCheckRow(rows *sql.Rows, mr *MergeRequest) (MergeRequestCheck, error) {
 	var (
 		service, timeout, attempts, httpStatus                                sql.NullInt64
 		name, sha, status, description, target, address, kind, state, failure sql.NullString
