@@ -198,9 +198,34 @@ func (s *Store) stream(ctx context.Context, c command, read func(io.Reader) (com
 	return waitError(ctx, c, cmd, cmd.Wait(), stderr)
 }
 
+// maxPruneRaces is how often run starts a command again that lost its folder
+// of objects to git prune.
+const maxPruneRaces = 3
+
 // run runs git and returns its standard output. The output is returned beside
 // a CommandError as well: some commands answer by both.
-func (s *Store) run(ctx context.Context, c command) ([]byte, error) {
+//
+// git prune removes empty folders of objects, also one that another process
+// has just made for a new object. That process fails and is run again.
+func (s *Store) run(ctx context.Context, c command) (out []byte, err error) {
+	for range maxPruneRaces {
+		out, err = s.runOnce(ctx, c)
+		var failed *CommandError
+		if !errors.As(err, &failed) || !strings.Contains(failed.Stderr, "unable to create temporary file: No such file") {
+			return out, err
+		}
+		if input, ok := c.stdin.(io.Seeker); ok {
+			if _, err := input.Seek(0, io.SeekStart); err != nil {
+				return out, err
+			}
+		} else if c.stdin != nil {
+			return out, err
+		}
+	}
+	return out, err
+}
+
+func (s *Store) runOnce(ctx context.Context, c command) ([]byte, error) {
 	limit := c.limit
 	if limit == 0 {
 		limit = defaultOutputLimit

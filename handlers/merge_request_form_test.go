@@ -110,6 +110,7 @@ func TestEditMergeRequest(t *testing.T) {
 		if changed, _ = s.Store.MergeRequest(t.Context(), mr.ProjectID, mr.IID); changed.Draft || changed.Title != mr.Title {
 			t.Errorf("saved %q draft=%v", changed.Title, changed.Draft)
 		}
+		_, form = v.get(s.mrPath(mr, "/edit")).fields("main form[method=post]")
 		form.Set("title", "")
 		a := v.post(action, form).want(422)
 		if a.text("#title-error") != "Enter a title" || a.attr("#mr-title", "aria-invalid") != "true" {

@@ -124,8 +124,13 @@ func (p *pages) changePassword(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if !match {
+	if match {
+		err = p.Store.ForgetSignIn(ctx, user.UsernameKey, c.RealIP())
+	} else {
 		form.Errors["current_password"] = text(c, views.KeyPasswordWrong)
+	}
+	if err != nil {
+		return err
 	}
 	switch auth.ValidatePassword(chosen, user.Username, user.Name, user.Email) {
 	case nil:
@@ -152,9 +157,6 @@ func (p *pages) changePassword(c echo.Context) error {
 		return err
 	}
 	if err := p.Store.SetPassword(ctx, user, digest, request.Session(c).Digest, false); err != nil {
-		return err
-	}
-	if err := p.Store.ForgetSignIn(ctx, user.UsernameKey, c.RealIP()); err != nil {
 		return err
 	}
 	if user.PasswordChangeRequired {

@@ -115,6 +115,9 @@ func (p *pages) editServiceForm(c echo.Context) error {
 
 // updateService changes a service.
 func (p *pages) updateService(c echo.Context) error {
+	if _, err := idParam(c, "id"); err != nil {
+		return err
+	}
 	fields := readServiceFields(c)
 	before, err := p.service(c)
 	if err != nil {
