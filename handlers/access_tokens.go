@@ -11,6 +11,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // usualTokenLifetime is the expiry that the form for a new token suggests.
@@ -26,10 +27,10 @@ func projectTokensPath(c echo.Context) string {
 
 // tokenWords are the messages of the form for a new token.
 var tokenWords = words{
-	"name.blank":                 views.KeyTokenNameBlank,
-	"scopes.blank":               views.KeyScopesBlank,
-	"access_level.role_too_high": views.KeyRoleAboveOwn,
-	"access_level.invalid":       views.KeyRoleInvalid,
+	"name.blank":                 text.KeyTokenNameBlank,
+	"scopes.blank":               text.KeyScopesBlank,
+	"access_level.role_too_high": text.KeyRoleAboveOwn,
+	"access_level.invalid":       text.KeyRoleInvalid,
 }
 
 func (p *pages) personalTokens(c echo.Context) error {
@@ -55,12 +56,12 @@ func (p *pages) renderPersonalTokens(c echo.Context, status int, form views.Form
 	if err != nil {
 		return err
 	}
-	list.Intro = views.KeyPersonalTokensIntro
-	page, err := p.page(c, text(c, views.KeyAccessTokens), "")
+	list.Intro = text.KeyPersonalTokensIntro
+	page, err := p.page(c, translate(c, text.KeyAccessTokens), "")
 	if err != nil {
 		return err
 	}
-	crumbs(&page, text(c, views.KeyUserSettings), userSettingsPath, text(c, views.KeyAccessTokens), personalTokensPath)
+	crumbs(&page, translate(c, text.KeyUserSettings), userSettingsPath, translate(c, text.KeyAccessTokens), personalTokensPath)
 	return render(c, status, views.AccessTokensPage(page, list))
 }
 
@@ -70,13 +71,13 @@ func (p *pages) renderProjectTokens(c echo.Context, status int, form views.Form)
 	if err != nil {
 		return err
 	}
-	list.Intro = views.KeyProjectTokensIntro
+	list.Intro = text.KeyProjectTokensIntro
 	list.Roles = roleOptions(c, assignable(c))
-	page, err := p.page(c, text(c, views.KeyAccessTokens), views.SectionAccessTokens)
+	page, err := p.page(c, translate(c, text.KeyAccessTokens), views.SectionAccessTokens)
 	if err != nil {
 		return err
 	}
-	crumbs(&page, text(c, views.KeySettings), "/"+project.FullPath()+"/-/settings/general", text(c, views.KeyAccessTokens), projectTokensPath(c))
+	crumbs(&page, translate(c, text.KeySettings), "/"+project.FullPath()+"/-/settings/general", translate(c, text.KeyAccessTokens), projectTokensPath(c))
 	return render(c, status, views.AccessTokensPage(page, list))
 }
 
@@ -91,13 +92,13 @@ func (p *pages) presentTokens(c echo.Context, path string, form views.Form, of m
 	list := views.TokenList{
 		URL: path, Form: form, Now: now,
 		Scopes: []views.Option{
-			{Value: models.ScopeAPI, Text: models.ScopeAPI, Hint: text(c, views.KeyScopeAPIHint), Code: true},
-			{Value: models.ScopeReadAPI, Text: models.ScopeReadAPI, Hint: text(c, views.KeyScopeReadAPIHint), Code: true},
+			{Value: models.ScopeAPI, Text: models.ScopeAPI, Hint: translate(c, text.KeyScopeAPIHint), Code: true},
+			{Value: models.ScopeReadAPI, Text: models.ScopeReadAPI, Hint: translate(c, text.KeyScopeReadAPIHint), Code: true},
 		},
 		MinDate: now.AddDate(0, 0, 1).Format(time.DateOnly), MaxDate: now.Add(models.MaxTokenLifetime).Format(time.DateOnly),
 	}
 	for _, days := range expiryPresets {
-		list.Presets = append(list.Presets, views.Option{Value: now.AddDate(0, 0, days).Format(time.DateOnly), Text: views.N(ctx, views.KeyDays, days)})
+		list.Presets = append(list.Presets, views.Option{Value: now.AddDate(0, 0, days).Format(time.DateOnly), Text: text.N(ctx, text.KeyDays, days)})
 	}
 	var err error
 	if list.NewToken, err = p.takeShownOnce(c, path); err != nil {
@@ -145,7 +146,7 @@ func (p *pages) createToken(c echo.Context, path string, create func(models.Acce
 	}
 	expires, err := time.Parse(time.DateOnly, c.FormValue("expires_at"))
 	if err != nil {
-		form.Errors["expires_at"] = text(c, views.KeyDateInvalid)
+		form.Errors["expires_at"] = translate(c, text.KeyDateInvalid)
 	}
 	in.ExpiresAt = expires
 	if in.Shown, err = p.sealShownOnce(c, path, secret); err != nil {
@@ -207,9 +208,9 @@ func (p *pages) revocation(c echo.Context, of models.TokenList, path, section st
 		}
 	}
 	return p.confirm(c, section, views.Confirmation{
-		Title: views.KeyRevokeTitle, Button: views.KeyRevokeToken, Text: views.RevocationText(token.Name),
+		Title: text.KeyRevokeTitle, Button: text.KeyRevokeToken, Text: views.RevocationText(token.Name),
 		URL: path + "/" + strconv.FormatInt(id, 10) + "/revoke", CloseURL: path,
-	}, text(c, views.KeyAccessTokens), path, text(c, views.KeyRevokeToken), c.Request().URL.Path)
+	}, translate(c, text.KeyAccessTokens), path, translate(c, text.KeyRevokeToken), c.Request().URL.Path)
 }
 
 // confirm asks before something is done for good: in a dialog over the page, or
@@ -218,7 +219,7 @@ func (p *pages) confirm(c echo.Context, section string, v views.Confirmation, le
 	if isHTMX(c) {
 		return render(c, http.StatusOK, views.ConfirmationDialog(v))
 	}
-	page, err := p.page(c, text(c, v.Title), section)
+	page, err := p.page(c, translate(c, v.Title), section)
 	if err != nil {
 		return err
 	}
@@ -236,7 +237,7 @@ func (p *pages) revokePersonalToken(c echo.Context) error {
 	if err := p.Store.RevokePersonalToken(c.Request().Context(), user, user.ID, id); err != nil {
 		return err
 	}
-	return p.redirect(c, personalTokensPath, views.KeyTokenRevoked)
+	return p.redirect(c, personalTokensPath, text.KeyTokenRevoked)
 }
 
 func (p *pages) revokeProjectToken(c echo.Context) error {
@@ -247,5 +248,5 @@ func (p *pages) revokeProjectToken(c echo.Context) error {
 	if err := p.Store.RevokeProjectToken(c.Request().Context(), request.MustUser(c), request.Role(c), request.Project(c).ID, id); err != nil {
 		return err
 	}
-	return p.redirect(c, projectTokensPath(c), views.KeyTokenRevoked)
+	return p.redirect(c, projectTokensPath(c), text.KeyTokenRevoked)
 }

@@ -16,47 +16,48 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // auditValues are values of audited changes that read better in words.
-var auditValues = map[string]map[string]views.Key{
-	"target_branches":  {"*": views.KeyChecksAllBranches},
-	"hmac":             {"on": views.KeyChecksOn, "off": views.KeyChecksOffWord},
-	"allow_force_push": {"on": views.KeyChecksAllowed, "off": views.KeyChecksNotAllowed},
+var auditValues = map[string]map[string]text.Key{
+	"target_branches":  {"*": text.KeyChecksAllBranches},
+	"hmac":             {"on": text.KeyChecksOn, "off": text.KeyChecksOffWord},
+	"allow_force_push": {"on": text.KeyChecksAllowed, "off": text.KeyChecksNotAllowed},
 	"role": {
-		models.RoleGuest.String(): views.KeyRoleGuest, models.RoleReporter.String(): views.KeyRoleReporter,
-		models.RoleDeveloper.String(): views.KeyRoleDeveloper, models.RoleMaintainer.String(): views.KeyRoleMaintainer,
-		models.RoleOwner.String(): views.KeyRoleOwner,
+		models.RoleGuest.String(): text.KeyRoleGuest, models.RoleReporter.String(): text.KeyRoleReporter,
+		models.RoleDeveloper.String(): text.KeyRoleDeveloper, models.RoleMaintainer.String(): text.KeyRoleMaintainer,
+		models.RoleOwner.String(): text.KeyRoleOwner,
 	},
 	"visibility": {
-		models.VisibilityPrivate.String(): views.KeyVisibilityPrivate, models.VisibilityInternal.String(): views.KeyVisibilityInternal,
-		models.VisibilityPublic.String(): views.KeyVisibilityPublic,
+		models.VisibilityPrivate.String(): text.KeyVisibilityPrivate, models.VisibilityInternal.String(): text.KeyVisibilityInternal,
+		models.VisibilityPublic.String(): text.KeyVisibilityPublic,
 	},
 	"push_access_level":  levelTexts,
 	"merge_access_level": levelTexts,
 	"status":             statusTexts,
 	"late_status":        statusTexts,
-	"only_allow_merge_if_all_status_checks_passed": {"on": views.KeyChecksOn, "off": views.KeyChecksOffWord},
+	"only_allow_merge_if_all_status_checks_passed": {"on": text.KeyChecksOn, "off": text.KeyChecksOffWord},
 }
 
-var statusTexts = map[string]views.Key{"pending": views.KeyStatusPending, "passed": views.KeyStatusPassed, "failed": views.KeyStatusFailed}
+var statusTexts = map[string]text.Key{"pending": text.KeyStatusPending, "passed": text.KeyStatusPassed, "failed": text.KeyStatusFailed}
 
-var levelTexts = map[string]views.Key{
-	models.RoleNone.String():       views.KeyChecksLevelNoOne,
-	models.RoleDeveloper.String():  views.KeyChecksLevelDevelopers,
-	models.RoleMaintainer.String(): views.KeyChecksLevelMaintainers,
+var levelTexts = map[string]text.Key{
+	models.RoleNone.String():       text.KeyChecksLevelNoOne,
+	models.RoleDeveloper.String():  text.KeyChecksLevelDevelopers,
+	models.RoleMaintainer.String(): text.KeyChecksLevelMaintainers,
 }
 
 // auditKindTexts are the words for the kinds of audit events.
-var auditKindTexts = map[models.AuditKind]views.Key{
-	models.AuditKindStatusChecks:  views.KeyPeopleKindStatusChecks,
-	models.AuditKindMergeRequests: views.KeyPeopleKindMergeRequests,
-	models.AuditKindMembers:       views.KeyPeopleKindMembers,
-	models.AuditKindTokens:        views.KeyPeopleKindTokens,
-	models.AuditKindBranches:      views.KeyPeopleKindBranches,
-	models.AuditKindProject:       views.KeyPeopleKindProject,
-	models.AuditKindSignIns:       views.KeyPeopleKindSignIns,
-	models.AuditKindUsers:         views.KeyPeopleKindUsers,
+var auditKindTexts = map[models.AuditKind]text.Key{
+	models.AuditKindStatusChecks:  text.KeyPeopleKindStatusChecks,
+	models.AuditKindMergeRequests: text.KeyPeopleKindMergeRequests,
+	models.AuditKindMembers:       text.KeyPeopleKindMembers,
+	models.AuditKindTokens:        text.KeyPeopleKindTokens,
+	models.AuditKindBranches:      text.KeyPeopleKindBranches,
+	models.AuditKindProject:       text.KeyPeopleKindProject,
+	models.AuditKindSignIns:       text.KeyPeopleKindSignIns,
+	models.AuditKindUsers:         text.KeyPeopleKindUsers,
 }
 
 // instanceAuditPath is the page of what happened outside projects.
@@ -64,24 +65,24 @@ const instanceAuditPath = "/admin/audit_events"
 
 // auditEvents shows what was changed in the project, the newest first.
 func (p *pages) auditEvents(c echo.Context) error {
-	return p.renderAudit(c, projectURL(c)+"/-/audit_events", views.SectionAuditEvents, views.KeyChecksAuditEventsIntro)
+	return p.renderAudit(c, projectURL(c)+"/-/audit_events", views.SectionAuditEvents, text.KeyChecksAuditEventsIntro)
 }
 
 // instanceAuditEvents shows what happened outside projects: sign-ins, users,
 // personal tokens, projects that are gone.
 func (p *pages) instanceAuditEvents(c echo.Context) error {
-	return p.renderAudit(c, instanceAuditPath, "", views.KeyPeopleInstanceAuditIntro)
+	return p.renderAudit(c, instanceAuditPath, "", text.KeyPeopleInstanceAuditIntro)
 }
 
-func (p *pages) renderAudit(c echo.Context, path, section string, intro views.Key) error {
-	page, err := p.page(c, text(c, views.KeyChecksAuditEvents), section)
+func (p *pages) renderAudit(c echo.Context, path, section string, intro text.Key) error {
+	page, err := p.page(c, translate(c, text.KeyChecksAuditEvents), section)
 	if err != nil {
 		return err
 	}
 	if section != "" {
-		crumbs(&page, text(c, views.KeyManage), path)
+		crumbs(&page, translate(c, text.KeyManage), path)
 	}
-	crumbs(&page, text(c, views.KeyChecksAuditEvents), path)
+	crumbs(&page, translate(c, text.KeyChecksAuditEvents), path)
 	number, projectID := pageNumber(c), request.Project(c).ID
 	filter, form := auditFilter(c, projectID)
 	events, total, err := p.Store.AuditEvents(c.Request().Context(), projectID, filter, models.Page{Number: number, Size: pageSize})
@@ -97,7 +98,7 @@ func (p *pages) renderAudit(c echo.Context, path, section string, intro views.Ke
 		view.ExportURL += "?" + query.Encode()
 	}
 	for _, kind := range models.AuditKindsOf(projectID) {
-		view.Kinds = append(view.Kinds, views.Option{Value: string(kind), Text: text(c, auditKindTexts[kind])})
+		view.Kinds = append(view.Kinds, views.Option{Value: string(kind), Text: translate(c, auditKindTexts[kind])})
 	}
 	for _, e := range events {
 		view.Rows = append(view.Rows, auditRow(c, e))
@@ -117,7 +118,7 @@ func auditFilter(c echo.Context, projectID int64) (models.AuditFilter, views.For
 		}
 		at, err := time.Parse(time.DateOnly, value)
 		if err != nil {
-			form.Errors[name] = text(c, views.KeyDateInvalid)
+			form.Errors[name] = translate(c, text.KeyDateInvalid)
 		}
 		return at
 	}
@@ -134,11 +135,11 @@ func auditFilter(c echo.Context, projectID int64) (models.AuditFilter, views.For
 
 func auditRow(c echo.Context, e models.AuditEvent) views.AuditEventRow {
 	row := views.AuditEventRow{
-		At: e.CreatedAt, Author: e.UserName, Action: text(c, views.AuditActionKey(string(e.Action))), Object: e.Target, IP: e.IP,
+		At: e.CreatedAt, Author: e.UserName, Action: translate(c, views.AuditActionKey(string(e.Action))), Object: e.Target, IP: e.IP,
 	}
 	switch {
 	case e.UserID == nil && e.UserName == models.SystemName:
-		row.Author = text(c, views.KeyChecksAuditSystem)
+		row.Author = translate(c, text.KeyChecksAuditSystem)
 	case e.User != nil:
 		row.Author, row.Username, row.Bot = e.User.Name, e.UserName, e.User.Bot
 	}
@@ -147,14 +148,14 @@ func auditRow(c echo.Context, e models.AuditEvent) views.AuditEventRow {
 		row.RequestURL = fmt.Sprintf("%s/-/merge_requests/%d", projectURL(c), e.TargetID)
 	}
 	for _, change := range e.Details {
-		key := views.KeyChecksChangeBoth
+		key := text.KeyChecksChangeBoth
 		switch {
 		case change.From == "":
-			key = views.KeyChecksChangeTo
+			key = text.KeyChecksChangeTo
 		case change.To == "":
-			key = views.KeyChecksChangeFrom
+			key = text.KeyChecksChangeFrom
 		}
-		row.Changes = append(row.Changes, text(c, key, "Field", text(c, views.AuditFieldKey(change.Field)),
+		row.Changes = append(row.Changes, translate(c, key, "Field", translate(c, views.AuditFieldKey(change.Field)),
 			"From", auditValue(c, change.Field, change.From), "To", auditValue(c, change.Field, change.To)))
 	}
 	return row
@@ -162,7 +163,7 @@ func auditRow(c echo.Context, e models.AuditEvent) views.AuditEventRow {
 
 func auditValue(c echo.Context, field, value string) string {
 	if key, ok := auditValues[field][value]; ok {
-		return text(c, key)
+		return translate(c, key)
 	}
 	switch field {
 	case "sha":
@@ -193,8 +194,8 @@ func (p *pages) exportAuditEvents(c echo.Context) error {
 	}
 	out := csv.NewWriter(c.Response())
 	titles := []string{
-		text(c, views.KeyChecksDate), text(c, views.KeyChecksAuthor), text(c, views.KeyUsername), text(c, views.KeyChecksAction),
-		text(c, views.KeyChecksObject), text(c, views.KeyPeopleChanges), text(c, views.KeySessionAddress),
+		translate(c, text.KeyChecksDate), translate(c, text.KeyChecksAuthor), translate(c, text.KeyUsername), translate(c, text.KeyChecksAction),
+		translate(c, text.KeyChecksObject), translate(c, text.KeyPeopleChanges), translate(c, text.KeySessionAddress),
 	}
 	if err := out.Write(titles); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // commitPath is the page of a commit.
@@ -108,11 +109,11 @@ func (p *pages) compareCommits(c echo.Context) error {
 		v.Changes = presentChanges(changes)
 		v.Changes.Command = "git fetch origin && git diff " + shortSHA(between.base) + " " + shortSHA(pair.source)
 	}
-	page, err := p.page(c, text(c, views.KeyMRCompare), "")
+	page, err := p.page(c, translate(c, text.KeyMRCompare), "")
 	if err != nil {
 		return err
 	}
-	crumbs(&page, text(c, views.KeyMRCompare), "/"+project.FullPath()+"/-/compare/"+url.PathEscape(from)+"..."+url.PathEscape(to))
+	crumbs(&page, translate(c, text.KeyMRCompare), "/"+project.FullPath()+"/-/compare/"+url.PathEscape(from)+"..."+url.PathEscape(to))
 	return render(c, http.StatusOK, views.ComparePage(page, v))
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // deliveryPage shows one delivery: the request, and what came of each attempt.
@@ -50,7 +51,7 @@ func (p *pages) presentDelivery(c echo.Context) (views.DeliveryPage, string, err
 		return views.DeliveryPage{}, "", err
 	}
 	row := p.deliveryRow(c, d)
-	page, err := p.settingsPage(c, views.KeyChecksDelivery, service.Name, serviceURL(c, service.ID), text(c, views.KeyChecksDelivery)+" "+row.ShortID, row.URL)
+	page, err := p.settingsPage(c, text.KeyChecksDelivery, service.Name, serviceURL(c, service.ID), translate(c, text.KeyChecksDelivery)+" "+row.ShortID, row.URL)
 	if err != nil {
 		return views.DeliveryPage{}, "", err
 	}
@@ -98,13 +99,13 @@ func (p *pages) redeliver(c echo.Context) error {
 		return err
 	}
 	if !isHTMX(c) {
-		return p.redirect(c, p.deliveryRow(c, d).URL, views.KeyChecksToastRedelivered)
+		return p.redirect(c, p.deliveryRow(c, d).URL, text.KeyChecksToastRedelivered)
 	}
 	view, _, err := p.presentDelivery(c)
 	if err != nil {
 		return err
 	}
-	triggerToast(c, text(c, views.KeyChecksToastRedelivered), false)
+	triggerToast(c, translate(c, text.KeyChecksToastRedelivered), false)
 	return render(c, http.StatusOK, views.DeliveryView(view))
 }
 
@@ -120,7 +121,7 @@ func attemptView(c echo.Context, a models.DeliveryAttempt) views.AttemptView {
 		view.BinaryBytes = len(a.ResponseBody)
 	}
 	if a.HTTPStatus != 0 {
-		view.ResponseLine = strings.TrimSpace(text(c, views.KeyChecksHTTPStatus, "Status", a.HTTPStatus) + " " + http.StatusText(a.HTTPStatus))
+		view.ResponseLine = strings.TrimSpace(translate(c, text.KeyChecksHTTPStatus, "Status", a.HTTPStatus) + " " + http.StatusText(a.HTTPStatus))
 	}
 	return view
 }

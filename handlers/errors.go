@@ -13,6 +13,7 @@ import (
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/static"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // statusOf is the HTTP status for an error: the only such table of the pages.
@@ -113,7 +114,7 @@ func (p *pages) answerError(c echo.Context, status int, err error) error {
 	case status == http.StatusForbidden:
 		detail.SignInURL, detail.BackURL = signInURL(c), ""
 	}
-	return render(c, status, views.Error(p.barePage(c, text(c, title)), detail))
+	return render(c, status, views.Error(p.barePage(c, translate(c, title)), detail))
 }
 
 // backURL is the address of the page that led here, "" unless it is another
@@ -136,23 +137,23 @@ func (p *pages) errorSentence(c echo.Context, status int, err error) string {
 		return detail
 	}
 	if status == http.StatusInternalServerError {
-		return text(c, views.KeyRequestFailed)
+		return translate(c, text.KeyRequestFailed)
 	}
 	title, _ := views.ErrorTexts(status)
-	return text(c, title)
+	return translate(c, title)
 }
 
 // errorDetail is the sentence for this very error, "" where the status says
 // all there is to say.
 func errorDetail(c echo.Context, err error) string {
 	if errors.Is(err, errCrossOrigin) {
-		return text(c, views.KeyCrossOrigin)
+		return translate(c, text.KeyCrossOrigin)
 	}
 	if c.Request().Method == http.MethodPost && models.KindOf(err) == models.KindNotFound {
-		return text(c, views.KeyRemovedMeanwhile)
+		return translate(c, text.KeyRemovedMeanwhile)
 	}
 	if key, ok := codeTexts[models.CodeOf(err)]; ok {
-		return text(c, key)
+		return translate(c, key)
 	}
 	return ""
 }

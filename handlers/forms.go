@@ -11,31 +11,32 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // words are the messages of one form that differ from the usual ones, by
 // "field.code".
-type words map[string]views.Key
+type words map[string]text.Key
 
 // usualWords are the messages for a field by code, wherever it stands.
-var usualWords = map[models.Code]views.Key{
-	models.CodeBlank:            views.KeyFieldBlank,
-	models.CodeTooLong:          views.KeyFieldTooLong,
-	models.CodeTooShort:         views.KeyFieldTooShort,
-	models.CodeTaken:            views.KeyFieldTaken,
-	models.CodeControlCharacter: views.KeyFieldControlCharacter,
-	models.CodeReserved:         views.KeyFieldReserved,
-	models.CodeUnknownBranch:    views.KeyFieldUnknownBranch,
-	models.CodeTooFar:           views.KeyFieldTooFar,
-	models.CodeInPast:           views.KeyFieldInPast,
+var usualWords = map[models.Code]text.Key{
+	models.CodeBlank:            text.KeyFieldBlank,
+	models.CodeTooLong:          text.KeyFieldTooLong,
+	models.CodeTooShort:         text.KeyFieldTooShort,
+	models.CodeTaken:            text.KeyFieldTaken,
+	models.CodeControlCharacter: text.KeyFieldControlCharacter,
+	models.CodeReserved:         text.KeyFieldReserved,
+	models.CodeUnknownBranch:    text.KeyFieldUnknownBranch,
+	models.CodeTooFar:           text.KeyFieldTooFar,
+	models.CodeInPast:           text.KeyFieldInPast,
 }
 
 // codeTexts are the sentences for failures of whole operations.
-var codeTexts = map[models.Code]views.Key{
-	models.CodeLastOwner:    views.KeyLastOwner,
-	models.CodeOwnerOnly:    views.KeyOwnerOnly,
-	models.CodeRoleTooHigh:  views.KeyRoleTooHigh,
-	models.CodeMemberExists: views.KeyMemberExists,
+var codeTexts = map[models.Code]text.Key{
+	models.CodeLastOwner:    text.KeyLastOwner,
+	models.CodeOwnerOnly:    text.KeyOwnerOnly,
+	models.CodeRoleTooHigh:  text.KeyRoleTooHigh,
+	models.CodeMemberExists: text.KeyMemberExists,
 }
 
 // formOf is what the reader sent, to be shown again. Bytes that are no text
@@ -53,9 +54,9 @@ func formOf(c echo.Context) views.Form {
 // switchText is a switch in words.
 func switchText(c echo.Context, on bool) string {
 	if on {
-		return text(c, views.KeyChecksOn)
+		return translate(c, text.KeyChecksOn)
 	}
-	return text(c, views.KeyChecksOffWord)
+	return translate(c, text.KeyChecksOffWord)
 }
 
 // keepLines is the stored text where the sent one differs from it in nothing
@@ -88,7 +89,7 @@ func explain(c echo.Context, form *views.Form, err error, own words) bool {
 	}
 	key, known := codeTexts[models.CodeOf(err)]
 	if known {
-		form.Problem = text(c, key)
+		form.Problem = translate(c, key)
 	}
 	return known
 }
@@ -100,13 +101,13 @@ func fieldMessage(c echo.Context, field models.FieldError, own words) string {
 		key, ok = usualWords[field.Code]
 	}
 	if !ok {
-		key = views.KeyFieldInvalid
+		key = text.KeyFieldInvalid
 	}
 	args := make([]any, 0, 2*len(field.Params))
 	for name, value := range field.Params {
 		args = append(args, strings.ToUpper(name[:1])+name[1:], value)
 	}
-	return text(c, key, args...)
+	return translate(c, key, args...)
 }
 
 // idParam is the id that the path names. Errors: request.ErrHidden for what

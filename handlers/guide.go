@@ -6,15 +6,16 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // guide explains status checks to who writes a service.
 func (p *pages) guide(c echo.Context) error {
-	page, err := p.page(c, text(c, views.KeyChecksGuideTitle), "")
+	page, err := p.page(c, translate(c, text.KeyChecksGuideTitle), "")
 	if err != nil {
 		return err
 	}
-	crumbs(&page, text(c, views.KeyChecksGuideTitle), views.GuidePath)
+	crumbs(&page, translate(c, text.KeyChecksGuideTitle), views.GuidePath)
 	page.Narrow = true
 	return render(c, http.StatusOK, views.GuidePage(page, p.BaseURL))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // membersPath is the page of the project's members.
@@ -48,11 +49,11 @@ func (p *pages) renderMembers(c echo.Context, status int, problem string, chosen
 		list.Rows = append(list.Rows, row)
 	}
 	list.Pages = pageLinks(c, number, len(found), total)
-	page, err := p.page(c, text(c, views.KeyProjectMembers), views.SectionMembers)
+	page, err := p.page(c, translate(c, text.KeyProjectMembers), views.SectionMembers)
 	if err != nil {
 		return err
 	}
-	crumbs(&page, text(c, views.KeyManage), list.Path, text(c, views.KeyMembers), list.Path)
+	crumbs(&page, translate(c, text.KeyManage), list.Path, translate(c, text.KeyMembers), list.Path)
 	return render(c, status, views.MembersPage(page, list))
 }
 
@@ -78,12 +79,12 @@ func (p *pages) newMemberForm(c echo.Context) error {
 // renderNewMember draws the form that adds a member.
 func (p *pages) renderNewMember(c echo.Context, status int, form views.Form) error {
 	v := views.NewMember{Path: membersPath(c), Form: form, Roles: roleOptions(c, assignable(c)), Drawer: isHTMX(c)}
-	page, err := p.page(c, text(c, views.KeyAddMember), views.SectionMembers)
+	page, err := p.page(c, translate(c, text.KeyAddMember), views.SectionMembers)
 	if err != nil {
 		return err
 	}
 	page.Narrow = true
-	crumbs(&page, text(c, views.KeyMembers), v.Path, text(c, views.KeyAddMember), v.Path+"/new")
+	crumbs(&page, translate(c, text.KeyMembers), v.Path, translate(c, text.KeyAddMember), v.Path+"/new")
 	return render(c, status, views.NewMemberView(page, v))
 }
 
@@ -117,14 +118,14 @@ func roleParam(c echo.Context) models.Role {
 }
 
 // memberWords are the messages of the form for a new member.
-var memberWords = words{"access_level.invalid": views.KeyRoleInvalid}
+var memberWords = words{"access_level.invalid": text.KeyRoleInvalid}
 
 func (p *pages) addMember(c echo.Context) error {
 	ctx, form := c.Request().Context(), formOf(c)
 	username := strings.TrimPrefix(strings.TrimSpace(c.FormValue("username")), "@")
 	role := roleParam(c)
 	if !role.Valid() {
-		form.Errors["access_level"] = text(c, views.KeyRoleInvalid)
+		form.Errors["access_level"] = translate(c, text.KeyRoleInvalid)
 	}
 	user, err := p.findLogin(c, username)
 	if err != nil {
@@ -132,9 +133,9 @@ func (p *pages) addMember(c echo.Context) error {
 	}
 	switch {
 	case username == "":
-		form.Errors["username"] = text(c, views.KeyUsernameBlank)
+		form.Errors["username"] = translate(c, text.KeyUsernameBlank)
 	case user.ID == 0 || user.Bot:
-		form.Errors["username"] = text(c, views.KeyNoSuchUser)
+		form.Errors["username"] = translate(c, text.KeyNoSuchUser)
 	}
 	if len(form.Errors) > 0 {
 		return p.renderNewMember(c, http.StatusUnprocessableEntity, form)
@@ -142,14 +143,14 @@ func (p *pages) addMember(c echo.Context) error {
 	_, err = p.Store.AddMember(ctx, request.MustUser(c), request.Role(c), request.Project(c).ID, user.ID, role)
 	switch {
 	case models.CodeOf(err) == models.CodeMemberExists:
-		form.Errors["username"] = text(c, views.KeyMemberExists)
+		form.Errors["username"] = translate(c, text.KeyMemberExists)
 		return p.renderNewMember(c, http.StatusUnprocessableEntity, form)
 	case models.KindOf(err) == models.KindInvalid && explain(c, &form, err, memberWords):
 		return p.renderNewMember(c, http.StatusUnprocessableEntity, form)
 	case err != nil:
 		return err
 	}
-	return p.done(c, membersPath(c), views.KeyMemberAdded)
+	return p.done(c, membersPath(c), text.KeyMemberAdded)
 }
 
 // person is the member that the path names; a token's bot is none, it goes
@@ -173,29 +174,29 @@ func (p *pages) changeMember(c echo.Context) error {
 	}
 	role := roleParam(c)
 	if !role.Valid() {
-		return p.renderMembers(c, http.StatusUnprocessableEntity, text(c, views.KeyRoleInvalid), models.Member{})
+		return p.renderMembers(c, http.StatusUnprocessableEntity, translate(c, text.KeyRoleInvalid), models.Member{})
 	}
 	_, err = p.Store.ChangeMember(c.Request().Context(), request.MustUser(c), request.Role(c), member.ProjectID, member.UserID, role, c.FormValue("version"))
 	if models.CodeOf(err) == models.CodeChangedMeanwhile {
 		if member, err = p.person(c); err != nil {
 			return err
 		}
-		problem := text(c, views.KeyRoleChangedMeanwhile, "Name", member.User.Name, "Role", views.RoleText(c.Request().Context(), int(member.Role)))
+		problem := translate(c, text.KeyRoleChangedMeanwhile, "Name", member.User.Name, "Role", views.RoleText(c.Request().Context(), int(member.Role)))
 		member.Role = role
 		return p.renderMembers(c, http.StatusConflict, problem, member)
 	}
 	if models.CodeOf(err) == models.CodeLastOwner {
-		return p.renderMembers(c, http.StatusUnprocessableEntity, text(c, views.KeyLastOwner), models.Member{})
+		return p.renderMembers(c, http.StatusUnprocessableEntity, translate(c, text.KeyLastOwner), models.Member{})
 	}
 	if err != nil {
 		return err
 	}
-	return p.afterMemberChange(c, member, role, views.KeyMemberChanged)
+	return p.afterMemberChange(c, member, role, text.KeyMemberChanged)
 }
 
 // afterMemberChange leads back to the members, or elsewhere those who have
 // just taken that page from themselves.
-func (p *pages) afterMemberChange(c echo.Context, member models.Member, role models.Role, toast views.Key) error {
+func (p *pages) afterMemberChange(c echo.Context, member models.Member, role models.Role, toast text.Key) error {
 	if user := request.MustUser(c); member.UserID == user.ID && role < models.RoleMaintainer && !user.Admin {
 		return p.redirect(c, "/", toast)
 	}
@@ -209,9 +210,9 @@ func (p *pages) removeMemberForm(c echo.Context) error {
 	}
 	path := membersPath(c)
 	return p.confirm(c, views.SectionMembers, views.Confirmation{
-		Title: views.KeyRemoveMemberTitle, Button: views.KeyRemoveMember, Text: views.RemovalText(member.User.Name, request.Project(c).Name),
+		Title: text.KeyRemoveMemberTitle, Button: text.KeyRemoveMember, Text: views.RemovalText(member.User.Name, request.Project(c).Name),
 		URL: path + "/" + strconv.FormatInt(member.UserID, 10) + "/remove", CloseURL: path,
-	}, text(c, views.KeyMembers), path, text(c, views.KeyRemoveMember), c.Request().URL.Path)
+	}, translate(c, text.KeyMembers), path, translate(c, text.KeyRemoveMember), c.Request().URL.Path)
 }
 
 func (p *pages) removeMember(c echo.Context) error {
@@ -221,10 +222,10 @@ func (p *pages) removeMember(c echo.Context) error {
 	}
 	err = p.Store.RemoveMember(c.Request().Context(), request.MustUser(c), request.Role(c), member.ProjectID, member.UserID)
 	if models.CodeOf(err) == models.CodeLastOwner {
-		return p.renderMembers(c, http.StatusUnprocessableEntity, text(c, views.KeyLastOwner), models.Member{})
+		return p.renderMembers(c, http.StatusUnprocessableEntity, translate(c, text.KeyLastOwner), models.Member{})
 	}
 	if err != nil {
 		return err
 	}
-	return p.afterMemberChange(c, member, models.RoleNone, views.KeyMemberRemoved)
+	return p.afterMemberChange(c, member, models.RoleNone, text.KeyMemberRemoved)
 }

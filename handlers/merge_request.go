@@ -12,6 +12,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // mergeRequestsPath is the list of the project that the path names.
@@ -57,11 +58,11 @@ func (p *pages) listMergeRequests(c echo.Context) error {
 			return err
 		}
 	}
-	page, err := p.page(c, text(c, views.KeyMergeRequests), views.SectionMergeRequests)
+	page, err := p.page(c, translate(c, text.KeyMergeRequests), views.SectionMergeRequests)
 	if err != nil {
 		return err
 	}
-	crumbs(&page, text(c, views.KeyMergeRequests), mergeRequestsPath(c))
+	crumbs(&page, translate(c, text.KeyMergeRequests), mergeRequestsPath(c))
 	v := views.MergeRequestList{
 		Tabs: listTabs(c, counts, state), State: state, Search: searchParam(c, "search"), URL: mergeRequestsPath(c),
 		Pages: pageLinks(c, number, len(list), total), Now: p.Store.Now(),
@@ -101,15 +102,15 @@ func listFilter(c echo.Context) (state string, filter models.MergeRequestFilter)
 }
 
 func listTabs(c echo.Context, counts map[models.MergeRequestState]int64, state string) []views.ListTab {
-	tab := func(key views.Key, name string, count int64) views.ListTab {
+	tab := func(key text.Key, name string, count int64) views.ListTab {
 		return views.ListTab{Text: key, URL: mergeRequestsPath(c) + "?state=" + name, Count: int(count), Current: name == state}
 	}
 	opened, merged, closed := counts[models.StateOpened], counts[models.StateMerged], counts[models.StateClosed]
 	return []views.ListTab{
-		tab(views.KeyMRTabOpen, string(models.StateOpened), opened),
-		tab(views.KeyMRTabMerged, string(models.StateMerged), merged),
-		tab(views.KeyMRTabClosed, string(models.StateClosed), closed),
-		tab(views.KeyMRTabAll, allStates, opened+merged+closed),
+		tab(text.KeyMRTabOpen, string(models.StateOpened), opened),
+		tab(text.KeyMRTabMerged, string(models.StateMerged), merged),
+		tab(text.KeyMRTabClosed, string(models.StateClosed), closed),
+		tab(text.KeyMRTabAll, allStates, opened+merged+closed),
 	}
 }
 
@@ -148,10 +149,10 @@ func (p *pages) renderMergeRequest(c echo.Context, status int, mr models.MergeRe
 
 // mergeRequestPage is the frame of the pages of one merge request.
 func (p *pages) mergeRequestPage(c echo.Context, mr models.MergeRequest) (views.Page, error) {
-	page, err := p.page(c, text(c, views.KeyMRPageTitle, "Title", mr.Title, "IID", mr.IID), views.SectionMergeRequests)
+	page, err := p.page(c, translate(c, text.KeyMRPageTitle, "Title", mr.Title, "IID", mr.IID), views.SectionMergeRequests)
 	if err != nil {
 		return page, err
 	}
-	crumbs(&page, text(c, views.KeyMergeRequests), mergeRequestsPath(c), fmt.Sprintf("!%d", mr.IID), mergeRequestPath(c, mr.IID))
+	crumbs(&page, translate(c, text.KeyMergeRequests), mergeRequestsPath(c), fmt.Sprintf("!%d", mr.IID), mergeRequestPath(c, mr.IID))
 	return page, nil
 }

@@ -7,30 +7,30 @@ import (
 
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
-	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // refusals are the sentences for what a merge request cannot undergo now.
-var refusals = map[models.Code]views.Key{
-	models.CodeStaleSHA:         views.KeyMRRefusedStale,
-	models.CodeMergeBlocked:     views.KeyMRRefusedBlocked,
-	models.CodeConflicts:        views.KeyMRRefusedConflicts,
-	models.CodeTargetMoved:      views.KeyMRRefusedTargetMoved,
-	models.CodeNotOpen:          views.KeyMRRefusedNotOpen,
-	models.CodeNotClosed:        views.KeyMRRefusedNotClosed,
-	models.CodeNotFailed:        views.KeyMRRefusedNotFailed,
-	models.CodeNotApproved:      views.KeyMRRefusedNotApproved,
-	models.CodeAlreadyOpen:      views.KeyMRRefusedAlreadyOpen,
-	models.CodeSourceBranchGone: views.KeyMRRefusedSourceGone,
-	models.CodeTargetBranchGone: views.KeyMRRefusedTargetGone,
-	models.CodeProtectedBranch:  views.KeyMRRefusedProtected,
+var refusals = map[models.Code]text.Key{
+	models.CodeStaleSHA:         text.KeyMRRefusedStale,
+	models.CodeMergeBlocked:     text.KeyMRRefusedBlocked,
+	models.CodeConflicts:        text.KeyMRRefusedConflicts,
+	models.CodeTargetMoved:      text.KeyMRRefusedTargetMoved,
+	models.CodeNotOpen:          text.KeyMRRefusedNotOpen,
+	models.CodeNotClosed:        text.KeyMRRefusedNotClosed,
+	models.CodeNotFailed:        text.KeyMRRefusedNotFailed,
+	models.CodeNotApproved:      text.KeyMRRefusedNotApproved,
+	models.CodeAlreadyOpen:      text.KeyMRRefusedAlreadyOpen,
+	models.CodeSourceBranchGone: text.KeyMRRefusedSourceGone,
+	models.CodeTargetBranchGone: text.KeyMRRefusedTargetGone,
+	models.CodeProtectedBranch:  text.KeyMRRefusedProtected,
 }
 
 // act does something to the merge request that the path names and leads back
 // to its page, with the toast done, or the one that do keeps where done is "".
 // What the merge request cannot undergo now is told
 // on its page, which then shows how it really stands.
-func (p *pages) act(c echo.Context, done views.Key, do func(iid int64) error) error {
+func (p *pages) act(c echo.Context, done text.Key, do func(iid int64) error) error {
 	iid, err := idParam(c, "iid")
 	if err != nil {
 		return err
@@ -47,31 +47,31 @@ func (p *pages) act(c echo.Context, done views.Key, do func(iid int64) error) er
 	if loadErr != nil {
 		return loadErr
 	}
-	return p.renderMergeRequest(c, statusOf(err), mr, text(c, key))
+	return p.renderMergeRequest(c, statusOf(err), mr, translate(c, key))
 }
 
 func (p *pages) closeMergeRequest(c echo.Context) error {
-	return p.act(c, views.KeyMRToastClosed, func(iid int64) error {
+	return p.act(c, text.KeyMRToastClosed, func(iid int64) error {
 		_, err := p.Store.CloseMergeRequest(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid)
 		return err
 	})
 }
 
 func (p *pages) reopenMergeRequest(c echo.Context) error {
-	return p.act(c, views.KeyMRToastReopened, func(iid int64) error {
+	return p.act(c, text.KeyMRToastReopened, func(iid int64) error {
 		_, err := p.Store.ReopenMergeRequest(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid)
 		return err
 	})
 }
 
 func (p *pages) approveMergeRequest(c echo.Context) error {
-	return p.act(c, views.KeyMRToastApproved, func(iid int64) error {
+	return p.act(c, text.KeyMRToastApproved, func(iid int64) error {
 		return p.Store.ApproveMergeRequest(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid, c.FormValue("sha"))
 	})
 }
 
 func (p *pages) unapproveMergeRequest(c echo.Context) error {
-	return p.act(c, views.KeyMRToastUnapproved, func(iid int64) error {
+	return p.act(c, text.KeyMRToastUnapproved, func(iid int64) error {
 		return p.Store.UnapproveMergeRequest(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid)
 	})
 }
@@ -87,12 +87,12 @@ func (p *pages) mergeMergeRequest(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		toast := views.KeyMRToastMerged
+		toast := text.KeyMRToastMerged
 		if mr.Incomplete != nil {
 			p.logFailure(c, "merge is done, what follows from it is not complete yet", mr.Incomplete)
 		}
 		if errors.Is(mr.Incomplete, models.ErrSourceNotRemoved) {
-			toast = views.KeyMRToastSourceStays
+			toast = text.KeyMRToastSourceStays
 		}
 		p.keepToast(c, string(toast))
 		return nil

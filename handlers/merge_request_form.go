@@ -13,21 +13,22 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // mergeRequestWords are the messages of the form that differ from the usual.
 var mergeRequestWords = words{
-	"title.blank":                  views.KeyMRFaultTitleBlank,
-	"title.too_long":               views.KeyMRFaultTitleTooLong,
-	"title.control_character":      views.KeyMRFaultTitleControl,
-	"description.too_long":         views.KeyMRFaultDescription,
-	"description.invalid":          views.KeyMRFaultDescriptionInvalid,
-	"source_branch.blank":          views.KeyMRFaultBranchBlank,
-	"source_branch.unknown_branch": views.KeyMRFaultBranchUnknown,
-	"source_branch.no_commits":     views.KeyMRFaultNoCommits,
-	"target_branch.blank":          views.KeyMRFaultBranchBlank,
-	"target_branch.unknown_branch": views.KeyMRFaultBranchUnknown,
-	"target_branch.same_branch":    views.KeyMRFaultSameBranch,
+	"title.blank":                  text.KeyMRFaultTitleBlank,
+	"title.too_long":               text.KeyMRFaultTitleTooLong,
+	"title.control_character":      text.KeyMRFaultTitleControl,
+	"description.too_long":         text.KeyMRFaultDescription,
+	"description.invalid":          text.KeyMRFaultDescriptionInvalid,
+	"source_branch.blank":          text.KeyMRFaultBranchBlank,
+	"source_branch.unknown_branch": text.KeyMRFaultBranchUnknown,
+	"source_branch.no_commits":     text.KeyMRFaultNoCommits,
+	"target_branch.blank":          text.KeyMRFaultBranchBlank,
+	"target_branch.unknown_branch": text.KeyMRFaultBranchUnknown,
+	"target_branch.same_branch":    text.KeyMRFaultSameBranch,
 }
 
 // newMergeRequest is the form of a new merge request. The query may name its
@@ -58,7 +59,7 @@ func (p *pages) createMergeRequest(c echo.Context) error {
 	if err != nil {
 		return p.refuseMergeRequestForm(c, form.MergeRequestForm, nil, err)
 	}
-	return p.redirect(c, mergeRequestPath(c, mr.IID), views.KeyMRToastCreated)
+	return p.redirect(c, mergeRequestPath(c, mr.IID), text.KeyMRToastCreated)
 }
 
 // editMergeRequest is the form of an existing merge request.
@@ -103,23 +104,23 @@ func (p *pages) updateMergeRequest(c echo.Context) error {
 	if err != nil {
 		return p.refuseMergeRequestForm(c, form.MergeRequestForm, &mr, err)
 	}
-	return p.redirect(c, mergeRequestPath(c, mr.IID), views.KeyMRToastUpdated)
+	return p.redirect(c, mergeRequestPath(c, mr.IID), text.KeyMRToastUpdated)
 }
 
 // changedMergeRequest lists what differs between a merge request and what was
 // typed.
 func changedMergeRequest(c echo.Context, mr models.MergeRequest, form views.MergeRequestForm) []views.CurrentValue {
 	changed := []views.CurrentValue{}
-	note := func(label views.Key, differs bool, saved string) {
+	note := func(label text.Key, differs bool, saved string) {
 		if differs {
 			changed = append(changed, views.CurrentValue{Label: label, Text: saved})
 		}
 	}
-	note(views.KeyMRTitle, form.Title != models.WithDraft(mr.Title, false) || form.Draft != mr.Draft, mr.Title)
-	note(views.KeyMRDescriptionLabel, keepLines(mr.Description, form.Description) != mr.Description, mr.Description)
-	note(views.KeyMRTargetBranch, mr.State != models.StateMerged && form.Target != mr.TargetBranch, mr.TargetBranch)
-	note(views.KeyMRRemoveSourceLong, form.RemoveSource != mr.RemoveSourceBranch, switchText(c, mr.RemoveSourceBranch))
-	note(views.KeyMRSquashLong, form.Squash != mr.Squash, switchText(c, mr.Squash))
+	note(text.KeyMRTitle, form.Title != models.WithDraft(mr.Title, false) || form.Draft != mr.Draft, mr.Title)
+	note(text.KeyMRDescriptionLabel, keepLines(mr.Description, form.Description) != mr.Description, mr.Description)
+	note(text.KeyMRTargetBranch, mr.State != models.StateMerged && form.Target != mr.TargetBranch, mr.TargetBranch)
+	note(text.KeyMRRemoveSourceLong, form.RemoveSource != mr.RemoveSourceBranch, switchText(c, mr.RemoveSourceBranch))
+	note(text.KeyMRSquashLong, form.Squash != mr.Squash, switchText(c, mr.Squash))
 	return changed
 }
 
@@ -184,7 +185,7 @@ func (p *pages) findUnknownBranches(c echo.Context, form *views.MergeRequestForm
 			return err
 		}
 		if !known {
-			form.Errors[field] = views.FormFault{Text: text(c, views.KeyMRFaultBranchUnknown)}
+			form.Errors[field] = views.FormFault{Text: translate(c, text.KeyMRFaultBranchUnknown)}
 		}
 	}
 	return nil
@@ -195,7 +196,7 @@ func (p *pages) findUnknownBranches(c echo.Context, form *views.MergeRequestForm
 func wholeFault(c echo.Context, err error) (fault views.FormFault, known bool) {
 	switch models.CodeOf(err) {
 	case models.CodeAlreadyOpen:
-		fault = views.FormFault{Text: text(c, views.KeyMRFaultAlreadyOpen)}
+		fault = views.FormFault{Text: translate(c, text.KeyMRFaultAlreadyOpen)}
 		var domain *models.Error
 		if errors.As(err, &domain) {
 			if iid, parseErr := strconv.ParseInt(domain.Params["iid"], 10, 64); parseErr == nil {
@@ -204,14 +205,14 @@ func wholeFault(c echo.Context, err error) (fault views.FormFault, known bool) {
 		}
 		return fault, true
 	case models.CodeNotOpen:
-		return views.FormFault{Text: text(c, views.KeyMRRefusedNotOpen)}, true
+		return views.FormFault{Text: translate(c, text.KeyMRRefusedNotOpen)}, true
 	}
 	return views.FormFault{}, false
 }
 
 // renderMergeRequestForm draws the form; mr is nil for a new merge request.
 func (p *pages) renderMergeRequestForm(c echo.Context, status int, form views.MergeRequestForm, mr *models.MergeRequest) error {
-	title, list := text(c, views.KeyMRNewMergeRequest), mergeRequestsPath(c)
+	title, list := translate(c, text.KeyMRNewMergeRequest), mergeRequestsPath(c)
 	form.New, form.Action, form.CancelURL = mr == nil, list, list
 	if form.New && form.Title == "" && form.Errors == nil && form.Source != "" {
 		if err := p.suggestTitle(c, &form); err != nil {
@@ -223,14 +224,14 @@ func (p *pages) renderMergeRequestForm(c echo.Context, status int, form views.Me
 	if err != nil {
 		return err
 	}
-	crumbs(&page, text(c, views.KeyMergeRequests), list)
+	crumbs(&page, translate(c, text.KeyMergeRequests), list)
 	if mr == nil {
 		crumbs(&page, title, list+"/new")
 		if err := p.previewChecks(c, &form); err != nil {
 			return err
 		}
 	} else {
-		page.Title = text(c, views.KeyMREditMergeRequest)
+		page.Title = translate(c, text.KeyMREditMergeRequest)
 		path := mergeRequestPath(c, mr.IID)
 		form.Retargets = mr.State != models.StateMerged
 		form.Action, form.CancelURL = path, path

@@ -152,7 +152,7 @@ func (a answer) want(status int) answer {
 	return a
 }
 
-// text is the text of what a selector finds, with single spaces.
+// translate returns the text of what a selector finds, with single spaces.
 func (a answer) text(selector string) string { return squeeze(a.Find(selector).Text()) }
 
 func (a answer) has(selector string) bool { return a.Find(selector).Length() > 0 }

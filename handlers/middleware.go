@@ -20,7 +20,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/static"
-	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // The largest body that a form may send, in bytes. A user's form has room for
@@ -195,14 +195,14 @@ func private(next echo.HandlerFunc) echo.HandlerFunc {
 func speak(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		c.Response().Header().Add("Vary", "Accept-Language")
-		setLanguage(c, views.AcceptedLanguage(strings.Join(c.Request().Header.Values("Accept-Language"), ",")))
+		setLanguage(c, text.AcceptedLanguage(strings.Join(c.Request().Header.Values("Accept-Language"), ",")))
 		return next(c)
 	}
 }
 
 // setLanguage makes the answer speak a language, such as "ja".
 func setLanguage(c echo.Context, lang string) {
-	c.SetRequest(c.Request().WithContext(views.WithLanguage(c.Request().Context(), lang)))
+	c.SetRequest(c.Request().WithContext(text.WithLanguage(c.Request().Context(), lang)))
 }
 
 // sameOrigin refuses forms that another site made the browser send.

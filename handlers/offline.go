@@ -14,6 +14,7 @@ import (
 
 	"github.com/mergegate/mergegate/static"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // offlinePath is the page for a server out of reach. Browsers fetch it while
@@ -30,7 +31,7 @@ var keptPolicy = sync.OnceValue(func() string {
 // offline is the page in the language and theme that its address names. It is
 // the same for everybody: nothing of who asks for it is in it.
 func (p *pages) offline(c echo.Context) error {
-	if lang := c.QueryParam("lang"); views.IsLanguage(lang) {
+	if lang := c.QueryParam("lang"); text.IsLanguage(lang) {
 		setLanguage(c, lang)
 	}
 	c.Response().Header().Set("Content-Security-Policy", keptPolicy())
@@ -43,15 +44,15 @@ func offlinePage(ctx context.Context, theme string) views.Page {
 	if theme != "light" && theme != "dark" {
 		theme = ""
 	}
-	return views.Page{Title: views.T(ctx, views.KeyOfflineTitle), Theme: theme, Still: true}
+	return views.Page{Title: text.T(ctx, text.KeyOfflineTitle), Theme: theme, Still: true}
 }
 
 // offlineRelease changes whenever the page, or anything that it brings along,
 // does, in any language.
 var offlineRelease = sync.OnceValue(func() string {
 	var drawn bytes.Buffer
-	for _, lang := range views.Languages() {
-		ctx := views.WithLanguage(context.Background(), lang)
+	for _, lang := range text.Languages() {
+		ctx := text.WithLanguage(context.Background(), lang)
 		if err := views.Offline(offlinePage(ctx, "")).Render(ctx, &drawn); err != nil {
 			panic(err) // neither a component of constants nor a buffer fails
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // How much the overview shows of each list.
@@ -160,11 +161,11 @@ func (p *pages) branches(c echo.Context) error {
 		return err
 	}
 	list.Pages = pageLinks(c, number, len(list.Rows), int64(list.Total))
-	page, err := p.page(c, text(c, views.KeyBranches), views.SectionBranches)
+	page, err := p.page(c, translate(c, text.KeyBranches), views.SectionBranches)
 	if err != nil {
 		return err
 	}
-	crumbs(&page, text(c, views.KeyBranches), list.AllURL)
+	crumbs(&page, translate(c, text.KeyBranches), list.AllURL)
 	return render(c, http.StatusOK, views.BranchesPage(page, list))
 }
 

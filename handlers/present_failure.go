@@ -7,57 +7,58 @@ import (
 
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 	"github.com/mergegate/mergegate/webhook"
 )
 
 // deliveryErrors words the kinds of failure of an attempt. ErrorOther stands
 // for those that are not listed.
-var deliveryErrors = map[string]views.Key{
-	webhook.ErrorTimeout:           views.KeyChecksErrorTimeout,
-	webhook.ErrorConnectionRefused: views.KeyChecksErrorConnectionRefused,
-	webhook.ErrorDNS:               views.KeyChecksErrorDNS,
-	webhook.ErrorTLS:               views.KeyChecksErrorTLS,
-	webhook.ErrorRedirect:          views.KeyChecksErrorRedirect,
-	webhook.ErrorRefusedAddress:    views.KeyChecksErrorRefusedAddress,
-	webhook.ErrorInvalidURL:        views.KeyChecksErrorInvalidURL,
-	webhook.ErrorInvalidAnswer:     views.KeyChecksErrorInvalidAnswer,
-	webhook.ErrorOther:             views.KeyChecksErrorOther,
-	models.ErrorInterrupted:        views.KeyChecksErrorInterrupted,
-	models.ErrorGone:               views.KeyChecksErrorGone,
-	models.ErrorSecret:             views.KeyChecksErrorSecret,
+var deliveryErrors = map[string]text.Key{
+	webhook.ErrorTimeout:           text.KeyChecksErrorTimeout,
+	webhook.ErrorConnectionRefused: text.KeyChecksErrorConnectionRefused,
+	webhook.ErrorDNS:               text.KeyChecksErrorDNS,
+	webhook.ErrorTLS:               text.KeyChecksErrorTLS,
+	webhook.ErrorRedirect:          text.KeyChecksErrorRedirect,
+	webhook.ErrorRefusedAddress:    text.KeyChecksErrorRefusedAddress,
+	webhook.ErrorInvalidURL:        text.KeyChecksErrorInvalidURL,
+	webhook.ErrorInvalidAnswer:     text.KeyChecksErrorInvalidAnswer,
+	webhook.ErrorOther:             text.KeyChecksErrorOther,
+	models.ErrorInterrupted:        text.KeyChecksErrorInterrupted,
+	models.ErrorGone:               text.KeyChecksErrorGone,
+	models.ErrorSecret:             text.KeyChecksErrorSecret,
 }
 
 // failureDetails are the sentences about a failure that the log of deliveries
 // keeps, in English; here they find those of every language.
-var failureDetails = map[string]views.Key{
-	webhook.DetailURL:           views.KeyChecksDetailURL,
-	webhook.DetailStopped:       views.KeyChecksDetailStopped,
-	webhook.DetailAddress:       views.KeyChecksDetailAddress,
-	webhook.DetailNoHost:        views.KeyChecksDetailNoHost,
-	webhook.DetailDNS:           views.KeyChecksDetailDNS,
-	webhook.DetailRefused:       views.KeyChecksDetailRefused,
-	webhook.DetailPlainHTTP:     views.KeyChecksDetailPlainHTTP,
-	webhook.DetailTimeout:       views.KeyChecksDetailTimeout,
-	webhook.DetailReset:         views.KeyChecksDetailReset,
-	webhook.DetailUnreachable:   views.KeyChecksDetailUnreachable,
-	webhook.DetailClosed:        views.KeyChecksDetailClosed,
-	webhook.DetailInformational: views.KeyChecksDetailInformational,
-	webhook.DetailStatus:        views.KeyChecksDetailStatus,
-	webhook.DetailNotSuccess:    views.KeyChecksDetailNotSuccess,
-	webhook.DetailRedirect:      views.KeyChecksDetailRedirect,
-	models.DetailSecret:         views.KeyChecksDetailSecret,
+var failureDetails = map[string]text.Key{
+	webhook.DetailURL:           text.KeyChecksDetailURL,
+	webhook.DetailStopped:       text.KeyChecksDetailStopped,
+	webhook.DetailAddress:       text.KeyChecksDetailAddress,
+	webhook.DetailNoHost:        text.KeyChecksDetailNoHost,
+	webhook.DetailDNS:           text.KeyChecksDetailDNS,
+	webhook.DetailRefused:       text.KeyChecksDetailRefused,
+	webhook.DetailPlainHTTP:     text.KeyChecksDetailPlainHTTP,
+	webhook.DetailTimeout:       text.KeyChecksDetailTimeout,
+	webhook.DetailReset:         text.KeyChecksDetailReset,
+	webhook.DetailUnreachable:   text.KeyChecksDetailUnreachable,
+	webhook.DetailClosed:        text.KeyChecksDetailClosed,
+	webhook.DetailInformational: text.KeyChecksDetailInformational,
+	webhook.DetailStatus:        text.KeyChecksDetailStatus,
+	webhook.DetailNotSuccess:    text.KeyChecksDetailNotSuccess,
+	webhook.DetailRedirect:      text.KeyChecksDetailRedirect,
+	models.DetailSecret:         text.KeyChecksDetailSecret,
 }
 
 // failureDetail words what the log keeps about a failure. What is technical
 // stays as it is.
 func failureDetail(c echo.Context, detail string) string {
 	if key, known := failureDetails[detail]; known {
-		return text(c, key)
+		return translate(c, key)
 	}
 	before, after, _ := strings.Cut(webhook.DetailRedirectTo, "%s")
 	if rest, begins := strings.CutPrefix(detail, before); begins {
 		if address, ends := strings.CutSuffix(rest, after); ends {
-			return text(c, views.KeyChecksDetailRedirectTo, "Address", address)
+			return translate(c, text.KeyChecksDetailRedirectTo, "Address", address)
 		}
 	}
 	return detail
@@ -72,13 +73,13 @@ func answerOutcome(c echo.Context, httpStatus int, failure string) views.Outcome
 		if httpStatus >= 200 && httpStatus <= 299 && failure == "" {
 			kind = "success"
 		}
-		return views.Outcome{Kind: kind, Text: text(c, views.KeyChecksHTTPStatus, "Status", httpStatus)}
+		return views.Outcome{Kind: kind, Text: translate(c, text.KeyChecksHTTPStatus, "Status", httpStatus)}
 	case failure != "":
 		key, ok := deliveryErrors[failure]
 		if !ok {
-			key = views.KeyChecksErrorOther
+			key = text.KeyChecksErrorOther
 		}
-		return views.Outcome{Kind: "danger", Text: text(c, key)}
+		return views.Outcome{Kind: "danger", Text: translate(c, key)}
 	}
 	return views.Outcome{}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // mergeFacts is everything that the merge box is drawn from.
@@ -130,9 +131,9 @@ func presentBox(c echo.Context, f mergeFacts, widget views.StatusChecks) views.M
 			box.DoneAt = *f.mr.MergedAt
 		}
 		if f.mr.ChecksRequired != nil && widget.Kind == views.WidgetRows {
-			box.Rule = views.KeyMRRuleOff
+			box.Rule = text.KeyMRRuleOff
 			if *f.mr.ChecksRequired {
-				box.Rule = views.KeyMRRuleOn
+				box.Rule = text.KeyMRRuleOn
 			}
 		}
 		return box
@@ -220,7 +221,7 @@ func presentApprovals(c echo.Context, f mergeFacts, sha string) views.Approvals 
 // presentPerson names a user, or that there is none any more.
 func presentPerson(c echo.Context, user *models.User) views.Person {
 	if user == nil || user.ID == 0 {
-		return views.Person{Name: text(c, views.KeyMRFormerUser)}
+		return views.Person{Name: translate(c, text.KeyMRFormerUser)}
 	}
 	return views.Person{Name: user.Name, Username: user.Username}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // serviceRow is a service as lists show it, with its last deliveries, the
@@ -87,30 +88,30 @@ func failedInRow(deliveries []models.Delivery) int {
 }
 
 // supersededTexts say why a delivery was superseded.
-var supersededTexts = map[string]views.Key{
-	models.SupersededByHead:    views.KeyChecksSupersededByHead,
-	models.SupersededByRetry:   views.KeyChecksSupersededByRetry,
-	models.SupersededByClose:   views.KeyChecksSupersededByClose,
-	models.SupersededByMerge:   views.KeyChecksSupersededByMerge,
-	models.SupersededByNewer:   views.KeyChecksSupersededByNewer,
-	models.SupersededByRemoval: views.KeyChecksSupersededByRemoval,
+var supersededTexts = map[string]text.Key{
+	models.SupersededByHead:    text.KeyChecksSupersededByHead,
+	models.SupersededByRetry:   text.KeyChecksSupersededByRetry,
+	models.SupersededByClose:   text.KeyChecksSupersededByClose,
+	models.SupersededByMerge:   text.KeyChecksSupersededByMerge,
+	models.SupersededByNewer:   text.KeyChecksSupersededByNewer,
+	models.SupersededByRemoval: text.KeyChecksSupersededByRemoval,
 }
 
 // deliveryState is where a delivery stands, in a word.
 func (p *pages) deliveryState(c echo.Context, d models.Delivery) views.Outcome {
 	switch {
 	case d.State == models.DeliveryDelivered:
-		return views.Outcome{Kind: "success", Text: text(c, views.KeyChecksDelivered)}
+		return views.Outcome{Kind: "success", Text: translate(c, text.KeyChecksDelivered)}
 	case d.State == models.DeliverySuperseded:
-		return views.Outcome{Text: text(c, views.KeyChecksSuperseded)}
+		return views.Outcome{Text: translate(c, text.KeyChecksSuperseded)}
 	case d.State == models.DeliveryFailed:
-		return views.Outcome{Kind: "danger", Text: text(c, views.KeyChecksDeliveryFailed)}
+		return views.Outcome{Kind: "danger", Text: translate(c, text.KeyChecksDeliveryFailed)}
 	case d.InFlightAt(p.Store.Now()):
-		return views.Outcome{Text: text(c, views.KeyChecksSending)}
+		return views.Outcome{Text: translate(c, text.KeyChecksSending)}
 	case failedSoFar(d) && !d.SingleAttempt:
-		return views.Outcome{Kind: "warning", Text: text(c, views.KeyChecksRetrying)}
+		return views.Outcome{Kind: "warning", Text: translate(c, text.KeyChecksRetrying)}
 	}
-	return views.Outcome{Text: text(c, views.KeyChecksQueued)}
+	return views.Outcome{Text: translate(c, text.KeyChecksQueued)}
 }
 
 // deliveryExplained says why a delivery ended as it did; "" where its state
@@ -119,36 +120,36 @@ func deliveryExplained(c echo.Context, d models.Delivery) string {
 	switch {
 	case d.State == models.DeliverySuperseded:
 		if key, ok := supersededTexts[d.SupersededReason]; ok {
-			return text(c, key)
+			return translate(c, key)
 		}
 	case d.State == models.DeliveryFailed && d.LastError == models.ErrorGone:
-		return text(c, views.KeyChecksGoneExplained)
+		return translate(c, text.KeyChecksGoneExplained)
 	case d.State == models.DeliveryFailed:
-		return views.N(c.Request().Context(), views.KeyChecksFailedExplained, d.Attempts)
+		return text.N(c.Request().Context(), text.KeyChecksFailedExplained, d.Attempts)
 	}
 	return ""
 }
 
 // actionTexts are the words for what deliveries tell.
-var actionTexts = map[models.Action]views.Key{
-	models.ActionOpen:       views.KeyChecksEventOpen,
-	models.ActionUpdate:     views.KeyChecksEventUpdate,
-	models.ActionClose:      views.KeyChecksEventClose,
-	models.ActionReopen:     views.KeyChecksEventReopen,
-	models.ActionApproved:   views.KeyChecksEventApproved,
-	models.ActionUnapproved: views.KeyChecksEventUnapproved,
-	models.ActionMerged:     views.KeyChecksEventMerge,
+var actionTexts = map[models.Action]text.Key{
+	models.ActionOpen:       text.KeyChecksEventOpen,
+	models.ActionUpdate:     text.KeyChecksEventUpdate,
+	models.ActionClose:      text.KeyChecksEventClose,
+	models.ActionReopen:     text.KeyChecksEventReopen,
+	models.ActionApproved:   text.KeyChecksEventApproved,
+	models.ActionUnapproved: text.KeyChecksEventUnapproved,
+	models.ActionMerged:     text.KeyChecksEventMerge,
 }
 
 // deliveryEvent is what a delivery told.
 func deliveryEvent(c echo.Context, d models.Delivery) string {
 	switch d.Kind {
 	case models.DeliveryOfRetry:
-		return text(c, views.KeyChecksEventRetry)
+		return translate(c, text.KeyChecksEventRetry)
 	case models.DeliveryOfTest:
-		return text(c, views.KeyChecksEventTest)
+		return translate(c, text.KeyChecksEventTest)
 	}
-	return text(c, actionTexts[d.Action])
+	return translate(c, actionTexts[d.Action])
 }
 
 // deliveryAttempts is the number of attempts made of those possible.
@@ -160,19 +161,19 @@ func deliveryAttempts(c echo.Context, d models.Delivery, now time.Time) string {
 			whole++ // the one that is asked for
 		}
 	}
-	return text(c, views.KeyChecksAttemptsOf, "Part", d.Attempts, "Whole", whole)
+	return translate(c, text.KeyChecksAttemptsOf, "Part", d.Attempts, "Whole", whole)
 }
 
 // milliseconds is a duration as people read it.
 func milliseconds(c echo.Context, ms int64) string {
 	if ms == 0 {
-		return text(c, views.KeyChecksUnderMillisecond)
+		return translate(c, text.KeyChecksUnderMillisecond)
 	}
 	digits := strconv.FormatInt(ms, 10)
 	for i := len(digits) - 3; i > 0; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]
 	}
-	return text(c, views.KeyChecksMilliseconds, "Count", digits)
+	return translate(c, text.KeyChecksMilliseconds, "Count", digits)
 }
 
 // deliveryRow is a delivery as the log lists it.

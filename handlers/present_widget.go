@@ -5,6 +5,7 @@ import (
 
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 	"github.com/mergegate/mergegate/webhook"
 )
 
@@ -63,27 +64,27 @@ func finishedAt(d models.Delivery) time.Time {
 }
 
 // failureTexts are the words for the kinds of failure of an attempt.
-var failureTexts = map[string]views.Key{
-	webhook.ErrorRefusedAddress:    views.KeyMRFailureBlocked,
-	webhook.ErrorDNS:               views.KeyMRFailureDNS,
-	webhook.ErrorConnectionRefused: views.KeyMRFailureRefused,
-	webhook.ErrorTimeout:           views.KeyMRFailureTimeout,
-	webhook.ErrorTLS:               views.KeyMRFailureTLS,
-	webhook.ErrorRedirect:          views.KeyMRFailureRedirect,
-	webhook.ErrorInvalidURL:        views.KeyMRFailureURL,
-	webhook.ErrorInvalidAnswer:     views.KeyMRFailureAnswer,
-	models.ErrorInterrupted:        views.KeyMRFailureInterrupted,
-	models.ErrorGone:               views.KeyMRFailureGone,
-	models.ErrorSecret:             views.KeyMRFailureSecret,
+var failureTexts = map[string]text.Key{
+	webhook.ErrorRefusedAddress:    text.KeyMRFailureBlocked,
+	webhook.ErrorDNS:               text.KeyMRFailureDNS,
+	webhook.ErrorConnectionRefused: text.KeyMRFailureRefused,
+	webhook.ErrorTimeout:           text.KeyMRFailureTimeout,
+	webhook.ErrorTLS:               text.KeyMRFailureTLS,
+	webhook.ErrorRedirect:          text.KeyMRFailureRedirect,
+	webhook.ErrorInvalidURL:        text.KeyMRFailureURL,
+	webhook.ErrorInvalidAnswer:     text.KeyMRFailureAnswer,
+	models.ErrorInterrupted:        text.KeyMRFailureInterrupted,
+	models.ErrorGone:               text.KeyMRFailureGone,
+	models.ErrorSecret:             text.KeyMRFailureSecret,
 }
 
 // failureText is the words for a kind of failure; "" for none.
-func failureText(kind string) views.Key {
+func failureText(kind string) text.Key {
 	if kind == "" {
 		return ""
 	}
 	if key, known := failureTexts[kind]; known {
 		return key
 	}
-	return views.KeyMRFailureOther
+	return text.KeyMRFailureOther
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // projects lists the projects of the reader, or with all=1 every project that
@@ -39,7 +40,7 @@ func (p *pages) projects(c echo.Context) error {
 		list.MineCount, list.AllCount = int(mine), int(all)
 	}
 	list.Pages = pageLinks(c, number, len(found), total)
-	page, err := p.page(c, text(c, views.KeyProjects), "")
+	page, err := p.page(c, translate(c, text.KeyProjects), "")
 	if err != nil {
 		return err
 	}
@@ -118,23 +119,23 @@ func (p *pages) renderNewProject(c echo.Context, status int, form views.Form) er
 	for _, ns := range namespaces {
 		v.Namespaces = append(v.Namespaces, views.Option{Value: strconv.FormatInt(ns.ID, 10), Text: ns.Path})
 	}
-	page, err := p.page(c, text(c, views.KeyNewProject), "")
+	page, err := p.page(c, translate(c, text.KeyNewProject), "")
 	if err != nil {
 		return err
 	}
 	page.Narrow = true
-	crumbs(&page, text(c, views.KeyNewProject), "/projects/new")
+	crumbs(&page, translate(c, text.KeyNewProject), "/projects/new")
 	return render(c, status, views.NewProjectPage(page, v))
 }
 
 // projectWords are the messages of the forms about a project.
 var projectWords = words{
-	"name.blank":   views.KeyProjectNameBlank,
-	"path.taken":   views.KeyProjectPathTaken,
-	"path.invalid": views.KeyProjectPathInvalid,
-	"path.blank":   views.KeyProjectPathInvalid,
+	"name.blank":   text.KeyProjectNameBlank,
+	"path.taken":   text.KeyProjectPathTaken,
+	"path.invalid": text.KeyProjectPathInvalid,
+	"path.blank":   text.KeyProjectPathInvalid,
 	// A name that no branch can have is not the name of one.
-	"default_branch.invalid": views.KeyFieldUnknownBranch,
+	"default_branch.invalid": text.KeyFieldUnknownBranch,
 }
 
 func (p *pages) createProject(c echo.Context) error {
@@ -148,7 +149,7 @@ func (p *pages) createProject(c echo.Context) error {
 		return err
 	}
 	if !allowed {
-		form.Errors["namespace_id"] = text(c, views.KeyNamespaceUnknown)
+		form.Errors["namespace_id"] = translate(c, text.KeyNamespaceUnknown)
 		if err := in.Validate(); err != nil {
 			explain(c, &form, err, projectWords)
 		}
@@ -161,7 +162,7 @@ func (p *pages) createProject(c echo.Context) error {
 		}
 		return err
 	}
-	return p.redirect(c, "/"+created.FullPath(), views.KeyProjectCreated)
+	return p.redirect(c, "/"+created.FullPath(), text.KeyProjectCreated)
 }
 
 // namespaceOf puts the chosen namespace into the input, and reports whether

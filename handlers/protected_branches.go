@@ -13,6 +13,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // maxListedBranches is how many branches are counted against the rules and
@@ -21,12 +22,12 @@ const maxListedBranches = 1000
 
 // branchWords are the messages of the protected branch form.
 var branchWords = words{
-	"name.blank":                 views.KeyChecksBranchNameMissing,
-	"name.too_long":              views.KeyChecksBranchNameTooLong,
-	"name.invalid":               views.KeyChecksBranchNameInvalid,
-	"name.taken":                 views.KeyChecksBranchNameTaken,
-	"push_access_level.invalid":  views.KeyChecksLevelInvalid,
-	"merge_access_level.invalid": views.KeyChecksLevelInvalid,
+	"name.blank":                 text.KeyChecksBranchNameMissing,
+	"name.too_long":              text.KeyChecksBranchNameTooLong,
+	"name.invalid":               text.KeyChecksBranchNameInvalid,
+	"name.taken":                 text.KeyChecksBranchNameTaken,
+	"push_access_level.invalid":  text.KeyChecksLevelInvalid,
+	"merge_access_level.invalid": text.KeyChecksLevelInvalid,
 }
 
 // projectURL is the project's page.
@@ -38,9 +39,9 @@ func branchRulesURL(c echo.Context) string {
 }
 
 // rulesPage is the frame of a page under settings › Branch rules.
-func (p *pages) rulesPage(c echo.Context, title views.Key, more ...string) (views.Page, error) {
-	page, err := p.page(c, text(c, title), views.SectionBranchRules)
-	crumbs(&page, text(c, views.KeySettings), projectURL(c)+"/-/settings/general", text(c, views.KeyBranchRules), branchRulesURL(c))
+func (p *pages) rulesPage(c echo.Context, title text.Key, more ...string) (views.Page, error) {
+	page, err := p.page(c, translate(c, title), views.SectionBranchRules)
+	crumbs(&page, translate(c, text.KeySettings), projectURL(c)+"/-/settings/general", translate(c, text.KeyBranchRules), branchRulesURL(c))
 	crumbs(&page, more...)
 	page.Narrow = true
 	return page, err
@@ -48,7 +49,7 @@ func (p *pages) rulesPage(c echo.Context, title views.Key, more ...string) (view
 
 // branchRules shows the protected branches and the services of each.
 func (p *pages) branchRules(c echo.Context) error {
-	page, err := p.rulesPage(c, views.KeyBranchRules)
+	page, err := p.rulesPage(c, text.KeyBranchRules)
 	if err != nil {
 		return err
 	}
@@ -141,7 +142,9 @@ func (p *pages) branchNames(c echo.Context) (names []string, all bool) {
 	return names, total == len(names)
 }
 
-func levelText(c echo.Context, level models.Role) string { return text(c, levelTexts[level.String()]) }
+func levelText(c echo.Context, level models.Role) string {
+	return translate(c, levelTexts[level.String()])
+}
 
 // readRule reads the protected branch form. A level that is no number is one
 // that the domain refuses.
@@ -185,7 +188,7 @@ func (p *pages) createRule(c echo.Context) error {
 	if err != nil {
 		return p.ruleForm(c, http.StatusUnprocessableEntity, models.ProtectedBranch{}, in, err)
 	}
-	return p.serviceSaved(c, branchRulesURL(c), string(views.KeyChecksToastProtected))
+	return p.serviceSaved(c, branchRulesURL(c), string(text.KeyChecksToastProtected))
 }
 
 // editRuleForm shows the form for a branch that is protected.
@@ -216,7 +219,7 @@ func (p *pages) updateRule(c echo.Context) error {
 	if err != nil {
 		return p.ruleForm(c, http.StatusUnprocessableEntity, rule, in, err)
 	}
-	return p.serviceSaved(c, branchRulesURL(c), string(views.KeyChecksToastSaved))
+	return p.serviceSaved(c, branchRulesURL(c), string(text.KeyChecksToastSaved))
 }
 
 // ruleForm draws the form: new and filled in, or once more with everything that
@@ -227,11 +230,11 @@ func (p *pages) ruleForm(c echo.Context, status int, rule models.ProtectedBranch
 	if failure != nil && !meanwhile && !explain(c, &shown, failure, branchWords) {
 		return failure
 	}
-	title, save := views.KeyChecksProtectBranch, branchRulesURL(c)
+	title, save := text.KeyChecksProtectBranch, branchRulesURL(c)
 	if rule.ID != 0 {
-		title, save, in.Name = views.KeyChecksUpdateRule, branchRulesURL(c)+"/"+strconv.FormatInt(rule.ID, 10), rule.Name
+		title, save, in.Name = text.KeyChecksUpdateRule, branchRulesURL(c)+"/"+strconv.FormatInt(rule.ID, 10), rule.Name
 	}
-	page, err := p.rulesPage(c, title, text(c, title), save)
+	page, err := p.rulesPage(c, title, translate(c, title), save)
 	if err != nil {
 		return err
 	}
@@ -257,13 +260,13 @@ func (p *pages) ruleForm(c echo.Context, status int, rule models.ProtectedBranch
 func changedRule(c echo.Context, rule models.ProtectedBranch, in models.ProtectedBranchInput) []views.CurrentValue {
 	changed := []views.CurrentValue{}
 	if in.MergeAccessLevel != rule.MergeAccessLevel {
-		changed = append(changed, views.CurrentValue{Label: views.KeyChecksAllowedToMerge, Text: levelText(c, rule.MergeAccessLevel)})
+		changed = append(changed, views.CurrentValue{Label: text.KeyChecksAllowedToMerge, Text: levelText(c, rule.MergeAccessLevel)})
 	}
 	if in.PushAccessLevel != rule.PushAccessLevel {
-		changed = append(changed, views.CurrentValue{Label: views.KeyChecksAllowedToPush, Text: levelText(c, rule.PushAccessLevel)})
+		changed = append(changed, views.CurrentValue{Label: text.KeyChecksAllowedToPush, Text: levelText(c, rule.PushAccessLevel)})
 	}
 	if in.AllowForcePush != rule.AllowForcePush {
-		changed = append(changed, views.CurrentValue{Label: views.KeyChecksAllowForcePush, Text: switchText(c, rule.AllowForcePush)})
+		changed = append(changed, views.CurrentValue{Label: text.KeyChecksAllowForcePush, Text: switchText(c, rule.AllowForcePush)})
 	}
 	return changed
 }
@@ -274,7 +277,7 @@ func (p *pages) unprotectionForm(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	page, err := p.rulesPage(c, views.KeyChecksUnprotectTitle, rule.Name, branchRulesURL(c))
+	page, err := p.rulesPage(c, text.KeyChecksUnprotectTitle, rule.Name, branchRulesURL(c))
 	if err != nil {
 		return err
 	}
@@ -303,5 +306,5 @@ func (p *pages) unprotect(c echo.Context) error {
 	if err := p.Store.DeleteProtectedBranch(c.Request().Context(), request.MustUser(c), rule.ProjectID, rule.ID); err != nil {
 		return err
 	}
-	return p.serviceSaved(c, branchRulesURL(c), string(views.KeyChecksToastUnprotected))
+	return p.serviceSaved(c, branchRulesURL(c), string(text.KeyChecksToastUnprotected))
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // render draws a page or fragment whole before anything of it is sent, so that
@@ -28,9 +29,9 @@ func render(c echo.Context, status int, component templ.Component) error {
 	return c.HTMLBlob(status, body.Bytes())
 }
 
-// text is a text of the catalogue in the reader's language.
-func text(c echo.Context, key views.Key, args ...any) string {
-	return views.T(c.Request().Context(), key, args...)
+// translate returns a text of the catalogue in the reader's language.
+func translate(c echo.Context, key text.Key, args ...any) string {
+	return text.T(c.Request().Context(), key, args...)
 }
 
 // page is the frame for the answer to c: the user, theme and toast, and inside
@@ -39,7 +40,7 @@ func (p *pages) page(c echo.Context, title string, section string) (views.Page, 
 	page := p.barePage(c, title)
 	page.Section = section
 	page.SignInURL = signInURL(c)
-	page.Breadcrumbs = []views.Crumb{{Text: text(c, views.KeyProjects), URL: "/"}}
+	page.Breadcrumbs = []views.Crumb{{Text: translate(c, text.KeyProjects), URL: "/"}}
 	project := request.Project(c)
 	if project.ID == 0 {
 		return page, nil
@@ -72,7 +73,7 @@ func (p *pages) openMergeRequests(c echo.Context, projectID int64) (int, error) 
 // barePage is the frame of pages without navigation.
 func (p *pages) barePage(c echo.Context, title string) views.Page {
 	page := views.Page{Title: title, Theme: theme(c), Toast: p.takeToast(c), Now: p.Store.Now()}
-	page.KeptPageURL = keptPageURL(views.Language(c.Request().Context()), page.Theme)
+	page.KeptPageURL = keptPageURL(text.Language(c.Request().Context()), page.Theme)
 	if user := request.User(c); user != nil {
 		page.User = &views.CurrentUser{
 			Username: user.Username, Name: user.Name, Initials: views.Initials(user.Name), Admin: user.Admin,
@@ -95,7 +96,7 @@ func isHTMX(c echo.Context) bool { return c.Request().Header.Get("HX-Request") =
 // redirect answers a form: the browser gets the page at path, and the toast
 // there, "" for none. The toast's key travels in a cookie, which needs no
 // signature: only texts of the catalogue are ever shown.
-func (p *pages) redirect(c echo.Context, path string, toast views.Key) error {
+func (p *pages) redirect(c echo.Context, path string, toast text.Key) error {
 	if toast != "" {
 		p.keepToast(c, string(toast))
 	}
@@ -109,7 +110,7 @@ func (p *pages) keepToast(c echo.Context, toast string) {
 }
 
 // countedToast is the toast for n things.
-func countedToast(key views.Key, n int) string { return string(key) + ":" + strconv.Itoa(n) }
+func countedToast(key text.Key, n int) string { return string(key) + ":" + strconv.Itoa(n) }
 
 // toastText is a kept toast in the reader's language; "" for what is no toast
 // of ours.
@@ -117,9 +118,9 @@ func toastText(c echo.Context, toast string) string {
 	key, number, counted := strings.Cut(toast, ":")
 	shown := ""
 	if n, err := strconv.Atoi(number); counted && err == nil && n >= 0 {
-		shown = views.N(c.Request().Context(), views.Key(key), n)
+		shown = text.N(c.Request().Context(), text.Key(key), n)
 	} else if !counted {
-		shown = text(c, views.Key(key))
+		shown = translate(c, text.Key(key))
 	}
 	if shown == key {
 		return "" // not a text of ours
@@ -129,7 +130,7 @@ func toastText(c echo.Context, toast string) string {
 
 // done is redirect for a form that may stand in a dialog: there, the whole page
 // behind it is the answer.
-func (p *pages) done(c echo.Context, path string, toast views.Key) error {
+func (p *pages) done(c echo.Context, path string, toast text.Key) error {
 	if !isHTMX(c) {
 		return p.redirect(c, path, toast)
 	}

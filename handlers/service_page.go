@@ -13,19 +13,20 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // deliveryOutcomes are what the log of a service can be filtered by, in the
 // order of the choice.
 var deliveryOutcomes = []struct {
 	state models.DeliveryState
-	word  views.Key
+	word  text.Key
 }{
-	{"", views.KeyChecksAllOutcomes},
-	{models.DeliveryDelivered, views.KeyChecksDelivered},
-	{models.DeliveryFailed, views.KeyChecksDeliveryFailed},
-	{models.DeliveryWaiting, views.KeyChecksOutcomeWaiting},
-	{models.DeliverySuperseded, views.KeyChecksSuperseded},
+	{"", text.KeyChecksAllOutcomes},
+	{models.DeliveryDelivered, text.KeyChecksDelivered},
+	{models.DeliveryFailed, text.KeyChecksDeliveryFailed},
+	{models.DeliveryWaiting, text.KeyChecksOutcomeWaiting},
+	{models.DeliverySuperseded, text.KeyChecksSuperseded},
 }
 
 // servicePage shows a service with its delivery log. To htmx, which asks while
@@ -51,7 +52,7 @@ func (p *pages) servicePage(c echo.Context) error {
 // presentService is a service's page with one page of its log, and a digest of
 // what it shows apart from ticking times.
 func (p *pages) presentService(c echo.Context, service models.ExternalStatusCheck, number int, outcome string) (views.ServicePage, string, error) {
-	page, err := p.settingsPage(c, views.KeyChecksStatusCheck, service.Name, serviceURL(c, service.ID))
+	page, err := p.settingsPage(c, text.KeyChecksStatusCheck, service.Name, serviceURL(c, service.ID))
 	if err != nil {
 		return views.ServicePage{}, "", err
 	}
@@ -75,7 +76,7 @@ func (p *pages) presentService(c echo.Context, service models.ExternalStatusChec
 	}
 	list := &view.Deliveries
 	for _, o := range deliveryOutcomes {
-		list.Outcomes = append(list.Outcomes, views.Option{Value: string(o.state), Text: text(c, o.word)})
+		list.Outcomes = append(list.Outcomes, views.Option{Value: string(o.state), Text: translate(c, o.word)})
 		if outcome == string(o.state) {
 			list.Outcome = outcome
 		}
@@ -169,12 +170,12 @@ func (p *pages) sendTest(c echo.Context) error {
 		return err
 	}
 	if !isHTMX(c) {
-		return p.redirect(c, serviceURL(c, service.ID), views.KeyChecksToastTest)
+		return p.redirect(c, serviceURL(c, service.ID), text.KeyChecksToastTest)
 	}
 	view, _, err := p.presentService(c, service, 1, "")
 	if err != nil {
 		return err
 	}
-	triggerToast(c, text(c, views.KeyChecksToastTest), false)
+	triggerToast(c, translate(c, text.KeyChecksToastTest), false)
 	return render(c, http.StatusOK, views.ServiceView(view))
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
-	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // Names of the cookies, and of what lies in them.
@@ -51,7 +51,7 @@ func (p *pages) loadSession(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		if views.IsLanguage(user.Language) {
+		if text.IsLanguage(user.Language) {
 			setLanguage(c, user.Language)
 		}
 		request.SetUser(c, user)

@@ -9,6 +9,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // maxBranchOptions is how many branches a list to choose from holds.
@@ -48,11 +49,11 @@ func (p *pages) renderGeneral(c echo.Context, status int, forms generalForms) er
 		CanOwn: request.Can(c, auth.AdminProject), FullPath: project.FullPath(),
 		Branches: p.branchOptions(c, project),
 	}
-	page, err := p.page(c, text(c, views.KeyGeneralSettings), views.SectionSettingsGeneral)
+	page, err := p.page(c, translate(c, text.KeyGeneralSettings), views.SectionSettingsGeneral)
 	if err != nil {
 		return err
 	}
-	crumbs(&page, text(c, views.KeySettings), v.Path, text(c, views.KeyGeneral), v.Path)
+	crumbs(&page, translate(c, text.KeySettings), v.Path, translate(c, text.KeyGeneral), v.Path)
 	return render(c, status, views.GeneralSettingsPage(page, v))
 }
 
@@ -92,10 +93,10 @@ func (p *pages) saveGeneralSettings(c echo.Context) error {
 		form.Values.Set("version", now.BasicsVersion())
 		form.Changed = []views.CurrentValue{}
 		if description != now.Description {
-			form.Changed = append(form.Changed, views.CurrentValue{Label: views.KeyDescription, Text: now.Description})
+			form.Changed = append(form.Changed, views.CurrentValue{Label: text.KeyDescription, Text: now.Description})
 		}
 		if form.Value("default_branch") != now.DefaultBranch {
-			form.Changed = append(form.Changed, views.CurrentValue{Label: views.KeyDefaultBranch, Text: now.DefaultBranch})
+			form.Changed = append(form.Changed, views.CurrentValue{Label: text.KeyDefaultBranch, Text: now.DefaultBranch})
 		}
 		return p.renderGeneral(c, http.StatusConflict, generalForms{basic: &form})
 	}
@@ -109,12 +110,12 @@ func (p *pages) saveGeneralSettings(c echo.Context) error {
 				return err
 			}
 			if !known {
-				form.Errors["default_branch"] = text(c, views.KeyFieldUnknownBranch)
+				form.Errors["default_branch"] = translate(c, text.KeyFieldUnknownBranch)
 			}
 		}
 		return p.renderGeneral(c, http.StatusUnprocessableEntity, generalForms{basic: &form})
 	}
-	return p.redirect(c, generalPath(c), views.KeyChangesSaved)
+	return p.redirect(c, generalPath(c), text.KeyChangesSaved)
 }
 
 // knownBranch reports whether the project has a branch: forms that are refused
@@ -137,15 +138,15 @@ func (p *pages) saveAdvancedSettings(c echo.Context) error {
 		form.Values.Set("version", now.IdentityVersion())
 		form.Changed = []views.CurrentValue{}
 		for _, field := range []struct {
-			label       views.Key
+			label       text.Key
 			typed, text string
-		}{{views.KeyProjectName, name, now.Name}, {views.KeyProjectPath, path, now.Path}} {
+		}{{text.KeyProjectName, name, now.Name}, {text.KeyProjectPath, path, now.Path}} {
 			if field.typed != field.text {
 				form.Changed = append(form.Changed, views.CurrentValue{Label: field.label, Text: field.text})
 			}
 		}
 		if visibility != now.Visibility {
-			form.Changed = append(form.Changed, views.CurrentValue{Label: views.KeyVisibility, Text: views.VisibilityText(c.Request().Context(), now.Visibility.String())})
+			form.Changed = append(form.Changed, views.CurrentValue{Label: text.KeyVisibility, Text: views.VisibilityText(c.Request().Context(), now.Visibility.String())})
 		}
 		return p.renderGeneral(c, http.StatusConflict, generalForms{advanced: &form})
 	}
@@ -155,7 +156,7 @@ func (p *pages) saveAdvancedSettings(c echo.Context) error {
 		}
 		return err
 	}
-	return p.redirect(c, "/"+saved.FullPath()+"/-/settings/general", views.KeyChangesSaved)
+	return p.redirect(c, "/"+saved.FullPath()+"/-/settings/general", text.KeyChangesSaved)
 }
 
 // deleteProject removes the project once its path has been typed.
@@ -163,11 +164,11 @@ func (p *pages) deleteProject(c echo.Context) error {
 	project := request.Project(c)
 	if c.FormValue("confirm") != project.FullPath() {
 		form := formOf(c)
-		form.Errors["confirm"] = text(c, views.KeyDeleteMismatch)
+		form.Errors["confirm"] = translate(c, text.KeyDeleteMismatch)
 		return p.renderGeneral(c, http.StatusUnprocessableEntity, generalForms{remove: &form})
 	}
 	if err := p.Store.DeleteProject(c.Request().Context(), request.MustUser(c), project.ID); err != nil {
 		return err
 	}
-	return p.redirect(c, "/", views.KeyProjectDeleted)
+	return p.redirect(c, "/", text.KeyProjectDeleted)
 }

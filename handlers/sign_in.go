@@ -12,6 +12,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 func (p *pages) signInForm(c echo.Context) error {
@@ -27,7 +28,7 @@ func (p *pages) renderSignIn(c echo.Context, status int, form views.Form, back s
 	if base, err := url.Parse(p.BaseURL); err == nil {
 		host = base.Host
 	}
-	page := p.barePage(c, text(c, views.KeySignIn))
+	page := p.barePage(c, translate(c, text.KeySignIn))
 	return render(c, status, views.SignInPage(page, views.SignIn{Form: form, Host: host, ReturnTo: back, Kept: carriedForm(c)}))
 }
 
@@ -50,7 +51,7 @@ func (p *pages) signIn(c echo.Context) error {
 		return err
 	}
 	if !allowed {
-		form.Problem = text(c, views.KeySignInLimited)
+		form.Problem = translate(c, text.KeySignInLimited)
 		return p.renderSignIn(c, http.StatusTooManyRequests, form, back)
 	}
 	match, err := auth.CheckPassword(ctx, password, user.PasswordDigest)
@@ -61,7 +62,7 @@ func (p *pages) signIn(c echo.Context) error {
 		if err := p.Store.RecordFailedSignIn(ctx, login, c.RealIP()); err != nil {
 			return err
 		}
-		form.Problem = text(c, views.KeySignInRejected)
+		form.Problem = translate(c, text.KeySignInRejected)
 		return p.renderSignIn(c, http.StatusUnprocessableEntity, form, back)
 	}
 	if err := p.Store.ForgetSignIn(ctx, account, c.RealIP()); err != nil {
@@ -102,7 +103,7 @@ func (p *pages) newPasswordForm(c echo.Context) error {
 
 func (p *pages) renderNewPassword(c echo.Context, status int, form views.Form) error {
 	return render(c, status, views.NewPasswordPage(
-		p.barePage(c, text(c, views.KeyNewPasswordTitle)), form, request.MustUser(c).PasswordChangeRequired))
+		p.barePage(c, translate(c, text.KeyNewPasswordTitle)), form, request.MustUser(c).PasswordChangeRequired))
 }
 
 // changePassword gives the user the password they chose and ends their other
@@ -117,7 +118,7 @@ func (p *pages) changePassword(c echo.Context) error {
 		return err
 	}
 	if !allowed {
-		form.Errors["current_password"] = text(c, views.KeySignInLimited)
+		form.Errors["current_password"] = translate(c, text.KeySignInLimited)
 		return p.renderNewPassword(c, http.StatusTooManyRequests, form)
 	}
 	match, err := auth.CheckPassword(ctx, current, user.PasswordDigest)
@@ -127,7 +128,7 @@ func (p *pages) changePassword(c echo.Context) error {
 	if match {
 		err = p.Store.ForgetSignIn(ctx, user.UsernameKey, c.RealIP())
 	} else {
-		form.Errors["current_password"] = text(c, views.KeyPasswordWrong)
+		form.Errors["current_password"] = translate(c, text.KeyPasswordWrong)
 	}
 	if err != nil {
 		return err
@@ -135,19 +136,19 @@ func (p *pages) changePassword(c echo.Context) error {
 	switch auth.ValidatePassword(chosen, user.Username, user.Name, user.Email) {
 	case nil:
 		if chosen == current {
-			form.Errors["password"] = text(c, views.KeyPasswordSame)
+			form.Errors["password"] = translate(c, text.KeyPasswordSame)
 		}
 	case auth.ErrPasswordTooShort:
-		form.Errors["password"] = text(c, views.KeyPasswordTooShort)
+		form.Errors["password"] = translate(c, text.KeyPasswordTooShort)
 	case auth.ErrPasswordCommon:
-		form.Errors["password"] = text(c, views.KeyPasswordCommon)
+		form.Errors["password"] = translate(c, text.KeyPasswordCommon)
 	case auth.ErrPasswordTooLong:
-		form.Errors["password"] = text(c, views.KeyPasswordTooLong)
+		form.Errors["password"] = translate(c, text.KeyPasswordTooLong)
 	default:
-		form.Errors["password"] = text(c, views.KeyPasswordNotText)
+		form.Errors["password"] = translate(c, text.KeyPasswordNotText)
 	}
 	if c.FormValue("password_confirmation") != chosen {
-		form.Errors["password_confirmation"] = text(c, views.KeyPasswordMismatch)
+		form.Errors["password_confirmation"] = translate(c, text.KeyPasswordMismatch)
 	}
 	if len(form.Errors) > 0 {
 		return p.renderNewPassword(c, http.StatusUnprocessableEntity, form)
@@ -160,7 +161,7 @@ func (p *pages) changePassword(c echo.Context) error {
 		return err
 	}
 	if user.PasswordChangeRequired {
-		return p.redirect(c, "/", views.KeyPasswordChanged)
+		return p.redirect(c, "/", text.KeyPasswordChanged)
 	}
-	return p.redirect(c, userSettingsPath, views.KeyPasswordChanged)
+	return p.redirect(c, userSettingsPath, text.KeyPasswordChanged)
 }

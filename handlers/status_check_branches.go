@@ -13,6 +13,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // minSearch is how many letters and digits a search for branches needs.
@@ -104,9 +105,9 @@ func branchList(c echo.Context, rules []models.ProtectedBranch, service models.E
 		}
 		switch {
 		case name == request.Project(c).DefaultBranch:
-			o.Note = text(c, views.KeyChecksDefaultBranch)
+			o.Note = translate(c, text.KeyChecksDefaultBranch)
 		case models.IsWildcard(name):
-			o.Note = text(c, views.KeyChecksWildcard)
+			o.Note = translate(c, text.KeyChecksWildcard)
 		}
 		if query == "" || matches || o.Chosen {
 			list.Options = append(list.Options, o)
@@ -131,7 +132,7 @@ func keepUnread(c echo.Context, options []views.BranchOption, chosen []int64) []
 	for _, id := range chosen {
 		listed := slices.ContainsFunc(options, func(o views.BranchOption) bool { return o.ID == id })
 		if !listed && id != noBranch {
-			options = append(options, views.BranchOption{ID: id, Name: text(c, views.KeyChecksUnreadBranch, "ID", id), Chosen: true})
+			options = append(options, views.BranchOption{ID: id, Name: translate(c, text.KeyChecksUnreadBranch, "ID", id), Chosen: true})
 		}
 	}
 	return options

@@ -11,6 +11,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // noBranch stands for a chosen branch that is no id at all; no branch has it.
@@ -18,18 +19,18 @@ const noBranch = -1
 
 // serviceWords are the messages of the service form.
 var serviceWords = words{
-	"name.blank":                          views.KeyChecksNameMissing,
-	"name.taken":                          views.KeyChecksNameTaken,
-	"name.too_long":                       views.KeyChecksNameTooLong,
-	"name.control_character":              views.KeyChecksNameInvalid,
-	"external_url.blank":                  views.KeyChecksURLInvalid,
-	"external_url.invalid":                views.KeyChecksURLInvalid,
-	"external_url.taken":                  views.KeyChecksURLTaken,
-	"external_url.too_long":               views.KeyChecksURLTooLong,
-	"protected_branch_ids.foreign_branch": views.KeyChecksBranchInvalid,
-	"shared_secret.too_long":              views.KeyChecksSecretTooLong,
-	"shared_secret.invalid":               views.KeyChecksSecretInvalid,
-	"shared_secret.immutable":             views.KeyChecksSecretUnchangeable,
+	"name.blank":                          text.KeyChecksNameMissing,
+	"name.taken":                          text.KeyChecksNameTaken,
+	"name.too_long":                       text.KeyChecksNameTooLong,
+	"name.control_character":              text.KeyChecksNameInvalid,
+	"external_url.blank":                  text.KeyChecksURLInvalid,
+	"external_url.invalid":                text.KeyChecksURLInvalid,
+	"external_url.taken":                  text.KeyChecksURLTaken,
+	"external_url.too_long":               text.KeyChecksURLTooLong,
+	"protected_branch_ids.foreign_branch": text.KeyChecksBranchInvalid,
+	"shared_secret.too_long":              text.KeyChecksSecretTooLong,
+	"shared_secret.invalid":               text.KeyChecksSecretInvalid,
+	"shared_secret.immutable":             text.KeyChecksSecretUnchangeable,
 }
 
 // serviceFields is what the service form sends.
@@ -96,7 +97,7 @@ func (p *pages) createService(c echo.Context) error {
 	if err != nil {
 		return p.serviceForm(c, 0, models.ExternalStatusCheck{}, fields, err)
 	}
-	return p.applied(c, service, fields, views.KeyChecksToastAdded, views.KeyChecksToastAddedApplied)
+	return p.applied(c, service, fields, text.KeyChecksToastAdded, text.KeyChecksToastAddedApplied)
 }
 
 // editServiceForm shows the form for a service that is there.
@@ -131,7 +132,7 @@ func (p *pages) updateService(c echo.Context) error {
 	if err != nil {
 		return p.refuseService(c, before, fields, err)
 	}
-	return p.applied(c, service, fields, views.KeyChecksToastUpdated, views.KeyChecksToastUpdatedApplied)
+	return p.applied(c, service, fields, text.KeyChecksToastUpdated, text.KeyChecksToastUpdatedApplied)
 }
 
 // refuseService shows the form of an edit that was refused. Where the service
@@ -155,10 +156,10 @@ func (p *pages) refuseService(c echo.Context, before models.ExternalStatusCheck,
 func changedService(c echo.Context, service models.ExternalStatusCheck, fields serviceFields, options []views.BranchOption) []views.CurrentValue {
 	changed := []views.CurrentValue{}
 	if name := strings.TrimSpace(fields.Name); name != service.Name {
-		changed = append(changed, views.CurrentValue{Label: views.KeyChecksName, Text: service.Name})
+		changed = append(changed, views.CurrentValue{Label: text.KeyChecksName, Text: service.Name})
 	}
 	if strings.TrimSpace(fields.ExternalURL) != service.ExternalURL {
-		changed = append(changed, views.CurrentValue{Label: views.KeyChecksAPI, Text: service.ExternalURL})
+		changed = append(changed, views.CurrentValue{Label: text.KeyChecksAPI, Text: service.ExternalURL})
 	}
 	var saved, typed []string
 	for _, b := range service.Branches {
@@ -172,11 +173,11 @@ func changedService(c echo.Context, service models.ExternalStatusCheck, fields s
 	slices.Sort(saved)
 	slices.Sort(typed)
 	if !slices.Equal(saved, typed) {
-		scope := text(c, views.KeyChecksAllBranches)
+		scope := translate(c, text.KeyChecksAllBranches)
 		if len(saved) > 0 {
-			scope = strings.Join(saved, text(c, views.KeyMRListSeparator))
+			scope = strings.Join(saved, translate(c, text.KeyMRListSeparator))
 		}
-		changed = append(changed, views.CurrentValue{Label: views.KeyChecksTargetBranchLabel, Text: scope})
+		changed = append(changed, views.CurrentValue{Label: text.KeyChecksTargetBranchLabel, Text: scope})
 	}
 	return changed
 }
@@ -184,12 +185,12 @@ func changedService(c echo.Context, service models.ExternalStatusCheck, fields s
 // applied answers a form whose service is saved, with a toast that says how
 // many open merge requests it was applied to, or that it is not on all of them
 // yet, where that was asked for.
-func (p *pages) applied(c echo.Context, service models.ExternalStatusCheck, fields serviceFields, toast, counted views.Key) error {
+func (p *pages) applied(c echo.Context, service models.ExternalStatusCheck, fields serviceFields, toast, counted text.Key) error {
 	back, kept := returnURL(c, fields.returnTo, service.ID), string(toast)
 	switch {
 	case service.Incomplete != nil:
 		p.logFailure(c, "service is saved, but not yet on all open merge requests", service.Incomplete)
-		kept = string(views.KeyChecksToastNotYetApplied)
+		kept = string(text.KeyChecksToastNotYetApplied)
 	case fields.alsoApply:
 		kept = countedToast(counted, service.Applied)
 	}
@@ -200,11 +201,11 @@ func (p *pages) applied(c echo.Context, service models.ExternalStatusCheck, fiel
 // that is wrong and everything typed but the secret. service has the ID 0 when
 // one is added. status is used where failure is nil.
 func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalStatusCheck, fields serviceFields, failure error) error {
-	title, save := views.KeyChecksAdd, servicesURL(c)
+	title, save := text.KeyChecksAdd, servicesURL(c)
 	if service.ID != 0 {
-		title, save = views.KeyChecksUpdate, serviceURL(c, service.ID)
+		title, save = text.KeyChecksUpdate, serviceURL(c, service.ID)
 	}
-	page, err := p.settingsPage(c, title, text(c, title), save)
+	page, err := p.settingsPage(c, title, translate(c, title), save)
 	if err != nil {
 		return err
 	}

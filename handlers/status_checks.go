@@ -9,6 +9,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // The pages that the service and branch forms can come back to, as their
@@ -46,20 +47,20 @@ func returnURL(c echo.Context, returnTo string, serviceID int64) string {
 }
 
 // settingsPage is the frame of a page under settings › Merge requests.
-func (p *pages) settingsPage(c echo.Context, title views.Key, more ...string) (views.Page, error) {
-	page, err := p.page(c, text(c, title), views.SectionSettingsMergeRequests)
-	crumbs(&page, text(c, views.KeySettings), projectURL(c)+"/-/settings/general", text(c, views.KeyMergeRequests), settingsURL(c))
+func (p *pages) settingsPage(c echo.Context, title text.Key, more ...string) (views.Page, error) {
+	page, err := p.page(c, translate(c, title), views.SectionSettingsMergeRequests)
+	crumbs(&page, translate(c, text.KeySettings), projectURL(c)+"/-/settings/general", translate(c, text.KeyMergeRequests), settingsURL(c))
 	crumbs(&page, more...)
 	return page, err
 }
 
 // mergeRequestSettings shows the switch and the table of services.
 func (p *pages) mergeRequestSettings(c echo.Context) error {
-	page, err := p.settingsPage(c, views.KeyChecksSettingsTitle)
+	page, err := p.settingsPage(c, text.KeyChecksSettingsTitle)
 	if err != nil {
 		return err
 	}
-	page.Title += " · " + text(c, views.KeySettings) // the list has the same name
+	page.Title += " · " + translate(c, text.KeySettings) // the list has the same name
 	return render(c, http.StatusOK, views.SettingsMergeRequests(views.MergeRequestSettings{
 		Page: page, SaveURL: settingsURL(c), ChecksMustSucceed: request.Project(c).OnlyAllowMergeIfAllStatusChecksPassed,
 		Services: p.serviceCard(c),
@@ -78,14 +79,14 @@ func (p *pages) saveMergeChecks(c echo.Context) error {
 		return err
 	}
 	if isHTMX(c) {
-		triggerToast(c, text(c, views.KeyChecksToastSaved), false)
+		triggerToast(c, translate(c, text.KeyChecksToastSaved), false)
 		_, services, err := p.Store.ExternalStatusChecks(c.Request().Context(), project.ID, models.Page{Number: 1, Size: 1})
 		if err != nil {
 			return err
 		}
 		return render(c, http.StatusOK, views.MergeChecksForm(settingsURL(c), project.OnlyAllowMergeIfAllStatusChecksPassed, services == 0))
 	}
-	return p.redirect(c, settingsURL(c), views.KeyChecksToastSaved)
+	return p.redirect(c, settingsURL(c), text.KeyChecksToastSaved)
 }
 
 // switchValue reads a checkbox, which browsers leave out when it is off.
@@ -145,7 +146,7 @@ func (p *pages) serviceRemovalForm(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	page, err := p.settingsPage(c, views.KeyChecksRemoveTitle, service.Name, serviceURL(c, service.ID))
+	page, err := p.settingsPage(c, text.KeyChecksRemoveTitle, service.Name, serviceURL(c, service.ID))
 	if err != nil {
 		return err
 	}
@@ -172,9 +173,9 @@ func (p *pages) removeService(c echo.Context) error {
 	returnTo := c.Request().PostForm.Get("return_to")
 	if isHTMX(c) && returnTo == returnToService {
 		// The page behind the dialog is gone with the service.
-		return p.done(c, settingsURL(c), views.KeyChecksToastRemoved)
+		return p.done(c, settingsURL(c), text.KeyChecksToastRemoved)
 	}
-	return p.serviceSaved(c, returnURL(c, returnTo, 0), string(views.KeyChecksToastRemoved))
+	return p.serviceSaved(c, returnURL(c, returnTo, 0), string(text.KeyChecksToastRemoved))
 }
 
 // service is the service that the path names. KindNotFound where the project

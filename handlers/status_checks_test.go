@@ -12,6 +12,7 @@ import (
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/models/modelstest"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 const rulesPath = "/olga/pear/-/settings/repository/branch_rules"
@@ -323,7 +324,7 @@ func TestEveryAuditActionHasAText(t *testing.T) {
 		t.Fatalf("only %d actions found", len(actions))
 	}
 	for _, action := range actions {
-		if key := views.AuditActionKey(action[1]); views.T(t.Context(), key) == string(key) {
+		if key := views.AuditActionKey(action[1]); text.T(t.Context(), key) == string(key) {
 			t.Errorf("%s has no text", action[1])
 		}
 	}

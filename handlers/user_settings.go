@@ -9,6 +9,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // userSettingsPath is the page of the user's own settings.
@@ -21,7 +22,7 @@ const (
 )
 
 // preferenceWords are the messages of the form.
-var preferenceWords = words{"theme.invalid": views.KeyThemeInvalid}
+var preferenceWords = words{"theme.invalid": text.KeyThemeInvalid}
 
 func (p *pages) userSettings(c echo.Context) error {
 	user := request.MustUser(c)
@@ -51,11 +52,11 @@ func (p *pages) renderUserSettings(c echo.Context, status int, form views.Form) 
 		}
 		v.Sessions = append(v.Sessions, row)
 	}
-	page, err := p.page(c, text(c, views.KeyUserSettings), "")
+	page, err := p.page(c, translate(c, text.KeyUserSettings), "")
 	if err != nil {
 		return err
 	}
-	crumbs(&page, text(c, views.KeyUserSettings), userSettingsPath)
+	crumbs(&page, translate(c, text.KeyUserSettings), userSettingsPath)
 	return render(c, status, views.UserSettingsPage(page, v))
 }
 
@@ -70,8 +71,8 @@ func (p *pages) savePreferences(c echo.Context) error {
 	case systemTheme:
 		theme = ""
 	}
-	if language != browserLanguage && !views.IsLanguage(language) {
-		form.Errors["language"] = text(c, views.KeyLanguageInvalid)
+	if language != browserLanguage && !text.IsLanguage(language) {
+		form.Errors["language"] = translate(c, text.KeyLanguageInvalid)
 		language = request.MustUser(c).Language
 	} else if language == browserLanguage {
 		language = ""
@@ -89,7 +90,7 @@ func (p *pages) savePreferences(c echo.Context) error {
 		return err
 	}
 	p.writeTheme(c, theme)
-	return p.redirect(c, userSettingsPath, views.KeyChangesSaved)
+	return p.redirect(c, userSettingsPath, text.KeyChangesSaved)
 }
 
 // switchTheme is the theme button: to the theme that the script names, or
@@ -159,7 +160,7 @@ func (p *pages) endSessionOf(c echo.Context) error {
 	if ended == 0 {
 		return request.ErrHidden
 	}
-	return p.redirect(c, userSettingsPath, views.KeyToastSessionEnded)
+	return p.redirect(c, userSettingsPath, text.KeyToastSessionEnded)
 }
 
 // endOtherSessions ends all sessions of the user but this one.
@@ -168,9 +169,9 @@ func (p *pages) endOtherSessions(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	toast := views.KeyToastOthersEnded
+	toast := text.KeyToastOthersEnded
 	if ended == 0 {
-		toast = views.KeyToastNothingToEnd
+		toast = text.KeyToastNothingToEnd
 	}
 	return p.redirect(c, userSettingsPath, toast)
 }

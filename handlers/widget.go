@@ -18,6 +18,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // pollStatusChecks answers the widget's request for news. The query carries what
@@ -97,7 +98,7 @@ func (p *pages) retryStatusCheck(c echo.Context) error {
 	}
 	ctx, projectID := c.Request().Context(), request.Project(c).ID
 	if !isHTMX(c) {
-		return p.act(c, views.KeyMRToastRetried, func(iid int64) error {
+		return p.act(c, text.KeyMRToastRetried, func(iid int64) error {
 			_, err := p.Store.RetryCheck(ctx, request.MustUser(c), projectID, iid, serviceID)
 			return err
 		})
@@ -110,7 +111,7 @@ func (p *pages) retryStatusCheck(c echo.Context) error {
 	switch models.CodeOf(err) {
 	case models.CodeNotFailed, models.CodeNotOpen:
 		// The page was behind: what it gets shows how things stand.
-		triggerToast(c, text(c, refusals[models.CodeOf(err)]), false)
+		triggerToast(c, translate(c, refusals[models.CodeOf(err)]), false)
 	default:
 		if err != nil {
 			return err

@@ -100,9 +100,9 @@ func (n *notebook) RecoverMerges(_ context.Context, atStart bool) (int, error) {
 	return 0, n.note("merges")
 }
 
-func (n *notebook) RecoverApplies(context.Context) error  { return n.note("applies") }
-func (n *notebook) DeleteExpired(context.Context) error { return n.note("delete") }
-func (n *notebook) ReleaseLeases(context.Context) error { return n.note("release") }
+func (n *notebook) RecoverApplies(context.Context) error { return n.note("applies") }
+func (n *notebook) DeleteExpired(context.Context) error  { return n.note("delete") }
+func (n *notebook) ReleaseLeases(context.Context) error  { return n.note("release") }
 
 func TestChores(t *testing.T) {
 	for name, alone := range map[string]bool{"alone": true, "one of several": false} {

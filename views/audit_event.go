@@ -4,13 +4,15 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
+
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // AuditEvents is the page of what was changed by whom.
 type AuditEvents struct {
 	Page Page
 	// Intro says what is listed, Path is the page.
-	Intro Key
+	Intro text.Key
 	Path  string
 	Rows  []AuditEventRow
 	Pages PageLinks
@@ -41,10 +43,10 @@ type AuditEventRow struct {
 }
 
 // AuditActionKey is the text for an action of the audit events.
-func AuditActionKey(action string) Key { return Key("checks.audit_" + action) }
+func AuditActionKey(action string) text.Key { return text.Key("checks.audit_" + action) }
 
 // AuditFieldKey is the text for what an audited change changed.
-func AuditFieldKey(field string) Key { return Key("checks.audit_field_" + field) }
+func AuditFieldKey(field string) text.Key { return text.Key("checks.audit_field_" + field) }
 
 // utc is at as machines read it.
 func utc(at time.Time) string { return at.UTC().Format(time.RFC3339) }

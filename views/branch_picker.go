@@ -4,13 +4,15 @@ import (
 	"context"
 
 	"github.com/a-h/templ"
+
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // BranchPicker is a field that chooses one of the repository's branches: a
 // button that opens a list, which its own request searches. Without script the
 // list holds the first branches, and any other one can be typed.
 type BranchPicker struct {
-	Label Key
+	Label text.Key
 	// Hint stands under the field; empty for none.
 	Hint  string
 	Fault FormFault
@@ -45,7 +47,7 @@ type BranchChoices struct {
 // button is what the closed picker shows.
 func (c BranchChoices) button(ctx context.Context) string {
 	if c.Value == "" {
-		return T(ctx, KeyMRSelectBranch)
+		return text.T(ctx, text.KeyMRSelectBranch)
 	}
 	return c.Value
 }
@@ -73,11 +75,11 @@ func (c BranchChoices) note(ctx context.Context) string {
 	case c.Failed:
 		return ""
 	case c.Total == 0 && c.Search != "":
-		return T(ctx, KeyMRNoBranchMatches, "Query", c.Search)
+		return text.T(ctx, text.KeyMRNoBranchMatches, "Query", c.Search)
 	case c.Total == 0:
-		return T(ctx, KeyMRNoBranches)
+		return text.T(ctx, text.KeyMRNoBranches)
 	case c.cut():
-		return N(ctx, KeyMRBranchesCut, c.Total, "Shown", len(c.Names))
+		return text.N(ctx, text.KeyMRBranchesCut, c.Total, "Shown", len(c.Names))
 	}
 	return ""
 }
@@ -87,7 +89,7 @@ func (c BranchChoices) found(ctx context.Context) string {
 	if note := c.note(ctx); note != "" {
 		return note
 	}
-	return N(ctx, KeyMRBranchesFound, c.Total)
+	return text.N(ctx, text.KeyMRBranchesFound, c.Total)
 }
 
 // described names the texts that describe the field, and marks a faulty one.

@@ -6,17 +6,19 @@ import (
 	"strings"
 
 	"github.com/a-h/templ"
+
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // statusKey is the word for a check's status.
-func statusKey(status string) Key {
+func statusKey(status string) text.Key {
 	switch status {
 	case "passed":
-		return KeyStatusPassed
+		return text.KeyStatusPassed
 	case "failed":
-		return KeyStatusFailed
+		return text.KeyStatusFailed
 	}
-	return KeyStatusPending
+	return text.KeyStatusPending
 }
 
 // statusIcon is the shape for a check's status.
@@ -68,10 +70,10 @@ func themeAttribute(theme string) templ.Attributes {
 
 // tickingTexts are the words of a time that app.js goes on counting: for one
 // unit of it, and for {n}.
-func tickingTexts(ctx context.Context, unit string, key Key) templ.OrderedAttributes {
+func tickingTexts(ctx context.Context, unit string, key text.Key) templ.OrderedAttributes {
 	return templ.OrderedAttributes{
-		{Key: "data-" + unit + "-one", Value: N(ctx, key, 1)},
-		{Key: "data-" + unit, Value: N(ctx, key, 2, "Count", "{n}")},
+		{Key: "data-" + unit + "-one", Value: text.N(ctx, key, 1)},
+		{Key: "data-" + unit, Value: text.N(ctx, key, 2, "Count", "{n}")},
 	}
 }
 
@@ -81,7 +83,7 @@ func (p Page) hasSidebar() bool { return p.Project != nil && !p.Wide }
 // described connects a control with its message and hint for screen readers.
 // Every rejected control asks for the focus: browsers give it to the first one,
 // with script and without.
-func described(f Form, name string, hint Key) templ.Attributes {
+func described(f Form, name string, hint text.Key) templ.Attributes {
 	attrs := templ.Attributes{}
 	var by []string
 	if f.Errors[name] != "" {

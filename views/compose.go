@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/a-h/templ"
+
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // mark stands before and after the name of a part in a composed sentence. It
@@ -15,16 +17,16 @@ const mark = "\x1f"
 // Compose renders the text of a key whose placeholders are components, such as
 // a link or a time. The arguments are alternating names and templ.Component
 // values; each language puts the parts where its grammar wants them.
-func Compose(key Key, parts ...any) templ.Component {
-	return composed(func(ctx context.Context, args ...any) string { return T(ctx, key, args...) }, parts)
+func Compose(key text.Key, parts ...any) templ.Component {
+	return composed(func(ctx context.Context, args ...any) string { return text.T(ctx, key, args...) }, parts)
 }
 
 // ComposeN is Compose for a text that has plural forms.
-func ComposeN(key Key, n int, parts ...any) templ.Component {
-	return composed(func(ctx context.Context, args ...any) string { return N(ctx, key, n, args...) }, parts)
+func ComposeN(key text.Key, n int, parts ...any) templ.Component {
+	return composed(func(ctx context.Context, args ...any) string { return text.N(ctx, key, n, args...) }, parts)
 }
 
-func composed(text func(context.Context, ...any) string, parts []any) templ.Component {
+func composed(translate func(context.Context, ...any) string, parts []any) templ.Component {
 	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
 		args := make([]any, 0, len(parts))
 		components := make(map[string]templ.Component, len(parts)/2)
@@ -33,7 +35,7 @@ func composed(text func(context.Context, ...any) string, parts []any) templ.Comp
 			args = append(args, name, mark+name+mark)
 			components[name] = parts[i+1].(templ.Component)
 		}
-		for i, piece := range strings.Split(text(ctx, args...), mark) {
+		for i, piece := range strings.Split(translate(ctx, args...), mark) {
 			component, isPart := components[piece]
 			if i%2 == 0 || !isPart {
 				if _, err := io.WriteString(w, templ.EscapeString(piece)); err != nil {
@@ -55,7 +57,7 @@ func sentences(parts ...templ.Component) templ.Component {
 	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
 		for i, part := range parts {
 			if i > 0 {
-				if _, err := io.WriteString(w, sentenceGap(ctx)); err != nil {
+				if _, err := io.WriteString(w, text.SentenceGap(ctx)); err != nil {
 					return err
 				}
 			}
@@ -75,7 +77,7 @@ func isolatedNames(names []string) templ.Component {
 		for i, name := range names {
 			marked[i] = "<bdi>" + templ.EscapeString(name) + "</bdi>"
 		}
-		_, err := io.WriteString(w, strings.Join(marked, templ.EscapeString(T(ctx, KeyMRListSeparator))))
+		_, err := io.WriteString(w, strings.Join(marked, templ.EscapeString(text.T(ctx, text.KeyMRListSeparator))))
 		return err
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
+
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // ServicePage is one service with its delivery log.
@@ -27,11 +29,11 @@ type ServicePage struct {
 
 // lastFailureKey is the sentence about the last failure: an answer comes from
 // the host, anything else happened there.
-func (s ServicePage) lastFailureKey() Key {
+func (s ServicePage) lastFailureKey() text.Key {
 	if s.Answered {
-		return KeyChecksLastFailedWhy
+		return text.KeyChecksLastFailedWhy
 	}
-	return KeyChecksLastFailedAt
+	return text.KeyChecksLastFailedAt
 }
 
 // Live tells how a part of a page keeps itself up to date.
@@ -142,11 +144,11 @@ type AttemptView struct {
 func durationText(ctx context.Context, d time.Duration) string {
 	switch {
 	case d < time.Minute:
-		return T(ctx, KeyMRSecondsShort, "Count", wholeSeconds(d))
+		return text.T(ctx, text.KeyMRSecondsShort, "Count", wholeSeconds(d))
 	case d < time.Hour:
-		return N(ctx, KeyMRMinutes, int(d/time.Minute))
+		return text.N(ctx, text.KeyMRMinutes, int(d/time.Minute))
 	case d < 48*time.Hour:
-		return N(ctx, KeyMRHours, int(d/time.Hour))
+		return text.N(ctx, text.KeyMRHours, int(d/time.Hour))
 	}
-	return N(ctx, KeyDays, int(d/(24*time.Hour)))
+	return text.N(ctx, text.KeyDays, int(d/(24*time.Hour)))
 }

@@ -4,6 +4,8 @@ import (
 	"net/url"
 
 	"github.com/a-h/templ"
+
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // Form is what somebody typed into a form and what is wrong with it.
@@ -21,7 +23,7 @@ type Form struct {
 // CurrentValue is what is saved in a field that somebody changed while a form
 // was edited.
 type CurrentValue struct {
-	Label Key
+	Label text.Key
 	Text  string
 }
 

@@ -8,6 +8,8 @@ import (
 
 	"github.com/PuerkitoBio/goquery"
 	"github.com/a-h/templ"
+
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // draw renders c and parses the result.
@@ -98,14 +100,14 @@ func TestFieldErrorIsNothingWithoutAMessage(t *testing.T) {
 }
 
 func TestPluralsAndUnknownKeys(t *testing.T) {
-	ctx := WithLanguage(context.Background(), "xx")
-	if got := N(ctx, KeyTimeMinutes, 1); got != "1 minute ago" {
+	ctx := text.WithLanguage(context.Background(), "xx")
+	if got := text.N(ctx, text.KeyTimeMinutes, 1); got != "1 minute ago" {
 		t.Errorf("one = %q", got)
 	}
-	if got := N(ctx, KeyTimeMinutes, 2); got != "2 minutes ago" {
+	if got := text.N(ctx, text.KeyTimeMinutes, 2); got != "2 minutes ago" {
 		t.Errorf("two = %q", got)
 	}
-	if got := T(ctx, "no.such_key"); got != "no.such_key" {
+	if got := text.T(ctx, "no.such_key"); got != "no.such_key" {
 		t.Errorf("unknown key = %q", got)
 	}
 }

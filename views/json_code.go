@@ -19,18 +19,18 @@ const maxColoured = 32 << 10
 
 // jsonCode draws JSON with its keys, strings and values told apart by colour.
 // Text that is no JSON is drawn as it is.
-func jsonCode(text string) templ.Component {
+func jsonCode(code string) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
-		trimmed := strings.TrimSpace(text)
-		if !strings.HasPrefix(trimmed, "{") && !strings.HasPrefix(trimmed, "[") || len(text) > maxColoured {
-			_, err := io.WriteString(w, templ.EscapeString(text))
+		trimmed := strings.TrimSpace(code)
+		if !strings.HasPrefix(trimmed, "{") && !strings.HasPrefix(trimmed, "[") || len(code) > maxColoured {
+			_, err := io.WriteString(w, templ.EscapeString(code))
 			return err
 		}
 		var out strings.Builder
 		end := 0
-		for _, at := range jsonTokens.FindAllStringIndex(text, -1) {
-			out.WriteString(templ.EscapeString(text[end:at[0]]))
-			token, rest := text[at[0]:at[1]], ""
+		for _, at := range jsonTokens.FindAllStringIndex(code, -1) {
+			out.WriteString(templ.EscapeString(code[end:at[0]]))
+			token, rest := code[at[0]:at[1]], ""
 			class := "n"
 			if key := strings.TrimRight(strings.TrimSuffix(token, ":"), " \t"); token[0] == '"' && key != token {
 				class, token, rest = "k", key, token[len(key):]
@@ -40,7 +40,7 @@ func jsonCode(text string) templ.Component {
 			out.WriteString(`<span class="` + class + `">` + templ.EscapeString(token) + `</span>` + rest)
 			end = at[1]
 		}
-		out.WriteString(templ.EscapeString(text[end:]))
+		out.WriteString(templ.EscapeString(code[end:]))
 		_, err := io.WriteString(w, out.String())
 		return err
 	})

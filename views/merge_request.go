@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
+
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // MergeRequestState is the state of a merge request in a page.
@@ -107,7 +109,7 @@ type MergeBox struct {
 	MergeSHA string
 	// Rule is the sentence about the rule that the merge was under; "" where it
 	// is not told.
-	Rule Key
+	Rule text.Key
 	Now  time.Time
 }
 
@@ -195,17 +197,17 @@ func (b MergeBox) informs() bool {
 
 // conditionTexts are what a merge needs, and the reasons against it, in words.
 // That of the checks says how they stand, that of the right names the branch.
-var conditionTexts = map[ConditionKind]struct{ demand, reason Key }{
-	ConditionChecks:    {demand: KeyMRConditionChecks},
-	ConditionConflicts: {KeyMRConditionConflicts, KeyMRReasonConflicts},
-	ConditionDraft:     {KeyMRConditionDraft, KeyMRReasonDraft},
-	ConditionSource:    {KeyMRConditionSource, KeyMRReasonSource},
-	ConditionTarget:    {KeyMRConditionTarget, KeyMRReasonTarget},
-	ConditionCommits:   {KeyMRConditionCommits, KeyMRReasonCommits},
-	ConditionRight:     {KeyMRConditionRight, KeyMRReasonRight},
-	ConditionHead:      {KeyMRConditionHead, KeyMRReasonHead},
-	ConditionRelated:   {KeyMRConditionRelated, KeyMRReasonRelated},
-	ConditionSize:      {KeyMRConditionSize, KeyMRReasonSize},
+var conditionTexts = map[ConditionKind]struct{ demand, reason text.Key }{
+	ConditionChecks:    {demand: text.KeyMRConditionChecks},
+	ConditionConflicts: {text.KeyMRConditionConflicts, text.KeyMRReasonConflicts},
+	ConditionDraft:     {text.KeyMRConditionDraft, text.KeyMRReasonDraft},
+	ConditionSource:    {text.KeyMRConditionSource, text.KeyMRReasonSource},
+	ConditionTarget:    {text.KeyMRConditionTarget, text.KeyMRReasonTarget},
+	ConditionCommits:   {text.KeyMRConditionCommits, text.KeyMRReasonCommits},
+	ConditionRight:     {text.KeyMRConditionRight, text.KeyMRReasonRight},
+	ConditionHead:      {text.KeyMRConditionHead, text.KeyMRReasonHead},
+	ConditionRelated:   {text.KeyMRConditionRelated, text.KeyMRReasonRelated},
+	ConditionSize:      {text.KeyMRConditionSize, text.KeyMRReasonSize},
 }
 
 // reasons is the first reason against a merge, and how many more there are.
@@ -220,41 +222,41 @@ func (b MergeBox) reasons(ctx context.Context) string {
 		case condition.Kind == ConditionChecks:
 			parts = append(parts, blockedSummary(ctx, b.GateFailed, b.GatePending))
 		default:
-			parts = append(parts, T(ctx, conditionTexts[condition.Kind].reason))
+			parts = append(parts, text.T(ctx, conditionTexts[condition.Kind].reason))
 		}
 	}
 	if more > 0 {
-		parts = append(parts, N(ctx, KeyMRMoreReasons, more))
+		parts = append(parts, text.N(ctx, text.KeyMRMoreReasons, more))
 	}
-	return strings.Join(parts, T(ctx, KeyMRListSeparator))
+	return strings.Join(parts, text.T(ctx, text.KeyMRListSeparator))
 }
 
 // title is the headline of an open merge request's box.
 func (b MergeBox) title(ctx context.Context) string {
 	switch {
 	case b.Blind:
-		return T(ctx, KeyMRMergingBlocked)
+		return text.T(ctx, text.KeyMRMergingBlocked)
 	case b.Mergeable() && b.InformFailed+b.InformPending > 0:
-		return T(ctx, KeyMRReadyToMergeCalm)
+		return text.T(ctx, text.KeyMRReadyToMergeCalm)
 	case b.Mergeable():
-		return T(ctx, KeyMRReadyToMerge)
+		return text.T(ctx, text.KeyMRReadyToMerge)
 	}
-	return T(ctx, KeyMRMergeBlocked, "Reason", b.reasons(ctx))
+	return text.T(ctx, text.KeyMRMergeBlocked, "Reason", b.reasons(ctx))
 }
 
 // blockedSummary is "1 check failed, 2 pending": the word check stands once.
 func blockedSummary(ctx context.Context, failed, pending int) string {
 	var parts []string
 	if failed > 0 {
-		parts = append(parts, N(ctx, KeyMRBlockedFailed, failed))
+		parts = append(parts, text.N(ctx, text.KeyMRBlockedFailed, failed))
 	}
 	switch {
 	case pending > 0 && failed > 0:
-		parts = append(parts, N(ctx, KeyMRChecksPending, pending))
+		parts = append(parts, text.N(ctx, text.KeyMRChecksPending, pending))
 	case pending > 0:
-		parts = append(parts, N(ctx, KeyMRBlockedPending, pending))
+		parts = append(parts, text.N(ctx, text.KeyMRBlockedPending, pending))
 	}
-	return strings.Join(parts, T(ctx, KeyMRListSeparator))
+	return strings.Join(parts, text.T(ctx, text.KeyMRListSeparator))
 }
 
 // icon is the icon and the colour class of the box's headline.

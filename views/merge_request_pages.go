@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
+
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // MergeRequestList is the page of a project's merge requests.
@@ -30,7 +32,7 @@ type MergeRequestList struct {
 
 // ListTab is one tab of the list.
 type ListTab struct {
-	Text    Key
+	Text    text.Key
 	URL     string
 	Count   int
 	Current bool
@@ -159,16 +161,16 @@ const (
 )
 
 // text is the word for what happened to the file.
-func (s FileStatus) text() Key {
+func (s FileStatus) text() text.Key {
 	switch s {
 	case FileAdded:
-		return KeyMRFileAdded
+		return text.KeyMRFileAdded
 	case FileDeleted:
-		return KeyMRFileDeleted
+		return text.KeyMRFileDeleted
 	case FileRenamed:
-		return KeyMRFileRenamed
+		return text.KeyMRFileRenamed
 	}
-	return KeyMRFileModified
+	return text.KeyMRFileModified
 }
 
 // LineKind is the kind of a line in a diff.
@@ -243,15 +245,15 @@ func (f MergeRequestForm) invalid(field, hint string) templ.Attributes {
 
 // source is the field of the source branch.
 func (f MergeRequestForm) source() BranchPicker {
-	return BranchPicker{Label: KeyMRSourceBranch, Fault: f.Errors["source_branch"], Focus: f.focus("source_branch"), List: f.SourceList}
+	return BranchPicker{Label: text.KeyMRSourceBranch, Fault: f.Errors["source_branch"], Focus: f.focus("source_branch"), List: f.SourceList}
 }
 
 // target is the field of the target branch.
 func (f MergeRequestForm) target(ctx context.Context) BranchPicker {
-	p := BranchPicker{Label: KeyMRTargetBranch, Fault: f.Errors["target_branch"], Focus: f.focus("target_branch"), List: f.TargetList,
+	p := BranchPicker{Label: text.KeyMRTargetBranch, Fault: f.Errors["target_branch"], Focus: f.focus("target_branch"), List: f.TargetList,
 		PreviewURL: f.PreviewURL}
 	if !f.New {
-		p.Hint = T(ctx, KeyMRRetargetHint)
+		p.Hint = text.T(ctx, text.KeyMRRetargetHint)
 	}
 	return p
 }

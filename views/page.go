@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // Page is what the frame around every page shows.
@@ -50,7 +52,7 @@ func (p Page) tabTitle(ctx context.Context) string {
 	if p.Project != nil && p.Project.Name != title {
 		title += " · " + p.Project.Name
 	}
-	return T(ctx, KeyPageTitle, "Title", title)
+	return text.T(ctx, text.KeyPageTitle, "Title", title)
 }
 
 // apiDocsPath is the description of the API for people.
@@ -145,24 +147,24 @@ const relativeDays = 7
 func timeAgo(ctx context.Context, at, now time.Time) string {
 	switch age := now.Sub(at); {
 	case age < time.Second:
-		return T(ctx, KeyTimeNow)
+		return text.T(ctx, text.KeyTimeNow)
 	case age < time.Minute:
-		return N(ctx, KeyTimeSeconds, int(age/time.Second))
+		return text.N(ctx, text.KeyTimeSeconds, int(age/time.Second))
 	case age < time.Hour:
-		return N(ctx, KeyTimeMinutes, int(age/time.Minute))
+		return text.N(ctx, text.KeyTimeMinutes, int(age/time.Minute))
 	case age < 24*time.Hour:
-		return N(ctx, KeyTimeHours, int(age/time.Hour))
+		return text.N(ctx, text.KeyTimeHours, int(age/time.Hour))
 	case age < 48*time.Hour:
-		return T(ctx, KeyTimeYesterday)
+		return text.T(ctx, text.KeyTimeYesterday)
 	case age < relativeDays*24*time.Hour:
-		return N(ctx, KeyTimeDays, int(age/(24*time.Hour)))
+		return text.N(ctx, text.KeyTimeDays, int(age/(24*time.Hour)))
 	}
 	return dayText(ctx, at)
 }
 
 // dayText is the day of at as people read it, in UTC.
 func dayText(ctx context.Context, at time.Time) string {
-	return at.UTC().Format(T(ctx, KeyLayoutDate))
+	return at.UTC().Format(text.T(ctx, text.KeyLayoutDate))
 }
 
 // Day is dayText for sentences that are put together elsewhere.
@@ -170,11 +172,11 @@ func Day(ctx context.Context, at time.Time) string { return dayText(ctx, at) }
 
 // minuteText is at as people read it, to the minute and in UTC.
 func minuteText(ctx context.Context, at time.Time) string {
-	return at.UTC().Format(T(ctx, KeyLayoutMinute))
+	return at.UTC().Format(text.T(ctx, text.KeyLayoutMinute))
 }
 
 // fullTime is at as the title of a relative time shows it, to the second and
 // in UTC.
 func fullTime(ctx context.Context, at time.Time) string {
-	return at.UTC().Format(T(ctx, KeyLayoutSecond))
+	return at.UTC().Format(text.T(ctx, text.KeyLayoutSecond))
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
+
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // MemberList is a project's members.
@@ -52,7 +54,7 @@ type MemberRow struct {
 // page or on a page of its own.
 type Confirmation struct {
 	// Title asks, Button says what is done; Text says to what.
-	Title, Button Key
+	Title, Button text.Key
 	Text          templ.Component
 	// URL does it, CloseURL is the page that was left.
 	URL, CloseURL string
@@ -61,7 +63,7 @@ type Confirmation struct {
 // TokenList is a list of access tokens with the form for a new one.
 type TokenList struct {
 	// Intro says what the tokens are for, URL is the page.
-	Intro Key
+	Intro text.Key
 	URL   string
 	Form  Form
 	// Roles are a project token's choices; empty for personal tokens.
@@ -109,9 +111,9 @@ func timeLeft(ctx context.Context, at, now time.Time) string {
 	left := at.Sub(now)
 	switch {
 	case left < time.Hour:
-		return T(ctx, KeyPeopleWithinHour)
+		return text.T(ctx, text.KeyPeopleWithinHour)
 	case left < 24*time.Hour:
-		return N(ctx, KeyPeopleInHours, int(left/time.Hour))
+		return text.N(ctx, text.KeyPeopleInHours, int(left/time.Hour))
 	}
-	return N(ctx, KeyPeopleInDays, int(left/(24*time.Hour)))
+	return text.N(ctx, text.KeyPeopleInDays, int(left/(24*time.Hour)))
 }

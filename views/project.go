@@ -5,6 +5,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // ProjectList is the list of projects, which is also the first page.
@@ -34,16 +36,16 @@ const (
 // sorts are the ways to sort the list that the reader has. Who is signed out
 // sees no checks.
 func (l ProjectList) sorts(ctx context.Context) []Option {
-	sorts := []Option{{Value: SortUpdated, Text: T(ctx, KeySortUpdated)}, {Value: SortName, Text: T(ctx, KeySortName)}}
+	sorts := []Option{{Value: SortUpdated, Text: text.T(ctx, text.KeySortUpdated)}, {Value: SortName, Text: text.T(ctx, text.KeySortName)}}
 	if l.SignedIn {
-		sorts = append(sorts, Option{Value: SortFailed, Text: T(ctx, KeySortFailed)})
+		sorts = append(sorts, Option{Value: SortFailed, Text: text.T(ctx, text.KeySortFailed)})
 	}
 	return sorts
 }
 
 // found is the number of projects in the list, for screen readers.
 func (l ProjectList) found(ctx context.Context) string {
-	return N(ctx, KeyProjectsFound, l.Pages.Total)
+	return text.N(ctx, text.KeyProjectsFound, l.Pages.Total)
 }
 
 // ProjectRow is one project in the list.
@@ -64,13 +66,13 @@ type ProjectRow struct {
 func (r ProjectRow) checks(ctx context.Context) (state, words string) {
 	switch {
 	case r.Failed > 0:
-		return "failed", N(ctx, KeyProjectChecksFailing, r.Failed)
+		return "failed", text.N(ctx, text.KeyProjectChecksFailing, r.Failed)
 	case r.Pending > 0:
-		return "pending", N(ctx, KeyProjectChecksPending, r.Pending)
+		return "pending", text.N(ctx, text.KeyProjectChecksPending, r.Pending)
 	case r.Passed > 0:
-		return "passed", T(ctx, KeyProjectChecksPassed)
+		return "passed", text.T(ctx, text.KeyProjectChecksPassed)
 	}
-	return "", T(ctx, KeyMRNoStatusChecks)
+	return "", text.T(ctx, text.KeyMRNoStatusChecks)
 }
 
 // Visibility is who may see a project, as icon and words.
@@ -83,29 +85,29 @@ func (v Visibility) icon() string {
 	return map[string]string{"private": "lock", "internal": "shield", "public": "earth"}[v.Value]
 }
 
-func (v Visibility) text() Key {
+func (v Visibility) text() text.Key {
 	switch v.Value {
 	case "internal":
-		return KeyVisibilityInternal
+		return text.KeyVisibilityInternal
 	case "public":
-		return KeyVisibilityPublic
+		return text.KeyVisibilityPublic
 	}
-	return KeyVisibilityPrivate
+	return text.KeyVisibilityPrivate
 }
 
 // VisibilityText is a visibility, such as "private", in words.
 func VisibilityText(ctx context.Context, value string) string {
-	return T(ctx, Visibility{Value: value}.text())
+	return text.T(ctx, Visibility{Value: value}.text())
 }
 
-func (v Visibility) hint() Key {
+func (v Visibility) hint() text.Key {
 	switch v.Value {
 	case "internal":
-		return KeyVisibilityInternalHint
+		return text.KeyVisibilityInternalHint
 	case "public":
-		return KeyVisibilityPublicHint
+		return text.KeyVisibilityPublicHint
 	}
-	return KeyVisibilityPrivateHint
+	return text.KeyVisibilityPrivateHint
 }
 
 // Overview is a project's first page.
@@ -157,14 +159,14 @@ func (m OverviewMembers) total() int {
 
 // summary is "2 owners, 3 maintainers", the strongest first.
 func (m OverviewMembers) summary(ctx context.Context) string {
-	keys := [len(m.ByRole)]Key{KeyGuestCount, KeyReporterCount, KeyDeveloperCount, KeyMaintainerCount, KeyOwnerCount}
+	keys := [len(m.ByRole)]text.Key{text.KeyGuestCount, text.KeyReporterCount, text.KeyDeveloperCount, text.KeyMaintainerCount, text.KeyOwnerCount}
 	var parts []string
 	for i := len(keys) - 1; i >= 0; i-- {
 		if m.ByRole[i] > 0 {
-			parts = append(parts, N(ctx, keys[i], m.ByRole[i]))
+			parts = append(parts, text.N(ctx, keys[i], m.ByRole[i]))
 		}
 	}
-	return strings.Join(parts, T(ctx, KeyMRListSeparator))
+	return strings.Join(parts, text.T(ctx, text.KeyMRListSeparator))
 }
 
 // cloneProtocol is the protocol of the clone URL as its label names it.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
+
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // MergeRequestSettings is the page settings › Merge requests: the switch that
@@ -135,9 +137,9 @@ func (f ServiceForm) choice(ctx context.Context) string {
 		}
 	}
 	if len(chosen) == 0 {
-		return T(ctx, KeyChecksAllBranches)
+		return text.T(ctx, text.KeyChecksAllBranches)
 	}
-	return strings.Join(chosen, T(ctx, KeyMRListSeparator))
+	return strings.Join(chosen, text.T(ctx, text.KeyMRListSeparator))
 }
 
 // BranchList is what the branch selector lists.
@@ -197,7 +199,7 @@ type BranchOption struct {
 
 func (b BranchOption) label(ctx context.Context) string {
 	if b.Unprotected {
-		return T(ctx, KeyChecksNoLongerProtected, "Name", b.Name)
+		return text.T(ctx, text.KeyChecksNoLongerProtected, "Name", b.Name)
 	}
 	return b.Name
 }

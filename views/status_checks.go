@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // CheckState is the state of a status check as the widget shows it. The values
@@ -152,7 +154,7 @@ type CheckDelivery struct {
 	// HTTPStatus is the last answer's status; 0 when there was none.
 	HTTPStatus int
 	// Failure says why the last attempt got no answer; empty when it got one.
-	Failure Key
+	Failure text.Key
 	// At is when the last attempt ended.
 	At time.Time
 	// Attempt is the number of the next or running attempt (retrying) or of the
@@ -214,15 +216,15 @@ func (w StatusChecks) headIcon() (icon, class string) {
 func checkSummary(ctx context.Context, failed, pending int) string {
 	var parts []string
 	if failed > 0 {
-		parts = append(parts, N(ctx, KeyMRChecksFailed, failed))
+		parts = append(parts, text.N(ctx, text.KeyMRChecksFailed, failed))
 	}
 	if pending > 0 {
-		parts = append(parts, N(ctx, KeyMRChecksPending, pending))
+		parts = append(parts, text.N(ctx, text.KeyMRChecksPending, pending))
 	}
 	if len(parts) == 0 {
-		return T(ctx, KeyMRChecksAllPassedShort)
+		return text.T(ctx, text.KeyMRChecksAllPassedShort)
 	}
-	return strings.Join(parts, T(ctx, KeyMRListSeparator))
+	return strings.Join(parts, text.T(ctx, text.KeyMRListSeparator))
 }
 
 // maxSaidChanges is how many checks the live region names.
@@ -240,34 +242,34 @@ func (w StatusChecks) liveSentence(ctx context.Context) string {
 		changes = nil
 	}
 	for _, change := range changes {
-		said = append(said, T(ctx, KeyMRChecksChanged, "Name", change.Name, "State", stateInSentence(ctx, change.State)))
+		said = append(said, text.T(ctx, text.KeyMRChecksChanged, "Name", change.Name, "State", stateInSentence(ctx, change.State)))
 	}
-	said = append(said, T(ctx, KeyMRChecksNow, "Summary", checkSummary(ctx, w.Count(CheckFailed), w.Count(CheckPending))))
-	return strings.Join(said, sentenceGap(ctx))
+	said = append(said, text.T(ctx, text.KeyMRChecksNow, "Summary", checkSummary(ctx, w.Count(CheckFailed), w.Count(CheckPending))))
+	return strings.Join(said, text.SentenceGap(ctx))
 }
 
 // stateInSentence is the state's word inside a sentence.
 func stateInSentence(ctx context.Context, state CheckState) string {
 	switch state {
 	case CheckPassed:
-		return T(ctx, KeyMRStatePassedInSentence)
+		return text.T(ctx, text.KeyMRStatePassedInSentence)
 	case CheckFailed:
-		return T(ctx, KeyMRStateFailedInSentence)
+		return text.T(ctx, text.KeyMRStateFailedInSentence)
 	}
-	return T(ctx, KeyMRStatePendingInSentence)
+	return text.T(ctx, text.KeyMRStatePendingInSentence)
 }
 
 // since is the key of "passed 40 s ago" and its like for the row.
-func (r CheckRow) since() Key {
+func (r CheckRow) since() text.Key {
 	switch {
 	case r.State == CheckPassed:
-		return KeyMRCheckPassedSince
+		return text.KeyMRCheckPassedSince
 	case r.State == CheckFailed:
-		return KeyMRCheckFailedSince
+		return text.KeyMRCheckFailedSince
 	case r.Retried:
-		return KeyMRCheckRetriedSince
+		return text.KeyMRCheckRetriedSince
 	}
-	return KeyMRCheckPendingSince
+	return text.KeyMRCheckPendingSince
 }
 
 // left is the time that a pending check still has at now, never below zero and
@@ -292,15 +294,15 @@ func clock(d time.Duration) string {
 // answer is what the last attempt came to: "HTTP 503" or "connection refused".
 func (d CheckDelivery) answer(ctx context.Context) string {
 	if d.Failure != "" {
-		return T(ctx, d.Failure)
+		return text.T(ctx, d.Failure)
 	}
-	return T(ctx, KeyMRDeliveryHTTP, "Status", d.HTTPStatus)
+	return text.T(ctx, text.KeyMRDeliveryHTTP, "Status", d.HTTPStatus)
 }
 
 // limitText is the time-out in words: "2 minutes", "90 seconds".
 func limitText(ctx context.Context, limit time.Duration) string {
 	if limit%time.Minute == 0 {
-		return N(ctx, KeyMRMinutes, int(limit/time.Minute))
+		return text.N(ctx, text.KeyMRMinutes, int(limit/time.Minute))
 	}
-	return N(ctx, KeyMRSeconds, int(limit/time.Second))
+	return text.N(ctx, text.KeyMRSeconds, int(limit/time.Second))
 }

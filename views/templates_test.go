@@ -2,6 +2,7 @@ package views
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -103,3 +104,12 @@ func markup(t *testing.T, name string) string {
 
 // components are the bodies of a file's components.
 var components = regexp.MustCompile(`(?ms)^templ .*?^\}$`)
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	names, err := filepath.Glob(pattern)
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no file %s: %v", pattern, err)
+	}
+	return names
+}

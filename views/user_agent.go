@@ -54,9 +54,9 @@ func firstMark(marks []agentMark, raw string) string {
 
 // cutText is text with at most limit characters, the last of them … where some
 // are missing.
-func cutText(text string, limit int) string {
-	if letters := []rune(text); len(letters) > limit {
+func cutText(s string, limit int) string {
+	if letters := []rune(s); len(letters) > limit {
 		return string(letters[:limit-1]) + "…"
 	}
-	return text
+	return s
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
+
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // UserSettings is the page of what a user chooses for themselves.
@@ -29,11 +31,11 @@ func (r SessionRow) name(ctx context.Context) string {
 	browser, system := readAgent(r.Agent)
 	switch {
 	case browser == "":
-		return T(ctx, KeySessionUnknown)
+		return text.T(ctx, text.KeySessionUnknown)
 	case system == "":
 		return browser
 	}
-	return T(ctx, KeySessionOn, "Browser", browser, "System", system)
+	return text.T(ctx, text.KeySessionOn, "Browser", browser, "System", system)
 }
 
 // hasOthers reports whether another browser is signed in, too.
@@ -49,18 +51,18 @@ func (v UserSettings) hasOthers() bool {
 // themeOptions are the choices of a theme.
 func themeOptions(ctx context.Context) []Option {
 	return []Option{
-		{Value: "system", Text: T(ctx, KeyThemeSystem)},
-		{Value: "light", Text: T(ctx, KeyThemeLight)},
-		{Value: "dark", Text: T(ctx, KeyThemeDark)},
+		{Value: "system", Text: text.T(ctx, text.KeyThemeSystem)},
+		{Value: "light", Text: text.T(ctx, text.KeyThemeLight)},
+		{Value: "dark", Text: text.T(ctx, text.KeyThemeDark)},
 	}
 }
 
 // languageOptions are the choices of a language, each in its own words.
 func languageOptions(ctx context.Context) []Option {
 	return []Option{
-		{Value: "browser", Text: T(ctx, KeyLanguageBrowser)},
-		{Value: "en", Text: T(ctx, KeyLanguageEnglish)},
-		{Value: "ja", Text: T(ctx, KeyLanguageJapanese)},
+		{Value: "browser", Text: text.T(ctx, text.KeyLanguageBrowser)},
+		{Value: "en", Text: text.T(ctx, text.KeyLanguageEnglish)},
+		{Value: "ja", Text: text.T(ctx, text.KeyLanguageJapanese)},
 	}
 }
 

@@ -20,8 +20,9 @@ const module = "github.com/mergegate/mergegate/"
 // that no room matches fails the test.
 var rooms = []struct{ room, may, never string }{
 	{`models`, ``, `net/http|.*/echo/.*|.*/templ`},
-	{`views`, `static`, `gorm\.io/.*|.*/echo/.*`},
-	{`views/gallery`, `static|views`, `gorm\.io/.*|.*/echo/.*`},
+	{`views/text`, ``, `gorm\.io/.*|.*/echo/.*|.*/templ`},
+	{`views`, `static|views/text`, `gorm\.io/.*|.*/echo/.*`},
+	{`views/gallery`, `static|views|views/text`, `gorm\.io/.*|.*/echo/.*`},
 	{`static|gitrepo`, ``, `gorm\.io/.*|.*/echo/.*`},
 	{`migrations`, ``, `gorm\.io/.*`},
 	{`auth`, `models`, `net/http|gorm\.io/.*|.*/echo/.*`},
@@ -29,7 +30,7 @@ var rooms = []struct{ room, may, never string }{
 	{`jobs`, `models`, `net/http|gorm\.io/.*|.*/echo/.*`},
 	{`handlers/request`, `auth|models`, `gorm\.io/.*`},
 	{`handlers/apiv4`, `handlers/request|auth|models|webhook`, `gorm\.io/.*`},
-	{`handlers(/.*)?`, `models|views|static|auth|webhook|handlers/.*`, `gorm\.io/.*`},
+	{`handlers(/.*)?`, `models|views|views/text|static|auth|webhook|handlers/.*`, `gorm\.io/.*`},
 	{`docs/examples(/.*)?`, ``, `gorm\.io/.*|.*/echo/.*`},
 	{`cmd/.*|models/modelstest(/.*)?`, `.*`, `gorm\.io/.*`},
 }

@@ -214,7 +214,7 @@ func (p *params) mustHave(names ...string) {
 	}
 }
 
-// text is a text parameter; nil when it is absent or null.
+// translate returns a text parameter; nil when it is absent or null.
 func (p *params) text(name string) *string {
 	switch v := p.values[name].(type) {
 	case nil:

@@ -17,7 +17,7 @@ import (
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
-	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // Transport speaks git's protocol for one repository; gitrepo's Store is one.
@@ -66,14 +66,14 @@ const refusalTime = 30 * time.Second
 // refusal is an answer other than git's, in a sentence that git shows.
 type refusal struct {
 	status int
-	key    views.Key
+	key    text.Key
 	args   []any
 }
 
 // Error names the refusal for logs.
 func (r *refusal) Error() string { return string(r.key) }
 
-func refuse(status int, key views.Key, args ...any) error {
+func refuse(status int, key text.Key, args ...any) error {
 	return &refusal{status: status, key: key, args: args}
 }
 
@@ -96,19 +96,19 @@ func (d *door) handle(next echo.HandlerFunc) echo.HandlerFunc {
 		case !errors.As(err, &refused) && models.KindOf(err) == models.KindUnavailable:
 			d.Log.Error("git request not possible at the moment", "request_id", request.ID(c), "error", err)
 			request.SetRetryAfter(c)
-			refused = &refusal{http.StatusServiceUnavailable, views.KeyGitUnavailable, []any{"ID", request.ID(c)}}
+			refused = &refusal{http.StatusServiceUnavailable, text.KeyGitUnavailable, []any{"ID", request.ID(c)}}
 		case !errors.As(err, &refused):
 			d.Log.Error("git request failed", "request_id", request.ID(c), "error", err)
-			refused = &refusal{http.StatusInternalServerError, views.KeyGitFailed, []any{"ID", request.ID(c)}}
+			refused = &refusal{http.StatusInternalServerError, text.KeyGitFailed, []any{"ID", request.ID(c)}}
 		}
 		ctx := c.Request().Context()
 		if user := request.User(c); user != nil {
-			ctx = views.WithLanguage(ctx, user.Language)
+			ctx = text.WithLanguage(ctx, user.Language)
 		}
 		if refused.status == http.StatusUnauthorized {
 			c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Basic realm="Mergegate", charset="UTF-8"`)
 		}
-		return c.String(refused.status, views.T(ctx, refused.key, refused.args...)+"\n")
+		return c.String(refused.status, text.T(ctx, refused.key, refused.args...)+"\n")
 	}
 }
 
@@ -184,15 +184,15 @@ func (d *door) enter(c echo.Context, service string) (access models.Access, move
 	allowed := found && auth.Can(subject, ability)
 	switch {
 	case who.user == nil && !allowed:
-		return models.Access{}, false, refuse(http.StatusUnauthorized, views.KeyGitSignIn)
+		return models.Access{}, false, refuse(http.StatusUnauthorized, text.KeyGitSignIn)
 	case !found || !auth.Can(subject, auth.ReadProject):
-		return models.Access{}, false, refuse(http.StatusNotFound, views.KeyGitNotFound)
+		return models.Access{}, false, refuse(http.StatusNotFound, text.KeyGitNotFound)
 	case !allowed && ability == auth.PushCode:
-		return models.Access{}, false, refuse(http.StatusForbidden, views.KeyGitNoPush)
+		return models.Access{}, false, refuse(http.StatusForbidden, text.KeyGitNoPush)
 	case !allowed:
-		return models.Access{}, false, refuse(http.StatusForbidden, views.KeyGitNoFetch)
+		return models.Access{}, false, refuse(http.StatusForbidden, text.KeyGitNoFetch)
 	case ability == auth.PushCode && !who.mayWrite:
-		return models.Access{}, false, refuse(http.StatusForbidden, views.KeyGitReadOnlyToken)
+		return models.Access{}, false, refuse(http.StatusForbidden, text.KeyGitReadOnlyToken)
 	}
 	return access, moved, nil
 }

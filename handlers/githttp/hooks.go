@@ -9,7 +9,7 @@ import (
 
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/models"
-	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // Push is what a hook tells about a push: before its refs move, or after.
@@ -43,7 +43,7 @@ func (h Hooks) PreReceive(ctx context.Context, push Push) (refuse bool, message 
 	message, err := h.preReceive(ctx, push)
 	if err != nil {
 		h.Log.Error("a push could not be checked", "request_id", push.RequestID, "project_id", push.ProjectID, "error", err)
-		return true, views.T(ctx, views.KeyGitCannotCheck, "ID", push.RequestID)
+		return true, text.T(ctx, text.KeyGitCannotCheck, "ID", push.RequestID)
 	}
 	return message != "", message
 }
@@ -53,11 +53,11 @@ func (h Hooks) preReceive(ctx context.Context, push Push) (refusal string, err e
 	if err != nil {
 		return "", err
 	}
-	ctx = views.WithLanguage(ctx, user.Language)
+	ctx = text.WithLanguage(ctx, user.Language)
 	// Asked again: rights may have gone while a large push was on its way.
 	subject := auth.Subject{SignedIn: true, Admin: access.Admin, Role: access.Role, Visibility: access.Project.Visibility}
 	if user.Blocked || !auth.Can(subject, auth.PushCode) {
-		return views.T(ctx, views.KeyGitNoPush), nil
+		return text.T(ctx, text.KeyGitNoPush), nil
 	}
 	role := access.Role
 	if access.Admin {
@@ -94,18 +94,18 @@ func action(u Update) models.BranchAction {
 
 // refusalText names the rule that refuses.
 func refusalText(ctx context.Context, branch string, r models.BranchRefusal) string {
-	key := views.KeyGitRefusedPush
+	key := text.KeyGitRefusedPush
 	switch {
 	case r.DefaultBranch:
-		key = views.KeyGitDefaultBranch
+		key = text.KeyGitDefaultBranch
 	case r.Rule == "":
-		key = views.KeyGitRefusedRole
+		key = text.KeyGitRefusedRole
 	case r.Action == models.ActionForcePush:
-		key = views.KeyGitRefusedForce
+		key = text.KeyGitRefusedForce
 	case r.Action == models.ActionDelete:
-		key = views.KeyGitRefusedDelete
+		key = text.KeyGitRefusedDelete
 	}
-	return views.T(ctx, key, "Branch", branch, "Rule", r.Rule)
+	return text.T(ctx, key, "Branch", branch, "Rule", r.Rule)
 }
 
 // PostReceive tells the domain that a push has moved its refs. message is for
@@ -114,7 +114,7 @@ func (h Hooks) PostReceive(ctx context.Context, push Push) (message string) {
 	message, err := h.postReceive(ctx, push)
 	if err != nil {
 		h.Log.Error("a push could not be told", "request_id", push.RequestID, "project_id", push.ProjectID, "error", err)
-		return views.T(ctx, views.KeyGitNoticedLater)
+		return text.T(ctx, text.KeyGitNoticedLater)
 	}
 	return message
 }
@@ -124,7 +124,7 @@ func (h Hooks) postReceive(ctx context.Context, push Push) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ctx = views.WithLanguage(ctx, user.Language)
+	ctx = text.WithLanguage(ctx, user.Language)
 	options, remarks := parseOptions(ctx, push.Options)
 	pending, err := h.Store.PendingPushID(ctx, push.ProjectID, push.RequestID)
 	if err != nil {
@@ -186,7 +186,7 @@ func (r *report) link(format string, args ...any) {
 	r.line("")
 }
 
-// text is everything said, with a blank line before and after.
+// translate returns everything said, with a blank line before and after.
 func (r *report) text() string {
 	if len(r.lines) == 0 {
 		return ""
@@ -197,22 +197,22 @@ func (r *report) text() string {
 // branch tells what came of one branch.
 func (r *report) branch(ctx context.Context, b models.PushedBranch) {
 	if b.CreateErr != nil {
-		r.line(views.T(ctx, views.KeyGitNotCreated, "Branch", b.Name, "Reason", createReason(ctx, b.CreateErr, r.target())))
+		r.line(text.T(ctx, text.KeyGitNotCreated, "Branch", b.Name, "Reason", createReason(ctx, b.CreateErr, r.target())))
 	}
 	for _, mr := range b.Open {
 		if b.Created != nil && mr.IID == b.Created.IID {
-			r.line(views.T(ctx, views.KeyGitCreated, "Branch", b.Name, "IID", mr.IID))
+			r.line(text.T(ctx, text.KeyGitCreated, "Branch", b.Name, "IID", mr.IID))
 		} else {
-			r.line(views.T(ctx, views.KeyGitView, "Branch", b.Name))
+			r.line(text.T(ctx, text.KeyGitView, "Branch", b.Name))
 		}
 		r.link("/%d", mr.IID)
 	}
 	for _, mr := range b.Merged {
-		r.line(views.T(ctx, views.KeyGitMerged, "IID", mr.IID))
+		r.line(text.T(ctx, text.KeyGitMerged, "IID", mr.IID))
 		r.link("/%d", mr.IID)
 	}
 	if len(b.Open) == 0 && !b.Deleted && b.Name != r.project.DefaultBranch {
-		r.line(views.T(ctx, views.KeyGitCreate, "Branch", b.Name))
+		r.line(text.T(ctx, text.KeyGitCreate, "Branch", b.Name))
 		r.link("/new?%s", url.Values{"merge_request[source_branch]": {b.Name}}.Encode())
 	}
 }
@@ -227,20 +227,20 @@ func (r *report) target() string {
 
 // createReasons words why a push option opened no merge request: by field and
 // code.
-var createReasons = map[string]views.Key{
-	"target_branch " + string(models.CodeUnknownBranch): views.KeyGitNoSuchTarget,
-	"target_branch " + string(models.CodeSameBranch):    views.KeyGitSameTarget,
-	"source_branch " + string(models.CodeNoCommits):     views.KeyGitNoCommits,
-	"title " + string(models.CodeTooLong):               views.KeyGitTitleWrong,
-	"title " + string(models.CodeControlCharacter):      views.KeyGitTitleWrong,
-	"title " + string(models.CodeBlank):                 views.KeyGitTitleWrong,
-	"description " + string(models.CodeTooLong):         views.KeyGitDescriptionLong,
+var createReasons = map[string]text.Key{
+	"target_branch " + string(models.CodeUnknownBranch): text.KeyGitNoSuchTarget,
+	"target_branch " + string(models.CodeSameBranch):    text.KeyGitSameTarget,
+	"source_branch " + string(models.CodeNoCommits):     text.KeyGitNoCommits,
+	"title " + string(models.CodeTooLong):               text.KeyGitTitleWrong,
+	"title " + string(models.CodeControlCharacter):      text.KeyGitTitleWrong,
+	"title " + string(models.CodeBlank):                 text.KeyGitTitleWrong,
+	"description " + string(models.CodeTooLong):         text.KeyGitDescriptionLong,
 }
 
 func createReason(ctx context.Context, err error, target string) string {
-	key := views.KeyGitOtherReason
+	key := text.KeyGitOtherReason
 	if models.CodeOf(err) == models.CodeAlreadyOpen {
-		key = views.KeyGitAlreadyOpen
+		key = text.KeyGitAlreadyOpen
 	}
 	for _, field := range models.FieldErrorsOf(err) {
 		if k, ok := createReasons[field.Field+" "+string(field.Code)]; ok {
@@ -248,5 +248,5 @@ func createReason(ctx context.Context, err error, target string) string {
 			break
 		}
 	}
-	return views.T(ctx, key, "Target", short(target))
+	return text.T(ctx, key, "Target", short(target))
 }

@@ -16,7 +16,7 @@ import (
 
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/models"
-	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // identity is who asks.
@@ -34,7 +34,7 @@ func (d *door) identify(c echo.Context) (identity, error) {
 	}
 	name, password, ok := c.Request().BasicAuth()
 	if !ok || !utf8.ValidString(name+password) || strings.ContainsRune(name, 0) {
-		return identity{}, refuse(http.StatusUnauthorized, views.KeyGitSignIn)
+		return identity{}, refuse(http.StatusUnauthorized, text.KeyGitSignIn)
 	}
 	if auth.IsAccessToken(password) {
 		return d.identifyToken(c.Request().Context(), password)
@@ -47,7 +47,7 @@ func (d *door) identifyToken(ctx context.Context, secret string) (identity, erro
 	token, user, err := d.Store.TokenUser(ctx, auth.Digest(secret))
 	switch {
 	case models.KindOf(err) == models.KindNotFound, err == nil && !token.Has(models.ScopeReadAPI):
-		return identity{}, refuse(http.StatusUnauthorized, views.KeyGitSignIn)
+		return identity{}, refuse(http.StatusUnauthorized, text.KeyGitSignIn)
 	case err != nil:
 		return identity{}, err
 	}
@@ -70,7 +70,7 @@ func (d *door) identifyPassword(c echo.Context, name, password string) (identity
 		d.passwords.remember(d.Store.Now(), user, password)
 	}
 	if user.PasswordChangeRequired {
-		return identity{}, refuse(http.StatusForbidden, views.KeyGitNewPassword, "URL", d.BaseURL)
+		return identity{}, refuse(http.StatusForbidden, text.KeyGitNewPassword, "URL", d.BaseURL)
 	}
 	return identity{user: &user, mayWrite: true}, nil
 }
@@ -85,7 +85,7 @@ func (d *door) checkPassword(ctx context.Context, address, name string, user mod
 		return err
 	}
 	if !allowed {
-		return refuse(http.StatusTooManyRequests, views.KeyGitLimited)
+		return refuse(http.StatusTooManyRequests, text.KeyGitLimited)
 	}
 	digest := user.PasswordDigest
 	if !usable {
@@ -99,7 +99,7 @@ func (d *door) checkPassword(ctx context.Context, address, name string, user mod
 		if err := d.Store.RecordFailedSignIn(ctx, name, address); err != nil {
 			return err
 		}
-		return refuse(http.StatusUnauthorized, views.KeyGitSignIn)
+		return refuse(http.StatusUnauthorized, text.KeyGitSignIn)
 	}
 	return d.Store.ForgetSignIn(ctx, account, address)
 }

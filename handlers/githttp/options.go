@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/mergegate/mergegate/models"
-	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // maxRemarks is how many remarks about push options a pusher is shown.
@@ -14,9 +14,9 @@ const maxRemarks = 10
 // parseOptions reads GitLab's push options. What it cannot use it remarks on,
 // in the language of ctx, and leaves out: an option never costs a push.
 func parseOptions(ctx context.Context, options []string) (parsed models.PushOptions, remarks []string) {
-	remark := func(key views.Key, args ...any) {
+	remark := func(key text.Key, args ...any) {
 		if len(remarks) < maxRemarks {
-			remarks = append(remarks, views.T(ctx, key, args...))
+			remarks = append(remarks, text.T(ctx, key, args...))
 		}
 	}
 	var alone []string
@@ -33,7 +33,7 @@ func parseOptions(ctx context.Context, options []string) (parsed models.PushOpti
 		case "create", "draft":
 			on, ok := parseSwitch(value, hasValue)
 			if !ok {
-				remark(views.KeyGitBadValue, "Option", short(name), "Value", short(value))
+				remark(text.KeyGitBadValue, "Option", short(name), "Value", short(value))
 				continue
 			}
 			if known == "create" {
@@ -43,7 +43,7 @@ func parseOptions(ctx context.Context, options []string) (parsed models.PushOpti
 			parsed.Draft = on
 		case "target", "title", "description":
 			if strings.TrimSpace(value) == "" {
-				remark(views.KeyGitNoValue, "Option", short(name))
+				remark(text.KeyGitNoValue, "Option", short(name))
 				continue
 			}
 			switch known {
@@ -56,14 +56,14 @@ func parseOptions(ctx context.Context, options []string) (parsed models.PushOpti
 				parsed.Description = strings.ReplaceAll(value, `\n`, "\n")
 			}
 		default:
-			remark(views.KeyGitUnknownOption, "Option", short(name))
+			remark(text.KeyGitUnknownOption, "Option", short(name))
 			continue
 		}
 		alone = append(alone, name)
 	}
 	if !parsed.Create {
 		for _, name := range alone {
-			remark(views.KeyGitOptionAlone, "Option", short(name))
+			remark(text.KeyGitOptionAlone, "Option", short(name))
 		}
 		parsed = models.PushOptions{}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // boxes are the page of a merge request with its merge box in every state, each
@@ -20,7 +21,7 @@ func boxes() []Entry {
 				Description: views.Prose{HTML: "<p>Retries of a refund no longer pay twice.</p><ul><li>Events carry a key.</li><li>The key is checked before the payment.</li></ul>" + prose}}
 			change(&m)
 			if m.Refused != "" { // a key, which change has no language for
-				m.Refused = views.T(ctx, views.Key(m.Refused))
+				m.Refused = text.T(ctx, text.Key(m.Refused))
 			}
 			m.Box.State = m.Head.State
 			return views.MergeRequestOverview(onePage(ctx, theme), m)
@@ -45,7 +46,7 @@ func boxes() []Entry {
 	return []Entry{
 		// Everything at once, after an action that was refused.
 		overview("merge_request", func(m *views.MergeRequestPage) {
-			m.Head.Title, m.Head.Draft, m.Refused = "Draft: Make <refunds> idempotent", true, string(views.KeyMRRefusedBlocked)
+			m.Head.Title, m.Head.Draft, m.Refused = "Draft: Make <refunds> idempotent", true, string(text.KeyMRRefusedBlocked)
 			m.Box.Conditions = []views.MergeCondition{{Kind: views.ConditionChecks}, {Kind: views.ConditionConflicts, Files: conflicts.Files[:2]},
 				{Kind: views.ConditionDraft}, {Kind: views.ConditionSource}, {Kind: views.ConditionCommits, Met: true}, {Kind: views.ConditionRight, Branch: "main"}}
 		}),
@@ -88,7 +89,7 @@ func boxes() []Entry {
 		blocked("no_right", views.MergeCondition{Kind: views.ConditionRight, Branch: "main"}, func(*views.MergeRequestPage) {}),
 		overview("merge_request_merged", func(m *views.MergeRequestPage) {
 			end(m, views.MergeRequestMerged)
-			m.Box.Checks, m.Box.MergeSHA, m.Box.Rule = final(allPassed()), "5d02b7aa", views.KeyMRRuleOn
+			m.Box.Checks, m.Box.MergeSHA, m.Box.Rule = final(allPassed()), "5d02b7aa", text.KeyMRRuleOn
 			m.Box.Checks.Merged = true
 			m.Box.Checks.Rows[0].Late = &views.LateAnswer{State: views.CheckFailed, At: ago(time.Minute), Description: "1 licence was withdrawn", TargetURL: "https://licences.example.test/215"}
 		}),

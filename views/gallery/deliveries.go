@@ -9,6 +9,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // deliveries are the page of a service with its log, and that of one delivery.
@@ -35,12 +36,12 @@ func deliveries() []Entry {
 		service("service_page", func(context.Context, *views.ServicePage) {}),
 		service("service_page_unused", fresh),
 		service("service_page_unreachable", func(ctx context.Context, s *views.ServicePage) {
-			s.LastFailure, s.Answered = views.T(ctx, views.KeyChecksErrorConnectionRefused), false
+			s.LastFailure, s.Answered = text.T(ctx, text.KeyChecksErrorConnectionRefused), false
 		}),
 		service("service_page_testing", func(ctx context.Context, s *views.ServicePage) {
 			fresh(ctx, s)
-			s.Page.Toast, s.Live.Every = views.T(ctx, views.KeyChecksToastTest), "3s"
-			s.Deliveries.Rows = []views.DeliveryRow{deliveryRow(9, views.T(ctx, views.KeyChecksEventTest), "", views.Outcome{Text: views.T(ctx, views.KeyChecksQueued)}, views.T(ctx, views.KeyChecksAttemptsOf, "Part", 0, "Whole", 1), "", 0)}
+			s.Page.Toast, s.Live.Every = text.T(ctx, text.KeyChecksToastTest), "3s"
+			s.Deliveries.Rows = []views.DeliveryRow{deliveryRow(9, text.T(ctx, text.KeyChecksEventTest), "", views.Outcome{Text: text.T(ctx, text.KeyChecksQueued)}, text.T(ctx, text.KeyChecksAttemptsOf, "Part", 0, "Whole", 1), "", 0)}
 		}),
 		service("service_page_filtered", func(ctx context.Context, s *views.ServicePage) {
 			s.Deliveries.Outcome, s.Deliveries.Rows, s.Deliveries.Pages = "superseded", nil, views.PageLinks{}
@@ -51,25 +52,25 @@ func deliveries() []Entry {
 		}),
 		one("delivery_page", func(context.Context, *views.DeliveryPage) {}),
 		one("delivery_page_pending", func(ctx context.Context, d *views.DeliveryPage) {
-			d.State, d.NextAt, d.Attempts, d.Headers, d.Live.Every = views.Outcome{Text: views.T(ctx, views.KeyChecksQueued)}, time.Time{}, nil, nil, "3s"
-			d.AttemptsText, d.Duration = views.T(ctx, views.KeyChecksAttemptsOf, "Part", 0, "Whole", 12), ""
+			d.State, d.NextAt, d.Attempts, d.Headers, d.Live.Every = views.Outcome{Text: text.T(ctx, text.KeyChecksQueued)}, time.Time{}, nil, nil, "3s"
+			d.AttemptsText, d.Duration = text.T(ctx, text.KeyChecksAttemptsOf, "Part", 0, "Whole", 12), ""
 		}),
 		one("delivery_page_delivered", func(ctx context.Context, d *views.DeliveryPage) {
-			d.State, d.NextAt, d.AttemptsText, d.Duration = views.Outcome{Kind: "success", Text: views.T(ctx, views.KeyChecksDelivered)}, time.Time{}, views.T(ctx, views.KeyChecksAttemptsOf, "Part", 1, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "214")
+			d.State, d.NextAt, d.AttemptsText, d.Duration = views.Outcome{Kind: "success", Text: text.T(ctx, text.KeyChecksDelivered)}, time.Time{}, text.T(ctx, text.KeyChecksAttemptsOf, "Part", 1, "Whole", 12), text.T(ctx, text.KeyChecksMilliseconds, "Count", "214")
 			d.Result, d.ResultAfter = "passed", 41*time.Second
-			d.Attempts = []views.AttemptView{{Number: 1, At: ago(time.Minute), Duration: views.T(ctx, views.KeyChecksMilliseconds, "Count", "214"), Outcome: views.Outcome{Kind: "success", Text: "HTTP 202"},
+			d.Attempts = []views.AttemptView{{Number: 1, At: ago(time.Minute), Duration: text.T(ctx, text.KeyChecksMilliseconds, "Count", "214"), Outcome: views.Outcome{Kind: "success", Text: "HTTP 202"},
 				ResponseLine: "HTTP 202 Accepted", Headers: []views.Header{{Name: "Content-Length", Value: "35"}, {Name: "Content-Type", Value: "application/json"}},
 				Body: `{ "queued": true, "position": 2 }`}}
 		}),
 		one("delivery_page_superseded", func(ctx context.Context, d *views.DeliveryPage) {
-			d.State, d.NextAt = views.Outcome{Text: views.T(ctx, views.KeyChecksSuperseded)}, time.Time{}
-			d.Explanation = views.T(ctx, views.KeyChecksSupersededByHead)
+			d.State, d.NextAt = views.Outcome{Text: text.T(ctx, text.KeyChecksSuperseded)}, time.Time{}
+			d.Explanation = text.T(ctx, text.KeyChecksSupersededByHead)
 		}),
 		one("delivery_page_unreachable", func(ctx context.Context, d *views.DeliveryPage) {
-			d.State, d.NextAt, d.AttemptsText, d.Duration = views.Outcome{Kind: "danger", Text: views.T(ctx, views.KeyChecksDeliveryFailed)}, time.Time{}, views.T(ctx, views.KeyChecksAttemptsOf, "Part", 12, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "3")
-			d.Explanation = views.N(ctx, views.KeyChecksFailedExplained, 12)
+			d.State, d.NextAt, d.AttemptsText, d.Duration = views.Outcome{Kind: "danger", Text: text.T(ctx, text.KeyChecksDeliveryFailed)}, time.Time{}, text.T(ctx, text.KeyChecksAttemptsOf, "Part", 12, "Whole", 12), text.T(ctx, text.KeyChecksMilliseconds, "Count", "3")
+			d.Explanation = text.N(ctx, text.KeyChecksFailedExplained, 12)
 			d.Attempts = nil
-			refused := views.AttemptView{Number: 12, At: ago(time.Minute), Duration: views.T(ctx, views.KeyChecksMilliseconds, "Count", "3"), Outcome: views.Outcome{Kind: "danger", Text: views.T(ctx, views.KeyChecksErrorConnectionRefused)},
+			refused := views.AttemptView{Number: 12, At: ago(time.Minute), Duration: text.T(ctx, text.KeyChecksMilliseconds, "Count", "3"), Outcome: views.Outcome{Kind: "danger", Text: text.T(ctx, text.KeyChecksErrorConnectionRefused)},
 				Failure: "dial tcp 203.0.113.7:8080: connect: connection refused"}
 			for number := 12; number > 0; number-- {
 				refused.Number, refused.At = number, ago(time.Duration(13-number)*time.Hour)
@@ -77,9 +78,9 @@ func deliveries() []Entry {
 			}
 		}),
 		one("delivery_page_gone", func(ctx context.Context, d *views.DeliveryPage) {
-			d.State, d.NextAt, d.AttemptsText = views.Outcome{Kind: "danger", Text: views.T(ctx, views.KeyChecksDeliveryFailed)}, time.Time{}, views.T(ctx, views.KeyChecksAttemptsOf, "Part", 1, "Whole", 12)
-			d.Explanation = views.T(ctx, views.KeyChecksGoneExplained)
-			d.Attempts = []views.AttemptView{{Number: 1, At: ago(time.Minute), Duration: views.T(ctx, views.KeyChecksMilliseconds, "Count", "88"), Outcome: views.Outcome{Kind: "danger", Text: "HTTP 410"}, ResponseLine: "HTTP 410 Gone"}}
+			d.State, d.NextAt, d.AttemptsText = views.Outcome{Kind: "danger", Text: text.T(ctx, text.KeyChecksDeliveryFailed)}, time.Time{}, text.T(ctx, text.KeyChecksAttemptsOf, "Part", 1, "Whole", 12)
+			d.Explanation = text.T(ctx, text.KeyChecksGoneExplained)
+			d.Attempts = []views.AttemptView{{Number: 1, At: ago(time.Minute), Duration: text.T(ctx, text.KeyChecksMilliseconds, "Count", "88"), Outcome: views.Outcome{Kind: "danger", Text: "HTTP 410"}, ResponseLine: "HTTP 410 Gone"}}
 		}),
 		one("delivery_page_binary", func(ctx context.Context, d *views.DeliveryPage) {
 			d.Attempts[0].Body, d.Attempts[0].BinaryBytes = "", 16384
@@ -109,33 +110,33 @@ func servicePage(ctx context.Context, theme string) views.ServicePage {
 	return views.ServicePage{Page: servicesFrame(ctx, theme), Service: serviceRows()[2], AddedAt: Now.AddDate(0, 0, -42), TestURL: base + "/test",
 		FailedInRow: 5, LastFailure: "HTTP 503", Answered: true, Host: "loadgate.example.org:8080", MaxAttempts: 12, Live: views.Live{URL: base + "?rev=1"},
 		Deliveries: views.DeliveryList{Now: Now, URL: base, Pages: views.PageLinks{First: 1, Last: 8, Total: 64, NextURL: base + "?page=2"},
-			Outcomes: []views.Option{{Text: views.T(ctx, views.KeyChecksAllOutcomes)}, {Value: "delivered", Text: views.T(ctx, views.KeyChecksDelivered)}, {Value: "failed", Text: views.T(ctx, views.KeyChecksDeliveryFailed)},
-				{Value: "waiting", Text: views.T(ctx, views.KeyChecksOutcomeWaiting)}, {Value: "superseded", Text: views.T(ctx, views.KeyChecksSuperseded)}},
+			Outcomes: []views.Option{{Text: text.T(ctx, text.KeyChecksAllOutcomes)}, {Value: "delivered", Text: text.T(ctx, text.KeyChecksDelivered)}, {Value: "failed", Text: text.T(ctx, text.KeyChecksDeliveryFailed)},
+				{Value: "waiting", Text: text.T(ctx, text.KeyChecksOutcomeWaiting)}, {Value: "superseded", Text: text.T(ctx, text.KeyChecksSuperseded)}},
 			Rows: []views.DeliveryRow{
-				deliveryRow(8, views.T(ctx, views.KeyChecksEventUpdate), "!142", bad("HTTP 503"), views.T(ctx, views.KeyChecksAttemptsOf, "Part", 2, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "1,187"), 28*time.Second),
-				deliveryRow(7, views.T(ctx, views.KeyChecksEventUpdate), "!142", bad(views.T(ctx, views.KeyChecksErrorTimeout)), views.T(ctx, views.KeyChecksAttemptsOf, "Part", 1, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "10,000"), 52*time.Second),
-				deliveryRow(6, views.T(ctx, views.KeyChecksEventApproved), "!139", bad(views.T(ctx, views.KeyChecksErrorConnectionRefused)), views.T(ctx, views.KeyChecksAttemptsOf, "Part", 12, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "3"), time.Hour),
-				deliveryRow(5, views.T(ctx, views.KeyChecksEventApproved), "!139", views.Outcome{Text: views.T(ctx, views.KeyChecksSuperseded)}, views.T(ctx, views.KeyChecksAttemptsOf, "Part", 7, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "88"), time.Hour),
-				deliveryRow(4, views.T(ctx, views.KeyChecksEventRetry), "!139", bad("HTTP 410"), views.T(ctx, views.KeyChecksAttemptsOf, "Part", 1, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "91"), time.Hour),
-				deliveryRow(3, views.T(ctx, views.KeyChecksEventOpen), "!139", good, views.T(ctx, views.KeyChecksAttemptsOf, "Part", 1, "Whole", 12), views.T(ctx, views.KeyChecksMilliseconds, "Count", "214"), 48*time.Hour),
-				deliveryRow(2, views.T(ctx, views.KeyChecksEventTest), "", good, views.T(ctx, views.KeyChecksAttemptsOf, "Part", 1, "Whole", 1), views.T(ctx, views.KeyChecksMilliseconds, "Count", "190"), 72*time.Hour),
-				deliveryRow(1, views.T(ctx, views.KeyChecksEventOpen), "!138", views.Outcome{Text: views.T(ctx, views.KeyChecksSending)}, views.T(ctx, views.KeyChecksAttemptsOf, "Part", 1, "Whole", 12), "", 0),
+				deliveryRow(8, text.T(ctx, text.KeyChecksEventUpdate), "!142", bad("HTTP 503"), text.T(ctx, text.KeyChecksAttemptsOf, "Part", 2, "Whole", 12), text.T(ctx, text.KeyChecksMilliseconds, "Count", "1,187"), 28*time.Second),
+				deliveryRow(7, text.T(ctx, text.KeyChecksEventUpdate), "!142", bad(text.T(ctx, text.KeyChecksErrorTimeout)), text.T(ctx, text.KeyChecksAttemptsOf, "Part", 1, "Whole", 12), text.T(ctx, text.KeyChecksMilliseconds, "Count", "10,000"), 52*time.Second),
+				deliveryRow(6, text.T(ctx, text.KeyChecksEventApproved), "!139", bad(text.T(ctx, text.KeyChecksErrorConnectionRefused)), text.T(ctx, text.KeyChecksAttemptsOf, "Part", 12, "Whole", 12), text.T(ctx, text.KeyChecksMilliseconds, "Count", "3"), time.Hour),
+				deliveryRow(5, text.T(ctx, text.KeyChecksEventApproved), "!139", views.Outcome{Text: text.T(ctx, text.KeyChecksSuperseded)}, text.T(ctx, text.KeyChecksAttemptsOf, "Part", 7, "Whole", 12), text.T(ctx, text.KeyChecksMilliseconds, "Count", "88"), time.Hour),
+				deliveryRow(4, text.T(ctx, text.KeyChecksEventRetry), "!139", bad("HTTP 410"), text.T(ctx, text.KeyChecksAttemptsOf, "Part", 1, "Whole", 12), text.T(ctx, text.KeyChecksMilliseconds, "Count", "91"), time.Hour),
+				deliveryRow(3, text.T(ctx, text.KeyChecksEventOpen), "!139", good, text.T(ctx, text.KeyChecksAttemptsOf, "Part", 1, "Whole", 12), text.T(ctx, text.KeyChecksMilliseconds, "Count", "214"), 48*time.Hour),
+				deliveryRow(2, text.T(ctx, text.KeyChecksEventTest), "", good, text.T(ctx, text.KeyChecksAttemptsOf, "Part", 1, "Whole", 1), text.T(ctx, text.KeyChecksMilliseconds, "Count", "190"), 72*time.Hour),
+				deliveryRow(1, text.T(ctx, text.KeyChecksEventOpen), "!138", views.Outcome{Text: text.T(ctx, text.KeyChecksSending)}, text.T(ctx, text.KeyChecksAttemptsOf, "Part", 1, "Whole", 12), "", 0),
 			}}}
 }
 
 func delivery(ctx context.Context, theme string) views.DeliveryPage {
 	base := servicesPath + "/33"
 	return views.DeliveryPage{Page: servicesFrame(ctx, theme), ID: "d7f2e8aa-0000-4000-8000-000000000000", ServiceName: "Load test gate", ServiceURL: base,
-		Event: views.T(ctx, views.KeyChecksEventUpdate), MergeRequest: "!142", MergeRequestURL: requestPath, SHA: "e2570f1c",
-		State: views.Outcome{Kind: "warning", Text: views.T(ctx, views.KeyChecksRetrying)}, CreatedAt: ago(time.Minute), NextAt: Now.Add(12 * time.Second), Now: Now,
-		AttemptsText: views.T(ctx, views.KeyChecksAttemptsOf, "Part", 2, "Whole", 12), Duration: views.T(ctx, views.KeyChecksMilliseconds, "Count", "1,187"), RequestLine: "POST /mr HTTP/1.1\nHost: loadgate.example.org:8080", RedeliverURL: base + "/deliveries/7/redeliver",
+		Event: text.T(ctx, text.KeyChecksEventUpdate), MergeRequest: "!142", MergeRequestURL: requestPath, SHA: "e2570f1c",
+		State: views.Outcome{Kind: "warning", Text: text.T(ctx, text.KeyChecksRetrying)}, CreatedAt: ago(time.Minute), NextAt: Now.Add(12 * time.Second), Now: Now,
+		AttemptsText: text.T(ctx, text.KeyChecksAttemptsOf, "Part", 2, "Whole", 12), Duration: text.T(ctx, text.KeyChecksMilliseconds, "Count", "1,187"), RequestLine: "POST /mr HTTP/1.1\nHost: loadgate.example.org:8080", RedeliverURL: base + "/deliveries/7/redeliver",
 		Live: views.Live{URL: base + "/deliveries/7?rev=1"},
 		Body: "{\n  \"object_kind\": \"merge_request\",\n  \"object_attributes\": {\n    \"iid\": 142,\n    \"title\": \"A \\\"quoted\\\" <b>title</b>: 7\",\n" +
 			"    \"draft\": false,\n    \"oldrev\": null\n  }\n}",
 		Headers: []views.Header{{Name: "Content-Type", Value: "application/json"}, {Name: "X-Gitlab-Event", Value: "Merge Request Hook"}, {Name: "X-Gitlab-Signature", Value: "••••••••"}},
 		Attempts: []views.AttemptView{
-			{Number: 2, At: ago(28 * time.Second), Duration: views.T(ctx, views.KeyChecksMilliseconds, "Count", "1,187"), Outcome: views.Outcome{Kind: "danger", Text: "HTTP 503"},
+			{Number: 2, At: ago(28 * time.Second), Duration: text.T(ctx, text.KeyChecksMilliseconds, "Count", "1,187"), Outcome: views.Outcome{Kind: "danger", Text: "HTTP 503"},
 				ResponseLine: "HTTP 503 Service Unavailable", Headers: []views.Header{{Name: "Retry-After", Value: "12"}}, Body: "busy <script>", Truncated: true},
-			{Number: 1, At: ago(52 * time.Second), Duration: views.T(ctx, views.KeyChecksMilliseconds, "Count", "10,000"), Outcome: views.Outcome{Kind: "danger", Text: views.T(ctx, views.KeyChecksErrorTimeout)}, Failure: views.T(ctx, views.KeyChecksDetailTimeout)},
+			{Number: 1, At: ago(52 * time.Second), Duration: text.T(ctx, text.KeyChecksMilliseconds, "Count", "10,000"), Outcome: views.Outcome{Kind: "danger", Text: text.T(ctx, text.KeyChecksErrorTimeout)}, Failure: text.T(ctx, text.KeyChecksDetailTimeout)},
 		}}
 }

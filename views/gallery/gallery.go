@@ -10,6 +10,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // Now is the moment that every entry shows.
@@ -45,7 +46,7 @@ func (e Entry) Component(ctx context.Context, theme string) templ.Component {
 	if e.Section == "" {
 		return component
 	}
-	p := page(ctx, theme, views.KeyMergeRequests, e.Section)
+	p := page(ctx, theme, text.KeyMergeRequests, e.Section)
 	return framed{title: p.Title, inside: component, frame: func(inside templ.Component) templ.Component {
 		return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
 			return views.Layout(p).Render(templ.WithChildren(ctx, inside), w)
@@ -63,21 +64,21 @@ func Entries() []Entry {
 }
 
 // page is the frame of a page inside the project, seen by a maintainer.
-func page(ctx context.Context, theme string, title views.Key, section string) views.Page {
+func page(ctx context.Context, theme string, title text.Key, section string) views.Page {
 	p := barePage(ctx, theme, title)
 	p.Section = section
 	p.Project = &views.ProjectNav{Name: "Ticketing API", Path: projectPath, Initials: "T", OpenMergeRequests: 7,
 		CanSeeCode: true, CanMaintain: true, CanOwn: true}
-	p.Breadcrumbs = []views.Crumb{{Text: views.T(ctx, views.KeyProjects), URL: "/"}, {Text: "Ticketing API", URL: projectPath},
+	p.Breadcrumbs = []views.Crumb{{Text: text.T(ctx, text.KeyProjects), URL: "/"}, {Text: "Ticketing API", URL: projectPath},
 		{Text: p.Title, URL: projectPath}}
 	return p
 }
 
 // barePage is the frame of a page outside projects.
-func barePage(ctx context.Context, theme string, title views.Key) views.Page {
-	return views.Page{Title: views.T(ctx, title), Theme: theme, Now: Now,
+func barePage(ctx context.Context, theme string, title text.Key) views.Page {
+	return views.Page{Title: text.T(ctx, title), Theme: theme, Now: Now,
 		User:        &views.CurrentUser{Username: "priya", Name: "Priya Raman", Initials: "PR"},
-		Breadcrumbs: []views.Crumb{{Text: views.T(ctx, title), URL: "/"}}}
+		Breadcrumbs: []views.Crumb{{Text: text.T(ctx, title), URL: "/"}}}
 }
 
 // ago is a moment before Now.

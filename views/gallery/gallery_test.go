@@ -19,6 +19,7 @@ import (
 	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
 	"github.com/mergegate/mergegate/views"
 	"github.com/mergegate/mergegate/views/gallery"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 func TestMain(m *testing.M) { os.Exit(browsertest.Main(m)) }
@@ -240,7 +241,7 @@ func TestBlindBoxSaysOneThing(t *testing.T) {
 // renderIn draws an entry for readers of a language.
 func renderIn(t *testing.T, entry gallery.Entry, language string) string {
 	t.Helper()
-	ctx := views.WithLanguage(context.Background(), language)
+	ctx := text.WithLanguage(context.Background(), language)
 	var out strings.Builder
 	if err := entry.Draw(ctx, "").Render(ctx, &out); err != nil {
 		t.Fatalf("render: %v", err)

@@ -6,7 +6,7 @@ import (
 	"net/http"
 
 	"github.com/mergegate/mergegate/static"
-	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // policy is the Content-Security-Policy of the product's pages.
@@ -78,7 +78,7 @@ func (e Entry) serve(w http.ResponseWriter, r *http.Request) {
 	if language == "" {
 		language = "en"
 	}
-	ctx := views.WithLanguage(r.Context(), language)
+	ctx := text.WithLanguage(r.Context(), language)
 	var out bytes.Buffer
 	if err := e.Component(ctx, theme).Render(ctx, &out); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)

@@ -10,6 +10,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // outside are the screens that need no project: signing in, and errors.
@@ -17,19 +18,19 @@ func outside() []Entry {
 	all := []Entry{
 		{Name: "sign_in", Draw: signIn(views.Form{})},
 		{Name: "sign_in_kept_form", Draw: func(ctx context.Context, theme string) templ.Component {
-			p := barePage(ctx, theme, views.KeySignIn)
+			p := barePage(ctx, theme, text.KeySignIn)
 			p.User = nil
 			return views.SignInPage(p, views.SignIn{Host: "git.example.com", ReturnTo: requestPath, Kept: "sealed"})
 		}},
 		{Name: "sign_in_error", Draw: func(ctx context.Context, theme string) templ.Component {
-			return signIn(views.Form{Values: url.Values{"login": {"priya"}}, Problem: views.T(ctx, views.KeySignInRejected)})(ctx, theme)
+			return signIn(views.Form{Values: url.Values{"login": {"priya"}}, Problem: text.T(ctx, text.KeySignInRejected)})(ctx, theme)
 		}},
 		{Name: "new_password", Draw: func(ctx context.Context, theme string) templ.Component {
-			return views.NewPasswordPage(barePage(ctx, theme, views.KeyNewPasswordTitle), views.Form{}, true)
+			return views.NewPasswordPage(barePage(ctx, theme, text.KeyNewPasswordTitle), views.Form{}, true)
 		}},
 		{Name: "new_password_rejected", Draw: func(ctx context.Context, theme string) templ.Component {
-			return views.NewPasswordPage(barePage(ctx, theme, views.KeyNewPasswordTitle), views.Form{
-				Errors: map[string]string{"password": views.T(ctx, views.KeyPasswordTooShort), "current_password": views.T(ctx, views.KeyPasswordWrong)}}, false)
+			return views.NewPasswordPage(barePage(ctx, theme, text.KeyNewPasswordTitle), views.Form{
+				Errors: map[string]string{"password": text.T(ctx, text.KeyPasswordTooShort), "current_password": text.T(ctx, text.KeyPasswordWrong)}}, false)
 		}},
 	}
 	for _, status := range []int{400, 403, 404, 409, 413, 422, 429, 500} {
@@ -48,7 +49,7 @@ func outside() []Entry {
 		Entry{Name: "error_404_direct", Draw: failure(views.ErrorPage{Status: 404})},
 		Entry{Name: "error_500_form", Draw: failure(views.ErrorPage{Status: 500, RequestID: "req_7GK2MXPQ4T5VWZ3A6BCDEFHJLN"})},
 		Entry{Name: "offline", Draw: func(ctx context.Context, theme string) templ.Component {
-			return views.Offline(views.Page{Title: views.T(ctx, views.KeyOfflineTitle), Theme: theme, Still: true})
+			return views.Offline(views.Page{Title: text.T(ctx, text.KeyOfflineTitle), Theme: theme, Still: true})
 		}})
 	return all
 }
@@ -63,7 +64,7 @@ func failure(e views.ErrorPage) func(context.Context, string) templ.Component {
 
 func signIn(form views.Form) func(context.Context, string) templ.Component {
 	return func(ctx context.Context, theme string) templ.Component {
-		p := barePage(ctx, theme, views.KeySignIn)
+		p := barePage(ctx, theme, text.KeySignIn)
 		p.User = nil
 		return views.SignInPage(p, views.SignIn{Form: form, Host: "git.example.com", ReturnTo: requestPath})
 	}
@@ -76,21 +77,21 @@ func projects() []Entry {
 			l := views.ProjectList{SignedIn: true, Mine: true, MineCount: 6, AllCount: 31, Sort: views.SortUpdated, Now: Now,
 				Rows: projectRows(), Pages: views.PageLinks{First: 1, Last: 6, Total: 6}}
 			change(&l)
-			return views.ProjectsPage(barePage(ctx, theme, views.KeyProjects), l)
+			return views.ProjectsPage(barePage(ctx, theme, text.KeyProjects), l)
 		}
 	}
 	first := func(change func(*views.Overview)) func(context.Context, string) templ.Component {
 		return func(ctx context.Context, theme string) templ.Component {
 			v := overview()
 			change(&v)
-			p := page(ctx, theme, views.KeyProjects, views.SectionOverview)
+			p := page(ctx, theme, text.KeyProjects, views.SectionOverview)
 			p.Title, p.Breadcrumbs = v.Name, p.Breadcrumbs[:2]
 			return views.OverviewPage(p, v)
 		}
 	}
 	newProject := func(form views.Form) func(context.Context, string) templ.Component {
 		return func(ctx context.Context, theme string) templ.Component {
-			return views.NewProjectPage(barePage(ctx, theme, views.KeyNewProject), views.NewProject{Form: form,
+			return views.NewProjectPage(barePage(ctx, theme, text.KeyNewProject), views.NewProject{Form: form,
 				Namespaces: []views.Option{{Value: "priya", Text: "priya"}, {Value: "northwind", Text: "northwind"}}})
 		}
 	}
@@ -100,7 +101,7 @@ func projects() []Entry {
 			if v.Rows != nil {
 				v.Pages = views.PageLinks{First: 1, Last: len(v.Rows), Total: len(v.Rows)}
 			}
-			p := barePage(ctx, theme, views.KeyProjects)
+			p := barePage(ctx, theme, text.KeyProjects)
 			p.Title = cmp.Or(v.Person.Name, v.Path)
 			p.Breadcrumbs = append(p.Breadcrumbs, views.Crumb{Text: v.Path, URL: "/" + v.Path})
 			return views.NamespacePage(p, v)
@@ -131,12 +132,12 @@ func projects() []Entry {
 		{Name: "branches", Draw: func(ctx context.Context, theme string) templ.Component {
 			l := branches()
 			l.Pages = views.PageLinks{First: 1, Last: 3, Total: 3}
-			return views.BranchesPage(page(ctx, theme, views.KeyBranches, views.SectionBranches), l)
+			return views.BranchesPage(page(ctx, theme, text.KeyBranches, views.SectionBranches), l)
 		}},
 		{Name: "branches_none_found", Draw: func(ctx context.Context, theme string) templ.Component {
 			l := branches()
 			l.Rows, l.Search = nil, "zebra"
-			return views.BranchesPage(page(ctx, theme, views.KeyBranches, views.SectionBranches), l)
+			return views.BranchesPage(page(ctx, theme, text.KeyBranches, views.SectionBranches), l)
 		}},
 	}
 }

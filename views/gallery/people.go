@@ -10,6 +10,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // rules are protected branches and the services that apply to them.
@@ -24,8 +25,8 @@ func rules() []Entry {
 	form := func(name string, change func(context.Context, *views.ProtectedBranchForm)) Entry {
 		return Entry{Name: name, Section: views.SectionBranchRules, Draw: func(ctx context.Context, theme string) templ.Component {
 			f := views.ProtectedBranchForm{Page: rulesFrame(ctx, theme), Drawer: true, SaveURL: rulesPath, CloseURL: rulesPath, Suggestions: []string{"develop"},
-				Push: 40, Merge: 30, Levels: []views.LevelOption{{Value: 40, Label: views.T(ctx, views.KeyChecksLevelMaintainers)},
-					{Value: 30, Label: views.T(ctx, views.KeyChecksLevelDevelopers)}, {Value: 0, Label: views.T(ctx, views.KeyChecksLevelNoOne)}}}
+				Push: 40, Merge: 30, Levels: []views.LevelOption{{Value: 40, Label: text.T(ctx, text.KeyChecksLevelMaintainers)},
+					{Value: 30, Label: text.T(ctx, text.KeyChecksLevelDevelopers)}, {Value: 0, Label: text.T(ctx, text.KeyChecksLevelNoOne)}}}
 			change(ctx, &f)
 			return views.ProtectedBranchFormView(f)
 		}}
@@ -36,7 +37,7 @@ func rules() []Entry {
 		{Name: "branch_rules_failed", Draw: whole(func(l *views.BranchRuleList) { l.Failed, l.Rules, l.Unprotected = true, l.Rules[1:], nil })},
 		form("protected_branch_new", func(context.Context, *views.ProtectedBranchForm) {}),
 		form("protected_branch_form", func(ctx context.Context, f *views.ProtectedBranchForm) {
-			f.Name, f.NameError, f.PushError = "rel ease", views.T(ctx, views.KeyChecksBranchNameInvalid), views.T(ctx, views.KeyChecksLevelInvalid)
+			f.Name, f.NameError, f.PushError = "rel ease", text.T(ctx, text.KeyChecksBranchNameInvalid), text.T(ctx, text.KeyChecksLevelInvalid)
 		}),
 		form("protected_branch_edit", func(_ context.Context, f *views.ProtectedBranchForm) {
 			f.ID, f.Name, f.AllowForcePush = 2, "release/*", true
@@ -49,7 +50,7 @@ func rules() []Entry {
 }
 
 func rulesFrame(ctx context.Context, theme string) views.Page {
-	p := settingsFrame(ctx, theme, views.KeyBranchRules, views.SectionBranchRules)
+	p := settingsFrame(ctx, theme, text.KeyBranchRules, views.SectionBranchRules)
 	p.Narrow = true
 	return p
 }
@@ -64,9 +65,9 @@ func ruleList(ctx context.Context) views.BranchRuleList {
 		Unprotected: []views.UnprotectedRule{{Name: "hotfix/*", Services: rows[2:3], ProtectURL: rulesPath + "/new?name=hotfix%2F%2A"}},
 		All:         views.AllBranchesRule{AddServiceURL: servicesPath + "/new", Services: rows[:1]},
 		Rules: []views.BranchRule{
-			{ID: 1, Name: "main", Default: true, Matches: 1, Push: views.T(ctx, views.KeyChecksLevelNoOne), Merge: views.T(ctx, views.KeyChecksLevelMaintainers), EditURL: rulesPath + "/1/edit",
+			{ID: 1, Name: "main", Default: true, Matches: 1, Push: text.T(ctx, text.KeyChecksLevelNoOne), Merge: text.T(ctx, text.KeyChecksLevelMaintainers), EditURL: rulesPath + "/1/edit",
 				UnprotectURL: rulesPath + "/1/unprotect", AddServiceURL: servicesPath + "/new?branch=1", Services: rows[1:2], Inherited: rows[:1]},
-			{ID: 2, Name: "release/*", Matches: -1, Push: views.T(ctx, views.KeyChecksLevelMaintainers), Merge: views.T(ctx, views.KeyChecksLevelDevelopers), AllowForcePush: true, Inherited: inherited},
+			{ID: 2, Name: "release/*", Matches: -1, Push: text.T(ctx, text.KeyChecksLevelMaintainers), Merge: text.T(ctx, text.KeyChecksLevelDevelopers), AllowForcePush: true, Inherited: inherited},
 		}}
 }
 
@@ -76,7 +77,7 @@ func people() []Entry {
 		return func(ctx context.Context, theme string) templ.Component {
 			l := members(ctx)
 			change(ctx, &l)
-			return views.MembersPage(page(ctx, theme, views.KeyMembers, views.SectionMembers), l)
+			return views.MembersPage(page(ctx, theme, text.KeyMembers, views.SectionMembers), l)
 		}
 	}
 	general := func(change func(*views.GeneralSettings)) func(context.Context, string) templ.Component {
@@ -86,29 +87,29 @@ func people() []Entry {
 				Advanced: views.Form{Values: url.Values{"name": {"Ticketing API"}, "path": {"ticketing-api"}, "visibility": {"private"}}},
 				Branches: []views.Option{{Value: "main", Text: "main"}, {Value: "develop", Text: "develop"}}}
 			change(&v)
-			return views.GeneralSettingsPage(page(ctx, theme, views.KeyGeneral, views.SectionSettingsGeneral), v)
+			return views.GeneralSettingsPage(page(ctx, theme, text.KeyGeneral, views.SectionSettingsGeneral), v)
 		}
 	}
 	audit := func(rows ...views.AuditEventRow) func(context.Context, string) templ.Component {
 		return func(ctx context.Context, theme string) templ.Component {
-			return views.AuditEventsView(views.AuditEvents{Page: page(ctx, theme, views.KeyChecksAuditEvents, views.SectionAuditEvents), Rows: rows,
-				Intro: views.KeyChecksAuditEventsIntro, Path: auditPath, ExportURL: auditPath + ".csv",
-				Kinds: []views.Option{{Value: "members", Text: views.T(ctx, views.KeyPeopleKindMembers)}}, Pages: views.PageLinks{First: 1, Last: len(rows), Total: len(rows)}})
+			return views.AuditEventsView(views.AuditEvents{Page: page(ctx, theme, text.KeyChecksAuditEvents, views.SectionAuditEvents), Rows: rows,
+				Intro: text.KeyChecksAuditEventsIntro, Path: auditPath, ExportURL: auditPath + ".csv",
+				Kinds: []views.Option{{Value: "members", Text: text.T(ctx, text.KeyPeopleKindMembers)}}, Pages: views.PageLinks{First: 1, Last: len(rows), Total: len(rows)}})
 		}
 	}
-	removal := views.Confirmation{Title: views.KeyRemoveMemberTitle, Button: views.KeyRemoveMember, Text: views.RemovalText("Jonas Lindqvist", "Ticketing API"),
+	removal := views.Confirmation{Title: text.KeyRemoveMemberTitle, Button: text.KeyRemoveMember, Text: views.RemovalText("Jonas Lindqvist", "Ticketing API"),
 		URL: membersPath + "/3/remove", CloseURL: membersPath}
-	revocation := views.Confirmation{Title: views.KeyRevokeTitle, Button: views.KeyRevokeToken, Text: views.RevocationText("Reports <nightly>"),
+	revocation := views.Confirmation{Title: text.KeyRevokeTitle, Button: text.KeyRevokeToken, Text: views.RevocationText("Reports <nightly>"),
 		URL: tokensPath + "/2/revoke", CloseURL: tokensPath}
 	newMember := func(drawer bool, form func(context.Context) views.Form) func(context.Context, string) templ.Component {
 		return func(ctx context.Context, theme string) templ.Component {
-			return views.NewMemberView(page(ctx, theme, views.KeyAddMember, views.SectionMembers),
+			return views.NewMemberView(page(ctx, theme, text.KeyAddMember, views.SectionMembers),
 				views.NewMember{Path: membersPath, Form: form(ctx), Roles: roles(ctx, 50), Drawer: drawer})
 		}
 	}
 	freshMember := func(context.Context) views.Form { return views.Form{Values: url.Values{"access_level": {"30"}}} }
 	rejectedMember := func(ctx context.Context) views.Form {
-		return views.Form{Values: url.Values{"username": {"mnoa"}, "access_level": {"20"}}, Errors: map[string]string{"username": views.T(ctx, views.KeyNoSuchUser)}}
+		return views.Form{Values: url.Values{"username": {"mnoa"}, "access_level": {"20"}}, Errors: map[string]string{"username": text.T(ctx, text.KeyNoSuchUser)}}
 	}
 	return []Entry{
 		{Name: "settings_general", Draw: general(func(*views.GeneralSettings) {})},
@@ -118,7 +119,7 @@ func people() []Entry {
 		})},
 		{Name: "settings_general_maintainer", Draw: general(func(v *views.GeneralSettings) { v.CanOwn = false })},
 		{Name: "members", Draw: member(func(context.Context, *views.MemberList) {})},
-		{Name: "members_refused", Draw: member(func(ctx context.Context, l *views.MemberList) { l.Problem = views.T(ctx, views.KeyLastOwner) })},
+		{Name: "members_refused", Draw: member(func(ctx context.Context, l *views.MemberList) { l.Problem = text.T(ctx, text.KeyLastOwner) })},
 		{Name: "members_none_found", Draw: member(func(_ context.Context, l *views.MemberList) {
 			l.Search, l.Role, l.Rows, l.Pages = "nobody", "20", nil, views.PageLinks{}
 		})},
@@ -128,23 +129,23 @@ func people() []Entry {
 		{Name: "member_new_page", Draw: newMember(false, rejectedMember)},
 		{Name: "member_removal", Section: views.SectionMembers, Draw: func(context.Context, string) templ.Component { return views.ConfirmationDialog(removal) }},
 		{Name: "member_removal_page", Draw: func(ctx context.Context, theme string) templ.Component {
-			return views.ConfirmationPage(page(ctx, theme, views.KeyMembers, views.SectionMembers), removal)
+			return views.ConfirmationPage(page(ctx, theme, text.KeyMembers, views.SectionMembers), removal)
 		}},
 		{Name: "token_revocation", Section: views.SectionAccessTokens, Draw: func(context.Context, string) templ.Component { return views.ConfirmationDialog(revocation) }},
 		{Name: "access_tokens", Draw: func(ctx context.Context, theme string) templ.Component {
 			l := tokens(ctx)
-			l.Intro, l.Roles = views.KeyProjectTokensIntro, roles(ctx, 40)
+			l.Intro, l.Roles = text.KeyProjectTokensIntro, roles(ctx, 40)
 			for i := range l.Rows {
 				l.Rows[i].Role = views.RoleText(ctx, 30)
 			}
-			return views.AccessTokensPage(page(ctx, theme, views.KeyAccessTokens, views.SectionAccessTokens), l)
+			return views.AccessTokensPage(page(ctx, theme, text.KeyAccessTokens, views.SectionAccessTokens), l)
 		}},
 		{Name: "personal_access_tokens", Draw: func(ctx context.Context, theme string) templ.Component {
 			l := tokens(ctx)
-			l.Intro, l.NewToken, l.Rows, l.Pages, l.Ended = views.KeyPersonalTokensIntro, "", nil, views.PageLinks{}, 0
+			l.Intro, l.NewToken, l.Rows, l.Pages, l.Ended = text.KeyPersonalTokensIntro, "", nil, views.PageLinks{}, 0
 			l.Form = views.Form{Values: url.Values{"expires_at": {"2031-01-01"}}, Errors: map[string]string{
 				"name": "Enter a name", "expires_at": "Choose a date within a year", "scopes": "Choose at least one scope"}}
-			return views.AccessTokensPage(barePage(ctx, theme, views.KeyAccessTokens), l)
+			return views.AccessTokensPage(barePage(ctx, theme, text.KeyAccessTokens), l)
 		}},
 		{Name: "user_settings", Draw: userSettings(ownSettings)},
 		{Name: "user_settings_rejected", Draw: userSettings(rejectedSettings)},
@@ -157,9 +158,9 @@ func people() []Entry {
 		{Name: "audit_events_empty", Draw: audit()},
 		{Name: "audit_events_none_match", Draw: func(ctx context.Context, theme string) templ.Component {
 			return views.AuditEventsView(views.AuditEvents{
-				Page: barePage(ctx, theme, views.KeyChecksAuditEvents), Intro: views.KeyPeopleInstanceAuditIntro, Path: "/admin/audit_events", ExportURL: "/admin/audit_events.csv?kind=users",
-				Kinds: []views.Option{{Value: "users", Text: views.T(ctx, views.KeyPeopleKindUsers)}}, Filtered: true,
-				Filter: views.Form{Values: url.Values{"kind": {"users"}, "from": {"yesterday"}, "to": {"2026-11-22"}}, Errors: map[string]string{"from": views.T(ctx, views.KeyDateInvalid)}},
+				Page: barePage(ctx, theme, text.KeyChecksAuditEvents), Intro: text.KeyPeopleInstanceAuditIntro, Path: "/admin/audit_events", ExportURL: "/admin/audit_events.csv?kind=users",
+				Kinds: []views.Option{{Value: "users", Text: text.T(ctx, text.KeyPeopleKindUsers)}}, Filtered: true,
+				Filter: views.Form{Values: url.Values{"kind": {"users"}, "from": {"yesterday"}, "to": {"2026-11-22"}}, Errors: map[string]string{"from": text.T(ctx, text.KeyDateInvalid)}},
 			})
 		}},
 	}
@@ -168,7 +169,7 @@ func people() []Entry {
 // userSettings is the page of what a user chooses for themselves.
 func userSettings(v func(context.Context) views.UserSettings) func(context.Context, string) templ.Component {
 	return func(ctx context.Context, theme string) templ.Component {
-		return views.UserSettingsPage(barePage(ctx, theme, views.KeyUserSettings), v(ctx))
+		return views.UserSettingsPage(barePage(ctx, theme, text.KeyUserSettings), v(ctx))
 	}
 }
 
@@ -186,7 +187,7 @@ func ownSettings(context.Context) views.UserSettings {
 // rejectedSettings has a choice that is none, and no other browser.
 func rejectedSettings(ctx context.Context) views.UserSettings {
 	v := ownSettings(ctx)
-	v.Form = views.Form{Values: url.Values{"theme": {"neon"}, "language": {"ja"}}, Errors: map[string]string{"theme": views.T(ctx, views.KeyThemeInvalid)}}
+	v.Form = views.Form{Values: url.Values{"theme": {"neon"}, "language": {"ja"}}, Errors: map[string]string{"theme": text.T(ctx, text.KeyThemeInvalid)}}
 	v.Sessions = v.Sessions[:1]
 	return v
 }
@@ -232,8 +233,8 @@ func tokens(ctx context.Context) views.TokenList {
 	used, revoked := ago(3*time.Minute), ago(50*time.Hour)
 	return views.TokenList{URL: tokensPath, NewToken: "mgt-example-example-example", Now: Now, MinDate: "2026-11-23", MaxDate: "2027-11-22",
 		Form:    views.Form{Values: url.Values{"form_id": {"example"}, "access_level": {"30"}, "expires_at": {"2027-02-22"}, "scopes": {"api"}}},
-		Scopes:  []views.Option{{Value: "api", Text: "api", Hint: views.T(ctx, views.KeyScopeAPIHint), Code: true}, {Value: "read_api", Text: "read_api", Hint: views.T(ctx, views.KeyScopeReadAPIHint), Code: true}},
-		Presets: []views.Option{{Value: "2026-11-29", Text: views.N(ctx, views.KeyDays, 7)}, {Value: "2027-11-22", Text: views.N(ctx, views.KeyDays, 365)}},
+		Scopes:  []views.Option{{Value: "api", Text: "api", Hint: text.T(ctx, text.KeyScopeAPIHint), Code: true}, {Value: "read_api", Text: "read_api", Hint: text.T(ctx, text.KeyScopeReadAPIHint), Code: true}},
+		Presets: []views.Option{{Value: "2026-11-29", Text: text.N(ctx, text.KeyDays, 7)}, {Value: "2027-11-22", Text: text.N(ctx, text.KeyDays, 365)}},
 		Pages:   views.PageLinks{First: 1, Last: 3, Total: 3}, Ended: 21,
 		Rows: []views.TokenRow{
 			{ID: 1, Name: "Deploy", Scopes: []string{"api"}, CreatedAt: ago(90 * time.Hour), LastUsedAt: &used, ExpiresAt: Now.AddDate(0, 3, 0)},

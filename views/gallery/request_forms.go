@@ -8,16 +8,17 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // requestForms are the forms of a new merge request and of an edit, and the
 // list that a search for branches answers.
 func requestForms() []Entry {
-	form := func(title views.Key, f views.MergeRequestForm) func(context.Context, string) templ.Component {
+	form := func(title text.Key, f views.MergeRequestForm) func(context.Context, string) templ.Component {
 		return func(ctx context.Context, theme string) templ.Component {
 			p := page(ctx, theme, title, views.SectionMergeRequests)
 			p.Narrow = true
-			p.Breadcrumbs = append(p.Breadcrumbs[:2:2], views.Crumb{Text: views.T(ctx, views.KeyMergeRequests), URL: requestsPath}, p.Breadcrumbs[2])
+			p.Breadcrumbs = append(p.Breadcrumbs[:2:2], views.Crumb{Text: text.T(ctx, text.KeyMergeRequests), URL: requestsPath}, p.Breadcrumbs[2])
 			return views.MergeRequestFormPage(p, f)
 		}
 	}
@@ -29,12 +30,12 @@ func requestForms() []Entry {
 	many.SourceList.Names = append(many.SourceList.Names, longBranch)
 	many.Checks = append([]string{longService().Name, "\u202eturned", "בדיקת אבטחה"}, many.Checks...)
 	return []Entry{
-		{Name: "merge_request_new", Draw: form(views.KeyMRNewMergeRequest, newRequest("feature/refund", "main"))},
-		{Name: "merge_request_new_many_branches", Draw: form(views.KeyMRNewMergeRequest, many)},
-		{Name: "merge_request_new_no_list", Draw: form(views.KeyMRNewMergeRequest, failed)},
-		{Name: "merge_request_form", Draw: form(views.KeyMRNewMergeRequest, RejectedRequest())},
-		{Name: "merge_request_duplicate", Draw: form(views.KeyMRNewMergeRequest, duplicateRequest())},
-		{Name: "merge_request_edit", Draw: form(views.KeyMREditMergeRequest, views.MergeRequestForm{Action: requestPath, CancelURL: requestPath,
+		{Name: "merge_request_new", Draw: form(text.KeyMRNewMergeRequest, newRequest("feature/refund", "main"))},
+		{Name: "merge_request_new_many_branches", Draw: form(text.KeyMRNewMergeRequest, many)},
+		{Name: "merge_request_new_no_list", Draw: form(text.KeyMRNewMergeRequest, failed)},
+		{Name: "merge_request_form", Draw: form(text.KeyMRNewMergeRequest, RejectedRequest())},
+		{Name: "merge_request_duplicate", Draw: form(text.KeyMRNewMergeRequest, duplicateRequest())},
+		{Name: "merge_request_edit", Draw: form(text.KeyMREditMergeRequest, views.MergeRequestForm{Action: requestPath, CancelURL: requestPath,
 			Source: "feature/refund", Target: "main", TargetList: choices("target_branch", "main"), Title: "Make refunds idempotent", Retargets: true,
 			Description: "Retries of a refund no longer pay twice."})},
 		{Name: "branch_choices", Section: views.SectionMergeRequests, Draw: func(context.Context, string) templ.Component {

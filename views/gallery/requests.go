@@ -9,6 +9,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // requests are the screens of merge requests.
@@ -48,7 +49,7 @@ func commits() []Entry {
 				At: ago(26 * time.Hour), Parents: []views.Crumb{{Text: "5d02b7aa", URL: commitPath + head}}, Changes: changes(), Now: Now}
 			v.Changes.Command = "git fetch origin && git show 8f3c2a1d"
 			change(&v)
-			p := page(ctx, theme, views.KeyMRCommit, "")
+			p := page(ctx, theme, text.KeyMRCommit, "")
 			p.Title = v.Title + " · 8f3c2a1d"
 			p.Breadcrumbs[2] = views.Crumb{Text: "8f3c2a1d", URL: commitPath + head}
 			return views.CommitPage(p, v)
@@ -68,21 +69,21 @@ func commits() []Entry {
 				Commits: []views.CommitRow{
 					{SHA: "8f3c2a1d", Title: "Key events <once>", Author: "Priya Raman", At: ago(time.Hour), URL: commitPath + head},
 				}}
-			return views.ComparePage(page(ctx, theme, views.KeyMRCompare, ""), v)
+			return views.ComparePage(page(ctx, theme, text.KeyMRCompare, ""), v)
 		}},
 	}
 }
 
 // requestPage is the frame of the list of merge requests.
 func requestPage(ctx context.Context, theme string) views.Page {
-	return page(ctx, theme, views.KeyMergeRequests, views.SectionMergeRequests)
+	return page(ctx, theme, text.KeyMergeRequests, views.SectionMergeRequests)
 }
 
 // onePage is the frame of the pages of one merge request.
 func onePage(ctx context.Context, theme string) views.Page {
 	p := requestPage(ctx, theme)
-	p.Title = views.T(ctx, views.KeyMRPageTitle, "Title", "Make refunds idempotent", "IID", 142)
-	p.Breadcrumbs = append(p.Breadcrumbs[:2:2], views.Crumb{Text: views.T(ctx, views.KeyMergeRequests), URL: requestsPath}, views.Crumb{Text: "!142", URL: requestPath})
+	p.Title = text.T(ctx, text.KeyMRPageTitle, "Title", "Make refunds idempotent", "IID", 142)
+	p.Breadcrumbs = append(p.Breadcrumbs[:2:2], views.Crumb{Text: text.T(ctx, text.KeyMergeRequests), URL: requestsPath}, views.Crumb{Text: "!142", URL: requestPath})
 	return p
 }
 
@@ -99,8 +100,8 @@ func requestList() views.MergeRequestList {
 	blind := row(139, "Checks of others are not shown", views.MergeRequestClosed, 0, 0, 1)
 	blind.ShowChecks = false
 	return views.MergeRequestList{URL: requestsPath, NewURL: requestsPath + "/new", State: "opened", Search: `"x"`, Now: Now,
-		Tabs: []views.ListTab{{Text: views.KeyMRTabOpen, URL: "?state=opened", Count: 3, Current: true}, {Text: views.KeyMRTabMerged, URL: "?state=merged", Count: 5},
-			{Text: views.KeyMRTabClosed, URL: "?state=closed", Count: 1}, {Text: views.KeyMRTabAll, URL: "?state=all", Count: 9}},
+		Tabs: []views.ListTab{{Text: text.KeyMRTabOpen, URL: "?state=opened", Count: 3, Current: true}, {Text: text.KeyMRTabMerged, URL: "?state=merged", Count: 5},
+			{Text: text.KeyMRTabClosed, URL: "?state=closed", Count: 1}, {Text: text.KeyMRTabAll, URL: "?state=all", Count: 9}},
 		Rows: []views.MergeRequestRow{row(142, "Make <refunds> idempotent", views.MergeRequestOpen, 1, 2, 1), row(141, "Upgrade the tax tables", views.MergeRequestOpen, 1, 2, 0),
 			row(140, "No service asks about this one", views.MergeRequestMerged, 0, 0, 0), row(138, strings.Repeat("LOGSLOWREQUESTS", 17), views.MergeRequestMerged, 4, 0, 0), blind},
 		Pages: views.PageLinks{First: 1, Last: 5, Total: 9, NextURL: requestsPath + "?page=2"}}

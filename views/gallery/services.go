@@ -10,6 +10,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // settings is the page Merge requests of the settings.
@@ -50,11 +51,11 @@ func services() []Entry {
 			return views.ServiceFormView(f)
 		}}
 	}
-	fault := func(name string, message views.Key, set func(f *views.ServiceForm, message string)) Entry {
+	fault := func(name string, message text.Key, set func(f *views.ServiceForm, message string)) Entry {
 		return Entry{Name: name, Section: views.SectionSettingsMergeRequests, Draw: func(ctx context.Context, theme string) templ.Component {
 			f := NewService()
 			f.Page = servicesFrame(ctx, theme)
-			set(&f, views.T(ctx, message))
+			set(&f, text.T(ctx, message))
 			return views.ServiceFormView(f)
 		}}
 	}
@@ -86,7 +87,7 @@ func services() []Entry {
 	long := longService()
 	return append([]Entry{
 		{Name: "guide", Draw: func(ctx context.Context, theme string) templ.Component {
-			return views.GuidePage(barePage(ctx, theme, views.KeyChecksGuideTitle), "https://mergegate.example.com")
+			return views.GuidePage(barePage(ctx, theme, text.KeyChecksGuideTitle), "https://mergegate.example.com")
 		}},
 		form("service_form_add", func(*views.ServiceForm) {}),
 		asPage(form("service_form_page", func(f *views.ServiceForm) { f.Drawer = false })),
@@ -101,13 +102,13 @@ func services() []Entry {
 				f.Branches.Options = append(f.Branches.Options, views.BranchOption{ID: 50, Name: b.Name, Chosen: true, Unprotected: b.Unprotected})
 			}
 		}),
-		fault("service_form_name_missing", views.KeyChecksNameMissing, func(f *views.ServiceForm, m string) { f.NameError = m }),
-		fault("service_form_name_taken", views.KeyChecksNameTaken, func(f *views.ServiceForm, m string) { f.Name, f.NameError = "Licence scan", m }),
-		fault("service_form_url_invalid", views.KeyChecksURLInvalid, func(f *views.ServiceForm, m string) { f.API, f.APIError = "ftp://scan.example.net", m }),
-		fault("service_form_url_taken", views.KeyChecksURLTaken, func(f *views.ServiceForm, m string) { f.API, f.APIError = "https://scan.example.net/v1/check", m }),
+		fault("service_form_name_missing", text.KeyChecksNameMissing, func(f *views.ServiceForm, m string) { f.NameError = m }),
+		fault("service_form_name_taken", text.KeyChecksNameTaken, func(f *views.ServiceForm, m string) { f.Name, f.NameError = "Licence scan", m }),
+		fault("service_form_url_invalid", text.KeyChecksURLInvalid, func(f *views.ServiceForm, m string) { f.API, f.APIError = "ftp://scan.example.net", m }),
+		fault("service_form_url_taken", text.KeyChecksURLTaken, func(f *views.ServiceForm, m string) { f.API, f.APIError = "https://scan.example.net/v1/check", m }),
 		form("service_form_http", func(f *views.ServiceForm) { f.API = "http://loadgate.example.org:8080/mr" }),
-		fault("service_form_branch_invalid", views.KeyChecksBranchInvalid, func(f *views.ServiceForm, m string) { f.BranchError = m }),
-		fault("service_form_secret_too_long", views.KeyChecksSecretTooLong, func(f *views.ServiceForm, m string) { f.SecretError = m }),
+		fault("service_form_branch_invalid", text.KeyChecksBranchInvalid, func(f *views.ServiceForm, m string) { f.BranchError = m }),
+		fault("service_form_secret_too_long", text.KeyChecksSecretTooLong, func(f *views.ServiceForm, m string) { f.SecretError = m }),
 		form("service_form_failed", func(f *views.ServiceForm) { f.SaveFailed = true }),
 		form("service_form_branches_failed", func(f *views.ServiceForm) { f.BranchesFailed, f.Affected = true, -1 }),
 		list("branch_list_open", views.BranchList{Total: 5, Options: branchOptions()}),
@@ -128,13 +129,13 @@ func asPage(e Entry) Entry { e.Section = ""; return e }
 
 // servicesFrame frames the settings of merge requests.
 func servicesFrame(ctx context.Context, theme string) views.Page {
-	return settingsFrame(ctx, theme, views.KeyMergeRequests, views.SectionSettingsMergeRequests)
+	return settingsFrame(ctx, theme, text.KeyMergeRequests, views.SectionSettingsMergeRequests)
 }
 
 // settingsFrame frames a page of the settings.
-func settingsFrame(ctx context.Context, theme string, title views.Key, section string) views.Page {
+func settingsFrame(ctx context.Context, theme string, title text.Key, section string) views.Page {
 	p := page(ctx, theme, title, section)
-	p.Breadcrumbs = slices.Insert(p.Breadcrumbs, len(p.Breadcrumbs)-1, views.Crumb{Text: views.T(ctx, views.KeySettings), URL: projectPath + "/-/settings/general"})
+	p.Breadcrumbs = slices.Insert(p.Breadcrumbs, len(p.Breadcrumbs)-1, views.Crumb{Text: text.T(ctx, text.KeySettings), URL: projectPath + "/-/settings/general"})
 	return p
 }
 
@@ -196,8 +197,8 @@ func NewService() views.ServiceForm {
 // RejectedService is the form for a new service with every fault.
 func RejectedService(ctx context.Context, f views.ServiceForm) views.ServiceForm {
 	f.Name, f.API = "Licence scan", "HTTP://loadgate.example.org:8080/mr"
-	f.NameError, f.APIError = views.T(ctx, views.KeyChecksNameTaken), views.T(ctx, views.KeyChecksURLTaken)
-	f.BranchError, f.SecretError = views.T(ctx, views.KeyChecksBranchInvalid), views.T(ctx, views.KeyChecksSecretTooLong)
+	f.NameError, f.APIError = text.T(ctx, text.KeyChecksNameTaken), text.T(ctx, text.KeyChecksURLTaken)
+	f.BranchError, f.SecretError = text.T(ctx, text.KeyChecksBranchInvalid), text.T(ctx, text.KeyChecksSecretTooLong)
 	f.BranchesFailed, f.SaveFailed, f.AlsoApply, f.Affected = true, true, true, 3
 	return f
 }

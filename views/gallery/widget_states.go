@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // widgetStates are all states that the widget can be in.
@@ -85,7 +86,7 @@ func final(w views.StatusChecks) views.StatusChecks {
 func timedOut() views.StatusChecks {
 	dead := check(33, "Load test gate", views.CheckFailed, 103*time.Second)
 	dead.TimedOut, dead.Retryable, dead.Linked = true, true, true
-	dead.Delivery = views.CheckDelivery{State: views.DeliveryGaveUp, Failure: views.KeyMRFailureRefused, Attempt: 12, Attempts: 12}
+	dead.Delivery = views.CheckDelivery{State: views.DeliveryGaveUp, Failure: text.KeyMRFailureRefused, Attempt: 12, Attempts: 12}
 	silent := check(31, "Change approval", views.CheckFailed, 3*time.Second)
 	silent.TimedOut, silent.Retryable, silent.Linked = true, true, true
 	silent.Delivery = views.CheckDelivery{State: views.DeliveryDelivered, HTTPStatus: 202, At: ago(2 * time.Minute)}
@@ -97,7 +98,7 @@ func timedOut() views.StatusChecks {
 func retrying() views.StatusChecks {
 	row := check(33, "Load test gate", views.CheckPending, 103*time.Second)
 	row.Linked, row.Deadline = true, Now.Add(17*time.Second)
-	row.Delivery = views.CheckDelivery{State: views.DeliveryRetrying, Failure: views.KeyMRFailureTLS, Attempt: 3, Attempts: 12, NextAt: Now.Add(12 * time.Second)}
+	row.Delivery = views.CheckDelivery{State: views.DeliveryRetrying, Failure: text.KeyMRFailureTLS, Attempt: 3, Attempts: 12, NextAt: Now.Add(12 * time.Second)}
 	return with(mixed(), row)
 }
 
@@ -113,9 +114,9 @@ func superseded() views.StatusChecks {
 // failures has a check for every way in which a delivery can fail.
 func failures() views.StatusChecks {
 	var rows []views.CheckRow
-	for i, failure := range []views.Key{
-		views.KeyMRFailureRefused, views.KeyMRFailureTimeout, views.KeyMRFailureDNS, views.KeyMRFailureTLS, views.KeyMRFailureBlocked,
-		views.KeyMRFailureRedirect, views.KeyMRFailureInterrupted, views.KeyMRFailureGone, views.KeyMRFailureURL, views.KeyMRFailureOther,
+	for i, failure := range []text.Key{
+		text.KeyMRFailureRefused, text.KeyMRFailureTimeout, text.KeyMRFailureDNS, text.KeyMRFailureTLS, text.KeyMRFailureBlocked,
+		text.KeyMRFailureRedirect, text.KeyMRFailureInterrupted, text.KeyMRFailureGone, text.KeyMRFailureURL, text.KeyMRFailureOther,
 	} {
 		row := check(int64(50+i), fmt.Sprintf("Service %02d", i+1), views.CheckPending, 40*time.Second)
 		row.Linked, row.Deadline = true, Now.Add(80*time.Second)

@@ -1,4 +1,4 @@
-package views
+package text
 
 // Texts of the user's own settings.
 const (

@@ -1,4 +1,4 @@
-package views
+package text
 
 // Texts of settings › Merge requests and its table of services.
 const (

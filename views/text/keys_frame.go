@@ -1,4 +1,4 @@
-package views
+package text
 
 // Texts of the frame around every page and of the shared components.
 const (

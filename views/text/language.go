@@ -1,4 +1,4 @@
-package views
+package text
 
 import (
 	"context"
@@ -32,9 +32,9 @@ func Language(ctx context.Context) string {
 	return defaultLanguage
 }
 
-// sentenceGap is what separates two sentences: a space in English, nothing in
+// SentenceGap is what separates two sentences: a space in English, nothing in
 // Japanese, whose full stop is as wide as a character.
-func sentenceGap(ctx context.Context) string {
+func SentenceGap(ctx context.Context) string {
 	if Language(ctx) == "ja" {
 		return ""
 	}

@@ -1,4 +1,4 @@
-package views
+package text
 
 // Texts that git shows to people: refusals of fetches and pushes, and what is
 // said after a push.

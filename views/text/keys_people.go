@@ -1,4 +1,4 @@
-package views
+package text
 
 // Texts of members, access tokens and audit events.
 const (

@@ -1,4 +1,4 @@
-package views
+package text
 
 // Texts of the merge request pages, of the merge box and of the widget.
 const (

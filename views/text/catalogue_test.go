@@ -1,4 +1,4 @@
-package views
+package text
 
 import (
 	"fmt"
@@ -62,11 +62,11 @@ func messages(t *testing.T, lang string) map[string]message {
 	return all
 }
 
-// keys are the constants of text_*.go: the constant's name by the key.
+// keys are the constants of keys_*.go: the constant's name by the key.
 func keys(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
-	for _, name := range glob(t, "text_*.go") {
+	for _, name := range glob(t, "keys_*.go") {
 		for constant, value := range stringConstants(t, name) {
 			if found[value] != "" {
 				t.Errorf("%s: key %q is declared twice", name, value)
@@ -77,7 +77,7 @@ func keys(t *testing.T) map[string]string {
 	return found
 }
 
-// TestEveryKeyHasAMessage holds the constants of text_*.go against the message
+// TestEveryKeyHasAMessage holds the constants of keys_*.go against the message
 // files of every language, both ways.
 func TestEveryKeyHasAMessage(t *testing.T) {
 	declared := keys(t)
@@ -100,9 +100,9 @@ func TestEveryKeyHasAMessage(t *testing.T) {
 func TestEveryKeyIsUsed(t *testing.T) {
 	words := map[string]bool{}
 	identifier := regexp.MustCompile(`\bKey[A-Za-z0-9]+\b`)
-	for _, pattern := range []string{"*.go", "*.templ", "../handlers/*.go", "../handlers/*/*.go"} {
+	for _, pattern := range []string{"*.go", "../*.go", "../*.templ", "../../handlers/*.go", "../../handlers/*/*.go"} {
 		for _, name := range glob(t, pattern) {
-			if strings.HasPrefix(filepath.Base(name), "text_") || strings.HasSuffix(name, "_test.go") {
+			if strings.HasPrefix(filepath.Base(name), "keys_") || strings.HasSuffix(name, "_test.go") {
 				continue
 			}
 			source, err := os.ReadFile(name)
