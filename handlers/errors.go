@@ -92,8 +92,7 @@ func (p *pages) answerError(c echo.Context, status int, err error) error {
 	case sealed != "":
 		return p.signInWithForm(c, sealed, formPage)
 	case signedOut && isHTMX(c):
-		c.Response().Header().Set("HX-Refresh", "true")
-		return c.NoContent(http.StatusUnauthorized)
+		return signedOutFragment(c)
 	case signedOut:
 		return c.Redirect(http.StatusSeeOther, signInURL(c))
 	case c.Request().Method == http.MethodHead:
@@ -115,6 +114,16 @@ func (p *pages) answerError(c echo.Context, status int, err error) error {
 		detail.SignInURL, detail.BackURL = signInURL(c), ""
 	}
 	return render(c, status, views.Error(p.barePage(c, translate(c, title)), detail))
+}
+
+// signedOutFragment tells htmx that the session has ended. The page is loaded
+// again, which leads to sign-in; after a poll, which nobody triggered, the page
+// stays as it is and offers to sign in.
+func signedOutFragment(c echo.Context) error {
+	if c.Request().Header.Get("Mergegate-Poll") == "" {
+		c.Response().Header().Set("HX-Refresh", "true")
+	}
+	return c.NoContent(http.StatusUnauthorized)
 }
 
 // backURL is the address of the page that led here, "" unless it is another

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/labstack/echo/v4"
 
@@ -147,9 +148,18 @@ func (p *pages) renderMergeRequest(c echo.Context, status int, mr models.MergeRe
 	}))
 }
 
+// isolate keeps a text that is read from the right from turning round what
+// stands beside it, where markup cannot: in the title of a window.
+func isolate(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return unicode.Is(unicode.Hebrew, r) || unicode.Is(unicode.Arabic, r) }) {
+		return s
+	}
+	return "\u2068" + s + "\u2069"
+}
+
 // mergeRequestPage is the frame of the pages of one merge request.
 func (p *pages) mergeRequestPage(c echo.Context, mr models.MergeRequest) (views.Page, error) {
-	page, err := p.page(c, translate(c, text.KeyMRPageTitle, "Title", mr.Title, "IID", mr.IID), views.SectionMergeRequests)
+	page, err := p.page(c, translate(c, text.KeyMRPageTitle, "Title", isolate(mr.Title), "IID", mr.IID), views.SectionMergeRequests)
 	if err != nil {
 		return page, err
 	}

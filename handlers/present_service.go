@@ -40,9 +40,34 @@ func serviceRow(c echo.Context, service models.ExternalStatusCheck, deliveries [
 // sortServices orders services by name, as a reader looks for them.
 func sortServices(rows []views.ServiceRow) {
 	slices.SortStableFunc(rows, func(a, b views.ServiceRow) int {
-		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(compareNames(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
 }
+
+// compareNames compares names as a reader looks for them: without regard to
+// case, and numbers in them by their value, so that job 9 comes before job 10.
+func compareNames(a, b string) int {
+	x, y := strings.ToLower(a), strings.ToLower(b)
+	for x != "" && y != "" {
+		numberX, numberY := leadingDigits(x), leadingDigits(y)
+		if numberX == "" || numberY == "" {
+			if x[0] != y[0] {
+				return cmp.Compare(x[0], y[0])
+			}
+			x, y = x[1:], y[1:]
+			continue
+		}
+		valueX, valueY := strings.TrimLeft(numberX, "0"), strings.TrimLeft(numberY, "0")
+		if order := cmp.Or(cmp.Compare(len(valueX), len(valueY)), strings.Compare(valueX, valueY)); order != 0 {
+			return order
+		}
+		x, y = x[len(numberX):], y[len(numberY):]
+	}
+	return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(a, b))
+}
+
+// leadingDigits are the ASCII digits that s begins with.
+func leadingDigits(s string) string { return s[:len(s)-len(strings.TrimLeft(s, "0123456789"))] }
 
 // healthOf sums up deliveries, the oldest first. Those of which nothing is
 // known yet, and those superseded before an attempt, do not count.

@@ -135,8 +135,7 @@ func mustChangePassword(next echo.HandlerFunc) echo.HandlerFunc {
 			return next(c)
 		}
 		if isHTMX(c) {
-			c.Response().Header().Set("HX-Refresh", "true")
-			return c.NoContent(http.StatusUnauthorized)
+			return signedOutFragment(c)
 		}
 		return c.Redirect(http.StatusSeeOther, newPasswordPath)
 	}

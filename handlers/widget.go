@@ -201,7 +201,9 @@ func presentWidget(c echo.Context, f mergeFacts, page shownPage) views.StatusChe
 	switch {
 	case !request.Can(c, auth.ReadStatusChecks):
 		widget.Kind = views.WidgetForbidden
-		widget.SignedOut = request.User(c) == nil
+		if request.User(c) == nil {
+			widget.SignInURL = signInURL(c)
+		}
 		return widget
 	case len(f.checks) == 0 && len(page.rows) == 0 && !manages:
 		widget.Kind = views.WidgetHidden
@@ -269,7 +271,7 @@ func orderRows(rows []views.CheckRow, shown []shownRow) {
 		case shownB:
 			return 1
 		}
-		return cmp.Or(cmp.Compare(rank[a.State], rank[b.State]), strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)))
+		return cmp.Or(cmp.Compare(rank[a.State], rank[b.State]), compareNames(a.Name, b.Name))
 	})
 }
 

@@ -1,7 +1,10 @@
 package handlers
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -198,4 +201,49 @@ func TestWidget_AnswerAfterTheMerge_StandsApart(t *testing.T) {
 			t.Errorf("summary = %q", got)
 		}
 	})
+}
+
+// A poll with an ended session does not load the page again; what the reader
+// triggered does.
+func TestPoll_SessionEnded_DoesNotRefresh(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.Service("licence")
+	mr := s.open("topic")
+	for _, poll := range []bool{true, false} {
+		r := httptest.NewRequest(http.MethodGet, s.mrPath(mr, "/status_checks?rev=x"), nil)
+		r.Header.Set("HX-Request", "true")
+		if poll {
+			r.Header.Set("Mergegate-Poll", "true")
+		}
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		if refresh := w.Header().Get("HX-Refresh") == "true"; w.Code != 401 || refresh == poll {
+			t.Errorf("poll %t: status %d, HX-Refresh %t", poll, w.Code, refresh)
+		}
+	}
+}
+
+// Names are in the order in which people look for them.
+func TestCompareNames(t *testing.T) {
+	want := []string{"9", "10", "a", "B", "job 2", "Job 009", "job 9", "job 10", "job 10 b", "job 11", "Zoo", "é"}
+	got := slices.Clone(want)
+	slices.Reverse(got)
+	slices.SortFunc(got, compareNames)
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
+// A signed-out reader is offered to sign in, not told to ask for a role.
+func TestWidget_SignedOut_OffersSignIn(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.Service("licence")
+	mr := s.open("topic")
+	s.visibility(models.VisibilityPublic)
+	if got := s.nobody().get(s.mrPath(mr, "")).want(200); !got.has("#status-checks-sign-in") || strings.Contains(got.text("#status-checks"), "role") {
+		t.Errorf("signed out: %q", got.text("#status-checks"))
+	}
+	if got := s.as(s.User("stranger")).get(s.mrPath(mr, "")).want(200); got.has("#status-checks-sign-in") {
+		t.Errorf("signed in: %q", got.text("#status-checks"))
+	}
 }

@@ -41,6 +41,28 @@
   }
   on("showToast", (e) => e.target.id !== "status-checks-body" && toast(e.detail.text));
 
+  // ---- what is under way: from 300 ms on the pressed control is busy, and what
+  // will change says so; a second press waits for the answer to the first
+  const under = new Map(); // the form or link → what ends it
+  const begin = (source, control, region) => {
+    end(source);
+    const mark = [control, region].filter(Boolean);
+    const timer = setTimeout(() => mark.forEach((el) => el.setAttribute("aria-busy", "true")), 300);
+    const tooLong = setTimeout(() => end(source), 10000);
+    under.set(source, () => {
+      clearTimeout(timer);
+      clearTimeout(tooLong);
+      mark.forEach((el) => el.removeAttribute("aria-busy"));
+    });
+  };
+  const end = (source) => { under.get(source)?.(); under.delete(source); };
+  on("submit", (e) => {
+    if (e.defaultPrevented) return; // htmx sends it
+    if (under.has(e.target)) return e.preventDefault();
+    if (e.target.method === "post") begin(e.target, e.submitter);
+  });
+  addEventListener("pageshow", () => [...under.keys()].forEach(end));
+
   // ---- dialogs: whatever arrives in #modal-root is shown as one
   const modalRoot = $("#modal-root");
   let opener = null;
@@ -233,11 +255,16 @@
     if (seconds < 86400) return count("hours", Math.floor(seconds / 3600));
     return seconds < 2 * 86400 ? texts.yesterday : count("days", Math.floor(seconds / 86400));
   };
+  const language = document.documentElement.lang;
+  const dates = (timeStyle) => new Intl.DateTimeFormat(language === "en" ? "en-GB" : language, {
+    dateStyle: language === "en" ? "medium" : "long", timeStyle,
+  });
+  const written = { date: dates(), minute: dates("short"), second: dates("long") }; // in the reader's time zone
   const write = (el, text) => { if (el.textContent !== text) el.textContent = text; };
   const tick = () => {
     for (const el of $$("time[data-relative]")) {
       const seconds = (now() - Date.parse(el.dateTime)) / 1000;
-      if (seconds < 7 * 86400) write(el, ago(seconds));
+      write(el, seconds < 7 * 86400 ? ago(seconds) : written.date.format(new Date(el.dateTime)));
     }
     for (const el of $$("[data-deadline]")) {
       const left = Math.max(0, Math.ceil((Date.parse(el.dataset.deadline) - now()) / 1000));
@@ -246,7 +273,7 @@
       const bar = $("progress", el.closest(".countdown-wrap") ?? el);
       if (bar) { bar.value = left; bar.classList.toggle("countdown--low", left < 30); }
     }
-    if (failures >= 3) write($(".poll-checked", line), ` ${texts.pollChecked.replace("{n}", Math.floor((now() - checkedAt) / 1000))}`);
+    if (failures >= 3) write($(".poll-checked", line), ` · ${texts.pollChecked.replace("{n}", Math.floor((now() - checkedAt) / 1000))}`);
   };
 
   // ---- polling of the widget, and of deliveries on their pages: a failed poll
@@ -262,29 +289,33 @@
     const own = poller().dataset.pollFailed; // what a page of deliveries says
     $("span", $("p", line)).textContent = own ?? (on ? texts.pollLoading : texts.pollFailed);
   };
-  const say = (text, refresh) => {
+  const say = (text, refresh, signIn) => {
     if (line && refresh) asking(false);
     if (line) return;
+    const control = signIn ? make("a", "btn btn--sm", texts.signIn) : make("button", "btn btn--sm", texts.pollRefresh);
     line = make("div", "alert alert--danger", icon("error"), make("p", "", make("span", "", text), make("span", "poll-checked")));
     line.id = "status-checks-failed";
     line.setAttribute("role", "alert");
+    if (signIn) control.href = `/users/sign_in?return_to=${encodeURIComponent(location.pathname + location.search)}`;
     if (refresh) {
-      const button = make("button", "btn btn--sm", texts.pollRefresh);
-      button.type = "button";
-      button.addEventListener("click", () => {
+      control.type = "button";
+      control.addEventListener("click", () => {
         asking(true);
         poll(poller().getAttribute("hx-get") ?? poller().dataset.url);
       });
-      line.append(button);
     }
+    if (refresh || signIn) line.append(control);
     poller().before(line);
   };
   const quiet = () => { line?.remove(); line = null; failures = 0; };
   on("htmx:before:request", (e) => {
     const { ctx } = e.detail;
-    if (ctx.sourceEvent?.type === "every" && (document.hidden || stopped)) e.preventDefault();
+    if (ctx.sourceEvent?.type === "every" && (document.hidden || stopped)) return e.preventDefault();
+    if (fromPoller(e)) ctx.request.headers["Mergegate-Poll"] = "true"; // nobody triggered it
+    else begin(ctx.sourceElement, ctx.sourceEvent?.submitter ?? ctx.sourceElement, ctx.target);
     if (ctx.target === modalRoot && !modalRoot.firstElementChild) opener = ctx.sourceElement;
   });
+  on("htmx:finally:request", (e) => end(e.detail.ctx.sourceElement));
   on("htmx:after:request", (e) => {
     if (e.detail.ctx.response?.status < 400) showFailure(e, false);
     if (!fromPoller(e) || e.detail.ctx.response.status >= 400) return;
@@ -303,7 +334,8 @@
     } else if ([401, 403, 404].includes(status)) {
       stopped = true;
       quiet();
-      say(poller().dataset.pollDenied ?? texts.pollDenied, false);
+      if (status === 401) say(texts.pollSignedOut, false, true);
+      else say(poller().dataset.pollDenied ?? texts.pollDenied, false);
     } else if (!status || status >= 500) {
       failures++;
       say(poller().dataset.pollFailed ?? texts.pollFailed, true);
@@ -323,6 +355,54 @@
     if (!row || document.activeElement !== document.body) return;
     ($(`#${row} .check-row__name [id]`) || $("#status-checks-summary")).focus();
   });
+
+  // ---- selection: text that the reader selected stays selected when news come,
+  // as long as it is still there
+  let selected = null;
+  const place = (node, offset) => {
+    const around = (node.nodeType === Node.TEXT_NODE ? node.parentElement : node).closest("[id]");
+    const before = new Range();
+    before.setStart(around, 0);
+    before.setEnd(node, offset);
+    return { id: around.id, at: before.toString().length };
+  };
+  const point = ({ id, at }) => {
+    const walker = document.createTreeWalker(document.getElementById(id) ?? new Text(), NodeFilter.SHOW_TEXT);
+    for (let text = walker.nextNode(); text; text = walker.nextNode()) {
+      if (at <= text.length) return [text, at];
+      at -= text.length;
+    }
+  };
+  on("htmx:before:swap", () => {
+    const selection = getSelection();
+    if (selection.isCollapsed || !selection.anchorNode) return;
+    selected = {
+      text: selection.toString(),
+      from: place(selection.anchorNode, selection.anchorOffset),
+      to: place(selection.focusNode, selection.focusOffset),
+    };
+  });
+  on("htmx:finally:request", () => {
+    const before = selected, selection = getSelection();
+    selected = null;
+    if (!before || selection.toString() === before.text) return;
+    const from = point(before.from), to = point(before.to);
+    if (!from || !to) return;
+    selection.setBaseAndExtent(...from, ...to);
+    if (selection.toString() !== before.text) selection.removeAllRanges();
+  });
+
+  // ---- times in the reader's time zone; the server writes UTC
+  const localize = () => {
+    for (const el of $$("time[datetime*=T]:not([data-localized])")) {
+      const at = new Date(el.dateTime);
+      el.title = written.second.format(at);
+      el.dataset.localized = "";
+      if (el.dataset.local) write(el, written[el.dataset.local].format(at));
+    }
+  };
+  localize();
+  on("htmx:finally:request", localize);
   setInterval(tick, 1000);
 
   // ---- what is shown once goes with its page, also from what Back would bring

@@ -428,7 +428,7 @@ func commitList(commits []CommitRow, now time.Time) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = Compose(text.KeyMRCommitted, "Author", plain(commit.Author), "Time", TimeAgo(commit.At, now)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Compose(text.KeyMRCommitted, "Author", bdi(commit.Author), "Time", TimeAgo(commit.At, now)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -69,13 +69,23 @@ func sentences(parts ...templ.Component) templ.Component {
 	})
 }
 
+// maxNamed is how many names a sentence lists before it counts the others.
+const maxNamed = 8
+
 // isolatedNames is a list of names in a sentence: one that is read from the
 // right, or tries to turn what stands around it, keeps that to itself.
 func isolatedNames(names []string) templ.Component {
 	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
-		marked := make([]string, len(names))
-		for i, name := range names {
-			marked[i] = "<bdi>" + templ.EscapeString(name) + "</bdi>"
+		shown := names
+		if len(names) > maxNamed+1 {
+			shown = names[:maxNamed]
+		}
+		marked := make([]string, 0, len(shown)+1)
+		for _, name := range shown {
+			marked = append(marked, "<bdi>"+templ.EscapeString(name)+"</bdi>")
+		}
+		if more := len(names) - len(shown); more > 0 {
+			marked = append(marked, templ.EscapeString(text.N(ctx, text.KeyMRConflictMore, more)))
 		}
 		_, err := io.WriteString(w, strings.Join(marked, templ.EscapeString(text.T(ctx, text.KeyMRListSeparator))))
 		return err

@@ -473,7 +473,7 @@ func mergeRequestRow(r MergeRequestRow, l MergeRequestList) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Compose(text.KeyMROpenedBy, "Time", TimeAgo(r.At, l.Now), "Author", plain(r.Author)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Compose(text.KeyMROpenedBy, "Time", TimeAgo(r.At, l.Now), "Author", bdi(r.Author)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -38,8 +38,9 @@ const (
 // StatusChecks is the status check widget of one merge request.
 type StatusChecks struct {
 	Kind WidgetKind
-	// SignedOut says that nobody is signed in, who then may not see the checks.
-	SignedOut bool
+	// SignInURL is where a signed-out reader, who may not see the checks, signs
+	// in; empty for everybody else.
+	SignInURL string
 	// Rows in the order in which they are drawn.
 	Rows []CheckRow
 	// Final says that the merge request is merged or closed: its clocks stand

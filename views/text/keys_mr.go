@@ -17,6 +17,7 @@ const (
 	KeyMRRuleOn                  Key = "mr.rule_on"
 	KeyMRRuleOff                 Key = "mr.rule_off"
 	KeyMRChecksForbidden         Key = "mr.checks_forbidden"
+	KeyMRChecksSignIn            Key = "mr.checks_sign_in"
 	KeyMRChecksForbiddenHelp     Key = "mr.checks_forbidden_help"
 	KeyMRChecksFailedHelp        Key = "mr.checks_failed_help"
 	KeyMRChecksHelp              Key = "mr.checks_help"

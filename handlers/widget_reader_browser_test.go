@@ -1,0 +1,126 @@
+package handlers
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// A session that ended stops the polls and offers sign-in. The page stays, with
+// what was typed on it.
+func TestPolls_SessionEnded_PageStaysAndOffersSignIn(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	s.Service("licence")
+	mr := s.open("topic")
+	p := browsertest.Open(t, s.as(s.Owner).serve()+s.mrPath(mr, ""))
+	p.Allow("401")
+	p.Wait("#status-checks-body[hx-get]")
+	p.Click("#merge-squash")
+	browsertest.Eval[bool](p, `window.kept = true`)
+	if _, err := s.DB.SQL(t).Exec("DELETE FROM sessions"); err != nil {
+		t.Fatal(err)
+	}
+	p.WaitText("#status-checks-failed", "You are no longer signed in")
+	href := browsertest.Eval[string](p, `document.querySelector("#status-checks-failed a").getAttribute("href")`)
+	if want := "/users/sign_in?return_to=" + strings.ReplaceAll(s.mrPath(mr, ""), "/", "%2F"); href != want {
+		t.Errorf("sign-in is offered at %q, want %q", href, want)
+	}
+	if !browsertest.Eval[bool](p, `window.kept && document.querySelector("#merge-squash").checked`) {
+		t.Error("the page was loaded anew")
+	}
+}
+
+// Text that the reader selected stays selected when news come.
+func TestNews_KeepTheSelection(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	licence, security := s.Service("licence"), s.Service("security")
+	mr := s.open("topic")
+	p := browsertest.Open(t, s.as(s.Owner).serve()+s.mrPath(mr, ""))
+	name := "#status-check-name-" + itoa(security.ID)
+	browsertest.Eval[bool](p, `(getSelection().selectAllChildren(document.querySelector("`+name+`")), true)`)
+	if err := s.Respond(mr, licence, mr.HeadSHA, models.StatusPassed); err != nil {
+		t.Fatal(err)
+	}
+	p.WaitText("#status-checks-summary", "1 pending")
+	p.WaitFor("the selection to be there", `getSelection().toString() === "security"`)
+}
+
+// What takes longer than 300 ms shows it on the pressed control, which keeps its
+// place and the focus; a second press waits.
+func TestUnderWay_ControlIsBusy(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	licence := s.Service("licence")
+	mr := s.open("topic")
+	if err := s.Respond(mr, licence, mr.HeadSHA, models.StatusFailed); err != nil {
+		t.Fatal(err)
+	}
+	v := s.as(s.Owner)
+	posts, busy, release := make(chan string, 10), make(chan struct{}, 10), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery == "busy" {
+			busy <- struct{}{}
+			return
+		}
+		if r.Method == http.MethodPost {
+			posts <- r.URL.Path
+			select {
+			case <-release:
+			case <-r.Context().Done():
+				return
+			case <-t.Context().Done(): // the test failed
+				return
+			}
+		}
+		r.Header.Add("Cookie", v.cookie)
+		s.handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	p := browsertest.Open(t, server.URL+s.mrPath(mr, ""))
+	width := func(css string) float64 {
+		return browsertest.Eval[float64](p, `document.querySelector("`+css+`").getBoundingClientRect().width`)
+	}
+	retry := "#status-check-retry-" + itoa(licence.ID)
+	before := width(retry)
+	p.Click(retry)
+	<-posts
+	p.Wait(retry + "[aria-busy=true]")
+	p.WaitFor("the focus to stay", focusIs(retry))
+	p.Click(retry)
+	if now := width(retry); now != before {
+		t.Errorf("%s is %v px wide while busy, %v before", retry, now, before)
+	}
+	release <- struct{}{}
+	p.WaitText("#status-checks-summary", "1 pending")
+
+	// A form of the browser's own: the page tells the server when it is busy, as
+	// it cannot be asked while it waits for the next page.
+	browsertest.Eval[bool](p, `(new MutationObserver(() => fetch("/?busy")).observe(document.querySelector("#approve"), { attributes: true, attributeFilter: ["aria-busy"] }), true)`)
+	p.ClickTwice("#approve")
+	<-posts
+	<-busy
+	release <- struct{}{}
+	p.WaitText("#approvals", "1 approval")
+	if len(posts) != 0 {
+		t.Errorf("a second press was sent: %s", <-posts)
+	}
+}
+
+// Times are shown in the reader's time zone; the server writes UTC.
+func TestTimes_AreLocal(t *testing.T) {
+	s := newMRSite(t, modelstest.SQLite(t))
+	mr := s.open("topic")
+	p := browsertest.Open(t, s.as(s.Owner).serve()+s.mrPath(mr, ""))
+	p.WaitFor("the script to write the titles", `[...document.querySelectorAll("time[datetime]")].every((el) => !/^\d{4}-/.test(el.title))`)
+	local := browsertest.Eval[bool](p, `[...document.querySelectorAll("time[datetime]")].every((el) => {
+		const at = new Date(el.dateTime), two = (n) => String(n).padStart(2, "0");
+		return el.title.includes(two(at.getHours()) + ":" + two(at.getMinutes()) + ":" + two(at.getSeconds()));
+	})`)
+	if !local {
+		t.Error("the titles are not in the browser's time zone")
+	}
+}
