@@ -278,7 +278,7 @@ func TestChecksThatCannotBeRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
-		if got := page.text("#status-checks"); got != "Failed to load status checks If this keeps eventInput, tell your administrator.Refresh" {
+		if got := page.text("#status-checks"); got != "Failed to load status checks If this keeps happening, tell your administrator.Refresh" {
 			t.Errorf("the widget says %q", got)
 		}
 		if page.text("#merge-h") != "Merging is blocked" || page.attr("#merge-button", "aria-disabled") != "true" {

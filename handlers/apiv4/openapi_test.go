@@ -170,7 +170,7 @@ func TestDescriptionIsStrict(t *testing.T) {
 		t.Fatal(err)
 	}
 	optional := map[string][]string{
-		"AccessToken": {"access_level", "token"}, "CurrentUser": {"is_admin"}, "DiffVersion": {"commits", "diffs"}, "MergeRefused": {"conflicts"},
+		"AccessToken": {"access_level", "token"}, "CurrentUser": {"is_admin"}, "DiffVersion": {"commits", "diffs"}, "MergeRefused": {"conflicts", "merge_error"},
 		"MergeRequestDetail": {"changes", "description_html", "diverged_commits_count", "incomplete", "overflow", "rebase_in_progress", "title_html"}, "Project": {"owner"},
 		"StatusCheckService": {"incomplete"},
 	}

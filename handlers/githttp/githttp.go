@@ -60,9 +60,6 @@ func Register(e *echo.Echo, d Deps) {
 	e.POST(project+receivePack, front.handle(front.service))
 }
 
-// refusalTime is how long the rest of a refused request may take to arrive.
-const refusalTime = 30 * time.Second
-
 // refusal is an answer other than git's, in a sentence that git shows.
 type refusal struct {
 	status int
@@ -80,11 +77,6 @@ func refuse(status int, key text.Key, args ...any) error {
 // handle turns a refusal into its plain text. Every other error is ours.
 func (d *door) handle(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if c.Request().Method == http.MethodPost {
-			// Until the transport measures the rate: a request that is refused
-			// is still read to its end.
-			_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Now().Add(refusalTime))
-		}
 		err := next(c)
 		var refused *refusal
 		switch {
