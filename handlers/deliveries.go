@@ -21,7 +21,7 @@ import (
 // To htmx, which asks while it is under way, it answers 204 where nothing is
 // new since rev.
 func (p *pages) deliveryPage(c echo.Context) error {
-	view, rev, err := p.presentDelivery(c)
+	view, rev, err := p.presentDeliveryPage(c)
 	if err != nil {
 		return err
 	}
@@ -34,9 +34,9 @@ func (p *pages) deliveryPage(c echo.Context) error {
 	return render(c, http.StatusOK, views.DeliveryView(view))
 }
 
-// presentDelivery is the delivery that the path names, and a digest of what
-// its page shows apart from ticking times.
-func (p *pages) presentDelivery(c echo.Context) (views.DeliveryPage, string, error) {
+// presentDeliveryPage returns the page of the delivery in the path, and a digest
+// of its content without relative times.
+func (p *pages) presentDeliveryPage(c echo.Context) (views.DeliveryPage, string, error) {
 	service, err := p.service(c)
 	if err != nil {
 		return views.DeliveryPage{}, "", err
@@ -101,7 +101,7 @@ func (p *pages) redeliver(c echo.Context) error {
 	if !isHTMX(c) {
 		return p.redirect(c, p.deliveryRow(c, d).URL, text.KeyChecksToastRedelivered)
 	}
-	view, _, err := p.presentDelivery(c)
+	view, _, err := p.presentDeliveryPage(c)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func presentCheck(check models.MergeRequestCheck, state models.MergeRequestState
 		row.Deadline = check.Deadline()
 	}
 	if check.Delivery != nil {
-		row.Delivery = presentDelivery(*check.Delivery, now)
+		row.Delivery = presentCheckDelivery(*check.Delivery, now)
 		// A response that set the check to pending again came after the retry.
 		row.Retried = check.Delivery.Kind == models.DeliveryOfRetry && row.State == views.CheckPending &&
 			!check.PendingSince.After(check.Delivery.CreatedAt)
@@ -29,8 +29,8 @@ func presentCheck(check models.MergeRequestCheck, state models.MergeRequestState
 	return row
 }
 
-// presentDelivery is what the widget tells of a delivery.
-func presentDelivery(d models.Delivery, now time.Time) views.CheckDelivery {
+// presentCheckDelivery returns what the widget shows of a delivery at now.
+func presentCheckDelivery(d models.Delivery, now time.Time) views.CheckDelivery {
 	v := views.CheckDelivery{HTTPStatus: d.LastHTTPStatus, Failure: failureText(d.LastError), Attempts: models.MaxAttempts}
 	tried := d.LastHTTPStatus != 0 || d.LastError != ""
 	switch d.State {
