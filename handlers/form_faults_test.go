@@ -266,13 +266,13 @@ func TestEveryFormHasItsFaults(t *testing.T) {
 	}
 	harmless := []string{
 		signOutPath, "/-/theme", userSettingsPath + "/sessions/:id/end", userSettingsPath + "/sessions/end_others",
-		personalTokensPath + "/:id/revoke", project + "/-/settings/access_tokens/:id/revoke",
-		project + "/-/project_members/:id/remove", services + "/:id/remove", services + "/:id/test",
-		services + "/:id/deliveries/:delivery/redeliver", rules + "/:id/unprotect",
-		mergeRequests + "/:iid/close", mergeRequests + "/:iid/reopen", mergeRequests + "/:iid/approve", mergeRequests + "/:iid/unapprove",
-		mergeRequests + "/:iid/merge", mergeRequests + "/:iid/status_checks/:id/retry",
-		project + "/-/settings/merge_requests", // one check box
-		project + "/-/project_members/:id",     // one list, TestOnlyOwnersMakeAndUnmakeOwners
+		personalTokensPath + "/:id/revoke", projectRoute + "/-/settings/access_tokens/:id/revoke",
+		projectRoute + "/-/project_members/:id/remove", servicesRoute + "/:id/remove", servicesRoute + "/:id/test",
+		servicesRoute + "/:id/deliveries/:delivery/redeliver", rulesRoute + "/:id/unprotect",
+		mergeRequestsRoute + "/:iid/close", mergeRequestsRoute + "/:iid/reopen", mergeRequestsRoute + "/:iid/approve", mergeRequestsRoute + "/:iid/unapprove",
+		mergeRequestsRoute + "/:iid/merge", mergeRequestsRoute + "/:iid/status_checks/:id/retry",
+		projectRoute + "/-/settings/merge_requests", // one check box
+		projectRoute + "/-/project_members/:id",     // one list, TestOnlyOwnersMakeAndUnmakeOwners
 	}
 	for _, r := range s.tableOf() {
 		if r.method != http.MethodPost || slices.Contains(harmless, r.path) {

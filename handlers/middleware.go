@@ -120,7 +120,7 @@ func (p *pages) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 			attrs = append(attrs, "user_id", user.ID)
 		}
 		level := slog.LevelInfo
-		if quiet(c.Request(), c.Response().Status) {
+		if isRoutine(c.Request(), c.Response().Status) {
 			level = slog.LevelDebug
 		}
 		p.Log.Log(c.Request().Context(), level, "request", attrs...)
@@ -128,9 +128,9 @@ func (p *pages) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// quiet tells the requests that say nothing to an operator: polls without
-// news, probes, what browsers load with every page. They would drown the others.
-func quiet(r *http.Request, status int) bool {
+// isRoutine reports whether a request is logged at debug level only: unchanged
+// polls, health probes, and assets. They are frequent and tell an operator little.
+func isRoutine(r *http.Request, status int) bool {
 	path := r.URL.Path
 	return status == http.StatusNoContent && r.Method == http.MethodGet ||
 		status < 400 && (path == "/healthz" || path == "/readyz" || path == static.WorkerPath || strings.HasPrefix(path, static.Prefix))
@@ -181,8 +181,8 @@ func compress() echo.MiddlewareFunc {
 	return middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1024})
 }
 
-// private keeps pages out of every cache: they differ by who asks.
-func private(next echo.HandlerFunc) echo.HandlerFunc {
+// noStore forbids caches to store pages, because their content depends on the user.
+func noStore(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		c.Response().Header().Set("Cache-Control", "private, no-store")
 		c.Response().Header().Add("Vary", "HX-Request")
@@ -190,9 +190,9 @@ func private(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// speak chooses the language of the answer: the browser's, until loadSession
-// knows whether the user has chosen one.
-func speak(next echo.HandlerFunc) echo.HandlerFunc {
+// detectLanguage sets the language of the response from Accept-Language.
+// loadSession replaces it by the user's own choice, if there is one.
+func detectLanguage(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		c.Response().Header().Add("Vary", "Accept-Language")
 		setLanguage(c, text.AcceptedLanguage(strings.Join(c.Request().Header.Values("Accept-Language"), ",")))
@@ -200,7 +200,7 @@ func speak(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// setLanguage makes the answer speak a language, such as "ja".
+// setLanguage sets the language of the response, such as "ja".
 func setLanguage(c echo.Context, lang string) {
 	c.SetRequest(c.Request().WithContext(text.WithLanguage(c.Request().Context(), lang)))
 }

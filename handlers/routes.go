@@ -21,17 +21,12 @@ const (
 	signedIn auth.Ability = "signed in"
 )
 
-// project is how the routes inside a project begin.
-const project = "/:namespace/:project"
-
-// mergeRequests is how the routes of merge requests begin.
-const mergeRequests = project + "/-/merge_requests"
-
-// services and rules are how the routes of status check services and of
-// protected branches begin.
+// Prefixes of routes.
 const (
-	services = project + "/-/settings/merge_requests/status_checks"
-	rules    = project + "/-/settings/repository/branch_rules"
+	projectRoute       = "/:namespace/:project"
+	mergeRequestsRoute = projectRoute + "/-/merge_requests"
+	servicesRoute      = projectRoute + "/-/settings/merge_requests/status_checks"
+	rulesRoute         = projectRoute + "/-/settings/repository/branch_rules"
 )
 
 // signOutPath ends a session.
@@ -116,68 +111,68 @@ func (p *pages) declaredRoutes() []route {
 		{get, "/projects/new", auth.CreateProject, p.newProjectForm},
 		{post, "/projects", auth.CreateProject, p.onlyOnce(p.createProject)},
 		{get, "/:username", signedIn, p.namespacePage},
-		{get, project, auth.ReadProject, p.overview},
-		{get, project + "/-/branches", auth.ReadCode, p.branches},
-		{get, project + "/-/commit/:sha", auth.ReadCode, p.commit},
-		{get, project + "/-/compare/:range", auth.ReadCode, p.compareCommits},
+		{get, projectRoute, auth.ReadProject, p.overview},
+		{get, projectRoute + "/-/branches", auth.ReadCode, p.branches},
+		{get, projectRoute + "/-/commit/:sha", auth.ReadCode, p.commit},
+		{get, projectRoute + "/-/compare/:range", auth.ReadCode, p.compareCommits},
 
-		{get, project + "/-/project_members", auth.ManageMembers, p.members},
-		{get, project + "/-/project_members/new", auth.ManageMembers, p.newMemberForm},
-		{post, project + "/-/project_members", auth.ManageMembers, p.onlyOnce(p.addMember)},
-		{post, project + "/-/project_members/:id", auth.ManageMembers, p.changeMember},
-		{get, project + "/-/project_members/:id/remove", auth.ManageMembers, p.removeMemberForm},
-		{post, project + "/-/project_members/:id/remove", auth.ManageMembers, p.removeMember},
+		{get, projectRoute + "/-/project_members", auth.ManageMembers, p.members},
+		{get, projectRoute + "/-/project_members/new", auth.ManageMembers, p.newMemberForm},
+		{post, projectRoute + "/-/project_members", auth.ManageMembers, p.onlyOnce(p.addMember)},
+		{post, projectRoute + "/-/project_members/:id", auth.ManageMembers, p.changeMember},
+		{get, projectRoute + "/-/project_members/:id/remove", auth.ManageMembers, p.removeMemberForm},
+		{post, projectRoute + "/-/project_members/:id/remove", auth.ManageMembers, p.removeMember},
 
-		{get, project + "/-/settings/general", auth.ManageMergeChecks, p.generalSettings},
-		{post, project + "/-/settings/general", auth.ManageMergeChecks, p.saveGeneralSettings},
-		{post, project + "/-/settings/general/advanced", auth.AdminProject, p.saveAdvancedSettings},
-		{post, project + "/-/settings/general/delete", auth.AdminProject, p.deleteProject},
-		{get, project + "/-/settings/access_tokens", auth.ManageTokens, p.projectTokens},
-		{post, project + "/-/settings/access_tokens", auth.ManageTokens, p.onlyOnce(p.createProjectToken)},
-		{get, project + "/-/settings/access_tokens/:id/revoke", auth.ManageTokens, p.revokeProjectTokenForm},
-		{post, project + "/-/settings/access_tokens/:id/revoke", auth.ManageTokens, p.revokeProjectToken},
+		{get, projectRoute + "/-/settings/general", auth.ManageMergeChecks, p.generalSettings},
+		{post, projectRoute + "/-/settings/general", auth.ManageMergeChecks, p.saveGeneralSettings},
+		{post, projectRoute + "/-/settings/general/advanced", auth.AdminProject, p.saveAdvancedSettings},
+		{post, projectRoute + "/-/settings/general/delete", auth.AdminProject, p.deleteProject},
+		{get, projectRoute + "/-/settings/access_tokens", auth.ManageTokens, p.projectTokens},
+		{post, projectRoute + "/-/settings/access_tokens", auth.ManageTokens, p.onlyOnce(p.createProjectToken)},
+		{get, projectRoute + "/-/settings/access_tokens/:id/revoke", auth.ManageTokens, p.revokeProjectTokenForm},
+		{post, projectRoute + "/-/settings/access_tokens/:id/revoke", auth.ManageTokens, p.revokeProjectToken},
 
-		{get, mergeRequests, auth.ReadCode, p.listMergeRequests},
-		{get, mergeRequests + "/new", auth.CreateMergeRequest, p.newMergeRequest},
-		{get, mergeRequests + "/new/branches", auth.CreateMergeRequest, p.searchBranches},
-		{post, mergeRequests, auth.CreateMergeRequest, p.onlyOnce(p.createMergeRequest)},
-		{get, mergeRequests + "/:iid", auth.ReadCode, p.showMergeRequest},
-		{get, mergeRequests + "/:iid/commits", auth.ReadCode, p.mergeRequestCommits},
-		{get, mergeRequests + "/:iid/diffs", auth.ReadCode, p.mergeRequestChanges},
-		{get, mergeRequests + "/:iid/edit", auth.UpdateMergeRequest, p.editMergeRequest},
-		{post, mergeRequests + "/:iid", auth.UpdateMergeRequest, p.updateMergeRequest},
-		{post, mergeRequests + "/:iid/close", auth.UpdateMergeRequest, p.closeMergeRequest},
-		{post, mergeRequests + "/:iid/reopen", auth.UpdateMergeRequest, p.reopenMergeRequest},
-		{post, mergeRequests + "/:iid/approve", auth.Approve, p.approveMergeRequest},
-		{post, mergeRequests + "/:iid/unapprove", auth.Approve, p.unapproveMergeRequest},
-		{post, mergeRequests + "/:iid/merge", auth.Merge, p.mergeMergeRequest},
-		{get, mergeRequests + "/:iid/status_checks", auth.ReadStatusChecks, p.pollStatusChecks},
-		{post, mergeRequests + "/:iid/status_checks/:id/retry", auth.RetryStatusCheck, p.retryStatusCheck},
+		{get, mergeRequestsRoute, auth.ReadCode, p.listMergeRequests},
+		{get, mergeRequestsRoute + "/new", auth.CreateMergeRequest, p.newMergeRequest},
+		{get, mergeRequestsRoute + "/new/branches", auth.CreateMergeRequest, p.searchBranches},
+		{post, mergeRequestsRoute, auth.CreateMergeRequest, p.onlyOnce(p.createMergeRequest)},
+		{get, mergeRequestsRoute + "/:iid", auth.ReadCode, p.showMergeRequest},
+		{get, mergeRequestsRoute + "/:iid/commits", auth.ReadCode, p.mergeRequestCommits},
+		{get, mergeRequestsRoute + "/:iid/diffs", auth.ReadCode, p.mergeRequestChanges},
+		{get, mergeRequestsRoute + "/:iid/edit", auth.UpdateMergeRequest, p.editMergeRequest},
+		{post, mergeRequestsRoute + "/:iid", auth.UpdateMergeRequest, p.updateMergeRequest},
+		{post, mergeRequestsRoute + "/:iid/close", auth.UpdateMergeRequest, p.closeMergeRequest},
+		{post, mergeRequestsRoute + "/:iid/reopen", auth.UpdateMergeRequest, p.reopenMergeRequest},
+		{post, mergeRequestsRoute + "/:iid/approve", auth.Approve, p.approveMergeRequest},
+		{post, mergeRequestsRoute + "/:iid/unapprove", auth.Approve, p.unapproveMergeRequest},
+		{post, mergeRequestsRoute + "/:iid/merge", auth.Merge, p.mergeMergeRequest},
+		{get, mergeRequestsRoute + "/:iid/status_checks", auth.ReadStatusChecks, p.pollStatusChecks},
+		{post, mergeRequestsRoute + "/:iid/status_checks/:id/retry", auth.RetryStatusCheck, p.retryStatusCheck},
 
-		{get, project + "/-/settings/merge_requests", auth.ManageStatusChecks, p.mergeRequestSettings},
-		{post, project + "/-/settings/merge_requests", auth.ManageMergeChecks, p.saveMergeChecks},
-		{post, services, auth.ManageStatusChecks, p.onlyOnce(p.createService)},
-		{get, services + "/new", auth.ManageStatusChecks, p.newServiceForm},
-		{get, services + "/branches", auth.ManageStatusChecks, p.serviceBranches},
-		{get, services + "/affected", auth.ManageStatusChecks, p.serviceAffected},
-		{get, services + "/:id", auth.ReadDeliveries, p.servicePage},
-		{post, services + "/:id", auth.ManageStatusChecks, p.updateService},
-		{get, services + "/:id/edit", auth.ManageStatusChecks, p.editServiceForm},
-		{get, services + "/:id/remove", auth.ManageStatusChecks, p.serviceRemovalForm},
-		{post, services + "/:id/remove", auth.ManageStatusChecks, p.removeService},
-		{post, services + "/:id/test", auth.ManageStatusChecks, p.sendTest},
-		{get, services + "/:id/deliveries/:delivery", auth.ReadDeliveries, p.deliveryPage},
-		{post, services + "/:id/deliveries/:delivery/redeliver", auth.ReadDeliveries, p.redeliver},
+		{get, projectRoute + "/-/settings/merge_requests", auth.ManageStatusChecks, p.mergeRequestSettings},
+		{post, projectRoute + "/-/settings/merge_requests", auth.ManageMergeChecks, p.saveMergeChecks},
+		{post, servicesRoute, auth.ManageStatusChecks, p.onlyOnce(p.createService)},
+		{get, servicesRoute + "/new", auth.ManageStatusChecks, p.newServiceForm},
+		{get, servicesRoute + "/branches", auth.ManageStatusChecks, p.serviceBranches},
+		{get, servicesRoute + "/affected", auth.ManageStatusChecks, p.serviceAffected},
+		{get, servicesRoute + "/:id", auth.ReadDeliveries, p.servicePage},
+		{post, servicesRoute + "/:id", auth.ManageStatusChecks, p.updateService},
+		{get, servicesRoute + "/:id/edit", auth.ManageStatusChecks, p.editServiceForm},
+		{get, servicesRoute + "/:id/remove", auth.ManageStatusChecks, p.serviceRemovalForm},
+		{post, servicesRoute + "/:id/remove", auth.ManageStatusChecks, p.removeService},
+		{post, servicesRoute + "/:id/test", auth.ManageStatusChecks, p.sendTest},
+		{get, servicesRoute + "/:id/deliveries/:delivery", auth.ReadDeliveries, p.deliveryPage},
+		{post, servicesRoute + "/:id/deliveries/:delivery/redeliver", auth.ReadDeliveries, p.redeliver},
 
-		{get, rules, auth.ManageProtectedBranches, p.branchRules},
-		{post, rules, auth.ManageProtectedBranches, p.onlyOnce(p.createRule)},
-		{get, rules + "/new", auth.ManageProtectedBranches, p.newRuleForm},
-		{post, rules + "/:id", auth.ManageProtectedBranches, p.updateRule},
-		{get, rules + "/:id/edit", auth.ManageProtectedBranches, p.editRuleForm},
-		{get, rules + "/:id/unprotect", auth.ManageProtectedBranches, p.unprotectionForm},
-		{post, rules + "/:id/unprotect", auth.ManageProtectedBranches, p.unprotect},
-		{get, project + "/-/audit_events", auth.ReadAuditEvents, p.auditEvents},
-		{get, project + "/-/audit_events.csv", auth.ReadAuditEvents, p.exportAuditEvents},
+		{get, rulesRoute, auth.ManageProtectedBranches, p.branchRules},
+		{post, rulesRoute, auth.ManageProtectedBranches, p.onlyOnce(p.createRule)},
+		{get, rulesRoute + "/new", auth.ManageProtectedBranches, p.newRuleForm},
+		{post, rulesRoute + "/:id", auth.ManageProtectedBranches, p.updateRule},
+		{get, rulesRoute + "/:id/edit", auth.ManageProtectedBranches, p.editRuleForm},
+		{get, rulesRoute + "/:id/unprotect", auth.ManageProtectedBranches, p.unprotectionForm},
+		{post, rulesRoute + "/:id/unprotect", auth.ManageProtectedBranches, p.unprotect},
+		{get, projectRoute + "/-/audit_events", auth.ReadAuditEvents, p.auditEvents},
+		{get, projectRoute + "/-/audit_events.csv", auth.ReadAuditEvents, p.exportAuditEvents},
 		{get, instanceAuditPath, auth.ManageUsers, p.instanceAuditEvents},
 		{get, instanceAuditPath + ".csv", auth.ManageUsers, p.exportAuditEvents},
 	}
@@ -191,10 +186,10 @@ func (p *pages) addRoutes(e *echo.Echo, base *url.URL) error {
 	if err != nil {
 		return err
 	}
-	group := e.Group("", compress(), private, speak, same, p.loadSession, readForm, mustChangePassword, p.giveFormBack)
+	group := e.Group("", compress(), noStore, detectLanguage, same, p.loadSession, readForm, mustChangePassword, p.giveFormBack)
 	for _, r := range p.routes() {
 		guards := []echo.MiddlewareFunc{requires(r.needs)}
-		if strings.HasPrefix(r.path, project) {
+		if strings.HasPrefix(r.path, projectRoute) {
 			guards = append([]echo.MiddlewareFunc{p.loadProject}, guards...)
 		}
 		group.Add(r.method, r.path, r.handle, guards...)

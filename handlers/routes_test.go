@@ -23,7 +23,7 @@ func (r route) address(ids routeIDs) string {
 }
 
 // ofProject reports whether the route is a page of a project.
-func (r route) ofProject() bool { return strings.HasPrefix(r.path, project) }
+func (r route) ofProject() bool { return strings.HasPrefix(r.path, projectRoute) }
 
 // tableOf is every route of the site.
 func (s *mrSite) tableOf() []route { return (&pages{Deps: Deps{Store: s.Store, Git: s.git}}).routes() }
