@@ -2,153 +2,157 @@ package auth
 
 import "github.com/mergegate/mergegate/models"
 
-// Ability names one thing that a person can be allowed to do. Its text is for
-// logs and tests, never for people.
+// Ability names an operation that a user may be allowed to do. Its text
+// appears in logs and tests, not on pages.
 type Ability string
 
 // Abilities on a project.
 const (
-	// ReadProject is seeing that the project exists: its name and overview.
+	// ReadProject allows seeing that the project exists, its name and overview.
 	ReadProject Ability = "read project"
-	// ReadCode is seeing and fetching branches, commits and merge requests.
+	// ReadCode allows viewing and fetching branches, commits and merge requests.
 	ReadCode Ability = "read code"
-	// ReadStatusChecks is seeing the status checks of merge requests, and
-	// every text derived from them.
+	// ReadStatusChecks allows viewing the status checks of merge requests and
+	// all text derived from them.
 	ReadStatusChecks Ability = "read status checks"
-	// ReadServiceURL is seeing a service's URL, without its query string and
-	// user info, outside the settings. Others get an empty string.
+	// ReadServiceURL allows viewing a service's URL outside the settings,
+	// without its query string and user info. Others get an empty string.
 	ReadServiceURL Ability = "read service url"
 
 	CreateMergeRequest Ability = "create merge request"
-	// UpdateMergeRequest is editing, closing and reopening.
+	// UpdateMergeRequest allows editing, closing and reopening.
 	UpdateMergeRequest Ability = "update merge request"
-	// Approve is approving a merge request and taking the approval back; the
-	// author may, too.
+	// Approve allows approving a merge request and revoking one's approval,
+	// also for the author.
 	Approve Ability = "approve merge request"
-	// Merge is merging into branches that are not protected. Into a protected
-	// branch the branch's own rule decides as well.
+	// Merge allows merging into unprotected branches. For a protected branch
+	// the branch's rule must allow it, too.
 	Merge Ability = "merge merge request"
-	// PushCode is pushing to branches that are not protected. To a protected
-	// branch the branch's own rule decides as well.
+	// PushCode allows pushing to unprotected branches. For a protected branch
+	// the branch's rule must allow it, too.
 	PushCode Ability = "push code"
-	// RetryStatusCheck is setting a failed check back to pending.
+	// RetryStatusCheck allows setting a failed check back to pending.
 	RetryStatusCheck Ability = "retry status check"
-	// SetStatus is answering for a service through the API.
+	// SetStatus allows setting a check's status through the API.
 	SetStatus Ability = "set status of status check"
 
-	// ManageStatusChecks is listing, adding, editing and removing services,
-	// and sending a test delivery.
+	// ManageStatusChecks allows listing, adding, editing and removing
+	// services, and sending test deliveries.
 	ManageStatusChecks Ability = "manage status checks"
-	// ManageProtectedBranches is listing and changing protected branches.
+	// ManageProtectedBranches allows listing and changing protected branches.
 	ManageProtectedBranches Ability = "manage protected branches"
-	// ManageMembers is adding, changing and removing members below Owner.
+	// ManageMembers allows adding, changing and removing members below Owner.
 	ManageMembers Ability = "manage members"
-	// ManageTokens is listing, making and revoking project access tokens.
+	// ManageTokens allows listing, creating and revoking project access tokens.
 	ManageTokens Ability = "manage project access tokens"
-	// ManageMergeChecks is switching "Status checks must succeed".
+	// ManageMergeChecks allows changing "Status checks must succeed".
 	ManageMergeChecks Ability = "manage merge checks"
-	// ReadDeliveries is reading delivery logs and redelivering.
+	// ReadDeliveries allows reading delivery logs and redelivering.
 	ReadDeliveries Ability = "read deliveries"
-	// ReadAuditEvents is reading who changed what in the project.
+	// ReadAuditEvents allows reading the project's audit events.
 	ReadAuditEvents Ability = "read audit events"
 
-	// AdminProject is renaming and deleting the project and changing its
+	// AdminProject allows renaming and deleting the project and changing its
 	// visibility.
 	AdminProject Ability = "administer project"
-	// ManageOwners is making and unmaking Owners.
+	// ManageOwners allows adding and removing Owners.
 	ManageOwners Ability = "manage owners"
 )
 
-// Abilities on the instance. A subject's role and visibility do not matter for
-// them.
+// Abilities on the instance. They do not depend on a subject's Role and
+// Visibility.
 const (
-	// CreateProject is making a project in one's own namespace.
+	// CreateProject allows creating a project in the user's own namespace.
 	CreateProject Ability = "create project"
-	// CreateNamespace is making a free namespace, and projects in it.
+	// CreateNamespace allows creating a namespace that is no user's, and
+	// projects in it.
 	CreateNamespace Ability = "create namespace"
-	// ManageUsers is listing, making and changing users.
+	// ManageUsers allows listing, creating and changing users.
 	ManageUsers Ability = "manage users"
 )
 
-// Subject is somebody, as seen from one project.
+// Subject is a user or visitor in relation to one project.
 type Subject struct {
-	// SignedIn is false for visitors; every other right of theirs is ignored.
+	// SignedIn is false for visitors. Admin and Role are then ignored.
 	SignedIn bool
-	// Admin is the administrator of the instance, who may do everything.
+	// Admin reports whether the user administers the instance. Administrators
+	// have every ability.
 	Admin bool
-	// Role is the membership on the project, RoleNone without one.
+	// Role is the user's role on the project, models.RoleNone without one.
 	Role models.Role
-	// Visibility is the project's.
+	// Visibility is that of the project.
 	Visibility models.Visibility
 }
 
-// Verdict is the answer to somebody who wants to do something.
+// Verdict is the result of [Decide].
 type Verdict int
 
 // The verdicts.
 const (
-	// Hidden: the subject may not even know of the thing (404).
+	// Hidden means that the subject must not learn that the resource exists
+	// (404).
 	Hidden Verdict = iota
-	// Forbidden: the thing may be seen, but not this done to it (403).
+	// Forbidden means that the subject may see the resource, but may not do
+	// this to it (403).
 	Forbidden
-	// Allowed: go on.
+	// Allowed means that the subject has the ability.
 	Allowed
 )
 
-// rule says who has an ability. Any one of the ways suffices.
+// rule states who has an ability. One matching field is enough.
 type rule struct {
-	// role is the weakest role that has the ability; RoleNone stands for no
-	// role: members as such do not have it.
+	// role is the lowest role that has the ability. With RoleNone no role
+	// grants it.
 	role models.Role
-	// internal gives it to every signed-in user where the project is internal.
+	// internal grants it to every signed-in user if the project is internal.
 	internal bool
-	// public gives it to everybody where the project is public.
+	// public grants it to everybody if the project is public.
 	public bool
-	// signedIn gives it to every signed-in user, whatever the project.
+	// signedIn grants it to every signed-in user.
 	signedIn bool
-	// seen is the ability that decides between Hidden and Forbidden for those
-	// who lack this one. Empty: what cannot be done is hidden or, for
-	// abilities on the instance, forbidden.
-	seen Ability
+	// visibleTo is the ability with which a refusal is Forbidden instead of
+	// Hidden. If it is empty, a refusal is always Hidden; for abilities on the
+	// instance it is always Forbidden.
+	visibleTo Ability
 }
 
-// rules is the table. Administrators have every ability in it.
+// rules is the table of abilities. Administrators have all of them.
 var rules = map[Ability]rule{
 	ReadProject:      {role: models.RoleGuest, internal: true, public: true},
 	ReadCode:         {role: models.RoleReporter, internal: true, public: true},
 	ReadStatusChecks: {role: models.RoleReporter, internal: true},
 	ReadServiceURL:   {role: models.RoleDeveloper},
 
-	CreateMergeRequest: {role: models.RoleDeveloper, seen: ReadCode},
-	UpdateMergeRequest: {role: models.RoleDeveloper, seen: ReadCode},
-	Approve:            {role: models.RoleDeveloper, seen: ReadCode},
-	Merge:              {role: models.RoleDeveloper, seen: ReadCode},
-	PushCode:           {role: models.RoleDeveloper, seen: ReadCode},
-	RetryStatusCheck:   {role: models.RoleDeveloper, seen: ReadCode},
-	SetStatus:          {role: models.RoleDeveloper, seen: ReadCode},
+	CreateMergeRequest: {role: models.RoleDeveloper, visibleTo: ReadCode},
+	UpdateMergeRequest: {role: models.RoleDeveloper, visibleTo: ReadCode},
+	Approve:            {role: models.RoleDeveloper, visibleTo: ReadCode},
+	Merge:              {role: models.RoleDeveloper, visibleTo: ReadCode},
+	PushCode:           {role: models.RoleDeveloper, visibleTo: ReadCode},
+	RetryStatusCheck:   {role: models.RoleDeveloper, visibleTo: ReadCode},
+	SetStatus:          {role: models.RoleDeveloper, visibleTo: ReadCode},
 
-	ManageStatusChecks:      {role: models.RoleMaintainer, seen: ReadProject},
-	ManageProtectedBranches: {role: models.RoleMaintainer, seen: ReadProject},
-	ManageMembers:           {role: models.RoleMaintainer, seen: ReadProject},
-	ManageTokens:            {role: models.RoleMaintainer, seen: ReadProject},
-	ManageMergeChecks:       {role: models.RoleMaintainer, seen: ReadProject},
-	ReadDeliveries:          {role: models.RoleMaintainer, seen: ReadProject},
-	ReadAuditEvents:         {role: models.RoleMaintainer, seen: ReadProject},
+	ManageStatusChecks:      {role: models.RoleMaintainer, visibleTo: ReadProject},
+	ManageProtectedBranches: {role: models.RoleMaintainer, visibleTo: ReadProject},
+	ManageMembers:           {role: models.RoleMaintainer, visibleTo: ReadProject},
+	ManageTokens:            {role: models.RoleMaintainer, visibleTo: ReadProject},
+	ManageMergeChecks:       {role: models.RoleMaintainer, visibleTo: ReadProject},
+	ReadDeliveries:          {role: models.RoleMaintainer, visibleTo: ReadProject},
+	ReadAuditEvents:         {role: models.RoleMaintainer, visibleTo: ReadProject},
 
-	AdminProject: {role: models.RoleOwner, seen: ReadProject},
-	ManageOwners: {role: models.RoleOwner, seen: ReadProject},
+	AdminProject: {role: models.RoleOwner, visibleTo: ReadProject},
+	ManageOwners: {role: models.RoleOwner, visibleTo: ReadProject},
 
 	CreateProject:   {signedIn: true},
 	CreateNamespace: {},
 	ManageUsers:     {},
 }
 
-// onInstance holds the abilities that concern no project, so there is nothing
-// to hide from those who lack them.
-var onInstance = map[Ability]bool{CreateProject: true, CreateNamespace: true, ManageUsers: true}
+// instanceAbilities do not concern a project, so there is nothing to hide from
+// subjects that lack them.
+var instanceAbilities = map[Ability]bool{CreateProject: true, CreateNamespace: true, ManageUsers: true}
 
-// Can reports whether the subject has the ability. It is pure: everything that
-// decides is in the subject. An ability that is not in the table is nobody's.
+// Can reports whether the subject has the ability. It returns false for an
+// ability that is not in the table.
 func Can(s Subject, a Ability) bool {
 	r, known := rules[a]
 	if !known {
@@ -169,15 +173,15 @@ func Can(s Subject, a Ability) bool {
 	return r.role != models.RoleNone && s.Role >= r.role
 }
 
-// Decide is Can with the reason for a refusal: what the subject may not see is
-// Hidden, what it may see but not do is Forbidden.
+// Decide returns Allowed if the subject has the ability. Otherwise it returns
+// Forbidden if the subject may see the resource, and Hidden if it may not.
 func Decide(s Subject, a Ability) Verdict {
 	switch {
 	case Can(s, a):
 		return Allowed
-	case onInstance[a]:
+	case instanceAbilities[a]:
 		return Forbidden
-	case rules[a].seen != "" && Can(s, rules[a].seen):
+	case rules[a].visibleTo != "" && Can(s, rules[a].visibleTo):
 		return Forbidden
 	}
 	return Hidden

@@ -7,7 +7,7 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// The columns of the table below: who, and on what project.
+// subjects are the columns of the table in TestCan, for each visibility.
 var subjects = func() (all []Subject) {
 	for _, v := range []models.Visibility{models.VisibilityPrivate, models.VisibilityInternal, models.VisibilityPublic} {
 		all = append(all, Subject{Visibility: v})
@@ -18,9 +18,10 @@ var subjects = func() (all []Subject) {
 	return all
 }()
 
-// TestCan holds the whole table against one that is written out: per
-// visibility a letter for visitor, signed-in non-member, Guest, Reporter,
-// Developer, Maintainer, Owner; y may, . sees but may not, - may not see.
+// TestCan compares the table of abilities with one that is written out. For
+// each visibility there is a letter for visitor, signed-in non-member, Guest,
+// Reporter, Developer, Maintainer and Owner: y is Allowed, . is Forbidden and
+// - is Hidden.
 func TestCan(t *testing.T) {
 	want := map[Ability][3]string{
 		//                        private    internal   public
@@ -49,7 +50,7 @@ func TestCan(t *testing.T) {
 		ManageUsers:             {".......", ".......", "......."},
 	}
 	if len(want) != len(rules) {
-		t.Errorf("the test knows %d abilities, the table %d", len(want), len(rules))
+		t.Errorf("the test covers %d abilities, the table has %d", len(want), len(rules))
 	}
 	letters := map[Verdict]byte{Allowed: 'y', Forbidden: '.', Hidden: '-'}
 	for ability, columns := range want {
@@ -66,7 +67,7 @@ func TestCan(t *testing.T) {
 	}
 }
 
-func TestAdminMayDoEverything(t *testing.T) {
+func TestCan_Admin_HasEveryAbility(t *testing.T) {
 	for ability := range rules {
 		for _, s := range subjects {
 			s.SignedIn, s.Admin = true, true
@@ -77,16 +78,16 @@ func TestAdminMayDoEverything(t *testing.T) {
 	}
 }
 
-func TestVisitorsHaveNoRole(t *testing.T) {
+func TestCan_Visitor_IgnoresAdminAndRole(t *testing.T) {
 	s := Subject{Admin: true, Role: models.RoleOwner, Visibility: models.VisibilityPrivate}
 	for ability := range rules {
 		if Can(s, ability) {
-			t.Errorf("%s: allowed to somebody who is not signed in", ability)
+			t.Errorf("%s: allowed for a visitor", ability)
 		}
 	}
 }
 
-func TestUnknownAbilityIsNobodys(t *testing.T) {
+func TestCan_UnknownAbility_IsRefused(t *testing.T) {
 	s := Subject{SignedIn: true, Admin: true, Role: models.RoleOwner, Visibility: models.VisibilityPublic}
 	if Can(s, "fly") || Decide(s, "fly") != Hidden {
 		t.Error("an ability that does not exist was granted")

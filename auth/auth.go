@@ -1,5 +1,9 @@
-// Package auth answers two questions: who is this (passwords, access tokens,
-// session ids), and may they do that (the table of abilities). It also seals
-// secrets that must be stored and read back. It knows neither HTTP nor the
-// database: rows and requests are its callers' business.
+// Package auth authenticates users and decides what they may do.
+//
+// [HashPassword], [CheckPassword], [NewAccessToken] and [NewSessionID] create
+// and check credentials. [Can] and [Decide] look up abilities in a table of
+// roles. A [Keyring] encrypts secrets that must be read back from the database.
+//
+// The package uses neither HTTP nor the database. Its callers load rows and
+// read requests.
 package auth

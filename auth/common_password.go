@@ -10,20 +10,20 @@ import (
 //go:embed common_passwords.txt
 var commonPasswordList string
 
-// commonPasswords are the words, in lower case and sorted, that make a password
-// which is guessed first, with whatever digits and signs around them.
+// commonPasswords are sorted words in lower case. A password that is one of
+// them, with digits and signs around it, is easy to guess.
 var commonPasswords = strings.Fields(commonPasswordList)
 
-// substitutes are the signs that people write for letters.
+// substitutes replaces digits and signs that people write instead of letters.
 var substitutes = strings.NewReplacer("0", "o", "1", "i", "3", "e", "4", "a", "5", "s", "7", "t", "@", "a", "$", "s", "!", "i")
 
-// minDistinct is how many different characters a password needs.
+// minDistinct is the least number of different characters in a password.
 const minDistinct = 5
 
-// isCommonPassword reports whether a password is among those guessed first: a
-// common word or one of names with digits and signs around it, the same few
-// characters again and again, or a run of the keyboard or the alphabet. names
-// are what everybody knows about its user.
+// isCommonPassword reports whether a password is easy to guess: a common word
+// or one of names with digits and signs around it, a text of fewer than
+// minDistinct characters, or a run such as 12345678. names are publicly known
+// names of the user.
 func isCommonPassword(password string, names []string) bool {
 	folded := strings.ToLower(password)
 	distinct := map[rune]bool{}
@@ -48,7 +48,7 @@ func isCommonPassword(password string, names []string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(strings.TrimSpace(name), password) })
 }
 
-// letters is a text without digits, signs and space.
+// letters returns s without digits, signs and space.
 func letters(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) {
@@ -58,8 +58,8 @@ func letters(s string) string {
 	}, s)
 }
 
-// isRun reports whether every character follows or precedes the one before it,
-// as in 12345678 and hgfedcba; from 9 a run may go on with 0.
+// isRun reports whether the characters of s ascend or descend by one, as in
+// 12345678 and hgfedcba. After 9 comes 0.
 func isRun(s string) bool {
 	var previous rune
 	step := rune(0)

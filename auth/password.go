@@ -12,36 +12,36 @@ import (
 	"github.com/alexedwards/argon2id"
 )
 
-// Limits of a password: MinPasswordLength counts characters, MaxPasswordBytes
-// bytes, so that nobody makes us hash megabytes.
+// Limits of a password. MinPasswordLength counts characters. MaxPasswordBytes
+// counts bytes and bounds the cost of hashing.
 const (
 	MinPasswordLength = 8
 	MaxPasswordBytes  = 1024
 )
 
-// Faults of a password somebody chose.
+// Errors of ValidatePassword.
 var (
 	ErrPasswordTooShort = fmt.Errorf("the password has fewer than %d characters", MinPasswordLength)
 	ErrPasswordTooLong  = fmt.Errorf("the password has more than %d bytes", MaxPasswordBytes)
 	ErrPasswordNotText  = errors.New("the password is not valid UTF-8")
-	ErrPasswordCommon   = errors.New("the password is one of those that are guessed first")
+	ErrPasswordCommon   = errors.New("the password is too common")
 )
 
-// passwordParams is OWASP's second choice for Argon2id: 19 MiB, two passes,
-// one lane; about 20 ms on a server's core.
+// passwordParams are the Argon2id parameters that OWASP recommends second:
+// 19 MiB, two passes, one lane. A hash takes about 20 ms on a server's core.
 var passwordParams = &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
-// hashing holds a place for every hash being computed: two at most, so that a
-// flood of sign-ins takes neither all memory nor all cores.
+// hashing is a semaphore that allows two hashes at a time, so that many
+// sign-ins at once cannot exhaust memory and cores.
 var hashing = make(chan struct{}, 2)
 
-// absentDigest is compared with when there is no digest, so that an unknown
-// user takes as long to refuse as a wrong password. Nobody knows its password.
+// absentDigest is compared when a user has no digest, so that refusing an
+// unknown user takes as long as refusing a wrong password. No password matches.
 const absentDigest = "$argon2id$v=19$m=19456,t=2,p=1$bWVyZ2VnYXRlYWJzZW50IQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
-// ValidatePassword reports whether a password may be chosen by a user with some
-// names. Errors: ErrPasswordTooShort, ErrPasswordTooLong, ErrPasswordNotText,
-// ErrPasswordCommon.
+// ValidatePassword returns nil if a user with the given names may choose the
+// password. Errors: ErrPasswordTooShort, ErrPasswordTooLong,
+// ErrPasswordNotText, ErrPasswordCommon.
 func ValidatePassword(password string, names ...string) error {
 	switch {
 	case len(password) > MaxPasswordBytes:
@@ -56,31 +56,31 @@ func ValidatePassword(password string, names ...string) error {
 	return nil
 }
 
-// HashPassword makes the digest to store for a password: a PHC string with its
-// own salt. It waits for a place among the hashes being computed. Errors:
-// those of ValidatePassword, and the context's.
+// HashPassword returns the digest to store for a password, a PHC string with a
+// random salt. It waits while two other hashes are computed. Errors: those of
+// ValidatePassword, and the context's.
 func HashPassword(ctx context.Context, password string) (string, error) {
 	if err := ValidatePassword(password); err != nil {
 		return "", err
 	}
-	if err := enter(ctx); err != nil {
+	if err := acquireHashing(ctx); err != nil {
 		return "", err
 	}
-	defer leave()
+	defer releaseHashing()
 	return argon2id.CreateHash(password, passwordParams)
 }
 
-// CheckPassword reports whether the password belongs to the digest. With an
-// empty digest (no such user, or one who has no password) it takes the same
-// time and answers false. Errors: the context's, and a digest that is damaged.
+// CheckPassword reports whether the password matches the digest. With an empty
+// digest (an unknown user, or one without a password) it takes the same time
+// and returns false. Errors: the context's, and one for a malformed digest.
 func CheckPassword(ctx context.Context, password, digest string) (bool, error) {
 	if len(password) > MaxPasswordBytes {
 		return false, nil
 	}
-	if err := enter(ctx); err != nil {
+	if err := acquireHashing(ctx); err != nil {
 		return false, err
 	}
-	defer leave()
+	defer releaseHashing()
 	absent := digest == ""
 	if absent {
 		digest = absentDigest
@@ -92,8 +92,8 @@ func CheckPassword(ctx context.Context, password, digest string) (bool, error) {
 	return match && !absent, nil
 }
 
-// enter takes a place for one hash, or gives up with the context.
-func enter(ctx context.Context) error {
+// acquireHashing waits until a hash may be computed. Errors: the context's.
+func acquireHashing(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -105,14 +105,13 @@ func enter(ctx context.Context) error {
 	}
 }
 
-// leave gives the place back.
-func leave() { <-hashing }
+func releaseHashing() { <-hashing }
 
-// passwordLetters leaves out what people mistake for one another: 0 o 1 l i.
+// passwordLetters omits characters that look alike: 0 o 1 l i.
 const passwordLetters = "abcdefghjkmnpqrstuvwxyz23456789"
 
-// NewPassword makes a random password for somebody to use once and to type:
-// four groups of five letters and digits, 99 bits.
+// NewPassword returns a random password that is easy to type: four groups of
+// five letters and digits, 99 bits.
 func NewPassword() string {
 	groups := make([]string, 4)
 	for i := range groups {
@@ -121,7 +120,7 @@ func NewPassword() string {
 	return strings.Join(groups, "-")
 }
 
-// randomText draws n letters of the alphabet, each as likely as the others.
+// randomText returns n letters of the alphabet, drawn uniformly.
 func randomText(alphabet string, n int) string {
 	size := big.NewInt(int64(len(alphabet)))
 	text := make([]byte, n)

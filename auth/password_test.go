@@ -19,7 +19,7 @@ func TestHashPassword(t *testing.T) {
 	}
 	again, err := HashPassword(t.Context(), "correct horse")
 	if err != nil || again == digest {
-		t.Errorf("the same password twice gave the same digest (error %v)", err)
+		t.Errorf("two hashes of the same password are equal (error %v)", err)
 	}
 	for password, want := range map[string]bool{
 		"correct horse":                         true,
@@ -34,8 +34,8 @@ func TestHashPassword(t *testing.T) {
 	}
 }
 
-func TestCheckPasswordWithoutDigest(t *testing.T) {
-	// Warm up, so that the first comparison does not pay for fresh memory.
+func TestCheckPassword_NoDigest_TakesAsLong(t *testing.T) {
+	// Hash once, so that the first comparison does not include allocating memory.
 	digest, err := HashPassword(t.Context(), "correct horse")
 	if err != nil {
 		t.Fatal(err)
@@ -58,9 +58,9 @@ func TestCheckPasswordWithoutDigest(t *testing.T) {
 	}
 }
 
-func TestCheckPasswordDamagedDigest(t *testing.T) {
+func TestCheckPassword_MalformedDigest_ReturnsError(t *testing.T) {
 	if match, err := CheckPassword(t.Context(), "correct horse", "plain text"); match || err == nil {
-		t.Errorf("damaged digest: %v, %v", match, err)
+		t.Errorf("malformed digest: %v, %v", match, err)
 	}
 }
 
@@ -83,7 +83,7 @@ func TestValidatePassword_Common(t *testing.T) {
 		}
 	}
 	if err := ValidatePassword("jonas-weber"); err != nil {
-		t.Errorf("the name of somebody else: %v", err)
+		t.Errorf("another user's name: %v", err)
 	}
 }
 
@@ -108,33 +108,33 @@ func TestValidatePassword(t *testing.T) {
 	}
 }
 
-// TestTwoHashesAtOnce fills both places and sees that a third waits for one and
-// gives up with its context.
-func TestTwoHashesAtOnce(t *testing.T) {
+// While two hashes are computed, a third waits until one ends or its context
+// ends.
+func TestHashPassword_TwoInProgress_Waits(t *testing.T) {
 	hashing <- struct{}{}
 	hashing <- struct{}{}
 	freed := false
 	defer func() {
 		if !freed {
-			leave()
+			releaseHashing()
 		}
-		leave()
+		releaseHashing()
 	}()
-	// Not waiting would show as success: a hash once begun runs to its end.
+	// A hash does not check its context once it has begun, so a hash that did not wait would succeed.
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := HashPassword(ctx, "correct horse"); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("hash with both places taken: %v", err)
+		t.Errorf("hash while two are computed: %v", err)
 	}
 	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := CheckPassword(ctx, "correct horse", ""); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("check with both places taken: %v", err)
+		t.Errorf("check while two are computed: %v", err)
 	}
-	leave()
+	releaseHashing()
 	freed = true
 	if _, err := HashPassword(t.Context(), "correct horse"); err != nil {
-		t.Errorf("hash with a place free: %v", err)
+		t.Errorf("hash while one is computed: %v", err)
 	}
 }
 
@@ -146,7 +146,7 @@ func TestNewPassword(t *testing.T) {
 			t.Fatalf("password %q", password)
 		}
 		if strings.ContainsAny(password, "0o1li") {
-			t.Fatalf("password %q has letters that are mistaken for others", password)
+			t.Fatalf("password %q has letters that look alike", password)
 		}
 		seen[password] = true
 	}

@@ -13,28 +13,27 @@ import (
 	"strings"
 )
 
-// SecretKeySize is how many bytes the secret key of an installation has at
-// least.
+// SecretKeySize is the least number of bytes of an installation's secret key.
 const SecretKeySize = 32
 
-// Faults of a secret key that an operator configured. Their texts complete a
-// sentence that begins with the setting's name.
+// Errors of ParseSecretKey and NewKeyring. Their texts complete a sentence that
+// begins with the name of the setting.
 var (
 	ErrKeyNotEncoded = errors.New("is neither base64 nor hexadecimal")
-	ErrKeyTooShort   = fmt.Errorf("is too short: it needs %d random bytes, as `openssl rand -base64 %d` makes them", SecretKeySize, SecretKeySize)
-	ErrKeyTooSimple  = errors.New("is too simple: its bytes repeat; take random ones")
+	ErrKeyTooShort   = fmt.Errorf("is too short: it must be %d random bytes, for example from `openssl rand -base64 %d`", SecretKeySize, SecretKeySize)
+	ErrKeyTooSimple  = errors.New("is too simple: its bytes repeat; use random bytes")
 )
 
-// Faults of a sealed value.
+// Errors of Sealer.Open.
 var (
-	ErrSealedMalformed  = errors.New("sealed value is damaged: it has not the form v1.<key>.<data>")
-	ErrSealedUnknownKey = errors.New("sealed value was sealed with a secret key that is no longer configured")
-	ErrSealedTampered   = errors.New("sealed value does not belong here or was changed")
+	ErrSealedMalformed  = errors.New("sealed value is malformed: it must have the form v1.<key>.<data>")
+	ErrSealedUnknownKey = errors.New("sealed value needs a secret key that is not configured")
+	ErrSealedTampered   = errors.New("sealed value was changed or belongs to another context")
 )
 
-// ParseSecretKey reads an operator's secret key: at least 32 bytes, in base64
+// ParseSecretKey decodes a configured secret key: at least 32 bytes, in base64
 // (either alphabet, padded or not) or hexadecimal. Errors: ErrKeyNotEncoded,
-// ErrKeyTooShort, ErrKeyTooSimple; none of them repeats the key.
+// ErrKeyTooShort, ErrKeyTooSimple. None of them contains the key.
 func ParseSecretKey(text string) ([]byte, error) {
 	text = strings.TrimSpace(text)
 	key, err := hex.DecodeString(text)
@@ -48,8 +47,8 @@ func ParseSecretKey(text string) ([]byte, error) {
 	return key, checkKey(key)
 }
 
-// checkKey refuses keys that cannot be the random bytes they should be. Of 32
-// random bytes fewer than 16 different ones turn up once in 10^20 keys.
+// checkKey refuses keys that are not random bytes. Of 32 random bytes fewer
+// than 16 are different in one of 10^20 keys.
 func checkKey(key []byte) error {
 	if len(key) < SecretKeySize {
 		return ErrKeyTooShort
@@ -64,21 +63,21 @@ func checkKey(key []byte) error {
 	return nil
 }
 
-// NewSecretKey makes a random secret key as text that ParseSecretKey reads.
+// NewSecretKey returns a random secret key in the form that ParseSecretKey reads.
 func NewSecretKey() string {
 	key := make([]byte, SecretKeySize)
-	rand.Read(key) // never fails: it ends the program instead
+	rand.Read(key) // it never returns an error
 	return base64.StdEncoding.EncodeToString(key)
 }
 
 // Keyring holds the secret keys of an installation: the current one, and older
-// ones that values may still be sealed with.
+// ones that stored values may still need.
 type Keyring struct {
-	secrets [][]byte
+	secrets [][]byte // the current one first
 }
 
-// NewKeyring makes a ring. Everything new is sealed with current; older keys
-// only open. Errors: ErrKeyTooShort, ErrKeyTooSimple.
+// NewKeyring returns a keyring. New values are sealed with current; older keys
+// only open values. Errors: ErrKeyTooShort, ErrKeyTooSimple.
 func NewKeyring(current []byte, older ...[]byte) (*Keyring, error) {
 	secrets := append([][]byte{current}, older...)
 	for _, secret := range secrets {
@@ -89,11 +88,12 @@ func NewKeyring(current []byte, older ...[]byte) (*Keyring, error) {
 	return &Keyring{secrets: secrets}, nil
 }
 
-// Derive makes a 32-byte key of the current secret key for one purpose, such
-// as signing cookies. Keys of different purposes tell nothing of each other.
+// Derive returns a 32-byte key for one purpose, such as signing cookies. It is
+// derived from the current secret key. Keys of different purposes are
+// independent.
 func (r *Keyring) Derive(purpose string) []byte { return derive(r.secrets[0], purpose) }
 
-// derive is HKDF-SHA-256 with the purpose as its info.
+// derive applies HKDF-SHA-256 with the purpose as info.
 func derive(secret []byte, purpose string) []byte {
 	// hkdf.Key fails only for lengths beyond 255 digests.
 	key, err := hkdf.Key(sha256.New, secret, nil, "mergegate "+purpose, 32)
@@ -103,18 +103,18 @@ func derive(secret []byte, purpose string) []byte {
 	return key
 }
 
-// Sealer seals and opens values of one purpose.
+// Sealer returns a sealer for values of one purpose.
 func (r *Keyring) Sealer(purpose string) *Sealer {
 	s := &Sealer{}
 	for _, secret := range r.secrets {
 		id := sha256.Sum256(derive(secret, "key id"))
 		block, err := aes.NewCipher(derive(secret, "seal "+purpose))
 		if err != nil {
-			panic(err) // only for keys of another length
+			panic(err) // impossible: the key has 32 bytes
 		}
 		aead, err := cipher.NewGCMWithRandomNonce(block)
 		if err != nil {
-			panic(err) // only for block sizes other than AES's
+			panic(err) // impossible: the cipher is AES
 		}
 		s.keys = append(s.keys, sealingKey{id: hex.EncodeToString(id[:4]), aead: aead})
 	}
@@ -122,11 +122,11 @@ func (r *Keyring) Sealer(purpose string) *Sealer {
 }
 
 // Sealer encrypts and authenticates values with AES-256-GCM. A sealed value is
-// text, `v1.<key id>.<base64url>`, and opens only with the context it was
-// sealed with, so that it cannot be moved to another row or column. It is the
-// models.Sealer of the shipped binary.
+// the text `v1.<key id>.<base64url>`. It opens only with the context it was
+// sealed with, so a value that is copied to another row or column does not
+// open. Sealer implements models.Sealer.
 type Sealer struct {
-	keys []sealingKey
+	keys []sealingKey // the current one first
 }
 
 type sealingKey struct {
@@ -137,15 +137,15 @@ type sealingKey struct {
 const sealedVersion = "v1"
 
 // Seal encrypts plain with the current key. The context names where the value
-// stays, for instance "external_status_checks/12/secret"; Open needs it again.
-// The error is always nil.
+// is stored, for instance "external_status_checks/12/secret"; Open needs the
+// same one. The error is always nil.
 func (s *Sealer) Seal(plain []byte, context string) ([]byte, error) {
 	key := s.keys[0]
 	data := key.aead.Seal(nil, nil, plain, []byte(context))
 	return []byte(sealedVersion + "." + key.id + "." + base64.RawURLEncoding.EncodeToString(data)), nil
 }
 
-// Open decrypts what Seal made for the same context. Errors:
+// Open decrypts a value that Seal returned for the same context. Errors:
 // ErrSealedMalformed, ErrSealedUnknownKey, ErrSealedTampered.
 func (s *Sealer) Open(sealed []byte, context string) ([]byte, error) {
 	id, data, err := splitSealed(sealed)
@@ -165,7 +165,7 @@ func (s *Sealer) Open(sealed []byte, context string) ([]byte, error) {
 	return nil, ErrSealedUnknownKey
 }
 
-// splitSealed takes a sealed value apart.
+// splitSealed parses a sealed value. Errors: ErrSealedMalformed.
 func splitSealed(sealed []byte) (keyID string, data []byte, err error) {
 	parts := strings.Split(string(sealed), ".")
 	if len(parts) != 3 || parts[0] != sealedVersion {

@@ -11,7 +11,7 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// secretKey makes the bytes of a fresh secret key.
+// secretKey returns the bytes of a new secret key.
 func secretKey(t *testing.T) []byte {
 	t.Helper()
 	key, err := ParseSecretKey(NewSecretKey())
@@ -21,7 +21,7 @@ func secretKey(t *testing.T) []byte {
 	return key
 }
 
-func ring(t *testing.T, current []byte, older ...[]byte) *Keyring {
+func newKeyring(t *testing.T, current []byte, older ...[]byte) *Keyring {
 	t.Helper()
 	r, err := NewKeyring(current, older...)
 	if err != nil {
@@ -30,7 +30,6 @@ func ring(t *testing.T, current []byte, older ...[]byte) *Keyring {
 	return r
 }
 
-// The store seals through this interface.
 var _ models.Sealer = (*Sealer)(nil)
 
 func seal(t *testing.T, s *Sealer, context, plain string) string {
@@ -42,15 +41,15 @@ func seal(t *testing.T, s *Sealer, context, plain string) string {
 	return string(sealed)
 }
 
-func TestSealOpens(t *testing.T) {
-	s := ring(t, secretKey(t)).Sealer("service secret")
+func TestOpen_SealedValue_ReturnsPlain(t *testing.T) {
+	s := newKeyring(t, secretKey(t)).Sealer("service secret")
 	for _, plain := range []string{"", "hush", strings.Repeat("é", 255)} {
 		sealed := seal(t, s, "row 1", plain)
 		if plain != "" && strings.Contains(sealed, plain) {
-			t.Errorf("%q is legible in %q", plain, sealed)
+			t.Errorf("%q is readable in %q", plain, sealed)
 		}
 		if seal(t, s, "row 1", plain) == sealed {
-			t.Error("sealing twice gave the same text")
+			t.Error("sealing the same value twice gave equal texts")
 		}
 		if got, err := s.Open([]byte(sealed), "row 1"); err != nil || string(got) != plain {
 			t.Errorf("opened %q, %v", got, err)
@@ -58,9 +57,9 @@ func TestSealOpens(t *testing.T) {
 	}
 }
 
-func TestSealRefuses(t *testing.T) {
+func TestOpen_InvalidValue_ReturnsError(t *testing.T) {
 	key := secretKey(t)
-	r := ring(t, key)
+	r := newKeyring(t, key)
 	s := r.Sealer("service secret")
 	sealed := seal(t, s, "row 1", "hush")
 	head := sealed[:strings.LastIndex(sealed, ".")+1]
@@ -71,9 +70,9 @@ func TestSealRefuses(t *testing.T) {
 	}{
 		"another row":          {s, "row 2", sealed, ErrSealedTampered},
 		"another purpose":      {r.Sealer("cookies"), "row 1", sealed, ErrSealedTampered},
-		"another key":          {ring(t, secretKey(t)).Sealer("service secret"), "row 1", sealed, ErrSealedUnknownKey},
+		"another key":          {newKeyring(t, secretKey(t)).Sealer("service secret"), "row 1", sealed, ErrSealedUnknownKey},
 		"cut short":            {s, "row 1", head + "AAAA", ErrSealedTampered},
-		"changed":              {s, "row 1", flipLast(sealed), ErrSealedTampered},
+		"changed":              {s, "row 1", changeData(sealed), ErrSealedTampered},
 		"empty":                {s, "row 1", "", ErrSealedMalformed},
 		"plain text":           {s, "row 1", "hush", ErrSealedMalformed},
 		"unknown version":      {s, "row 1", "v2" + sealed[2:], ErrSealedMalformed},
@@ -87,14 +86,14 @@ func TestSealRefuses(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %v", name, plain, err, c.want)
 		}
 		if err != nil && strings.Contains(err.Error(), "hush") {
-			t.Errorf("%s: the error tells the value: %v", name, err)
+			t.Errorf("%s: the error contains the value: %v", name, err)
 		}
 	}
 }
 
-// flipLast changes the first letter of the sealed data (its last letter may
-// hold bits that base64 ignores).
-func flipLast(sealed string) string {
+// changeData changes the first letter of the sealed data. The last letter may
+// hold bits that base64 ignores.
+func changeData(sealed string) string {
 	i := strings.LastIndex(sealed, ".") + 1
 	letter := byte('A')
 	if sealed[i] == letter {
@@ -103,21 +102,21 @@ func flipLast(sealed string) string {
 	return sealed[:i] + string(letter) + sealed[i+1:]
 }
 
-func TestKeyRotation(t *testing.T) {
+func TestOpen_AfterKeyRotation(t *testing.T) {
 	before, after := secretKey(t), secretKey(t)
-	sealed := seal(t, ring(t, before).Sealer("p"), "c", "hush")
-	rotated := ring(t, after, before).Sealer("p")
+	sealed := seal(t, newKeyring(t, before).Sealer("p"), "c", "hush")
+	rotated := newKeyring(t, after, before).Sealer("p")
 	if plain, err := rotated.Open([]byte(sealed), "c"); err != nil || string(plain) != "hush" {
 		t.Errorf("old value with both keys: %q, %v", plain, err)
 	}
 	renewed := seal(t, rotated, "c", "hush")
-	if plain, err := ring(t, after).Sealer("p").Open([]byte(renewed), "c"); err != nil || string(plain) != "hush" {
+	if plain, err := newKeyring(t, after).Sealer("p").Open([]byte(renewed), "c"); err != nil || string(plain) != "hush" {
 		t.Errorf("new value with the new key alone: %q, %v", plain, err)
 	}
 }
 
 func TestDerive(t *testing.T) {
-	r := ring(t, secretKey(t))
+	r := newKeyring(t, secretKey(t))
 	a, b := r.Derive("cookie signature"), r.Derive("cookie encryption")
 	if len(a) != 32 || bytes.Equal(a, b) || !bytes.Equal(a, r.Derive("cookie signature")) {
 		t.Errorf("derived keys %x and %x", a, b)
@@ -151,6 +150,6 @@ func TestParseSecretKey(t *testing.T) {
 		}
 	}
 	if _, err := NewKeyring(key, []byte("short")); !errors.Is(err, ErrKeyTooShort) {
-		t.Errorf("ring with a short old key: %v", err)
+		t.Errorf("keyring with a short old key: %v", err)
 	}
 }

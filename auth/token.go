@@ -10,28 +10,28 @@ import (
 )
 
 // TokenPrefix begins every access token, so that people and secret scanners
-// know one when they see it.
+// recognize it.
 const TokenPrefix = "mgat-"
 
 const (
 	base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	// tokenRandom letters are 154 bits: out of reach of guessing, so a fast
-	// digest is enough to store a token.
+	// tokenRandom is the number of random letters. They hold 154 bits, so a
+	// fast digest is safe for storing a token.
 	tokenRandom = 26
-	// tokenCheck letters hold a CRC-32 of what stands before them.
+	// tokenCheck is the number of letters of the checksum.
 	tokenCheck = 6
 )
 
-// NewAccessToken makes an access token: the prefix, random letters, and a
-// checksum that tells typing mistakes and look-alikes without a database. It
-// is shown once; only its Digest is kept.
+// NewAccessToken returns a random access token: the prefix, random letters and
+// a checksum, which detects mistyped tokens without a database query. Show it
+// once and store only its Digest.
 func NewAccessToken() string {
 	body := TokenPrefix + randomText(base62, tokenRandom)
 	return body + checksum(body)
 }
 
-// IsAccessToken reports whether the text has the form of an access token of
-// ours. It says nothing on whether the token exists.
+// IsAccessToken reports whether the text has the form of an access token and a
+// matching checksum. The token may not exist.
 func IsAccessToken(text string) bool {
 	if !strings.HasPrefix(text, TokenPrefix) || len(text) != len(TokenPrefix)+tokenRandom+tokenCheck {
 		return false
@@ -40,7 +40,7 @@ func IsAccessToken(text string) bool {
 	return checksum(text[:end]) == text[end:]
 }
 
-// checksum is the CRC-32 of the text in six base62 letters.
+// checksum returns the CRC-32 of the text in six base62 letters.
 func checksum(text string) string {
 	sum := crc32.ChecksumIEEE([]byte(text))
 	letters := make([]byte, tokenCheck)
@@ -51,18 +51,18 @@ func checksum(text string) string {
 	return string(letters)
 }
 
-// Digest is what is stored and looked up in place of a token or session id:
-// SHA-256 in lower-case hex. Only for values with enough randomness of their
-// own, never for passwords.
+// Digest returns the SHA-256 of a token or session id in lower-case hex. The
+// database stores the digest instead of the secret. Use it only for random
+// values, never for passwords.
 func Digest(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(sum[:])
 }
 
-// NewSessionID makes the random id of a session, 256 bits in URL-safe base64.
-// The cookie holds it; only its Digest is kept.
+// NewSessionID returns a random session id, 256 bits in URL-safe base64. The
+// cookie holds the id and the database its Digest.
 func NewSessionID() string {
 	id := make([]byte, 32)
-	rand.Read(id) // never fails: it ends the program instead
+	rand.Read(id) // it never returns an error
 	return base64.RawURLEncoding.EncodeToString(id)
 }

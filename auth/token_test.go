@@ -19,23 +19,23 @@ func TestAccessToken(t *testing.T) {
 				other = 'B'
 			}
 			if changed := token[:i] + string(other) + token[i+1:]; IsAccessToken(changed) {
-				t.Fatalf("%q passes for a token, made of %q", changed, token)
+				t.Fatalf("%q, a changed %q, is accepted as a token", changed, token)
 			}
 		}
 	}
 }
 
-func TestIsAccessTokenRefuses(t *testing.T) {
+func TestIsAccessToken_OtherText_ReturnsFalse(t *testing.T) {
 	token := NewAccessToken()
 	for _, text := range []string{"", "mgat-", "glpat-12345678901234567890", token + "x", token[:len(token)-1], " " + token} {
 		if IsAccessToken(text) {
-			t.Errorf("%q passes for a token", text)
+			t.Errorf("%q is accepted as a token", text)
 		}
 	}
 }
 
 func TestDigest(t *testing.T) {
-	// The empty text's SHA-256, from the standard.
+	// The SHA-256 of the empty string.
 	if got := Digest(""); got != "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" {
 		t.Errorf("Digest = %s", got)
 	}
