@@ -28,10 +28,10 @@ func (s *mrSite) finishOne(status int) {
 	}
 }
 
-// TestDeliveriesComeInByThemselves: the pages of a service and of a delivery
+// TestBrowserDelivery_NewAttempts_AppearWithoutReload: the pages of a service and of a delivery
 // show what comes of Send test and Redeliver without a reload, leave focus,
 // choice and unchanged parts alone, and stop asking once nothing is under way.
-func TestDeliveriesComeInByThemselves(t *testing.T) {
+func TestBrowserDelivery_NewAttempts_AppearWithoutReload(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	p := browsertest.Open(t, s.as(s.Owner).serve()+servicePath(service))
@@ -70,10 +70,10 @@ func TestDeliveriesComeInByThemselves(t *testing.T) {
 	}
 }
 
-// TestDeliveryPollsInTrouble: a poll that fails keeps what is shown and says so
+// TestBrowserDelivery_FailedPoll_KeepsContentAndShowsNotice: a poll that fails keeps what is shown and says so
 // until one succeeds; one that is under way when a form is sent is given up, so
 // that its older answer never covers the form's.
-func TestDeliveryPollsInTrouble(t *testing.T) {
+func TestBrowserDelivery_FailedPoll_KeepsContentAndShowsNotice(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	s.open("topic")
@@ -125,9 +125,9 @@ func TestDeliveryPollsInTrouble(t *testing.T) {
 	}
 }
 
-// TestDeliveryPollsOfAServiceThatGoes: who looks at a service that somebody
+// TestBrowserDelivery_ServiceRemoved_PageKeepsContent: who looks at a service that somebody
 // else removes is told, and keeps what is shown.
-func TestDeliveryPollsOfAServiceThatGoes(t *testing.T) {
+func TestBrowserDelivery_ServiceRemoved_PageKeepsContent(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	s.open("topic")
@@ -139,9 +139,9 @@ func TestDeliveryPollsOfAServiceThatGoes(t *testing.T) {
 	p.WaitText("#deliveries tbody tr", "Queued")
 }
 
-// TestServicePageDialogs: on the page of a service its forms are dialogs too,
+// TestBrowserServicePage_DialogForms_UpdatePage: on the page of a service its forms are dialogs too,
 // which renew the page behind them.
-func TestServicePageDialogs(t *testing.T) {
+func TestBrowserServicePage_DialogForms_UpdatePage(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	p := browsertest.Open(t, s.as(s.Owner).serve()+servicePath(service))

@@ -11,10 +11,10 @@ import (
 // shownProjects are the names in the list, as it stands.
 const shownProjects = `[...document.querySelectorAll("#project-list .list__title a")].map((a) => a.innerText.split(" ").pop()).join(" ")`
 
-// TestProjectsAreFilteredWhileTyping: the list follows the search and the
+// TestBrowserProjects_Typing_FiltersList: the list follows the search and the
 // order; the focus stays, the address tells what is shown, and the way back
 // leads out of the list.
-func TestProjectsAreFilteredWhileTyping(t *testing.T) {
+func TestBrowserProjects_Typing_FiltersList(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.NewProject(s.Owner, "apple", models.VisibilityPrivate)
 	s.NewProject(s.Owner, "plum", models.VisibilityPrivate)
@@ -37,7 +37,7 @@ func TestProjectsAreFilteredWhileTyping(t *testing.T) {
 }
 
 // Without script a button sends the filters.
-func TestProjectsAreFilteredWithoutScript(t *testing.T) {
+func TestBrowserProjects_WithoutScript_ButtonFiltersList(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.NewProject(s.Owner, "apple", models.VisibilityPrivate)
 	base := s.as(s.Owner).serve()

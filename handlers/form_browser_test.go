@@ -21,9 +21,9 @@ func (a *actor) doubleClicks(name string) {
 	a.ClickTwice(a.button(name))
 }
 
-// TestFormsSurviveHaste: a double click makes one thing and leads to it; Back
+// TestBrowserForms_DoubleClickAndBack_CreateOnce: a double click makes one thing and leads to it; Back
 // leads to the form, which works again; a rejected form can be loaded again.
-func TestFormsSurviveHaste(t *testing.T) {
+func TestBrowserForms_DoubleClickAndBack_CreateOnce(t *testing.T) {
 	for mode, script := range map[string]bool{"with script": true, "without script": false} {
 		t.Run(mode, func(t *testing.T) {
 			s := newMRSite(t, modelstest.SQLite(t))

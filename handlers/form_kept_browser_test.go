@@ -11,9 +11,9 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestTypedTextIsNotLost: Esc asks before it throws a dialog away, the end of a
+// TestBrowserForms_EscapeAndSignOut_KeepTypedText: Esc asks before it throws a dialog away, the end of a
 // session keeps its form, and Back after a refusal leads to what was typed.
-func TestTypedTextIsNotLost(t *testing.T) {
+func TestBrowserForms_EscapeAndSignOut_KeepTypedText(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.memberWithPassword("mona", models.RoleMaintainer, false)
 	a := s.actor(t, true)
@@ -66,8 +66,8 @@ func TestTypedTextIsNotLost(t *testing.T) {
 	a.WaitGone("dialog")
 }
 
-// TestBackAfterARefusal_ShowsWhatWasTyped: with script and without.
-func TestBackAfterARefusal_ShowsWhatWasTyped(t *testing.T) {
+// TestBrowserForms_BackAfterRejection_ShowsTypedText: with script and without.
+func TestBrowserForms_BackAfterRejection_ShowsTypedText(t *testing.T) {
 	for mode, script := range map[string]bool{"with script": true, "without script": false} {
 		t.Run(mode, func(t *testing.T) {
 			s := newMRSite(t, modelstest.SQLite(t))

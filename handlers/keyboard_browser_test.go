@@ -33,9 +33,9 @@ func tabTo(t *testing.T, p *browsertest.Page, css string) {
 	t.Fatalf("80 times Tab do not lead to %s on %s", css, p.URL())
 }
 
-// TestKeyboardJourney signs in, retries a check, turns on the gate and adds a
+// TestBrowserKeyboard_MainTasks_NeedNoMouse signs in, retries a check, turns on the gate and adds a
 // service without touching the mouse.
-func TestKeyboardJourney(t *testing.T) {
+func TestBrowserKeyboard_MainTasks_NeedNoMouse(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	licence := s.Service("licence")
 	mr := s.open("topic")

@@ -8,8 +8,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestTheFormSaysWhichChecksWillRun for the branch that is chosen.
-func TestTheFormSaysWhichChecksWillRun(t *testing.T) {
+// TestBrowserMergeRequestForm_TargetBranch_ListsItsChecks for the branch that is chosen.
+func TestBrowserMergeRequestForm_TargetBranch_ListsItsChecks(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	s.Service("gate", "release/*")

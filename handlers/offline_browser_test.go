@@ -50,10 +50,10 @@ const keptPages = `(async () => {
 	window.kept = all.join("\n");
 })(), window.kept ?? ""`
 
-// TestTheServerGoesAndComesBack reads on while the server is away: whoever
+// TestBrowserOffline_ServerStops_ShowsOfflinePageUntilItReturns reads on while the server is away: whoever
 // opens a page gets ours for that, in their language and theme, and their page
 // by itself once the server is back.
-func TestTheServerGoesAndComesBack(t *testing.T) {
+func TestBrowserOffline_ServerStops_ShowsOfflinePageUntilItReturns(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	mr := s.open("topic")
 	web := s.as(s.Owner).waver()
@@ -108,7 +108,7 @@ func TestTheServerGoesAndComesBack(t *testing.T) {
 
 // The theme button renews the kept page, too, and an answer of the server's,
 // whatever its status, is shown as it is.
-func TestTheKeptPageFollowsTheThemeButton(t *testing.T) {
+func TestBrowserOffline_ThemeButton_UpdatesCachedPage(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.visibility(models.VisibilityPublic)
 	web := s.as(s.Owner).waver()

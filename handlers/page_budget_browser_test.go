@@ -77,10 +77,10 @@ func (v visitor) metered() (url string, m *meter) {
 	return server.URL, m
 }
 
-// TestThePageOfAMergeRequestIsLight holds it to the budget, with ten checks
+// TestBrowserMergeRequest_Transfer_StaysWithinBudget holds it to the budget, with ten checks
 // that have all been answered, so that nothing polls. All that goes over the
 // network counts: the service worker and the page that it keeps as well.
-func TestThePageOfAMergeRequestIsLight(t *testing.T) {
+func TestBrowserMergeRequest_Transfer_StaysWithinBudget(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	var services []models.ExternalStatusCheck
 	for _, name := range []string{"licence", "security", "load", "style", "docs", "perf", "legal", "deploy", "audit", "export"} {

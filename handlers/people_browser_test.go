@@ -10,9 +10,9 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestMembersInDialogs adds a member in the drawer, with a slip first, and
+// TestBrowserMembers_Dialogs_AddAndRemove adds a member in the drawer, with a slip first, and
 // removes one after the question, in a real browser.
-func TestMembersInDialogs(t *testing.T) {
+func TestBrowserMembers_Dialogs_AddAndRemove(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.User("mona")
 	p := browsertest.Open(t, s.as(s.Owner).serve()+membersOfPear)
@@ -51,9 +51,9 @@ func TestMembersInDialogs(t *testing.T) {
 	}
 }
 
-// TestATokenDoesNotComeBack makes a token in a real browser, leaves the page
+// TestBrowserAccessTokens_BackAndReload_HideToken makes a token in a real browser, leaves the page
 // and comes back, by Back and by reloading: it is gone for good.
-func TestATokenDoesNotComeBack(t *testing.T) {
+func TestBrowserAccessTokens_BackAndReload_HideToken(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	base := s.as(s.Owner).serve()
 	p := browsertest.Open(t, base+tokensOfPear)
@@ -91,9 +91,9 @@ func TestATokenDoesNotComeBack(t *testing.T) {
 	}
 }
 
-// TestRejectedPagesHaveTheFocusOnTheFirstFault needs no script: browsers give
+// TestBrowserForms_Rejected_FocusFirstInvalidField needs no script: browsers give
 // the focus to the first control that asks for it.
-func TestRejectedPagesHaveTheFocusOnTheFirstFault(t *testing.T) {
+func TestBrowserForms_Rejected_FocusFirstInvalidField(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.Member("dora", models.RoleDeveloper)
 	p := browsertest.Open(t, s.as(s.Owner).serve()+tokensOfPear)

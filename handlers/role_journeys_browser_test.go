@@ -40,9 +40,9 @@ type journey struct {
 	walk       func(a *actor, s stage)
 }
 
-// TestJourneysOfEveryRole walks every role through what it sees, does, is not
+// TestBrowserRoles_Journeys walks every role through what it sees, does, is not
 // offered and is refused, in Chromium, with script and without.
-func TestJourneysOfEveryRole(t *testing.T) {
+func TestBrowserRoles_Journeys(t *testing.T) {
 	for _, j := range []journey{
 		{name: "anonymous", visibility: models.VisibilityPublic, signedOut: true, walk: anonymousWalk},
 		{name: "stranger", visibility: models.VisibilityInternal, walk: strangerWalk},

@@ -33,9 +33,9 @@ func (v visitor) serveFailing(fail, polls *atomic.Int64) string {
 	return server.URL
 }
 
-// TestAFailedPollKeepsWhatIsShown is SPEC's rule on failed polls: a line above
+// TestBrowserWidget_FailedPoll_KeepsRows is SPEC's rule on failed polls: a line above
 // the kept rows, which goes with the next success.
-func TestAFailedPollKeepsWhatIsShown(t *testing.T) {
+func TestBrowserWidget_FailedPoll_KeepsRows(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	mr := s.open("topic")
@@ -68,8 +68,8 @@ func TestAFailedPollKeepsWhatIsShown(t *testing.T) {
 	p.WaitText("#status-checks-summary", "Status checks all passed")
 }
 
-// TestADeniedPollStops says so and asks no more.
-func TestADeniedPollStops(t *testing.T) {
+// TestBrowserWidget_PollDenied_StopsPolling says so and asks no more.
+func TestBrowserWidget_PollDenied_StopsPolling(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.open("topic")
@@ -92,10 +92,10 @@ func TestADeniedPollStops(t *testing.T) {
 	}
 }
 
-// TestAnEndedSessionLeadsToSignIn: a widget whose reader is signed out elsewhere
+// TestBrowserWidget_SessionEnded_LinksToSignIn: a widget whose reader is signed out elsewhere
 // stops polling and offers to sign in, which leads back; nothing of the sign-in
 // page is put into the widget.
-func TestAnEndedSessionLeadsToSignIn(t *testing.T) {
+func TestBrowserWidget_SessionEnded_LinksToSignIn(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.open("topic")
@@ -121,8 +121,8 @@ func TestAnEndedSessionLeadsToSignIn(t *testing.T) {
 	}
 }
 
-// TestTheChoiceToFoldTheWidgetIsRemembered over pages and against the state.
-func TestTheChoiceToFoldTheWidgetIsRemembered(t *testing.T) {
+// TestBrowserWidget_Collapsed_IsRemembered over pages and against the state.
+func TestBrowserWidget_Collapsed_IsRemembered(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.open("topic")
@@ -137,8 +137,8 @@ func TestTheChoiceToFoldTheWidgetIsRemembered(t *testing.T) {
 	p.Wait("#status-checks-details[open]")
 }
 
-// TestMenuThemeCopyAndDialog are the small things that the script does.
-func TestMenuThemeCopyAndDialog(t *testing.T) {
+// TestBrowserScript_MenuThemeCopyAndDialog_Work are the small things that the script does.
+func TestBrowserScript_MenuThemeCopyAndDialog_Work(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	jonas := s.Member("jonas", models.RoleDeveloper)
 	p := browsertest.Open(t, s.as(s.Owner).serve()+"/olga/pear")
@@ -185,9 +185,9 @@ func TestMenuThemeCopyAndDialog(t *testing.T) {
 	}
 }
 
-// TestAHiddenTabIsQuiet asks for nothing while nobody looks, and at once when
+// TestBrowserWidget_HiddenTab_StopsPolling asks for nothing while nobody looks, and at once when
 // somebody does again, a settled widget too.
-func TestAHiddenTabIsQuiet(t *testing.T) {
+func TestBrowserWidget_HiddenTab_StopsPolling(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	mr := s.open("topic")

@@ -22,9 +22,9 @@ func (v visitor) serve() string {
 	return server.URL
 }
 
-// TestServiceJourney adds, corrects, edits and removes a service in the
+// TestBrowserServices_Dialogs_AddEditAndRemove adds, corrects, edits and removes a service in the
 // dialogs of a real browser.
-func TestServiceJourney(t *testing.T) {
+func TestBrowserServices_Dialogs_AddEditAndRemove(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	s.open("topic")
@@ -93,9 +93,9 @@ func TestServiceJourney(t *testing.T) {
 	p.WaitFor("the row to be gone", `!document.querySelector("#status-checks").textContent.includes("Build")`)
 }
 
-// TestBranchListFailureInTheForm: a list that cannot be fetched says so in the
+// TestBrowserServiceForm_BranchListFails_KeepsTypedText: a list that cannot be fetched says so in the
 // form, which stands with all that was typed.
-func TestBranchListFailureInTheForm(t *testing.T) {
+func TestBrowserServiceForm_BranchListFails_KeepsTypedText(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	url := s.as(s.Owner).serve()
 	p := browsertest.Open(t, url+settingsPath)
@@ -122,9 +122,9 @@ func TestBranchListFailureInTheForm(t *testing.T) {
 	p.WaitText("#branch-options .listbox__divider", "1 of 2")
 }
 
-// TestFailuresOfTheServer: what fails says so once, keeps what was typed, and
+// TestBrowserServices_ServerErrors_ShowMessageAndRecover: what fails says so once, keeps what was typed, and
 // works again when the server does.
-func TestFailuresOfTheServer(t *testing.T) {
+func TestBrowserServices_ServerErrors_ShowMessageAndRecover(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	url := s.as(s.Owner).serve()
 	p := browsertest.Open(t, url+settingsPath)

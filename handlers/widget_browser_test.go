@@ -28,9 +28,9 @@ func (v visitor) serveBroken() (url string, broken *atomic.Int64) {
 	return server.URL, broken
 }
 
-// TestWidgetJourney watches the widget of one page from pending to merged: it
+// TestBrowserWidget_PendingToMerged_UpdatesInPlace watches the widget of one page from pending to merged: it
 // changes in place, keeps what the reader did, and outlives a failing server.
-func TestWidgetJourney(t *testing.T) {
+func TestBrowserWidget_PendingToMerged_UpdatesInPlace(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	licence, security := s.Service("licence"), s.Service("security")
 	mr := s.open("topic")
@@ -84,8 +84,8 @@ func TestWidgetJourney(t *testing.T) {
 	}
 }
 
-// TestWidgetStopsWhereItMayNotLook ends the polling for good on 404.
-func TestWidgetStopsWhereItMayNotLook(t *testing.T) {
+// TestBrowserWidget_NotFound_StopsPolling ends the polling for good on 404.
+func TestBrowserWidget_NotFound_StopsPolling(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.open("topic")

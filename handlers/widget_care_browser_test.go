@@ -20,9 +20,9 @@ func focusIs(css string) string {
 	return `document.activeElement.matches("` + css + `")`
 }
 
-// TestFocusStaysInTheRow: what had the focus may go, by the reader's press or
+// TestBrowserWidget_ControlRemoved_FocusMovesToItsRow: what had the focus may go, by the reader's press or
 // by news; the focus then is on the name of its row, never lost.
-func TestFocusStaysInTheRow(t *testing.T) {
+func TestBrowserWidget_ControlRemoved_FocusMovesToItsRow(t *testing.T) {
 	for name, role := range map[string]models.Role{"linked name": models.RoleMaintainer, "plain name": models.RoleDeveloper} {
 		t.Run(name, func(t *testing.T) {
 			s := newMRSite(t, modelstest.SQLite(t))
@@ -64,9 +64,9 @@ func TestFocusStaysInTheRow(t *testing.T) {
 	}
 }
 
-// TestTwoTabsShowTheSame: what one reader does another one sees by a poll, and
+// TestBrowserWidget_TwoTabs_ShowSameStatus: what one reader does another one sees by a poll, and
 // is told once.
-func TestTwoTabsShowTheSame(t *testing.T) {
+func TestBrowserWidget_TwoTabs_ShowSameStatus(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	licence, security := s.Service("licence"), s.Service("security")
 	mr := s.open("topic")
@@ -100,10 +100,10 @@ func TestTwoTabsShowTheSame(t *testing.T) {
 	}
 }
 
-// TestTicksMoveNothing: the countdown runs, turns low under 30 seconds, and
+// TestBrowserWidget_Countdown_CausesNoLayoutShift: the countdown runs, turns low under 30 seconds, and
 // neither it nor polls without news move anything on the page. The time-out is
 // two hours, so that "1 hour ago" stands beside the countdown throughout.
-func TestTicksMoveNothing(t *testing.T) {
+func TestBrowserWidget_Countdown_CausesNoLayoutShift(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.open("topic")
@@ -133,9 +133,9 @@ func TestTicksMoveNothing(t *testing.T) {
 	}
 }
 
-// TestADeadServerComesBack: with nobody listening the line stands above the
+// TestBrowserWidget_ServerUnreachable_ShowsNoticeUntilItReturns: with nobody listening the line stands above the
 // rows, and goes when the server is there again.
-func TestADeadServerComesBack(t *testing.T) {
+func TestBrowserWidget_ServerUnreachable_ShowsNoticeUntilItReturns(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.open("topic")
@@ -164,8 +164,8 @@ func TestADeadServerComesBack(t *testing.T) {
 	p.WaitGone("#status-checks-failed")
 }
 
-// TestWithoutScriptNothingUpdates, and the widget does not say that it would.
-func TestWithoutScriptNothingUpdates(t *testing.T) {
+// TestBrowserWidget_WithoutScript_PromisesNoUpdates, and the widget does not say that it would.
+func TestBrowserWidget_WithoutScript_PromisesNoUpdates(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.open("topic")

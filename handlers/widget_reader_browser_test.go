@@ -13,7 +13,7 @@ import (
 
 // A session that ended stops the polls and offers sign-in. The page stays, with
 // what was typed on it.
-func TestPolls_SessionEnded_PageStaysAndOffersSignIn(t *testing.T) {
+func TestBrowserWidget_SessionEnded_KeepsPageAndOffersSignIn(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.open("topic")
@@ -36,7 +36,7 @@ func TestPolls_SessionEnded_PageStaysAndOffersSignIn(t *testing.T) {
 }
 
 // Text that the reader selected stays selected when news come.
-func TestNews_KeepTheSelection(t *testing.T) {
+func TestBrowserWidget_StatusChange_KeepsTextSelection(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	licence, security := s.Service("licence"), s.Service("security")
 	mr := s.open("topic")
@@ -52,7 +52,7 @@ func TestNews_KeepTheSelection(t *testing.T) {
 
 // What takes longer than 300 ms shows it on the pressed control, which keeps its
 // place and the focus; a second press waits.
-func TestUnderWay_ControlIsBusy(t *testing.T) {
+func TestBrowserButtons_SlowRequest_ShowBusy(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	licence := s.Service("licence")
 	mr := s.open("topic")
@@ -111,7 +111,7 @@ func TestUnderWay_ControlIsBusy(t *testing.T) {
 }
 
 // Times are shown in the reader's time zone; the server writes UTC.
-func TestTimes_AreLocal(t *testing.T) {
+func TestBrowserTimes_ShowLocalTimeZone(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	mr := s.open("topic")
 	p := browsertest.Open(t, s.as(s.Owner).serve()+s.mrPath(mr, ""))

@@ -22,10 +22,10 @@ const places = `[...document.querySelectorAll("#approvals, #status-checks-detail
 // calls a page good up to 0.1.
 const maxShift = 0.005
 
-// TestNewsMoveNothing: checks pass, fail, are sent again and time out while the
+// TestBrowserWidget_StatusChange_CausesNoLayoutShift: checks pass, fail, are sent again and time out while the
 // page is read, with the gate and without; rows change where they stand, and
 // all around them stays in its place.
-func TestNewsMoveNothing(t *testing.T) {
+func TestBrowserWidget_StatusChange_CausesNoLayoutShift(t *testing.T) {
 	for name, gate := range map[string]bool{"gate": true, "no gate": false} {
 		t.Run(name, func(t *testing.T) {
 			s := newMRSite(t, modelstest.SQLite(t))

@@ -61,7 +61,7 @@ func (d demoState) signIn(t *testing.T, p *browsertest.Page, role, path string) 
 // while one looks at it, Retry asks again, the title decides, the merge is
 // refused and then allowed; and a second start goes on where the first
 // stopped.
-func TestDemoJourney(t *testing.T) {
+func TestBrowserDemo_DeveloperAndMaintainer_MergeRequest(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t, modelstest.Database{Driver: "sqlite"})
 	state := p.demo()
@@ -112,7 +112,7 @@ func TestDemoJourney(t *testing.T) {
 }
 
 // The demo without JavaScript, and who sees what.
-func TestDemoRoles(t *testing.T) {
+func TestBrowserDemo_Roles_SeeWhatTheyMay(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t, modelstest.Database{Driver: "sqlite"})
 	state := p.demo()

@@ -32,12 +32,12 @@ const (
 // toasts away, so that the themes can be compared. Timers are numbered in turn.
 const standStill = `for (let id = setTimeout(() => {}); id > 0; id--) clearTimeout(id); true`
 
-// TestEntriesInTheBrowser looks at every entry in both languages and both
+// TestBrowserGallery_Entries_AreAccessible looks at every entry in both languages and both
 // themes: axe-core finds nothing, the outline is whole, windows of all widths
 // show it without scrolling sideways, with targets large enough, and the theme
 // moves nothing. The console and the policy are held by browsertest. A page is
 // loaded once per language; its theme follows the system's.
-func TestEntriesInTheBrowser(t *testing.T) {
+func TestBrowserGallery_Entries_AreAccessible(t *testing.T) {
 	axe, err := os.ReadFile("testdata/axe.min.js")
 	if err != nil {
 		t.Fatal(err)

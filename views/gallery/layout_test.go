@@ -56,7 +56,7 @@ const layoutFaults = `(() => {
 })()`
 
 // requireLayout looks at the page in windows of every width. The theme is
-// colours: TestEntriesInTheBrowser holds that it moves nothing.
+// colours: TestBrowserGallery_Entries_AreAccessible holds that it moves nothing.
 func requireLayout(t *testing.T, p *browsertest.Page, where string) {
 	t.Helper()
 	for _, width := range widths {

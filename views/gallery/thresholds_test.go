@@ -81,9 +81,9 @@ var atThresholds = []string{
 	"merge_request_changes", "merge_request_form", "widget_mixed",
 }
 
-// TestThresholds_NothingBreaks checks the layout in windows in which a width
+// TestBrowserGallery_LayoutThresholds_NothingBreaks checks the layout in windows in which a width
 // query of style.css applies only just, and in which it only just does not.
-func TestThresholds_NothingBreaks(t *testing.T) {
+func TestBrowserGallery_LayoutThresholds_NothingBreaks(t *testing.T) {
 	rules := thresholds(t)
 	server := httptest.NewServer(gallery.Handler())
 	t.Cleanup(server.Close)

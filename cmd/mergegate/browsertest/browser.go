@@ -8,7 +8,7 @@
 //
 //	func TestMain(m *testing.M) { os.Exit(browsertest.Main(m)) }
 //
-//	func TestSignIn(t *testing.T) {
+//	func TestBrowserSignIn(t *testing.T) {
 //		p := browsertest.Open(t, server.URL+"/users/sign_in")
 //		p.Fill("#username", "mona")
 //		p.Press("Sign in")
@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -96,8 +97,17 @@ func program() (string, error) {
 	return "", errors.New("these tests need a browser: install the Debian package chromium")
 }
 
+// testPrefix begins the name of every test that opens the browser. It lets the
+// CI run these tests on their own, without the race detector.
+const testPrefix = "TestBrowser"
+
+// browserContext returns the chromedp context of the shared browser. It fails
+// a test whose name lacks testPrefix.
 func browserContext(t testing.TB) context.Context {
 	t.Helper()
+	if !strings.HasPrefix(t.Name(), testPrefix) {
+		t.Fatalf("rename %s: tests that open the browser are named %s…", t.Name(), testPrefix)
+	}
 	ctx, err := shared()
 	if err != nil {
 		t.Fatalf("start a browser: %v", err)

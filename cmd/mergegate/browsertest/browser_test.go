@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -44,7 +45,7 @@ func site(t *testing.T) string {
 	return server.URL
 }
 
-func TestPageFillsAndPosts(t *testing.T) {
+func TestBrowserPage_FillAndPress_PostsForm(t *testing.T) {
 	url := site(t)
 	p := browsertest.Open(t, url+"/form")
 	if p.Count(".gone") != 0 || p.Count("h1") != 1 {
@@ -82,7 +83,7 @@ func (r *recorder) Errorf(format string, args ...any) {
 func (r *recorder) Failed() bool     { return len(r.errors) > 0 }
 func (r *recorder) Cleanup(f func()) { r.cleanups = append(r.cleanups, f) }
 
-func TestProblemsFailTheTest(t *testing.T) {
+func TestBrowserProblems_FailTheTest(t *testing.T) {
 	url := site(t)
 	for path, want := range map[string]string{
 		"/console":   `ripe" 3`,
@@ -111,9 +112,35 @@ func TestProblemsFailTheTest(t *testing.T) {
 	}
 }
 
-func TestAllow(t *testing.T) {
+func TestBrowserAllow_AcceptsMatchingProblems(t *testing.T) {
 	p := browsertest.New(t)
 	p.Allow("^console: .*ripe")
 	p.Go(site(t) + "/console")
 	p.WaitURL("/console")
+}
+
+// unprefixed is the testing.TB of a test that lacks the prefix TestBrowser.
+type unprefixed struct {
+	testing.TB
+	failure string
+}
+
+func (u *unprefixed) Name() string { return "TestWidget" }
+
+func (u *unprefixed) Fatalf(format string, args ...any) {
+	u.failure = fmt.Sprintf(format, args...)
+	runtime.Goexit()
+}
+
+func TestNew_TestNameWithoutPrefix_Fails(t *testing.T) {
+	u := &unprefixed{TB: t}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		browsertest.New(u)
+	}()
+	<-done
+	if !strings.HasPrefix(u.failure, "rename TestWidget") {
+		t.Errorf("New fails with %q, want a request to rename the test", u.failure)
+	}
 }
