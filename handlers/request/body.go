@@ -11,14 +11,14 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// ErrSlowBody is returned by reads of a request's body that takes longer than
-// LimitBody allows.
+// ErrSlowBody is the error of a read from the request body after the limit of
+// LimitBody has passed.
 var ErrSlowBody = errors.New("the request body came too slowly")
 
-// LimitBody gives the client a time limit to send the body of a request, from
-// the end of the header. The limit is a deadline on the connection, so that it
-// also bounds what the server reads of a body that no handler wanted. A handler
-// that reads for longer, such as git's, sets deadlines of its own.
+// LimitBody limits the time in which a client must send the body, counted from
+// the end of the header. The limit is a deadline on the connection, so it also
+// applies when the server discards a body that no handler read. Handlers that
+// need more time, such as git's, set their own deadlines.
 func LimitBody(limit time.Duration) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -29,7 +29,7 @@ func LimitBody(limit time.Duration) echo.MiddlewareFunc {
 			control := http.NewResponseController(c.Response())
 			if err := control.SetReadDeadline(time.Now().Add(limit)); err == nil {
 				r.Body = &limitedBody{ReadCloser: r.Body, control: control}
-			} else if !errors.Is(err, http.ErrNotSupported) { // a recorder of a test has no connection
+			} else if !errors.Is(err, http.ErrNotSupported) { // httptest.ResponseRecorder has no connection
 				return err
 			}
 			return next(c)
@@ -42,8 +42,8 @@ type limitedBody struct {
 	control *http.ResponseController
 }
 
-// Read removes the deadline at the end of the body: from then on the server
-// reads only to notice that the client has gone, which has no limit.
+// Read removes the deadline at the end of the body. Afterwards the server reads
+// only to notice a disconnect.
 func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	switch {

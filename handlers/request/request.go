@@ -1,6 +1,7 @@
-// Package request holds what middleware found out about a request: who asks,
-// for which project, and what they may do there. Both front doors, pages and
-// API, use it.
+// Package request stores what middleware learned about a request in Echo's
+// context: the request id, the user, the session, and the project with the
+// user's access to it. Pages, API and git handlers read it with User, Access and
+// Can; Require is the middleware that checks an ability.
 package request
 
 import (
@@ -12,7 +13,7 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// The keys under which the values lie in Echo's context.
+// Keys of the values in Echo's context.
 const (
 	keyID      = "mergegate.request_id"
 	keyUser    = "mergegate.user"
@@ -20,64 +21,64 @@ const (
 	keyAccess  = "mergegate.access"
 )
 
-// Refusals. Each front door turns them into its own status and words: a
-// signed-out visitor is asked to sign in instead.
+// Errors of Require. Each entry point answers them with its own status and text;
+// pages ask a signed-out user to sign in.
 var (
-	// ErrHidden is for what the user may not know of.
-	ErrHidden = errors.New("not found, or not to be seen by this user")
-	// ErrForbidden is for what the user may see but not do.
+	// ErrHidden means that the user may not know that the resource exists.
+	ErrHidden = errors.New("not found, or not visible to this user")
+	// ErrForbidden means that the user may see the resource but not do this.
 	ErrForbidden = errors.New("this user may not do that")
 )
 
-// SetRetryAfter tells clients when to come back while the database is away.
+// SetRetryAfter sets Retry-After to 10 seconds, for answers with status 503.
 func SetRetryAfter(c echo.Context) { c.Response().Header().Set(echo.HeaderRetryAfter, "10") }
 
-// SetID keeps the request's id, which finds it in the log.
+// SetID stores the request id, which log lines carry as request_id.
 func SetID(c echo.Context, id string) { c.Set(keyID, id) }
 
-// ID is the request's id.
+// ID returns the request id, or "" if none was set.
 func ID(c echo.Context) string {
 	id, _ := c.Get(keyID).(string)
 	return id
 }
 
-// SetUser keeps who asks.
+// SetUser stores the user who makes the request.
 func SetUser(c echo.Context, user models.User) { c.Set(keyUser, &user) }
 
-// User is who asks, nil for a signed-out visitor.
+// User returns the user who makes the request, or nil for a signed-out visitor.
 func User(c echo.Context) *models.User {
 	user, _ := c.Get(keyUser).(*models.User)
 	return user
 }
 
-// MustUser is User behind a route that requires one.
+// MustUser returns the user who makes the request. It panics if there is none, so
+// it is only for routes that require one.
 func MustUser(c echo.Context) models.User { return *User(c) }
 
-// SetSession keeps the session that the cookie belongs to.
+// SetSession stores the browser session of the request.
 func SetSession(c echo.Context, session models.Session) { c.Set(keySession, session) }
 
-// Session is the browser's session; its Digest is "" for a signed-out visitor.
+// Session returns the browser session. Its Digest is "" for a signed-out visitor.
 func Session(c echo.Context) models.Session {
 	session, _ := c.Get(keySession).(models.Session)
 	return session
 }
 
-// SetAccess keeps the project that the path names and what the user has to do
-// with it.
+// SetAccess stores the project that the path names and the user's access to it.
 func SetAccess(c echo.Context, access models.Access) { c.Set(keyAccess, access) }
 
-// Access is the project that the path names and what the user has to do with
-// it; empty outside projects.
+// Access returns the project that the path names and the user's access to it. It
+// is the zero value on routes outside a project.
 func Access(c echo.Context) models.Access {
 	access, _ := c.Get(keyAccess).(models.Access)
 	return access
 }
 
-// Project is the project that the path names.
+// Project returns the project that the path names.
 func Project(c echo.Context) models.Project { return Access(c).Project }
 
-// Role is the user's role on the project as rules count it: an administrator
-// is as good as an Owner.
+// Role returns the user's effective role on the project. Administrators count as
+// Owner.
 func Role(c echo.Context) models.Role {
 	access := Access(c)
 	if access.Admin {
@@ -86,7 +87,8 @@ func Role(c echo.Context) models.Role {
 	return access.Role
 }
 
-// Subject is the user as the table of abilities sees them.
+// Subject returns the user and their relation to the project, as auth.Decide
+// takes it.
 func Subject(c echo.Context) auth.Subject {
 	access := Access(c)
 	user := User(c)
@@ -98,12 +100,11 @@ func Subject(c echo.Context) auth.Subject {
 	}
 }
 
-// Can reports whether the user has the ability, on the project that the path
-// names.
+// Can reports whether the user has the ability on the project that the path names.
 func Can(c echo.Context, ability auth.Ability) bool { return auth.Can(Subject(c), ability) }
 
-// Require lets only those pass who have the ability. Errors: ErrHidden and
-// ErrForbidden.
+// Require returns middleware that lets a request pass only if the user has the
+// ability. Otherwise it returns ErrHidden or ErrForbidden.
 func Require(ability auth.Ability) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
