@@ -1,5 +1,10 @@
-// Package githttp is the front door for git: who may fetch and push over
-// HTTP, what a push may do, and what people read about it in their terminals.
+// Package githttp serves git over HTTP. Register adds the routes, which
+// authenticate the user, check their rights on the project and then hand the
+// request to gitrepo. Hooks decides what a push may do, records it and writes
+// the messages that the user reads in the terminal.
+//
+// Start with Register for fetches and pushes, and with Hooks.PreReceive and
+// Hooks.PostReceive for what happens inside a push.
 package githttp
 
 import (
@@ -20,22 +25,22 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// Transport speaks git's protocol for one repository; gitrepo's Store is one.
+// Transport serves git's smart HTTP protocol. *gitrepo.Store implements it.
 type Transport interface {
-	// InfoRefs answers GET …/info/refs.
+	// InfoRefs answers GET …/info/refs. service is git-upload-pack or
+	// git-receive-pack.
 	InfoRefs(w http.ResponseWriter, r *http.Request, projectID int64, service string) error
-	// Service answers POST …/git-upload-pack and …/git-receive-pack; hooks are
-	// told userID and requestID.
+	// Service answers POST …/git-upload-pack and …/git-receive-pack. It passes
+	// userID (0 without a user) and requestID to the hooks.
 	Service(w http.ResponseWriter, r *http.Request, projectID int64, service string, userID int64, requestID string) error
 }
 
-// Deps is what git's front door needs of the rest of the program.
+// Deps holds what the handlers need from the rest of the program.
 type Deps struct {
 	Store     *models.Store
 	Transport Transport
 	Log       *slog.Logger
-	// BaseURL is the address under which people reach this server, without a
-	// slash at the end.
+	// BaseURL is the public address of this server, without a trailing slash.
 	BaseURL string
 }
 
@@ -44,38 +49,39 @@ const (
 	receivePack = "git-receive-pack"
 )
 
-// door holds what the handlers share.
-type door struct {
+// handler holds what the routes share.
+type handler struct {
 	Deps
 	passwords *rememberedPasswords
 }
 
-// Register adds git's three routes. They must not stand behind anything that
-// buffers, compresses, limits or times out.
+// Register adds the three routes of git over HTTP to e. Middleware in front of
+// them must not buffer or compress bodies and must not set time limits.
 func Register(e *echo.Echo, d Deps) {
-	front := &door{Deps: d, passwords: newRememberedPasswords()}
+	h := &handler{Deps: d, passwords: newRememberedPasswords()}
 	const project = "/:namespace/:project/"
-	e.GET(project+"info/refs", front.handle(front.infoRefs))
-	e.POST(project+uploadPack, front.handle(front.service))
-	e.POST(project+receivePack, front.handle(front.service))
+	e.GET(project+"info/refs", h.handle(h.infoRefs))
+	e.POST(project+uploadPack, h.handle(h.service))
+	e.POST(project+receivePack, h.handle(h.service))
 }
 
-// refusal is an answer other than git's, in a sentence that git shows.
+// refusal is an error whose text git shows to the user.
 type refusal struct {
 	status int
 	key    text.Key
 	args   []any
 }
 
-// Error names the refusal for logs.
+// Error returns the key of the text, for logs.
 func (r *refusal) Error() string { return string(r.key) }
 
 func refuse(status int, key text.Key, args ...any) error {
 	return &refusal{status: status, key: key, args: args}
 }
 
-// handle turns a refusal into its plain text. Every other error is ours.
-func (d *door) handle(next echo.HandlerFunc) echo.HandlerFunc {
+// handle answers a refusal with its status and text. It logs every other error
+// and answers 503 if the database or git is unavailable, else 500.
+func (h *handler) handle(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		err := next(c)
 		var refused *refusal
@@ -83,14 +89,14 @@ func (d *door) handle(next echo.HandlerFunc) echo.HandlerFunc {
 		case err == nil:
 			return nil
 		case c.Response().Committed, c.Request().Context().Err() != nil:
-			d.Log.Warn("git was cut off", "request_id", request.ID(c), "error", err)
+			h.Log.Warn("git request aborted", "request_id", request.ID(c), "error", err)
 			return nil
 		case !errors.As(err, &refused) && models.KindOf(err) == models.KindUnavailable:
-			d.Log.Error("git request not possible at the moment", "request_id", request.ID(c), "error", err)
+			h.Log.Error("git request unavailable", "request_id", request.ID(c), "error", err)
 			request.SetRetryAfter(c)
 			refused = &refusal{http.StatusServiceUnavailable, text.KeyGitUnavailable, []any{"ID", request.ID(c)}}
 		case !errors.As(err, &refused):
-			d.Log.Error("git request failed", "request_id", request.ID(c), "error", err)
+			h.Log.Error("git request failed", "request_id", request.ID(c), "error", err)
 			refused = &refusal{http.StatusInternalServerError, text.KeyGitFailed, []any{"ID", request.ID(c)}}
 		}
 		ctx := c.Request().Context()
@@ -104,24 +110,27 @@ func (d *door) handle(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// infoRefs is how every fetch and push begins.
-func (d *door) infoRefs(c echo.Context) error {
+// infoRefs answers the first request of every fetch and push.
+func (h *handler) infoRefs(c echo.Context) error {
 	service := c.QueryParam("service")
-	access, moved, err := d.enter(c, service)
+	access, moved, err := h.authorize(c, service)
 	if err != nil {
 		return err
 	}
 	if moved {
-		// git follows, tells its user of the new address, and stays there.
-		return c.Redirect(http.StatusFound, "/"+access.Project.FullPath()+".git/info/refs?service="+url.QueryEscape(service))
+		// git follows the redirect, prints the new address and uses it for the
+		// requests that follow.
+		target := "/" + access.Project.FullPath() + ".git/info/refs?service=" + url.QueryEscape(service)
+		return c.Redirect(http.StatusFound, target)
 	}
-	return d.Transport.InfoRefs(c.Response(), c.Request(), access.Project.ID, service)
+	return h.Transport.InfoRefs(c.Response(), c.Request(), access.Project.ID, service)
 }
 
-// service is where objects go over the wire.
-func (d *door) service(c echo.Context) error {
+// service answers the request that transfers objects: the second of a fetch or
+// push.
+func (h *handler) service(c echo.Context) error {
 	service := c.Path()[strings.LastIndex(c.Path(), "/")+1:]
-	access, _, err := d.enter(c, service)
+	access, _, err := h.authorize(c, service)
 	if err != nil {
 		return err
 	}
@@ -130,37 +139,39 @@ func (d *door) service(c echo.Context) error {
 		userID = user.ID
 	}
 	if service == receivePack {
-		defer d.endPush(c, access.Project.ID, d.Store.BeginPush(access.Project.ID, request.ID(c)))
+		defer h.endPush(c, access.Project.ID, h.Store.BeginPush(access.Project.ID, request.ID(c)))
 	}
-	return d.Transport.Service(c.Response(), c.Request(), access.Project.ID, service, userID, request.ID(c))
+	return h.Transport.Service(c.Response(), c.Request(), access.Project.ID, service, userID, request.ID(c))
 }
 
-// endTime is how long the end of a push may take, in which what its post-receive
-// left undone is carried out. Recovery does what takes longer.
-const endTime = time.Minute
+// endPushTimeout limits endPush. Recovery later completes what takes longer.
+const endPushTimeout = time.Minute
 
-// endPush ends a push whose receive-pack has ended, whatever became of its
-// client.
-func (d *door) endPush(c echo.Context, projectID int64, end func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), endTime)
+// endPush completes a push after receive-pack has exited, also if the client has
+// disconnected. end is what Store.BeginPush returned: it processes the push if
+// its post-receive hook did not.
+func (h *handler) endPush(c echo.Context, projectID int64, end func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), endPushTimeout)
 	defer cancel()
 	if err := end(ctx); err != nil {
-		d.Log.Error("end of push failed", "request_id", request.ID(c), "project_id", projectID, "error", err)
+		h.Log.Error("completing push failed", "request_id", request.ID(c), "project_id", projectID, "error", err)
 	}
 }
 
-// enter finds out who asks and lets them pass or not. Nobody without good
-// credentials learns whether a project exists.
-func (d *door) enter(c echo.Context, service string) (access models.Access, moved bool, err error) {
+// authorize authenticates the request, finds the project and checks that the
+// user may use service on it. moved reports that the path is a former one of
+// the project. A refusal is 401 without valid credentials, whether the project
+// exists or not; 404 if the user may not see the project; else 403.
+func (h *handler) authorize(c echo.Context, service string) (access models.Access, moved bool, err error) {
 	ctx := c.Request().Context()
-	who, err := d.identify(c)
+	caller, err := h.identify(c)
 	if err != nil {
 		return models.Access{}, false, err
 	}
-	if who.user != nil {
-		request.SetUser(c, *who.user)
+	if caller.user != nil {
+		request.SetUser(c, *caller.user)
 	}
-	access, moved, err = d.find(ctx, c, who.user)
+	access, moved, err = h.findProject(ctx, c, caller.user)
 	if err != nil && models.KindOf(err) != models.KindNotFound {
 		return models.Access{}, false, err
 	}
@@ -175,7 +186,7 @@ func (d *door) enter(c echo.Context, service string) (access models.Access, move
 	subject := request.Subject(c)
 	allowed := found && auth.Can(subject, ability)
 	switch {
-	case who.user == nil && !allowed:
+	case caller.user == nil && !allowed:
 		return models.Access{}, false, refuse(http.StatusUnauthorized, text.KeyGitSignIn)
 	case !found || !auth.Can(subject, auth.ReadProject):
 		return models.Access{}, false, refuse(http.StatusNotFound, text.KeyGitNotFound)
@@ -183,22 +194,25 @@ func (d *door) enter(c echo.Context, service string) (access models.Access, move
 		return models.Access{}, false, refuse(http.StatusForbidden, text.KeyGitNoPush)
 	case !allowed:
 		return models.Access{}, false, refuse(http.StatusForbidden, text.KeyGitNoFetch)
-	case ability == auth.PushCode && !who.mayWrite:
+	case ability == auth.PushCode && !caller.mayWrite:
 		return models.Access{}, false, refuse(http.StatusForbidden, text.KeyGitReadOnlyToken)
 	}
 	return access, moved, nil
 }
 
-// find is the project that the path names, with and without ".git".
-func (d *door) find(ctx context.Context, c echo.Context, user *models.User) (models.Access, bool, error) {
+// findProject finds the project that the path names, with or without ".git",
+// and the user's access to it. The boolean reports a former path of the project.
+// It returns an error of KindNotFound if there is none.
+func (h *handler) findProject(ctx context.Context, c echo.Context, user *models.User) (models.Access, bool, error) {
 	namespace, project := pathParam(c, "namespace"), strings.TrimSuffix(pathParam(c, "project"), ".git")
 	if namespace == "" || project == "" {
 		return models.Access{}, false, &models.Error{Kind: models.KindNotFound, Code: models.CodeNotFound}
 	}
-	return d.Store.AccessByPath(ctx, user, namespace, project)
+	return h.Store.AccessByPath(ctx, user, namespace, project)
 }
 
-// pathParam is a part of the path, unescaped; "" where it is no text.
+// pathParam returns a path parameter, unescaped. It returns "" if the value is
+// not valid text.
 func pathParam(c echo.Context, name string) string {
 	value := c.Param(name)
 	if c.Request().URL.RawPath != "" {

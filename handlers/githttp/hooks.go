@@ -12,7 +12,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// Push is what a hook tells about a push: before its refs move, or after.
+// Push describes a push, as a hook receives it.
 type Push struct {
 	ProjectID int64
 	UserID    int64
@@ -24,25 +24,26 @@ type Push struct {
 // Update is one ref of a push.
 type Update struct {
 	models.RefUpdate
-	// Forced means that the new commit does not contain the old one.
+	// Forced reports that the new commit does not contain the old one.
 	Forced bool
 }
 
-// Hooks decides on pushes and tells the domain of them. BaseURL is the address
-// under which people reach this server, without a slash at the end.
+// Hooks handles git's pre-receive and post-receive hooks. BaseURL is the public
+// address of this server, without a trailing slash.
 type Hooks struct {
 	Store   *models.Store
 	Log     *slog.Logger
 	BaseURL string
 }
 
-// PreReceive decides on a push as a whole, and keeps it as pending when it may
-// go on, so that nothing that happens to this process can lose it. message is
-// for the pusher when it may not.
+// PreReceive decides whether a push may update its refs: all of them or none.
+// It records an accepted push as pending, so that recovery can process it if
+// this process dies. If refuse is true, message is the reason for the user, in
+// their language. An internal error is logged and refuses the push.
 func (h Hooks) PreReceive(ctx context.Context, push Push) (refuse bool, message string) {
 	message, err := h.preReceive(ctx, push)
 	if err != nil {
-		h.Log.Error("a push could not be checked", "request_id", push.RequestID, "project_id", push.ProjectID, "error", err)
+		h.Log.Error("pre-receive check failed", "request_id", push.RequestID, "project_id", push.ProjectID, "error", err)
 		return true, text.T(ctx, text.KeyGitCannotCheck, "ID", push.RequestID)
 	}
 	return message != "", message
@@ -54,7 +55,7 @@ func (h Hooks) preReceive(ctx context.Context, push Push) (refusal string, err e
 		return "", err
 	}
 	ctx = text.WithLanguage(ctx, user.Language)
-	// Asked again: rights may have gone while a large push was on its way.
+	// A large push takes time, and the user's rights may have changed since it began.
 	subject := auth.Subject{SignedIn: true, Admin: access.Admin, Role: access.Role, Visibility: access.Project.Visibility}
 	if user.Blocked || !auth.Can(subject, auth.PushCode) {
 		return text.T(ctx, text.KeyGitNoPush), nil
@@ -66,7 +67,7 @@ func (h Hooks) preReceive(ctx context.Context, push Push) (refusal string, err e
 	for _, update := range push.Updates {
 		branch, ok := update.Branch()
 		if !ok {
-			continue // tags: whoever may push code may push them
+			continue // auth.PushCode is enough for tags
 		}
 		refused, err := h.Store.BranchDecision(ctx, access.Project, role, branch, action(update))
 		if err != nil {
@@ -76,12 +77,12 @@ func (h Hooks) preReceive(ctx context.Context, push Push) (refusal string, err e
 			return refusalText(ctx, branch, *refused), nil
 		}
 	}
-	options, _ := parseOptions(ctx, push.Options) // remarks come after the push
+	options, _ := parseOptions(ctx, push.Options) // postReceive shows the warnings
 	_, err = h.Store.PreparePush(ctx, user, push.ProjectID, push.RequestID, refUpdates(push), options)
 	return "", err
 }
 
-// action is what an update does to its branch.
+// action returns what an update does to its branch.
 func action(u Update) models.BranchAction {
 	switch {
 	case models.IsZeroSHA(u.New):
@@ -92,7 +93,7 @@ func action(u Update) models.BranchAction {
 	return models.ActionPush
 }
 
-// refusalText names the rule that refuses.
+// refusalText returns the message for a refused branch, with the name of the rule.
 func refusalText(ctx context.Context, branch string, r models.BranchRefusal) string {
 	key := text.KeyGitRefusedPush
 	switch {
@@ -108,12 +109,13 @@ func refusalText(ctx context.Context, branch string, r models.BranchRefusal) str
 	return text.T(ctx, key, "Branch", branch, "Rule", r.Rule)
 }
 
-// PostReceive tells the domain that a push has moved its refs. message is for
-// the pusher. When it fails, the pending push stays and the sweep tells it.
+// PostReceive records a push whose refs have moved and returns a message for the
+// user. An internal error is logged: the push stays pending and recovery
+// processes it later.
 func (h Hooks) PostReceive(ctx context.Context, push Push) (message string) {
 	message, err := h.postReceive(ctx, push)
 	if err != nil {
-		h.Log.Error("a push could not be told", "request_id", push.RequestID, "project_id", push.ProjectID, "error", err)
+		h.Log.Error("post-receive processing failed", "request_id", push.RequestID, "project_id", push.ProjectID, "error", err)
 		return text.T(ctx, text.KeyGitNoticedLater)
 	}
 	return message
@@ -125,7 +127,7 @@ func (h Hooks) postReceive(ctx context.Context, push Push) (string, error) {
 		return "", err
 	}
 	ctx = text.WithLanguage(ctx, user.Language)
-	options, remarks := parseOptions(ctx, push.Options)
+	options, warnings := parseOptions(ctx, push.Options)
 	pending, err := h.Store.PendingPushID(ctx, push.ProjectID, push.RequestID)
 	if err != nil {
 		return "", err
@@ -136,24 +138,21 @@ func (h Hooks) postReceive(ctx context.Context, push Push) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	told := report{base: h.BaseURL, project: access.Project, options: options}
-	for _, remark := range remarks {
-		told.line(remark)
+	report := pushReport{base: h.BaseURL, project: access.Project, options: options}
+	for _, warning := range warnings {
+		report.addLine(warning)
 	}
-	for i, branch := range branches {
-		if i == maxReported {
-			break
-		}
-		told.branch(ctx, branch)
+	for _, branch := range branches[:min(maxReportedBranches, len(branches))] {
+		report.addBranch(ctx, branch)
 	}
-	return told.text(), nil
+	return report.String(), nil
 }
 
-// pusher reads who pushes to what.
+// pusher reads the user who pushes and their access to the project.
 func (h Hooks) pusher(ctx context.Context, push Push) (models.User, models.Access, error) {
 	user, err := h.Store.User(ctx, push.UserID)
 	if err != nil {
-		return models.User{}, models.Access{}, fmt.Errorf("who pushes: %w", err)
+		return models.User{}, models.Access{}, fmt.Errorf("reading the user who pushes: %w", err)
 	}
 	access, err := h.Store.AccessByID(ctx, &user, push.ProjectID)
 	return user, access, err
@@ -167,66 +166,67 @@ func refUpdates(push Push) []models.RefUpdate {
 	return updates
 }
 
-// maxReported is how many branches of one push the pusher reads about.
-const maxReported = 10
+// maxReportedBranches is the number of branches that the message after a push describes.
+const maxReportedBranches = 10
 
-// report is what a pusher reads after a push.
-type report struct {
+// pushReport collects the message that the user reads after a push.
+type pushReport struct {
 	base    string
 	project models.Project
 	options models.PushOptions
 	lines   []string
 }
 
-func (r *report) line(text string) { r.lines = append(r.lines, text) }
+func (r *pushReport) addLine(line string) { r.lines = append(r.lines, line) }
 
-// link adds an address on a line of its own, which terminals make clickable.
-func (r *report) link(format string, args ...any) {
-	r.line("  " + r.base + "/" + r.project.FullPath() + "/-/merge_requests" + fmt.Sprintf(format, args...))
-	r.line("")
+// addLink adds an address below the project's merge requests, on its own line so
+// that terminals make it clickable.
+func (r *pushReport) addLink(format string, args ...any) {
+	r.addLine("  " + r.base + "/" + r.project.FullPath() + "/-/merge_requests" + fmt.Sprintf(format, args...))
+	r.addLine("")
 }
 
-// translate returns everything said, with a blank line before and after.
-func (r *report) text() string {
+// String returns all lines after an empty line, or "" if there are none.
+func (r *pushReport) String() string {
 	if len(r.lines) == 0 {
 		return ""
 	}
 	return "\n" + strings.TrimRight(strings.Join(r.lines, "\n"), "\n") + "\n"
 }
 
-// branch tells what came of one branch.
-func (r *report) branch(ctx context.Context, b models.PushedBranch) {
+// addBranch adds the merge requests of a pushed branch, or a link that creates one.
+func (r *pushReport) addBranch(ctx context.Context, b models.PushedBranch) {
 	if b.CreateErr != nil {
-		r.line(text.T(ctx, text.KeyGitNotCreated, "Branch", b.Name, "Reason", createReason(ctx, b.CreateErr, r.target())))
+		r.addLine(text.T(ctx, text.KeyGitNotCreated, "Branch", b.Name, "Reason", createReason(ctx, b.CreateErr, r.target())))
 	}
 	for _, mr := range b.Open {
 		if b.Created != nil && mr.IID == b.Created.IID {
-			r.line(text.T(ctx, text.KeyGitCreated, "Branch", b.Name, "IID", mr.IID))
+			r.addLine(text.T(ctx, text.KeyGitCreated, "Branch", b.Name, "IID", mr.IID))
 		} else {
-			r.line(text.T(ctx, text.KeyGitView, "Branch", b.Name))
+			r.addLine(text.T(ctx, text.KeyGitView, "Branch", b.Name))
 		}
-		r.link("/%d", mr.IID)
+		r.addLink("/%d", mr.IID)
 	}
 	for _, mr := range b.Merged {
-		r.line(text.T(ctx, text.KeyGitMerged, "IID", mr.IID))
-		r.link("/%d", mr.IID)
+		r.addLine(text.T(ctx, text.KeyGitMerged, "IID", mr.IID))
+		r.addLink("/%d", mr.IID)
 	}
 	if len(b.Open) == 0 && !b.Deleted && b.Name != r.project.DefaultBranch {
-		r.line(text.T(ctx, text.KeyGitCreate, "Branch", b.Name))
-		r.link("/new?%s", url.Values{"merge_request[source_branch]": {b.Name}}.Encode())
+		r.addLine(text.T(ctx, text.KeyGitCreate, "Branch", b.Name))
+		r.addLink("/new?%s", url.Values{"merge_request[source_branch]": {b.Name}}.Encode())
 	}
 }
 
-// target is the branch that a push option's merge request would go to.
-func (r *report) target() string {
+// target returns the target branch of the merge request that push options create.
+func (r *pushReport) target() string {
 	if r.options.Target != "" {
 		return r.options.Target
 	}
 	return r.project.DefaultBranch
 }
 
-// createReasons words why a push option opened no merge request: by field and
-// code.
+// createReasons maps "field code" of a field error to the text that explains why
+// push options created no merge request.
 var createReasons = map[string]text.Key{
 	"target_branch " + string(models.CodeUnknownBranch): text.KeyGitNoSuchTarget,
 	"target_branch " + string(models.CodeSameBranch):    text.KeyGitSameTarget,
@@ -248,5 +248,5 @@ func createReason(ctx context.Context, err error, target string) string {
 			break
 		}
 	}
-	return text.T(ctx, key, "Target", short(target))
+	return text.T(ctx, key, "Target", printable(target))
 }

@@ -19,16 +19,16 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// identity is who asks.
+// identity is the user who makes a request.
 type identity struct {
-	user     *models.User // nil for a visitor
-	mayWrite bool         // false where the token may only read
+	user     *models.User // nil without credentials
+	mayWrite bool         // false for a token that may only read
 }
 
-// identify reads Basic credentials: an access token as the password of any
-// user name, or a user's own name and password. Credentials that are not good
-// are 401, whatever they were for.
-func (d *door) identify(c echo.Context) (identity, error) {
+// identify reads Basic credentials: an access token as password with any user
+// name, or a user's name and password. It returns the zero identity without
+// credentials and refuses invalid ones with 401.
+func (h *handler) identify(c echo.Context) (identity, error) {
 	if c.Request().Header.Get(echo.HeaderAuthorization) == "" {
 		return identity{}, nil
 	}
@@ -37,14 +37,14 @@ func (d *door) identify(c echo.Context) (identity, error) {
 		return identity{}, refuse(http.StatusUnauthorized, text.KeyGitSignIn)
 	}
 	if auth.IsAccessToken(password) {
-		return d.identifyToken(c.Request().Context(), password)
+		return h.identifyToken(c.Request().Context(), password)
 	}
-	return d.identifyPassword(c, name, password)
+	return h.identifyPassword(c, name, password)
 }
 
 // identifyToken finds the owner of an access token.
-func (d *door) identifyToken(ctx context.Context, secret string) (identity, error) {
-	token, user, err := d.Store.TokenUser(ctx, auth.Digest(secret))
+func (h *handler) identifyToken(ctx context.Context, secret string) (identity, error) {
+	token, user, err := h.Store.TokenUser(ctx, auth.Digest(secret))
 	switch {
 	case models.KindOf(err) == models.KindNotFound, err == nil && !token.Has(models.ScopeReadAPI):
 		return identity{}, refuse(http.StatusUnauthorized, text.KeyGitSignIn)
@@ -55,32 +55,35 @@ func (d *door) identifyToken(ctx context.Context, secret string) (identity, erro
 }
 
 // identifyPassword checks a user's own password. git sends it with each of the
-// three requests of a push, so one that was right is remembered for a while.
-func (d *door) identifyPassword(c echo.Context, name, password string) (identity, error) {
+// three requests of a push, so a correct password is remembered for
+// rememberDuration.
+func (h *handler) identifyPassword(c echo.Context, name, password string) (identity, error) {
 	ctx := c.Request().Context()
-	user, err := d.Store.UserByUsername(ctx, name)
+	user, err := h.Store.UserByUsername(ctx, name)
 	if err != nil && models.KindOf(err) != models.KindNotFound {
 		return identity{}, err
 	}
 	usable := err == nil && !user.Blocked && !user.Bot && user.PasswordDigest != ""
-	if !usable || !d.passwords.remembers(d.Store.Now(), user, password) {
-		if err := d.checkPassword(ctx, c.RealIP(), name, user, usable, password); err != nil {
+	if !usable || !h.passwords.remembers(h.Store.Now(), user, password) {
+		if err := h.checkPassword(ctx, c.RealIP(), name, user, usable, password); err != nil {
 			return identity{}, err
 		}
-		d.passwords.remember(d.Store.Now(), user, password)
+		h.passwords.remember(h.Store.Now(), user, password)
 	}
 	if user.PasswordChangeRequired {
-		return identity{}, refuse(http.StatusForbidden, text.KeyGitNewPassword, "URL", d.BaseURL)
+		return identity{}, refuse(http.StatusForbidden, text.KeyGitNewPassword, "URL", h.BaseURL)
 	}
 	return identity{user: &user, mayWrite: true}, nil
 }
 
-// checkPassword takes its time for unknown users as well, and counts tries
-// under the same names as the sign-in form, so that neither is a way round the
-// other's limit.
-func (d *door) checkPassword(ctx context.Context, address, name string, user models.User, usable bool, password string) error {
+// checkPassword compares the password with the user's digest. It takes equally
+// long for unknown users (usable is false). Attempts count towards the limit of
+// the sign-in form.
+func (h *handler) checkPassword(
+	ctx context.Context, address, name string, user models.User, usable bool, password string,
+) error {
 	account := cmp.Or(user.UsernameKey, name)
-	allowed, err := d.Store.CountSignIn(ctx, account, address)
+	allowed, err := h.Store.CountSignIn(ctx, account, address)
 	if err != nil {
 		return err
 	}
@@ -96,37 +99,37 @@ func (d *door) checkPassword(ctx context.Context, address, name string, user mod
 		return err
 	}
 	if !match {
-		if err := d.Store.RecordFailedSignIn(ctx, name, address); err != nil {
+		if err := h.Store.RecordFailedSignIn(ctx, name, address); err != nil {
 			return err
 		}
 		return refuse(http.StatusUnauthorized, text.KeyGitSignIn)
 	}
-	return d.Store.ForgetSignIn(ctx, account, address)
+	return h.Store.ForgetSignIn(ctx, account, address)
 }
 
-// rememberTime is how long a right password is taken without computing its
-// slow digest again.
-const rememberTime = 5 * time.Minute
+// rememberDuration is how long a correct password is accepted without computing
+// its slow digest again.
+const rememberDuration = 5 * time.Minute
 
-// maxRemembered bounds the memory; beyond it everything is forgotten.
+// maxRemembered limits the remembered passwords. At the limit all are forgotten.
 const maxRemembered = 4096
 
-// rememberedPasswords knows passwords that were right a short while ago, as
-// keyed digests that mean nothing outside this process. The stored digest is
-// part of them, so a changed password is forgotten at once.
+// rememberedPasswords is a cache of recently verified passwords. It stores
+// digests under a random key of this process. The user's stored digest is part
+// of each, so a password change takes effect at once.
 type rememberedPasswords struct {
-	key  [32]byte
-	mu   sync.Mutex
-	till map[[sha256.Size]byte]time.Time
+	key     [32]byte
+	mu      sync.Mutex
+	expires map[[sha256.Size]byte]time.Time
 }
 
 func newRememberedPasswords() *rememberedPasswords {
-	r := &rememberedPasswords{till: map[[sha256.Size]byte]time.Time{}}
+	r := &rememberedPasswords{expires: map[[sha256.Size]byte]time.Time{}}
 	_, _ = rand.Read(r.key[:]) // never fails since Go 1.24
 	return r
 }
 
-// digest stands for a user's password.
+// digest returns the cache key for a user and password.
 func (r *rememberedPasswords) digest(user models.User, password string) (sum [sha256.Size]byte) {
 	mac := hmac.New(sha256.New, r.key[:])
 	for _, part := range []string{user.UsernameKey, user.PasswordDigest, password} {
@@ -137,21 +140,21 @@ func (r *rememberedPasswords) digest(user models.User, password string) (sum [sh
 	return sum
 }
 
-// remembers reports whether the password was right lately.
+// remembers reports whether the password was verified within rememberDuration.
 func (r *rememberedPasswords) remembers(now time.Time, user models.User, password string) bool {
 	digest := r.digest(user, password)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return now.Before(r.till[digest])
+	return now.Before(r.expires[digest])
 }
 
-// remember keeps a password that was right just now.
+// remember stores a password that was verified at now.
 func (r *rememberedPasswords) remember(now time.Time, user models.User, password string) {
 	digest := r.digest(user, password)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.till) >= maxRemembered {
-		clear(r.till)
+	if len(r.expires) >= maxRemembered {
+		clear(r.expires)
 	}
-	r.till[digest] = now.Add(rememberTime)
+	r.expires[digest] = now.Add(rememberDuration)
 }

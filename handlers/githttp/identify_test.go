@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(modelstest.Main(m)) }
 
-// noGit answers where git would: whoever gets here was let in.
+// noGit is a Transport that responses 200 to every request that was authorized.
 type noGit struct{}
 
 func (noGit) InfoRefs(http.ResponseWriter, *http.Request, int64, string) error { return nil }
@@ -27,10 +27,9 @@ func (noGit) Service(http.ResponseWriter, *http.Request, int64, string, int64, s
 	return nil
 }
 
-// An office behind one address that has signed in a hundred times in its
-// browsers is no reason to refuse it git; one account is refused after ten
-// wrong passwords.
-func TestSignInLimits(t *testing.T) {
+// The limit per address leaves room for an office that shares one address. The
+// limit per account is ten wrong passwords.
+func TestPassword_TooManyAttempts_IsRefusedPerAccount(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		digest, err := auth.HashPassword(t.Context(), "a good password")
@@ -46,27 +45,30 @@ func TestSignInLimits(t *testing.T) {
 			}
 		}
 		e := echo.New()
-		githttp.Register(e, githttp.Deps{Store: w.Store, Transport: noGit{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), BaseURL: "https://gate.example"})
-		ask := func(password string) int {
+		githttp.Register(e, githttp.Deps{
+			Store: w.Store, Transport: noGit{}, BaseURL: "https://gate.example",
+			Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		})
+		infoRefs := func(password string) int {
 			r := httptest.NewRequest(http.MethodGet, "/"+w.Project.FullPath()+".git/info/refs?service=git-receive-pack", nil)
 			r.SetBasicAuth(w.Owner.Username, password)
-			answer := httptest.NewRecorder()
-			e.ServeHTTP(answer, r)
-			return answer.Code
+			response := httptest.NewRecorder()
+			e.ServeHTTP(response, r)
+			return response.Code
 		}
-		if got := ask("a good password"); got != http.StatusOK {
-			t.Errorf("after a hundred sign-ins from the address, git gets %d", got)
+		if got := infoRefs("a good password"); got != http.StatusOK {
+			t.Errorf("after 100 attempts from the address: status %d, want 200", got)
 		}
 		for range 10 {
-			if got := ask("wrong"); got != http.StatusUnauthorized {
-				t.Fatalf("a wrong password gets %d", got)
+			if got := infoRefs("wrong"); got != http.StatusUnauthorized {
+				t.Fatalf("wrong password: status %d, want 401", got)
 			}
 		}
-		if got := ask("wrong"); got != http.StatusTooManyRequests {
-			t.Errorf("the eleventh wrong password gets %d", got)
+		if got := infoRefs("wrong"); got != http.StatusTooManyRequests {
+			t.Errorf("eleventh wrong password: status %d, want 429", got)
 		}
-		if got := ask("another guess"); got != http.StatusTooManyRequests {
-			t.Errorf("a guess beyond the limit gets %d", got)
+		if got := infoRefs("another guess"); got != http.StatusTooManyRequests {
+			t.Errorf("another password beyond the limit: status %d, want 429", got)
 		}
 	})
 }

@@ -8,32 +8,33 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// maxRemarks is how many remarks about push options a pusher is shown.
-const maxRemarks = 10
+// maxWarnings limits the warnings about push options in the message after a push.
+const maxWarnings = 10
 
-// parseOptions reads GitLab's push options. What it cannot use it remarks on,
-// in the language of ctx, and leaves out: an option never costs a push.
-func parseOptions(ctx context.Context, options []string) (parsed models.PushOptions, remarks []string) {
-	remark := func(key text.Key, args ...any) {
-		if len(remarks) < maxRemarks {
-			remarks = append(remarks, text.T(ctx, key, args...))
+// parseOptions reads GitLab's push options. Invalid and unknown options are
+// ignored, with a warning in the language of ctx: they never fail the push.
+// Without merge_request.create the other options have no effect.
+func parseOptions(ctx context.Context, options []string) (parsed models.PushOptions, warnings []string) {
+	warn := func(key text.Key, args ...any) {
+		if len(warnings) < maxWarnings {
+			warnings = append(warnings, text.T(ctx, key, args...))
 		}
 	}
-	var alone []string
+	var needCreate []string // options that only work with merge_request.create
 	for _, option := range options {
 		name, value, hasValue := strings.Cut(option, "=")
-		known, ours := strings.CutPrefix(name, "merge_request.")
-		if !ours {
-			known, ours = strings.CutPrefix(name, "mr.") // GitLab's short form
+		known, hasPrefix := strings.CutPrefix(name, "merge_request.")
+		if !hasPrefix {
+			known, hasPrefix = strings.CutPrefix(name, "mr.") // GitLab's short form
 		}
-		if !ours {
+		if !hasPrefix {
 			known = ""
 		}
 		switch known {
 		case "create", "draft":
 			on, ok := parseSwitch(value, hasValue)
 			if !ok {
-				remark(text.KeyGitBadValue, "Option", short(name), "Value", short(value))
+				warn(text.KeyGitBadValue, "Option", printable(name), "Value", printable(value))
 				continue
 			}
 			if known == "create" {
@@ -43,7 +44,7 @@ func parseOptions(ctx context.Context, options []string) (parsed models.PushOpti
 			parsed.Draft = on
 		case "target", "title", "description":
 			if strings.TrimSpace(value) == "" {
-				remark(text.KeyGitNoValue, "Option", short(name))
+				warn(text.KeyGitNoValue, "Option", printable(name))
 				continue
 			}
 			switch known {
@@ -56,21 +57,22 @@ func parseOptions(ctx context.Context, options []string) (parsed models.PushOpti
 				parsed.Description = strings.ReplaceAll(value, `\n`, "\n")
 			}
 		default:
-			remark(text.KeyGitUnknownOption, "Option", short(name))
+			warn(text.KeyGitUnknownOption, "Option", printable(name))
 			continue
 		}
-		alone = append(alone, name)
+		needCreate = append(needCreate, name)
 	}
 	if !parsed.Create {
-		for _, name := range alone {
-			remark(text.KeyGitOptionAlone, "Option", short(name))
+		for _, name := range needCreate {
+			warn(text.KeyGitOptionAlone, "Option", printable(name))
 		}
 		parsed = models.PushOptions{}
 	}
-	return parsed, remarks
+	return parsed, warnings
 }
 
-// parseSwitch reads an option that is on by standing there.
+// parseSwitch reads a boolean option, which is on without a value. ok is false
+// for an invalid value.
 func parseSwitch(value string, hasValue bool) (on, ok bool) {
 	switch {
 	case !hasValue, value == "1", strings.EqualFold(value, "true"):
@@ -81,18 +83,18 @@ func parseSwitch(value string, hasValue bool) (on, ok bool) {
 	return false, false
 }
 
-// short is a stranger's text as it may stand in a line on a terminal: no
-// control characters, and not too long.
-func short(text string) string {
-	const most = 80
+// printable makes untrusted text safe for one line on a terminal: it replaces
+// control characters by "?" and cuts the text after 80 characters.
+func printable(s string) string {
+	const maxLength = 80
 	runes := []rune(strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {
 			return '?'
 		}
 		return r
-	}, strings.ToValidUTF8(text, "?")))
-	if len(runes) > most {
-		return string(runes[:most]) + "…"
+	}, strings.ToValidUTF8(s, "?")))
+	if len(runes) > maxLength {
+		return string(runes[:maxLength]) + "…"
 	}
 	return string(runes)
 }
