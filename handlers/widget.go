@@ -34,11 +34,11 @@ func (p *pages) pollStatusChecks(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	page := parseShownPage(c.QueryParams())
-	if c.QueryParam("rev") == presentWidget(c, facts, page).Rev {
+	// Without news only the digest is needed, which most polls end with.
+	if c.QueryParam("rev") == revision(c, facts, presentRows(c, facts)) {
 		return c.NoContent(http.StatusNoContent)
 	}
-	return p.renderWidget(c, page)
+	return p.renderWidget(c, parseShownPage(c.QueryParams()))
 }
 
 // widgetFacts reads what the widget shows, and what tells whether the merge box
@@ -214,20 +214,8 @@ func presentWidget(c echo.Context, f mergeFacts, page shownPage) views.StatusChe
 		return widget
 	}
 	widget.Kind = views.WidgetRows
-	retries := request.Can(c, auth.RetryStatusCheck)
-	pending := false
-	for _, check := range f.checks {
-		row := presentCheck(check, mr.State, f.now)
-		row.Retryable = retries && check.CanRetry(mr.State, f.now)
-		row.Linked = manages
-		if answer, found := f.late[row.ID]; found {
-			row.Late = &views.LateAnswer{
-				State: views.CheckState(answer.Status), At: answer.CreatedAt, Description: answer.Description, TargetURL: answer.TargetURL,
-			}
-		}
-		pending = pending || row.State == views.CheckPending
-		widget.Rows = append(widget.Rows, row)
-	}
+	widget.Rows = presentRows(c, f)
+	pending := slices.ContainsFunc(widget.Rows, func(row views.CheckRow) bool { return row.State == views.CheckPending })
 	orderRows(widget.Rows, page.rows)
 	widget.Rev = revision(c, f, widget.Rows)
 	widget.URL = mergeRequestPath(c, mr.IID) + "/status_checks"
@@ -237,6 +225,25 @@ func presentWidget(c echo.Context, f mergeFacts, page shownPage) views.StatusChe
 	widget.Changes = changedRows(widget.Rows, page.rows)
 	addShownPage(&widget, mr, page.ShownPage)
 	return widget
+}
+
+// presentRows is the checks as this reader may see them, in the order of the
+// database.
+func presentRows(c echo.Context, f mergeFacts) []views.CheckRow {
+	retries, manages := request.Can(c, auth.RetryStatusCheck), request.Can(c, auth.ManageStatusChecks)
+	rows := make([]views.CheckRow, 0, len(f.checks))
+	for _, check := range f.checks {
+		row := presentCheck(check, f.mr.State, f.now)
+		row.Retryable = retries && check.CanRetry(f.mr.State, f.now)
+		row.Linked = manages
+		if answer, found := f.late[row.ID]; found {
+			row.Late = &views.LateAnswer{
+				State: views.CheckState(answer.Status), At: answer.CreatedAt, Description: answer.Description, TargetURL: answer.TargetURL,
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 // addShownPage notes what the page shows from now on, and whether it has to say
