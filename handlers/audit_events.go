@@ -143,7 +143,7 @@ func auditRow(c echo.Context, e models.AuditEvent) views.AuditEventRow {
 	case e.User != nil:
 		row.Author, row.Username, row.Bot = e.User.Name, e.UserName, e.User.Bot
 	}
-	if e.Action.OnMergeRequest() {
+	if e.Action.TargetsMergeRequest() {
 		row.Request = fmt.Sprintf("!%d", e.TargetID)
 		row.RequestURL = fmt.Sprintf("%s/-/merge_requests/%d", projectURL(c), e.TargetID)
 	}

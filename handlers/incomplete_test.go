@@ -13,7 +13,7 @@ import (
 func TestMergePage_LockedSourceBranch_SaysSo(t *testing.T) {
 	eachMRSite(t, func(t *testing.T, s *mrSite) {
 		mr := s.open("topic")
-		s.World.Git.SetLocked(mr.SourceBranch, true)
+		s.Fixture.Git.SetLocked(mr.SourceBranch, true)
 		owner := s.as(s.Owner)
 		form := url.Values{"sha": {mr.HeadSHA}, "should_remove_source_branch": {"true"}}
 		merged := owner.post(s.mrPath(mr, "/merge"), form).want(http.StatusSeeOther)

@@ -187,7 +187,7 @@ func (p *pages) formReturn(c echo.Context, user models.User, back string) (strin
 	if err != nil {
 		return back, err
 	}
-	if err := p.Store.KeepShownOnce(c.Request().Context(), p.sessionDigest(c), sealed); err != nil {
+	if err := p.Store.SetShownOnce(c.Request().Context(), p.sessionDigest(c), sealed); err != nil {
 		return back, err
 	}
 	query := page.Query()

@@ -60,7 +60,7 @@ func TestBranchesAreChosenFromASearch(t *testing.T) {
 func TestThousandsOfBranches(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.git.many = 5000
-	s.Git.Move(s.Project.ID, "many/4999", s.Git.Tip(s.Project.ID, "main"))
+	s.Git.AddCommit(s.Project.ID, "many/4999", s.Git.Tip(s.Project.ID, "main"))
 	v := s.as(s.Owner)
 	form := v.get(listPath + "/new?source_branch=many/4999").want(http.StatusOK)
 	if n := form.Find("#source_branch-options input").Length(); n != maxPickerBranches+1 {

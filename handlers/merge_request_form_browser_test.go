@@ -13,7 +13,7 @@ func TestBrowserMergeRequestForm_TargetBranch_ListsItsChecks(t *testing.T) {
 	s := newMRSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	s.Service("gate", "release/*")
-	s.Git.Move(s.Project.ID, "release/1", s.Git.Tip(s.Project.ID, "main"))
+	s.Git.AddCommit(s.Project.ID, "release/1", s.Git.Tip(s.Project.ID, "main"))
 	s.gate(true)
 	p := browsertest.Open(t, s.as(s.Member("mona", models.RoleDeveloper)).serve()+"/olga/pear/-/merge_requests/new")
 	p.WaitText("#checks-preview", "1 status check will run")

@@ -23,7 +23,7 @@ import (
 
 // mrSite is the whole router on a database of its own, with an imagined git.
 type mrSite struct {
-	*modelstest.World
+	*modelstest.Fixture
 	handler http.Handler
 	cookies *sessions.CookieStore
 	git     *mrGit
@@ -46,7 +46,7 @@ func newMRSite(t testing.TB, db modelstest.Database) *mrSite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &mrSite{World: w, handler: e, cookies: cookies, git: git}
+	return &mrSite{Fixture: w, handler: e, cookies: cookies, git: git}
 }
 
 // eachMRSite runs a test on both databases.
@@ -221,7 +221,7 @@ func (s *mrSite) visibility(v models.Visibility) {
 // open opens a merge request with one commit from a new branch into main.
 func (s *mrSite) open(branch string) models.MergeRequest {
 	s.T.Helper()
-	s.Git.Move(s.Project.ID, branch, s.Git.Tip(s.Project.ID, "main"))
+	s.Git.AddCommit(s.Project.ID, branch, s.Git.Tip(s.Project.ID, "main"))
 	return s.MergeRequest(branch, "main")
 }
 

@@ -89,19 +89,19 @@ func TestMergeBoxNamesEveryReason(t *testing.T) {
 			t.Errorf("refused = %q", stale.text("#refused"))
 		}
 
-		s.Git.Set(s.Project.ID, "topic", "")
+		s.Git.SetBranch(s.Project.ID, "topic", "")
 		s.RecordPush("topic", mr.HeadSHA, strings.Repeat("0", 40))
 		if got := unmet(s.as(s.Owner)); got != "Source branch must exist." {
 			t.Errorf("source gone: %s", got)
 		}
 		main := s.Git.Tip(s.Project.ID, "main")
-		s.Git.Set(s.Project.ID, "main", "")
+		s.Git.SetBranch(s.Project.ID, "main", "")
 		if got := unmet(s.as(s.Owner)); !strings.Contains(got, "Target branch must exist.") {
 			t.Errorf("target gone: %s", got)
 		}
 		s.as(s.Owner).get(s.mrPath(mr, "/commits")).want(200)
 		s.as(s.Owner).get(s.mrPath(mr, "/diffs")).want(200)
-		s.Git.Set(s.Project.ID, "main", main)
+		s.Git.SetBranch(s.Project.ID, "main", main)
 	})
 }
 
@@ -110,7 +110,7 @@ func TestMergeRequestWithoutCommits(t *testing.T) {
 	mr := s.open("topic")
 	// A force push makes the source end where the target stands.
 	main := s.Git.Tip(s.Project.ID, "main")
-	s.Git.Set(s.Project.ID, "topic", main)
+	s.Git.SetBranch(s.Project.ID, "topic", main)
 	s.RecordPush("topic", mr.HeadSHA, main)
 	page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
 	if got := page.text("#merge-h"); got != "Merge blocked: no commits to merge" {
@@ -145,7 +145,7 @@ func TestCloseAndReopen(t *testing.T) {
 			t.Errorf("refused = %q", got)
 		}
 		v.post(s.mrPath(second, "/close"), url.Values{}).want(303)
-		s.Git.Set(s.Project.ID, "topic", "")
+		s.Git.SetBranch(s.Project.ID, "topic", "")
 		if got := v.post(s.mrPath(mr, "/reopen"), url.Values{}).want(422).text("#refused"); got != "The source branch no longer exists." {
 			t.Errorf("refused = %q", got)
 		}

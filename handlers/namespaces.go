@@ -34,7 +34,7 @@ func (p *pages) namespacePage(c echo.Context) error {
 			return err
 		}
 		if user.Bot {
-			meets, err := p.Store.MeetsInProject(ctx, reader, user.ID)
+			meets, err := p.Store.SharesProject(ctx, reader, user.ID)
 			if err != nil {
 				return err
 			}

@@ -44,7 +44,7 @@ func TestAFormSentTwiceMakesOne(t *testing.T) {
 	eachMRSite(t, func(t *testing.T, s *mrSite) {
 		v := s.as(s.Owner)
 		s.User("mona")
-		s.Git.Move(s.Project.ID, "topic", "0123456789012345678901234567890123456789")
+		s.Git.AddCommit(s.Project.ID, "topic", "0123456789012345678901234567890123456789")
 		expires := s.Clock.Now().AddDate(0, 1, 0).Format(time.DateOnly)
 		fresh := v.get("/projects/new").want(http.StatusOK)
 		_, project := fresh.fields(`form[action="/projects"]`)

@@ -92,7 +92,7 @@ func TestCommitsAreListedInPages(t *testing.T) {
 	eachMRSite(t, func(t *testing.T, s *mrSite) {
 		tip := s.Git.Tip(s.Project.ID, "main")
 		for range 120 {
-			tip = s.Git.Move(s.Project.ID, "long", tip)
+			tip = s.Git.AddCommit(s.Project.ID, "long", tip)
 		}
 		mr := s.MergeRequest("long", "main")
 		v := s.as(s.Owner)

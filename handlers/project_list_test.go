@@ -114,7 +114,7 @@ func TestListsCostTheSameForManyRows(t *testing.T) {
 		s.open("feature")
 		before := map[string]int{"/": cost("/"), "/?sort=failed": cost("/?sort=failed"), "/olga/pear/-/branches": cost("/olga/pear/-/branches"), "/olga/pear": cost("/olga/pear")}
 		s.open("other")
-		s.Git.Move(s.Project.ID, "release/1", s.Git.Tip(s.Project.ID, "main"))
+		s.Git.AddCommit(s.Project.ID, "release/1", s.Git.Tip(s.Project.ID, "main"))
 		for i := range 15 {
 			s.NewProject(s.Owner, fmt.Sprintf("plum-%02d", i), models.VisibilityPrivate)
 		}

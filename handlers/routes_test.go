@@ -103,15 +103,15 @@ func TestEveryRouteAsksForItsAbility(t *testing.T) {
 			s := newMRSite(t, modelstest.SQLite(t))
 			s.visibility(visibility)
 			// Into a branch that no rule protects, so that roles alone decide.
-			s.Git.Move(s.Project.ID, "other", s.Git.Tip(s.Project.ID, "main"))
-			s.Git.Move(s.Project.ID, "topic", s.Git.Tip(s.Project.ID, "main"))
+			s.Git.AddCommit(s.Project.ID, "other", s.Git.Tip(s.Project.ID, "main"))
+			s.Git.AddCommit(s.Project.ID, "topic", s.Git.Tip(s.Project.ID, "main"))
 			s.MergeRequest("topic", "other")
 			users := map[string]models.User{"stranger": s.User("stranger"), "admin": s.Admin("root")}
 			roles := map[string]models.Role{}
 			for _, role := range models.Roles {
 				users[role.String()], roles[role.String()] = s.Member("a-"+role.String(), role), role
 			}
-			s.Git.Move(s.Project.ID, "feature", s.Git.Tip(s.Project.ID, "main"))
+			s.Git.AddCommit(s.Project.ID, "feature", s.Git.Tip(s.Project.ID, "main"))
 			nowhere := routeIDs{iid: "1", id: "999999", delivery: "999999", sha: s.Git.Tip(s.Project.ID, "main")}
 			for _, r := range s.tableOf() {
 				path := r.address(nowhere)
@@ -151,7 +151,7 @@ func TestNoRouteReachesIntoAnotherProject(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	s.Git.Move(s.Project.ID, "topic", s.Git.Tip(s.Project.ID, "main"))
+	s.Git.AddCommit(s.Project.ID, "topic", s.Git.Tip(s.Project.ID, "main"))
 	s.MergeRequest("topic", "main")
 	deliveries := s.Deliveries(service)
 	if len(deliveries) == 0 {

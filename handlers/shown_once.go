@@ -73,7 +73,7 @@ func (p *pages) takeShownOnce(c echo.Context, path string) (string, error) {
 	if err != nil {
 		return "", nil
 	}
-	mine, err := p.Store.TakeShownOnce(ctx, digest, sealed)
+	mine, err := p.Store.ClearShownOnce(ctx, digest, sealed)
 	if err != nil || !mine || p.Store.Now().Unix() > until {
 		return "", err
 	}

@@ -46,7 +46,7 @@ func (p *pages) signIn(c echo.Context) error {
 		return err
 	}
 	account := cmp.Or(user.UsernameKey, login)
-	allowed, err := p.Store.CountSignIn(ctx, account, c.RealIP())
+	allowed, err := p.Store.CountSignInAttempt(ctx, account, c.RealIP())
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (p *pages) signIn(c echo.Context) error {
 		form.Problem = translate(c, text.KeySignInRejected)
 		return p.renderSignIn(c, http.StatusUnprocessableEntity, form, back)
 	}
-	if err := p.Store.ForgetSignIn(ctx, account, c.RealIP()); err != nil {
+	if err := p.Store.ResetSignInAttempts(ctx, account, c.RealIP()); err != nil {
 		return err
 	}
 	if err := p.startSession(c, user, form.Value("remember_me") == "1"); err != nil {
@@ -113,7 +113,7 @@ func (p *pages) changePassword(c echo.Context) error {
 	current, chosen := c.FormValue("current_password"), c.FormValue("password")
 	form := views.Form{Errors: map[string]string{}}
 
-	allowed, err := p.Store.CountSignIn(ctx, user.UsernameKey, c.RealIP())
+	allowed, err := p.Store.CountSignInAttempt(ctx, user.UsernameKey, c.RealIP())
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (p *pages) changePassword(c echo.Context) error {
 		return err
 	}
 	if match {
-		err = p.Store.ForgetSignIn(ctx, user.UsernameKey, c.RealIP())
+		err = p.Store.ResetSignInAttempts(ctx, user.UsernameKey, c.RealIP())
 	} else {
 		form.Errors["current_password"] = translate(c, text.KeyPasswordWrong)
 	}

@@ -57,7 +57,7 @@ func TestSignInIsLimitedPerAccountAndAddress(t *testing.T) {
 		right := url.Values{"login": {"priya"}, "password": {testPassword}}
 		attacker, owner := newBrowser(t, s.handler), newBrowser(t, s.handler)
 		owner.address = "198.51.100.7:1234"
-		for range models.SignInTriesAccount {
+		for range models.MaxSignInsPerAccount {
 			attacker.post(signInPath, wrong).want(http.StatusUnprocessableEntity)
 		}
 		attacker.post(signInPath, right).want(http.StatusTooManyRequests)
@@ -69,8 +69,8 @@ func TestSignInIsLimitedPerAccountAndAddress(t *testing.T) {
 	})
 	s := newMRSite(t, modelstest.SQLite(t))
 	b := newBrowser(t, s.handler)
-	for i := range models.SignInTriesAddress {
-		if ok, err := s.Store.CountSignIn(t.Context(), fmt.Sprint("name", i), "192.0.2.1"); !ok || err != nil {
+	for i := range models.MaxSignInsPerAddress {
+		if ok, err := s.Store.CountSignInAttempt(t.Context(), fmt.Sprint("name", i), "192.0.2.1"); !ok || err != nil {
 			t.Fatalf("try %d: %v %v", i, ok, err)
 		}
 	}

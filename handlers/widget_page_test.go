@@ -76,7 +76,7 @@ func TestPoll_AfterAPush_ShowsOneHead(t *testing.T) {
 		if got := v.get(settled).want(200).text("#new-commits, [hx-swap-oob='innerHTML:#new-commits']"); !strings.Contains(got, second[:8]) {
 			t.Errorf("after the second push the banner says %q", got)
 		}
-		s.Git.Set(s.Project.ID, "topic", old)
+		s.Git.SetBranch(s.Project.ID, "topic", old)
 		s.RecordPush("topic", second, old)
 		back := v.get(settled).want(200)
 		if !back.has(`[hx-swap-oob="innerHTML:#new-commits"]`) || back.has("#reload") || back.attr("#merge-button", "aria-disabled") == "true" {

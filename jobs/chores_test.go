@@ -30,7 +30,7 @@ func TestJobs(t *testing.T) {
 		if _, err := w.Store.PreparePush(t.Context(), w.Owner, w.Project.ID, "r1", pushed, models.PushOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		w.Git.PushedBy(w.Project.ID, "r1", "feature", pushed[0].New)
+		w.Git.MoveByPush(w.Project.ID, "r1", "feature", pushed[0].New)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		jobs := New(Options{Store: w.Store, Sender: client(t), Log: slog.New(slog.DiscardHandler), Alone: true})

@@ -69,7 +69,7 @@ func NewDeliverer(outbox Outbox, sender Sender, log *slog.Logger) *Deliverer {
 func (d *Deliverer) Run(ctx context.Context) {
 	attempts, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
-	wake, stop := d.outbox.DeliveriesWaiting(ctx)
+	wake, stop := d.outbox.WatchDeliveries(ctx)
 	defer stop()
 	busy := busyPause
 	for ctx.Err() == nil {

@@ -89,7 +89,7 @@ func (r *receiver) none(t testing.TB) {
 
 // world is a store with a deliverer that may send to this machine.
 type world struct {
-	*modelstest.World
+	*modelstest.Fixture
 	*Deliverer
 }
 

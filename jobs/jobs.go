@@ -23,8 +23,8 @@ type Outbox interface {
 	// NextDeliveryAt is the next instant at which there may be something to
 	// claim.
 	NextDeliveryAt(ctx context.Context) (at time.Time, ok bool, err error)
-	// DeliveriesWaiting tells on a channel, as a hint, of new deliveries.
-	DeliveriesWaiting(ctx context.Context) (wake <-chan struct{}, stop func())
+	// WatchDeliveries tells on a channel, as a hint, of new deliveries.
+	WatchDeliveries(ctx context.Context) (wake <-chan struct{}, stop func())
 	// Now is the clock that deliveries are due by.
 	Now() time.Time
 }

@@ -49,7 +49,7 @@ func TestWakes(t *testing.T) {
 	t.Run("from another process", func(t *testing.T) {
 		db := modelstest.Postgres(t)
 		wakes(t, db, func(w world) world {
-			other := world{World: modelstest.Open(t, db, modelstest.WithGit(w.Git))}
+			other := world{Fixture: modelstest.Open(t, db, modelstest.WithGit(w.Git))}
 			other.Owner, other.Project = w.Owner, w.Project
 			return other
 		})
@@ -87,7 +87,7 @@ func TestListensAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "another connection listens", func() bool { again := listeners(); return len(again) == 1 && again[0] != first[0] })
-	other := world{World: modelstest.Open(t, db)}
+	other := world{Fixture: modelstest.Open(t, db)}
 	other.Owner = w.Owner
 	other.edit(mr, "second")
 	r.next(t)

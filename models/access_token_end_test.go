@@ -14,7 +14,7 @@ const day = 24 * time.Hour
 
 // tokens makes access tokens in a world.
 type tokens struct {
-	*modelstest.World
+	*modelstest.Fixture
 	n int
 }
 
@@ -56,7 +56,7 @@ func (s *tokens) assertActive(t *testing.T, want bool, all ...models.AccessToken
 }
 
 func eachTokens(t *testing.T, test func(t *testing.T, s *tokens)) {
-	modelstest.Each(t, func(t *testing.T, db modelstest.Database) { test(t, &tokens{World: modelstest.New(t, db)}) })
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) { test(t, &tokens{Fixture: modelstest.New(t, db)}) })
 }
 
 func TestMadeToken_DoesNotExceedItsMaker(t *testing.T) {

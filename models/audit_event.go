@@ -36,9 +36,9 @@ const (
 	AuditMergeRequestReopened AuditAction = "merge_request_reopened"
 )
 
-// OnMergeRequest reports whether TargetID of such an event is the iid of the
+// TargetsMergeRequest reports whether TargetID of such an event is the iid of the
 // merge request that it happened on.
-func (a AuditAction) OnMergeRequest() bool {
+func (a AuditAction) TargetsMergeRequest() bool {
 	switch a {
 	case AuditResponse, AuditRetry, AuditTimeout, AuditMergeRequestMerged, AuditMergeRequestClosed, AuditMergeRequestReopened:
 		return true

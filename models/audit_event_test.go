@@ -11,7 +11,7 @@ import (
 
 // statusEvents lists the audit events about states of checks, the oldest first,
 // as "action target from>to".
-func statusEvents(t *testing.T, w *modelstest.World) string {
+func statusEvents(t *testing.T, w *modelstest.Fixture) string {
 	t.Helper()
 	events, _, err := w.Store.AuditEvents(t.Context(), w.Project.ID, models.AuditFilter{Kind: models.AuditKindStatusChecks}, models.Page{Number: 1, Size: 100})
 	if err != nil {
@@ -34,7 +34,7 @@ func TestExpirePending_ManyChecksOfOneMergeRequest_OneAuditEvent(t *testing.T) {
 		w.Service("a")
 		answered := w.Service("c")
 		for _, branch := range []string{"one", "two"} {
-			w.Git.Set(w.Project.ID, branch, w.Git.Tip(w.Project.ID, "feature"))
+			w.Git.SetBranch(w.Project.ID, branch, w.Git.Tip(w.Project.ID, "feature"))
 		}
 		first := w.MergeRequest("one", "main")
 		w.MergeRequest("two", "main")

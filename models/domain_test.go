@@ -21,7 +21,7 @@ func TestRetarget(t *testing.T) {
 		if err := w.Respond(mr, everywhere, mr.HeadSHA, models.StatusPassed); err != nil {
 			t.Fatal(err)
 		}
-		w.Git.Set(w.Project.ID, "release/1/x", w.Git.Tip(w.Project.ID, "main"))
+		w.Git.SetBranch(w.Project.ID, "release/1/x", w.Git.Tip(w.Project.ID, "main"))
 		w.Clock.Advance(time.Hour)
 		if _, err := w.Store.UpdateMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.MergeRequestUpdate{TargetBranch: ptr("release/1/x")}); err != nil {
 			t.Fatal(err)
@@ -127,7 +127,7 @@ func TestSourceBranchDeleted(t *testing.T) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
 		mr := w.MergeRequest("feature", "main")
-		w.Git.Set(w.Project.ID, "feature", "")
+		w.Git.SetBranch(w.Project.ID, "feature", "")
 		w.RecordPush("feature", mr.HeadSHA, zero)
 		got, _ := w.Reload(mr)
 		if got.State != models.StateOpened || !got.SourceBranchDeleted || got.HeadSHA != mr.HeadSHA {
@@ -138,7 +138,7 @@ func TestSourceBranchDeleted(t *testing.T) {
 		}
 		_, err := merge(t, w, mr)
 		wantCode(t, err, models.CodeMergeBlocked)
-		w.Git.Set(w.Project.ID, "feature", mr.HeadSHA)
+		w.Git.SetBranch(w.Project.ID, "feature", mr.HeadSHA)
 		w.RecordPush("feature", zero, mr.HeadSHA)
 		if got, _ := w.Reload(mr); got.SourceBranchDeleted || w.Status(mr, service) != models.StatusPending {
 			t.Fatalf("pushed again: %+v", got)
@@ -151,7 +151,7 @@ func TestPushToSeveral(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
-		w.Git.Set(w.Project.ID, "release/1", w.Git.Tip(w.Project.ID, "main"))
+		w.Git.SetBranch(w.Project.ID, "release/1", w.Git.Tip(w.Project.ID, "main"))
 		first, second := w.MergeRequest("feature", "main"), w.MergeRequest("feature", "release/1")
 		head := w.Push("feature")
 		for _, mr := range []models.MergeRequest{first, second} {
@@ -178,7 +178,7 @@ func TestMergedByPush(t *testing.T) {
 		enforce(t, w) // guards merges, not pushes
 		mr := w.MergeRequest("feature", "main")
 		old := w.Git.Tip(w.Project.ID, "main")
-		tip := w.Git.Move(w.Project.ID, "main", old, mr.HeadSHA)
+		tip := w.Git.AddCommit(w.Project.ID, "main", old, mr.HeadSHA)
 		w.RecordPush("main", old, tip)
 		if got, _ := w.Reload(mr); got.State != models.StateMerged || *got.MergeUserID != w.Owner.ID {
 			t.Fatalf("pushed to the target, but %s", got.State)
@@ -187,9 +187,9 @@ func TestMergedByPush(t *testing.T) {
 			t.Fatalf("told: %+v", list)
 		}
 
-		w.Git.Move(w.Project.ID, "second", tip)
+		w.Git.AddCommit(w.Project.ID, "second", tip)
 		empty := w.MergeRequest("second", "main")
-		w.Git.Set(w.Project.ID, "second", tip)
+		w.Git.SetBranch(w.Project.ID, "second", tip)
 		w.RecordPush("second", empty.HeadSHA, tip)
 		if got, _ := w.Reload(empty); got.State != models.StateOpened || got.HeadSHA != tip {
 			t.Fatalf("forced to the target's tip: %+v", got)
@@ -209,7 +209,7 @@ func TestMergedByPush(t *testing.T) {
 func TestOpeningNeedsCommits(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
-		w.Git.Set(w.Project.ID, "same", w.Git.Tip(w.Project.ID, "main"))
+		w.Git.SetBranch(w.Project.ID, "same", w.Git.Tip(w.Project.ID, "main"))
 		_, err := w.Store.CreateMergeRequest(t.Context(), w.Owner, w.Project.ID, models.MergeRequestInput{Title: "x", SourceBranch: "same", TargetBranch: "main"})
 		wantFault(t, err, "source_branch", models.CodeNoCommits)
 		_, err = w.Store.CreateMergeRequest(t.Context(), w.Owner, w.Project.ID, models.MergeRequestInput{Title: "", SourceBranch: "nowhere", TargetBranch: ""})

@@ -28,10 +28,10 @@ func (w *waker) wake() {
 	}
 }
 
-// DeliveriesWaiting tells, on the channel, that there may be deliveries to
+// WatchDeliveries tells, on the channel, that there may be deliveries to
 // claim, from this process or, on PostgreSQL, from any other. stop ends it.
 // It is a hint: a poll must stand behind it.
-func (s *Store) DeliveriesWaiting(ctx context.Context) (wake <-chan struct{}, stop func()) {
+func (s *Store) WatchDeliveries(ctx context.Context) (wake <-chan struct{}, stop func()) {
 	c := make(chan struct{}, 1)
 	w := &s.shared.wake
 	w.mu.Lock()

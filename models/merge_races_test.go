@@ -9,7 +9,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-func merge(t *testing.T, w *modelstest.World, mr models.MergeRequest) (models.MergeRequest, error) {
+func merge(t *testing.T, w *modelstest.Fixture, mr models.MergeRequest) (models.MergeRequest, error) {
 	t.Helper()
 	return w.Store.Merge(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.MergeOptions{Role: models.RoleOwner})
 }
@@ -112,7 +112,7 @@ func TestMergeAgainstRetarget(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		mr := w.MergeRequest("feature", "main")
-		w.Git.Set(w.Project.ID, "release/1", w.Git.Tip(w.Project.ID, "main"))
+		w.Git.SetBranch(w.Project.ID, "release/1", w.Git.Tip(w.Project.ID, "main"))
 		target := "release/1"
 		w.Store.SetHooks(models.Hooks{BeforeMergeLock: once(func() {
 			if _, err := w.Store.UpdateMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.MergeRequestUpdate{TargetBranch: &target}); err != nil {
@@ -167,7 +167,7 @@ func TestMergeAgainstPushToTarget(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		mr := w.MergeRequest("feature", "main")
-		push := func() { w.Git.Move(w.Project.ID, "main", w.Git.Tip(w.Project.ID, "main")) }
+		push := func() { w.Git.AddCommit(w.Project.ID, "main", w.Git.Tip(w.Project.ID, "main")) }
 		tries := 0
 		w.Git.BeforeMove = func() { tries++; push() }
 		_, err := merge(t, w, mr)
@@ -195,18 +195,18 @@ func TestMergeAgainstPushToTarget(t *testing.T) {
 func TestMergeCutOff(t *testing.T) {
 	killed := errors.New("killed")
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
-		for name, notice := range map[string]func(t *testing.T, w *modelstest.World){
-			"by the sweep": func(t *testing.T, w *modelstest.World) {
+		for name, notice := range map[string]func(t *testing.T, w *modelstest.Fixture){
+			"by the sweep": func(t *testing.T, w *modelstest.Fixture) {
 				w.Clock.Advance(time.Minute)
 				if n, err := w.Store.RecoverMerges(t.Context(), false); n != 1 || err != nil {
 					t.Fatalf("completed %d, %v", n, err)
 				}
 			},
-			"by a push to the source": func(t *testing.T, w *modelstest.World) { w.Push("feature") },
-			"by a push to the target": func(t *testing.T, w *modelstest.World) { w.Push("main") },
+			"by a push to the source": func(t *testing.T, w *modelstest.Fixture) { w.Push("feature") },
+			"by a push to the target": func(t *testing.T, w *modelstest.Fixture) { w.Push("main") },
 		} {
 			t.Run(name, func(t *testing.T) {
-				var w *modelstest.World
+				var w *modelstest.Fixture
 				if db.Driver == models.DriverSQLite {
 					w = modelstest.New(t, modelstest.SQLite(t))
 				} else {
@@ -254,7 +254,7 @@ func TestMergeAnnouncedOnly(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		mr := w.MergeRequest("feature", "main")
-		w.Git.BeforeMove = func() { w.Git.Move(w.Project.ID, "main", w.Git.Tip(w.Project.ID, "main")) }
+		w.Git.BeforeMove = func() { w.Git.AddCommit(w.Project.ID, "main", w.Git.Tip(w.Project.ID, "main")) }
 		_, err := merge(t, w, mr)
 		wantCode(t, err, models.CodeTargetMoved)
 		w.Git.BeforeMove = nil

@@ -105,9 +105,9 @@ func (s *Store) MergeRequests(ctx context.Context, filter MergeRequestFilter, pa
 	return list, total, err
 }
 
-// MergedBy are the numbers of the merge requests that a commit merged, as merge
+// MergeRequestsMergedBy returns the numbers of the merge requests that a commit merged, as merge
 // or squash commit.
-func (s *Store) MergedBy(ctx context.Context, projectID int64, sha string) ([]int64, error) {
+func (s *Store) MergeRequestsMergedBy(ctx context.Context, projectID int64, sha string) ([]int64, error) {
 	var iids []int64
 	err := s.reader(ctx).Model(&MergeRequest{}).Where("project_id = ? AND (merge_commit_sha = ? OR squash_commit_sha = ?)", projectID, sha, sha).
 		Order("iid").Pluck("iid", &iids).Error

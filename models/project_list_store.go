@@ -113,9 +113,9 @@ func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, 
 	return list, total, nil
 }
 
-// MeetsInProject reports whether reader may see the code of a project in which
+// SharesProject reports whether reader may see the code of a project in which
 // the user with an id is a member or has opened a merge request.
-func (s *Store) MeetsInProject(ctx context.Context, reader User, userID int64) (bool, error) {
+func (s *Store) SharesProject(ctx context.Context, reader User, userID int64) (bool, error) {
 	query := s.visibleProjects(ctx, &reader).
 		Where(`(EXISTS (SELECT 1 FROM members other WHERE other.project_id = projects.id AND other.user_id = ?)
 			OR EXISTS (SELECT 1 FROM merge_requests mr WHERE mr.project_id = projects.id AND mr.author_id = ?))`, userID, userID)

@@ -128,7 +128,7 @@ func TestTheOpenMergeRequestOfABranchIsFound(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		mr := w.MergeRequest("feature", "main")
-		w.Git.Move(w.Project.ID, "topic", w.Git.Tip(w.Project.ID, "main"))
+		w.Git.AddCommit(w.Project.ID, "topic", w.Git.Tip(w.Project.ID, "main"))
 		gone := w.MergeRequest("topic", "main")
 		if _, err := w.Store.CloseMergeRequest(t.Context(), w.Owner, w.Project.ID, gone.IID); err != nil {
 			t.Fatal(err)

@@ -86,10 +86,10 @@ type PushInput struct {
 	Options   PushOptions
 	// PendingID is the pending push to clear in the end, 0 for none.
 	PendingID int64
-	// ReplayOf is when a push began that recovery carries out late: HEAD then
+	// RecoveredPushAt is when a push began that recovery carries out late: HEAD then
 	// only follows the branch to where it is now. Zero for a push in its own
 	// post-receive.
-	ReplayOf time.Time
+	RecoveredPushAt time.Time
 }
 
 // PushedBranch tells about one branch of a push.

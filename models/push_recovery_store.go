@@ -97,7 +97,7 @@ func (s *Store) settlePush(ctx context.Context, row PendingPush, over bool) (rep
 				return false, err
 			}
 		}
-		_, err = s.Push(ctx, PushInput{ProjectID: row.ProjectID, By: by, Updates: moved, Options: row.Options, ReplayOf: row.CreatedAt})
+		_, err = s.Push(ctx, PushInput{ProjectID: row.ProjectID, By: by, Updates: moved, Options: row.Options, RecoveredPushAt: row.CreatedAt})
 		if err != nil {
 			return false, err
 		}

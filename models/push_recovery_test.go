@@ -16,7 +16,7 @@ const zero = "0000000000000000000000000000000000000000"
 // contains HEAD of an open merge request, and the new branch topic, for which a
 // merge request is asked.
 type cutOffPush struct {
-	*modelstest.World
+	*modelstest.Fixture
 	t          *testing.T
 	dana, max  models.User
 	request    string
@@ -59,7 +59,7 @@ func (p *cutOffPush) begin() {
 // move moves branches as receive-pack does.
 func (p *cutOffPush) move(branches ...string) {
 	for _, branch := range branches {
-		p.Git.PushedBy(p.Project.ID, p.request, branch, p.update(branch).New)
+		p.Git.MoveByPush(p.Project.ID, p.request, branch, p.update(branch).New)
 		p.moved[branch] = true
 	}
 }
@@ -102,7 +102,7 @@ func (p *cutOffPush) other(branch, sha string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.Git.PushedBy(p.Project.ID, request, branch, sha)
+	p.Git.MoveByPush(p.Project.ID, request, branch, sha)
 	if _, err := p.Store.Push(p.t.Context(), models.PushInput{ProjectID: p.Project.ID, By: p.max, Updates: updates, PendingID: pending}); err != nil {
 		p.t.Fatal(err)
 	}
@@ -232,10 +232,10 @@ func TestPushRecovery(t *testing.T) {
 				n++
 				w.Project = w.NewProject(w.Owner, fmt.Sprint("p", n), models.VisibilityPrivate)
 				t.Run(ending+", "+moving, func(t *testing.T) {
-					p := &cutOffPush{World: w, t: t, dana: dana, max: max, request: fmt.Sprint("req-", n), moved: map[string]bool{}}
+					p := &cutOffPush{Fixture: w, t: t, dana: dana, max: max, request: fmt.Sprint("req-", n), moved: map[string]bool{}}
 					p.service, p.mr = p.Service("licence"), p.MergeRequest("feature", "main")
 					p.base = p.Git.Tip(p.Project.ID, "main")
-					p.Git.Move(p.Project.ID, "second", p.base)
+					p.Git.AddCommit(p.Project.ID, "second", p.base)
 					p.main, p.topic = p.Git.NewCommit(p.base, p.mr.HeadSHA), p.Git.NewCommit(p.base)
 					p.begin()
 					end(p)

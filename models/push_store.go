@@ -177,7 +177,7 @@ func (s *Store) moveHead(ctx context.Context, project Project, mr *MergeRequest,
 		return s.saveMergeRequest(ctx, mr)
 	}
 	var steps []string
-	if in.ReplayOf.IsZero() && mr.HeadSHA == update.Old && !IsZeroSHA(update.New) && update.New != tip {
+	if in.RecoveredPushAt.IsZero() && mr.HeadSHA == update.Old && !IsZeroSHA(update.New) && update.New != tip {
 		steps = append(steps, update.New)
 	}
 	if mr.HeadSHA != tip || mr.SourceBranchDeleted || len(steps) > 0 {
@@ -239,10 +239,10 @@ func (s *Store) createByPush(ctx context.Context, in PushInput, pushed *PushedBr
 	if i := slices.IndexFunc(pushed.Open, func(mr MergeRequest) bool { return mr.TargetBranch == target }); i >= 0 {
 		return nil
 	}
-	if !in.ReplayOf.IsZero() {
+	if !in.RecoveredPushAt.IsZero() {
 		var n int64
 		err := s.reader(ctx).Model(&MergeRequest{}).Where("project_id = ? AND source_branch = ? AND target_branch = ? AND created_at >= ?",
-			in.ProjectID, pushed.Name, target, in.ReplayOf).Count(&n).Error
+			in.ProjectID, pushed.Name, target, in.RecoveredPushAt).Count(&n).Error
 		if err != nil || n > 0 {
 			return err
 		}

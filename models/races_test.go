@@ -10,7 +10,7 @@ import (
 )
 
 // enforce switches "Status checks must succeed" on.
-func enforce(t *testing.T, w *modelstest.World) {
+func enforce(t *testing.T, w *modelstest.Fixture) {
 	t.Helper()
 	on := true
 	if _, err := w.Store.UpdateProject(t.Context(), w.Owner, w.Project.ID, models.ProjectUpdate{OnlyAllowMergeIfAllStatusChecksPassed: &on}); err != nil {
@@ -127,14 +127,14 @@ func TestTwoPushesAtOnce(t *testing.T) {
 			if got, checks := w.Reload(mr); got.HeadSHA != want || checks[0].SHA != want || checks[0].Status != models.StatusPending {
 				t.Fatalf("HEAD %s, check %+v, want %s", got.HeadSHA, checks[0], want)
 			}
-			if kept := w.Git.Kept(w.Project.ID, mr.IID); kept != want {
+			if kept := w.Git.HeadRef(w.Project.ID, mr.IID); kept != want {
 				t.Fatalf("kept %s, want %s", kept, want)
 			}
 		}
 		events := func() int { return len(w.Deliveries(service)) }
 		a := mr.HeadSHA
-		b := w.Git.Move(w.Project.ID, "feature", a)
-		c := w.Git.Move(w.Project.ID, "feature", b)
+		b := w.Git.AddCommit(w.Project.ID, "feature", a)
+		c := w.Git.AddCommit(w.Project.ID, "feature", b)
 		was := events()
 		w.RecordPush("feature", a, b)
 		w.RecordPush("feature", b, c)
@@ -142,14 +142,14 @@ func TestTwoPushesAtOnce(t *testing.T) {
 		if got := events() - was; got != 2 {
 			t.Fatalf("two pushes, %d events", got)
 		}
-		d := w.Git.Move(w.Project.ID, "feature", c)
-		e := w.Git.Move(w.Project.ID, "feature", d)
+		d := w.Git.AddCommit(w.Project.ID, "feature", c)
+		e := w.Git.AddCommit(w.Project.ID, "feature", d)
 		w.RecordPush("feature", d, e)
 		w.RecordPush("feature", c, d)
 		check(e)
 		// Forward and back again, told the wrong way round.
-		f := w.Git.Move(w.Project.ID, "feature", e)
-		w.Git.Set(w.Project.ID, "feature", e)
+		f := w.Git.AddCommit(w.Project.ID, "feature", e)
+		w.Git.SetBranch(w.Project.ID, "feature", e)
 		w.RecordPush("feature", f, e)
 		w.RecordPush("feature", e, f)
 		check(e)
@@ -173,7 +173,7 @@ func TestPushesAtOnce(t *testing.T) {
 			all.Go(func() {
 				ref.Lock()
 				old := w.Git.Tip(w.Project.ID, "feature")
-				sha := w.Git.Move(w.Project.ID, "feature", old)
+				sha := w.Git.AddCommit(w.Project.ID, "feature", old)
 				ref.Unlock()
 				w.RecordPush("feature", old, sha)
 			})
@@ -198,7 +198,7 @@ func TestOpenAgainstPush(t *testing.T) {
 				mr = w.MergeRequest("feature", "main")
 			})
 			both.Go(func() {
-				sha := w.Git.Move(w.Project.ID, "feature", old)
+				sha := w.Git.AddCommit(w.Project.ID, "feature", old)
 				w.RecordPush("feature", old, sha)
 			})
 			both.Wait()
@@ -229,9 +229,9 @@ func TestPushCutOff(t *testing.T) {
 		}
 		sha, fresh := w.Git.NewCommit(old), w.Git.NewCommit(old)
 		prepare("feature", old, sha, models.PushOptions{})
-		w.Git.PushedBy(w.Project.ID, "req-feature", "feature", sha)
+		w.Git.MoveByPush(w.Project.ID, "req-feature", "feature", sha)
 		prepare("fresh", zero, fresh, models.PushOptions{Create: true, Title: "By push"})
-		w.Git.PushedBy(w.Project.ID, "req-fresh", "fresh", fresh)
+		w.Git.MoveByPush(w.Project.ID, "req-fresh", "fresh", fresh)
 		prepare("never", zero, fresh, models.PushOptions{})
 		if n, err := w.Store.RecoverPushes(t.Context(), false); n != 0 || err != nil {
 			t.Fatalf("a push under way was swept: %d, %v", n, err)

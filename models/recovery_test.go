@@ -12,7 +12,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-func count(t *testing.T, w *modelstest.World, query string) (n int) {
+func count(t *testing.T, w *modelstest.Fixture, query string) (n int) {
 	t.Helper()
 	if err := w.Store.DB().QueryRow("SELECT count(*) FROM " + query).Scan(&n); err != nil {
 		t.Fatal(err)
@@ -39,14 +39,14 @@ func TestSweeps_MissingRepository_GoOn(t *testing.T) {
 		var good models.MergeRequest
 		for _, path := range []string{"bad", "good"} {
 			w.Project = w.NewProject(w.Owner, path, models.VisibilityPrivate)
-			w.Git.Move(w.Project.ID, "second", w.Git.Tip(w.Project.ID, "main"))
+			w.Git.AddCommit(w.Project.ID, "second", w.Git.Tip(w.Project.ID, "main"))
 			merging, pushed := w.MergeRequest("feature", "main"), w.MergeRequest("second", "main")
 			// A push and a merge, both cut off after the ref.
 			update := models.RefUpdate{Ref: "refs/heads/second", Old: pushed.HeadSHA, New: w.Git.NewCommit(pushed.HeadSHA)}
 			if _, err := w.Store.PreparePush(t.Context(), w.Owner, w.Project.ID, "req-"+path, []models.RefUpdate{update}, models.PushOptions{}); err != nil {
 				t.Fatal(err)
 			}
-			w.Git.PushedBy(w.Project.ID, "req-"+path, "second", update.New)
+			w.Git.MoveByPush(w.Project.ID, "req-"+path, "second", update.New)
 			w.Store.SetHooks(models.Hooks{AfterMergeMoved: func() error { return errors.New("killed") }})
 			if _, err := merge(t, w, merging); err == nil {
 				t.Fatal("the merge was not cut off")
@@ -99,7 +99,7 @@ func TestSweepPushes_ManyBadRows_ReachesTheLast(t *testing.T) {
 			prepare(bad, fmt.Sprint("bad-", i))
 		}
 		prepare(good, "good")
-		w.Git.PushedBy(good.ID, "good", "x", update.New)
+		w.Git.MoveByPush(good.ID, "good", "x", update.New)
 		w.Git.SetMissing(bad.ID, true)
 		w.Clock.Advance(time.Minute)
 		if n, err := w.Store.RecoverPushes(t.Context(), false); n != 1 || err == nil {
@@ -119,7 +119,7 @@ func TestSweepApplies_FailingService_GoesOn(t *testing.T) {
 			}
 			return modelstest.RenderPayload(e)
 		}))
-		w.Git.Move(w.Project.ID, "second", w.Git.Tip(w.Project.ID, "main"))
+		w.Git.AddCommit(w.Project.ID, "second", w.Git.Tip(w.Project.ID, "main"))
 		first, second := w.MergeRequest("feature", "main"), w.MergeRequest("second", "main")
 		services := map[string]models.ExternalStatusCheck{}
 		for _, name := range failing {
@@ -150,7 +150,7 @@ func TestExpirePending_FailingRow_GoesOn(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		w.Service("licence")
-		w.Git.Move(w.Project.ID, "second", w.Git.Tip(w.Project.ID, "main"))
+		w.Git.AddCommit(w.Project.ID, "second", w.Git.Tip(w.Project.ID, "main"))
 		first, second := w.MergeRequest("feature", "main"), w.MergeRequest("second", "main")
 		statements := []string{fmt.Sprintf(`CREATE TRIGGER refuse BEFORE UPDATE ON merge_request_checks WHEN NEW.merge_request_id = %d BEGIN SELECT RAISE(ABORT, 'refused'); END`, first.ID)}
 		if db.Driver == models.DriverPostgres {
@@ -176,17 +176,17 @@ func TestExpirePending_FailingRow_GoesOn(t *testing.T) {
 // Removing the source branch survives whatever stops it after the merge.
 func TestMerge_RemoveSource_IsRemembered(t *testing.T) {
 	for name, c := range map[string]struct {
-		meanwhile func(w *modelstest.World, mr models.MergeRequest)
+		meanwhile func(w *modelstest.Fixture, mr models.MergeRequest)
 		stays     bool
 	}{
-		"locked for a while":           {func(*modelstest.World, models.MergeRequest) {}, false},
-		"removed, and the server died": {func(w *modelstest.World, mr models.MergeRequest) { w.Git.Set(mr.ProjectID, "feature", "") }, false},
-		"pushed to meanwhile":          {func(w *modelstest.World, _ models.MergeRequest) { w.Push("feature") }, true},
+		"locked for a while":           {func(*modelstest.Fixture, models.MergeRequest) {}, false},
+		"removed, and the server died": {func(w *modelstest.Fixture, mr models.MergeRequest) { w.Git.SetBranch(mr.ProjectID, "feature", "") }, false},
+		"pushed to meanwhile":          {func(w *modelstest.Fixture, _ models.MergeRequest) { w.Push("feature") }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 				w := modelstest.New(t, db)
-				w.Git.Set(w.Project.ID, "release/1", w.Git.Tip(w.Project.ID, "main"))
+				w.Git.SetBranch(w.Project.ID, "release/1", w.Git.Tip(w.Project.ID, "main"))
 				mr, other := w.MergeRequest("feature", "main"), w.MergeRequest("feature", "release/1")
 				w.Git.SetLocked("feature", true)
 				merged, err := w.Store.Merge(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.MergeOptions{Role: models.RoleOwner, RemoveSourceBranch: true})
@@ -227,7 +227,7 @@ func TestHeadRef_ClosedMeanwhile_IsHead(t *testing.T) {
 		if in.PendingID, err = w.Store.PreparePush(t.Context(), w.Owner, mr.ProjectID, "req", in.Updates, models.PushOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		w.Git.PushedBy(mr.ProjectID, "req", "feature", update.New)
+		w.Git.MoveByPush(mr.ProjectID, "req", "feature", update.New)
 		w.Store.SetHooks(models.Hooks{BeforePushCommit: func() error { return errors.New("killed") }})
 		if _, err := w.Store.Push(t.Context(), in); err == nil {
 			t.Fatal("the push was not cut off")
@@ -240,7 +240,7 @@ func TestHeadRef_ClosedMeanwhile_IsHead(t *testing.T) {
 		if n, err := w.Store.RecoverPushes(t.Context(), false); n != 1 || err != nil {
 			t.Fatalf("carried out %d, %v", n, err)
 		}
-		if got := w.Git.Kept(mr.ProjectID, mr.IID); got != mr.HeadSHA {
+		if got := w.Git.HeadRef(mr.ProjectID, mr.IID); got != mr.HeadSHA {
 			t.Errorf("head ref %s, HEAD %s", got, mr.HeadSHA)
 		}
 		// Reopening moves it with the commit and not before.
@@ -251,13 +251,13 @@ func TestHeadRef_ClosedMeanwhile_IsHead(t *testing.T) {
 			}
 			return rolledBack
 		})
-		if got := w.Git.Kept(mr.ProjectID, mr.IID); !errors.Is(err, rolledBack) || got != mr.HeadSHA {
+		if got := w.Git.HeadRef(mr.ProjectID, mr.IID); !errors.Is(err, rolledBack) || got != mr.HeadSHA {
 			t.Errorf("after a reopening that was rolled back: head ref %s, HEAD %s, %v", got, mr.HeadSHA, err)
 		}
 		if _, err := w.Store.ReopenMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID); err != nil {
 			t.Fatal(err)
 		}
-		if got := w.Git.Kept(mr.ProjectID, mr.IID); got != update.New || count(t, w, "merge_request_steps") != 0 {
+		if got := w.Git.HeadRef(mr.ProjectID, mr.IID); got != update.New || count(t, w, "merge_request_steps") != 0 {
 			t.Errorf("after reopening: head ref %s, HEAD %s", got, update.New)
 		}
 	})
@@ -268,7 +268,7 @@ func TestHeadRef_ClosedMeanwhile_IsHead(t *testing.T) {
 func TestMerge_CutOff_StaysMerged(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
-		w.Git.Set(w.Project.ID, "release/1", w.Git.Tip(w.Project.ID, "main"))
+		w.Git.SetBranch(w.Project.ID, "release/1", w.Git.Tip(w.Project.ID, "main"))
 		mr := w.MergeRequest("feature", "main")
 		w.Store.SetHooks(models.Hooks{AfterMergeMoved: func() error { return errors.New("killed") }})
 		if _, err := merge(t, w, mr); err == nil {

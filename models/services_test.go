@@ -48,7 +48,7 @@ func TestAlsoApply(t *testing.T) {
 		w := modelstest.New(t, db)
 		licence := w.Service("licence")
 		mr := w.MergeRequest("feature", "main")
-		w.Git.Set(w.Project.ID, "release/1", w.Git.Tip(w.Project.ID, "main"))
+		w.Git.SetBranch(w.Project.ID, "release/1", w.Git.Tip(w.Project.ID, "main"))
 		other := w.MergeRequest("feature", "release/1")
 		if err := w.Respond(mr, licence, mr.HeadSHA, models.StatusPassed); err != nil {
 			t.Fatal(err)

@@ -101,15 +101,15 @@ func (s *Store) ShownOnce(ctx context.Context, digest string) ([]byte, error) {
 	return session.ShownOnce, err
 }
 
-// KeepShownOnce keeps what a session is to show once, sealed, in place of what
+// SetShownOnce keeps what a session is to show once, sealed, in place of what
 // was kept before.
-func (s *Store) KeepShownOnce(ctx context.Context, digest string, sealed []byte) error {
+func (s *Store) SetShownOnce(ctx context.Context, digest string, sealed []byte) error {
 	return s.writer(ctx).Model(&Session{}).Where("digest = ?", digest).UpdateColumn("shown_once", sealed).Error
 }
 
-// TakeShownOnce clears it, and reports whether it was still there: of two pages
+// ClearShownOnce clears it, and reports whether it was still there: of two pages
 // that want to show it at once, one may.
-func (s *Store) TakeShownOnce(ctx context.Context, digest string, sealed []byte) (bool, error) {
+func (s *Store) ClearShownOnce(ctx context.Context, digest string, sealed []byte) (bool, error) {
 	result := s.writer(ctx).Model(&Session{}).Where("digest = ? AND shown_once = ?", digest, sealed).UpdateColumn("shown_once", nil)
 	return result.RowsAffected == 1, result.Error
 }

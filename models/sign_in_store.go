@@ -10,26 +10,26 @@ import (
 // counted for each address apart, so that wrong passwords from elsewhere do not
 // lock its owner out. A whole office may sit behind one address.
 const (
-	SignInTriesAccount = 10
-	SignInTriesAddress = 300
-	SignInWindow       = 10 * time.Minute
+	MaxSignInsPerAccount = 10
+	MaxSignInsPerAddress = 300
+	SignInWindow         = 10 * time.Minute
 )
 
-// CountSignIn counts a try to sign in to an account from an address, and
+// CountSignInAttempt counts a try to sign in to an account from an address, and
 // reports whether it is within the limits. account is a user's UsernameKey, or
 // what was typed where there is no such user.
-func (s *Store) CountSignIn(ctx context.Context, account, address string) (bool, error) {
-	byAccount, err := s.CountTry(ctx, signInCounter(account, address), SignInTriesAccount, SignInWindow)
+func (s *Store) CountSignInAttempt(ctx context.Context, account, address string) (bool, error) {
+	byAccount, err := s.CountAttempt(ctx, signInCounter(account, address), MaxSignInsPerAccount, SignInWindow)
 	if err != nil {
 		return false, err
 	}
-	byAddress, err := s.CountTry(ctx, "sign_in:address:"+network(address), SignInTriesAddress, SignInWindow)
+	byAddress, err := s.CountAttempt(ctx, "sign_in:address:"+network(address), MaxSignInsPerAddress, SignInWindow)
 	return byAccount && byAddress, err
 }
 
-// ForgetSignIn clears the counter of an account at an address, after a success.
-func (s *Store) ForgetSignIn(ctx context.Context, account, address string) error {
-	return s.ForgetTries(ctx, signInCounter(account, address))
+// ResetSignInAttempts clears the counter of an account at an address, after a success.
+func (s *Store) ResetSignInAttempts(ctx context.Context, account, address string) error {
+	return s.ResetAttempts(ctx, signInCounter(account, address))
 }
 
 // signInCounter names the counter; the account is last, as names are cut.

@@ -13,13 +13,13 @@ func TestCountSignIn_CountsAnAccountPerNetwork(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		try := func(account, address string) bool {
-			ok, err := w.Store.CountSignIn(t.Context(), account, address)
+			ok, err := w.Store.CountSignInAttempt(t.Context(), account, address)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return ok
 		}
-		for range models.SignInTriesAccount {
+		for range models.MaxSignInsPerAccount {
 			if !try("olga", "2001:db8::1") {
 				t.Fatal("refused within the limit")
 			}
@@ -37,7 +37,7 @@ func TestCountSignIn_CountsAnAccountPerNetwork(t *testing.T) {
 		if !try("jonas", "2001:db8::1") {
 			t.Error("another account may not be tried")
 		}
-		if err := w.Store.ForgetSignIn(t.Context(), "olga", "2001:db8::9"); err != nil {
+		if err := w.Store.ResetSignInAttempts(t.Context(), "olga", "2001:db8::9"); err != nil {
 			t.Fatal(err)
 		}
 		if !try("olga", "2001:db8::1") {

@@ -120,10 +120,10 @@ func (s *Store) DeleteExpired(ctx context.Context) error {
 	return s.writer(ctx).Where("finished_at <= ?", now.Add(-DeliveryRetention)).Delete(&Delivery{}).Error
 }
 
-// CountTry counts one try of something and reports whether it is still within
+// CountAttempt counts one try of something and reports whether it is still within
 // limit for its window. Counters are in the database, so that several
 // instances count together.
-func (s *Store) CountTry(ctx context.Context, name string, limit int, window time.Duration) (bool, error) {
+func (s *Store) CountAttempt(ctx context.Context, name string, limit int, window time.Duration) (bool, error) {
 	now := s.Now()
 	var count int64
 	err := s.Transaction(ctx, func(tx *Store) error {
@@ -143,8 +143,8 @@ func (s *Store) CountTry(ctx context.Context, name string, limit int, window tim
 	return count <= int64(limit), err
 }
 
-// ForgetTries clears a counter, after a success.
-func (s *Store) ForgetTries(ctx context.Context, name string) error {
+// ResetAttempts clears a counter, after a success.
+func (s *Store) ResetAttempts(ctx context.Context, name string) error {
 	return s.writer(ctx).Where("name = ?", cutText(cleanText(name), 255)).Delete(&RateCounter{}).Error
 }
 

@@ -28,7 +28,7 @@ var secrets = []string{"an example's secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2L
 
 // site is a Mergegate with one service, whose deliveries the test sends.
 type site struct {
-	*modelstest.World
+	*modelstest.Fixture
 	url      string
 	sender   *webhook.Client
 	secret   string
@@ -53,7 +53,7 @@ func newSite(t *testing.T, secret string, startService func(s *site) string) *si
 	s := &site{secret: secret, sender: webhook.NewClient(webhook.Options{Version: "test", Allow: allow}), answers: make(chan int, 10)}
 	server := httptest.NewUnstartedServer(nil)
 	s.url = "http://" + server.Listener.Addr().String()
-	s.World = modelstest.Open(t, modelstest.SQLite(t), modelstest.WithGit(git), modelstest.WithPayload(webhook.Payload(s.url)))
+	s.Fixture = modelstest.Open(t, modelstest.SQLite(t), modelstest.WithGit(git), modelstest.WithPayload(webhook.Payload(s.url)))
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	e, err := handlers.New(handlers.Deps{
 		Store: s.Store, Git: repositories.Pages{Domain: git}, Log: log, BaseURL: s.url, SessionKey: []byte(strings.Repeat("k", 32)),

@@ -313,7 +313,7 @@ func listCommitMergeRequests(c *call) error {
 	if err != nil {
 		return err
 	}
-	iids, err := c.api.Store.MergedBy(c.ctx(), c.access.Project.ID, commit.SHA)
+	iids, err := c.api.Store.MergeRequestsMergedBy(c.ctx(), c.access.Project.ID, commit.SHA)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { os.Exit(modelstest.Main(m)) }
 // commit ahead, which merge request !1 would bring into main; the services
 // "licences" and, for release/* only, "notary" are asked.
 type site struct {
-	*modelstest.World
+	*modelstest.Fixture
 	handler http.Handler // every answer held against the description
 	plain   http.Handler
 	repos   *gitrepo.Store
@@ -62,8 +62,8 @@ func newSite(t testing.TB, db modelstest.Database) *site {
 	}
 	git := repositories.Domain{Store: repos}
 	s := &site{
-		git:   git,
-		World: modelstest.Open(t, db, modelstest.WithGit(git)), repos: repos, root: filepath.Join(dir, "repositories"),
+		git:     git,
+		Fixture: modelstest.Open(t, db, modelstest.WithGit(git)), repos: repos, root: filepath.Join(dir, "repositories"),
 		people: map[string]models.User{}, tokens: map[string]string{},
 	}
 	s.limit(t, apiv4.Limits{Token: apiv4.Limit{PerMinute: -1}, Address: apiv4.Limit{PerMinute: -1}})

@@ -83,7 +83,7 @@ func (h *handler) checkPassword(
 	ctx context.Context, address, name string, user models.User, usable bool, password string,
 ) error {
 	account := cmp.Or(user.UsernameKey, name)
-	allowed, err := h.Store.CountSignIn(ctx, account, address)
+	allowed, err := h.Store.CountSignInAttempt(ctx, account, address)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (h *handler) checkPassword(
 		}
 		return refuse(http.StatusUnauthorized, text.KeyGitSignIn)
 	}
-	return h.Store.ForgetSignIn(ctx, account, address)
+	return h.Store.ResetSignInAttempts(ctx, account, address)
 }
 
 // rememberDuration is how long a correct password is accepted without computing

@@ -40,7 +40,7 @@ func TestPassword_TooManyAttempts_IsRefusedPerAccount(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 100 {
-			if ok, err := w.Store.CountTry(t.Context(), "sign_in:address:192.0.2.1", 300, 10*time.Minute); !ok || err != nil {
+			if ok, err := w.Store.CountAttempt(t.Context(), "sign_in:address:192.0.2.1", 300, 10*time.Minute); !ok || err != nil {
 				t.Fatal(ok, err)
 			}
 		}

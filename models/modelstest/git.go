@@ -80,9 +80,9 @@ func (g *Git) point(projectID int64, branch, sha, requestID string) {
 	g.tips[key] = append(g.tips[key], sha)
 }
 
-// PushedBy points a branch at a commit as the push of a request does whose
+// MoveByPush points a branch at a commit as the push of a request does whose
 // post-receive is still to come; "" deletes it.
-func (g *Git) PushedBy(projectID int64, requestID, branch, sha string) {
+func (g *Git) MoveByPush(projectID int64, requestID, branch, sha string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.point(projectID, branch, sha, requestID)
@@ -122,9 +122,9 @@ func NewGit() *Git {
 	}
 }
 
-// Move makes a commit with the given parents the tip of a branch, as a push
+// AddCommit makes a commit with the given parents the tip of a branch, as a push
 // does whose post-receive is still to come.
-func (g *Git) Move(projectID int64, branch string, parents ...string) string {
+func (g *Git) AddCommit(projectID int64, branch string, parents ...string) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	sha := g.commit(parents...)
@@ -140,8 +140,8 @@ func (g *Git) commit(parents ...string) string {
 	return sha
 }
 
-// Set points a branch at a commit, as a force push does; "" deletes it.
-func (g *Git) Set(projectID int64, branch, sha string) {
+// SetBranch points a branch at a commit, as a force push does; "" deletes it.
+func (g *Git) SetBranch(projectID int64, branch, sha string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.point(projectID, branch, sha, "")
@@ -154,8 +154,8 @@ func (g *Git) Tip(projectID int64, branch string) string {
 	return g.branches[projectID][branch]
 }
 
-// Kept is what refs/merge-requests/<iid>/head holds.
-func (g *Git) Kept(projectID, iid int64) string {
+// HeadRef is what refs/merge-requests/<iid>/head holds.
+func (g *Git) HeadRef(projectID, iid int64) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.kept[fmt.Sprint(projectID, "!", iid)]

@@ -91,8 +91,8 @@ func RenderPayload(e models.Event) ([]byte, error) {
 	return json.Marshal(p)
 }
 
-// World is a store with a clock, an imagined git and a few inhabitants.
-type World struct {
+// Fixture is a store with a clock, an imagined git and a few inhabitants.
+type Fixture struct {
 	T     testing.TB
 	DB    Database
 	Clock *Clock
@@ -119,9 +119,9 @@ func WithPayload(f func(models.Event) ([]byte, error)) Option {
 func WithSealer(s models.Sealer) Option { return func(c *models.Config) { c.Sealer = s } }
 
 // Open opens a store on a database, with a clock and git of its own.
-func Open(t testing.TB, db Database, options ...Option) *World {
+func Open(t testing.TB, db Database, options ...Option) *Fixture {
 	t.Helper()
-	w := &World{T: t, DB: db, Clock: NewClock(), Git: NewGit()}
+	w := &Fixture{T: t, DB: db, Clock: NewClock(), Git: NewGit()}
 	cfg := models.Config{
 		Driver: db.Driver, DSN: db.DSN, Now: w.Clock.Now, Payload: RenderPayload, Sealer: plainSealer{}, Git: w.Git, MaxConns: 10,
 	}
@@ -139,7 +139,7 @@ func Open(t testing.TB, db Database, options ...Option) *World {
 }
 
 // New is Open with an owner and a project.
-func New(t testing.TB, db Database, options ...Option) *World {
+func New(t testing.TB, db Database, options ...Option) *Fixture {
 	t.Helper()
 	w := Open(t, db, options...)
 	w.Owner = w.User("olga")
@@ -148,21 +148,21 @@ func New(t testing.TB, db Database, options ...Option) *World {
 }
 
 // User makes a user.
-func (w *World) User(name string) models.User {
+func (w *Fixture) User(name string) models.User {
 	w.T.Helper()
 	user, err := w.Store.CreateUser(w.T.Context(), models.User{}, models.UserInput{Username: name, Name: name})
 	return must(w.T, user, err)
 }
 
 // Admin makes an administrator.
-func (w *World) Admin(name string) models.User {
+func (w *Fixture) Admin(name string) models.User {
 	w.T.Helper()
 	user, err := w.Store.CreateUser(w.T.Context(), models.User{}, models.UserInput{Username: name, Name: name, Admin: true})
 	return must(w.T, user, err)
 }
 
 // Member makes a user with a role on Project.
-func (w *World) Member(name string, role models.Role) models.User {
+func (w *Fixture) Member(name string, role models.Role) models.User {
 	w.T.Helper()
 	user := w.User(name)
 	_, err := w.Store.AddMember(w.T.Context(), w.Owner, models.RoleOwner, w.Project.ID, user.ID, role)
@@ -172,7 +172,7 @@ func (w *World) Member(name string, role models.Role) models.User {
 
 // NewProject makes a project of a user, with branches main and feature, main
 // and release/* protected.
-func (w *World) NewProject(owner models.User, path string, visibility models.Visibility) models.Project {
+func (w *Fixture) NewProject(owner models.User, path string, visibility models.Visibility) models.Project {
 	w.T.Helper()
 	ctx := w.T.Context()
 	ns, err := w.Store.Namespace(ctx, owner.Username)
@@ -181,13 +181,13 @@ func (w *World) NewProject(owner models.User, path string, visibility models.Vis
 	must(w.T, project, err)
 	_, err = w.Store.CreateProtectedBranch(ctx, owner, project.ID, models.ProtectedBranchInput{Name: "release/*", PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer})
 	must(w.T, 0, err)
-	w.Git.Move(project.ID, "feature", w.Git.Tip(project.ID, "main"))
+	w.Git.AddCommit(project.ID, "feature", w.Git.Tip(project.ID, "main"))
 	return project
 }
 
 // Service adds a service to Project; branches are names of protected branches,
 // none for all.
-func (w *World) Service(name string, branches ...string) models.ExternalStatusCheck {
+func (w *Fixture) Service(name string, branches ...string) models.ExternalStatusCheck {
 	w.T.Helper()
 	var ids []int64
 	for _, branch := range branches {
@@ -200,36 +200,36 @@ func (w *World) Service(name string, branches ...string) models.ExternalStatusCh
 }
 
 // MergeRequest opens a merge request of Project from a branch into another.
-func (w *World) MergeRequest(source, target string) models.MergeRequest {
+func (w *Fixture) MergeRequest(source, target string) models.MergeRequest {
 	w.T.Helper()
 	mr, err := w.Store.CreateMergeRequest(w.T.Context(), w.Owner, w.Project.ID, models.MergeRequestInput{Title: "Trim " + source, SourceBranch: source, TargetBranch: target})
 	return must(w.T, mr, err)
 }
 
 // Push commits to a branch of Project and tells the store.
-func (w *World) Push(branch string) string {
+func (w *Fixture) Push(branch string) string {
 	w.T.Helper()
 	old := w.Git.Tip(w.Project.ID, branch)
-	sha := w.Git.Move(w.Project.ID, branch, old)
+	sha := w.Git.AddCommit(w.Project.ID, branch, old)
 	w.RecordPush(branch, old, sha)
 	return sha
 }
 
 // RecordPush tells the store that a branch of Project has moved.
-func (w *World) RecordPush(branch, old, sha string) []models.PushedBranch {
+func (w *Fixture) RecordPush(branch, old, sha string) []models.PushedBranch {
 	w.T.Helper()
 	pushed, err := w.Store.Push(w.T.Context(), models.PushInput{ProjectID: w.Project.ID, By: w.Owner, Updates: []models.RefUpdate{{Ref: "refs/heads/" + branch, Old: old, New: sha}}})
 	return must(w.T, pushed, err)
 }
 
 // Respond answers a check as the owner.
-func (w *World) Respond(mr models.MergeRequest, service models.ExternalStatusCheck, sha string, status models.Status) error {
+func (w *Fixture) Respond(mr models.MergeRequest, service models.ExternalStatusCheck, sha string, status models.Status) error {
 	_, _, err := w.Store.RecordResponse(w.T.Context(), w.Owner, mr.ProjectID, mr.IID, models.ResponseInput{ExternalStatusCheckID: service.ID, SHA: sha, Status: status})
 	return err
 }
 
 // Reload reads a merge request again, with its checks.
-func (w *World) Reload(mr models.MergeRequest) (models.MergeRequest, []models.MergeRequestCheck) {
+func (w *Fixture) Reload(mr models.MergeRequest) (models.MergeRequest, []models.MergeRequestCheck) {
 	w.T.Helper()
 	mr, err := w.Store.MergeRequest(w.T.Context(), mr.ProjectID, mr.IID)
 	must(w.T, mr, err)
@@ -239,7 +239,7 @@ func (w *World) Reload(mr models.MergeRequest) (models.MergeRequest, []models.Me
 
 // Status is the state of the check of a service on a merge request now, "" for
 // none.
-func (w *World) Status(mr models.MergeRequest, service models.ExternalStatusCheck) models.Status {
+func (w *Fixture) Status(mr models.MergeRequest, service models.ExternalStatusCheck) models.Status {
 	w.T.Helper()
 	_, checks := w.Reload(mr)
 	for _, check := range checks {
@@ -251,7 +251,7 @@ func (w *World) Status(mr models.MergeRequest, service models.ExternalStatusChec
 }
 
 // Deliveries lists what was recorded for a service, the oldest first.
-func (w *World) Deliveries(service models.ExternalStatusCheck) []models.Delivery {
+func (w *Fixture) Deliveries(service models.ExternalStatusCheck) []models.Delivery {
 	w.T.Helper()
 	list, _, err := w.Store.Deliveries(w.T.Context(), service.ProjectID, service.ID, "", models.Page{})
 	must(w.T, 0, err)
@@ -262,7 +262,7 @@ func (w *World) Deliveries(service models.ExternalStatusCheck) []models.Delivery
 }
 
 // PayloadOf reads the payload of a delivery of the fixture.
-func (w *World) PayloadOf(d models.Delivery) Payload {
+func (w *Fixture) PayloadOf(d models.Delivery) Payload {
 	w.T.Helper()
 	full, _, err := w.Store.Delivery(w.T.Context(), d.ProjectID, d.ExternalStatusCheckID, d.ID)
 	must(w.T, 0, err)

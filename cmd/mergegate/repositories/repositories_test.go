@@ -41,7 +41,7 @@ const password = "correct horse battery staple"
 // host is a server with git's front door, a real git behind it and a project
 // olga/pear with a readme.
 type host struct {
-	*modelstest.World
+	*modelstest.Fixture
 	git      *gitrepo.Store
 	url      string
 	root     string // the folder of repositories
@@ -63,7 +63,7 @@ func newHost(t *testing.T, db modelstest.Database) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &host{World: modelstest.Open(t, db, modelstest.WithGit(Domain{git})), git: git, root: root}
+	h := &host{Fixture: modelstest.Open(t, db, modelstest.WithGit(Domain{git})), git: git, root: root}
 	h.Store.SetHooks(models.Hooks{BeforePushCommit: func() error {
 		if h.loseNews.Load() {
 			return errors.New("the database went away")
