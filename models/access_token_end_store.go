@@ -24,7 +24,7 @@ func (s *Store) revoke(ctx context.Context, by User, byRole Role, where string, 
 		if err != nil || token.RevokedAt != nil {
 			return err
 		}
-		return tx.endToken(ctx, by, token, role, false)
+		return tx.revokeToken(ctx, by, token, role, false)
 	})
 }
 
@@ -54,9 +54,9 @@ func (s *Store) botRole(ctx context.Context, token AccessToken) (Role, error) {
 	return member.Role, err
 }
 
-// endToken revokes a locked token, then the tokens that it made. The bot of a
+// revokeToken revokes a locked token, then the tokens that it made. The bot of a
 // project token stays a member if keepBot is set.
-func (s *Store) endToken(ctx context.Context, by User, token AccessToken, role Role, keepBot bool) error {
+func (s *Store) revokeToken(ctx context.Context, by User, token AccessToken, role Role, keepBot bool) error {
 	if err := s.writer(ctx).Model(&AccessToken{}).Where("id = ?", token.ID).UpdateColumn("revoked_at", s.Now()).Error; err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (s *Store) endToken(ctx context.Context, by User, token AccessToken, role R
 		if err != nil {
 			return err
 		}
-		if err := s.endToken(ctx, by, child, role, false); err != nil {
+		if err := s.revokeToken(ctx, by, child, role, false); err != nil {
 			return err
 		}
 	}
@@ -138,7 +138,7 @@ func (s *Store) rotate(ctx context.Context, by User, byRole Role, in TokenRotati
 		// A token is locked before those that it made, as revoking does: its id
 		// is lower.
 		if maker != nil && maker.ID < tokenID {
-			if err := tx.lockMaker(ctx, maker); err != nil {
+			if err := tx.lockParentToken(ctx, maker); err != nil {
 				return err
 			}
 		}
@@ -165,11 +165,11 @@ func (s *Store) rotate(ctx context.Context, by User, byRole Role, in TokenRotati
 		if err := next.Validate(now); err != nil {
 			return err
 		}
-		if err := tx.endToken(ctx, by, old, role, true); err != nil {
+		if err := tx.revokeToken(ctx, by, old, role, true); err != nil {
 			return err
 		}
 		// Ending the old token has ended the maker if the old one made it.
-		if err := tx.lockMaker(ctx, maker); err != nil {
+		if err := tx.lockParentToken(ctx, maker); err != nil {
 			return err
 		}
 		user, err := tx.User(ctx, old.UserID)
@@ -180,7 +180,7 @@ func (s *Store) rotate(ctx context.Context, by User, byRole Role, in TokenRotati
 		if self {
 			token.CreatedByID = old.CreatedByID
 		}
-		if err := tx.keepToken(ctx, &token, next); err != nil {
+		if err := tx.insertToken(ctx, &token, next); err != nil {
 			return err
 		}
 		var changes []AuditChange

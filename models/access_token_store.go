@@ -18,10 +18,10 @@ func (s *Store) CreatePersonalToken(ctx context.Context, user User, in AccessTok
 	}
 	token := newToken(user, nil, user, in, now)
 	err := s.Transaction(ctx, func(tx *Store) error {
-		if err := tx.lockMaker(ctx, in.MadeBy); err != nil {
+		if err := tx.lockParentToken(ctx, in.MadeBy); err != nil {
 			return err
 		}
-		if err := tx.keepToken(ctx, &token, in); err != nil {
+		if err := tx.insertToken(ctx, &token, in); err != nil {
 			return err
 		}
 		return tx.audit(ctx, user, 0, AuditTokenCreated, token.Name, token.ID, tokenChanges(AccessToken{}, token)...)
@@ -29,12 +29,12 @@ func (s *Store) CreatePersonalToken(ctx context.Context, user User, in AccessTok
 	return token, err
 }
 
-// keepToken stores a token, and what its maker's session shows of it next, in
+// insertToken stores a token, and what its maker's session shows of it next, in
 // one transaction: of a form that is sent twice at once, both answers lead to
 // the page that shows the one token.
-func (s *Store) keepToken(ctx context.Context, token *AccessToken, in AccessTokenInput) error {
+func (s *Store) insertToken(ctx context.Context, token *AccessToken, in AccessTokenInput) error {
 	err := s.writer(ctx).Create(token).Error
-	if violates(err, "access_tokens", "form_id", "form_id") {
+	if isUniqueViolation(err, "access_tokens", "form_id", "form_id") {
 		return conflict(CodeFormUsed)
 	}
 	if err != nil || in.Session == "" {
@@ -65,7 +65,7 @@ func (s *Store) CreateProjectToken(ctx context.Context, by User, byRole Role, pr
 	}
 	var token AccessToken
 	err := s.Transaction(ctx, func(tx *Store) error {
-		if err := tx.lockMaker(ctx, in.MadeBy); err != nil {
+		if err := tx.lockParentToken(ctx, in.MadeBy); err != nil {
 			return err
 		}
 		username := fmt.Sprintf("project_%d_bot_%s", projectID, in.Digest[:min(12, len(in.Digest))])
@@ -78,7 +78,7 @@ func (s *Store) CreateProjectToken(ctx context.Context, by User, byRole Role, pr
 			return err
 		}
 		token = newToken(bot, &projectID, by, in, now)
-		if err := tx.keepToken(ctx, &token, in); err != nil {
+		if err := tx.insertToken(ctx, &token, in); err != nil {
 			return err
 		}
 		return tx.audit(ctx, by, projectID, AuditTokenCreated, token.Name, token.ID,
@@ -101,10 +101,10 @@ func newToken(user User, projectID *int64, by User, in AccessTokenInput, now tim
 	return token
 }
 
-// lockMaker locks the token that makes another, so that revoking it at the same
+// lockParentToken locks the token that makes another, so that revoking it at the same
 // moment either comes first (KindForbidden with CodeTokenEnded) or also revokes
 // the new token. It reads the maker anew; nil needs no lock.
-func (s *Store) lockMaker(ctx context.Context, maker *AccessToken) error {
+func (s *Store) lockParentToken(ctx context.Context, maker *AccessToken) error {
 	if maker == nil {
 		return nil
 	}
@@ -118,8 +118,8 @@ func (s *Store) lockMaker(ctx context.Context, maker *AccessToken) error {
 	return nil
 }
 
-// tokenTouch is how stale LastUsedAt may be.
-const tokenTouch = time.Minute
+// tokenUsageInterval is how stale LastUsedAt may be.
+const tokenUsageInterval = time.Minute
 
 // TokenUser finds the token with a digest and its user. KindNotFound when there
 // is none, or it has expired or been revoked, or its user is blocked.
@@ -142,7 +142,7 @@ func (s *Store) useToken(ctx context.Context, token *AccessToken) error {
 	if !token.ActiveAt(now) || token.User.Blocked {
 		return notFound("access token")
 	}
-	if token.LastUsedAt != nil && now.Sub(*token.LastUsedAt) <= tokenTouch {
+	if token.LastUsedAt != nil && now.Sub(*token.LastUsedAt) <= tokenUsageInterval {
 		return nil
 	}
 	token.LastUsedAt = &now

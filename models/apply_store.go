@@ -121,10 +121,10 @@ func (s *Store) applyBatch(ctx context.Context, projectID, after int64) (batch [
 // RecoverApplies goes on with every "Also apply" that was cut off. One that fails
 // does not stop the others: the errors come joined, each a *ProjectError.
 func (s *Store) RecoverApplies(ctx context.Context) error {
-	cutOff := s.reader(ctx).Where("apply_after_id IS NOT NULL AND updated_at <= ?", s.Now().Add(-pushGrace))
+	cutOff := s.reader(ctx).Where("apply_after_id IS NOT NULL AND updated_at <= ?", s.Now().Add(-pushGracePeriod))
 	return eachRow(ctx, cutOff, func(service ExternalStatusCheck) error {
 		_, err := s.continueApply(ctx, service)
-		return s.giveUp(err, service.UpdatedAt, func() error {
+		return s.dropIfExpired(err, service.UpdatedAt, func() error {
 			return s.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", service.ID).
 				UpdateColumns(map[string]any{"apply_after_id": nil, "apply_by_id": nil}).Error
 		})
@@ -145,7 +145,7 @@ func (s *Store) applyTo(ctx context.Context, serviceID int64, found MergeRequest
 			return err
 		}
 		var current *MergeRequestCheck
-		if check, err := tx.checkOn(ctx, mr, serviceID); err == nil {
+		if check, err := tx.checkOfService(ctx, mr, serviceID); err == nil {
 			current = &check
 		} else if KindOf(err) != KindNotFound {
 			return err
@@ -154,7 +154,7 @@ func (s *Store) applyTo(ctx context.Context, serviceID int64, found MergeRequest
 		changed = change != applyNothing
 		switch change {
 		case applyAdd:
-			check := copyOf(service, mr, tx.Now())
+			check := newCheck(service, mr, tx.Now())
 			if err := tx.writer(ctx).Create(&check).Error; err != nil {
 				return err
 			}
@@ -164,7 +164,7 @@ func (s *Store) applyTo(ctx context.Context, serviceID int64, found MergeRequest
 			}
 			return tx.recordEvent(ctx, project, mr, eventInput{action: ActionUpdate, by: by, only: serviceID})
 		case applyRenew:
-			return tx.renew(ctx, project, mr, service, *current)
+			return tx.updateCopy(ctx, project, mr, service, *current)
 		case applyRemove:
 			if err := tx.writer(ctx).Delete(&MergeRequestCheck{}, current.ID).Error; err != nil {
 				return err
@@ -176,9 +176,9 @@ func (s *Store) applyTo(ctx context.Context, serviceID int64, found MergeRequest
 	return changed, err
 }
 
-// renew renews a merge request's copy of a service. The result stays unless
+// updateCopy renews a merge request's copy of a service. The result stays unless
 // the URL changed: then another service answers, and is asked.
-func (s *Store) renew(ctx context.Context, project Project, mr MergeRequest, service ExternalStatusCheck, check MergeRequestCheck) error {
+func (s *Store) updateCopy(ctx context.Context, project Project, mr MergeRequest, service ExternalStatusCheck, check MergeRequestCheck) error {
 	moved := !sameURL(check.ExternalURL, service.ExternalURL)
 	check.Name, check.ExternalURL, check.Scope, check.TimeoutSeconds = service.Name, service.ExternalURL, service.Scope(), service.TimeoutSeconds
 	if !moved {

@@ -3,9 +3,9 @@ package models
 import "context"
 
 // Approvals lists who approved a merge request, the first first.
-func (s *Store) Approvals(ctx context.Context, mergeRequestID int64) ([]Approval, error) {
+func (s *Store) Approvals(ctx context.Context, mergePushRequestID int64) ([]Approval, error) {
 	var list []Approval
-	err := s.reader(ctx).Preload("User").Where("merge_request_id = ?", mergeRequestID).Order("id").Find(&list).Error
+	err := s.reader(ctx).Preload("User").Where("merge_request_id = ?", mergePushRequestID).Order("id").Find(&list).Error
 	return list, err
 }
 
@@ -31,7 +31,7 @@ func (s *Store) ApproveMergeRequest(ctx context.Context, by User, projectID, iid
 		if err := tx.writer(ctx).Create(&Approval{MergeRequestID: mr.ID, UserID: by.ID, CreatedAt: tx.Now()}).Error; err != nil {
 			return err
 		}
-		if err := tx.touch(ctx, &mr); err != nil {
+		if err := tx.setUpdatedAt(ctx, &mr); err != nil {
 			return err
 		}
 		return tx.recordEvent(ctx, project, mr, eventInput{action: ActionApproved, by: by})
@@ -56,15 +56,15 @@ func (s *Store) UnapproveMergeRequest(ctx context.Context, by User, projectID, i
 		if result.RowsAffected == 0 {
 			return &Error{Kind: KindNotFound, Code: CodeNotApproved}
 		}
-		if err := tx.touch(ctx, &mr); err != nil {
+		if err := tx.setUpdatedAt(ctx, &mr); err != nil {
 			return err
 		}
 		return tx.recordEvent(ctx, project, mr, eventInput{action: ActionUnapproved, by: by})
 	})
 }
 
-// touch marks a merge request as changed now.
-func (s *Store) touch(ctx context.Context, mr *MergeRequest) error {
+// setUpdatedAt marks a merge request as changed now.
+func (s *Store) setUpdatedAt(ctx context.Context, mr *MergeRequest) error {
 	mr.UpdatedAt = s.Now()
 	return s.writer(ctx).Model(&MergeRequest{}).Where("id = ?", mr.ID).UpdateColumn("updated_at", mr.UpdatedAt).Error
 }

@@ -83,10 +83,10 @@ func isUnavailable(err error) bool {
 		errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
 }
 
-// violates reports whether err is a violation of the unique index over
+// isUniqueViolation reports whether err is a violation of the unique index over
 // columns that end in the given one. PostgreSQL names the index
 // (table_column_key), SQLite the columns.
-func violates(err error, table, index, lastColumn string) bool {
+func isUniqueViolation(err error, table, index, lastColumn string) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		return pg.Code == "23505" && pg.ConstraintName == table+"_"+index+"_key"

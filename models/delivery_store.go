@@ -51,7 +51,7 @@ func (s *Store) Claim(ctx context.Context, o ClaimOptions) ([]ClaimedDelivery, e
 		taken := map[[2]int64]bool{}
 		var except []int64
 		for len(claimed) < o.Limit {
-			due, err := tx.due(ctx, o.Limit-len(claimed), except)
+			due, err := tx.dueDeliveries(ctx, o.Limit-len(claimed), except)
 			if err != nil {
 				return err
 			}
@@ -86,8 +86,8 @@ func (s *Store) Claim(ctx context.Context, o ClaimOptions) ([]ClaimedDelivery, e
 	return claimed, err
 }
 
-// due finds deliveries that can be claimed, the longest due first.
-func (s *Store) due(ctx context.Context, limit int, exceptServices []int64) ([]Delivery, error) {
+// dueDeliveries finds deliveries that can be claimed, the longest due first.
+func (s *Store) dueDeliveries(ctx context.Context, limit int, exceptServices []int64) ([]Delivery, error) {
 	now := s.Now()
 	query := s.writer(ctx).Table("deliveries AS d").Select("d.*").
 		Where("d.state = ? AND d.next_attempt_at <= ? AND (d.leased_until IS NULL OR d.leased_until <= ?)", DeliveryWaiting, now, now).
@@ -113,7 +113,7 @@ func (s *Store) lease(ctx context.Context, d Delivery) (ClaimedDelivery, error) 
 		// The process that held it died; its attempt is told as such.
 		interrupted := DeliveryAttempt{DeliveryID: d.ID, Number: d.Attempts, StartedAt: *d.LastAttemptAt, Error: ErrorInterrupted,
 			RequestHeader: Header{}, ResponseHeader: Header{}}
-		if err := s.writer(ctx).Create(&interrupted).Error; err != nil && !violates(err, "delivery_attempts", "number", "number") {
+		if err := s.writer(ctx).Create(&interrupted).Error; err != nil && !isUniqueViolation(err, "delivery_attempts", "number", "number") {
 			return ClaimedDelivery{}, err
 		}
 	}
@@ -182,7 +182,7 @@ func (s *Store) FinishDelivery(ctx context.Context, claimed Delivery, r AttemptR
 			return err
 		}
 		if newer {
-			return tx.announceDeliveries(ctx)
+			return tx.notifyDeliveries(ctx)
 		}
 		return nil
 	})
@@ -196,7 +196,7 @@ func nonNil(h Header) Header {
 }
 
 // NextDeliveryAt is the next instant, after now, at which a delivery becomes
-// due or a lease runs out; ok is false when there is none.
+// dueDeliveries or a lease runs out; ok is false when there is none.
 func (s *Store) NextDeliveryAt(ctx context.Context) (at time.Time, ok bool, err error) {
 	now := s.Now()
 	next := func(column string) (Delivery, error) {
@@ -290,7 +290,7 @@ func (s *Store) Redeliver(ctx context.Context, projectID, serviceID, id int64) (
 		if err := tx.writer(ctx).Model(&Delivery{}).Where("id = ?", d.ID).Updates(change).Error; err != nil {
 			return err
 		}
-		return tx.announceDeliveries(ctx)
+		return tx.notifyDeliveries(ctx)
 	})
 	return d, err
 }
@@ -334,7 +334,7 @@ func (s *Store) SendTest(ctx context.Context, by User, projectID, serviceID int6
 		if err := tx.writer(ctx).Create(&d).Error; err != nil {
 			return err
 		}
-		return tx.announceDeliveries(ctx)
+		return tx.notifyDeliveries(ctx)
 	})
 	return d, err
 }

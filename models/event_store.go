@@ -31,21 +31,21 @@ func (s *Store) recordEvent(ctx context.Context, project Project, mr MergeReques
 	if h.kind == "" {
 		h.kind = DeliveryOfEvent
 	}
-	checks, err := s.checksOf(ctx, mr.ID)
+	checks, err := s.checksWithLockedServices(ctx, mr.ID)
 	if err != nil {
 		return err
 	}
-	s.touchProject(ctx, project)
+	s.recordActivity(ctx, project)
 	if h.only != 0 {
 		checks = slices.DeleteFunc(checks, func(c MergeRequestCheck) bool { return c.ExternalStatusCheckID != h.only })
 	}
 	if len(checks) == 0 {
 		return nil
 	}
-	if err := s.loadPeople(ctx, &mr); err != nil {
+	if err := s.loadAuthor(ctx, &mr); err != nil {
 		return err
 	}
-	if err := s.supersedeTired(ctx, mr.ID, h.only); err != nil {
+	if err := s.supersedeAfterQuickAttempts(ctx, mr.ID, h.only); err != nil {
 		return err
 	}
 	now := s.Now()
@@ -77,7 +77,7 @@ func (s *Store) recordEvent(ctx context.Context, project Project, mr MergeReques
 			return err
 		}
 	}
-	return s.announceDeliveries(ctx)
+	return s.notifyDeliveries(ctx)
 }
 
 // mergeStatus is GitLab's detailed_merge_status as far as rows tell it.
@@ -92,8 +92,8 @@ func mergeStatus(project Project, mr MergeRequest, checks []MergeRequestCheck, a
 	return string(reasons[0])
 }
 
-// loadPeople fills in the author of a merge request.
-func (s *Store) loadPeople(ctx context.Context, mr *MergeRequest) error {
+// loadAuthor fills in the author of a merge request.
+func (s *Store) loadAuthor(ctx context.Context, mr *MergeRequest) error {
 	if mr.Author != nil || mr.AuthorID == nil {
 		return nil
 	}
@@ -109,10 +109,10 @@ func (s *Store) loadPeople(ctx context.Context, mr *MergeRequest) error {
 	return nil
 }
 
-// checksOf lists the checks of a merge request by name. The services' rows are
+// checksWithLockedServices lists the checks of a merge request by name. The services' rows are
 // locked first, before any check is written: a removal locks the service and
 // then its checks, and the other way round would be a deadlock.
-func (s *Store) checksOf(ctx context.Context, mrID int64) ([]MergeRequestCheck, error) {
+func (s *Store) checksWithLockedServices(ctx context.Context, mrID int64) ([]MergeRequestCheck, error) {
 	if s.inTx && s.postgres() {
 		var ids []int64
 		err := s.writer(ctx).Raw(`SELECT id FROM external_status_checks WHERE id IN
@@ -138,18 +138,18 @@ func (s *Store) supersede(ctx context.Context, mrID, serviceID int64, reason str
 	return query.Updates(map[string]any{"state": DeliverySuperseded, "superseded_reason": reason, "finished_at": s.Now()}).Error
 }
 
-// supersedeOrphans gives up what waits for services that are no longer on the
+// supersedeRemovedServices gives up what waits for services that are no longer on the
 // merge request.
-func (s *Store) supersedeOrphans(ctx context.Context, mrID int64) error {
+func (s *Store) supersedeRemovedServices(ctx context.Context, mrID int64) error {
 	return s.writer(ctx).Model(&Delivery{}).
 		Where("merge_request_id = ? AND state = ? AND whole_schedule = ? AND single_attempt = ?", mrID, DeliveryWaiting, false, false).
 		Where("external_status_check_id NOT IN (SELECT external_status_check_id FROM merge_request_checks WHERE merge_request_id = ?)", mrID).
 		Updates(map[string]any{"state": DeliverySuperseded, "superseded_reason": SupersededByRemoval, "finished_at": s.Now()}).Error
 }
 
-// supersedeTired gives up, for a newer one that is about to be recorded, those
+// supersedeAfterQuickAttempts gives up, for a newer one that is about to be recorded, those
 // that are past their quick attempts and not in flight.
-func (s *Store) supersedeTired(ctx context.Context, mrID, serviceID int64) error {
+func (s *Store) supersedeAfterQuickAttempts(ctx context.Context, mrID, serviceID int64) error {
 	now := s.Now()
 	query := s.writer(ctx).Model(&Delivery{}).
 		Where("merge_request_id = ? AND state = ? AND whole_schedule = ? AND single_attempt = ?", mrID, DeliveryWaiting, false, false).

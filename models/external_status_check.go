@@ -187,7 +187,7 @@ func serviceChanges(from, to ExternalStatusCheck) []AuditChange {
 		if c.ID == 0 {
 			return ""
 		}
-		return onOff(c.HasSecret())
+		return formatSwitch(c.HasSecret())
 	}
 	note("name", from.Name, to.Name, from.Name != to.Name)
 	note("external_url", DisplayURL(from.ExternalURL), DisplayURL(to.ExternalURL), !sameURL(from.ExternalURL, to.ExternalURL))

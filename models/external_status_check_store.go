@@ -78,7 +78,7 @@ func (s *Store) CreateExternalStatusCheck(ctx context.Context, by User, projectI
 		if err != nil {
 			return err
 		}
-		if err := tx.findTaken(ctx, &faults, check); err != nil {
+		if err := tx.addTakenErrors(ctx, &faults, check); err != nil {
 			return err
 		}
 		if err := faults.err(); err != nil {
@@ -106,13 +106,13 @@ func (s *Store) CreateExternalStatusCheck(ctx context.Context, by User, projectI
 	if err != nil {
 		return ExternalStatusCheck{}, err
 	}
-	return s.applySaved(ctx, check, apply), nil
+	return s.applyToOpen(ctx, check, apply), nil
 }
 
-// applySaved takes a service that has been saved to the open merge requests,
+// applyToOpen takes a service that has been saved to the open merge requests,
 // where that was asked for, and counts them in Applied. What fails is in
 // Incomplete; recovery goes on with it.
-func (s *Store) applySaved(ctx context.Context, check ExternalStatusCheck, apply bool) ExternalStatusCheck {
+func (s *Store) applyToOpen(ctx context.Context, check ExternalStatusCheck, apply bool) ExternalStatusCheck {
 	if !apply {
 		return check
 	}
@@ -168,7 +168,7 @@ func (s *Store) UpdateExternalStatusCheck(ctx context.Context, by User, projectI
 				return err
 			}
 		}
-		if err := tx.findTaken(ctx, &faults, check); err != nil {
+		if err := tx.addTakenErrors(ctx, &faults, check); err != nil {
 			return err
 		}
 		if err := faults.err(); err != nil {
@@ -207,7 +207,7 @@ func (s *Store) UpdateExternalStatusCheck(ctx context.Context, by User, projectI
 	if err != nil {
 		return ExternalStatusCheck{}, err
 	}
-	return s.applySaved(ctx, check, apply), nil
+	return s.applyToOpen(ctx, check, apply), nil
 }
 
 // DeleteExternalStatusCheck removes a service with its deliveries and its checks on
@@ -226,7 +226,7 @@ func (s *Store) DeleteExternalStatusCheck(ctx context.Context, by User, projectI
 			return notFound("external status check")
 		}
 		// A delivery that waited behind one of the removed may go now.
-		if err := tx.announceDeliveries(ctx); err != nil {
+		if err := tx.notifyDeliveries(ctx); err != nil {
 			return err
 		}
 		return tx.audit(ctx, by, projectID, AuditStatusCheckRemoved, check.Name, check.ID, serviceChanges(check, ExternalStatusCheck{})...)
@@ -274,9 +274,9 @@ func (s *Store) resolveScope(ctx context.Context, faults *fieldErrors, projectID
 	return scope, nil
 }
 
-// findTaken finds a name or URL that another service of the project has. A name
+// addTakenErrors finds a name or URL that another service of the project has. A name
 // that is faulty anyway is not looked up: the database may not even take it.
-func (s *Store) findTaken(ctx context.Context, faults *fieldErrors, check ExternalStatusCheck) error {
+func (s *Store) addTakenErrors(ctx context.Context, faults *fieldErrors, check ExternalStatusCheck) error {
 	nameKey := check.NameKey
 	if faults.has("name") {
 		nameKey = ""

@@ -9,15 +9,15 @@ import (
 // deliveriesChannel is the PostgreSQL channel that tells of new deliveries.
 const deliveriesChannel = "mergegate_deliveries"
 
-// waker wakes those who wait for deliveries in this process.
-type waker struct {
+// deliveryNotifier wakes those who wait for deliveries in this process.
+type deliveryNotifier struct {
 	mu        sync.Mutex
 	listeners map[chan struct{}]struct{}
 }
 
-func (w *waker) init() { w.listeners = map[chan struct{}]struct{}{} }
+func (w *deliveryNotifier) init() { w.listeners = map[chan struct{}]struct{}{} }
 
-func (w *waker) wake() {
+func (w *deliveryNotifier) notify() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for c := range w.listeners {
@@ -33,7 +33,7 @@ func (w *waker) wake() {
 // It is a hint: a poll must stand behind it.
 func (s *Store) WatchDeliveries(ctx context.Context) (wake <-chan struct{}, stop func()) {
 	c := make(chan struct{}, 1)
-	w := &s.shared.wake
+	w := &s.shared.notifier
 	w.mu.Lock()
 	w.listeners[c] = struct{}{}
 	w.mu.Unlock()
@@ -62,7 +62,7 @@ func (s *Store) listen(ctx context.Context) {
 	for ctx.Err() == nil {
 		s.listenOnce(ctx)
 		// Whatever came while nobody listened is found by claiming.
-		s.shared.wake.wake()
+		s.shared.notifier.notify()
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Second):
@@ -79,20 +79,20 @@ func (s *Store) listenOnce(ctx context.Context) {
 	if _, err := conn.Exec(ctx, "LISTEN "+deliveriesChannel); err != nil {
 		return
 	}
-	s.shared.wake.wake()
+	s.shared.notifier.notify()
 	for {
 		if _, err := conn.WaitForNotification(ctx); err != nil {
 			return
 		}
-		s.shared.wake.wake()
+		s.shared.notifier.notify()
 	}
 }
 
-// announceDeliveries wakes the job loops once the transaction is committed.
-func (s *Store) announceDeliveries(ctx context.Context) error {
+// notifyDeliveries wakes the job loops once the transaction is committed.
+func (s *Store) notifyDeliveries(ctx context.Context) error {
 	if s.postgres() {
 		return s.writer(ctx).Exec("SELECT pg_notify(?, '')", deliveriesChannel).Error
 	}
-	s.afterCommit(s.shared.wake.wake)
+	s.afterCommit(s.shared.notifier.notify)
 	return nil
 }

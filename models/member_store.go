@@ -57,7 +57,7 @@ func (s *Store) AddMember(ctx context.Context, by User, byRole Role, projectID, 
 		}
 		return tx.audit(ctx, by, projectID, AuditMemberAdded, user.Username, user.ID, AuditChange{Field: "role", To: role.String()})
 	})
-	if violates(err, "members", "user_id", "user_id") {
+	if isUniqueViolation(err, "members", "user_id", "user_id") {
 		return Member{}, conflict(CodeMemberExists)
 	}
 	if isForeignKeyViolation(err) {
@@ -97,7 +97,7 @@ func (s *Store) ChangeMember(ctx context.Context, by User, byRole Role, projectI
 			return err
 		}
 		if member.Role == RoleOwner {
-			if err := tx.mayLoseOwner(ctx, byRole, member); err != nil {
+			if err := tx.checkOwnerRemovable(ctx, byRole, member); err != nil {
 				return err
 			}
 		}
@@ -123,7 +123,7 @@ func (s *Store) RemoveMember(ctx context.Context, by User, byRole Role, projectI
 			return err
 		}
 		if member.Role == RoleOwner {
-			if err := tx.mayLoseOwner(ctx, byRole, member); err != nil {
+			if err := tx.checkOwnerRemovable(ctx, byRole, member); err != nil {
 				return err
 			}
 		}
@@ -149,7 +149,7 @@ func (s *Store) lockMember(ctx context.Context, projectID, userID int64) (Member
 	return member, err
 }
 
-func (s *Store) mayLoseOwner(ctx context.Context, byRole Role, member Member) error {
+func (s *Store) checkOwnerRemovable(ctx context.Context, byRole Role, member Member) error {
 	if byRole < RoleOwner {
 		return forbidden(CodeOwnerOnly)
 	}

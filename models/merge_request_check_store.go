@@ -31,7 +31,7 @@ func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int6
 		if err != nil {
 			return err
 		}
-		if check, err = tx.checkOn(ctx, mr, in.ExternalStatusCheckID); err != nil {
+		if check, err = tx.checkOfService(ctx, mr, in.ExternalStatusCheckID); err != nil {
 			return err
 		}
 		if in.SHA != mr.HeadSHA {
@@ -76,8 +76,8 @@ func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int6
 	return response, check, err
 }
 
-// checkOn finds the check of a service on a merge request.
-func (s *Store) checkOn(ctx context.Context, mr MergeRequest, serviceID int64) (MergeRequestCheck, error) {
+// checkOfService finds the check of a service on a merge request.
+func (s *Store) checkOfService(ctx context.Context, mr MergeRequest, serviceID int64) (MergeRequestCheck, error) {
 	var check MergeRequestCheck
 	err := s.reader(ctx).Take(&check, "merge_request_id = ? AND external_status_check_id = ?", mr.ID, serviceID).Error
 	return check, orNotFound(err, "external status check")
@@ -85,8 +85,8 @@ func (s *Store) checkOn(ctx context.Context, mr MergeRequest, serviceID int64) (
 
 // Responses lists the answers of one service on a merge request, the newest
 // first.
-func (s *Store) Responses(ctx context.Context, mergeRequestID, serviceID int64, page Page) ([]StatusCheckResponse, int64, error) {
-	query := s.reader(ctx).Model(&StatusCheckResponse{}).Where("merge_request_id = ? AND external_status_check_id = ?", mergeRequestID, serviceID)
+func (s *Store) Responses(ctx context.Context, mergePushRequestID, serviceID int64, page Page) ([]StatusCheckResponse, int64, error) {
+	query := s.reader(ctx).Model(&StatusCheckResponse{}).Where("merge_request_id = ? AND external_status_check_id = ?", mergePushRequestID, serviceID)
 	var total int64
 	if err := query.Count(&total).Error; err != nil {
 		return nil, 0, err
@@ -98,9 +98,9 @@ func (s *Store) Responses(ctx context.Context, mergeRequestID, serviceID int64, 
 
 // LateResponses finds the newest answer after the merge of each service, by
 // service id. It is empty for a merge request that is not merged.
-func (s *Store) LateResponses(ctx context.Context, mergeRequestID int64) (map[int64]StatusCheckResponse, error) {
+func (s *Store) LateResponses(ctx context.Context, mergePushRequestID int64) (map[int64]StatusCheckResponse, error) {
 	var list []StatusCheckResponse
-	newest := s.reader(ctx).Model(&StatusCheckResponse{}).Select("MAX(id)").Where("merge_request_id = ? AND late", mergeRequestID).
+	newest := s.reader(ctx).Model(&StatusCheckResponse{}).Select("MAX(id)").Where("merge_request_id = ? AND late", mergePushRequestID).
 		Group("external_status_check_id")
 	if err := s.reader(ctx).Where("id IN (?)", newest).Find(&list).Error; err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func (s *Store) RetryCheck(ctx context.Context, by User, projectID, iid, service
 		if err != nil {
 			return err
 		}
-		if check, err = tx.checkOn(ctx, mr, serviceID); err != nil {
+		if check, err = tx.checkOfService(ctx, mr, serviceID); err != nil {
 			return err
 		}
 		if mr.State != StateOpened {
@@ -147,7 +147,7 @@ func (s *Store) RetryCheck(ctx context.Context, by User, projectID, iid, service
 		if !check.CanRetry(mr.State, now) {
 			return unprocessable(CodeNotFailed)
 		}
-		if _, err := tx.checksOf(ctx, mr.ID); err != nil { // locks the services first
+		if _, err := tx.checksWithLockedServices(ctx, mr.ID); err != nil { // locks the services first
 			return err
 		}
 		timedOut := check.Status == StatusPending
@@ -229,16 +229,16 @@ func (s *Store) ExpirePending(ctx context.Context, limit int) (int, error) {
 // expireChecks stores the time-outs of one merge request and returns how many
 // of the candidates were still pending. KindNotFound when the merge request no
 // longer exists.
-func (s *Store) expireChecks(ctx context.Context, mergeRequestID int64, candidates []MergeRequestCheck) (int, error) {
+func (s *Store) expireChecks(ctx context.Context, mergePushRequestID int64, candidates []MergeRequestCheck) (int, error) {
 	var expired []MergeRequestCheck
 	err := s.Transaction(ctx, func(tx *Store) error {
 		expired = nil
 		var mr MergeRequest
-		if err := tx.forUpdate(tx.writer(ctx)).Take(&mr, mergeRequestID).Error; err != nil {
+		if err := tx.forUpdate(tx.writer(ctx)).Take(&mr, mergePushRequestID).Error; err != nil {
 			return orNotFound(err, "merge request")
 		}
 		for _, candidate := range candidates {
-			check, err := tx.checkOn(ctx, mr, candidate.ExternalStatusCheckID)
+			check, err := tx.checkOfService(ctx, mr, candidate.ExternalStatusCheckID)
 			if KindOf(err) == KindNotFound {
 				continue // removed meanwhile
 			}

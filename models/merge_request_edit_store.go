@@ -20,11 +20,11 @@ func (s *Store) CreateMergeRequest(ctx context.Context, by User, projectID int64
 		if err := tx.lockProject(ctx, projectID, &project); err != nil {
 			return err
 		}
-		head, err := tx.branchesFor(ctx, projectID, in.SourceBranch, in.TargetBranch, true)
+		head, err := tx.validateBranches(ctx, projectID, in.SourceBranch, in.TargetBranch, true)
 		if err != nil {
 			return err
 		}
-		if err := tx.refuseSecondOpen(ctx, projectID, in.SourceBranch, in.TargetBranch, 0); err != nil {
+		if err := tx.checkNotOpenTwice(ctx, projectID, in.SourceBranch, in.TargetBranch, 0); err != nil {
 			return err
 		}
 		now := tx.Now()
@@ -45,7 +45,7 @@ func (s *Store) CreateMergeRequest(ctx context.Context, by User, projectID int64
 		if err := tx.shared.cfg.Git.KeepHead(ctx, projectID, mr.IID, mr.HeadSHA); err != nil {
 			return err
 		}
-		if err := tx.copyServices(ctx, mr); err != nil {
+		if err := tx.replaceChecks(ctx, mr); err != nil {
 			return err
 		}
 		return tx.recordEvent(ctx, project, mr, eventInput{action: ActionOpen, by: by})
@@ -53,8 +53,8 @@ func (s *Store) CreateMergeRequest(ctx context.Context, by User, projectID int64
 	return mr, err
 }
 
-// branchesFor finds the tip of a source branch and makes sure of the target.
-func (s *Store) branchesFor(ctx context.Context, projectID int64, source, target string, needCommits bool) (Commit, error) {
+// validateBranches finds the tip of a source branch and makes sure of the target.
+func (s *Store) validateBranches(ctx context.Context, projectID int64, source, target string, needCommits bool) (Commit, error) {
 	git := s.shared.cfg.Git
 	var f fieldErrors
 	sourceTip, exists, err := git.BranchTip(ctx, projectID, source)
@@ -87,7 +87,7 @@ func (s *Store) branchesFor(ctx context.Context, projectID int64, source, target
 	return git.Commit(ctx, projectID, sourceTip)
 }
 
-func (s *Store) refuseSecondOpen(ctx context.Context, projectID int64, source, target string, except int64) error {
+func (s *Store) checkNotOpenTwice(ctx context.Context, projectID int64, source, target string, except int64) error {
 	var other MergeRequest
 	err := s.writer(ctx).Take(&other, "project_id = ? AND source_branch = ? AND target_branch = ? AND state = ? AND id <> ?", projectID, source, target, StateOpened, except).Error
 	if isRecordNotFound(err) {
@@ -99,9 +99,9 @@ func (s *Store) refuseSecondOpen(ctx context.Context, projectID int64, source, t
 	return &Error{Kind: KindConflict, Code: CodeAlreadyOpen, Params: map[string]string{"iid": itoa(other.IID), "source": source, "target": target}}
 }
 
-// copyServices takes a fresh copy of the services that apply to a merge
+// replaceChecks takes a fresh copy of the services that apply to a merge
 // request: all its checks are pending and their clocks start now.
-func (s *Store) copyServices(ctx context.Context, mr MergeRequest) error {
+func (s *Store) replaceChecks(ctx context.Context, mr MergeRequest) error {
 	if err := s.writer(ctx).Where("merge_request_id = ?", mr.ID).Delete(&MergeRequestCheck{}).Error; err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (s *Store) copyServices(ctx context.Context, mr MergeRequest) error {
 		if !service.AppliesTo(mr.TargetBranch) {
 			continue
 		}
-		check := copyOf(service, mr, s.Now())
+		check := newCheck(service, mr, s.Now())
 		if err := s.writer(ctx).Create(&check).Error; err != nil && !isForeignKeyViolation(err) {
 			return err
 		}
@@ -121,8 +121,8 @@ func (s *Store) copyServices(ctx context.Context, mr MergeRequest) error {
 	return nil
 }
 
-// copyOf is a merge request's copy of a service, pending from now.
-func copyOf(service ExternalStatusCheck, mr MergeRequest, now time.Time) MergeRequestCheck {
+// newCheck is a merge request's copy of a service, pending from now.
+func newCheck(service ExternalStatusCheck, mr MergeRequest, now time.Time) MergeRequestCheck {
 	check := MergeRequestCheck{
 		ProjectID: mr.ProjectID, MergeRequestID: mr.ID, ExternalStatusCheckID: service.ID,
 		Name: service.Name, ExternalURL: service.ExternalURL, Scope: service.Scope(), TimeoutSeconds: service.TimeoutSeconds,
@@ -226,10 +226,10 @@ func (s *Store) edit(ctx context.Context, by User, project Project, mr *MergeReq
 	change("updated_by_id", value(mr.UpdatedByID), by.ID)
 	mr.UpdatedAt, mr.LastEditedAt, mr.LastEditedByID, mr.UpdatedByID = now, &now, ID(by.ID), ID(by.ID)
 	if retargeted {
-		if err := s.copyServices(ctx, *mr); err != nil {
+		if err := s.replaceChecks(ctx, *mr); err != nil {
 			return err
 		}
-		if err := s.supersedeOrphans(ctx, mr.ID); err != nil {
+		if err := s.supersedeRemovedServices(ctx, mr.ID); err != nil {
 			return err
 		}
 	}
@@ -249,11 +249,11 @@ func value[T any](p *T) any {
 
 func (s *Store) checkRetarget(ctx context.Context, mr MergeRequest, target string) error {
 	// One whose merge was cut off is merged; recovery only has to say so.
-	isCutOff, err := s.isCutOff(ctx, mr)
+	interrupted, err := s.isMergeInterrupted(ctx, mr)
 	if err != nil {
 		return err
 	}
-	if mr.State == StateMerged || isCutOff {
+	if mr.State == StateMerged || interrupted {
 		return unprocessable(CodeNotOpen)
 	}
 	var f fieldErrors
@@ -268,7 +268,7 @@ func (s *Store) checkRetarget(ctx context.Context, mr MergeRequest, target strin
 		return f.err()
 	}
 	if mr.State == StateOpened {
-		return s.refuseSecondOpen(ctx, mr.ProjectID, mr.SourceBranch, target, mr.ID)
+		return s.checkNotOpenTwice(ctx, mr.ProjectID, mr.SourceBranch, target, mr.ID)
 	}
 	return nil
 }

@@ -13,11 +13,11 @@ func (s *Store) CloseMergeRequest(ctx context.Context, by User, projectID, iid i
 			return err
 		}
 		// One whose merge was cut off is merged; recovery only has to say so.
-		isCutOff, err := tx.isCutOff(ctx, mr)
+		interrupted, err := tx.isMergeInterrupted(ctx, mr)
 		if err != nil {
 			return err
 		}
-		if mr.State != StateOpened || isCutOff {
+		if mr.State != StateOpened || interrupted {
 			return unprocessable(CodeNotOpen)
 		}
 		now, before := tx.Now(), mr.UpdatedAt
@@ -54,7 +54,7 @@ func (state MergeRequestState) StateID() int { return stateID(state) }
 
 // stopClocks stops the clocks of a merge request's pending checks.
 func (s *Store) stopClocks(ctx context.Context, mr MergeRequest) error {
-	checks, err := s.checksOf(ctx, mr.ID)
+	checks, err := s.checksWithLockedServices(ctx, mr.ID)
 	if err != nil {
 		return err
 	}
@@ -86,11 +86,11 @@ func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid 
 		if mr.State != StateClosed {
 			return unprocessable(CodeNotClosed)
 		}
-		head, err := tx.branchesFor(ctx, projectID, mr.SourceBranch, mr.TargetBranch, false)
+		head, err := tx.validateBranches(ctx, projectID, mr.SourceBranch, mr.TargetBranch, false)
 		if err != nil {
-			return reopenRefused(err)
+			return reopenError(err)
 		}
-		if err := tx.refuseSecondOpen(ctx, projectID, mr.SourceBranch, mr.TargetBranch, mr.ID); err != nil {
+		if err := tx.checkNotOpenTwice(ctx, projectID, mr.SourceBranch, mr.TargetBranch, mr.ID); err != nil {
 			return err
 		}
 		now, before := tx.Now(), mr.UpdatedAt
@@ -104,7 +104,7 @@ func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid 
 		if moved {
 			// After the commit: a ref moved before it would stay ahead of HEAD
 			// if there is no commit.
-			if err := tx.rememberStep(ctx, mr, stepKeepHead); err != nil {
+			if err := tx.createStep(ctx, mr, stepKeepHead); err != nil {
 				return err
 			}
 			tx.afterCommit(func() {
@@ -112,7 +112,7 @@ func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid 
 				_ = tx.root.finishSteps(context.WithoutCancel(ctx), mr, stepKeepHead)
 			})
 		}
-		checks, err := tx.checksOf(ctx, mr.ID)
+		checks, err := tx.checksWithLockedServices(ctx, mr.ID)
 		if err != nil {
 			return err
 		}
@@ -142,9 +142,9 @@ func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid 
 	return reopened, err
 }
 
-// reopenRefused words missing branches as reasons rather than as fields: there
+// reopenError words missing branches as reasons rather than as fields: there
 // is no form to correct them in.
-func reopenRefused(err error) error {
+func reopenError(err error) error {
 	for _, f := range FieldErrorsOf(err) {
 		if f.Code == CodeUnknownBranch && f.Field == "source_branch" {
 			return unprocessable(CodeSourceBranchGone)

@@ -10,8 +10,8 @@ import (
 type stepKind string
 
 const (
-	// stepRemoveSource removes the source branch of a merged merge request.
-	stepRemoveSource stepKind = "remove_source"
+	// stepRemoveSourceBranch removes the source branch of a merged merge request.
+	stepRemoveSourceBranch stepKind = "remove_source"
 	// stepKeepHead points refs/merge-requests/N/head at HEAD.
 	stepKeepHead stepKind = "keep_head"
 )
@@ -32,8 +32,8 @@ func (m MergeRequestStep) recoveryIDs() (id, projectID int64) { return m.ID, m.P
 // could not be removed yet.
 var ErrSourceNotRemoved = errors.New("models: the source branch is not removed yet")
 
-// rememberStep records a step in the transaction of the change it follows from.
-func (s *Store) rememberStep(ctx context.Context, mr MergeRequest, kind stepKind) error {
+// createStep records a step in the transaction of the change it follows from.
+func (s *Store) createStep(ctx context.Context, mr MergeRequest, kind stepKind) error {
 	return s.writer(ctx).Create(&MergeRequestStep{ProjectID: mr.ProjectID, MergeRequestID: mr.ID, Kind: kind, CreatedAt: s.Now()}).Error
 }
 
@@ -47,10 +47,10 @@ func (s *Store) finishSteps(ctx context.Context, mr MergeRequest, kind stepKind)
 	}
 	var err error
 	switch kind {
-	case stepRemoveSource:
-		err = s.removeSource(ctx, mr)
+	case stepRemoveSourceBranch:
+		err = s.removeSourceBranch(ctx, mr)
 	case stepKeepHead:
-		err = s.keepHead(ctx, mr)
+		err = s.setHeadRef(ctx, mr)
 	}
 	if err != nil {
 		return err
@@ -58,8 +58,8 @@ func (s *Store) finishSteps(ctx context.Context, mr MergeRequest, kind stepKind)
 	return s.writer(ctx).Delete(&MergeRequestStep{}, "merge_request_id = ? AND kind = ?", mr.ID, kind).Error
 }
 
-// sweepSteps finishes the steps that were cut off.
-func (s *Store) sweepSteps(ctx context.Context, before time.Time) error {
+// recoverSteps finishes the steps that were cut off.
+func (s *Store) recoverSteps(ctx context.Context, before time.Time) error {
 	return eachRow(ctx, s.reader(ctx).Where("created_at <= ?", before), func(step MergeRequestStep) error {
 		var mr MergeRequest
 		err := s.reader(ctx).Take(&mr, step.MergeRequestID).Error
@@ -69,15 +69,15 @@ func (s *Store) sweepSteps(ctx context.Context, before time.Time) error {
 		if err == nil {
 			err = s.finishSteps(ctx, mr, step.Kind)
 		}
-		return s.giveUp(err, step.CreatedAt, func() error {
+		return s.dropIfExpired(err, step.CreatedAt, func() error {
 			return s.writer(ctx).Delete(&MergeRequestStep{}, step.ID).Error
 		})
 	})
 }
 
-// removeSource deletes the source branch of a merged merge request, if it is
+// removeSourceBranch deletes the source branch of a merged merge request, if it is
 // still at HEAD and neither protected nor the default branch.
-func (s *Store) removeSource(ctx context.Context, mr MergeRequest) error {
+func (s *Store) removeSourceBranch(ctx context.Context, mr MergeRequest) error {
 	project, err := s.Project(ctx, mr.ProjectID)
 	if err != nil {
 		return err
@@ -135,10 +135,10 @@ func (s *Store) removeRepository(ctx context.Context, removal RepositoryRemoval)
 	return s.writer(ctx).Delete(&RepositoryRemoval{}, removal.ID).Error
 }
 
-// sweepRemovals removes the repositories whose removal was cut off.
-func (s *Store) sweepRemovals(ctx context.Context, before time.Time) error {
+// recoverRemovals removes the repositories whose removal was cut off.
+func (s *Store) recoverRemovals(ctx context.Context, before time.Time) error {
 	return eachRow(ctx, s.reader(ctx).Where("created_at <= ?", before), func(removal RepositoryRemoval) error {
-		return s.giveUp(s.removeRepository(ctx, removal), removal.CreatedAt, func() error {
+		return s.dropIfExpired(s.removeRepository(ctx, removal), removal.CreatedAt, func() error {
 			return s.writer(ctx).Delete(&RepositoryRemoval{}, removal.ID).Error
 		})
 	})

@@ -18,11 +18,11 @@ type MergeOptions struct {
 	RemoveSourceBranch bool
 }
 
-// mergeTries is how often a merge is prepared again because its target moved.
-const mergeTries = 3
+// maxMergeAttempts is how often a merge is prepared again because its target moved.
+const maxMergeAttempts = 3
 
-// errPrepareAgain tells that target or HEAD moved under a prepared merge.
-var errPrepareAgain = errors.New("models: the merge must be prepared again")
+// errMergeOutdated tells that target or HEAD moved under a prepared merge.
+var errMergeOutdated = errors.New("models: the merge must be prepared again")
 
 // Merge merges a merge request. The commit is prepared first; then, under the
 // lock of the merge request's row, the gate, HEAD and the target are read
@@ -36,9 +36,9 @@ var errPrepareAgain = errors.New("models: the merge must be prepared again")
 // KindConflict (CodeTargetMoved) when the target moved three times, or the
 // merge request was given another target meanwhile.
 func (s *Store) Merge(ctx context.Context, by User, projectID, iid int64, o MergeOptions) (MergeRequest, error) {
-	for try := 0; try < mergeTries; try++ {
+	for try := 0; try < maxMergeAttempts; try++ {
 		mr, err := s.mergeOnce(ctx, by, projectID, iid, o)
-		if errors.Is(err, errPrepareAgain) {
+		if errors.Is(err, errMergeOutdated) {
 			continue
 		}
 		if err != nil {
@@ -55,8 +55,8 @@ func blocked(reasons ...BlockReason) error {
 	return &Error{Kind: KindUnprocessable, Code: CodeMergeBlocked, Reasons: reasons}
 }
 
-// mayMerge holds everything against a merge that rows can tell.
-func (s *Store) mayMerge(ctx context.Context, project Project, mr MergeRequest, o MergeOptions) error {
+// checkMergeAllowed holds everything against a merge that rows can tell.
+func (s *Store) checkMergeAllowed(ctx context.Context, project Project, mr MergeRequest, o MergeOptions) error {
 	refusal, err := s.BranchDecision(ctx, project, o.Role, mr.TargetBranch, ActionMerge)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (s *Store) mayMerge(ctx context.Context, project Project, mr MergeRequest, 
 	if o.SHA != "" && o.SHA != mr.HeadSHA {
 		return &Error{Kind: KindConflict, Code: CodeStaleSHA, Params: map[string]string{"head": mr.HeadSHA}}
 	}
-	checks, err := s.checksOf(ctx, mr.ID)
+	checks, err := s.checksWithLockedServices(ctx, mr.ID)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (s *Store) mergeOnce(ctx context.Context, by User, projectID, iid int64, o 
 	if err != nil {
 		return mr, err
 	}
-	if err := s.mayMerge(ctx, project, mr, o); err != nil {
+	if err := s.checkMergeAllowed(ctx, project, mr, o); err != nil {
 		return mr, err
 	}
 	base, exists, err := git.BranchTip(ctx, projectID, mr.TargetBranch)
@@ -113,7 +113,7 @@ func (s *Store) mergeOnce(ctx context.Context, by User, projectID, iid int64, o 
 	if commit == "" {
 		return mr, &Error{Kind: KindUnprocessable, Code: CodeConflicts, List: conflicts, Reasons: []BlockReason{BlockedConflict}}
 	}
-	if err := s.announceMerge(ctx, by, mr, commit, base, o); err != nil {
+	if err := s.recordMergeIntent(ctx, by, mr, commit, base, o); err != nil {
 		return mr, err
 	}
 	if hook := s.shared.hooks.BeforeMergeLock; hook != nil {
@@ -124,7 +124,7 @@ func (s *Store) mergeOnce(ctx context.Context, by User, projectID, iid int64, o 
 		if mr, project, err = tx.lockMergeRequest(ctx, projectID, iid); err != nil {
 			return err
 		}
-		if err := tx.mayMerge(ctx, project, mr, o); err != nil {
+		if err := tx.checkMergeAllowed(ctx, project, mr, o); err != nil {
 			return err
 		}
 		if mr.TargetBranch != prepared.TargetBranch {
@@ -132,7 +132,7 @@ func (s *Store) mergeOnce(ctx context.Context, by User, projectID, iid int64, o 
 			return conflict(CodeTargetMoved)
 		}
 		if mr.HeadSHA != prepared.HeadSHA || mr.MergingSHA != commit {
-			return errPrepareAgain
+			return errMergeOutdated
 		}
 		if err := tx.moveTarget(ctx, mr, commit, base); err != nil {
 			return err
@@ -151,9 +151,9 @@ func (s *Store) mergeOnce(ctx context.Context, by User, projectID, iid int64, o 
 	return mr, err
 }
 
-// announceMerge writes down what is about to happen, before the target moves:
+// recordMergeIntent writes down what is about to happen, before the target moves:
 // a merge cut off between ref and row can then be completed as what it was.
-func (s *Store) announceMerge(ctx context.Context, by User, mr MergeRequest, commit, base string, o MergeOptions) error {
+func (s *Store) recordMergeIntent(ctx context.Context, by User, mr MergeRequest, commit, base string, o MergeOptions) error {
 	now := s.Now()
 	result := s.writer(ctx).Model(&MergeRequest{}).Where("id = ? AND state = ?", mr.ID, StateOpened).UpdateColumns(map[string]any{
 		"merging_sha": commit, "merging_head_sha": mr.HeadSHA, "merging_base_sha": base, "merging_squash": o.Squash,
@@ -173,15 +173,15 @@ func (s *Store) moveTarget(ctx context.Context, mr MergeRequest, commit, base st
 	if !errors.Is(err, ErrRefMoved) {
 		return err
 	}
-	in, err := s.targetHas(ctx, mr, commit)
+	in, err := s.targetContains(ctx, mr, commit)
 	if err != nil || in {
 		return err
 	}
-	return errPrepareAgain
+	return errMergeOutdated
 }
 
-// targetHas reports whether the target branch contains a commit.
-func (s *Store) targetHas(ctx context.Context, mr MergeRequest, commit string) (bool, error) {
+// targetContains reports whether the target branch contains a commit.
+func (s *Store) targetContains(ctx context.Context, mr MergeRequest, commit string) (bool, error) {
 	git := s.shared.cfg.Git
 	tip, exists, err := git.BranchTip(ctx, mr.ProjectID, mr.TargetBranch)
 	if err != nil || !exists {
@@ -198,19 +198,19 @@ func (s *Store) finishMerge(ctx context.Context, project Project, mr *MergeReque
 	updates := []RefUpdate{{Ref: "refs/heads/" + mr.TargetBranch, Old: mr.MergingBaseSHA, New: mr.MergingSHA}}
 	// To other merge requests from or into the target its move is a push like
 	// any other: afterMerge carries it out, or recovery does.
-	row := PendingPush{ProjectID: mr.ProjectID, UserID: ID(by.ID), RequestID: mergeRequestID(*mr), Updates: updates, RefsMoved: true, CreatedAt: s.Now()}
+	row := PendingPush{ProjectID: mr.ProjectID, UserID: ID(by.ID), RequestID: mergePushRequestID(*mr), Updates: updates, RefsMoved: true, CreatedAt: s.Now()}
 	if err := s.writer(ctx).Create(&row).Error; err != nil {
 		return err
 	}
 	if mr.MergingRemoveSource {
-		if err := s.rememberStep(ctx, *mr, stepRemoveSource); err != nil {
+		if err := s.createStep(ctx, *mr, stepRemoveSourceBranch); err != nil {
 			return err
 		}
 	}
 	return s.markMerged(ctx, project, mr, by, mr.MergingSHA, mr.MergingSquash)
 }
 
-func mergeRequestID(mr MergeRequest) string { return fmt.Sprintf("merge-%d", mr.ID) }
+func mergePushRequestID(mr MergeRequest) string { return fmt.Sprintf("merge-%d", mr.ID) }
 
 // markMerged makes a merge request merged: clocks stop, what waits is
 // superseded, and the services are told.

@@ -11,31 +11,31 @@ import (
 // removed when that was asked for. It is idempotent; what fails is left to
 // recovery.
 func (s *Store) afterMerge(ctx context.Context, by User, mr MergeRequest) error {
-	pending, err := s.PendingPushID(ctx, mr.ProjectID, mergeRequestID(mr))
+	pending, err := s.PendingPushID(ctx, mr.ProjectID, mergePushRequestID(mr))
 	if err == nil {
 		_, err = s.Push(ctx, PushInput{
 			ProjectID: mr.ProjectID, By: by, PendingID: pending,
 			Updates: []RefUpdate{{Ref: "refs/heads/" + mr.TargetBranch, Old: mr.MergingBaseSHA, New: mr.MergingSHA}},
 		})
 	}
-	return errors.Join(err, s.finishSteps(ctx, mr, stepRemoveSource))
+	return errors.Join(err, s.finishSteps(ctx, mr, stepRemoveSourceBranch))
 }
 
-// isCutOff reports whether the merge of a locked open merge request was cut off
+// isMergeInterrupted reports whether the merge of a locked open merge request was cut off
 // after its target had moved: the target contains the commit prepared for this
 // merge, which is nobody else's.
-func (s *Store) isCutOff(ctx context.Context, mr MergeRequest) (bool, error) {
+func (s *Store) isMergeInterrupted(ctx context.Context, mr MergeRequest) (bool, error) {
 	if mr.State != StateOpened || mr.MergingSHA == "" || mr.MergingHeadSHA != mr.HeadSHA {
 		return false, nil
 	}
-	return s.targetHas(ctx, mr, mr.MergingSHA)
+	return s.targetContains(ctx, mr, mr.MergingSHA)
 }
 
 // completeMerge finishes a locked merge request whose merge was cut off after
 // its target had moved, and reports whether it did.
 func (s *Store) completeMerge(ctx context.Context, project Project, mr *MergeRequest) (bool, error) {
-	isCutOff, err := s.isCutOff(ctx, *mr)
-	if err != nil || !isCutOff {
+	interrupted, err := s.isMergeInterrupted(ctx, *mr)
+	if err != nil || !interrupted {
 		return false, err
 	}
 	var by User
@@ -47,9 +47,9 @@ func (s *Store) completeMerge(ctx context.Context, project Project, mr *MergeReq
 	return true, s.finishMerge(ctx, project, mr, by)
 }
 
-// mergeGrace is how long a merge may take between its announcement and its row
+// mergeGracePeriod is how long a merge may take between its announcement and its row
 // before the sweep looks after it.
-const mergeGrace = 30 * time.Second
+const mergeGracePeriod = 30 * time.Second
 
 // RecoverMerges completes merges that were cut off between ref and row, each
 // with exactly one merge event, forgets those whose target never moved, and
@@ -59,23 +59,23 @@ const mergeGrace = 30 * time.Second
 func (s *Store) RecoverMerges(ctx context.Context, atStart bool) (int, error) {
 	before := s.Now()
 	if !atStart {
-		before = before.Add(-mergeGrace)
+		before = before.Add(-mergeGracePeriod)
 	}
 	n := 0
 	cutOff := s.reader(ctx).Where("merging_sha <> '' AND state = ? AND merging_started_at <= ?", StateOpened, before)
 	err := eachRow(ctx, cutOff, func(candidate MergeRequest) error {
-		completed, err := s.settleMerge(ctx, candidate)
+		completed, err := s.recoverMerge(ctx, candidate)
 		if completed {
 			n++
 		}
-		return s.giveUp(err, *candidate.MergingStartedAt, func() error { return s.forgetMerge(ctx, candidate) })
+		return s.dropIfExpired(err, *candidate.MergingStartedAt, func() error { return s.clearMergeIntent(ctx, candidate) })
 	})
-	return n, errors.Join(err, s.sweepSteps(ctx, before), s.sweepRemovals(ctx, before))
+	return n, errors.Join(err, s.recoverSteps(ctx, before), s.recoverRemovals(ctx, before))
 }
 
-// settleMerge completes a cut-off merge whose target has moved, and forgets it
+// recoverMerge completes a cut-off merge whose target has moved, and forgets it
 // otherwise.
-func (s *Store) settleMerge(ctx context.Context, candidate MergeRequest) (completed bool, err error) {
+func (s *Store) recoverMerge(ctx context.Context, candidate MergeRequest) (completed bool, err error) {
 	var mr MergeRequest
 	err = s.Transaction(ctx, func(tx *Store) error {
 		completed = false
@@ -90,7 +90,7 @@ func (s *Store) settleMerge(ctx context.Context, candidate MergeRequest) (comple
 		if completed, err = tx.completeMerge(ctx, project, &mr); err != nil || completed {
 			return err
 		}
-		return tx.forgetMerge(ctx, mr)
+		return tx.clearMergeIntent(ctx, mr)
 	})
 	if KindOf(err) == KindNotFound {
 		return false, nil
@@ -105,8 +105,8 @@ func (s *Store) settleMerge(ctx context.Context, candidate MergeRequest) (comple
 	return true, s.afterMerge(ctx, by, mr)
 }
 
-// forgetMerge clears the announcement of a merge that did not happen.
-func (s *Store) forgetMerge(ctx context.Context, mr MergeRequest) error {
+// clearMergeIntent clears the announcement of a merge that did not happen.
+func (s *Store) clearMergeIntent(ctx context.Context, mr MergeRequest) error {
 	return s.writer(ctx).Model(&MergeRequest{}).Where("id = ? AND state = ? AND merging_sha = ?", mr.ID, StateOpened, mr.MergingSHA).
 		UpdateColumns(map[string]any{"merging_sha": "", "merging_started_at": nil}).Error
 }

@@ -67,9 +67,9 @@ func postgresConfig(dsn string) (*pgx.ConnConfig, error) {
 	return conf, nil
 }
 
-// limitSession sets the session settings. They are no start-up parameters,
+// applySessionSettings sets the session settings. They are no start-up parameters,
 // because connection poolers refuse those that they do not know.
-func limitSession(ctx context.Context, c *pgx.Conn) error {
+func applySessionSettings(ctx context.Context, c *pgx.Conn) error {
 	given := c.Config().RuntimeParams
 	var set strings.Builder
 	for _, setting := range sessionSettings {
@@ -92,7 +92,7 @@ func OpenPostgres(dsn string) (*sql.DB, error) {
 	}
 	return stdlib.OpenDB(*conf, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
 		c.TypeMap().RegisterType(&pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}})
-		return limitSession(ctx, c)
+		return applySessionSettings(ctx, c)
 	})), nil
 }
 
@@ -106,7 +106,7 @@ func connectPostgres(ctx context.Context, dsn string) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := limitSession(ctx, conn); err != nil {
+	if err := applySessionSettings(ctx, conn); err != nil {
 		return nil, errors.Join(err, conn.Close(ctx))
 	}
 	return conn, nil

@@ -52,8 +52,8 @@ func (s *Store) CreateProject(ctx context.Context, by User, in ProjectInput, rea
 		// Last, so that a failure leaves neither row nor repository.
 		return tx.shared.cfg.Git.CreateRepository(ctx, project, readme, by, now)
 	})
-	if violates(err, "projects", "path_key", "path_key") {
-		return Project{}, taken("path")
+	if isUniqueViolation(err, "projects", "path_key", "path_key") {
+		return Project{}, errTaken("path")
 	}
 	return project, err
 }
@@ -129,7 +129,7 @@ func (s *Store) UpdateProject(ctx context.Context, by User, projectID int64, in 
 			project.Name = *in.Name
 		}
 		if in.Path != nil && note("path", project.Path, *in.Path) {
-			if err := tx.movePath(ctx, &project, *in.Path); err != nil {
+			if err := tx.changePath(ctx, &project, *in.Path); err != nil {
 				return err
 			}
 		}
@@ -139,7 +139,7 @@ func (s *Store) UpdateProject(ctx context.Context, by User, projectID int64, in 
 		if in.Visibility != nil && note("visibility", project.Visibility.String(), in.Visibility.String()) {
 			project.Visibility = *in.Visibility
 		}
-		if v := in.OnlyAllowMergeIfAllStatusChecksPassed; v != nil && note("only_allow_merge_if_all_status_checks_passed", onOff(project.OnlyAllowMergeIfAllStatusChecksPassed), onOff(*v)) {
+		if v := in.OnlyAllowMergeIfAllStatusChecksPassed; v != nil && note("only_allow_merge_if_all_status_checks_passed", formatSwitch(project.OnlyAllowMergeIfAllStatusChecksPassed), formatSwitch(*v)) {
 			project.OnlyAllowMergeIfAllStatusChecksPassed = *v
 		}
 		if in.DefaultBranch != nil && note("default_branch", project.DefaultBranch, *in.DefaultBranch) {
@@ -163,14 +163,14 @@ func (s *Store) UpdateProject(ctx context.Context, by User, projectID int64, in 
 		}
 		return tx.audit(ctx, by, project.ID, AuditProjectUpdated, project.FullPath(), project.ID, changes...)
 	})
-	if violates(err, "projects", "path_key", "path_key") {
-		return Project{}, taken("path")
+	if isUniqueViolation(err, "projects", "path_key", "path_key") {
+		return Project{}, errTaken("path")
 	}
 	return project, err
 }
 
-// movePath gives a locked project a new path and leaves a redirect.
-func (s *Store) movePath(ctx context.Context, project *Project, path string) error {
+// changePath gives a locked project a new path and leaves a redirect.
+func (s *Store) changePath(ctx context.Context, project *Project, path string) error {
 	oldKey, newKey := project.PathKey, foldKey(path)
 	project.Path, project.PathKey = path, newKey
 	if oldKey == newKey {
@@ -193,9 +193,9 @@ func (s *Store) lockProject(ctx context.Context, id int64, project *Project) err
 	return orNotFound(s.writer(ctx).Take(&project.Namespace, project.NamespaceID).Error, "namespace")
 }
 
-// shareProject locks a project's row against lockProject, not against others
+// lockProjectShared locks a project's row against lockProject, not against others
 // that share it.
-func (s *Store) shareProject(ctx context.Context, id int64) error {
+func (s *Store) lockProjectShared(ctx context.Context, id int64) error {
 	var project Project
 	return orNotFound(s.locking(s.writer(ctx), "SHARE").Select("id").Take(&project, id).Error, "project")
 }
@@ -234,14 +234,14 @@ func (s *Store) DeleteProject(ctx context.Context, by User, projectID int64) err
 	})
 }
 
-// activityGrain is how stale a project's last activity may be.
-const activityGrain = time.Minute
+// activityInterval is how stale a project's last activity may be.
+const activityInterval = time.Minute
 
-// touchProject moves a project up in lists sorted by activity, after the
+// recordActivity moves a project up in lists sorted by activity, after the
 // transaction: its row must not be locked after a merge request's.
-func (s *Store) touchProject(ctx context.Context, project Project) {
+func (s *Store) recordActivity(ctx context.Context, project Project) {
 	now := s.Now()
-	if now.Sub(project.LastActivityAt) < activityGrain {
+	if now.Sub(project.LastActivityAt) < activityInterval {
 		return
 	}
 	s.afterCommit(func() {

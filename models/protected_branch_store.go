@@ -75,7 +75,7 @@ func (s *Store) CreateProtectedBranch(ctx context.Context, by User, projectID in
 		}
 		return tx.audit(ctx, by, projectID, AuditBranchProtected, rule.Name, rule.ID, levelChanges(ProtectedBranch{}, rule)...)
 	})
-	if violates(err, "protected_branches", "name", "name") {
+	if isUniqueViolation(err, "protected_branches", "name", "name") {
 		return ProtectedBranch{}, conflict(CodeAlreadyProtected)
 	}
 	if isForeignKeyViolation(err) {
@@ -123,7 +123,7 @@ func levelChanges(from, to ProtectedBranch) []AuditChange {
 		changes = append(changes, AuditChange{Field: "merge_access_level", From: levelName(from, from.MergeAccessLevel), To: to.MergeAccessLevel.String()})
 	}
 	if from.AllowForcePush != to.AllowForcePush {
-		changes = append(changes, AuditChange{Field: "allow_force_push", From: onOff(from.AllowForcePush), To: onOff(to.AllowForcePush)})
+		changes = append(changes, AuditChange{Field: "allow_force_push", From: formatSwitch(from.AllowForcePush), To: formatSwitch(to.AllowForcePush)})
 	}
 	return changes
 }

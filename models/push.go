@@ -56,7 +56,7 @@ type BranchMove struct {
 	SHA       string
 }
 
-// happened reports whether the repository shows that the push of requestID
+// isAppliedBy reports whether the repository shows that the push of requestID
 // itself made the update. tip is where the branch is now, "" when it is gone;
 // log is its reflog, newest entry first.
 //
@@ -66,7 +66,7 @@ type BranchMove struct {
 // power failure for certain and goes with its branch, so where its newest entry
 // is not the tip, the tip itself counts. A deletion has no attribution: the
 // branch is gone, or it is not.
-func (u RefUpdate) happened(requestID, tip string, log []BranchMove) bool {
+func (u RefUpdate) isAppliedBy(requestID, tip string, log []BranchMove) bool {
 	if IsZeroSHA(u.New) || tip == "" {
 		return IsZeroSHA(u.New) && tip == ""
 	}

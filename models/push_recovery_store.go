@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// pushGrace is how long a push may take between its pre-receive and the end of
+// pushGracePeriod is how long a push may take between its pre-receive and the end of
 // its post-receive before recovery looks at it.
-const pushGrace = 30 * time.Second
+const pushGracePeriod = 30 * time.Second
 
-// abandonedAfter is the age at which a pending push is dropped whose refs have
+// pendingPushMaxAge is the age at which a pending push is dropped whose refs have
 // not moved. Until then the git process of a server that died may still move
 // them.
-const abandonedAfter = 15 * time.Minute
+const pendingPushMaxAge = 15 * time.Minute
 
 // runningPushes are the requests whose pushes this process is serving.
 type runningPushes struct{ ids sync.Map }
@@ -40,7 +40,7 @@ func (s *Store) BeginPush(projectID int64, requestID string) (end func(ctx conte
 		if err != nil {
 			return err
 		}
-		_, err = s.settlePush(ctx, row, true)
+		_, err = s.recoverPush(ctx, row, true)
 		return err
 	}
 }
@@ -52,35 +52,35 @@ func (s *Store) BeginPush(projectID int64, requestID string) (end func(ctx conte
 func (s *Store) RecoverPushes(ctx context.Context, atStart bool) (int, error) {
 	before := s.Now()
 	if !atStart {
-		before = before.Add(-pushGrace)
+		before = before.Add(-pushGracePeriod)
 	}
 	n := 0
 	err := eachRow(ctx, s.reader(ctx).Where("created_at <= ?", before), func(row PendingPush) error {
 		if s.shared.running.has(row.RequestID) {
 			return nil
 		}
-		replayed, err := s.settlePush(ctx, row, s.Now().Sub(row.CreatedAt) > abandonedAfter)
+		replayed, err := s.recoverPush(ctx, row, s.Now().Sub(row.CreatedAt) > pendingPushMaxAge)
 		if replayed {
 			n++
 		}
-		return s.giveUp(err, row.CreatedAt, func() error {
+		return s.dropIfExpired(err, row.CreatedAt, func() error {
 			return s.writer(ctx).Delete(&PendingPush{}, row.ID).Error
 		})
 	})
 	return n, err
 }
 
-// settlePush carries out a pending push for the branches that it moved itself.
+// recoverPush carries out a pending push for the branches that it moved itself.
 // The rest of the row is dropped when over is set, as no process can move it any
 // more, and kept otherwise.
-func (s *Store) settlePush(ctx context.Context, row PendingPush, over bool) (replayed bool, err error) {
+func (s *Store) recoverPush(ctx context.Context, row PendingPush, over bool) (replayed bool, err error) {
 	var moved, rest []RefUpdate
 	for _, update := range row.Updates {
 		branch, ok := update.Branch()
 		if !ok {
 			continue
 		}
-		happened, err := s.updateHappened(ctx, row, branch, update)
+		happened, err := s.isUpdateApplied(ctx, row, branch, update)
 		if err != nil {
 			return false, err
 		}
@@ -104,7 +104,7 @@ func (s *Store) settlePush(ctx context.Context, row PendingPush, over bool) (rep
 	}
 	for _, update := range row.Updates {
 		if branch, ok := update.Branch(); ok {
-			if err := s.restoreHeads(ctx, row, branch); err != nil {
+			if err := s.restoreHeadRefs(ctx, row, branch); err != nil {
 				return len(moved) > 0, err
 			}
 		}
@@ -118,9 +118,9 @@ func (s *Store) settlePush(ctx context.Context, row PendingPush, over bool) (rep
 	return len(moved) > 0, err
 }
 
-// updateHappened looks for the evidence that a pending push moved a branch: the
+// isUpdateApplied looks for the evidence that a pending push moved a branch: the
 // repository attributes the move to it, and the branch still contains it.
-func (s *Store) updateHappened(ctx context.Context, row PendingPush, branch string, update RefUpdate) (bool, error) {
+func (s *Store) isUpdateApplied(ctx context.Context, row PendingPush, branch string, update RefUpdate) (bool, error) {
 	if row.RefsMoved {
 		return true, nil
 	}
@@ -135,7 +135,7 @@ func (s *Store) updateHappened(ctx context.Context, row PendingPush, branch stri
 			return false, err
 		}
 	}
-	if !update.happened(row.RequestID, tip, log) {
+	if !update.isAppliedBy(row.RequestID, tip, log) {
 		return false, nil
 	}
 	if !exists || tip == update.New {
@@ -144,10 +144,10 @@ func (s *Store) updateHappened(ctx context.Context, row PendingPush, branch stri
 	return git.IsAncestor(ctx, row.ProjectID, update.New, tip)
 }
 
-// restoreHeads makes refs/merge-requests/N/head show HEAD again, for the merge
+// restoreHeadRefs makes refs/merge-requests/N/head show HEAD again, for the merge
 // requests that a cut-off push may have moved it for: the push moves it inside
 // its transaction, and the transaction may not have been committed.
-func (s *Store) restoreHeads(ctx context.Context, row PendingPush, branch string) error {
+func (s *Store) restoreHeadRefs(ctx context.Context, row PendingPush, branch string) error {
 	var touched []MergeRequest
 	err := s.reader(ctx).Select("id", "project_id", "iid").Order("id").
 		Find(&touched, "project_id = ? AND source_branch = ? AND (state = ? OR closed_at >= ? OR merged_at >= ?)",
@@ -156,15 +156,15 @@ func (s *Store) restoreHeads(ctx context.Context, row PendingPush, branch string
 		return err
 	}
 	for _, mr := range touched {
-		if err := s.keepHead(ctx, mr); err != nil {
+		if err := s.setHeadRef(ctx, mr); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// keepHead points refs/merge-requests/N/head at HEAD as its row has it.
-func (s *Store) keepHead(ctx context.Context, mr MergeRequest) error {
+// setHeadRef points refs/merge-requests/N/head at HEAD as its row has it.
+func (s *Store) setHeadRef(ctx context.Context, mr MergeRequest) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		mr, _, err := tx.lockMergeRequest(ctx, mr.ProjectID, mr.IID)
 		if KindOf(err) == KindNotFound {

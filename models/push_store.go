@@ -44,7 +44,7 @@ func (s *Store) Push(ctx context.Context, in PushInput) ([]PushedBranch, error) 
 			return result, err
 		}
 		if in.Options.Create && !pushed.Deleted {
-			if err := s.createByPush(ctx, in, &pushed); err != nil {
+			if err := s.createFromPushOption(ctx, in, &pushed); err != nil {
 				return result, err
 			}
 		}
@@ -61,14 +61,14 @@ func (s *Store) Push(ctx context.Context, in PushInput) ([]PushedBranch, error) 
 // pushBranch carries out one branch of a push.
 func (s *Store) pushBranch(ctx context.Context, in PushInput, branch string, update RefUpdate) (PushedBranch, error) {
 	git := s.shared.cfg.Git
-	reached, err := s.reachedBy(ctx, in.ProjectID, branch, update)
+	reached, err := s.reachedHeads(ctx, in.ProjectID, branch, update)
 	if err != nil {
 		return PushedBranch{}, err
 	}
 	var pushed PushedBranch
 	err = s.Transaction(ctx, func(tx *Store) error {
 		pushed = PushedBranch{Name: branch}
-		if err := tx.shareProject(ctx, in.ProjectID); err != nil {
+		if err := tx.lockProjectShared(ctx, in.ProjectID); err != nil {
 			return err
 		}
 		project, err := tx.Project(ctx, in.ProjectID)
@@ -98,13 +98,13 @@ func (s *Store) pushBranch(ctx context.Context, in PushInput, branch string, upd
 				continue
 			}
 			if mr.SourceBranch == branch {
-				if err := tx.moveHead(ctx, project, &mr, in, update, tip, exists); err != nil {
+				if err := tx.followBranch(ctx, project, &mr, in, update, tip, exists); err != nil {
 					return err
 				}
 				pushed.Open = append(pushed.Open, mr)
 				continue
 			}
-			merged, err := tx.mergedByPush(ctx, mr, update, reached, tip)
+			merged, err := tx.isMergedByPush(ctx, mr, update, reached, tip)
 			if err != nil {
 				return err
 			}
@@ -115,7 +115,7 @@ func (s *Store) pushBranch(ctx context.Context, in PushInput, branch string, upd
 				pushed.Merged = append(pushed.Merged, mr)
 			}
 		}
-		tx.touchProject(ctx, project)
+		tx.recordActivity(ctx, project)
 		if hook := s.shared.hooks.BeforePushCommit; hook != nil {
 			return hook()
 		}
@@ -124,9 +124,9 @@ func (s *Store) pushBranch(ctx context.Context, in PushInput, branch string, upd
 	return pushed, err
 }
 
-// reachedBy finds, before any lock is taken, which HEADs an update of their
+// reachedHeads finds, before any lock is taken, which HEADs an update of their
 // target branch has made reachable.
-func (s *Store) reachedBy(ctx context.Context, projectID int64, branch string, update RefUpdate) (map[string]bool, error) {
+func (s *Store) reachedHeads(ctx context.Context, projectID int64, branch string, update RefUpdate) (map[string]bool, error) {
 	if IsZeroSHA(update.New) || IsZeroSHA(update.Old) {
 		return nil, nil
 	}
@@ -139,11 +139,11 @@ func (s *Store) reachedBy(ctx context.Context, projectID int64, branch string, u
 	return s.shared.cfg.Git.Reached(ctx, projectID, update.Old, update.New, heads)
 }
 
-// mergedByPush reports whether an update of its target branch brought HEAD of
+// isMergedByPush reports whether an update of its target branch brought HEAD of
 // a merge request in: HEAD was not reachable before, so the merge request had
 // commits, the update made it reachable, and it is reachable from tip, where
 // the target is now. A target that was created or is gone ("") merges nothing.
-func (s *Store) mergedByPush(ctx context.Context, mr MergeRequest, update RefUpdate, reached map[string]bool, tip string) (bool, error) {
+func (s *Store) isMergedByPush(ctx context.Context, mr MergeRequest, update RefUpdate, reached map[string]bool, tip string) (bool, error) {
 	if IsZeroSHA(update.New) || IsZeroSHA(update.Old) || tip == "" {
 		return false, nil
 	}
@@ -163,11 +163,11 @@ func (s *Store) mergedByPush(ctx context.Context, mr MergeRequest, update RefUpd
 	return git.IsAncestor(ctx, mr.ProjectID, mr.HeadSHA, tip)
 }
 
-// moveHead brings HEAD of an open merge request to where its source branch is,
+// followBranch brings HEAD of an open merge request to where its source branch is,
 // with one event for each step. When HEAD is where the push began, the pushed
 // commit is a step of its own, so two pushes in quick succession both produce
 // events.
-func (s *Store) moveHead(ctx context.Context, project Project, mr *MergeRequest, in PushInput, update RefUpdate, tip string, exists bool) error {
+func (s *Store) followBranch(ctx context.Context, project Project, mr *MergeRequest, in PushInput, update RefUpdate, tip string, exists bool) error {
 	if !exists {
 		if mr.SourceBranchDeleted {
 			return nil
@@ -188,16 +188,16 @@ func (s *Store) moveHead(ctx context.Context, project Project, mr *MergeRequest,
 		if err != nil {
 			return err
 		}
-		if err := s.newHead(ctx, project, mr, commit, in.By); err != nil {
+		if err := s.advanceHead(ctx, project, mr, commit, in.By); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// newHead makes a commit HEAD: every check is pending again, what waits for
+// advanceHead makes a commit HEAD: every check is pending again, what waits for
 // the old HEAD is superseded, and the services get an event.
-func (s *Store) newHead(ctx context.Context, project Project, mr *MergeRequest, commit Commit, by User) error {
+func (s *Store) advanceHead(ctx context.Context, project Project, mr *MergeRequest, commit Commit, by User) error {
 	old := mr.HeadSHA
 	mr.setHead(commit)
 	mr.SourceBranchDeleted = false
@@ -208,7 +208,7 @@ func (s *Store) newHead(ctx context.Context, project Project, mr *MergeRequest, 
 	if err := s.shared.cfg.Git.KeepHead(ctx, mr.ProjectID, mr.IID, mr.HeadSHA); err != nil {
 		return err
 	}
-	checks, err := s.checksOf(ctx, mr.ID)
+	checks, err := s.checksWithLockedServices(ctx, mr.ID)
 	if err != nil {
 		return err
 	}
@@ -224,10 +224,10 @@ func (s *Store) newHead(ctx context.Context, project Project, mr *MergeRequest, 
 	return s.recordEvent(ctx, project, *mr, eventInput{action: ActionUpdate, oldRev: old, by: by})
 }
 
-// createByPush opens the merge request that a push option asks for. What
+// createFromPushOption opens the merge request that a push option asks for. What
 // prevents it is shown to the pusher and never fails the push. A replay opens
 // none where the push itself came so far.
-func (s *Store) createByPush(ctx context.Context, in PushInput, pushed *PushedBranch) error {
+func (s *Store) createFromPushOption(ctx context.Context, in PushInput, pushed *PushedBranch) error {
 	project, err := s.Project(ctx, in.ProjectID)
 	if err != nil {
 		return err

@@ -19,8 +19,8 @@ func (e *ProjectError) Error() string { return fmt.Sprintf("project %d: %v", e.P
 
 func (e *ProjectError) Unwrap() error { return e.Err }
 
-// giveUpAfter is the age at which recovery drops a row that fails each time.
-const giveUpAfter = 24 * time.Hour
+// recoveryMaxAge is the age at which recovery drops a row that fails each time.
+const recoveryMaxAge = 24 * time.Hour
 
 // recoveryBatch is how many rows a recovery loop reads at a time.
 const recoveryBatch = 100
@@ -57,11 +57,11 @@ func eachRow[T recoverable](ctx context.Context, query *gorm.DB, do func(T) erro
 	return errors.Join(faults...)
 }
 
-// giveUp drops a row whose recovery failed with err, once it is too old. Without
+// dropIfExpired drops a row whose recovery failed with err, once it is too old. Without
 // err it does nothing.
-func (s *Store) giveUp(err error, since time.Time, drop func() error) error {
-	if err == nil || s.Now().Sub(since) <= giveUpAfter {
+func (s *Store) dropIfExpired(err error, since time.Time, drop func() error) error {
+	if err == nil || s.Now().Sub(since) <= recoveryMaxAge {
 		return err
 	}
-	return errors.Join(fmt.Errorf("given up after %s: %w", giveUpAfter, err), drop())
+	return errors.Join(fmt.Errorf("given up after %s: %w", recoveryMaxAge, err), drop())
 }

@@ -21,9 +21,9 @@ func (s *Store) CreateSession(ctx context.Context, user User, digest, userAgent,
 	return session, err
 }
 
-// sessionTouch is how stale LastSeenAt may be: a poll every three seconds must
+// sessionRefreshInterval is how stale LastSeenAt may be: a poll every three seconds must
 // not write every three seconds.
-const sessionTouch = 10 * time.Minute
+const sessionRefreshInterval = 10 * time.Minute
 
 // SessionUser finds the session with a digest, and its user, in one query.
 // KindNotFound when there is none, it has expired, or the user is blocked.
@@ -39,7 +39,7 @@ func (s *Store) SessionUser(ctx context.Context, digest string) (Session, User, 
 		return Session{}, User{}, err
 	}
 	session.UserID = user.ID
-	if now.Sub(session.LastSeenAt) > sessionTouch {
+	if now.Sub(session.LastSeenAt) > sessionRefreshInterval {
 		session.LastSeenAt, session.ExpiresAt = now, now.Add(SessionLifetime)
 		err := s.writer(ctx).Model(&Session{}).Where("id = ?", session.ID).
 			Updates(map[string]any{"last_seen_at": session.LastSeenAt, "expires_at": session.ExpiresAt}).Error

@@ -57,11 +57,11 @@ type Store struct {
 }
 
 type shared struct {
-	cfg    Config
-	writer *sql.DB
-	reader *sql.DB
-	wake   waker
-	hooks  Hooks
+	cfg      Config
+	writer   *sql.DB
+	reader   *sql.DB
+	notifier deliveryNotifier
+	hooks    Hooks
 	// prepared reads by statements that SQLite keeps prepared.
 	prepared *gorm.DB
 	running  runningPushes
@@ -92,7 +92,7 @@ func Open(cfg Config) (*Store, error) {
 		cfg.Now = time.Now
 	}
 	sh := &shared{cfg: cfg}
-	sh.wake.init()
+	sh.notifier.init()
 	var writer, reader gorm.Dialector
 	switch cfg.Driver {
 	case DriverSQLite:

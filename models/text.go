@@ -83,8 +83,8 @@ func cleanText(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 }
 
-// onOff writes a switch in audit events.
-func onOff(b bool) string {
+// formatSwitch writes a switch in audit events.
+func formatSwitch(b bool) string {
 	if b {
 		return "on"
 	}

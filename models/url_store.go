@@ -22,7 +22,7 @@ func (s *Store) RewriteURLs(ctx context.Context) error {
 			err := s.Transaction(ctx, func(tx *Store) error {
 				return tx.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", check.ID).UpdateColumns(map[string]any{"external_url": sent, "url_key": key}).Error
 			})
-			if violates(err, "external_status_checks", "url_key", "url_key") {
+			if isUniqueViolation(err, "external_status_checks", "url_key", "url_key") {
 				err = s.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", check.ID).UpdateColumn("external_url", sent).Error
 			}
 			if err != nil {

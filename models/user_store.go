@@ -34,14 +34,14 @@ func (s *Store) CreateUser(ctx context.Context, by User, in UserInput) (User, er
 		}
 		return tx.audit(ctx, by, 0, AuditUserCreated, user.Username, user.ID)
 	})
-	if violates(err, "users", "username_key", "username_key") || violates(err, "namespaces", "path_key", "path_key") {
-		return User{}, taken("username")
+	if isUniqueViolation(err, "users", "username_key", "username_key") || isUniqueViolation(err, "namespaces", "path_key", "path_key") {
+		return User{}, errTaken("username")
 	}
 	return user, err
 }
 
-// taken is the error for a field whose value something else has.
-func taken(field string) error {
+// errTaken is the error for a field whose value something else has.
+func errTaken(field string) error {
 	return &Error{Kind: KindInvalid, Code: CodeInvalid, Fields: []FieldError{{Field: field, Code: CodeTaken}}}
 }
 
@@ -167,8 +167,8 @@ func (s *Store) CreateNamespace(ctx context.Context, path string) (Namespace, er
 	}
 	ns := Namespace{Path: path, PathKey: foldKey(path), CreatedAt: s.Now()}
 	err := s.Transaction(ctx, func(tx *Store) error { return tx.writer(ctx).Create(&ns).Error })
-	if violates(err, "namespaces", "path_key", "path_key") {
-		return Namespace{}, taken("path")
+	if isUniqueViolation(err, "namespaces", "path_key", "path_key") {
+		return Namespace{}, errTaken("path")
 	}
 	return ns, err
 }
