@@ -22,8 +22,8 @@ func commitPath(c echo.Context, sha string) string {
 // of it.
 func (p *pages) commit(c echo.Context) error {
 	ctx, project := c.Request().Context(), request.Project(c)
-	name := strings.ToLower(pathParam(c, "sha"))
-	if strings.Trim(name, "0123456789abcdef") != "" {
+	name := strings.ToLower(request.PathParam(c, "sha"))
+	if name == "" || strings.Trim(name, "0123456789abcdef") != "" {
 		return request.ErrHidden
 	}
 	sha, exists, err := p.Git.Resolve(ctx, project.ID, name)
@@ -66,7 +66,7 @@ func (p *pages) commit(c echo.Context) error {
 // parameter is from...to, and each is a branch, a tag or an id.
 func (p *pages) compareCommits(c echo.Context) error {
 	ctx, project := c.Request().Context(), request.Project(c)
-	from, to, ok := strings.Cut(pathParam(c, "range"), "...")
+	from, to, ok := strings.Cut(request.PathParam(c, "range"), "...")
 	if !ok {
 		return request.ErrHidden
 	}
@@ -75,9 +75,6 @@ func (p *pages) compareCommits(c echo.Context) error {
 		name string
 		sha  *string
 	}{{from, &pair.target}, {to, &pair.source}} {
-		if !plainText(end.name) {
-			return request.ErrHidden
-		}
 		sha, exists, err := p.Git.Resolve(ctx, project.ID, end.name)
 		if err != nil {
 			return err

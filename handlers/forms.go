@@ -113,7 +113,7 @@ func fieldMessage(c echo.Context, field models.FieldError, own words) string {
 // idParam is the id that the path names. Errors: request.ErrHidden for what
 // can be no id.
 func idParam(c echo.Context, name string) (int64, error) {
-	id, err := strconv.ParseInt(pathParam(c, name), 10, 64)
+	id, err := strconv.ParseInt(request.PathParam(c, name), 10, 64)
 	if err != nil || id <= 0 {
 		return 0, request.ErrHidden
 	}
@@ -168,7 +168,7 @@ func linksBySize(path string, query url.Values, size, number, shown int, total i
 // searchParam is what a list is searched for: text, trimmed.
 func searchParam(c echo.Context, name string) string {
 	value := strings.TrimSpace(c.QueryParam(name))
-	if !plainText(value) {
+	if !request.IsText(value) {
 		return strings.ReplaceAll(strings.ToValidUTF8(value, ""), "\x00", "")
 	}
 	return value

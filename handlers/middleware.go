@@ -11,7 +11,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
@@ -265,10 +264,7 @@ func readForm(next echo.HandlerFunc) echo.HandlerFunc {
 func (p *pages) loadProject(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		// A clone URL opened in a browser is the project's page, too.
-		namespace, name := pathParam(c, "namespace"), strings.TrimSuffix(pathParam(c, "project"), ".git")
-		if !plainText(namespace) || !plainText(name) {
-			return request.ErrHidden
-		}
+		namespace, name := request.PathParam(c, "namespace"), strings.TrimSuffix(request.PathParam(c, "project"), ".git")
 		access, moved, err := p.Store.AccessByPath(c.Request().Context(), request.User(c), namespace, name)
 		if models.KindOf(err) == models.KindNotFound {
 			return request.ErrHidden
@@ -306,20 +302,3 @@ func redirectToNewPath(c echo.Context, project models.Project) error {
 	}
 	return c.Redirect(status, target)
 }
-
-// pathParam is a parameter of the path, unescaped. Echo hands it over as it
-// stood in the URL whenever that was escaped in an unusual way.
-func pathParam(c echo.Context, name string) string {
-	if c.Request().URL.RawPath == "" {
-		return c.Param(name)
-	}
-	value, err := url.PathUnescape(c.Param(name))
-	if err != nil {
-		return ""
-	}
-	return value
-}
-
-// plainText reports whether a text can be looked up in the database: valid
-// UTF-8 without NUL.
-func plainText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }

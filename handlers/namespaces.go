@@ -15,8 +15,8 @@ import (
 // may see. A free namespace without any, and a bot of projects that the reader
 // may not see, are hidden.
 func (p *pages) namespacePage(c echo.Context) error {
-	ctx, reader, name := c.Request().Context(), request.MustUser(c), pathParam(c, "username")
-	if !plainText(name) {
+	ctx, reader, name := c.Request().Context(), request.MustUser(c), request.PathParam(c, "username")
+	if name == "" {
 		return request.ErrHidden
 	}
 	v := views.NamespaceDetail{Now: p.Store.Now()}

@@ -80,7 +80,7 @@ func (p *pages) signIn(c echo.Context) error {
 
 // findLogin is the user with a name, an empty one where there is none.
 func (p *pages) findLogin(c echo.Context, login string) (models.User, error) {
-	if !plainText(login) {
+	if !request.IsText(login) {
 		return models.User{}, nil
 	}
 	user, err := p.Store.UserByUsername(c.Request().Context(), login)

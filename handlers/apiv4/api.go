@@ -11,7 +11,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -323,10 +322,11 @@ func (c *call) findMergeRequest(withChecks bool) error {
 	return err
 }
 
-// segment is one part of the path, unescaped.
+// segment returns a parameter of the path, unescaped; 404 if it is empty or not
+// text.
 func (c *call) segment(name string) (string, error) {
-	text, err := url.PathUnescape(c.Param(name))
-	if err != nil || text == "" || !cleanValue(text) {
+	text := request.PathParam(c, name)
+	if text == "" {
 		return "", errNotFound
 	}
 	return text, nil

@@ -164,7 +164,7 @@ func (p *params) addForm(form url.Values) error {
 func cleanValue(value any) bool {
 	switch v := value.(type) {
 	case string:
-		return utf8.ValidString(v) && !strings.ContainsRune(v, 0)
+		return request.IsText(v)
 	case []any:
 		return !slices.ContainsFunc(v, func(e any) bool { return !cleanValue(e) })
 	case map[string]any:

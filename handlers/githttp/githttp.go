@@ -15,7 +15,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -204,25 +203,9 @@ func (h *handler) authorize(c echo.Context, service string) (access models.Acces
 // and the user's access to it. The boolean reports a former path of the project.
 // It returns an error of KindNotFound if there is none.
 func (h *handler) findProject(ctx context.Context, c echo.Context, user *models.User) (models.Access, bool, error) {
-	namespace, project := pathParam(c, "namespace"), strings.TrimSuffix(pathParam(c, "project"), ".git")
+	namespace, project := request.PathParam(c, "namespace"), strings.TrimSuffix(request.PathParam(c, "project"), ".git")
 	if namespace == "" || project == "" {
 		return models.Access{}, false, &models.Error{Kind: models.KindNotFound, Code: models.CodeNotFound}
 	}
 	return h.Store.AccessByPath(ctx, user, namespace, project)
-}
-
-// pathParam returns a path parameter, unescaped. It returns "" if the value is
-// not valid text.
-func pathParam(c echo.Context, name string) string {
-	value := c.Param(name)
-	if c.Request().URL.RawPath != "" {
-		var err error
-		if value, err = url.PathUnescape(value); err != nil {
-			return ""
-		}
-	}
-	if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
-		return ""
-	}
-	return value
 }
