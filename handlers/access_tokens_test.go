@@ -16,20 +16,18 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-const tokensOfPear = "/olga/pear/-/settings/access_tokens"
-
 func TestATokenIsShownOnceAndRevoked(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		priya := s.withPassword("priya", false)
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		priya := s.userWithPassword("priya")
 		if _, err := s.Store.AddMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, priya.ID, models.RoleMaintainer); err != nil {
 			t.Fatal(err)
 		}
-		b := s.signedIn("priya")
-		for _, path := range []string{personalTokensPath, tokensOfPear} {
-			action, form := b.get(path).want(http.StatusOK).fields("form.card__body")
+		b := s.signIn("priya")
+		for _, path := range []string{personalTokensPath, pearTokensPath} {
+			action, form := b.get(path).wantStatus(http.StatusOK).fields("form.card__body")
 			form["scopes"] = []string{"api"}
 			form.Set("name", "  ci <b> ")
-			page := b.follow(action, form)
+			page := b.postAndFollow(action, form)
 			token := page.attr("#new-token", "value")
 			if !auth.IsAccessToken(token) {
 				t.Fatalf("%s: shown token %q", path, token)
@@ -41,16 +39,16 @@ func TestATokenIsShownOnceAndRevoked(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: the token does not work: %v", path, err)
 			}
-			if found.Name != "ci <b>" || user.Bot != (path == tokensOfPear) {
+			if found.Name != "ci <b>" || user.Bot != (path == pearTokensPath) {
 				t.Errorf("%s: token %q of a bot: %v", path, found.Name, user.Bot)
 			}
-			page = b.get(path).want(http.StatusOK)
+			page = b.get(path).wantStatus(http.StatusOK)
 			if page.has("#new-token") || strings.Contains(page.body, token) {
 				t.Errorf("%s: the token is shown twice", path)
 			}
 			revoke := page.attr("td.cell-actions a", "href")
-			action, form = b.get(revoke).want(http.StatusOK).fields("form.dialog__foot")
-			page = b.follow(action, form)
+			action, form = b.get(revoke).wantStatus(http.StatusOK).fields("form.dialog__foot")
+			page = b.postAndFollow(action, form)
 			if got := page.text("#toasts .toast > span"); got != "Token revoked." {
 				t.Errorf("%s: toast %q", path, got)
 			}
@@ -63,15 +61,15 @@ func TestATokenIsShownOnceAndRevoked(t *testing.T) {
 			if got := page.text("#ended-tokens tbody"); !strings.Contains(got, "ci <b>") || !strings.Contains(got, "Revoked now") {
 				t.Errorf("%s: of the revoked token the page says %q", path, got)
 			}
-			b.get(revoke).want(http.StatusNotFound)
+			b.get(revoke).wantStatus(http.StatusNotFound)
 		}
 	})
 }
 
 // A Maintainer can neither find nor send the form that revokes an Owner's token.
 func TestProjectToken_AboveOwnRole_CannotBeRevoked(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		priya := s.withPassword("priya", false)
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		priya := s.userWithPassword("priya")
 		if _, err := s.Store.AddMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, priya.ID, models.RoleMaintainer); err != nil {
 			t.Fatal(err)
 		}
@@ -81,12 +79,12 @@ func TestProjectToken_AboveOwnRole_CannotBeRevoked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, path := s.signedIn("priya"), tokensOfPear+"/"+itoa(token.ID)+"/revoke"
-		if page := b.get(tokensOfPear).want(http.StatusOK); !strings.Contains(page.body, "release") || page.has("td.cell-actions a") {
+		b, path := s.signIn("priya"), pearTokensPath+"/"+itoa(token.ID)+"/revoke"
+		if page := b.get(pearTokensPath).wantStatus(http.StatusOK); !strings.Contains(page.body, "release") || page.has("td.cell-actions a") {
 			t.Error("the token is not listed, or has a link that revokes it")
 		}
-		b.get(path).want(http.StatusForbidden)
-		b.post(path, url.Values{}).want(http.StatusForbidden)
+		b.get(path).wantStatus(http.StatusForbidden)
+		b.post(path, url.Values{}).wantStatus(http.StatusForbidden)
 		if _, _, err := s.Store.TokenUser(t.Context(), "release"); err != nil {
 			t.Errorf("the token was revoked: %v", err)
 		}
@@ -94,19 +92,19 @@ func TestProjectToken_AboveOwnRole_CannotBeRevoked(t *testing.T) {
 }
 
 func TestANewTokenIsShownOnItsOwnPageOnly(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	priya := s.withPassword("priya", false)
+	s := newTestSite(t, modelstest.SQLite(t))
+	priya := s.userWithPassword("priya")
 	if _, err := s.Store.AddMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, priya.ID, models.RoleMaintainer); err != nil {
 		t.Fatal(err)
 	}
-	b := s.signedIn("priya")
-	_, form := b.get(tokensOfPear).fields("form.card__body")
+	b := s.signIn("priya")
+	_, form := b.get(pearTokensPath).fields("form.card__body")
 	form["scopes"], form["name"] = []string{"api"}, []string{"ci"}
-	b.post(tokensOfPear, form).want(http.StatusSeeOther)
-	if b.get(personalTokensPath).want(http.StatusOK).has("#new-token") {
+	b.post(pearTokensPath, form).wantStatus(http.StatusSeeOther)
+	if b.get(personalTokensPath).wantStatus(http.StatusOK).has("#new-token") {
 		t.Error("a project's token among the personal ones")
 	}
-	if !b.get(tokensOfPear).want(http.StatusOK).has("#new-token") {
+	if !b.get(pearTokensPath).wantStatus(http.StatusOK).has("#new-token") {
 		t.Error("the token is lost")
 	}
 }
@@ -115,7 +113,7 @@ func TestANewTokenIsShownOnItsOwnPageOnly(t *testing.T) {
 // shows it: it is in no address, cookie, log or row, except sealed in the
 // session's, and that only until it is shown.
 func TestANewTokenTravelsSealed(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		var log bytes.Buffer
 		e, err := New(Deps{
 			Store: s.Store, Git: s.git, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), BaseURL: "http://mergegate.test",
@@ -126,19 +124,19 @@ func TestANewTokenTravelsSealed(t *testing.T) {
 		}
 		s.handler = e
 		v := s.as(s.Owner)
-		_, form := v.get(tokensOfPear).want(http.StatusOK).fields("#token-form")
+		_, form := v.get(pearTokensPath).wantStatus(http.StatusOK).fields("#token-form")
 		form["scopes"], form["name"] = []string{"api"}, []string{"ci"}
-		made := v.post(tokensOfPear, form).want(http.StatusSeeOther)
-		if made.header.Get("Location") != tokensOfPear || len(made.header.Values("Set-Cookie")) != 0 {
+		made := v.post(pearTokensPath, form).wantStatus(http.StatusSeeOther)
+		if made.header.Get("Location") != pearTokensPath || len(made.header.Values("Set-Cookie")) != 0 {
 			t.Errorf("the form is answered with %v", made.header)
 		}
 		var sealed []byte
 		if err := s.DB.SQL(t).QueryRow("SELECT shown_once FROM sessions WHERE shown_once IS NOT NULL").Scan(&sealed); err != nil {
 			t.Fatal(err)
 		}
-		v.do(http.MethodHead, tokensOfPear, nil).want(http.StatusOK)
-		s.as(s.Owner).get(tokensOfPear).want(http.StatusOK) // the same user in another browser
-		page := v.get(tokensOfPear).want(http.StatusOK)
+		v.do(http.MethodHead, pearTokensPath, nil).wantStatus(http.StatusOK)
+		s.as(s.Owner).get(pearTokensPath).wantStatus(http.StatusOK) // the same user in another browser
+		page := v.get(pearTokensPath).wantStatus(http.StatusOK)
 		token := page.attr("#new-token", "value")
 		if !auth.IsAccessToken(token) {
 			t.Fatalf("shown token %q", token)
@@ -149,15 +147,15 @@ func TestANewTokenTravelsSealed(t *testing.T) {
 		if strings.Contains(string(sealed), token) || strings.Contains(log.String(), token) || strings.Contains(log.String(), form.Get("form_id")) {
 			t.Error("the token lies open")
 		}
-		if n := s.count(t, "SELECT count(*) FROM sessions WHERE shown_once IS NOT NULL"); n != 0 {
+		if n := s.queryInt(t, "SELECT count(*) FROM sessions WHERE shown_once IS NOT NULL"); n != 0 {
 			t.Errorf("%d sessions would show it again", n)
 		}
 
 		// Whoever comes late does not see it.
 		form.Set("form_id", "another")
-		v.post(tokensOfPear, form).want(http.StatusSeeOther)
+		v.post(pearTokensPath, form).wantStatus(http.StatusSeeOther)
 		s.Clock.Advance(shownOnceLifetime + time.Second)
-		if v.get(tokensOfPear).want(http.StatusOK).has("#new-token") {
+		if v.get(pearTokensPath).wantStatus(http.StatusOK).has("#new-token") {
 			t.Error("a token was shown after its time")
 		}
 	})
@@ -166,7 +164,7 @@ func TestANewTokenTravelsSealed(t *testing.T) {
 // TestTokensWarnBeforeTheyExpire reads the words for what is left of tokens,
 // and for those that have ended.
 func TestTokensWarnBeforeTheyExpire(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	v := s.as(s.Owner)
 	now := s.Clock.Now()
 	for name, expires := range map[string]time.Time{
@@ -182,9 +180,9 @@ func TestTokensWarnBeforeTheyExpire(t *testing.T) {
 		"en": {"far": now.AddDate(0, 2, 0).Format("2 Jan 2006"), "days": "in 6 days", "day": "in 1 day", "hours": "in 4 hours", "minutes": "within the hour", "gone": "Expired 1 minute ago"},
 		"ja": {"far": now.AddDate(0, 2, 0).Format("2006年1月2日"), "days": "6日後", "day": "1日後", "hours": "4時間後", "minutes": "1時間以内", "gone": "1分前に期限切れ"},
 	} {
-		page := v.reading(language).get(personalTokensPath).want(http.StatusOK)
+		page := v.withLanguage(language).get(personalTokensPath).wantStatus(http.StatusOK)
 		page.Find("tbody tr").Each(func(_ int, row *goquery.Selection) {
-			name, text := squeeze(row.Find("strong").Text()), squeeze(row.Text())
+			name, text := collapseSpace(row.Find("strong").Text()), collapseSpace(row.Text())
 			if !strings.Contains(text, want[name]) || row.Find(".warning-text").Length() == 1 != (name != "far" && name != "gone") {
 				t.Errorf("%s: %s reads %q, want %q", language, name, text, want[name])
 			}

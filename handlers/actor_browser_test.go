@@ -17,14 +17,14 @@ import (
 type actor struct {
 	*browsertest.Page
 	t    *testing.T
-	site *mrSite
+	site *testSite
 	base string
 	// script says that the browser runs script.
 	script bool
 }
 
 // actor opens a browser on the site, with script or without.
-func (s *mrSite) actor(t *testing.T, script bool) *actor {
+func (s *testSite) actor(t *testing.T, script bool) *actor {
 	t.Helper()
 	server := httptest.NewServer(s.handler)
 	t.Cleanup(server.Close)
@@ -37,34 +37,34 @@ func (s *mrSite) actor(t *testing.T, script bool) *actor {
 }
 
 // opens goes to a page by its address.
-func (a *actor) opens(path string) {
+func (a *actor) open(path string) {
 	a.t.Helper()
 	a.Go(a.base + path)
 }
 
-// signsIn through the form, and arrives at the projects.
-func (a *actor) signsIn(username string) {
+// signIn through the form, and arrives at the projects.
+func (a *actor) signIn(username string) {
 	a.t.Helper()
-	a.opens(signInPath)
-	a.fills("Username", username)
-	a.fills("Password", testPassword)
+	a.open(signInPath)
+	a.fill("Username", username)
+	a.fill("Password", testPassword)
 	a.Press("Sign in")
-	a.headed("Projects")
+	a.assertHeading("Projects")
 }
 
-// headed waits for the page with this heading.
-func (a *actor) headed(heading string) { a.t.Helper(); a.WaitText("h1", heading) }
+// assertHeading waits for the page with this heading.
+func (a *actor) assertHeading(heading string) { a.t.Helper(); a.WaitText("h1", heading) }
 
 // sees waits for texts anywhere on the page.
-func (a *actor) sees(texts ...string) {
+func (a *actor) assertText(texts ...string) {
 	a.t.Helper()
 	for _, text := range texts {
 		a.WaitText("body", text)
 	}
 }
 
-// seesNot fails when one of the texts stands on the page.
-func (a *actor) seesNot(texts ...string) {
+// assertNoText fails when one of the texts stands on the page.
+func (a *actor) assertNoText(texts ...string) {
 	a.t.Helper()
 	for _, text := range texts {
 		if browsertest.Eval[bool](a.Page, "document.body.innerText.includes("+strconv.Quote(text)+")") {
@@ -75,25 +75,25 @@ func (a *actor) seesNot(texts ...string) {
 
 // named is a JavaScript expression for the visible things to press with this
 // name.
-func named(name string) string {
+func controlsNamed(name string) string {
 	return `[...document.querySelectorAll("a, button, summary, [type=submit]")].filter((e) => e.checkVisibility()
 		&& (e.getAttribute("aria-label") || e.innerText || e.value).replace(/\s+/g, " ").trim() === ` + strconv.Quote(name) + `)`
 }
 
 // offered waits until there are links or buttons with these names.
-func (a *actor) offered(names ...string) {
+func (a *actor) assertControls(names ...string) {
 	a.t.Helper()
 	for _, name := range names {
-		a.WaitFor(name+" to be offered", named(name)+".length > 0")
+		a.WaitFor(name+" to be offered", controlsNamed(name)+".length > 0")
 	}
 }
 
-// notOffered fails when there is a link or button with one of these names that
+// assertNoControls fails when there is a link or button with one of these names that
 // would do something.
-func (a *actor) notOffered(names ...string) {
+func (a *actor) assertNoControls(names ...string) {
 	a.t.Helper()
 	for _, name := range names {
-		if browsertest.Eval[bool](a.Page, named(name)+`.some((e) => e.getAttribute("aria-disabled") !== "true")`) {
+		if browsertest.Eval[bool](a.Page, controlsNamed(name)+`.some((e) => e.getAttribute("aria-disabled") !== "true")`) {
 			a.t.Errorf("%s offers %q", a.URL(), name)
 		}
 	}
@@ -105,7 +105,7 @@ func (a *actor) mark(what, expression string) string {
 	a.t.Helper()
 	a.WaitFor(what, `(() => {
 		const scope = document.querySelector("dialog:modal") ?? document;
-		const squeeze = (text) => text.replace(/\s+/g, " ").trim();
+		const collapseSpace = (text) => text.replace(/\s+/g, " ").trim();
 		const found = `+expression+`;
 		document.querySelector("[data-actor]")?.removeAttribute("data-actor");
 		found?.setAttribute("data-actor", "");
@@ -120,18 +120,18 @@ func (a *actor) field(label string) string {
 	return a.mark("a field called "+label, `[...scope.querySelectorAll("label")].find((l) => {
 		const copy = l.cloneNode(true);
 		copy.querySelector(".opt")?.remove();
-		return l.control?.checkVisibility() && squeeze(copy.textContent) === `+strconv.Quote(label)+`;
+		return l.control?.checkVisibility() && collapseSpace(copy.textContent) === `+strconv.Quote(label)+`;
 	})?.control`)
 }
 
 // fills a text field, found by its label.
-func (a *actor) fills(label, value string) { a.t.Helper(); a.Fill(a.field(label), value) }
+func (a *actor) fill(label, value string) { a.t.Helper(); a.Fill(a.field(label), value) }
 
 // chooses from a list, found by its label.
-func (a *actor) chooses(label, option string) { a.t.Helper(); a.Choose(a.field(label), option) }
+func (a *actor) choose(label, option string) { a.t.Helper(); a.Choose(a.field(label), option) }
 
 // picks from a selector that opens, found by its label.
-func (a *actor) picks(label, option string) {
+func (a *actor) pick(label, option string) {
 	a.t.Helper()
 	selector := a.mark("a selector called "+label, `[...scope.querySelectorAll("summary[aria-labelledby]")].find((e) =>
 		document.getElementById(e.getAttribute("aria-labelledby").split(" ")[0]).textContent.trim() === `+strconv.Quote(label)+`)`)
@@ -144,60 +144,60 @@ func (a *actor) picks(label, option string) {
 	a.Click(selector)
 }
 
-// goesTo presses the tab with this name, which a number may follow.
-func (a *actor) goesTo(tab string) {
+// openTab presses the tab with this name, which a number may follow.
+func (a *actor) openTab(tab string) {
 	a.t.Helper()
 	a.Click(a.mark("a tab called "+tab, `[...scope.querySelectorAll("nav a")].find((e) =>
-		e.checkVisibility() && squeeze(e.innerText).replace(/ \d+.*$/, "") === `+strconv.Quote(tab)+`)`))
+		e.checkVisibility() && collapseSpace(e.innerText).replace(/ \d+.*$/, "") === `+strconv.Quote(tab)+`)`))
 }
 
 // ticks a box or a radio button, found by its label.
-func (a *actor) ticks(label string) { a.t.Helper(); a.Click(a.field(label)) }
+func (a *actor) tick(label string) { a.t.Helper(); a.Click(a.field(label)) }
 
 // button is a selector for the button with this name.
 func (a *actor) button(name string) string {
 	a.t.Helper()
 	return a.mark(name+" to be a button", `[...scope.querySelectorAll("button")].find((e) =>
-		e.checkVisibility() && squeeze(e.innerText) === `+strconv.Quote(name)+`)`)
+		e.checkVisibility() && collapseSpace(e.innerText) === `+strconv.Quote(name)+`)`)
 }
 
 // submits presses the button with this name: a breadcrumb may have the same.
-func (a *actor) submits(name string) {
+func (a *actor) submit(name string) {
 	a.t.Helper()
 	a.Click(a.button(name))
 }
 
 // told waits for a message that says what was done, where a screen reader
 // hears of it.
-func (a *actor) told(message string) {
+func (a *actor) assertAnnounced(message string) {
 	a.t.Helper()
 	a.WaitText("[role=status], [aria-live]", message)
 }
 
 // refused holds that pages exist but not for this actor: 403.
-func (a *actor) refused(paths ...string) {
+func (a *actor) assertForbidden(paths ...string) {
 	a.t.Helper()
 	for _, path := range paths {
-		a.opens(path)
-		a.headed("You cannot open this page")
+		a.open(path)
+		a.assertHeading("You cannot open this page")
 	}
 }
 
 // missing holds that pages do not exist for this actor: 404.
-func (a *actor) missing(paths ...string) {
+func (a *actor) assertNotFound(paths ...string) {
 	a.t.Helper()
 	for _, path := range paths {
-		a.opens(path)
-		a.headed("Page not found")
+		a.open(path)
+		a.assertHeading("Page not found")
 	}
 }
 
-// sentToSignIn holds that pages ask to sign in first, and would lead back.
-func (a *actor) sentToSignIn(paths ...string) {
+// assertSignInAsked holds that pages ask to sign in first, and would lead back.
+func (a *actor) assertSignInAsked(paths ...string) {
 	a.t.Helper()
 	for _, path := range paths {
-		a.opens(path)
-		a.headed("Sign in")
+		a.open(path)
+		a.assertHeading("Sign in")
 		if want := a.base + signInPath + "?return_to=" + url.QueryEscape(path); a.URL() != want {
 			a.t.Errorf("%s leads to %s, want %s", path, a.URL(), want)
 		}
@@ -205,9 +205,9 @@ func (a *actor) sentToSignIn(paths ...string) {
 }
 
 // memberWithPassword makes a user of a role who can sign in.
-func (s *mrSite) memberWithPassword(name string, role models.Role, admin bool) models.User {
+func (s *testSite) memberWithPassword(name string, role models.Role, admin bool) models.User {
 	s.T.Helper()
-	user := s.userWithPassword(models.UserInput{Username: name, Admin: admin})
+	user := s.createUser(models.UserInput{Username: name, Admin: admin})
 	if role == models.RoleNone {
 		return user
 	}
@@ -218,7 +218,7 @@ func (s *mrSite) memberWithPassword(name string, role models.Role, admin bool) m
 }
 
 // answer lets a service answer for the HEAD of a merge request.
-func (s *mrSite) answer(iid int64, service models.ExternalStatusCheck, status models.Status) {
+func (s *testSite) setHeadStatus(iid int64, service models.ExternalStatusCheck, status models.Status) {
 	s.T.Helper()
 	mr, err := s.Store.MergeRequest(s.T.Context(), s.Project.ID, iid)
 	if err == nil {

@@ -16,18 +16,18 @@ import (
 // and reads after each what the page says of it: who, what, on what, from what
 // to what, when.
 func TestEveryAuditedAction(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
 		ctx, project := t.Context(), s.Project.ID
 		mona, dev := s.User("mona"), s.Member("dora", models.RoleDeveloper)
-		request := s.open("unwatched")
+		request := s.openMergeRequest("unwatched")
 		var service models.ExternalStatusCheck
 		var rule string
-		post := func(path string, form url.Values) { v.post("/olga/pear"+path, form).want(303) }
+		post := func(path string, form url.Values) { v.post(pearPath+path, form).wantStatus(303) }
 		save := func(path, selector, name, value string) {
-			action, form := v.get(path).want(200).fields(selector)
+			action, form := v.get(path).wantStatus(200).fields(selector)
 			form.Set(name, value)
-			v.post(action, form).want(303)
+			v.post(action, form).wantStatus(303)
 		}
 		respond := func(status models.Status) error { return s.Respond(request, service, request.HeadSHA, status) }
 
@@ -54,34 +54,34 @@ func TestEveryAuditedAction(t *testing.T) {
 				return nil
 			}, "olga", "Created access token", "ci", []string{"Role: Developer", "Scopes: api", "Expiration date: " + s.Clock.Now().AddDate(0, 1, 0).Format("2 Jan 2006")}},
 			{"token revoked", func() error {
-				v.post(v.get("/olga/pear/-/settings/access_tokens").attr("td.cell-actions a", "href"), url.Values{}).want(303)
+				v.post(v.get(pearTokensPath).attr("td.cell-actions a", "href"), url.Values{}).wantStatus(303)
 				return nil
 			}, "olga", "Revoked access token", "ci", []string{"Role: Developer removed", "Scopes: api removed"}},
 			{"service added", func() error {
-				v.post(servicesPath, url.Values{"name": {"Licence"}, "external_url": {"https://scan.example.test/"}}).want(303)
+				v.post(pearServicesPath, url.Values{"name": {"Licence"}, "external_url": {"https://scan.example.test/"}}).wantStatus(303)
 				list, _, err := s.Store.ExternalStatusChecks(ctx, project, models.Page{Number: 1, Size: 10})
 				service = list[len(list)-1]
 				return err
 			}, "olga", "Added status check", "Licence", []string{"Name: Licence", "API to check: https://scan.example.test/", "Target branch: All branches", "HMAC: off"}},
 			{"service changed", func() error {
-				save(servicesPath+"/"+itoa(service.ID)+"/edit", "#status-check-form", "external_url", "https://scan.example.test/v2")
+				save(pearServicesPath+"/"+itoa(service.ID)+"/edit", "#status-check-form", "external_url", "https://scan.example.test/v2")
 				return nil
 			}, "olga", "Updated status check", "Licence", []string{"API to check: https://scan.example.test/ → https://scan.example.test/v2"}},
 			{"service applied", func() error {
-				save(servicesPath+"/"+itoa(service.ID)+"/edit", "#status-check-form", "also_apply", "1")
+				save(pearServicesPath+"/"+itoa(service.ID)+"/edit", "#status-check-form", "also_apply", "1")
 				return nil
 			}, "olga", "Applied status check to open merge requests", "Licence", nil},
 			{"branch protected", func() error {
-				v.post(rulesPath, url.Values{"name": {"hotfix/*"}, "push_access_level": {"0"}, "merge_access_level": {"30"}}).want(303)
+				v.post(pearRulesPath, url.Values{"name": {"hotfix/*"}, "push_access_level": {"0"}, "merge_access_level": {"30"}}).wantStatus(303)
 				rule = s.ruleID(s.Project, "hotfix/*")
 				return nil
 			}, "olga", "Protected branch", "hotfix/*", []string{"Allowed to push and merge: No one", "Allowed to merge: Developers and maintainers"}},
 			{"protection changed", func() error {
-				save(rulesPath+"/"+rule+"/edit", "#protected-branch-form", "push_access_level", "40")
+				save(pearRulesPath+"/"+rule+"/edit", "#protected-branch-form", "push_access_level", "40")
 				return nil
 			}, "olga", "Changed branch rule", "hotfix/*", []string{"Allowed to push and merge: No one → Maintainers"}},
 			{"branch unprotected", func() error {
-				v.post(rulesPath+"/"+rule+"/unprotect", url.Values{}).want(303)
+				v.post(pearRulesPath+"/"+rule+"/unprotect", url.Values{}).wantStatus(303)
 				return nil
 			}, "olga", "Unprotected branch", "hotfix/*", []string{"Allowed to push and merge: Maintainers removed", "Allowed to merge: Developers and maintainers removed"}},
 			{"enforcement switched", func() error {
@@ -89,27 +89,27 @@ func TestEveryAuditedAction(t *testing.T) {
 				return nil
 			}, "olga", "Updated project", "olga/pear", []string{"Status checks must succeed: off → on"}},
 			{"time-out", func() error {
-				request = s.open("topic")
+				request = s.openMergeRequest("topic")
 				s.Clock.Advance(2*time.Minute + time.Second)
 				_, err := s.Store.ExpirePending(ctx, 10)
 				return err
 			}, "(System)", "Status check timed out", "Licence !2", []string{"Status: Pending → Failed", "Commit: HEAD"}},
 			{"retried", func() error {
-				s.as(dev).post(s.mrPath(request, "/status_checks/"+itoa(service.ID)+"/retry"), url.Values{}).want(303)
+				s.as(dev).post(s.mrPath(request, "/status_checks/"+itoa(service.ID)+"/retry"), url.Values{}).wantStatus(303)
 				return nil
 			}, "dora", "Retried status check", "Licence !2", []string{"Status: Failed → Pending", "Commit: HEAD"}},
 			{"answered", func() error { return respond(models.StatusPassed) },
 				"olga", "Set status", "Licence !2", []string{"Status: Pending → Passed", "Commit: HEAD"}},
-			{"merge request closed", func() error { v.post(s.mrPath(request, "/close"), url.Values{}).want(303); return nil },
+			{"merge request closed", func() error { v.post(s.mrPath(request, "/close"), url.Values{}).wantStatus(303); return nil },
 				"olga", "Closed merge request", "Trim topic !2", nil},
-			{"merge request reopened", func() error { v.post(s.mrPath(request, "/reopen"), url.Values{}).want(303); return nil },
+			{"merge request reopened", func() error { v.post(s.mrPath(request, "/reopen"), url.Values{}).wantStatus(303); return nil },
 				"olga", "Reopened merge request", "Trim topic !2", nil},
 			{"merged", func() error {
-				v.post(s.mrPath(request, "/merge"), url.Values{"sha": {request.HeadSHA}}).want(303)
+				v.post(s.mrPath(request, "/merge"), url.Values{"sha": {request.HeadSHA}}).wantStatus(303)
 				return nil
 			}, "olga", "Merged merge request", "Trim topic !2", []string{"Commit: HEAD", "Target branch: main"}},
 			{"service removed", func() error {
-				v.post(servicesPath+"/"+itoa(service.ID)+"/remove", url.Values{}).want(303)
+				v.post(pearServicesPath+"/"+itoa(service.ID)+"/remove", url.Values{}).wantStatus(303)
 				return nil
 			}, "olga", "Removed status check", "Licence", []string{"Name: Licence removed", "API to check: https://scan.example.test/v2 removed"}},
 		} {
@@ -117,22 +117,22 @@ func TestEveryAuditedAction(t *testing.T) {
 			if err := tt.do(); err != nil {
 				t.Fatalf("%s: %v", tt.name, err)
 			}
-			newest := v.get("/olga/pear/-/audit_events").want(200).Find("#audit tbody tr").First()
+			newest := v.get(pearAuditPath).wantStatus(200).Find("#audit tbody tr").First()
 			cell := func(n int) *goquery.Selection { return newest.Find("td").Eq(n) }
 			if at := cell(0).Find("time").AttrOr("datetime", ""); at != s.Clock.Now().Format(time.RFC3339) {
 				t.Errorf("%s: at %s, want %s", tt.name, at, s.Clock.Now().Format(time.RFC3339))
 			}
-			if who := squeeze(cell(1).Find(".row").Contents().Last().Text()); who != tt.who {
+			if who := collapseSpace(cell(1).Find(".row").Contents().Last().Text()); who != tt.who {
 				t.Errorf("%s: by %q, want %q", tt.name, who, tt.who)
 			}
-			if object := squeeze(cell(3).Text()); object != tt.object {
+			if object := collapseSpace(cell(3).Text()); object != tt.object {
 				t.Errorf("%s: on %q, want %q", tt.name, object, tt.object)
 			}
-			said := squeeze(cell(2).Text())
+			said := collapseSpace(cell(2).Text())
 			if !strings.HasPrefix(said, tt.action) {
 				t.Errorf("%s: %q, want %q", tt.name, said, tt.action)
 			}
-			lines := cell(2).Find(".sub").Map(func(_ int, line *goquery.Selection) string { return squeeze(line.Text()) })
+			lines := cell(2).Find(".sub").Map(func(_ int, line *goquery.Selection) string { return collapseSpace(line.Text()) })
 			for _, change := range tt.changes {
 				if change = strings.ReplaceAll(change, "HEAD", request.HeadSHA[:8]); !slices.Contains(lines, change) {
 					t.Errorf("%s: %q lacks %q", tt.name, lines, change)

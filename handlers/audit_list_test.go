@@ -15,12 +15,10 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-const auditOfPear = "/olga/pear/-/audit_events"
-
 // TestAuditEventsAreFiltered narrows many events by kind and day, keeps the
 // choice from page to page and in the file, and says so when nothing is left.
 func TestAuditEventsAreFiltered(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
 		const many = 46 // with main, which every project protects
 		for i := range many - 1 {
@@ -33,17 +31,17 @@ func TestAuditEventsAreFiltered(t *testing.T) {
 		s.Clock.Advance(48 * time.Hour)
 		later := s.Clock.Now().Format(time.DateOnly)
 		mona := s.User("mona")
-		v.post(membersOfPear, url.Values{"username": {"mona"}, "access_level": {"20"}}).want(http.StatusSeeOther)
-		v.post(membersOfPear+"/"+itoa(mona.ID), url.Values{"access_level": {"10"}}).want(http.StatusSeeOther)
+		v.post(pearMembersPath, url.Values{"username": {"mona"}, "access_level": {"20"}}).wantStatus(http.StatusSeeOther)
+		v.post(pearMembersPath+"/"+itoa(mona.ID), url.Values{"access_level": {"10"}}).wantStatus(http.StatusSeeOther)
 
-		page := v.get(auditOfPear + "?kind=members").want(http.StatusOK)
+		page := v.get(pearAuditPath + "?kind=members").wantStatus(http.StatusOK)
 		if n := page.Find("#audit tbody tr").Length(); n != 2 || !page.has(`#kind option[value="members"][selected]`) {
 			t.Errorf("%d events of members", n)
 		}
-		if ip := squeeze(page.Find("#audit tbody tr").First().Find("td").Last().Text()); ip != "192.0.2.1" {
+		if ip := collapseSpace(page.Find("#audit tbody tr").First().Find("td").Last().Text()); ip != "192.0.2.1" {
 			t.Errorf("changed from %q", ip)
 		}
-		page = v.get(auditOfPear + "?kind=branches&to=" + later).want(http.StatusOK)
+		page = v.get(pearAuditPath + "?kind=branches&to=" + later).wantStatus(http.StatusOK)
 		if got := page.text(".pagination span"); !strings.HasPrefix(got, fmt.Sprintf("Showing 1 to 20 of %d", many)) {
 			t.Errorf("first page: %q", got)
 		}
@@ -51,17 +49,17 @@ func TestAuditEventsAreFiltered(t *testing.T) {
 		if !strings.Contains(next, "kind=branches") || !strings.Contains(next, "to="+later) {
 			t.Errorf("the next page forgets the filter: %s", next)
 		}
-		if got := v.get(next).want(http.StatusOK).text(".pagination span"); !strings.HasPrefix(got, fmt.Sprintf("Showing 21 to 40 of %d", many)) {
+		if got := v.get(next).wantStatus(http.StatusOK).text(".pagination span"); !strings.HasPrefix(got, fmt.Sprintf("Showing 21 to 40 of %d", many)) {
 			t.Errorf("second page: %q", got)
 		}
-		page = v.get(auditOfPear + "?kind=branches&from=" + later).want(http.StatusOK)
-		if got := page.text("#audit .empty p"); got != "No audit events match." || page.attr("#audit .empty a", "href") != auditOfPear {
+		page = v.get(pearAuditPath + "?kind=branches&from=" + later).wantStatus(http.StatusOK)
+		if got := page.text("#audit .empty p"); got != "No audit events match." || page.attr("#audit .empty a", "href") != pearAuditPath {
 			t.Errorf("nothing left: %q", got)
 		}
-		if n := v.get(auditOfPear + "?from=" + later + "&to=" + later).Find("#audit tbody tr").Length(); n != 2 {
+		if n := v.get(pearAuditPath + "?from=" + later + "&to=" + later).Find("#audit tbody tr").Length(); n != 2 {
 			t.Errorf("%d events on the day", n)
 		}
-		page = v.get(auditOfPear + "?from=yesterday&kind=nonsense&to=2026-02-30%00%ff").want(http.StatusOK)
+		page = v.get(pearAuditPath + "?from=yesterday&kind=nonsense&to=2026-02-30%00%ff").wantStatus(http.StatusOK)
 		if page.text("#from-error") == "" || page.text("#to-error") == "" || page.attr("#from", "aria-invalid") != "true" || page.attr("#from", "aria-describedby") != "from-error" {
 			t.Errorf("faulty days: %q, %q", page.text("#from-error"), page.text("#to-error"))
 		}
@@ -69,7 +67,7 @@ func TestAuditEventsAreFiltered(t *testing.T) {
 			t.Error("faulty days hide everything")
 		}
 
-		file := v.get(v.get(auditOfPear+"?kind=branches&page=2").attr("#export-audit", "href")).want(http.StatusOK)
+		file := v.get(v.get(pearAuditPath+"?kind=branches&page=2").attr("#export-audit", "href")).wantStatus(http.StatusOK)
 		if got := file.header.Get("Content-Type"); got != "text/csv; charset=utf-8" {
 			t.Errorf("type %q", got)
 		}
@@ -80,15 +78,15 @@ func TestAuditEventsAreFiltered(t *testing.T) {
 		if err != nil || len(rows) != many+1 || rows[1][2] != "olga" || rows[1][4] != "release-44" {
 			t.Errorf("%d rows, %v", len(rows), err)
 		}
-		s.as(s.Member("dora", models.RoleDeveloper)).get(auditOfPear + ".csv").want(http.StatusForbidden)
-		s.nobody().get(auditOfPear + ".csv").want(http.StatusSeeOther)
+		s.as(s.Member("dora", models.RoleDeveloper)).get(pearAuditPath + ".csv").wantStatus(http.StatusForbidden)
+		s.signedOut().get(pearAuditPath + ".csv").wantStatus(http.StatusSeeOther)
 	})
 }
 
 // TestAnAuditFileCutShortIsNotTakenForWhole: the connection breaks off, so that
 // browsers do not keep what they have as the file.
 func TestAnAuditFileCutShortIsNotTakenForWhole(t *testing.T) {
-	s, _, log := loggedSite(t, nil)
+	s, _, log := newLoggedSite(t, nil)
 	owner := s.as(s.Owner)
 	if _, err := s.Store.DB().Exec("ALTER TABLE audit_events RENAME TO gone"); err != nil {
 		t.Fatal(err)
@@ -98,7 +96,7 @@ func TestAnAuditFileCutShortIsNotTakenForWhole(t *testing.T) {
 			t.Errorf("ended with %v: %s", broke, log)
 		}
 	}()
-	t.Errorf("answered: %s", owner.get(auditOfPear+".csv").body)
+	t.Errorf("answered: %s", owner.get(pearAuditPath+".csv").body)
 }
 
 // TestAuditFilesHoldNoFormulas: titles are other people's text, and a
@@ -116,16 +114,16 @@ func TestAuditFilesHoldNoFormulas(t *testing.T) {
 // TestTheInstanceHasAuditEvents: what happens outside projects is for
 // administrators: who signed in from where, and who failed to.
 func TestTheInstanceHasAuditEvents(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		s.withPassword("priya", false)
-		b := newBrowser(t, s.handler)
-		b.post(signInPath, url.Values{"login": {"priya"}, "password": {"wrong " + testPassword}}).want(http.StatusUnprocessableEntity)
-		s.signedIn("priya")
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		s.userWithPassword("priya")
+		b := newBrowserClient(t, s.handler)
+		b.post(signInPath, url.Values{"login": {"priya"}, "password": {"wrong " + testPassword}}).wantStatus(http.StatusUnprocessableEntity)
+		s.signIn("priya")
 		admin := s.Admin("root")
-		page := s.as(admin).get(instanceAuditPath + "?kind=sign_ins").want(http.StatusOK)
+		page := s.as(admin).get(instanceAuditPath + "?kind=sign_ins").wantStatus(http.StatusOK)
 		said := page.Find("#audit tbody tr").Map(func(_ int, row *goquery.Selection) string {
 			cells := row.Find("td")
-			return squeeze(cells.Eq(1).Find(".row").Contents().Last().Text() + " | " + cells.Eq(2).Text() + " | " + cells.Eq(4).Text())
+			return collapseSpace(cells.Eq(1).Find(".row").Contents().Last().Text() + " | " + cells.Eq(2).Text() + " | " + cells.Eq(4).Text())
 		})
 		for _, want := range []string{"priya | Signed in | 192.0.2.1", "priya | Failed to sign in | 192.0.2.1"} {
 			if !strings.Contains(strings.Join(said, "\n"), want) {
@@ -138,37 +136,37 @@ func TestTheInstanceHasAuditEvents(t *testing.T) {
 		if s.as(s.Owner).get("/").has(`.menu a[href="` + instanceAuditPath + `"]`) {
 			t.Error("everybody's menu leads there")
 		}
-		s.as(s.Owner).get(instanceAuditPath).want(http.StatusForbidden)
-		s.as(admin).get(instanceAuditPath + ".csv").want(http.StatusOK)
+		s.as(s.Owner).get(instanceAuditPath).wantStatus(http.StatusForbidden)
+		s.as(admin).get(instanceAuditPath + ".csv").wantStatus(http.StatusOK)
 	})
 }
 
 // TestMembersAreSearchedByRole keeps search and role, and tells when nobody is
 // left; the last Owner cannot be changed, nor offered to be.
 func TestMembersAreSearchedByRole(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	for i := range 25 {
 		s.Member(fmt.Sprintf("dev%02d", i), models.RoleDeveloper)
 	}
 	v := s.as(s.Owner)
-	page := v.get(membersOfPear + "?search=DEV&role=30").want(http.StatusOK)
+	page := v.get(pearMembersPath + "?search=DEV&role=30").wantStatus(http.StatusOK)
 	if n := page.Find("tr[id^=member-]").Length(); n != 20 || page.attr("#member-search", "value") != "DEV" || !page.has(`#member-role option[value="30"][selected]`) {
 		t.Errorf("%d members", n)
 	}
 	next := page.Find(".pagination a").Last().AttrOr("href", "")
-	if n := v.get(next).want(http.StatusOK).Find("tr[id^=member-]").Length(); n != 5 || !strings.Contains(next, "role=30") || !strings.Contains(next, "search=DEV") {
+	if n := v.get(next).wantStatus(http.StatusOK).Find("tr[id^=member-]").Length(); n != 5 || !strings.Contains(next, "role=30") || !strings.Contains(next, "search=DEV") {
 		t.Errorf("%d members at %s", n, next)
 	}
-	page = v.get(membersOfPear + "?role=50").want(http.StatusOK)
+	page = v.get(pearMembersPath + "?role=50").wantStatus(http.StatusOK)
 	row := fmt.Sprintf("#member-%d", s.Owner.ID)
 	if got := page.text(row); !strings.Contains(got, "The last owner stays.") || page.has(row+" form") || page.has(row+" a") {
 		t.Errorf("the last owner: %q", got)
 	}
-	if page = v.get(membersOfPear + "?role=20&search=%3Cscript%3E"); page.text(".empty p") != "No members match." || page.attr("#member-search", "value") != "<script>" {
+	if page = v.get(pearMembersPath + "?role=20&search=%3Cscript%3E"); page.text(".empty p") != "No members match." || page.attr("#member-search", "value") != "<script>" {
 		t.Errorf("nobody left: %q", page.text(".empty"))
 	}
 	for _, role := range []string{"x", "35", "-1", "99999999999999999999"} {
-		if n := v.get(membersOfPear + "?role=" + role).want(http.StatusOK).Find("tr[id^=member-]").Length(); n != 20 {
+		if n := v.get(pearMembersPath + "?role=" + role).wantStatus(http.StatusOK).Find("tr[id^=member-]").Length(); n != 20 {
 			t.Errorf("role %s: %d members", role, n)
 		}
 	}

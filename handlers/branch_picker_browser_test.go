@@ -13,9 +13,9 @@ import (
 
 // TestBrowserBranchPicker_MouseAndKeyboard_ChooseBranch by mouse, by keys and with a failing search.
 func TestBrowserBranchPicker_MouseAndKeyboard_ChooseBranch(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.git.many = 60
-	p := browsertest.Open(t, s.as(s.Member("dev", models.RoleDeveloper)).serve()+listPath+"/new")
+	p := browsertest.Open(t, s.as(s.Member("dev", models.RoleDeveloper)).serve()+pearMergeRequestsPath+"/new")
 	focus := func(id string) {
 		t.Helper()
 		p.WaitFor("focus on "+id, `document.activeElement.id === "`+id+`" || document.activeElement.value === "`+id+`"`)

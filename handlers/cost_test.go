@@ -16,9 +16,9 @@ import (
 // TestCost_OfASearchOrForm_StaysBounded sends the largest and oddest searches
 // and forms that a stranger can send.
 func TestCost_OfASearchOrForm_StaysBounded(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	s.open("topic")
-	owner, visitor := s.as(s.Owner), newBrowser(t, s.handler)
+	s := newTestSite(t, modelstest.SQLite(t))
+	s.openMergeRequest("topic")
+	owner, visitor := s.as(s.Owner), newBrowserClient(t, s.handler)
 	sends := map[string]func(){
 		"form of many fields": func() {
 			visitor.send(http.MethodPost, signInPath, "application/x-www-form-urlencoded", strings.NewReader(strings.Repeat("a&", maxForm/2)))
@@ -51,8 +51,8 @@ func TestCost_OfASearchOrForm_StaysBounded(t *testing.T) {
 		"wildcards": strings.Repeat("%_", 4000), "escapes": strings.Repeat(`\`, 8000), "letters": strings.Repeat("ß", 4000), "number": "!" + strings.Repeat("9", 8000),
 	} {
 		for _, path := range []string{
-			"/?all=1&search=", mergeRequestsOf + "?state=all&search=", "/olga/pear/-/branches?search=", "/olga/pear/-/project_members?search=",
-			mergeRequestsOf + "/new/branches?field=source_branch&search=", "/olga/pear/-/audit_events?search=", "/olga/pear/-/audit_events.csv?author=",
+			"/?all=1&search=", pearMergeRequestsPath + "?state=all&search=", "/olga/pear/-/branches?search=", pearMembersPath + "?search=",
+			pearMergeRequestsPath + "/new/branches?field=source_branch&search=", pearAuditPath + "?search=", pearAuditPath + ".csv?author=",
 		} {
 			sends[name+" at "+path] = func() { owner.get(path + url.QueryEscape(search)) }
 		}
@@ -78,6 +78,3 @@ func TestCost_OfASearchOrForm_StaysBounded(t *testing.T) {
 		}
 	}
 }
-
-// mergeRequestsOf is the list of the site's merge requests.
-const mergeRequestsOf = "/olga/pear/-/merge_requests"

@@ -12,9 +12,9 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// finishOne makes the next attempt at a delivery, which ends with an HTTP
+// finishNextDelivery makes the next attempt at a delivery, which ends with an HTTP
 // status.
-func (s *mrSite) finishOne(status int) {
+func (s *testSite) finishNextDelivery(status int) {
 	s.T.Helper()
 	claimed, err := s.Store.Claim(s.T.Context(), models.ClaimOptions{Limit: 1})
 	if err != nil || len(claimed) != 1 {
@@ -32,7 +32,7 @@ func (s *mrSite) finishOne(status int) {
 // show what comes of Send test and Redeliver without a reload, leave focus,
 // choice and unchanged parts alone, and stop asking once nothing is under way.
 func TestBrowserDelivery_NewAttempts_AppearWithoutReload(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	p := browsertest.Open(t, s.as(s.Owner).serve()+servicePath(service))
 	settled := func() {
@@ -46,7 +46,7 @@ func TestBrowserDelivery_NewAttempts_AppearWithoutReload(t *testing.T) {
 	p.WaitText("#deliveries tbody tr", "Queued")
 	p.WaitFor("the button to keep the focus", `document.activeElement.id === "send-test"`)
 	browsertest.Eval[bool](p, `(document.querySelector("#send-test").marked = document.querySelector("#service").marked = true)`)
-	s.finishOne(http.StatusAccepted)
+	s.finishNextDelivery(http.StatusAccepted)
 	p.WaitText("#deliveries tbody tr", "HTTP 202")
 	p.WaitText(".page-head .badge", "1 of the last 1 delivery succeeded")
 	settled()
@@ -60,7 +60,7 @@ func TestBrowserDelivery_NewAttempts_AppearWithoutReload(t *testing.T) {
 	p.Click("#redeliver")
 	p.WaitText("#delivery .page-head .badge", "Queued")
 	browsertest.Eval[bool](p, `(document.querySelector("#request-body").marked = true)`)
-	s.finishOne(http.StatusGone)
+	s.finishNextDelivery(http.StatusGone)
 	p.WaitText("#delivery .page-head .badge", "Failed")
 	p.WaitText("#attempt-2", "HTTP 410")
 	p.WaitText("#attempt-1", "HTTP 202")
@@ -74,9 +74,9 @@ func TestBrowserDelivery_NewAttempts_AppearWithoutReload(t *testing.T) {
 // until one succeeds; one that is under way when a form is sent is given up, so
 // that its older answer never covers the form's.
 func TestBrowserDelivery_FailedPoll_KeepsContentAndShowsNotice(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
-	s.open("topic")
+	s.openMergeRequest("topic")
 	v := s.as(s.Owner)
 	var fails, holds atomic.Bool
 	held, released := make(chan struct{}, 1), make(chan struct{})
@@ -128,13 +128,13 @@ func TestBrowserDelivery_FailedPoll_KeepsContentAndShowsNotice(t *testing.T) {
 // TestBrowserDelivery_ServiceRemoved_PageKeepsContent: who looks at a service that somebody
 // else removes is told, and keeps what is shown.
 func TestBrowserDelivery_ServiceRemoved_PageKeepsContent(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
-	s.open("topic")
+	s.openMergeRequest("topic")
 	p := browsertest.Open(t, s.as(s.Owner).serve()+servicePath(service))
 	p.Allow("404")
 	p.WaitText("#deliveries tbody tr", "Queued")
-	s.as(s.Owner).post(servicePath(service)+"/remove", nil).want(http.StatusSeeOther)
+	s.as(s.Owner).post(servicePath(service)+"/remove", nil).wantStatus(http.StatusSeeOther)
 	p.WaitText("#status-checks-failed", "You can no longer view these deliveries.")
 	p.WaitText("#deliveries tbody tr", "Queued")
 }
@@ -142,7 +142,7 @@ func TestBrowserDelivery_ServiceRemoved_PageKeepsContent(t *testing.T) {
 // TestBrowserServicePage_DialogForms_UpdatePage: on the page of a service its forms are dialogs too,
 // which renew the page behind them.
 func TestBrowserServicePage_DialogForms_UpdatePage(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	p := browsertest.Open(t, s.as(s.Owner).serve()+servicePath(service))
 	p.Click("#edit-service")

@@ -12,7 +12,7 @@ import (
 // TestTwoPostsAtOnceMakeOne sends every form that makes something twice at the
 // same time, as an impatient double click does: one thing is made.
 func TestTwoPostsAtOnceMakeOne(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.User("jonas")
 		v, db := s.as(s.Owner), s.DB.SQL(t)
 		for _, form := range []struct {
@@ -20,12 +20,12 @@ func TestTwoPostsAtOnceMakeOne(t *testing.T) {
 			fill                url.Values
 		}{
 			{"/projects/new", "/projects", "projects", url.Values{"name": {"Plum"}}},
-			{servicesPath + "/new", servicesPath, "external_status_checks", url.Values{"name": {"Build"}, "external_url": {"https://ci.example.test/"}}},
-			{rulesPath + "/new", rulesPath, "protected_branches", url.Values{"name": {"stable/*"}}},
-			{membersOfPear + "/new", membersOfPear, "members", url.Values{"username": {"jonas"}, "access_level": {"30"}}},
+			{pearServicesPath + "/new", pearServicesPath, "external_status_checks", url.Values{"name": {"Build"}, "external_url": {"https://ci.example.test/"}}},
+			{pearRulesPath + "/new", pearRulesPath, "protected_branches", url.Values{"name": {"stable/*"}}},
+			{pearMembersPath + "/new", pearMembersPath, "members", url.Values{"username": {"jonas"}, "access_level": {"30"}}},
 			{personalTokensPath, personalTokensPath, "access_tokens", url.Values{"name": {"CI"}}},
-			{tokensOfPear, tokensOfPear, "access_tokens", url.Values{"name": {"CI"}}},
-			{listPath + "/new", listPath, "merge_requests", url.Values{"source_branch": {"feature"}, "target_branch": {"main"}, "title": {"Trim"}}},
+			{pearTokensPath, pearTokensPath, "access_tokens", url.Values{"name": {"CI"}}},
+			{pearMergeRequestsPath + "/new", pearMergeRequestsPath, "merge_requests", url.Values{"source_branch": {"feature"}, "target_branch": {"main"}, "title": {"Trim"}}},
 		} {
 			t.Run(strings.Trim(form.action, "/"), func(t *testing.T) {
 				count := func() (n int) {
@@ -34,7 +34,7 @@ func TestTwoPostsAtOnceMakeOne(t *testing.T) {
 					}
 					return n
 				}
-				_, fields := v.get(form.page).want(200).fields(`form[method="post"][action="` + form.action + `"]`)
+				_, fields := v.get(form.page).wantStatus(200).fields(`form[method="post"][action="` + form.action + `"]`)
 				if form.page == "/projects/new" {
 					fields.Set("namespace_id", s.namespaceID(s.Owner))
 				}
@@ -43,7 +43,7 @@ func TestTwoPostsAtOnceMakeOne(t *testing.T) {
 				}
 				before := count()
 				var both sync.WaitGroup
-				answers := make([]answer, 2)
+				answers := make([]response, 2)
 				for i := range answers {
 					both.Go(func() { answers[i] = v.post(form.action, fields) })
 				}
@@ -66,7 +66,7 @@ func TestTwoPostsAtOnceMakeOne(t *testing.T) {
 }
 
 // namespaceID is the id of a user's namespace, in a form's words.
-func (s *mrSite) namespaceID(user models.User) string {
+func (s *testSite) namespaceID(user models.User) string {
 	s.T.Helper()
 	ns, err := s.Store.Namespace(s.T.Context(), user.Username)
 	if err != nil {

@@ -14,21 +14,21 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// everyPage gives every page that the routes lead to to a function, with what
+// visitEveryPage gives every page that the routes lead to to a function, with what
 // makes them full: a service that was asked, a member, tokens, a rule. They are
 // asked for by an owner, or an administrator, with htmx and without; then come
 // the pages for those who may not.
-func everyPage(t *testing.T, s *mrSite, language string, each func(t *testing.T, a answer)) {
+func visitEveryPage(t *testing.T, s *testSite, language string, each func(t *testing.T, a response)) {
 	t.Helper()
-	ids, mr, other, jonas := s.fill(t)
-	owner, admin := s.as(s.Owner).reading(language), s.as(s.Admin("root")).reading(language)
-	visit := func(name string, a answer, status int) {
+	ids, mr, other, jonas := s.populate(t)
+	owner, admin := s.as(s.Owner).withLanguage(language), s.as(s.Admin("root")).withLanguage(language)
+	visit := func(name string, a response, status int) {
 		t.Run(name, func(t *testing.T) {
 			a.t = t
-			each(t, a.want(status))
+			each(t, a.wantStatus(status))
 		})
 	}
-	for _, r := range s.tableOf() {
+	for _, r := range s.routeTable() {
 		if r.method != http.MethodGet {
 			continue
 		}
@@ -37,7 +37,7 @@ func everyPage(t *testing.T, s *mrSite, language string, each func(t *testing.T,
 			v = admin
 		}
 		if r.path == signInPath { // who is signed in is led on
-			visit(path, s.nobody().reading(language).get(path), http.StatusOK)
+			visit(path, s.signedOut().withLanguage(language).get(path), http.StatusOK)
 			continue
 		}
 		// The address that a form posts to leads to the form's page, and a part
@@ -51,20 +51,20 @@ func everyPage(t *testing.T, s *mrSite, language string, each func(t *testing.T,
 	}
 	visit("service without answers", owner.get(servicePath(other)), http.StatusOK)
 	visit("404", owner.get("/olga/nothing"), http.StatusNotFound)
-	visit("403", s.as(jonas).reading(language).get(settingsPath), http.StatusForbidden)
-	visit("as a developer", s.as(jonas).reading(language).get(s.mrPath(mr, "")), http.StatusOK)
-	s.visibility(models.VisibilityPublic)
-	visit("signed out", s.nobody().reading(language).get(s.mrPath(mr, "")), http.StatusOK)
-	visit("projects signed out", s.nobody().reading(language).get("/"), http.StatusOK)
+	visit("403", s.as(jonas).withLanguage(language).get(pearSettingsPath), http.StatusForbidden)
+	visit("as a developer", s.as(jonas).withLanguage(language).get(s.mrPath(mr, "")), http.StatusOK)
+	s.setVisibility(models.VisibilityPublic)
+	visit("signed out", s.signedOut().withLanguage(language).get(s.mrPath(mr, "")), http.StatusOK)
+	visit("projects signed out", s.signedOut().withLanguage(language).get("/"), http.StatusOK)
 }
 
 // fill gives the site what makes its pages full, and names it for the routes.
-func (s *mrSite) fill(t *testing.T) (ids func(path string) routeIDs, mr models.MergeRequest, other models.ExternalStatusCheck, jonas models.User) {
+func (s *testSite) populate(t *testing.T) (ids func(path string) routeIDs, mr models.MergeRequest, other models.ExternalStatusCheck, jonas models.User) {
 	t.Helper()
 	service := s.Service("licence", "main")
 	jonas = s.Member("jonas", models.RoleDeveloper)
-	mr = s.open("topic")
-	s.deliver(http.StatusServiceUnavailable, "")
+	mr = s.openMergeRequest("topic")
+	s.finishOnlyDelivery(http.StatusServiceUnavailable, "")
 	other = s.Service("security")
 	if err := s.Respond(mr, service, mr.HeadSHA, models.StatusFailed); err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func (s *mrSite) fill(t *testing.T) (ids func(path string) routeIDs, mr models.M
 	if len(deliveries) == 0 {
 		t.Fatal("there is no delivery to look at")
 	}
-	personal, ofProject := s.tokens()
+	personal, ofProject := s.createTokens()
 	ids = func(path string) routeIDs {
 		ids := routeIDs{iid: itoa(mr.IID), delivery: itoa(deliveries[0].ID), sha: mr.HeadSHA}
 		switch {
@@ -94,7 +94,7 @@ func (s *mrSite) fill(t *testing.T) (ids func(path string) routeIDs, mr models.M
 }
 
 // tokens are one of the owner's own and one of the project's.
-func (s *mrSite) tokens() (personal, ofProject models.AccessToken) {
+func (s *testSite) createTokens() (personal, ofProject models.AccessToken) {
 	s.T.Helper()
 	in := models.AccessTokenInput{
 		Name: "CI", Scopes: []string{models.ScopeAPI}, ExpiresAt: s.Clock.Now().AddDate(0, 1, 0), Digest: auth.Digest("one"), Role: models.RoleDeveloper,
@@ -115,19 +115,19 @@ func (s *mrSite) tokens() (personal, ofProject models.AccessToken) {
 func TestEveryPageKeepsToThePolicyAndTheLanguage(t *testing.T) {
 	for _, language := range []string{"en", "ja"} {
 		t.Run(language, func(t *testing.T) {
-			everyPage(t, newMRSite(t, modelstest.SQLite(t)), language, func(t *testing.T, a answer) {
-				requirePolicy(t, a)
-				requireOutline(t, a, language)
-				requireWords(t, a, language)
-				requireWholeTexts(t, a)
+			visitEveryPage(t, newTestSite(t, modelstest.SQLite(t)), language, func(t *testing.T, a response) {
+				assertContentSecurityPolicy(t, a)
+				assertOutline(t, a, language)
+				assertLanguage(t, a, language)
+				assertFieldsKeepText(t, a)
 			})
 		})
 	}
 }
 
-// requirePolicy holds that the page may run and draw nothing but what we serve,
+// assertContentSecurityPolicy holds that the page may run and draw nothing but what we serve,
 // and has nothing that would need more.
-func requirePolicy(t *testing.T, a answer) {
+func assertContentSecurityPolicy(t *testing.T, a response) {
 	t.Helper()
 	policy := a.header.Get("Content-Security-Policy")
 	for _, want := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"} {
@@ -154,24 +154,24 @@ func requirePolicy(t *testing.T, a answer) {
 	})
 }
 
-// textareaStart is a textarea's start tag with the line break after it.
-var textareaStart = regexp.MustCompile(`<textarea[^>]*>\n`)
+// textareaStartPattern is a textarea's start tag with the line break after it.
+var textareaStartPattern = regexp.MustCompile(`<textarea[^>]*>\n`)
 
-// requireWholeTexts holds that no field cuts what is typed or pasted, and that
+// assertFieldsKeepText holds that no field cuts what is typed or pasted, and that
 // no textarea swallows the first line break of its text.
-func requireWholeTexts(t *testing.T, a answer) {
+func assertFieldsKeepText(t *testing.T, a response) {
 	t.Helper()
 	a.Find("[maxlength]").Each(func(_ int, e *goquery.Selection) {
 		t.Errorf("%s cuts what is pasted", e.AttrOr("id", e.AttrOr("name", "?")))
 	})
-	if areas, whole := strings.Count(a.body, "<textarea"), len(textareaStart.FindAllString(a.body, -1)); areas != whole {
+	if areas, whole := strings.Count(a.body, "<textarea"), len(textareaStartPattern.FindAllString(a.body, -1)); areas != whole {
 		t.Errorf("%d textareas, %d begin with the line break that HTML drops", areas, whole)
 	}
 }
 
-// requireOutline holds what makes a page readable: its language, one first
+// assertOutline holds what makes a page readable: its language, one first
 // heading, ids that are there once, and references that lead to them.
-func requireOutline(t *testing.T, a answer, language string) {
+func assertOutline(t *testing.T, a response, language string) {
 	t.Helper()
 	ids := map[string]int{}
 	a.Find("[id]").Each(func(_ int, e *goquery.Selection) { ids[e.AttrOr("id", "")]++ })
@@ -205,26 +205,26 @@ func requireOutline(t *testing.T, a answer, language string) {
 }
 
 var (
-	// keyName is the name of a text that has no sentence.
-	keyName = regexp.MustCompile(`\b(frame|mr|checks|git|settings)\.[a-z]+_[a-z_]+\b`)
-	// placeholderLeft is what nobody filled in.
-	placeholderLeft = regexp.MustCompile(`\{\{|<no value>|%!|\bundefined\b|\bNaN\b`)
-	latinWord       = regexp.MustCompile(`[A-Za-z][A-Za-z'’-]+`)
-	address         = regexp.MustCompile(`https?://[^\s"]+|\b[0-9a-f]{8}\b`)
-	tag             = regexp.MustCompile(`</?[a-z][^<>]*>`)
-	japanese        = regexp.MustCompile(`[\p{Hiragana}\p{Katakana}\p{Han}]`)
+	// textKeyPattern is the name of a text that has no sentence.
+	textKeyPattern = regexp.MustCompile(`\b(frame|mr|checks|git|settings)\.[a-z]+_[a-z_]+\b`)
+	// placeholderPattern is what nobody filled in.
+	placeholderPattern = regexp.MustCompile(`\{\{|<no value>|%!|\bundefined\b|\bNaN\b`)
+	latinWordPattern   = regexp.MustCompile(`[A-Za-z][A-Za-z'’-]+`)
+	address            = regexp.MustCompile(`https?://[^\s"]+|\b[0-9a-f]{8}\b`)
+	tag                = regexp.MustCompile(`</?[a-z][^<>]*>`)
+	japanese           = regexp.MustCompile(`[\p{Hiragana}\p{Katakana}\p{Han}]`)
 )
 
-// sameInEveryLanguage are the Latin words of Japanese pages: names of products
+// untranslatedWords are the Latin words of Japanese pages: names of products
 // and formats, and units.
-var sameInEveryLanguage = strings.Fields("Mergegate GitLab Git HTTP HTTPS HMAC URL API SHA README Markdown ID UTC UTF HEAD English Draft Webhook Webhooks JSON CSV CI ms IP KiB")
+var untranslatedWords = strings.Fields("Mergegate GitLab Git HTTP HTTPS HMAC URL API SHA README Markdown ID UTC UTF HEAD English Draft Webhook Webhooks JSON CSV CI ms IP KiB")
 
 // data are the words that the fixtures brought.
 var data = strings.Fields("olga pear jonas licence security example test main feature topic other release Commit on Trim the mergegate Ines Park bot project root stable read api read_api git merge MR QA Security")
 
-// requireWords holds that every text that people read or hear is in their
+// assertLanguage holds that every text that people read or hear is in their
 // language and complete.
-func requireWords(t *testing.T, a answer, language string) {
+func assertLanguage(t *testing.T, a response, language string) {
 	t.Helper()
 	var texts []string
 	doc := a.Find("html, dialog, body").First().Clone()
@@ -246,8 +246,8 @@ func requireWords(t *testing.T, a answer, language string) {
 		}
 	})
 	for _, text := range texts {
-		text = squeeze(text)
-		if keyName.MatchString(text) || placeholderLeft.MatchString(text) {
+		text = collapseSpace(text)
+		if textKeyPattern.MatchString(text) || placeholderPattern.MatchString(text) {
 			t.Errorf("unfinished: %q", text)
 		}
 		text = address.ReplaceAllString(text, "")
@@ -257,8 +257,8 @@ func requireWords(t *testing.T, a answer, language string) {
 		if language != "ja" {
 			continue
 		}
-		for _, word := range latinWord.FindAllString(text, -1) {
-			if !slices.Contains(sameInEveryLanguage, word) && !slices.Contains(data, word) {
+		for _, word := range latinWordPattern.FindAllString(text, -1) {
+			if !slices.Contains(untranslatedWords, word) && !slices.Contains(data, word) {
 				t.Errorf("%q is left in English: %q", word, text)
 			}
 		}

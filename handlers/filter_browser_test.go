@@ -15,7 +15,7 @@ const shownProjects = `[...document.querySelectorAll("#project-list .list__title
 // order; the focus stays, the address tells what is shown, and the way back
 // leads out of the list.
 func TestBrowserProjects_Typing_FiltersList(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.NewProject(s.Owner, "apple", models.VisibilityPrivate)
 	s.NewProject(s.Owner, "plum", models.VisibilityPrivate)
 	base := s.as(s.Owner).serve()
@@ -38,7 +38,7 @@ func TestBrowserProjects_Typing_FiltersList(t *testing.T) {
 
 // Without script a button sends the filters.
 func TestBrowserProjects_WithoutScript_ButtonFiltersList(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.NewProject(s.Owner, "apple", models.VisibilityPrivate)
 	base := s.as(s.Owner).serve()
 	p := browsertest.New(t)

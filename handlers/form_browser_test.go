@@ -15,8 +15,8 @@ func (a *actor) value(label string) string {
 	return browsertest.Eval[string](a.Page, "document.querySelector("+strconv.Quote(a.field(label))+").value")
 }
 
-// doubleClicks presses the button with this name twice, without waiting.
-func (a *actor) doubleClicks(name string) {
+// doubleClick presses the button with this name twice, without waiting.
+func (a *actor) doubleClick(name string) {
 	a.t.Helper()
 	a.ClickTwice(a.button(name))
 }
@@ -26,45 +26,45 @@ func (a *actor) doubleClicks(name string) {
 func TestBrowserForms_DoubleClickAndBack_CreateOnce(t *testing.T) {
 	for mode, script := range map[string]bool{"with script": true, "without script": false} {
 		t.Run(mode, func(t *testing.T) {
-			s := newMRSite(t, modelstest.SQLite(t))
+			s := newTestSite(t, modelstest.SQLite(t))
 			s.memberWithPassword("mona", models.RoleMaintainer, false)
 			a := s.actor(t, script)
-			a.signsIn("mona")
+			a.signIn("mona")
 
-			a.opens("/projects/new")
-			a.fills("Project name", "Plum Tart")
-			a.doubleClicks("Create project")
-			a.headed("Plum Tart")
-			a.told("Project created.")
+			a.open("/projects/new")
+			a.fill("Project name", "Plum Tart")
+			a.doubleClick("Create project")
+			a.assertHeading("Plum Tart")
+			a.assertAnnounced("Project created.")
 			a.Back()
-			a.headed("New project")
-			a.fills("Project name", "Cherry")
-			a.submits("Create project")
-			a.headed("Cherry")
+			a.assertHeading("New project")
+			a.fill("Project name", "Cherry")
+			a.submit("Create project")
+			a.assertHeading("Cherry")
 
 			// A rejected form stands after loading it again, and still posts.
-			a.opens(membersOfPear + "/new")
-			a.fills("Username", "nobody")
-			a.submits("Add member")
-			a.sees("There is no user with this name")
+			a.open(pearMembersPath + "/new")
+			a.fill("Username", "nobody")
+			a.submit("Add member")
+			a.assertText("There is no user with this name")
 			a.Reload()
-			a.sees("There is no user with this name")
+			a.assertText("There is no user with this name")
 			if got := a.value("Username"); got != "nobody" {
 				t.Errorf("%q stands after loading again", got)
 			}
 			a.Back()
 			a.WaitURL("/new$")
-			a.seesNot("There is no user with this name")
+			a.assertNoText("There is no user with this name")
 
 			// In a dialog, too.
-			a.opens(settingsPath)
+			a.open(pearSettingsPath)
 			a.Press("Add status check")
-			a.fills("Service name", "Build")
-			a.fills("API to check", "https://ci.example.test/hook")
-			a.doubleClicks("Add status check")
-			a.told("Status check added.")
-			a.seesNot("Name is already taken")
-			if got, want := s.services(), "Build https://ci.example.test/hook "; got != want {
+			a.fill("Service name", "Build")
+			a.fill("API to check", "https://ci.example.test/hook")
+			a.doubleClick("Add status check")
+			a.assertAnnounced("Status check added.")
+			a.assertNoText("Name is already taken")
+			if got, want := s.listServices(), "Build https://ci.example.test/hook "; got != want {
 				t.Errorf("services %q, want %q", got, want)
 			}
 		})

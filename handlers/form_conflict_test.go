@@ -13,12 +13,11 @@ import (
 // something in two tabs and saves both: the second is refused once, keeps what
 // was typed, shows what is saved now, and then replaces it.
 func TestEditForms_SecondTabSaves_SaysWhatChanged(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service, jonas := s.Service("licence", "main"), s.Member("jonas", models.RoleDeveloper)
-		mr := s.open("topic")
-		member := "/olga/pear/-/project_members/" + itoa(jonas.ID)
-		rule := "/olga/pear/-/settings/repository/branch_rules/" + s.ruleID(s.Project, "main")
-		const general = "/olga/pear/-/settings/general"
+		mr := s.openMergeRequest("topic")
+		member := pearMembersPath + "/" + itoa(jonas.ID)
+		rule := pearRulesPath + "/" + s.ruleID(s.Project, "main")
 		for _, form := range []struct {
 			page, action, field  string
 			first, second, saved string
@@ -29,23 +28,23 @@ func TestEditForms_SecondTabSaves_SaysWhatChanged(t *testing.T) {
 			{servicePath(service) + "/edit", servicePath(service), "external_url", "https://first.example.test/", "https://second.example.test/", "https://first.example.test/"},
 			{servicePath(service) + "/edit", servicePath(service), "protected_branch_ids[]", "", "2", "All branches"},
 			{rule + "/edit", rule, "push_access_level", "30", "0", "Developers and maintainers"},
-			{general, general, "description", "first text", "second text", "first text"},
-			{general, general + "/advanced", "name", "First", "Second", "First"},
-			{general, general + "/advanced", "visibility", "public", "internal", "Public"},
-			{"/olga/pear/-/project_members", member, "access_level", "20", "40", "Reporter"},
+			{pearGeneralPath, pearGeneralPath, "description", "first text", "second text", "first text"},
+			{pearGeneralPath, pearGeneralPath + "/advanced", "name", "First", "Second", "First"},
+			{pearGeneralPath, pearGeneralPath + "/advanced", "visibility", "public", "internal", "Public"},
+			{pearMembersPath, member, "access_level", "20", "40", "Reporter"},
 		} {
 			t.Run(form.action+" "+form.field, func(t *testing.T) {
 				owner := s.as(s.Owner)
 				owner.t = t
 				selector := `form[action="` + form.action + `"]`
-				_, first := owner.get(form.page).want(http.StatusOK).fields(selector)
-				_, second := owner.get(form.page).want(http.StatusOK).fields(selector)
+				_, first := owner.get(form.page).wantStatus(http.StatusOK).fields(selector)
+				_, second := owner.get(form.page).wantStatus(http.StatusOK).fields(selector)
 				first.Set(form.field, form.first)
 				second.Set(form.field, form.second)
-				owner.post(form.action, first).want(http.StatusSeeOther)
-				owner.post(form.action, first).want(http.StatusSeeOther) // pressed twice: nothing is overwritten
+				owner.post(form.action, first).wantStatus(http.StatusSeeOther)
+				owner.post(form.action, first).wantStatus(http.StatusSeeOther) // pressed twice: nothing is overwritten
 
-				a := owner.post(form.action, second).want(http.StatusConflict)
+				a := owner.post(form.action, second).wantStatus(http.StatusConflict)
 				if said := a.text("[role=alert]:not([hidden])"); !strings.Contains(said, form.saved) {
 					t.Errorf("the form says %q, want what is saved now: %q", said, form.saved)
 				}
@@ -53,7 +52,7 @@ func TestEditForms_SecondTabSaves_SaysWhatChanged(t *testing.T) {
 				if got := again.Get(form.field); got != form.second {
 					t.Errorf("%q is kept, typed was %q", got, form.second)
 				}
-				owner.post(form.action, again).want(http.StatusSeeOther)
+				owner.post(form.action, again).wantStatus(http.StatusSeeOther)
 				_, saved := owner.get(form.page).fields(selector)
 				if got := saved.Get(form.field); got != form.second {
 					t.Errorf("%q is saved in the end, want %q", got, form.second)
@@ -66,7 +65,7 @@ func TestEditForms_SecondTabSaves_SaysWhatChanged(t *testing.T) {
 // TestEditForm_RefusedForAnotherReason_KeepsItsVersion: a fault in between does
 // not hide that something was changed.
 func TestEditForm_RefusedForAnotherReason_KeepsItsVersion(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service, owner := s.Service("licence", "main"), s.as(s.Owner)
 		_, mine := owner.get(servicePath(service) + "/edit").fields("#status-check-form")
 		name := "renamed by another"
@@ -74,16 +73,16 @@ func TestEditForm_RefusedForAnotherReason_KeepsItsVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 		mine.Set("name", "")
-		_, mine = owner.post(servicePath(service), mine).want(http.StatusUnprocessableEntity).fields("#status-check-form")
+		_, mine = owner.post(servicePath(service), mine).wantStatus(http.StatusUnprocessableEntity).fields("#status-check-form")
 		mine.Set("name", "mine")
-		owner.post(servicePath(service), mine).want(http.StatusConflict)
+		owner.post(servicePath(service), mine).wantStatus(http.StatusConflict)
 	})
 }
 
 // TestEditedServiceRemovedElsewhere_IsSaid: the form says so, keeps what was
 // typed and adds it anew.
 func TestEditedServiceRemovedElsewhere_IsSaid(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for _, htmx := range []bool{false, true} {
 			service, owner := s.Service("licence", "main"), s.as(s.Owner)
 			status := http.StatusNotFound
@@ -95,16 +94,16 @@ func TestEditedServiceRemovedElsewhere_IsSaid(t *testing.T) {
 				t.Fatal(err)
 			}
 			form.Set("name", "Typed")
-			a := owner.post(action, form).want(status)
+			a := owner.post(action, form).wantStatus(status)
 			if got := a.text("#form-error"); !strings.Contains(got, "was removed while you were editing") {
 				t.Errorf("the form says %q", got)
 			}
 			action, form = a.fields("#status-check-form")
-			if action != servicesPath || form.Get("name") != "Typed" || a.has("#save-failed:not([hidden])") {
+			if action != pearServicesPath || form.Get("name") != "Typed" || a.has("#save-failed:not([hidden])") {
 				t.Errorf("the form goes to %s with %v", action, form)
 			}
-			s.as(s.Owner).post(action, form).want(http.StatusSeeOther)
-			if got := s.services(); !strings.Contains(got, "Typed") {
+			s.as(s.Owner).post(action, form).wantStatus(http.StatusSeeOther)
+			if got := s.listServices(); !strings.Contains(got, "Typed") {
 				t.Errorf("services %q", got)
 			}
 			services, _, err := s.Store.ExternalStatusChecks(t.Context(), s.Project.ID, models.Page{})
@@ -120,7 +119,7 @@ func TestEditedServiceRemovedElsewhere_IsSaid(t *testing.T) {
 			"/olga/pear/-/project_members/999":                           {"access_level": {"30"}},
 			servicePath(models.ExternalStatusCheck{ID: 999}) + "/remove": nil,
 		} {
-			if a := s.as(s.Owner).post(path, form).want(http.StatusNotFound); !strings.Contains(a.text("main"), "removed meanwhile") {
+			if a := s.as(s.Owner).post(path, form).wantStatus(http.StatusNotFound); !strings.Contains(a.text("main"), "removed meanwhile") {
 				t.Errorf("%s: %q", path, a.text("main"))
 			}
 		}

@@ -81,10 +81,10 @@ var formMessages = map[string]string{
 const pathRule = "Use letters, digits, _ - and . only; begin with a letter, digit or _, and do not end with . or .git"
 
 // formCases makes what the forms are tried on and gives the table of them.
-func (s *mrSite) formCases() []formCase {
+func (s *testSite) formCases() []formCase {
 	s.T.Helper()
 	other := s.NewProject(s.Owner, "plum", models.VisibilityPrivate)
-	s.open("other")
+	s.openMergeRequest("other")
 	var cases []formCase
 	for _, some := range [][]formCase{s.serviceCases(other), s.ruleCases(), s.memberCases(), s.tokenCases(), s.projectCases(), s.requestCases(), s.personCases()} {
 		cases = append(cases, some...)
@@ -95,26 +95,26 @@ func (s *mrSite) formCases() []formCase {
 // nameFaults are those of a name by the messages of its form.
 func nameFaults(field, blank, tooLong, unreadable string) []fault {
 	return []fault{
-		{why: field + " left out", change: url.Values{field: nil}, want: says(field, blank)},
-		{why: field + " blank", change: url.Values{field: {" \t "}}, want: says(field, blank)},
-		{why: field + " of another type", change: url.Values{field: nil, field + "[]": {"x"}}, want: says(field, blank)},
-		{why: field + " too long", change: url.Values{field: {long256}}, want: says(field, tooLong)},
-		{why: field + " with a line break", change: url.Values{field: {lineBreak}}, want: says(field, unreadable)},
-		{why: field + " with NUL", change: url.Values{field: {nul}}, want: says(field, unreadable)},
-		{why: field + " that is no UTF-8", change: url.Values{field: {noText}}, want: says(field, unreadable)},
+		{why: field + " left out", change: url.Values{field: nil}, want: oneMessage(field, blank)},
+		{why: field + " blank", change: url.Values{field: {" \t "}}, want: oneMessage(field, blank)},
+		{why: field + " of another type", change: url.Values{field: nil, field + "[]": {"x"}}, want: oneMessage(field, blank)},
+		{why: field + " too long", change: url.Values{field: {long256}}, want: oneMessage(field, tooLong)},
+		{why: field + " with a line break", change: url.Values{field: {lineBreak}}, want: oneMessage(field, unreadable)},
+		{why: field + " with NUL", change: url.Values{field: {nul}}, want: oneMessage(field, unreadable)},
+		{why: field + " that is no UTF-8", change: url.Values{field: {noText}}, want: oneMessage(field, unreadable)},
 	}
 }
 
 // choiceFaults are those of a list or a group to choose from.
 func choiceFaults(field, message string, values ...string) []fault {
-	faults := []fault{{why: field + " left out", change: url.Values{field: nil}, want: says(field, message)}}
+	faults := []fault{{why: field + " left out", change: url.Values{field: nil}, want: oneMessage(field, message)}}
 	for _, value := range append(values, "", "99999999999999999999", "\xff\x00") {
-		faults = append(faults, fault{why: field + " " + strings.ToValidUTF8(value, "?"), change: url.Values{field: {value}}, want: says(field, message)})
+		faults = append(faults, fault{why: field + " " + strings.ToValidUTF8(value, "?"), change: url.Values{field: {value}}, want: oneMessage(field, message)})
 	}
 	return faults
 }
 
-func (s *mrSite) serviceCases(other models.Project) []formCase {
+func (s *testSite) serviceCases(other models.Project) []formCase {
 	s.T.Helper()
 	s.Service("Straße", "main") // https://Straße.example.test/hook
 	taken := models.ExternalStatusCheckInput{Name: "Licence", ExternalURL: "https://scan.example.net/v1/check?a=1"}
@@ -128,11 +128,11 @@ func (s *mrSite) serviceCases(other models.Project) []formCase {
 	foreign, main := s.ruleID(other, "main"), s.ruleID(s.Project, "main")
 	const name, address, branch, secret = "name", "external_url", "protected_branch_ids[]", "shared_secret"
 	faults := append(nameFaults(name, nameMissing, "Name cannot be longer than 255 characters", "Name cannot contain control characters"),
-		fault{why: "name taken", change: url.Values{name: {"Licence"}}, want: says(name, nameTaken)},
-		fault{why: "name taken in another case", change: url.Values{name: {" LICENCE "}}, want: says(name, nameTaken)},
-		fault{why: "name taken by full case folding", change: url.Values{name: {"STRASSE"}}, want: says(name, nameTaken)},
-		fault{why: "secret too long", change: url.Values{secret: {strings.Repeat("s", 256)}}, want: says(secret, secretLong)},
-		fault{why: "secret that is no UTF-8", change: url.Values{secret: {noText}}, want: says(secret, "Shared secret cannot contain control characters")},
+		fault{why: "name taken", change: url.Values{name: {"Licence"}}, want: oneMessage(name, nameTaken)},
+		fault{why: "name taken in another case", change: url.Values{name: {" LICENCE "}}, want: oneMessage(name, nameTaken)},
+		fault{why: "name taken by full case folding", change: url.Values{name: {"STRASSE"}}, want: oneMessage(name, nameTaken)},
+		fault{why: "secret too long", change: url.Values{secret: {strings.Repeat("s", 256)}}, want: oneMessage(secret, secretLong)},
+		fault{why: "secret that is no UTF-8", change: url.Values{secret: {noText}}, want: oneMessage(secret, "Shared secret cannot contain control characters")},
 		fault{why: "everything at once", change: url.Values{name: {"licence"}, address: {taken.ExternalURL}, branch: {"0"}, secret: {strings.Repeat("s", 256)}},
 			want: map[string]string{name: nameTaken, address: urlTaken, branch: branchWrong, secret: secretLong}},
 	)
@@ -142,93 +142,91 @@ func (s *mrSite) serviceCases(other models.Project) []formCase {
 		"with a line break": "https://ci.example.test/a\nb", "with a port that is none": "https://ci.example.test:99999/",
 		"that is no UTF-8": "https://ci.example.test/\xff",
 	} {
-		faults = append(faults, fault{why: "URL " + why, change: url.Values{address: {value}}, want: says(address, urlInvalid)})
+		faults = append(faults, fault{why: "URL " + why, change: url.Values{address: {value}}, want: oneMessage(address, urlInvalid)})
 	}
-	faults = append(faults, fault{why: "URL too long", want: says(address, urlTooLong),
+	faults = append(faults, fault{why: "URL too long", want: oneMessage(address, urlTooLong),
 		change: url.Values{address: {"https://ci.example.test/" + strings.Repeat("ä", 2025)}}})
-	faults = append(faults, fault{why: "URL left out", change: url.Values{address: nil}, want: says(address, urlInvalid)})
+	faults = append(faults, fault{why: "URL left out", change: url.Values{address: nil}, want: oneMessage(address, urlInvalid)})
 	for why, value := range map[string]string{
 		"": taken.ExternalURL, "scheme and host in capitals": "HTTPS://SCAN.example.NET/v1/check?a=1", "default port": "https://scan.example.net:443/v1/check?a=1",
 		"fragment": "https://scan.example.net/v1/check?a=1#top", "punycode and path": "https://xn--bcher-kva.example/",
 	} {
-		faults = append(faults, fault{why: "URL taken " + why, change: url.Values{address: {value}}, want: says(address, urlTaken)})
+		faults = append(faults, fault{why: "URL taken " + why, change: url.Values{address: {value}}, want: oneMessage(address, urlTaken)})
 	}
 	for why, values := range map[string][]string{
 		"of another project": {foreign}, "that does not exist": {"999999"}, "beyond the numbers": {"99999999999999999999"},
 		"that is no number": {"main"}, "good and bad": {main, foreign},
 	} {
-		faults = append(faults, fault{why: "branch " + why, change: url.Values{branch: values}, want: says(branch, branchWrong)})
+		faults = append(faults, fault{why: "branch " + why, change: url.Values{branch: values}, want: oneMessage(branch, branchWrong)})
 	}
 	good := url.Values{name: {"Fresh"}, address: {"https://fresh.example.test/hook"}, secret: {"hush-hush-secret"}, "also_apply": {"1"}, branch: {main}}
 	return []formCase{
-		{name: "add service", action: servicesPath, as: s.as(s.Owner), good: good, dialog: true, hidden: []string{secret}, faults: faults},
-		{name: "update service", action: servicesPath + "/" + itoa(mine.ID), as: s.as(s.Owner), good: good, dialog: true, hidden: []string{secret}, faults: faults},
+		{name: "add service", action: pearServicesPath, as: s.as(s.Owner), good: good, dialog: true, hidden: []string{secret}, faults: faults},
+		{name: "update service", action: pearServicesPath + "/" + itoa(mine.ID), as: s.as(s.Owner), good: good, dialog: true, hidden: []string{secret}, faults: faults},
 	}
 }
 
-func (s *mrSite) ruleCases() []formCase {
-	const path = "/olga/pear/-/settings/repository/branch_rules"
+func (s *testSite) ruleCases() []formCase {
 	const name, merge, push, who = "name", "merge_access_level", "push_access_level", "Select who is allowed"
 	const invalid = "Please provide a valid branch name or wildcard"
 	levels := append(choiceFaults(merge, who, "35", "50", "everybody"), choiceFaults(push, who, "35", "50", "everybody")...)
 	faults := append(nameFaults(name, "Please provide a branch name", "Branch name cannot be longer than 255 characters", invalid),
-		fault{why: "name that no branch can have", change: url.Values{name: {"a..b"}}, want: says(name, invalid)},
-		fault{why: "name taken", change: url.Values{name: {"main"}}, want: says(name, "Branch is already protected")},
+		fault{why: "name that no branch can have", change: url.Values{name: {"a..b"}}, want: oneMessage(name, invalid)},
+		fault{why: "name taken", change: url.Values{name: {"main"}}, want: oneMessage(name, "Branch is already protected")},
 		fault{why: "everything at once", change: url.Values{name: {""}, merge: {"x"}, push: {"x"}},
 			want: map[string]string{name: "Please provide a branch name", merge: who, push: who}},
 	)
 	good := url.Values{name: {"stable/*"}, merge: {"30"}, push: {"0"}, "allow_force_push": {"1"}}
 	change := url.Values{merge: {"30"}, push: {"0"}, "allow_force_push": {"1"}}
 	return []formCase{
-		{name: "protect a branch", action: path, as: s.as(s.Owner), good: good, dialog: true, faults: append(faults, levels...)},
-		{name: "change a rule", action: path + "/" + s.ruleID(s.Project, "main"), as: s.as(s.Owner), good: change, dialog: true, faults: levels},
+		{name: "protect a branch", action: pearRulesPath, as: s.as(s.Owner), good: good, dialog: true, faults: append(faults, levels...)},
+		{name: "change a rule", action: pearRulesPath + "/" + s.ruleID(s.Project, "main"), as: s.as(s.Owner), good: change, dialog: true, faults: levels},
 	}
 }
 
-func (s *mrSite) memberCases() []formCase {
+func (s *testSite) memberCases() []formCase {
 	const user, role, nobody, roles = "username", "access_level", "There is no user with this name", "Choose one of the roles"
 	s.User("jonas")
 	return []formCase{{
-		name: "add member", action: membersOfPear, as: s.as(s.Owner), dialog: true, good: url.Values{user: {"jonas"}, role: {"20"}},
+		name: "add member", action: pearMembersPath, as: s.as(s.Owner), dialog: true, good: url.Values{user: {"jonas"}, role: {"20"}},
 		faults: append(append(nameFaults(user, "Please provide a username", nobody, nobody), choiceFaults(role, roles, "35", "x", "-10")...),
-			fault{why: "twice", change: url.Values{user: {"olga"}}, want: says(user, "Already a member of this project")},
+			fault{why: "twice", change: url.Values{user: {"olga"}}, want: oneMessage(user, "Already a member of this project")},
 			fault{why: "everything at once", change: url.Values{user: {"nobody"}, role: {"35"}}, want: map[string]string{user: nobody, role: roles}}),
 	}}
 }
 
-func (s *mrSite) tokenCases() []formCase {
+func (s *testSite) tokenCases() []formCase {
 	const name, expires, scopes, role = "name", "expires_at", "scopes", "access_level"
 	const noDate = "Please provide a date such as 2027-02-22"
 	day := func(n int) string { return s.Clock.Now().AddDate(0, 0, n).Format(time.DateOnly) }
 	faults := append(nameFaults(name, nameMissing, "Cannot be longer than 255 characters", "Contains characters that cannot be read"),
-		fault{why: "no date", change: url.Values{expires: nil}, want: says(expires, noDate)},
-		fault{why: "a date of another type", change: url.Values{expires: {"tomorrow"}}, want: says(expires, noDate)},
-		fault{why: "a date that is no text", change: url.Values{expires: {noText}}, want: says(expires, noDate)},
-		fault{why: "a day that is none", change: url.Values{expires: {"2027-02-30"}}, want: says(expires, noDate)},
-		fault{why: "today", change: url.Values{expires: {day(0)}}, want: says(expires, "Must lie in the future")},
-		fault{why: "too far", change: url.Values{expires: {day(400)}}, want: says(expires, "Must lie within the next 365 days")},
-		fault{why: "no scope", change: url.Values{scopes: nil}, want: says(scopes, "Choose at least one scope")},
-		fault{why: "an unknown scope", change: url.Values{scopes: {"sudo"}}, want: says(scopes, "Not valid")},
-		fault{why: "a scope that is no text", change: url.Values{scopes: {noText}}, want: says(scopes, "Not valid")},
-		fault{why: "one scope good, one not", change: url.Values{scopes: {"api", "sudo"}}, want: says(scopes, "Not valid")},
+		fault{why: "no date", change: url.Values{expires: nil}, want: oneMessage(expires, noDate)},
+		fault{why: "a date of another type", change: url.Values{expires: {"tomorrow"}}, want: oneMessage(expires, noDate)},
+		fault{why: "a date that is no text", change: url.Values{expires: {noText}}, want: oneMessage(expires, noDate)},
+		fault{why: "a day that is none", change: url.Values{expires: {"2027-02-30"}}, want: oneMessage(expires, noDate)},
+		fault{why: "today", change: url.Values{expires: {day(0)}}, want: oneMessage(expires, "Must lie in the future")},
+		fault{why: "too far", change: url.Values{expires: {day(400)}}, want: oneMessage(expires, "Must lie within the next 365 days")},
+		fault{why: "no scope", change: url.Values{scopes: nil}, want: oneMessage(scopes, "Choose at least one scope")},
+		fault{why: "an unknown scope", change: url.Values{scopes: {"sudo"}}, want: oneMessage(scopes, "Not valid")},
+		fault{why: "a scope that is no text", change: url.Values{scopes: {noText}}, want: oneMessage(scopes, "Not valid")},
+		fault{why: "one scope good, one not", change: url.Values{scopes: {"api", "sudo"}}, want: oneMessage(scopes, "Not valid")},
 		fault{why: "everything at once", change: url.Values{name: nil, expires: nil, scopes: nil},
 			want: map[string]string{name: nameMissing, expires: noDate, scopes: "Choose at least one scope"}},
 	)
 	ofRole := append(choiceFaults(role, "Choose one of the roles", "35", "x"),
-		fault{why: "above one's own", change: url.Values{role: {"50"}}, want: says(role, "Choose a role that is not above your own")})
+		fault{why: "above one's own", change: url.Values{role: {"50"}}, want: oneMessage(role, "Choose a role that is not above your own")})
 	maintainer := s.as(s.Member("mara", models.RoleMaintainer))
 	personal := url.Values{name: {"CI"}, expires: {day(30)}, scopes: {"read_api"}}
 	project := url.Values{name: {"CI"}, expires: {day(30)}, scopes: {"read_api"}, role: {"20"}}
 	return []formCase{
 		{name: "personal token", action: personalTokensPath, as: s.as(s.Owner), good: personal, faults: faults},
-		{name: "project token", action: tokensOfPear, as: maintainer, good: project, faults: append(faults, ofRole...)},
+		{name: "project token", action: pearTokensPath, as: maintainer, good: project, faults: append(faults, ofRole...)},
 	}
 }
 
-func (s *mrSite) projectCases() []formCase {
+func (s *testSite) projectCases() []formCase {
 	s.T.Helper()
 	const name, path, description, visibility, namespace, branch = "name", "path", "description", "visibility", "namespace_id", "default_branch"
-	const general = "/olga/pear/-/settings/general"
 	otto := s.User("otto")
 	ns := map[string]string{}
 	for _, user := range []models.User{s.Owner, otto} {
@@ -238,19 +236,19 @@ func (s *mrSite) projectCases() []formCase {
 		}
 		ns[user.Username] = itoa(found.ID)
 	}
-	tooLong := fault{why: "description too long", change: url.Values{description: {long2001}}, want: says(description, "Cannot be longer than 2000 characters")}
-	unreadable := fault{why: "description that is no text", change: url.Values{description: {noText}}, want: says(description, "Not valid")}
+	tooLong := fault{why: "description too long", change: url.Values{description: {long2001}}, want: oneMessage(description, "Cannot be longer than 2000 characters")}
+	unreadable := fault{why: "description that is no text", change: url.Values{description: {noText}}, want: oneMessage(description, "Not valid")}
 	var paths []fault
 	for _, value := range []string{"-no", "a b", "a/b", "pear.git", "ä", "a\x00b", "a\xff", strings.Repeat("a", 256)} {
 		want := pathRule
 		if len(value) > 255 {
 			want = "Cannot be longer than 255 characters"
 		}
-		paths = append(paths, fault{why: "path " + strings.ToValidUTF8(value, "?"), change: url.Values{path: {value}}, want: says(path, want)})
+		paths = append(paths, fault{why: "path " + strings.ToValidUTF8(value, "?"), change: url.Values{path: {value}}, want: oneMessage(path, want)})
 	}
 	named := nameFaults(name, nameMissing, "Cannot be longer than 255 characters", "Contains characters that cannot be read")
 	seen := choiceFaults(visibility, "Not valid", "secret", "20")
-	taken := fault{why: "path taken", change: url.Values{path: {"PLUM"}}, want: says(path, "This path is already taken")}
+	taken := fault{why: "path taken", change: url.Values{path: {"PLUM"}}, want: oneMessage(path, "This path is already taken")}
 	create := append(append(append([]fault{}, named[3:]...), paths...), append(seen, tooLong, unreadable, taken)...)
 	create = append(append(create, choiceFaults(namespace, "Choose one of your namespaces", ns["otto"], "olga")...),
 		fault{why: "neither name nor path", change: url.Values{name: nil, path: nil}, want: map[string]string{name: nameMissing}},
@@ -258,77 +256,76 @@ func (s *mrSite) projectCases() []formCase {
 			want: map[string]string{name: "Contains characters that cannot be read", namespace: "Choose one of your namespaces", path: pathRule,
 				description: "Cannot be longer than 2000 characters", visibility: "Not valid"}})
 	rename := append(append(append([]fault{}, named...), paths...), append(seen, taken,
-		fault{why: "path blank", change: url.Values{path: {""}}, want: says(path, pathRule)},
+		fault{why: "path blank", change: url.Values{path: {""}}, want: oneMessage(path, pathRule)},
 		fault{why: "everything at once", change: url.Values{name: nil, path: {"-no"}, visibility: {"x"}},
 			want: map[string]string{name: nameMissing, path: pathRule, visibility: "Not valid"}})...)
 	return []formCase{
 		{name: "new project", action: "/projects", as: s.as(s.Owner), faults: create,
 			good: url.Values{name: {"Cherry"}, path: {"cherry"}, description: {"Fruit"}, visibility: {"internal"}, namespace: {ns["olga"]}, "readme": {"1"}}},
-		{name: "general", action: general, as: s.as(s.Owner), good: url.Values{description: {"Fruit"}, branch: {"feature"}}, faults: []fault{
+		{name: "general", action: pearGeneralPath, as: s.as(s.Owner), good: url.Values{description: {"Fruit"}, branch: {"feature"}}, faults: []fault{
 			tooLong, unreadable,
-			{why: "unknown branch", change: url.Values{branch: {"nowhere"}}, want: says(branch, "There is no such branch")},
-			{why: "impossible branch", change: url.Values{branch: {"a..b"}}, want: says(branch, "There is no such branch")},
-			{why: "branch that is no text", change: url.Values{branch: {"\xff\x00"}}, want: says(branch, "There is no such branch")},
+			{why: "unknown branch", change: url.Values{branch: {"nowhere"}}, want: oneMessage(branch, "There is no such branch")},
+			{why: "impossible branch", change: url.Values{branch: {"a..b"}}, want: oneMessage(branch, "There is no such branch")},
+			{why: "branch that is no text", change: url.Values{branch: {"\xff\x00"}}, want: oneMessage(branch, "There is no such branch")},
 			{why: "everything at once", change: url.Values{description: {long2001}, branch: {"nowhere"}},
 				want: map[string]string{description: "Cannot be longer than 2000 characters", branch: "There is no such branch"}},
 		}},
-		{name: "name and visibility", action: general + "/advanced", as: s.as(s.Owner), faults: rename,
+		{name: "name and visibility", action: pearGeneralPath + "/advanced", as: s.as(s.Owner), faults: rename,
 			good: url.Values{name: {"Cherry"}, path: {"cherry"}, visibility: {"public"}}},
-		{name: "delete project", action: general + "/delete", as: s.as(s.Owner), good: url.Values{"confirm": {"olga/pear"}}, faults: []fault{
-			{why: "blank", change: url.Values{"confirm": nil}, want: says("confirm", "This is not the path of the project")},
-			{why: "another project", change: url.Values{"confirm": {"olga/plum"}}, want: says("confirm", "This is not the path of the project")},
-			{why: "no text", change: url.Values{"confirm": {noText}}, want: says("confirm", "This is not the path of the project")},
+		{name: "delete project", action: pearGeneralPath + "/delete", as: s.as(s.Owner), good: url.Values{"confirm": {"olga/pear"}}, faults: []fault{
+			{why: "blank", change: url.Values{"confirm": nil}, want: oneMessage("confirm", "This is not the path of the project")},
+			{why: "another project", change: url.Values{"confirm": {"olga/plum"}}, want: oneMessage("confirm", "This is not the path of the project")},
+			{why: "no text", change: url.Values{"confirm": {noText}}, want: oneMessage("confirm", "This is not the path of the project")},
 		}},
 	}
 }
 
-func (s *mrSite) requestCases() []formCase {
+func (s *testSite) requestCases() []formCase {
 	s.T.Helper()
 	const title, source, target, description = "title", "source_branch", "target_branch", "description"
 	const gone, pick, control = "This branch does not exist", "Select a branch", "Title cannot contain control characters"
 	titles := append(nameFaults(title, "Enter a title", "Title cannot be longer than 255 characters", control),
-		fault{why: "description that is no text", change: url.Values{description: {noText}}, want: says(description, "Description contains characters that cannot be kept")})
+		fault{why: "description that is no text", change: url.Values{description: {noText}}, want: oneMessage(description, "Description contains characters that cannot be kept")})
 	branch := func(field string) []fault {
 		return []fault{
-			{why: field + " left out", change: url.Values{field: nil}, want: says(field, pick)},
-			{why: field + " blank", change: url.Values{field: {""}}, want: says(field, pick)},
-			{why: field + " unknown", change: url.Values{field: {"nowhere"}}, want: says(field, gone)},
-			{why: field + " impossible", change: url.Values{field: {"a..b"}}, want: says(field, gone)},
-			{why: field + " that is no text", change: url.Values{field: {"\xff\x00"}}, want: says(field, gone)},
+			{why: field + " left out", change: url.Values{field: nil}, want: oneMessage(field, pick)},
+			{why: field + " blank", change: url.Values{field: {""}}, want: oneMessage(field, pick)},
+			{why: field + " unknown", change: url.Values{field: {"nowhere"}}, want: oneMessage(field, gone)},
+			{why: field + " impossible", change: url.Values{field: {"a..b"}}, want: oneMessage(field, gone)},
+			{why: field + " that is no text", change: url.Values{field: {"\xff\x00"}}, want: oneMessage(field, gone)},
 		}
 	}
 	open := append(append(append([]fault{}, titles...), append(branch(source), branch(target)...)...),
-		fault{why: "same branch", change: url.Values{target: {"feature"}}, want: says(target, "Select another branch than the source branch")},
-		fault{why: "no commits", change: url.Values{source: {"main"}, target: {"feature"}}, want: says(source, "The source branch has no commits that the target branch lacks")},
+		fault{why: "same branch", change: url.Values{target: {"feature"}}, want: oneMessage(target, "Select another branch than the source branch")},
+		fault{why: "no commits", change: url.Values{source: {"main"}, target: {"feature"}}, want: oneMessage(source, "The source branch has no commits that the target branch lacks")},
 		fault{why: "duplicate", change: url.Values{source: {"other"}}, status: http.StatusConflict,
-			want: says("", "Another open merge request already exists for these branches: !1")},
+			want: oneMessage("", "Another open merge request already exists for these branches: !1")},
 		fault{why: "no title, and branches that do not exist", change: url.Values{title: nil, source: {"nowhere"}, target: {"elsewhere"}},
 			want: map[string]string{title: "Enter a title", source: gone, target: gone}},
 		fault{why: "everything at once", change: url.Values{title: nil, source: nil, target: {"a..b"}, description: {noText}},
 			want: map[string]string{title: "Enter a title", source: pick, target: gone, description: "Description contains characters that cannot be kept"}})
 	edit := append(append(append([]fault{}, titles...), branch(target)...),
-		fault{why: "same branch", change: url.Values{target: {"other"}}, want: says(target, "Select another branch than the source branch")})
+		fault{why: "same branch", change: url.Values{target: {"other"}}, want: oneMessage(target, "Select another branch than the source branch")})
 	good := url.Values{source: {"feature"}, target: {"main"}, title: {"Typed"}, description: {"Typed <b>too</b>"}, "squash": {"true"}, "remove_source_branch": {"true"}}
 	changed := url.Values{target: {"feature"}, title: {"Typed"}, description: {"Typed <b>too</b>"}, "squash": {"true"}}
-	const list = "/olga/pear/-/merge_requests"
 	return []formCase{
-		{name: "new merge request", action: list, as: s.as(s.Owner), good: good, faults: open},
-		{name: "edit merge request", action: list + "/1", as: s.as(s.Owner), good: changed, faults: edit},
+		{name: "new merge request", action: pearMergeRequestsPath, as: s.as(s.Owner), good: good, faults: open},
+		{name: "edit merge request", action: pearMergeRequestsPath + "/1", as: s.as(s.Owner), good: changed, faults: edit},
 	}
 }
 
-func (s *mrSite) personCases() []formCase {
+func (s *testSite) personCases() []formCase {
 	s.T.Helper()
-	priya := s.withPassword("priya", false)
+	priya := s.userWithPassword("priya")
 	const now, next, again = "current_password", "password", "password_confirmation"
 	const fresh = "a better password"
-	rejected := says("", "Invalid username or password.")
+	rejected := oneMessage("", "Invalid username or password.")
 	// The limit of tries is far: every fault is typed four times.
 	chosen := func(why, password, message string) fault {
-		return fault{why: why, change: url.Values{next: {password}, again: {password}}, want: says(next, message)}
+		return fault{why: why, change: url.Values{next: {password}, again: {password}}, want: oneMessage(next, message)}
 	}
 	return []formCase{
-		{name: "sign in", action: signInPath, as: s.nobody(), good: url.Values{"login": {"priya"}, "password": {testPassword}, "remember_me": {"1"}}, hidden: []string{"password"},
+		{name: "sign in", action: signInPath, as: s.signedOut(), good: url.Values{"login": {"priya"}, "password": {testPassword}, "remember_me": {"1"}}, hidden: []string{"password"},
 			faults: []fault{
 				{why: "nothing", change: url.Values{"login": nil, "password": nil}, want: rejected},
 				{why: "wrong password", change: url.Values{"password": {"wrong wrong"}}, want: rejected},
@@ -337,7 +334,7 @@ func (s *mrSite) personCases() []formCase {
 			}},
 		{name: "password", action: newPasswordPath, as: s.as(priya), good: url.Values{now: {testPassword}, next: {fresh}, again: {fresh}}, hidden: []string{now, next, again},
 			faults: []fault{
-				{why: "the current one wrong", change: url.Values{now: {"wrong wrong"}}, want: says(now, "This is not your current password")},
+				{why: "the current one wrong", change: url.Values{now: {"wrong wrong"}}, want: oneMessage(now, "This is not your current password")},
 				chosen("too long", strings.Repeat("x", 1025), "The password cannot be longer than 1024 bytes"),
 				chosen("no text", "\xff\x00 is no text", "The password contains characters that cannot be read"),
 				{why: "everything at once", change: url.Values{now: nil, next: {"short"}, again: {"other"}}, want: map[string]string{

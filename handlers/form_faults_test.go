@@ -42,7 +42,7 @@ type fault struct {
 }
 
 // says is the message of one field.
-func says(field, message string) map[string]string { return map[string]string{field: message} }
+func oneMessage(field, message string) map[string]string { return map[string]string{field: message} }
 
 // TestFormFaults types every fault into every field of every form, as readers
 // of both languages, and reads the page that comes back: every message stands
@@ -50,20 +50,20 @@ func says(field, message string) map[string]string { return map[string]string{fi
 // control is marked; the first one has the focus; everything typed stands; and
 // nothing is written.
 func TestFormFaults(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		db := s.DB.SQL(t)
 		for _, form := range s.formCases() {
 			t.Run(form.name, func(t *testing.T) {
 				for _, tt := range form.faults {
 					t.Run(tt.why, func(t *testing.T) {
-						before := written(t, db)
+						before := databaseSnapshot(t, db)
 						for _, language := range []string{"en", "ja"} {
-							requireFault(t, form, tt, form.as.reading(language))
+							assertFault(t, form, tt, form.as.withLanguage(language))
 							if form.dialog {
-								requireFault(t, form, tt, form.as.reading(language).withHTMX())
+								assertFault(t, form, tt, form.as.withLanguage(language).withHTMX())
 							}
 						}
-						if now := written(t, db); now != before {
+						if now := databaseSnapshot(t, db); now != before {
 							t.Errorf("written all the same:\n%s\nwas\n%s", now, before)
 						}
 					})
@@ -73,8 +73,8 @@ func TestFormFaults(t *testing.T) {
 	})
 }
 
-// requireFault posts one fault and reads the answer.
-func requireFault(t *testing.T, form formCase, tt fault, v visitor) {
+// assertFault posts one fault and reads the answer.
+func assertFault(t *testing.T, form formCase, tt fault, v visitor) {
 	t.Helper()
 	sent := url.Values{}
 	for name, values := range form.good {
@@ -88,7 +88,7 @@ func requireFault(t *testing.T, form formCase, tt fault, v visitor) {
 	if tt.status != 0 {
 		status = tt.status
 	}
-	a := v.post(form.action, sent).want(status)
+	a := v.post(form.action, sent).wantStatus(status)
 	for _, field := range form.hidden {
 		if secret := sent.Get(field); len(secret) >= 8 && strings.Contains(a.body, secret) {
 			t.Errorf("the page shows what was typed into %s", field)
@@ -108,25 +108,25 @@ func requireFault(t *testing.T, form formCase, tt fault, v visitor) {
 	for field, english := range tt.want {
 		message := english
 		if v.language == "ja" {
-			message = japaneseOf(t, english)
+			message = japaneseMessage(t, english)
 		}
 		if field == "" {
-			if got := squeeze(a.Find("#form-error[role=alert], #form-error [role=alert]").Text()); got != message {
+			if got := collapseSpace(a.Find("#form-error[role=alert], #form-error [role=alert]").Text()); got != message {
 				t.Errorf("%s: the form says %q, want %q", where, got, message)
 			}
 			continue
 		}
-		requireMessage(t, where, a, found, field, message)
+		assertFieldMessage(t, where, a, found, field, message)
 	}
-	requireMarks(t, where, a, found, tt.want)
+	assertInvalidFieldsMarked(t, where, a, found, tt.want)
 	for field := range form.good {
-		requireTyped(t, where, found, field, sent[field], slices.Contains(form.hidden, field))
+		assertInputKept(t, where, found, field, sent[field], slices.Contains(form.hidden, field))
 	}
 }
 
 // control is what a field's faults are told about: its input or list, the
 // group of its choices, or what opens them.
-func control(form *goquery.Selection, field string) *goquery.Selection {
+func controlOf(form *goquery.Selection, field string) *goquery.Selection {
 	found := form.Find(fmt.Sprintf("[name=%q]:not([type=hidden])", field))
 	if found.Is("details input") {
 		return found.First().Closest("details").Find("summary")
@@ -137,27 +137,27 @@ func control(form *goquery.Selection, field string) *goquery.Selection {
 	return found
 }
 
-// requireMessage reads what a control is described by: the message must be
+// assertFieldMessage reads what a control is described by: the message must be
 // one of those texts.
-func requireMessage(t *testing.T, where string, a answer, form *goquery.Selection, field, message string) {
+func assertFieldMessage(t *testing.T, where string, a response, form *goquery.Selection, field, message string) {
 	t.Helper()
-	marked := control(form, field)
+	marked := controlOf(form, field)
 	if marked.Length() != 1 {
 		t.Fatalf("%s: %d controls for %s", where, marked.Length(), field)
 	}
 	var texts []string
 	for _, id := range strings.Fields(marked.AttrOr("aria-describedby", "")) {
-		texts = append(texts, squeeze(a.Find("#"+id).Text()))
+		texts = append(texts, collapseSpace(a.Find("#"+id).Text()))
 	}
 	if !slices.Contains(texts, message) {
 		t.Errorf("%s: %s is described by %q, want %q", where, field, texts, message)
 	}
 }
 
-// requireMarks holds that exactly the faulty controls are marked, and that the
+// assertInvalidFieldsMarked holds that exactly the faulty controls are marked, and that the
 // first of them, or for a fault of the whole form one of its controls, is
 // where the page puts the focus: browsers take the first that asks.
-func requireMarks(t *testing.T, where string, a answer, form *goquery.Selection, want map[string]string) {
+func assertInvalidFieldsMarked(t *testing.T, where string, a response, form *goquery.Selection, want map[string]string) {
 	t.Helper()
 	focused := a.Find("[autofocus]").First()
 	if form.Find("[autofocus]").First().IsSelection(focused) != (focused.Length() == 1) || focused.Length() == 0 {
@@ -171,7 +171,7 @@ func requireMarks(t *testing.T, where string, a answer, form *goquery.Selection,
 		t.Errorf("%s: %d controls are marked, want %d", where, marked.Length(), len(want))
 	}
 	for field := range want {
-		if !control(form, field).Is("[aria-invalid=true]") {
+		if !controlOf(form, field).Is("[aria-invalid=true]") {
 			t.Errorf("%s: %s is not marked", where, field)
 		}
 	}
@@ -180,9 +180,9 @@ func requireMarks(t *testing.T, where string, a answer, form *goquery.Selection,
 	}
 }
 
-// requireTyped holds that what was typed stands in the field again, and that a
+// assertInputKept holds that what was typed stands in the field again, and that a
 // secret does not. A choice that is none cannot stand.
-func requireTyped(t *testing.T, where string, form *goquery.Selection, field string, sent []string, hidden bool) {
+func assertInputKept(t *testing.T, where string, form *goquery.Selection, field string, sent []string, hidden bool) {
 	t.Helper()
 	found := form.Find(fmt.Sprintf("[name=%q]:not([type=hidden])", field))
 	typed := strings.Join(sent, "")
@@ -213,7 +213,7 @@ func requireTyped(t *testing.T, where string, form *goquery.Selection, field str
 }
 
 // written is all that forms write, as text.
-func written(t *testing.T, db *sql.DB) string {
+func databaseSnapshot(t *testing.T, db *sql.DB) string {
 	t.Helper()
 	var out strings.Builder
 	for _, query := range []string{
@@ -259,7 +259,7 @@ func written(t *testing.T, db *sql.DB) string {
 // table, by the address that it posts to. Forms without anything to type wrong
 // are named here.
 func TestEveryFormHasItsFaults(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	tested := map[string]bool{}
 	for _, form := range s.formCases() {
 		tested[form.action] = true
@@ -274,19 +274,19 @@ func TestEveryFormHasItsFaults(t *testing.T) {
 		projectRoute + "/-/settings/merge_requests", // one check box
 		projectRoute + "/-/project_members/:id",     // one list, TestOnlyOwnersMakeAndUnmakeOwners
 	}
-	for _, r := range s.tableOf() {
+	for _, r := range s.routeTable() {
 		if r.method != http.MethodPost || slices.Contains(harmless, r.path) {
 			continue
 		}
-		matches := func(action string) bool { return addressMatches(r.path, action) }
+		matches := func(action string) bool { return routeMatches(r.path, action) }
 		if !slices.ContainsFunc(keysOf(tested), matches) {
 			t.Errorf("no fault is typed into the form that posts to %s", r.path)
 		}
 	}
 }
 
-// addressMatches reports whether an address belongs to a route.
-func addressMatches(path, address string) bool {
+// routeMatches reports whether an address belongs to a route.
+func routeMatches(path, address string) bool {
 	parts, given := strings.Split(path, "/"), strings.Split(address, "/")
 	if len(parts) != len(given) {
 		return false
@@ -307,8 +307,8 @@ func keysOf(set map[string]bool) []string {
 	return keys
 }
 
-// japaneseOf is the message of a form as Japanese readers see it.
-func japaneseOf(t *testing.T, english string) string {
+// japaneseMessage is the message of a form as Japanese readers see it.
+func japaneseMessage(t *testing.T, english string) string {
 	t.Helper()
 	if japanese, known := formMessages[english]; known {
 		return japanese

@@ -14,13 +14,13 @@ import (
 // TestBrowserForms_EscapeAndSignOut_KeepTypedText: Esc asks before it throws a dialog away, the end of a
 // session keeps its form, and Back after a refusal leads to what was typed.
 func TestBrowserForms_EscapeAndSignOut_KeepTypedText(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.memberWithPassword("mona", models.RoleMaintainer, false)
 	a := s.actor(t, true)
 	a.Allow("401|422")
-	a.signsIn("mona")
+	a.signIn("mona")
 
-	a.opens(settingsPath)
+	a.open(pearSettingsPath)
 	answers := func(yes string) {
 		browsertest.Eval[bool](a.Page, "window.asked = '', window.confirm = (text) => { window.asked = text; return "+yes+"; }, true")
 	}
@@ -34,8 +34,8 @@ func TestBrowserForms_EscapeAndSignOut_KeepTypedText(t *testing.T) {
 		t.Errorf("an empty form asks %q", asked())
 	}
 	a.Press("Add status check")
-	a.fills("Service name", "Build")
-	a.fills("API to check", "https://ci.example.test/hook")
+	a.fill("Service name", "Build")
+	a.fill("API to check", "https://ci.example.test/hook")
 	for range 2 {
 		answers("false")
 		a.Key(kb.Escape)
@@ -49,18 +49,18 @@ func TestBrowserForms_EscapeAndSignOut_KeepTypedText(t *testing.T) {
 	}
 	a.Click("#submit-status-check")
 	a.WaitText("#kept-form", "What you entered is kept")
-	a.fills("Username", "mona")
-	a.fills("Password", testPassword)
-	a.submits("Sign in")
+	a.fill("Username", "mona")
+	a.fill("Password", testPassword)
+	a.submit("Sign in")
 	a.WaitText("#kept-form", "Nothing was saved")
 	if name, url := a.value("Service name"), a.value("API to check"); name != "Build" || url != "https://ci.example.test/hook" {
 		t.Errorf("%q and %q come back", name, url)
 	}
 	a.Click("#submit-status-check")
-	a.told("Status check added.")
+	a.assertAnnounced("Status check added.")
 
 	a.Press("Add status check")
-	a.fills("Service name", "Other")
+	a.fill("Service name", "Other")
 	answers("true")
 	a.Key(kb.Escape)
 	a.WaitGone("dialog")
@@ -70,16 +70,16 @@ func TestBrowserForms_EscapeAndSignOut_KeepTypedText(t *testing.T) {
 func TestBrowserForms_BackAfterRejection_ShowsTypedText(t *testing.T) {
 	for mode, script := range map[string]bool{"with script": true, "without script": false} {
 		t.Run(mode, func(t *testing.T) {
-			s := newMRSite(t, modelstest.SQLite(t))
+			s := newTestSite(t, modelstest.SQLite(t))
 			s.memberWithPassword("mona", models.RoleMaintainer, false)
 			a := s.actor(t, script)
 			a.Allow("422")
-			a.signsIn("mona")
+			a.signIn("mona")
 			long := strings.Repeat("x", 256)
-			a.opens("/projects/new")
-			a.fills("Project name", long)
-			a.submits("Create project")
-			a.sees("Cannot be longer than 255 characters")
+			a.open("/projects/new")
+			a.fill("Project name", long)
+			a.submit("Create project")
+			a.assertText("Cannot be longer than 255 characters")
 			a.Back()
 			a.WaitURL("/new$")
 			if got := a.value("Project name"); got != long {

@@ -9,8 +9,8 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// asBrowsersSend gives the line breaks of every field as browsers send them.
-func asBrowsersSend(form url.Values) url.Values {
+// withCRLF gives the line breaks of every field as browsers send them.
+func withCRLF(form url.Values) url.Values {
 	for _, values := range form {
 		for i, value := range values {
 			values[i] = strings.ReplaceAll(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(value), "\n", "\r\n")
@@ -25,19 +25,19 @@ func asBrowsersSend(form url.Values) url.Values {
 func TestForms_SavedUnchanged_ChangeNothing(t *testing.T) {
 	texts := []string{"", "\nfirst line is empty", "\n\n\ntwo more\n", "\r\nby API\r\nwith CR LF\r\n", "old\rMac", " \n x", "<b>&amp;</b>\n", "\t\n"}
 	titles := []string{"Plain", "Draft: one", "[Draft] two", "(draft)  three", "draft:four", "Ein „Titel“ & <b>"}
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		db := s.DB.SQL(t)
 		service := s.Service("licence", "main")
-		mr := s.open("topic")
+		mr := s.openMergeRequest("topic")
 		owner := s.as(s.Owner)
 		trace := func() string {
-			return written(t, db) + itoa(int64(s.count(t, "SELECT count(*) FROM audit_events")))
+			return databaseSnapshot(t, db) + itoa(int64(s.queryInt(t, "SELECT count(*) FROM audit_events")))
 		}
 		unchanged := func(what, page, form string) {
 			t.Helper()
-			action, fields := owner.get(page).want(http.StatusOK).fields(form)
+			action, fields := owner.get(page).wantStatus(http.StatusOK).fields(form)
 			before := trace()
-			owner.post(action, asBrowsersSend(fields)).want(http.StatusSeeOther)
+			owner.post(action, withCRLF(fields)).wantStatus(http.StatusSeeOther)
 			if now := trace(); now != before {
 				t.Errorf("%s: changed by saving it unchanged:\n%s\nwas\n%s", what, now, before)
 			}
@@ -51,10 +51,10 @@ func TestForms_SavedUnchanged_ChangeNothing(t *testing.T) {
 			if _, err := s.Store.UpdateProject(t.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{Description: &text}); err != nil {
 				t.Fatal(err)
 			}
-			unchanged("project "+text, "/olga/pear/-/settings/general", `form[action$="/settings/general"]`)
+			unchanged("project "+text, pearGeneralPath, `form[action$="/settings/general"]`)
 		}
-		unchanged("name and visibility", "/olga/pear/-/settings/general", `form[action$="/advanced"]`)
+		unchanged("name and visibility", pearGeneralPath, `form[action$="/advanced"]`)
 		unchanged("service", servicePath(service)+"/edit", "#status-check-form")
-		unchanged("branch rule", "/olga/pear/-/settings/repository/branch_rules/"+s.ruleID(s.Project, "main")+"/edit", "#protected-branch-form")
+		unchanged("branch rule", pearRulesPath+"/"+s.ruleID(s.Project, "main")+"/edit", "#protected-branch-form")
 	})
 }

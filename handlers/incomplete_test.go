@@ -11,14 +11,14 @@ import (
 // A merge whose source branch cannot be removed yet is a merge, and its page
 // says what is still to come.
 func TestMergePage_LockedSourceBranch_SaysSo(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		mr := s.open("topic")
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		mr := s.openMergeRequest("topic")
 		s.Fixture.Git.SetLocked(mr.SourceBranch, true)
 		owner := s.as(s.Owner)
 		form := url.Values{"sha": {mr.HeadSHA}, "should_remove_source_branch": {"true"}}
-		merged := owner.post(s.mrPath(mr, "/merge"), form).want(http.StatusSeeOther)
+		merged := owner.post(s.mrPath(mr, "/merge"), form).wantStatus(http.StatusSeeOther)
 		owner.cookie += "; " + merged.header.Get("Set-Cookie")
-		page := owner.get(s.mrPath(mr, "")).want(http.StatusOK)
+		page := owner.get(s.mrPath(mr, "")).wantStatus(http.StatusOK)
 		if got := page.text("#toasts .toast > span"); got != "Merge request merged. The source branch could not be removed yet; Mergegate keeps trying." {
 			t.Errorf("toast %q", got)
 		}

@@ -15,27 +15,27 @@ import (
 )
 
 // ended is a browser whose session was ended elsewhere, as name was signed in.
-func (s *mrSite) ended(name string) *browser {
+func (s *testSite) signInAndEndSession(name string) *browserClient {
 	s.T.Helper()
-	b := s.signedIn(name)
+	b := s.signIn(name)
 	if _, err := s.DB.SQL(s.T).Exec("DELETE FROM sessions"); err != nil {
 		s.T.Fatal(err)
 	}
 	return b
 }
 
-func (b *browser) signsInFrom(page answer, name string) answer {
+func (b *browserClient) signInFrom(page response, name string) response {
 	b.t.Helper()
 	_, form := page.fields(`form[action="` + signInPath + `"]`)
 	form.Set("login", name)
 	form.Set("password", testPassword)
-	return b.post(signInPath, form).want(http.StatusSeeOther)
+	return b.post(signInPath, form).wantStatus(http.StatusSeeOther)
 }
 
 // TestForms_SentAfterTheSessionEnded_ComeBackFilled sends every form of the
 // tables of faults, as it would be accepted, without a session, and signs in.
 func TestForms_SentAfterTheSessionEnded_ComeBackFilled(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.memberWithPassword("olaf", models.RoleOwner, false)
 		db := s.DB.SQL(t)
 		for _, form := range s.formCases() {
@@ -43,7 +43,7 @@ func TestForms_SentAfterTheSessionEnded_ComeBackFilled(t *testing.T) {
 				continue
 			}
 			t.Run(form.name, func(t *testing.T) {
-				b := s.ended("olaf")
+				b := s.signInAndEndSession("olaf")
 				b.t = t
 				sent := url.Values{}
 				for name, values := range form.good {
@@ -55,7 +55,7 @@ func TestForms_SentAfterTheSessionEnded_ComeBackFilled(t *testing.T) {
 				if form.name == "new project" {
 					sent.Del("namespace_id") // olga's
 				}
-				page := b.post(form.action, sent).want(http.StatusUnauthorized)
+				page := b.post(form.action, sent).wantStatus(http.StatusUnauthorized)
 				for _, field := range form.hidden {
 					if secret := sent.Get(field); secret != "" && strings.Contains(page.body, secret) {
 						t.Errorf("the sign-in page shows %s", field)
@@ -64,10 +64,10 @@ func TestForms_SentAfterTheSessionEnded_ComeBackFilled(t *testing.T) {
 				if !strings.Contains(page.text("#kept-form"), "What you entered is kept") {
 					t.Errorf("the sign-in page says %q", page.text("#kept-form"))
 				}
-				to := b.signsInFrom(page, "olaf").header.Get("Location")
-				before := written(t, db)
-				a := b.get(to).want(http.StatusOK)
-				if now := written(t, db); now != before {
+				to := b.signInFrom(page, "olaf").header.Get("Location")
+				before := databaseSnapshot(t, db)
+				a := b.get(to).wantStatus(http.StatusOK)
+				if now := databaseSnapshot(t, db); now != before {
 					t.Errorf("the form was sent by itself:\n%s", now)
 				}
 				if !strings.Contains(a.text("#kept-form"), "Nothing was saved") {
@@ -78,9 +78,9 @@ func TestForms_SentAfterTheSessionEnded_ComeBackFilled(t *testing.T) {
 					t.Fatalf("%d forms post to %s on %s", found.Length(), form.action, to)
 				}
 				for field, values := range sent {
-					requireTyped(t, to, found, field, asLines(values), slices.Contains(form.hidden, field))
+					assertInputKept(t, to, found, field, withLF(values), slices.Contains(form.hidden, field))
 				}
-				if b.get(to).want(http.StatusOK).has("#kept-form") {
+				if b.get(to).wantStatus(http.StatusOK).has("#kept-form") {
 					t.Error("the form comes back twice")
 				}
 			})
@@ -88,7 +88,7 @@ func TestForms_SentAfterTheSessionEnded_ComeBackFilled(t *testing.T) {
 	})
 }
 
-func asLines(values []string) []string {
+func withLF(values []string) []string {
 	lines := slices.Clone(values)
 	for i := range lines {
 		lines[i] = strings.ReplaceAll(lines[i], "\r\n", "\n")
@@ -99,48 +99,48 @@ func asLines(values []string) []string {
 // TestKeptForm_OfAnotherUser_IsNotShown: only who typed a form gets it back, in
 // time and unforged.
 func TestKeptForm_OfAnotherUser_IsNotShown(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.memberWithPassword("olaf", models.RoleOwner, false)
 		s.memberWithPassword("mona", models.RoleOwner, false)
 		typed := url.Values{"name": {"Typed by Olaf"}}
-		refused := func(what string, b *browser, page answer, name string) {
+		refused := func(what string, b *browserClient, page response, name string) {
 			t.Helper()
-			to := b.signsInFrom(page, name).header.Get("Location")
-			if strings.Contains(to, keptFormParam) || strings.Contains(b.get(to).want(http.StatusOK).body, "Typed by Olaf") {
+			to := b.signInFrom(page, name).header.Get("Location")
+			if strings.Contains(to, keptFormParam) || strings.Contains(b.get(to).wantStatus(http.StatusOK).body, "Typed by Olaf") {
 				t.Errorf("%s: led to %s", what, to)
 			}
 		}
-		b := s.ended("olaf")
-		refused("another user", b, b.post("/projects", typed).want(http.StatusUnauthorized), "mona")
+		b := s.signInAndEndSession("olaf")
+		refused("another user", b, b.post("/projects", typed).wantStatus(http.StatusUnauthorized), "mona")
 
-		b = s.ended("olaf")
-		page := b.post("/projects", typed).want(http.StatusUnauthorized)
+		b = s.signInAndEndSession("olaf")
+		page := b.post("/projects", typed).wantStatus(http.StatusUnauthorized)
 		s.Clock.Advance(25 * time.Hour)
 		refused("a day later", b, page, "olaf")
 
-		b = s.ended("olaf")
+		b = s.signInAndEndSession("olaf")
 		b.cookies[lastUserCookie] = strings.Replace(b.cookies[lastUserCookie], ".", "9.", 1)
-		b.post("/projects", typed).want(http.StatusSeeOther)
+		b.post("/projects", typed).wantStatus(http.StatusSeeOther)
 		delete(b.cookies, lastUserCookie)
-		b.post("/projects", typed).want(http.StatusSeeOther)
+		b.post("/projects", typed).wantStatus(http.StatusSeeOther)
 
 		// A form too large to be carried is not.
-		b = s.ended("olaf")
-		b.post("/projects", url.Values{"name": {strings.Repeat("x", maxKeptForm)}}).want(http.StatusSeeOther)
+		b = s.signInAndEndSession("olaf")
+		b.post("/projects", url.Values{"name": {strings.Repeat("x", maxKeptForm)}}).wantStatus(http.StatusSeeOther)
 
 		// A wrong password does not lose it, and a dialog's form is sent anew.
-		b = s.ended("olaf")
-		page = b.post("/projects", typed).want(http.StatusUnauthorized)
+		b = s.signInAndEndSession("olaf")
+		page = b.post("/projects", typed).wantStatus(http.StatusUnauthorized)
 		_, form := page.fields(`form[action="` + signInPath + `"]`)
 		form.Set("login", "olaf")
 		form.Set("password", "wrong")
-		page = b.post(signInPath, form).want(http.StatusUnprocessableEntity)
-		if to := b.signsInFrom(page, "olaf").header.Get("Location"); to != "/projects/new?kept_form=1" {
+		page = b.post(signInPath, form).wantStatus(http.StatusUnprocessableEntity)
+		if to := b.signInFrom(page, "olaf").header.Get("Location"); to != "/projects/new?kept_form=1" {
 			t.Errorf("led to %s", to)
 		}
-		b = s.ended("olaf")
+		b = s.signInAndEndSession("olaf")
 		b.header.Set("HX-Request", "true")
-		if a := b.post(servicesPath, typed).want(http.StatusUnauthorized); a.header.Get("HX-Refresh") != "" {
+		if a := b.post(pearServicesPath, typed).wantStatus(http.StatusUnauthorized); a.header.Get("HX-Refresh") != "" {
 			t.Error("the dialog is thrown away with its page")
 		}
 	})
@@ -149,11 +149,11 @@ func TestKeptForm_OfAnotherUser_IsNotShown(t *testing.T) {
 // TestKeptForm_WhoseFormIsGone_ListsWhatWasTyped: a Maintainer's page lacks the
 // Owner's form.
 func TestKeptForm_WhoseFormIsGone_ListsWhatWasTyped(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.memberWithPassword("olaf", models.RoleMaintainer, false)
-	b := s.ended("olaf")
-	page := b.post("/olga/pear/-/settings/general/advanced", url.Values{"name": {"Typed"}}).want(http.StatusUnauthorized)
-	a := b.get(b.signsInFrom(page, "olaf").header.Get("Location")).want(http.StatusOK)
+	b := s.signInAndEndSession("olaf")
+	page := b.post(pearGeneralPath+"/advanced", url.Values{"name": {"Typed"}}).wantStatus(http.StatusUnauthorized)
+	a := b.get(b.signInFrom(page, "olaf").header.Get("Location")).wantStatus(http.StatusOK)
 	if got := a.text("#kept-form"); !strings.Contains(got, "not available any more") || !strings.Contains(got, "Typed") {
 		t.Errorf("the page says %q", got)
 	}
@@ -162,7 +162,7 @@ func TestKeptForm_WhoseFormIsGone_ListsWhatWasTyped(t *testing.T) {
 // TestSecretFieldsAreNeverKept: every password field of every page is among the
 // fields that are left out.
 func TestSecretFieldsAreNeverKept(t *testing.T) {
-	everyPage(t, newMRSite(t, modelstest.SQLite(t)), "en", func(t *testing.T, a answer) {
+	visitEveryPage(t, newTestSite(t, modelstest.SQLite(t)), "en", func(t *testing.T, a response) {
 		a.Find("input[type=password]").Each(func(_ int, e *goquery.Selection) {
 			if name := e.AttrOr("name", ""); !slices.Contains(secretFields, name) {
 				t.Errorf("%s would be kept", name)

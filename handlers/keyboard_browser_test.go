@@ -36,11 +36,11 @@ func tabTo(t *testing.T, p *browsertest.Page, css string) {
 // TestBrowserKeyboard_MainTasks_NeedNoMouse signs in, retries a check, turns on the gate and adds a
 // service without touching the mouse.
 func TestBrowserKeyboard_MainTasks_NeedNoMouse(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	licence := s.Service("licence")
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	s.Clock.Advance(3 * time.Minute)
-	mona := s.withPassword("mona", false)
+	mona := s.userWithPassword("mona")
 	if _, err := s.Store.AddMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, mona.ID, models.RoleMaintainer); err != nil {
 		t.Fatal(err)
 	}

@@ -17,10 +17,10 @@ import (
 // TestLinks_OfEveryPage_LeadToAPage follows every link of every page as the
 // owner and, where that fails, as an administrator: the pages are theirs.
 func TestLinks_OfEveryPage_LeadToAPage(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	admin := s.Admin("ada")
 	found := map[string]string{}
-	everyPage(t, s, "en", func(t *testing.T, a answer) {
+	visitEveryPage(t, s, "en", func(t *testing.T, a response) {
 		a.Find("a[href], form[method=get], form:not([method])").Each(func(_ int, e *goquery.Selection) {
 			link, err := url.Parse(e.AttrOr("href", e.AttrOr("action", "")))
 			if err != nil {
@@ -53,10 +53,10 @@ func TestLinks_OfEveryPage_LeadToAPage(t *testing.T) {
 // TestLinks_OfGoldens_HaveARoute checks the addresses of this server in the
 // goldens of payloads and of the API's answers.
 func TestLinks_OfGoldens_HaveARoute(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	var pages []*regexp.Regexp
 	parameter := regexp.MustCompile(`:[a-z]+`)
-	for _, r := range s.tableOf() {
+	for _, r := range s.routeTable() {
 		if r.method == http.MethodGet {
 			pages = append(pages, regexp.MustCompile("^"+parameter.ReplaceAllString(regexp.QuoteMeta(r.path), `[^/]+`)+"$"))
 		}
@@ -95,21 +95,21 @@ func TestLinks_OfGoldens_HaveARoute(t *testing.T) {
 }
 
 func TestTrailingSlash_IsForgiven(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	v := s.as(s.Owner)
 	for path, want := range map[string]string{
-		"/olga/pear/":                       "/olga/pear",
-		"/olga/pear//":                      "/olga/pear",
+		"/olga/pear/":                       pearPath,
+		"/olga/pear//":                      pearPath,
 		"/olga/pear/-/branches/?search=a%2": "/olga/pear/-/branches?search=a%2",
 		"/users/sign_in/":                   "/users/sign_in",
-		"/olga/pear/-/merge_requests/new/":  "/olga/pear/-/merge_requests/new",
+		"/olga/pear/-/merge_requests/new/":  pearMergeRequestsPath + "/new",
 	} {
-		if got := v.get(path).want(http.StatusPermanentRedirect).header.Get("Location"); got != want {
+		if got := v.get(path).wantStatus(http.StatusPermanentRedirect).header.Get("Location"); got != want {
 			t.Errorf("%s leads to %q, want %q", path, got, want)
 		}
 	}
-	v.post("/olga/pear/-/settings/general/", url.Values{"name": {"Pear"}}).want(http.StatusPermanentRedirect)
-	v.get("/").want(http.StatusOK)
+	v.post(pearGeneralPath+"/", url.Values{"name": {"Pear"}}).wantStatus(http.StatusPermanentRedirect)
+	v.get("/").wantStatus(http.StatusOK)
 	// Never to another host.
 	for _, path := range []string{"//evil.test/", "//evil.test//", "///evil.test/"} {
 		if to := v.get(path).header.Get("Location"); strings.HasPrefix(to, "//") || strings.Contains(to, "://") {

@@ -10,10 +10,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-const membersOfPear = "/olga/pear/-/project_members"
-
 // roleOf is a user's role on the site's project.
-func (s *mrSite) roleOf(user models.User) models.Role {
+func (s *testSite) roleOf(user models.User) models.Role {
 	s.T.Helper()
 	member, err := s.Store.Member(s.T.Context(), s.Project.ID, user.ID)
 	if models.KindOf(err) == models.KindNotFound {
@@ -26,9 +24,9 @@ func (s *mrSite) roleOf(user models.User) models.Role {
 }
 
 func TestMembersAreAddedChangedAndRemoved(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		jonas := s.User("jonas")
-		s.withPassword("boss", false)
+		s.userWithPassword("boss")
 		boss, err := s.Store.UserByUsername(t.Context(), "boss")
 		if err != nil {
 			t.Fatal(err)
@@ -36,13 +34,13 @@ func TestMembersAreAddedChangedAndRemoved(t *testing.T) {
 		if _, err := s.Store.AddMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, boss.ID, models.RoleOwner); err != nil {
 			t.Fatal(err)
 		}
-		b := s.signedIn("boss")
-		action, form := b.get(membersOfPear + "/new").want(http.StatusOK).fields("#member-form")
+		b := s.signIn("boss")
+		action, form := b.get(pearMembersPath + "/new").wantStatus(http.StatusOK).fields("#member-form")
 		if form.Get("access_level") != "30" {
 			t.Errorf("suggested role %s, want Developer", form.Get("access_level"))
 		}
 		form.Set("username", " @JONAS ")
-		page := b.follow(action, form)
+		page := b.postAndFollow(action, form)
 		if got := page.text("#toasts .toast > span"); got != "Member added." {
 			t.Errorf("toast %q", got)
 		}
@@ -52,22 +50,22 @@ func TestMembersAreAddedChangedAndRemoved(t *testing.T) {
 		row := fmt.Sprintf("#member-%d", jonas.ID)
 		action, form = page.fields(row + " form")
 		form.Set("access_level", "40")
-		b.follow(action, form)
+		b.postAndFollow(action, form)
 		if got := s.roleOf(jonas); got != models.RoleMaintainer {
 			t.Errorf("role %v after the change", got)
 		}
 
 		remove := page.attr(row+" .cell-actions a", "href")
-		action, form = b.get(remove).want(http.StatusOK).fields("form.dialog__foot")
+		action, form = b.get(remove).wantStatus(http.StatusOK).fields("form.dialog__foot")
 		if b.get(remove).has("dialog") {
 			t.Error("a dialog without script")
 		}
 		b.header.Set("HX-Request", "true")
-		if fragment := b.get(remove).want(http.StatusOK); !fragment.has("dialog.modal form") || fragment.has(".topbar") {
+		if fragment := b.get(remove).wantStatus(http.StatusOK); !fragment.has("dialog.modal form") || fragment.has(".topbar") {
 			t.Error("with script no dialog alone")
 		}
 		b.header.Del("HX-Request")
-		b.follow(action, form)
+		b.postAndFollow(action, form)
 		if got := s.roleOf(jonas); got != models.RoleNone {
 			t.Errorf("role %v after removal", got)
 		}
@@ -75,31 +73,31 @@ func TestMembersAreAddedChangedAndRemoved(t *testing.T) {
 }
 
 func TestOnlyOwnersMakeAndUnmakeOwners(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	maintainer, jonas := s.Member("mara", models.RoleMaintainer), s.User("jonas")
 	visitor := s.as(maintainer)
-	page := visitor.get(membersOfPear).want(http.StatusOK)
+	page := visitor.get(pearMembersPath).wantStatus(http.StatusOK)
 	if page.has(fmt.Sprintf("#member-%d form", s.Owner.ID)) {
 		t.Error("a maintainer is offered to change an owner")
 	}
-	if visitor.get(membersOfPear + "/new").want(http.StatusOK).has(`#access_level option[value="50"]`) {
+	if visitor.get(pearMembersPath + "/new").wantStatus(http.StatusOK).has(`#access_level option[value="50"]`) {
 		t.Error("a maintainer is offered to make an owner")
 	}
-	visitor.post(membersOfPear, url.Values{"username": {"jonas"}, "access_level": {"50"}}).want(http.StatusForbidden)
-	visitor.post(fmt.Sprintf("%s/%d", membersOfPear, s.Owner.ID), url.Values{"access_level": {"10"}}).want(http.StatusForbidden)
-	visitor.post(fmt.Sprintf("%s/%d/remove", membersOfPear, s.Owner.ID), nil).want(http.StatusForbidden)
+	visitor.post(pearMembersPath, url.Values{"username": {"jonas"}, "access_level": {"50"}}).wantStatus(http.StatusForbidden)
+	visitor.post(fmt.Sprintf("%s/%d", pearMembersPath, s.Owner.ID), url.Values{"access_level": {"10"}}).wantStatus(http.StatusForbidden)
+	visitor.post(fmt.Sprintf("%s/%d/remove", pearMembersPath, s.Owner.ID), nil).wantStatus(http.StatusForbidden)
 	if s.roleOf(jonas) != models.RoleNone || s.roleOf(s.Owner) != models.RoleOwner {
 		t.Error("a role has changed all the same")
 	}
 	for _, path := range []string{"", "/remove"} {
-		page := s.as(s.Owner).post(fmt.Sprintf("%s/%d%s", membersOfPear, s.Owner.ID, path), url.Values{"access_level": {"10"}}).
-			want(http.StatusUnprocessableEntity)
+		page := s.as(s.Owner).post(fmt.Sprintf("%s/%d%s", pearMembersPath, s.Owner.ID, path), url.Values{"access_level": {"10"}}).
+			wantStatus(http.StatusUnprocessableEntity)
 		if got := page.text(".alert--danger"); got != "A project needs at least one owner. Make somebody else an owner first." {
 			t.Errorf("message %q", got)
 		}
 	}
 	// Who takes the page from themselves is led elsewhere.
-	to := visitor.post(fmt.Sprintf("%s/%d", membersOfPear, maintainer.ID), url.Values{"access_level": {"30"}}).want(http.StatusSeeOther)
+	to := visitor.post(fmt.Sprintf("%s/%d", pearMembersPath, maintainer.ID), url.Values{"access_level": {"30"}}).wantStatus(http.StatusSeeOther)
 	if got := to.header.Get("Location"); got != "/" {
 		t.Errorf("led to %q", got)
 	}

@@ -12,10 +12,10 @@ import (
 // TestConflictsAreWorkedOutOnce for two commits, and again when one of the
 // branches has moved.
 func TestConflictsAreWorkedOutOnce(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		mr := s.open("topic")
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		mr := s.openMergeRequest("topic")
 		v := s.as(s.Owner)
-		box := func() string { return v.get(s.mrPath(mr, "")).want(200).text("#merge-checks") }
+		box := func() string { return v.get(s.mrPath(mr, "")).wantStatus(200).text("#merge-checks") }
 		s.Git.Conflicts = []string{"leaf.txt"}
 		for range 3 {
 			if got := box(); !strings.Contains(got, "1 file conflicts:leaf.txt") {
@@ -42,13 +42,13 @@ func TestConflictsAreWorkedOutOnce(t *testing.T) {
 
 // TestAFailureIsNotKept: what git could not say is asked again.
 func TestAFailureIsNotKept(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	mr := s.open("topic")
+	s := newTestSite(t, modelstest.SQLite(t))
+	mr := s.openMergeRequest("topic")
 	v := s.as(s.Owner)
 	s.git.fails = fmt.Errorf("out of memory")
-	v.get(s.mrPath(mr, "")).want(500)
+	v.get(s.mrPath(mr, "")).wantStatus(500)
 	s.git.fails = nil
-	v.get(s.mrPath(mr, "")).want(200)
+	v.get(s.mrPath(mr, "")).wantStatus(200)
 }
 
 func TestKeptAnswersAreBounded(t *testing.T) {
@@ -84,11 +84,11 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 // TestManyConflictsAreNotKept: a few strange merge requests cannot fill the
 // memory.
 func TestManyConflictsAreNotKept(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	mr := s.open("topic")
+	s := newTestSite(t, modelstest.SQLite(t))
+	mr := s.openMergeRequest("topic")
 	s.Git.Conflicts = make([]string, maxKeptConflicts+1)
 	for range 2 {
-		s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+		s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200)
 	}
 	if s.git.merged != 2 {
 		t.Errorf("git was asked %d times", s.git.merged)
@@ -98,28 +98,28 @@ func TestManyConflictsAreNotKept(t *testing.T) {
 // TestTabsWithoutCounts: what git cannot count on a closed merge request is
 // left out, and the page stands.
 func TestTabsWithoutCounts(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	mr := s.open("topic")
+	s := newTestSite(t, modelstest.SQLite(t))
+	mr := s.openMergeRequest("topic")
 	v := s.as(s.Owner)
-	v.post(s.mrPath(mr, "/close"), nil).want(303)
+	v.post(s.mrPath(mr, "/close"), nil).wantStatus(303)
 	s.git.fails = fmt.Errorf("out of memory")
-	if got := squeeze(v.get(s.mrPath(mr, "")).want(200).text(".tabs")); got != "Overview Commits Changes" {
+	if got := collapseSpace(v.get(s.mrPath(mr, "")).wantStatus(200).text(".tabs")); got != "Overview Commits Changes" {
 		t.Errorf("the tabs say %q", got)
 	}
 }
 
 // TestTabsCount commits and files, on every tab, also when all is over.
 func TestTabsCount(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		mr := s.open("topic")
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		mr := s.openMergeRequest("topic")
 		s.git.changes = Changes{TotalFiles: 3}
 		v := s.as(s.Owner)
 		for _, act := range []string{"", "/close"} {
 			if act != "" {
-				v.post(s.mrPath(mr, act), nil).want(303)
+				v.post(s.mrPath(mr, act), nil).wantStatus(303)
 			}
 			for _, tab := range []string{"", "/commits", "/diffs"} {
-				if got := squeeze(v.get(s.mrPath(mr, tab)).want(200).text(".tabs")); got != "Overview Commits1 Changes3" {
+				if got := collapseSpace(v.get(s.mrPath(mr, tab)).wantStatus(200).text(".tabs")); got != "Overview Commits1 Changes3" {
 					t.Errorf("after %q, %q: %s", act, tab, got)
 				}
 			}

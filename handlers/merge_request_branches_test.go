@@ -12,10 +12,10 @@ import (
 )
 
 // names are the branches in a picker's list, the chosen one with a star.
-func (a answer) names(list string) string {
+func (a response) pickerBranches(list string) string {
 	var names []string
 	for _, option := range a.Find(list + " .listbox__option").EachIter() {
-		name := squeeze(option.Text())
+		name := collapseSpace(option.Text())
 		if _, chosen := option.Find("input").Attr("checked"); chosen {
 			name += "*"
 		}
@@ -25,14 +25,14 @@ func (a answer) names(list string) string {
 }
 
 func TestBranchesAreChosenFromASearch(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		s.open("other")
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		s.openMergeRequest("other")
 		v := s.as(s.Member("dev", models.RoleDeveloper))
-		form := v.get(listPath + "/new?source_branch=feature").want(http.StatusOK)
-		if got := form.names("#source_branch-options"); got != "main default, feature*, other" {
+		form := v.get(pearMergeRequestsPath + "/new?source_branch=feature").wantStatus(http.StatusOK)
+		if got := form.pickerBranches("#source_branch-options"); got != "main default, feature*, other" {
 			t.Errorf("source branches: %s", got)
 		}
-		if got := form.names("#target_branch-options"); got != "main default*, feature, other" {
+		if got := form.pickerBranches("#target_branch-options"); got != "main default*, feature, other" {
 			t.Errorf("target branches: %s", got)
 		}
 		for query, want := range map[string]string{
@@ -43,26 +43,26 @@ func TestBranchesAreChosenFromASearch(t *testing.T) {
 			"&search=%25":                       "",
 			"&search=%ff%00&source_branch=%00a": "a*",
 		} {
-			list := v.withHTMX().get(listPath + "/new/branches?field=source_branch" + query).want(http.StatusOK)
-			if got := list.names("#source_branch-options"); got != want && query != "&search=%ff%00&source_branch=%00a" {
+			list := v.withHTMX().get(pearMergeRequestsPath + "/new/branches?field=source_branch" + query).wantStatus(http.StatusOK)
+			if got := list.pickerBranches("#source_branch-options"); got != want && query != "&search=%ff%00&source_branch=%00a" {
 				t.Errorf("%s lists %s, want %s", query, got, want)
 			}
 		}
-		none := v.get(listPath + "/new/branches?field=target_branch&search=%3Cz%3E").want(http.StatusOK)
+		none := v.get(pearMergeRequestsPath + "/new/branches?field=target_branch&search=%3Cz%3E").wantStatus(http.StatusOK)
 		if got := none.text("#target_branch-options"); got != "No branches match “<z>”." || none.text("[hx-swap-oob]") != got {
 			t.Errorf("nothing found says %q", got)
 		}
-		s.as(s.Member("rep", models.RoleReporter)).get(listPath + "/new/branches?field=source_branch").want(http.StatusForbidden)
-		s.nobody().get(listPath + "/new/branches?field=source_branch").want(http.StatusSeeOther)
+		s.as(s.Member("rep", models.RoleReporter)).get(pearMergeRequestsPath + "/new/branches?field=source_branch").wantStatus(http.StatusForbidden)
+		s.signedOut().get(pearMergeRequestsPath + "/new/branches?field=source_branch").wantStatus(http.StatusSeeOther)
 	})
 }
 
 func TestThousandsOfBranches(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.git.many = 5000
 	s.Git.AddCommit(s.Project.ID, "many/4999", s.Git.Tip(s.Project.ID, "main"))
 	v := s.as(s.Owner)
-	form := v.get(listPath + "/new?source_branch=many/4999").want(http.StatusOK)
+	form := v.get(pearMergeRequestsPath + "/new?source_branch=many/4999").wantStatus(http.StatusOK)
 	if n := form.Find("#source_branch-options input").Length(); n != maxPickerBranches+1 {
 		t.Errorf("%d branches are listed", n)
 	}
@@ -72,17 +72,17 @@ func TestThousandsOfBranches(t *testing.T) {
 	if len(form.body) > 64<<10 {
 		t.Errorf("the form has %d bytes", len(form.body))
 	}
-	found := v.get(listPath + "/new/branches?field=source_branch&search=499").want(http.StatusOK)
+	found := v.get(pearMergeRequestsPath + "/new/branches?field=source_branch&search=499").wantStatus(http.StatusOK)
 	if got := found.text("[hx-swap-oob]"); got != "15 branches found." {
 		t.Errorf("the live region says %q", got)
 	}
 	// Without script the name is typed; it goes before what the list has.
 	fields := url.Values{"source_branch": {"main"}, "source_branch_typed": {" many/4999 "}, "target_branch": {"main"}, "title": {"Typed"}}
-	if got := v.post(listPath, fields).want(http.StatusSeeOther).header.Get("Location"); got != listPath+"/1" {
+	if got := v.post(pearMergeRequestsPath, fields).wantStatus(http.StatusSeeOther).header.Get("Location"); got != pearMergeRequestsPath+"/1" {
 		t.Errorf("Location = %q", got)
 	}
 	fields.Set("target_branch_typed", "nowhere")
-	again := v.post(listPath, fields).want(http.StatusUnprocessableEntity)
+	again := v.post(pearMergeRequestsPath, fields).wantStatus(http.StatusUnprocessableEntity)
 	if got := again.text("#target_branch-value"); got != "nowhere" || again.text("#target_branch-error") != "This branch does not exist" {
 		t.Errorf("the refused form has %q", got)
 	}
@@ -92,17 +92,17 @@ func TestThousandsOfBranches(t *testing.T) {
 }
 
 func TestTheFormStandsWithoutItsBranches(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.git.fails = errors.New("the disk is gone")
 	v := s.as(s.Owner)
-	form := v.get(listPath + "/new").want(http.StatusOK)
+	form := v.get(pearMergeRequestsPath + "/new").wantStatus(http.StatusOK)
 	for _, field := range []string{"#source_branch-failed", "#target_branch-failed"} {
 		if _, hidden := form.Find(field).Attr("hidden"); hidden || form.text(field) != "Unable to fetch branches list, please close the form and try again" {
 			t.Errorf("%s says %q, hidden %v", field, form.text(field), hidden)
 		}
 	}
-	if got := form.names("#target_branch-options"); got != "main default*" {
+	if got := form.pickerBranches("#target_branch-options"); got != "main default*" {
 		t.Errorf("the target branch is %s", got)
 	}
-	v.get(listPath + "/new/branches?field=source_branch").want(http.StatusInternalServerError)
+	v.get(pearMergeRequestsPath + "/new/branches?field=source_branch").wantStatus(http.StatusInternalServerError)
 }

@@ -10,12 +10,12 @@ import (
 
 // TestBrowserMergeRequestForm_TargetBranch_ListsItsChecks for the branch that is chosen.
 func TestBrowserMergeRequestForm_TargetBranch_ListsItsChecks(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	s.Service("gate", "release/*")
 	s.Git.AddCommit(s.Project.ID, "release/1", s.Git.Tip(s.Project.ID, "main"))
-	s.gate(true)
-	p := browsertest.Open(t, s.as(s.Member("mona", models.RoleDeveloper)).serve()+"/olga/pear/-/merge_requests/new")
+	s.setGate(true)
+	p := browsertest.Open(t, s.as(s.Member("mona", models.RoleDeveloper)).serve()+pearMergeRequestsPath+"/new")
 	p.WaitText("#checks-preview", "1 status check will run")
 	p.WaitText("#checks-preview", "licence. All must pass before merging.")
 	p.Fill("#mr-title", "Trim the pear")

@@ -9,22 +9,22 @@ import (
 )
 
 func TestMergeRequestFromFormToMergeWithoutScript(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")
-		s.gate(true)
+		s.setGate(true)
 		dev := s.Member("dev", models.RoleMaintainer)
 		v := s.as(dev)
 
-		form := v.get(listPath + "/new?merge_request%5Bsource_branch%5D=feature").want(200)
+		form := v.get(pearMergeRequestsPath + "/new?merge_request%5Bsource_branch%5D=feature").wantStatus(200)
 		action, fields := form.fields("main form[method=post]")
 		if fields.Get("source_branch") != "feature" || fields.Get("target_branch") != "main" || fields.Get("title") != "Trim the pear" {
 			t.Fatalf("form comes with %v", fields)
 		}
 		fields.Set("title", "Trim the pear")
 		fields.Set("description", "It has **too** many leaves.\r\n\r\n<script>alert(1)</script>")
-		created := v.post(action, fields).want(303)
+		created := v.post(action, fields).wantStatus(303)
 		path := created.header.Get("Location")
-		page := v.get(path).want(200)
+		page := v.get(path).wantStatus(200)
 		if page.text("h1") != "Trim the pear" || page.text("#mr-state") != "Open" {
 			t.Errorf("title %q, state %q", page.text("h1"), page.text("#mr-state"))
 		}
@@ -43,29 +43,29 @@ func TestMergeRequestFromFormToMergeWithoutScript(t *testing.T) {
 		if mergeFields.Get("sha") != mr.HeadSHA {
 			t.Errorf("the form carries HEAD %q, want %q", mergeFields.Get("sha"), mr.HeadSHA)
 		}
-		refused := v.post(mergeAction, mergeFields).want(422)
+		refused := v.post(mergeAction, mergeFields).wantStatus(422)
 		if got := refused.text("#refused"); got != "The merge request cannot be merged now. The reasons stand below." {
 			t.Errorf("refused = %q", got)
 		}
 
 		approve, _ := page.fields("#approvals form")
-		v.post(approve, url.Values{}).want(303)
+		v.post(approve, url.Values{}).wantStatus(303)
 		if got := v.get(path).text("#approvals"); !strings.Contains(got, "1 approval") || !strings.Contains(got, "Approved by dev") || !strings.Contains(got, "Revoke approval") {
 			t.Errorf("approvals = %q", got)
 		}
-		v.post(path+"/unapprove", url.Values{}).want(303)
+		v.post(path+"/unapprove", url.Values{}).wantStatus(303)
 
 		if err := s.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
 			t.Fatal(err)
 		}
-		page = v.get(path).want(200)
+		page = v.get(path).wantStatus(200)
 		if got := page.text("#merge-h"); got != "Ready to merge!" {
 			t.Fatalf("merge box = %q", got)
 		}
 		mergeAction, mergeFields = page.fields("#merge-form")
 		mergeFields.Set("should_remove_source_branch", "true")
-		v.post(mergeAction, mergeFields).want(303)
-		merged := v.get(path).want(200)
+		v.post(mergeAction, mergeFields).wantStatus(303)
+		merged := v.get(path).wantStatus(200)
 		if got := merged.text("#merge-h"); got != "Merged by dev now" {
 			t.Errorf("merge box = %q", got)
 		}
@@ -75,25 +75,25 @@ func TestMergeRequestFromFormToMergeWithoutScript(t *testing.T) {
 		if s.Git.Tip(s.Project.ID, "feature") != "" {
 			t.Error("the source branch is still there")
 		}
-		v.post(mergeAction, mergeFields).want(422)
+		v.post(mergeAction, mergeFields).wantStatus(422)
 	})
 }
 
 func TestEditMergeRequest(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")
-		mr := s.open("topic")
+		mr := s.openMergeRequest("topic")
 		v := s.as(s.Owner)
-		edit := v.get(s.mrPath(mr, "/edit")).want(200)
+		edit := v.get(s.mrPath(mr, "/edit")).wantStatus(200)
 		action, form := edit.fields("main form[method=post]")
 		events := len(s.Deliveries(service))
-		v.post(action, form).want(303)
+		v.post(action, form).wantStatus(303)
 		if got := len(s.Deliveries(service)); got != events {
 			t.Errorf("an edit that changes nothing made %d deliveries", got-events)
 		}
 		form.Set("draft", "true")
 		form.Set("description", "line\r\nline")
-		v.post(action, form).want(303)
+		v.post(action, form).wantStatus(303)
 		changed, err := s.Store.MergeRequest(t.Context(), mr.ProjectID, mr.IID)
 		if err != nil || !changed.Draft || changed.Title != "Draft: "+mr.Title || changed.Description != "line\nline" {
 			t.Fatalf("saved %q %q draft=%v, %v", changed.Title, changed.Description, changed.Draft, err)
@@ -106,19 +106,19 @@ func TestEditMergeRequest(t *testing.T) {
 			t.Errorf("the form shows %v", form)
 		}
 		form.Del("draft")
-		v.post(action, form).want(303)
+		v.post(action, form).wantStatus(303)
 		if changed, _ = s.Store.MergeRequest(t.Context(), mr.ProjectID, mr.IID); changed.Draft || changed.Title != mr.Title {
 			t.Errorf("saved %q draft=%v", changed.Title, changed.Draft)
 		}
 		_, form = v.get(s.mrPath(mr, "/edit")).fields("main form[method=post]")
 		form.Set("title", "")
-		a := v.post(action, form).want(422)
+		a := v.post(action, form).wantStatus(422)
 		if a.text("#title-error") != "Enter a title" || a.attr("#mr-title", "aria-invalid") != "true" {
 			t.Errorf("title: %q", a.text("#title-error"))
 		}
 		form.Set("title", "New")
 		form.Set("target_branch", "feature")
-		v.post(action, form).want(303)
+		v.post(action, form).wantStatus(303)
 		if changed, _ = s.Store.MergeRequest(t.Context(), mr.ProjectID, mr.IID); changed.TargetBranch != "feature" {
 			t.Errorf("target = %q", changed.TargetBranch)
 		}

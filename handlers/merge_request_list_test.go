@@ -10,8 +10,8 @@ import (
 // TestTheListAsksTheSameForOneRowAsForTwenty, whatever checks they have; and
 // for nothing about checks where the reader may not see them.
 func TestTheListAsksTheSameForOneRowAsForTwenty(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		s.visibility(models.VisibilityPublic)
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		s.setVisibility(models.VisibilityPublic)
 		for i := range 5 {
 			s.Service(fmt.Sprintf("service-%d", i))
 		}
@@ -19,7 +19,7 @@ func TestTheListAsksTheSameForOneRowAsForTwenty(t *testing.T) {
 			t.Helper()
 			n := 0
 			s.Store.SetHooks(models.Hooks{Query: func(string) { n++ }})
-			page := v.get(listPath).want(200)
+			page := v.get(pearMergeRequestsPath).wantStatus(200)
 			s.Store.SetHooks(models.Hooks{})
 			if got := page.Find("#mr-list .list > li").Length(); got != rows {
 				t.Fatalf("%d rows, want %d", got, rows)
@@ -29,11 +29,11 @@ func TestTheListAsksTheSameForOneRowAsForTwenty(t *testing.T) {
 			}
 			return n
 		}
-		member, stranger := s.as(s.Member("rep", models.RoleReporter)), s.nobody()
-		s.open("topic-0")
+		member, stranger := s.as(s.Member("rep", models.RoleReporter)), s.signedOut()
+		s.openMergeRequest("topic-0")
 		one, oneBlind := queries(member, 1, true), queries(stranger, 1, false)
 		for i := 1; i < 20; i++ {
-			s.open(fmt.Sprintf("topic-%d", i))
+			s.openMergeRequest(fmt.Sprintf("topic-%d", i))
 		}
 		if many := queries(member, 20, true); many != one {
 			t.Errorf("%d queries for twenty rows, %d for one", many, one)

@@ -13,23 +13,21 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-const listPath = "/olga/pear/-/merge_requests"
-
 func TestMergeBoxNamesEveryReason(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		failing, _ := s.Service("licence"), s.Service("security")
 		third := s.Service("load")
-		mr := s.open("topic")
+		mr := s.openMergeRequest("topic")
 		developer := s.as(s.Member("dev", models.RoleDeveloper))
 		if err := s.Respond(mr, failing, mr.HeadSHA, models.StatusFailed); err != nil {
 			t.Fatal(err)
 		}
 		// Without the gate checks only inform.
-		page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+		page := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200)
 		if got := page.text("#merge-state"); got != "Ready to merge1 check failed, 2 pending. This project does not require status checks to succeed." {
 			t.Errorf("without the gate: %q", got)
 		}
-		s.gate(true)
+		s.setGate(true)
 		if got := s.as(s.Owner).get(s.mrPath(mr, "")).text("#merge-h"); got != "Merge blocked: 1 check failed, 2 pending" {
 			t.Errorf("with the gate: %q", got)
 		}
@@ -44,28 +42,28 @@ func TestMergeBoxNamesEveryReason(t *testing.T) {
 
 		unmet := func(v visitor) string {
 			var list []string
-			for _, item := range v.get(s.mrPath(mr, "")).want(200).Find("#merge-checks li").EachIter() {
-				if text, found := strings.CutPrefix(squeeze(item.Text()), "Not met: "); found {
+			for _, item := range v.get(s.mrPath(mr, "")).wantStatus(200).Find("#merge-checks li").EachIter() {
+				if text, found := strings.CutPrefix(collapseSpace(item.Text()), "Not met: "); found {
 					list = append(list, text)
 				}
 			}
 			return strings.Join(list, " | ")
 		}
-		s.gate(false)
+		s.setGate(false)
 		if got := unmet(s.as(s.Owner)); got != "" {
 			t.Errorf("nothing is amiss, yet: %s", got)
 		}
 		if got := unmet(developer); got != "You must be allowed to merge into main." {
 			t.Errorf("a developer before a protected branch: %s", got)
 		}
-		developer.post(s.mrPath(mr, "/merge"), url.Values{"sha": {mr.HeadSHA}}).want(403)
+		developer.post(s.mrPath(mr, "/merge"), url.Values{"sha": {mr.HeadSHA}}).wantStatus(403)
 
 		s.Git.Conflicts = []string{"src/pear.go", "leaf.txt"}
 		s.Push("main")
 		if got := unmet(s.as(s.Owner)); !strings.Contains(got, "Merge conflicts must be resolved. 2 files conflict:src/pear.goleaf.txt") {
 			t.Errorf("conflicts: %s", got)
 		}
-		conflict := s.as(s.Owner).post(s.mrPath(mr, "/merge"), url.Values{"sha": {mr.HeadSHA}}).want(422)
+		conflict := s.as(s.Owner).post(s.mrPath(mr, "/merge"), url.Values{"sha": {mr.HeadSHA}}).wantStatus(422)
 		if !strings.Contains(conflict.text("#refused"), "conflict") {
 			t.Errorf("refused = %q", conflict.text("#refused"))
 		}
@@ -84,7 +82,7 @@ func TestMergeBoxNamesEveryReason(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		stale := s.as(s.Owner).post(s.mrPath(mr, "/merge"), url.Values{"sha": {strings.Repeat("0", 40)}}).want(409)
+		stale := s.as(s.Owner).post(s.mrPath(mr, "/merge"), url.Values{"sha": {strings.Repeat("0", 40)}}).wantStatus(409)
 		if !strings.Contains(stale.text("#refused"), "New commits were pushed meanwhile") {
 			t.Errorf("refused = %q", stale.text("#refused"))
 		}
@@ -99,20 +97,20 @@ func TestMergeBoxNamesEveryReason(t *testing.T) {
 		if got := unmet(s.as(s.Owner)); !strings.Contains(got, "Target branch must exist.") {
 			t.Errorf("target gone: %s", got)
 		}
-		s.as(s.Owner).get(s.mrPath(mr, "/commits")).want(200)
-		s.as(s.Owner).get(s.mrPath(mr, "/diffs")).want(200)
+		s.as(s.Owner).get(s.mrPath(mr, "/commits")).wantStatus(200)
+		s.as(s.Owner).get(s.mrPath(mr, "/diffs")).wantStatus(200)
 		s.Git.SetBranch(s.Project.ID, "main", main)
 	})
 }
 
 func TestMergeRequestWithoutCommits(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	mr := s.open("topic")
+	s := newTestSite(t, modelstest.SQLite(t))
+	mr := s.openMergeRequest("topic")
 	// A force push makes the source end where the target stands.
 	main := s.Git.Tip(s.Project.ID, "main")
 	s.Git.SetBranch(s.Project.ID, "topic", main)
 	s.RecordPush("topic", mr.HeadSHA, main)
-	page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+	page := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200)
 	if got := page.text("#merge-h"); got != "Merge blocked: no commits to merge" {
 		t.Errorf("merge box = %q", got)
 	}
@@ -122,64 +120,64 @@ func TestMergeRequestWithoutCommits(t *testing.T) {
 }
 
 func TestCloseAndReopen(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		mr := s.open("topic")
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		mr := s.openMergeRequest("topic")
 		v := s.as(s.Owner)
-		v.post(s.mrPath(mr, "/reopen"), url.Values{}).want(422)
-		v.post(s.mrPath(mr, "/close"), url.Values{}).want(303)
-		closed := v.get(s.mrPath(mr, "")).want(200)
+		v.post(s.mrPath(mr, "/reopen"), url.Values{}).wantStatus(422)
+		v.post(s.mrPath(mr, "/close"), url.Values{}).wantStatus(303)
+		closed := v.get(s.mrPath(mr, "")).wantStatus(200)
 		if closed.text("#merge-h") != "Closed by olga now" || !closed.has("#reopen") || closed.has("#close") || closed.has("#merge-button") {
 			t.Errorf("closed page: %q", closed.text("#merge-box"))
 		}
-		v.post(s.mrPath(mr, "/approve"), url.Values{}).want(422)
-		v.post(s.mrPath(mr, "/unapprove"), url.Values{}).want(422)
-		v.post(s.mrPath(mr, "/reopen"), url.Values{}).want(303)
+		v.post(s.mrPath(mr, "/approve"), url.Values{}).wantStatus(422)
+		v.post(s.mrPath(mr, "/unapprove"), url.Values{}).wantStatus(422)
+		v.post(s.mrPath(mr, "/reopen"), url.Values{}).wantStatus(303)
 		if got := v.get(s.mrPath(mr, "")).text("#mr-state"); got != "Open" {
 			t.Errorf("state = %q", got)
 		}
-		v.post(s.mrPath(mr, "/unapprove"), url.Values{}).want(404)
-		v.post(s.mrPath(mr, "/close"), url.Values{}).want(303)
+		v.post(s.mrPath(mr, "/unapprove"), url.Values{}).wantStatus(404)
+		v.post(s.mrPath(mr, "/close"), url.Values{}).wantStatus(303)
 		second := s.MergeRequest("topic", "main")
-		refused := v.post(s.mrPath(mr, "/reopen"), url.Values{}).want(409)
+		refused := v.post(s.mrPath(mr, "/reopen"), url.Values{}).wantStatus(409)
 		if got := refused.text("#refused"); got != "Another open merge request already exists for these branches." {
 			t.Errorf("refused = %q", got)
 		}
-		v.post(s.mrPath(second, "/close"), url.Values{}).want(303)
+		v.post(s.mrPath(second, "/close"), url.Values{}).wantStatus(303)
 		s.Git.SetBranch(s.Project.ID, "topic", "")
-		if got := v.post(s.mrPath(mr, "/reopen"), url.Values{}).want(422).text("#refused"); got != "The source branch no longer exists." {
+		if got := v.post(s.mrPath(mr, "/reopen"), url.Values{}).wantStatus(422).text("#refused"); got != "The source branch no longer exists." {
 			t.Errorf("refused = %q", got)
 		}
 	})
 }
 
 func TestMergeRequestRights(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		mr := s.open("topic")
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		mr := s.openMergeRequest("topic")
 		reporter, developer := s.Member("reporter", models.RoleReporter), s.Member("dev", models.RoleDeveloper)
 		guest, stranger := s.Member("guest", models.RoleGuest), s.User("stranger")
 		gets := []string{"/new", fmt.Sprintf("/%d/edit", mr.IID)}
 		posts := []string{"", "/1", "/1/close", "/1/reopen", "/1/approve", "/1/unapprove", "/1/merge", "/1/status_checks/1/retry"}
 		for _, path := range gets {
-			s.as(reporter).get(listPath + path).want(403)
-			s.as(guest).get(listPath + path).want(404)
-			s.as(stranger).get(listPath + path).want(404)
-			s.nobody().get(listPath + path).want(303)
-			s.as(developer).get(listPath + path).want(200)
+			s.as(reporter).get(pearMergeRequestsPath + path).wantStatus(403)
+			s.as(guest).get(pearMergeRequestsPath + path).wantStatus(404)
+			s.as(stranger).get(pearMergeRequestsPath + path).wantStatus(404)
+			s.signedOut().get(pearMergeRequestsPath + path).wantStatus(303)
+			s.as(developer).get(pearMergeRequestsPath + path).wantStatus(200)
 		}
 		for _, path := range posts {
-			s.as(reporter).post(listPath+path, url.Values{}).want(403)
-			s.as(guest).post(listPath+path, url.Values{}).want(404)
-			s.as(stranger).post(listPath+path, url.Values{}).want(404)
-			s.nobody().post(listPath+path, url.Values{}).want(303)
+			s.as(reporter).post(pearMergeRequestsPath+path, url.Values{}).wantStatus(403)
+			s.as(guest).post(pearMergeRequestsPath+path, url.Values{}).wantStatus(404)
+			s.as(stranger).post(pearMergeRequestsPath+path, url.Values{}).wantStatus(404)
+			s.signedOut().post(pearMergeRequestsPath+path, url.Values{}).wantStatus(303)
 		}
 		for _, path := range []string{"", "/1", "/1/commits", "/1/diffs"} {
-			s.as(reporter).get(listPath + path).want(200)
-			s.as(guest).get(listPath + path).want(404)
-			if got := s.nobody().get(listPath + path).want(303).header.Get("Location"); !strings.HasPrefix(got, "/users/sign_in?return_to=") {
+			s.as(reporter).get(pearMergeRequestsPath + path).wantStatus(200)
+			s.as(guest).get(pearMergeRequestsPath + path).wantStatus(404)
+			if got := s.signedOut().get(pearMergeRequestsPath + path).wantStatus(303).header.Get("Location"); !strings.HasPrefix(got, "/users/sign_in?return_to=") {
 				t.Errorf("Location = %q", got)
 			}
 		}
-		page := s.as(reporter).get(listPath + "/1")
+		page := s.as(reporter).get(pearMergeRequestsPath + "/1")
 		for _, control := range []string{"#merge-button", "#approve", "#close", `a[href$="/edit"]`} {
 			if page.has(control) {
 				t.Errorf("reporters are offered %s", control)
@@ -187,23 +185,23 @@ func TestMergeRequestRights(t *testing.T) {
 		}
 		// Another project's number finds nothing here.
 		other := s.NewProject(s.Owner, "plum", models.VisibilityPrivate)
-		s.as(s.Owner).get("/olga/" + other.Path + "/-/merge_requests/1").want(404)
+		s.as(s.Owner).get("/olga/" + other.Path + "/-/merge_requests/1").wantStatus(404)
 	})
 }
 
 func TestMergeRequestList(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		var first models.MergeRequest
 		for i := range 23 {
 			s.Clock.Advance(time.Minute)
-			mr := s.open(fmt.Sprintf("topic-%d", i))
+			mr := s.openMergeRequest(fmt.Sprintf("topic-%d", i))
 			if i == 0 {
 				first = mr
 			}
 		}
 		v := s.as(s.Owner)
-		v.post(s.mrPath(first, "/close"), url.Values{}).want(303)
-		page := v.get(listPath).want(200)
+		v.post(s.mrPath(first, "/close"), url.Values{}).wantStatus(303)
+		page := v.get(pearMergeRequestsPath).wantStatus(200)
 		if got := page.text(".tabs a"); got != "Open 22 Merged 0 Closed 1 All 23" && got != "Open 22Merged 0Closed 1All 23" {
 			t.Errorf("tabs = %q", got)
 		}
@@ -213,14 +211,14 @@ func TestMergeRequestList(t *testing.T) {
 		if got := page.text(".pagination > span:first-child"); got != "Showing 1 to 20 of 22" {
 			t.Errorf("pagination = %q", got)
 		}
-		if n := v.get(page.Find(".pagination a").Last().AttrOr("href", "")).want(200).Find("#mr-list .list > li").Length(); n != 2 {
+		if n := v.get(page.Find(".pagination a").Last().AttrOr("href", "")).wantStatus(200).Find("#mr-list .list > li").Length(); n != 2 {
 			t.Errorf("%d rows on the second page", n)
 		}
 		for query, want := range map[string]int{
 			"?state=closed": 1, "?state=merged": 0, "?state=all": 20, "?state=nonsense": 20, "?search=topic-22": 1, "?search=%2523": 0, "?search=!3": 1,
 			"?search=!x": 0, "?page=-1": 20, "?page=99": 0, "?page=x": 20, "?search=%ff%00": 20,
 		} {
-			if n := v.get(listPath + query).want(200).Find("#mr-list .list > li").Length(); n != want {
+			if n := v.get(pearMergeRequestsPath + query).wantStatus(200).Find("#mr-list .list > li").Length(); n != want {
 				t.Errorf("%d rows for %s, want %d", n, query, want)
 			}
 		}
@@ -228,8 +226,8 @@ func TestMergeRequestList(t *testing.T) {
 }
 
 func TestCommitsAndChanges(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	mr := s.open("topic")
+	s := newTestSite(t, modelstest.SQLite(t))
+	mr := s.openMergeRequest("topic")
 	s.git.changes = Changes{TotalFiles: 1003, Additions: 3, Deletions: 1, Files: []FileChange{
 		{Path: "a.go", OldPath: "a.go", Status: "M", Additions: 2, Deletions: 1, Patch: "@@ -9,3 +9,4 @@ func main() {\n context\n-old <b>\n+new\n+more\n\\ No newline at end of file\n"},
 		{Path: "new.go", OldPath: "old.go", Status: "R"},
@@ -237,14 +235,14 @@ func TestCommitsAndChanges(t *testing.T) {
 		{Path: "pear.png", OldPath: "pear.png", Status: "A", Binary: true},
 	}}
 	v := s.as(s.Owner)
-	commits := v.get(s.mrPath(mr, "/commits")).want(200)
+	commits := v.get(s.mrPath(mr, "/commits")).wantStatus(200)
 	if commits.text(".list__title") != "Trim the pear" || commits.text("pre") != "It had <b>too</b> many leaves." || commits.text(".tabs .count") != "11003" {
 		t.Errorf("commits: %q %q %q", commits.text(".list__title"), commits.text("pre"), commits.text(".tabs .count"))
 	}
-	changes := v.get(s.mrPath(mr, "/diffs")).want(200)
+	changes := v.get(s.mrPath(mr, "/diffs")).wantStatus(200)
 	var lines []string
 	for _, row := range changes.Find("#file-1 .diff tr").EachIter() {
-		lines = append(lines, squeeze(row.Text()))
+		lines = append(lines, collapseSpace(row.Text()))
 	}
 	want := "@@ -9,3 +9,4 @@ func main() { | 9 9 context | 10 - old <b> | 10 + new | 11 + more | No newline at end of file"
 	if got := strings.Join(strings.Fields(strings.Join(lines, " | ")), " "); strings.ReplaceAll(got, " ", "") != strings.ReplaceAll(want, " ", "") {
@@ -260,8 +258,8 @@ func TestCommitsAndChanges(t *testing.T) {
 }
 
 func TestCrossOriginMergeIsRefused(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	mr := s.open("topic")
+	s := newTestSite(t, modelstest.SQLite(t))
+	mr := s.openMergeRequest("topic")
 	v := s.as(s.Owner)
 	r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, s.mrPath(mr, "/close"), nil)
 	r.Host = "mergegate.test"

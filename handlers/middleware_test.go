@@ -19,10 +19,10 @@ import (
 	"github.com/mergegate/mergegate/static"
 )
 
-// loggedSite is a site with other dependencies, whose log is kept.
-func loggedSite(t *testing.T, change func(*Deps)) (*mrSite, *echo.Echo, *bytes.Buffer) {
+// newLoggedSite is a site with other dependencies, whose log is kept.
+func newLoggedSite(t *testing.T, change func(*Deps)) (*testSite, *echo.Echo, *bytes.Buffer) {
 	t.Helper()
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	var log bytes.Buffer
 	d := Deps{
 		Store: s.Store, Git: s.git, Log: slog.New(slog.NewJSONHandler(&log, nil)), BaseURL: "http://mergegate.test",
@@ -40,8 +40,8 @@ func loggedSite(t *testing.T, change func(*Deps)) (*mrSite, *echo.Echo, *bytes.B
 }
 
 func TestHeadersOfEveryAnswer(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	for _, path := range []string{"/", "/olga/pear", signInPath, "/healthz", static.URL("style.css"), "/assets/nothing.css"} {
+	s := newTestSite(t, modelstest.SQLite(t))
+	for _, path := range []string{"/", pearPath, signInPath, "/healthz", static.URL("style.css"), "/assets/nothing.css"} {
 		a := s.as(s.Owner).get(path)
 		policy := a.header.Get("Content-Security-Policy")
 		if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
@@ -61,13 +61,13 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	if got := s.as(s.Owner).get("/").header.Get("Cache-Control"); got != "private, no-store" {
 		t.Errorf("pages: Cache-Control = %q", got)
 	}
-	s.nobody().get("/assets/nothing.css").want(http.StatusNotFound)
+	s.signedOut().get("/assets/nothing.css").wantStatus(http.StatusNotFound)
 }
 
 func TestCookiesAndTransportUnderHTTPS(t *testing.T) {
-	s, _, _ := loggedSite(t, func(d *Deps) { d.BaseURL = "https://mergegate.test/" })
-	s.withPassword("priya", false)
-	in := newBrowser(t, s.handler).post(signInPath, url.Values{"login": {"priya"}, "password": {testPassword}}).want(http.StatusSeeOther)
+	s, _, _ := newLoggedSite(t, func(d *Deps) { d.BaseURL = "https://mergegate.test/" })
+	s.userWithPassword("priya")
+	in := newBrowserClient(t, s.handler).post(signInPath, url.Values{"login": {"priya"}, "password": {testPassword}}).wantStatus(http.StatusSeeOther)
 	if !strings.Contains(in.header.Get("Set-Cookie"), "Secure") {
 		t.Errorf("cookie %q may travel without HTTPS", in.header.Get("Set-Cookie"))
 	}
@@ -77,13 +77,13 @@ func TestCookiesAndTransportUnderHTTPS(t *testing.T) {
 }
 
 func TestFormsFromOtherSitesAreRefused(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	s.withPassword("priya", false)
+	s := newTestSite(t, modelstest.SQLite(t))
+	s.userWithPassword("priya")
 	form := url.Values{"login": {"priya"}, "password": {testPassword}}
 	for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"} {
-		b := newBrowser(t, s.handler)
+		b := newBrowserClient(t, s.handler)
 		b.header.Set(name, value)
-		page := b.post(signInPath, form).want(http.StatusForbidden)
+		page := b.post(signInPath, form).wantStatus(http.StatusForbidden)
 		if !strings.Contains(page.text("main"), "sent from another site") {
 			t.Errorf("%s: %s", name, page.text("main"))
 		}
@@ -91,40 +91,40 @@ func TestFormsFromOtherSitesAreRefused(t *testing.T) {
 			t.Errorf("%s: signed in all the same", name)
 		}
 	}
-	b := newBrowser(t, s.handler)
+	b := newBrowserClient(t, s.handler)
 	b.header.Set("Sec-Fetch-Site", "same-origin")
-	b.post(signInPath, form).want(http.StatusSeeOther)
+	b.post(signInPath, form).wantStatus(http.StatusSeeOther)
 }
 
 func TestFormsThatCannotBeRead(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	s.withPassword("priya", false)
-	b := s.signedIn("priya")
+	s := newTestSite(t, modelstest.SQLite(t))
+	s.userWithPassword("priya")
+	b := s.signIn("priya")
 	const urlencoded = "application/x-www-form-urlencoded"
 	page := b.send(http.MethodPost, "/projects", urlencoded, strings.NewReader("description="+strings.Repeat("a", maxForm)))
-	if got := page.want(http.StatusRequestEntityTooLarge).text("h1"); got != "This form is too large" {
+	if got := page.wantStatus(http.StatusRequestEntityTooLarge).text("h1"); got != "This form is too large" {
 		t.Errorf("heading %q", got)
 	}
 	// Without a Content-Length the size shows only while reading.
 	b.send(http.MethodPost, "/projects", urlencoded, io.MultiReader(strings.NewReader("description="), strings.NewReader(strings.Repeat("a", maxForm)))).
-		want(http.StatusRequestEntityTooLarge)
-	b.send(http.MethodPost, "/projects", urlencoded, strings.NewReader("name=%zz")).want(http.StatusBadRequest)
-	b.send(http.MethodPost, "/projects", "multipart/form-data; boundary=x", strings.NewReader("--y")).want(http.StatusBadRequest)
+		wantStatus(http.StatusRequestEntityTooLarge)
+	b.send(http.MethodPost, "/projects", urlencoded, strings.NewReader("name=%zz")).wantStatus(http.StatusBadRequest)
+	b.send(http.MethodPost, "/projects", "multipart/form-data; boundary=x", strings.NewReader("--y")).wantStatus(http.StatusBadRequest)
 }
 
 func TestSearchesThatAreNoText(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for _, path := range []string{"/?search=%ff%00", "/olga/pear/-/branches?search=%ff%00", "/olga/pear/-/project_members?search=%ff%00&page=-3", "/?page=99999999999999999999"} {
-			s.as(s.Owner).get(path).want(http.StatusOK)
+			s.as(s.Owner).get(path).wantStatus(http.StatusOK)
 		}
 	})
 }
 
 func TestTheLogTellsRequestsWithoutSecrets(t *testing.T) {
-	s, _, log := loggedSite(t, nil)
-	s.as(s.Owner).get("/olga/pear?private_token=mgat-secret").want(http.StatusOK)
+	s, _, log := newLoggedSite(t, nil)
+	s.as(s.Owner).get("/olga/pear?private_token=mgat-secret").wantStatus(http.StatusOK)
 	line := log.String()
-	for _, want := range []string{`"path":"/olga/pear"`, `"status":200`, `"method":"GET"`, `"request_id":"req_`, `"user_id":`} {
+	for _, want := range []string{`"path":pearPath`, `"status":200`, `"method":"GET"`, `"request_id":"req_`, `"user_id":`} {
 		if !strings.Contains(line, want) {
 			t.Errorf("the log lacks %s: %s", want, line)
 		}
@@ -135,10 +135,10 @@ func TestTheLogTellsRequestsWithoutSecrets(t *testing.T) {
 }
 
 func TestFailuresAreLoggedAndToldWithTheirID(t *testing.T) {
-	s, e, log := loggedSite(t, nil)
+	s, e, log := newLoggedSite(t, nil)
 	e.GET("/-/panic", func(echo.Context) error { panic("a mistake") })
 	e.GET("/-/failure", func(echo.Context) error { return errors.New("disk full") })
-	page := s.nobody().get("/-/panic").want(http.StatusInternalServerError)
+	page := s.signedOut().get("/-/panic").wantStatus(http.StatusInternalServerError)
 	id := page.text("code")
 	if !strings.HasPrefix(id, "req_") || page.header.Get("X-Request-Id") != id {
 		t.Errorf("request id %q on the page, %q in the header", id, page.header.Get("X-Request-Id"))
@@ -146,10 +146,10 @@ func TestFailuresAreLoggedAndToldWithTheirID(t *testing.T) {
 	if !strings.Contains(log.String(), "middleware_test.go") || !strings.Contains(log.String(), id) {
 		t.Errorf("the log does not tell where it panicked: %s", log)
 	}
-	if body := s.nobody().get("/-/failure").want(http.StatusInternalServerError).body; strings.Contains(body, "disk full") {
+	if body := s.signedOut().get("/-/failure").wantStatus(http.StatusInternalServerError).body; strings.Contains(body, "disk full") {
 		t.Error("the page tells what only the log should")
 	}
-	fragment := s.nobody().withHTMX().get("/-/failure").want(http.StatusInternalServerError)
+	fragment := s.signedOut().withHTMX().get("/-/failure").wantStatus(http.StatusInternalServerError)
 	if trigger := fragment.header.Get("HX-Trigger"); !strings.Contains(trigger, "showToast") || fragment.body != "" {
 		t.Errorf("a failed fragment answers %q with %q", fragment.body, trigger)
 	}
@@ -192,11 +192,11 @@ func TestToastsOfHTMXAreASCII(t *testing.T) {
 func TestHealthAndReadiness(t *testing.T) {
 	broken := errors.New("no space left on device")
 	var reason error
-	s, _, log := loggedSite(t, func(d *Deps) { d.Ready = func(*http.Request) error { return reason } })
-	s.nobody().get("/healthz").want(http.StatusOK)
-	s.nobody().get("/readyz").want(http.StatusOK)
+	s, _, log := newLoggedSite(t, func(d *Deps) { d.Ready = func(*http.Request) error { return reason } })
+	s.signedOut().get("/healthz").wantStatus(http.StatusOK)
+	s.signedOut().get("/readyz").wantStatus(http.StatusOK)
 	reason = broken
-	if body := s.nobody().get("/readyz").want(http.StatusServiceUnavailable).body; strings.Contains(body, "space") {
+	if body := s.signedOut().get("/readyz").wantStatus(http.StatusServiceUnavailable).body; strings.Contains(body, "space") {
 		t.Errorf("the reason is told to everybody: %s", body)
 	}
 	if !strings.Contains(log.String(), broken.Error()) {
@@ -243,34 +243,34 @@ func TestNewRefusesWeakSettings(t *testing.T) {
 }
 
 func TestThemeWithoutScript(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	b := newBrowser(t, s.handler)
+	s := newTestSite(t, modelstest.SQLite(t))
+	b := newBrowserClient(t, s.handler)
 	b.header.Set("Referer", "http://mergegate.test/users/../olga/pear?x=1")
 	for _, want := range []string{"dark", "light", "dark"} {
-		b.post("/-/theme", nil).want(http.StatusSeeOther)
-		if got := b.get("/").want(http.StatusOK).attr("html", "data-theme"); got != want {
+		b.post("/-/theme", nil).wantStatus(http.StatusSeeOther)
+		if got := b.get("/").wantStatus(http.StatusOK).attr("html", "data-theme"); got != want {
 			t.Errorf("theme %q, want %q", got, want)
 		}
 	}
 	b.cookies[themeCookie] = "neon"
-	if got := b.get("/").want(http.StatusOK).attr("html", "data-theme"); got != "" {
+	if got := b.get("/").wantStatus(http.StatusOK).attr("html", "data-theme"); got != "" {
 		t.Errorf("theme %q from a forged cookie", got)
 	}
 }
 
 // TestTheLogLeavesOutWhatSaysNothing: probes, assets and polls without news.
 func TestTheLogLeavesOutWhatSaysNothing(t *testing.T) {
-	s, _, log := loggedSite(t, nil)
+	s, _, log := newLoggedSite(t, nil)
 	service := s.Service("licence")
-	page := s.as(s.Owner).get(servicePath(service)).want(http.StatusOK)
+	page := s.as(s.Owner).get(servicePath(service)).wantStatus(http.StatusOK)
 	if !strings.Contains(log.String(), `"path":"`+servicePath(service)+`"`) {
 		t.Fatalf("the page is not in the log: %s", log)
 	}
 	log.Reset()
 	news, _ := page.Find("#service").Attr("data-url")
-	s.as(s.Owner).withHTMX().get(news).want(http.StatusNoContent)
+	s.as(s.Owner).withHTMX().get(news).wantStatus(http.StatusNoContent)
 	for _, path := range []string{"/healthz", static.WorkerPath, static.URL("app.js")} {
-		s.nobody().get(path).want(http.StatusOK)
+		s.signedOut().get(path).wantStatus(http.StatusOK)
 	}
 	if log.Len() != 0 {
 		t.Errorf("logged: %s", log)

@@ -12,22 +12,22 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// wavering is the site on the network, with everybody signed in as v, on an
+// restartableServer is the site on the network, with everybody signed in as v, on an
 // address that it keeps while it is stopped.
-type wavering struct {
+type restartableServer struct {
 	v       visitor
 	address string
 	server  *http.Server
 }
 
-func (v visitor) waver() *wavering {
-	w := &wavering{v: v, address: "127.0.0.1:0"}
+func (v visitor) serveRestartable() *restartableServer {
+	w := &restartableServer{v: v, address: "127.0.0.1:0"}
 	w.start()
 	v.t.Cleanup(w.stop)
 	return w
 }
 
-func (w *wavering) start() {
+func (w *restartableServer) start() {
 	w.v.t.Helper()
 	listener, err := net.Listen("tcp", w.address)
 	if err != nil {
@@ -41,10 +41,10 @@ func (w *wavering) start() {
 	go func(server *http.Server) { _ = server.Serve(listener) }(w.server)
 }
 
-func (w *wavering) stop() { _ = w.server.Close() }
+func (w *restartableServer) stop() { _ = w.server.Close() }
 
-// keptPages are the addresses of all that the browser keeps, one per line.
-const keptPages = `(async () => {
+// cachedPages are the addresses of all that the browser keeps, one per line.
+const cachedPages = `(async () => {
 	const all = [];
 	for (const name of await caches.keys()) for (const kept of await (await caches.open(name)).keys()) all.push(kept.url);
 	window.kept = all.join("\n");
@@ -54,14 +54,14 @@ const keptPages = `(async () => {
 // opens a page gets ours for that, in their language and theme, and their page
 // by itself once the server is back.
 func TestBrowserOffline_ServerStops_ShowsOfflinePageUntilItReturns(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	mr := s.open("topic")
-	web := s.as(s.Owner).waver()
+	s := newTestSite(t, modelstest.SQLite(t))
+	mr := s.openMergeRequest("topic")
+	web := s.as(s.Owner).serveRestartable()
 	base := "http://" + web.address
 	p := browsertest.Open(t, base+"/")
 	p.Allow("503 from .*")
 	p.Allow("request failed: net::ERR_CONNECTION_REFUSED")
-	p.WaitFor("the page to be kept", "("+keptPages+`).includes("lang=en&release=")`)
+	p.WaitFor("the page to be kept", "("+cachedPages+`).includes("lang=en&release=")`)
 
 	web.stop()
 	p.Go(base + s.mrPath(mr, ""))
@@ -82,8 +82,8 @@ func TestBrowserOffline_ServerStops_ShowsOfflinePageUntilItReturns(t *testing.T)
 		t.Fatal(err)
 	}
 	p.Reload()
-	p.WaitFor("the page to be kept in Japanese", "("+keptPages+`).includes("lang=ja")`)
-	p.WaitFor("the one in English to be gone", "!("+keptPages+`).includes("lang=en")`)
+	p.WaitFor("the page to be kept in Japanese", "("+cachedPages+`).includes("lang=ja")`)
+	p.WaitFor("the one in English to be gone", "!("+cachedPages+`).includes("lang=en")`)
 	if kept := browsertest.Eval[string](p, "window.kept"); strings.Contains(kept, "\n") || !strings.HasPrefix(kept, base+offlinePath+"?") || !strings.HasSuffix(kept, "&theme=dark") {
 		t.Errorf("the browser keeps %q", kept)
 	}
@@ -109,16 +109,16 @@ func TestBrowserOffline_ServerStops_ShowsOfflinePageUntilItReturns(t *testing.T)
 // The theme button renews the kept page, too, and an answer of the server's,
 // whatever its status, is shown as it is.
 func TestBrowserOffline_ThemeButton_UpdatesCachedPage(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	s.visibility(models.VisibilityPublic)
-	web := s.as(s.Owner).waver()
+	s := newTestSite(t, modelstest.SQLite(t))
+	s.setVisibility(models.VisibilityPublic)
+	web := s.as(s.Owner).serveRestartable()
 	base := "http://" + web.address
-	p := browsertest.Open(t, base+"/olga/pear")
+	p := browsertest.Open(t, base+pearPath)
 	p.Allow("404 from .*/nothing")
-	p.WaitFor("the page to be kept", "("+keptPages+`).includes("theme=")`)
+	p.WaitFor("the page to be kept", "("+cachedPages+`).includes("theme=")`)
 	p.Click("#user-menu summary")
 	p.Click("#user-menu [data-theme-toggle]")
-	p.WaitFor("the page to be kept in dark", "("+keptPages+`).endsWith("theme=dark")`)
+	p.WaitFor("the page to be kept in dark", "("+cachedPages+`).endsWith("theme=dark")`)
 	p.Go(base + "/olga/nothing")
 	p.WaitText("h1", "Page not found")
 	p.Press("Go to projects")

@@ -16,7 +16,7 @@ import (
 // the reader; its policy takes the stylesheet and the script that the browser
 // puts into it, and nothing else inline.
 func TestTheOfflinePageIsTheSameForEverybody(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	for query, want := range map[string][3]string{
 		"":                                      {"en", "", "Mergegate cannot be reached"},
 		"?lang=ja&theme=dark":                   {"ja", "dark", "Mergegateに接続できません"},
@@ -24,18 +24,18 @@ func TestTheOfflinePageIsTheSameForEverybody(t *testing.T) {
 		"?lang=en&theme=light&release=whatever": {"en", "light", "Mergegate cannot be reached"},
 	} {
 		path := offlinePath + query
-		page := s.nobody().get(path).want(http.StatusOK)
+		page := s.signedOut().get(path).wantStatus(http.StatusOK)
 		if got := [3]string{page.attr("html", "lang"), page.attr("html", "data-theme"), page.text("h1")}; got != want {
 			t.Errorf("%s: %q", path, got)
 		}
-		if again := s.as(s.Owner).reading("en").get(path); again.body != page.body {
+		if again := s.as(s.Owner).withLanguage("en").get(path); again.body != page.body {
 			t.Errorf("%s differs for a user", path)
 		}
 		if page.Find("script[src]").Length() != 1 || page.Find(`link[rel="stylesheet"]`).Length() != 1 || page.Find("style").Length() != 0 {
 			t.Errorf("%s: other assets than one script and one stylesheet", path)
 		}
 	}
-	policy := s.nobody().get(offlinePath).header.Get("Content-Security-Policy")
+	policy := s.signedOut().get(offlinePath).header.Get("Content-Security-Policy")
 	for directive, file := range map[string]string{"script-src": "app.js", "style-src": "style.css"} {
 		content, err := os.ReadFile("../static/" + file)
 		if err != nil {
@@ -52,9 +52,9 @@ func TestTheOfflinePageIsTheSameForEverybody(t *testing.T) {
 }
 
 func TestTheKeptPageIsNamedByLanguageAndTheme(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	kept := func(v visitor, path string) string { return v.get(path).attr("#app-texts", "data-kept-page") }
-	english := kept(s.nobody(), signInPath)
+	english := kept(s.signedOut(), signInPath)
 	if !strings.HasPrefix(english, offlinePath+"?lang=en&release=") || !strings.HasSuffix(english, "&theme=") {
 		t.Errorf("a visitor's page is %s", english)
 	}
@@ -64,15 +64,15 @@ func TestTheKeptPageIsNamedByLanguageAndTheme(t *testing.T) {
 	if got, want := kept(s.as(s.Owner), "/"), strings.Replace(english, "lang=en", "lang=ja", 1)+"dark"; got != want {
 		t.Errorf("the owner's page is %s, want %s", got, want)
 	}
-	if got := kept(s.nobody(), offlinePath); got != "" {
+	if got := kept(s.signedOut(), offlinePath); got != "" {
 		t.Errorf("the kept page keeps another, %s", got)
 	}
 }
 
 func TestTheWorkerMayLookAfterEveryPage(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	path := s.nobody().get(signInPath).attr("#app-texts", "data-worker")
-	answer := s.nobody().get(path).want(http.StatusOK)
+	s := newTestSite(t, modelstest.SQLite(t))
+	path := s.signedOut().get(signInPath).attr("#app-texts", "data-worker")
+	answer := s.signedOut().get(path).wantStatus(http.StatusOK)
 	for header, want := range map[string]string{
 		"Content-Type": "text/javascript; charset=utf-8", "Cache-Control": "no-cache", "Service-Worker-Allowed": "/", "Set-Cookie": "",
 	} {
@@ -87,11 +87,11 @@ func TestTheWorkerMayLookAfterEveryPage(t *testing.T) {
 
 // The way back is one of our own addresses, another than the one that failed.
 func TestErrorPagesLeadBackToOurOwnPages(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	guest := s.Member("gus", models.RoleGuest)
 	back := func(user models.User, path, referer string) string {
 		t.Helper()
-		b := newBrowser(t, s.handler)
+		b := newBrowserClient(t, s.handler)
 		b.header.Set("Cookie", s.as(user).cookie)
 		b.header.Set("Referer", referer)
 		page := b.get(path)
@@ -104,13 +104,13 @@ func TestErrorPagesLeadBackToOurOwnPages(t *testing.T) {
 	for referer, want := range map[string]string{
 		"http://mergegate.test/olga/pear?a=b": "/olga/pear?a=b", "http://mergegate.test/": "/", "": "", "http://mergegate.test/olga/nothing": "",
 		"https://evil.test/olga/pear": "", "http://mergegate.test@evil.test/": "", "http://mergegate.test//evil.test/": "/", `http://mergegate.test/\evil.test`: "/",
-		"javascript:alert(1)": "", "%": "", "/olga/pear": "",
+		"javascript:alert(1)": "", "%": "", pearPath: "",
 	} {
 		if got := back(s.Owner, "/olga/nothing", referer); got != want {
 			t.Errorf("from %q: %q, want %q", referer, got, want)
 		}
 	}
-	if got := back(guest, "/olga/pear/-/project_members", "http://mergegate.test/olga/pear"); got != "" {
+	if got := back(guest, pearMembersPath, "http://mergegate.test/olga/pear"); got != "" {
 		t.Errorf("403 leads back to %q", got)
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // twin is another instance of the program on the same database.
-func (s *mrSite) twin() *mrSite {
+func (s *testSite) secondInstance() *testSite {
 	s.T.Helper()
 	e, err := New(Deps{
 		Store: s.Store, Git: s.git, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), BaseURL: "http://mergegate.test",
@@ -27,8 +27,8 @@ func (s *mrSite) twin() *mrSite {
 	return &other
 }
 
-// atOnce sends a form twice at the same time, the second to an instance.
-func (v visitor) atOnce(path string, form url.Values, second *mrSite) (answers [2]answer) {
+// postTwiceAtOnce sends a form twice at the same time, the second to an instance.
+func (v visitor) postTwiceAtOnce(path string, form url.Values, second *testSite) (answers [2]response) {
 	w := v
 	w.site = second
 	var both sync.WaitGroup
@@ -41,12 +41,12 @@ func (v visitor) atOnce(path string, form url.Values, second *mrSite) (answers [
 // TestAFormSentTwiceMakesOne sends each form that makes something twice at
 // once: one row, and both answers lead to it.
 func TestAFormSentTwiceMakesOne(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
 		s.User("mona")
 		s.Git.AddCommit(s.Project.ID, "topic", "0123456789012345678901234567890123456789")
 		expires := s.Clock.Now().AddDate(0, 1, 0).Format(time.DateOnly)
-		fresh := v.get("/projects/new").want(http.StatusOK)
+		fresh := v.get("/projects/new").wantStatus(http.StatusOK)
 		_, project := fresh.fields(`form[action="/projects"]`)
 		project.Set("namespace_id", fresh.attr("#namespace_id option", "value"))
 		project.Set("name", "Plum")
@@ -56,18 +56,18 @@ func TestAFormSentTwiceMakesOne(t *testing.T) {
 			form  url.Values
 			count string
 		}{
-			"member":  {membersOfPear, url.Values{"username": {"mona"}, "access_level": {"20"}}, "SELECT count(*) FROM members m JOIN users u ON u.id = m.user_id WHERE u.username = 'mona'"},
+			"member":  {pearMembersPath, url.Values{"username": {"mona"}, "access_level": {"20"}}, "SELECT count(*) FROM members m JOIN users u ON u.id = m.user_id WHERE u.username = 'mona'"},
 			"project": {"/projects", project, "SELECT count(*) FROM projects WHERE path = 'plum'"},
-			"service": {servicesPath, url.Values{"name": {"Licence"}, "external_url": {"https://scan.example.test/"}}, "SELECT count(*) FROM external_status_checks"},
-			"rule": {rulesPath, url.Values{"name": {"hotfix/*"}, "push_access_level": {"0"}, "merge_access_level": {"30"}},
+			"service": {pearServicesPath, url.Values{"name": {"Licence"}, "external_url": {"https://scan.example.test/"}}, "SELECT count(*) FROM external_status_checks"},
+			"rule": {pearRulesPath, url.Values{"name": {"hotfix/*"}, "push_access_level": {"0"}, "merge_access_level": {"30"}},
 				"SELECT count(*) FROM protected_branches WHERE name = 'hotfix/*'"},
-			"merge request": {"/olga/pear/-/merge_requests", url.Values{"source_branch": {"topic"}, "target_branch": {"main"}, "title": {"Trim"}}, "SELECT count(*) FROM merge_requests"},
-			"project token": {tokensOfPear, url.Values{"name": {"ci"}, "scopes": {"api"}, "access_level": {"30"}, "expires_at": {expires}},
+			"merge request": {pearMergeRequestsPath, url.Values{"source_branch": {"topic"}, "target_branch": {"main"}, "title": {"Trim"}}, "SELECT count(*) FROM merge_requests"},
+			"project token": {pearTokensPath, url.Values{"name": {"ci"}, "scopes": {"api"}, "access_level": {"30"}, "expires_at": {expires}},
 				"SELECT count(*) FROM access_tokens WHERE name = 'ci'"},
 			"personal token": {personalTokensPath, url.Values{"name": {"mine"}, "scopes": {"api"}, "expires_at": {expires}},
 				"SELECT count(*) FROM access_tokens WHERE name = 'mine'"},
 		} {
-			answers := v.atOnce(tt.path, tt.form, s)
+			answers := v.postTwiceAtOnce(tt.path, tt.form, s)
 			for _, a := range answers {
 				if a.status != http.StatusSeeOther || a.header.Get("Location") != answers[0].header.Get("Location") {
 					t.Errorf("%s: status %d to %q\n%s", name, a.status, a.header.Get("Location"), a.text("main"))
@@ -76,16 +76,16 @@ func TestAFormSentTwiceMakesOne(t *testing.T) {
 					t.Errorf("%s: one of the answers has no toast", name)
 				}
 			}
-			if n := s.count(t, tt.count); n != 1 {
+			if n := s.queryInt(t, tt.count); n != 1 {
 				t.Errorf("%s: %d were made", name, n)
 			}
 		}
 
 		// Right afterwards it is the same form still; later it is another one.
 		member := url.Values{"username": {"mona"}, "access_level": {"20"}}
-		v.post(membersOfPear, member).want(http.StatusSeeOther)
+		v.post(pearMembersPath, member).wantStatus(http.StatusSeeOther)
 		s.Clock.Advance(onceFor)
-		if got := v.post(membersOfPear, member).want(http.StatusUnprocessableEntity).text("#username-error"); got != "Already a member of this project" {
+		if got := v.post(pearMembersPath, member).wantStatus(http.StatusUnprocessableEntity).text("#username-error"); got != "Already a member of this project" {
 			t.Errorf("later: %q", got)
 		}
 	})
@@ -94,23 +94,23 @@ func TestAFormSentTwiceMakesOne(t *testing.T) {
 // TestATokenFormMakesOneTokenOnAnyInstance sends the form for a token to two
 // instances at once, where only the database can tell that it is one form.
 func TestATokenFormMakesOneTokenOnAnyInstance(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
-		for _, path := range []string{personalTokensPath, tokensOfPear} {
-			_, form := v.get(path).want(http.StatusOK).fields("#token-form")
+		for _, path := range []string{personalTokensPath, pearTokensPath} {
+			_, form := v.get(path).wantStatus(http.StatusOK).fields("#token-form")
 			if len(form.Get("form_id")) < 20 {
 				t.Fatalf("%s: form id %q", path, form.Get("form_id"))
 			}
 			form["scopes"], form["name"] = []string{models.ScopeAPI}, []string{"ci"}
-			for _, a := range v.atOnce(path, form, s.twin()) {
-				a.want(http.StatusSeeOther)
+			for _, a := range v.postTwiceAtOnce(path, form, s.secondInstance()) {
+				a.wantStatus(http.StatusSeeOther)
 			}
-			page := v.get(path).want(http.StatusOK)
+			page := v.get(path).wantStatus(http.StatusOK)
 			if n := page.Find("td.cell-actions").Length(); n != 1 || !page.has("#new-token") {
 				t.Errorf("%s: %d tokens, shown: %t", path, n, page.has("#new-token"))
 			}
 			s.Clock.Advance(onceFor)
-			v.post(path, form).want(http.StatusSeeOther)
+			v.post(path, form).wantStatus(http.StatusSeeOther)
 			if page = v.get(path); page.Find("td.cell-actions").Length() != 1 || page.has("#new-token") {
 				t.Errorf("%s: the form made another token when it was sent again", path)
 			}
@@ -119,7 +119,7 @@ func TestATokenFormMakesOneTokenOnAnyInstance(t *testing.T) {
 }
 
 // count is the one number that a query finds.
-func (s *mrSite) count(t *testing.T, query string) (n int) {
+func (s *testSite) queryInt(t *testing.T, query string) (n int) {
 	t.Helper()
 	if err := s.DB.SQL(t).QueryRow(query).Scan(&n); err != nil {
 		t.Fatal(err)

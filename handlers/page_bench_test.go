@@ -24,7 +24,7 @@ func BenchmarkPages(b *testing.B) {
 }
 
 func benchmarkPages(b *testing.B, db modelstest.Database) {
-	s := newMRSite(b, db)
+	s := newTestSite(b, db)
 	for i := range 20 {
 		s.NewProject(s.Owner, fmt.Sprintf("fruit-%02d", i), models.VisibilityPrivate)
 	}
@@ -33,7 +33,7 @@ func benchmarkPages(b *testing.B, db modelstest.Database) {
 	}
 	var mr models.MergeRequest
 	for i := range 30 {
-		mr = s.open(fmt.Sprintf("topic-%02d", i))
+		mr = s.openMergeRequest(fmt.Sprintf("topic-%02d", i))
 	}
 	v, bare := s.as(s.Owner), bareHandler(b, s, mr.ID)
 	serve := func(h http.Handler, path string) time.Duration {
@@ -50,7 +50,7 @@ func benchmarkPages(b *testing.B, db modelstest.Database) {
 		return took
 	}
 	for name, path := range map[string]string{
-		"merge request": s.mrPath(mr, ""), "merge requests": listPath, "projects": "/", "services": settingsPath,
+		"merge request": s.mrPath(mr, ""), "merge requests": pearMergeRequestsPath, "projects": "/", "services": pearSettingsPath,
 	} {
 		b.Run(name, func(b *testing.B) {
 			for range 20 { // warm up

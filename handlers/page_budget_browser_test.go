@@ -62,7 +62,7 @@ func (m *meter) take() (bytes int, requests []string) {
 }
 
 // metered is serve with a meter.
-func (v visitor) metered() (url string, m *meter) {
+func (v visitor) serveMetered() (url string, m *meter) {
 	m = &meter{}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m.Lock()
@@ -81,25 +81,25 @@ func (v visitor) metered() (url string, m *meter) {
 // that have all been answered, so that nothing polls. All that goes over the
 // network counts: the service worker and the page that it keeps as well.
 func TestBrowserMergeRequest_Transfer_StaysWithinBudget(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	var services []models.ExternalStatusCheck
 	for _, name := range []string{"licence", "security", "load", "style", "docs", "perf", "legal", "deploy", "audit", "export"} {
 		services = append(services, s.Service(name))
 	}
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	for _, service := range services {
 		if err := s.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
 			t.Fatal(err)
 		}
 	}
-	base, m := s.as(s.Owner).metered()
+	base, m := s.as(s.Owner).serveMetered()
 	p := browsertest.New(t)
 	visit := func(what string, budget int, asksForNewer bool) {
 		t.Helper()
 		p.Go(base + s.mrPath(mr, ""))
 		p.WaitFor("the page to be loaded", `performance.getEntriesByType("navigation")[0].loadEventEnd > 0`)
 		p.WaitFor("the worker to work", `(navigator.serviceWorker.ready.then((r) => window.worker = r), window.worker?.active?.state === "activated")`)
-		p.WaitFor("the page for a server out of reach to be kept", "("+keptPages+`).includes("/-/offline")`)
+		p.WaitFor("the page for a server out of reach to be kept", "("+cachedPages+`).includes("/-/offline")`)
 		if asksForNewer { // as the browser does some time after a visit
 			browsertest.Eval[bool](p, `window.worker.update().then(() => window.updated = true), true`)
 			p.WaitFor("the worker to be up to date", "!!window.updated")

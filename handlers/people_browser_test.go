@@ -13,9 +13,9 @@ import (
 // TestBrowserMembers_Dialogs_AddAndRemove adds a member in the drawer, with a slip first, and
 // removes one after the question, in a real browser.
 func TestBrowserMembers_Dialogs_AddAndRemove(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.User("mona")
-	p := browsertest.Open(t, s.as(s.Owner).serve()+membersOfPear)
+	p := browsertest.Open(t, s.as(s.Owner).serve()+pearMembersPath)
 	p.Allow("422")
 
 	p.Click("#add-member")
@@ -54,9 +54,9 @@ func TestBrowserMembers_Dialogs_AddAndRemove(t *testing.T) {
 // TestBrowserAccessTokens_BackAndReload_HideToken makes a token in a real browser, leaves the page
 // and comes back, by Back and by reloading: it is gone for good.
 func TestBrowserAccessTokens_BackAndReload_HideToken(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	base := s.as(s.Owner).serve()
-	p := browsertest.Open(t, base+tokensOfPear)
+	p := browsertest.Open(t, base+pearTokensPath)
 	p.Fill("#name", "ci")
 	p.Click("#create-token")
 	p.Wait("#new-token")
@@ -64,7 +64,7 @@ func TestBrowserAccessTokens_BackAndReload_HideToken(t *testing.T) {
 	if !auth.IsAccessToken(token) {
 		t.Fatalf("shown token %q", token)
 	}
-	if url := p.URL(); url != base+tokensOfPear {
+	if url := p.URL(); url != base+pearTokensPath {
 		t.Errorf("shown at %s", url)
 	}
 	gone := func(how string) {
@@ -73,7 +73,7 @@ func TestBrowserAccessTokens_BackAndReload_HideToken(t *testing.T) {
 			t.Errorf("%s: the token is shown again", how)
 		}
 	}
-	p.Go(base + membersOfPear)
+	p.Go(base + pearMembersPath)
 	browsertest.Eval[bool](p, `history.back() || true`)
 	p.WaitURL("access_tokens")
 	gone("Back")
@@ -94,9 +94,9 @@ func TestBrowserAccessTokens_BackAndReload_HideToken(t *testing.T) {
 // TestBrowserForms_Rejected_FocusFirstInvalidField needs no script: browsers give
 // the focus to the first control that asks for it.
 func TestBrowserForms_Rejected_FocusFirstInvalidField(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.Member("dora", models.RoleDeveloper)
-	p := browsertest.Open(t, s.as(s.Owner).serve()+tokensOfPear)
+	p := browsertest.Open(t, s.as(s.Owner).serve()+pearTokensPath)
 	p.Allow("422")
 	p.Fill("#name", "ci")
 	p.Click("#scopes-api")

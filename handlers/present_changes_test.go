@@ -10,7 +10,7 @@ import (
 )
 
 // drawn writes lines as they would be read, one below the other.
-func drawn(lines []views.DiffLine) string {
+func formatDiffLines(lines []views.DiffLine) string {
 	var out strings.Builder
 	for _, line := range lines {
 		end := ""
@@ -35,7 +35,7 @@ func TestDiffLines(t *testing.T) {
 		{"no line break at the end", "@@ -0,0 +1 @@\n+a", "hunk 0 0 @@ -0,0 +1 @@\nadded 0 1 a\n"},
 	}
 	for _, test := range tests {
-		if got := drawn(diffLines(test.patch, 100)); got != test.want {
+		if got := formatDiffLines(diffLines(test.patch, 100)); got != test.want {
 			t.Errorf("%s:\n%swant:\n%s", test.name, got, test.want)
 		}
 	}
@@ -47,8 +47,8 @@ func TestDiffLines(t *testing.T) {
 // TestChangesAreCut at so many lines of a file and of all together, and say so
 // with the way to see the rest.
 func TestChangesAreCut(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	mr := s.open("topic")
+	s := newTestSite(t, modelstest.SQLite(t))
+	mr := s.openMergeRequest("topic")
 	patch := func(lines int) string {
 		return fmt.Sprintf("@@ -0,0 +1,%d @@\n", lines) + strings.Repeat("+a\n", lines)
 	}
@@ -60,7 +60,7 @@ func TestChangesAreCut(t *testing.T) {
 		{Path: "mode.sh", OldPath: "mode.sh", Status: "M", OldMode: "100644", NewMode: "100755"},
 	}}
 	s.git.changes.Files[1].Cut = true
-	page := s.as(s.Owner).get(s.mrPath(mr, "/diffs")).want(200)
+	page := s.as(s.Owner).get(s.mrPath(mr, "/diffs")).wantStatus(200)
 	total := 0
 	for i, want := range []int{maxFileLines, 11, 2000, 989, 0, 0, 0, 0, 0} {
 		got := page.Find(fmt.Sprintf("#file-%d .diff tr", i+1)).Length()
@@ -89,35 +89,35 @@ func TestChangesAreCut(t *testing.T) {
 }
 
 func TestCommitsAreListedInPages(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		tip := s.Git.Tip(s.Project.ID, "main")
 		for range 120 {
 			tip = s.Git.AddCommit(s.Project.ID, "long", tip)
 		}
 		mr := s.MergeRequest("long", "main")
 		v := s.as(s.Owner)
-		first := v.get(s.mrPath(mr, "/commits")).want(200)
+		first := v.get(s.mrPath(mr, "/commits")).wantStatus(200)
 		if got := first.text(".pagination > span:first-child"); got != "Showing 1 to 1 of 120" || s.git.offset != 0 {
 			t.Errorf("the first page says %q, from %d on", got, s.git.offset)
 		}
 		if got := first.text(".tabs [aria-current] .count"); got != "120" {
 			t.Errorf("the tab counts %q", got)
 		}
-		v.get(first.Find(".pagination a").Last().AttrOr("href", "")).want(200)
+		v.get(first.Find(".pagination a").Last().AttrOr("href", "")).wantStatus(200)
 		if s.git.offset != commitsPageSize {
 			t.Errorf("the second page begins at %d", s.git.offset)
 		}
-		last := v.get(s.mrPath(mr, "/commits?page=3")).want(200)
+		last := v.get(s.mrPath(mr, "/commits?page=3")).wantStatus(200)
 		if s.git.offset != 2*commitsPageSize || last.Find(".pagination a").Length() != 1 {
 			t.Errorf("the last page begins at %d and leads to %d others", s.git.offset, last.Find(".pagination a").Length())
 		}
 		for page, offset := range map[string]int{"0": 0, "-1": 0, "x": 0, "99": 2 * commitsPageSize} {
-			v.get(s.mrPath(mr, "/commits?page="+page)).want(200)
+			v.get(s.mrPath(mr, "/commits?page="+page)).wantStatus(200)
 			if s.git.offset != offset {
 				t.Errorf("page %s begins at %d", page, s.git.offset)
 			}
 		}
-		one := s.open("short")
+		one := s.openMergeRequest("short")
 		if v.get(s.mrPath(one, "/commits")).has(".pagination") {
 			t.Error("one commit has pages")
 		}

@@ -14,9 +14,9 @@ import (
 // TestFailuresInTheReadersLanguage: the log keeps English sentences, the page
 // words them for who reads it. What is technical stays.
 func TestFailuresInTheReadersLanguage(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")
-		s.open("topic")
+		s.openMergeRequest("topic")
 		details := []struct{ kind, kept, english, japanese string }{
 			{webhook.ErrorTimeout, webhook.DetailTimeout, "No answer in time.", "時間内に応答がありませんでした。"},
 			{webhook.ErrorRedirect, fmt.Sprintf(webhook.DetailRedirectTo, "https://a.test/"), "The answer was a redirect to https://a.test/, which is not followed.",
@@ -42,11 +42,11 @@ func TestFailuresInTheReadersLanguage(t *testing.T) {
 			english, japanese = slices.Insert(english, 0, d.english), slices.Insert(japanese, 0, d.japanese)
 		}
 		v := s.as(s.Owner)
-		one := v.get(servicePath(service)).want(http.StatusOK).attr("#deliveries tbody td:first-child a", "href")
+		one := v.get(servicePath(service)).wantStatus(http.StatusOK).attr("#deliveries tbody td:first-child a", "href")
 		for language, want := range map[string][]string{"en": english, "ja": japanese} {
 			var got []string
-			for _, p := range v.reading(language).get(one).want(http.StatusOK).Find("p.card__body").EachIter() {
-				got = append(got, squeeze(p.Text()))
+			for _, p := range v.withLanguage(language).get(one).wantStatus(http.StatusOK).Find("p.card__body").EachIter() {
+				got = append(got, collapseSpace(p.Text()))
 			}
 			if !slices.Equal(got, want) {
 				t.Errorf("%s: %q, want %q", language, got, want)

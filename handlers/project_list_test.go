@@ -12,12 +12,12 @@ import (
 
 // projectSummaries are the rows of the list: name, status checks, open merge
 // requests.
-func (a answer) projectSummaries() string {
+func (a response) projectSummaries() string {
 	var rows []string
 	for _, row := range a.Find("#project-list li").EachIter() {
-		cells := []string{squeeze(row.Find(".list__title a").Text()) + ":"}
+		cells := []string{collapseSpace(row.Find(".list__title a").Text()) + ":"}
 		for _, cell := range row.Find(".list__side > span:not(:has(time))").EachIter() {
-			cells = append(cells, squeeze(cell.Text()))
+			cells = append(cells, collapseSpace(cell.Text()))
 		}
 		rows = append(rows, strings.Join(cells, " "))
 	}
@@ -25,13 +25,13 @@ func (a answer) projectSummaries() string {
 }
 
 func TestProjectsTellTheirStatusChecksToThoseWhoMaySeeThem(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		licence, security := s.Service("licence"), s.Service("security")
-		mr := s.open("topic")
+		mr := s.openMergeRequest("topic")
 		s.NewProject(s.Owner, "plum", models.VisibilityPrivate)
 		reporter, guest, stranger := s.Member("rex", models.RoleReporter), s.Member("gus", models.RoleGuest), s.User("stranger")
 		summary := func(user models.User, path string) string {
-			return s.as(user).get(path).want(http.StatusOK).projectSummaries()
+			return s.as(user).get(path).wantStatus(http.StatusOK).projectSummaries()
 		}
 		expect := func(when, got, want string) {
 			t.Helper()
@@ -51,19 +51,19 @@ func TestProjectsTellTheirStatusChecksToThoseWhoMaySeeThem(t *testing.T) {
 			t.Fatal(err)
 		}
 		expect("passed", summary(reporter, "/"), "olga / pear: Status checks: All passed 1 open merge requests")
-		s.visibility(models.VisibilityInternal)
+		s.setVisibility(models.VisibilityInternal)
 		expect("internal", summary(stranger, "/?all=1"), "olga / pear: Status checks: All passed 1 open merge requests")
-		s.visibility(models.VisibilityPublic)
+		s.setVisibility(models.VisibilityPublic)
 		expect("public", summary(stranger, "/?all=1"), "olga / pear: 1 open merge requests")
 		expect("public, guest", summary(guest, "/"), "olga / pear: 1 open merge requests")
-		expect("public, visitor", s.nobody().get("/").projectSummaries(), "olga / pear: 1 open merge requests")
+		expect("public, visitor", s.signedOut().get("/").projectSummaries(), "olga / pear: 1 open merge requests")
 	})
 }
 
 func TestProjectsAreSortedAndCounted(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
-		mr := s.open("topic")
+		mr := s.openMergeRequest("topic")
 		s.Clock.Advance(time.Minute)
 		s.NewProject(s.Owner, "apple", models.VisibilityInternal)
 		s.NewProject(s.User("other"), "quince", models.VisibilityInternal)
@@ -72,7 +72,7 @@ func TestProjectsAreSortedAndCounted(t *testing.T) {
 			t.Fatalf("the check is %s", got)
 		}
 		for path, want := range map[string]string{"/": "apple pear", "/?sort=name": "apple pear", "/?sort=failed": "pear apple", "/?sort=x'": "apple pear", "/?all=1&sort=failed": "pear quince apple"} {
-			page := s.as(s.Owner).get(path).want(http.StatusOK)
+			page := s.as(s.Owner).get(path).wantStatus(http.StatusOK)
 			var names []string
 			for _, link := range page.Find("#project-list .list__title a").EachIter() {
 				names = append(names, strings.Fields(link.Text())[2])
@@ -80,18 +80,18 @@ func TestProjectsAreSortedAndCounted(t *testing.T) {
 			if got := strings.Join(names, " "); got != want {
 				t.Errorf("%s: %q, want %q", path, got, want)
 			}
-			if got := squeeze(page.text(".tabs")); got != "Yours2 All3" {
+			if got := collapseSpace(page.text(".tabs")); got != "Yours2 All3" {
 				t.Errorf("%s: tabs %q", path, got)
 			}
 		}
-		page := s.as(s.Owner).get("/?sort=name&search=ea").want(http.StatusOK)
+		page := s.as(s.Owner).get("/?sort=name&search=ea").wantStatus(http.StatusOK)
 		if got := page.attr("#project-sort option[selected]", "value"); got != "name" {
 			t.Errorf("chosen order %q", got)
 		}
 		if got := page.text("#project-found"); got != "1 project" {
 			t.Errorf("found %q", got)
 		}
-		if page := s.nobody().get("/"); page.has(`#project-sort option[value="failed"]`) || page.has(".tabs") {
+		if page := s.signedOut().get("/"); page.has(`#project-sort option[value="failed"]`) || page.has(".tabs") {
 			t.Error("a visitor can sort by status checks that they may not see")
 		}
 	})
@@ -100,20 +100,20 @@ func TestProjectsAreSortedAndCounted(t *testing.T) {
 // The lists take as many queries for many rows as for one, and git is asked as
 // often.
 func TestListsCostTheSameForManyRows(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
 		owner := s.as(s.Owner)
 		cost := func(path string) int {
 			t.Helper()
 			n := 0
 			s.Store.SetHooks(models.Hooks{Query: func(string) { n++ }})
-			owner.get(path).want(http.StatusOK)
+			owner.get(path).wantStatus(http.StatusOK)
 			s.Store.SetHooks(models.Hooks{})
 			return n
 		}
-		s.open("feature")
-		before := map[string]int{"/": cost("/"), "/?sort=failed": cost("/?sort=failed"), "/olga/pear/-/branches": cost("/olga/pear/-/branches"), "/olga/pear": cost("/olga/pear")}
-		s.open("other")
+		s.openMergeRequest("feature")
+		before := map[string]int{"/": cost("/"), "/?sort=failed": cost("/?sort=failed"), "/olga/pear/-/branches": cost("/olga/pear/-/branches"), pearPath: cost(pearPath)}
+		s.openMergeRequest("other")
 		s.Git.AddCommit(s.Project.ID, "release/1", s.Git.Tip(s.Project.ID, "main"))
 		for i := range 15 {
 			s.NewProject(s.Owner, fmt.Sprintf("plum-%02d", i), models.VisibilityPrivate)
@@ -125,7 +125,7 @@ func TestListsCostTheSameForManyRows(t *testing.T) {
 			t.Logf("%s: %d queries", path, want)
 		}
 		calls := s.git.compared
-		owner.get("/olga/pear/-/branches").want(http.StatusOK)
+		owner.get("/olga/pear/-/branches").wantStatus(http.StatusOK)
 		if s.git.compared != calls+1 {
 			t.Errorf("branches were compared %d times for one page", s.git.compared-calls)
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 func TestProjectsAreListedAndFound(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.NewProject(s.Owner, "quince", models.VisibilityInternal)
 		s.NewProject(s.Owner, "plum", models.VisibilityPublic)
 		stranger := s.User("stranger")
@@ -23,33 +23,33 @@ func TestProjectsAreListedAndFound(t *testing.T) {
 			want    string
 		}{
 			"owner":         {s.as(s.Owner), "/", "olga / plum, olga / quince, olga / pear"},
-			"visitor":       {s.nobody(), "/", "olga / plum"},
+			"visitor":       {s.signedOut(), "/", "olga / plum"},
 			"stranger":      {s.as(stranger), "/", ""},
 			"stranger, all": {s.as(stranger), "/?all=1", "olga / plum, olga / quince"},
 			"search":        {s.as(s.Owner), "/?search=UIN", "olga / quince"},
 			"by path":       {s.as(s.Owner), "/?search=olga/p", "olga / plum, olga / pear"},
 			"nothing found": {s.as(s.Owner), "/?search=%25", ""},
 		} {
-			page := test.visitor.get(test.path).want(http.StatusOK)
+			page := test.visitor.get(test.path).wantStatus(http.StatusOK)
 			var names []string
 			for _, link := range page.Find("#project-list .list__title a").EachIter() {
-				names = append(names, squeeze(link.Text()))
+				names = append(names, collapseSpace(link.Text()))
 			}
 			if got := strings.Join(names, ", "); got != test.want {
 				t.Errorf("%s: %q, want %q", name, got, test.want)
 			}
 		}
-		if page := s.nobody().get("/"); !page.has(`.topbar a[href="/users/sign_in"]`) || page.has(`a[href="/projects/new"]`) {
+		if page := s.signedOut().get("/"); !page.has(`.topbar a[href="/users/sign_in"]`) || page.has(`a[href="/projects/new"]`) {
 			t.Error("a visitor is not asked to sign in, or offered a new project")
 		}
 	})
 }
 
 func TestAProjectIsMade(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		s.withPassword("priya", false)
-		b := s.signedIn("priya")
-		action, form := b.get("/projects/new").want(http.StatusOK).fields("main form")
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		s.userWithPassword("priya")
+		b := s.signIn("priya")
+		action, form := b.get("/projects/new").wantStatus(http.StatusOK).fields("main form")
 		ns, err := s.Store.Namespace(t.Context(), "priya")
 		if err != nil {
 			t.Fatal(err)
@@ -57,11 +57,11 @@ func TestAProjectIsMade(t *testing.T) {
 		form.Set("name", "Ticketing API")
 		form.Set("visibility", "internal")
 		form.Set("namespace_id", itoa(ns.ID))
-		to := b.post(action, form).want(http.StatusSeeOther).header.Get("Location")
+		to := b.post(action, form).wantStatus(http.StatusSeeOther).header.Get("Location")
 		if to != "/priya/ticketing-api" {
 			t.Fatalf("led to %q", to)
 		}
-		page := b.get(to).want(http.StatusOK)
+		page := b.get(to).wantStatus(http.StatusOK)
 		if got := page.attr("#clone-http", "value"); got != "http://mergegate.test/priya/ticketing-api.git" {
 			t.Errorf("clone URL %q", got)
 		}
@@ -76,7 +76,7 @@ func TestAProjectIsMade(t *testing.T) {
 		form.Set("namespace_id", itoa(olga.ID))
 		form.Set("description", strings.Repeat("x", 2001))
 		form.Set("path", "-no")
-		page = b.post(action, form).want(http.StatusUnprocessableEntity)
+		page = b.post(action, form).wantStatus(http.StatusUnprocessableEntity)
 		for field, want := range map[string]string{
 			"namespace_id": "Choose one of your namespaces", "description": "Cannot be longer than 2000 characters",
 			"path": "Use letters, digits, _ - and . only; begin with a letter, digit or _, and do not end with . or .git",
@@ -91,7 +91,7 @@ func TestAProjectIsMade(t *testing.T) {
 		form.Set("namespace_id", itoa(ns.ID))
 		form.Set("description", "")
 		form.Set("path", "TICKETING-api")
-		if got := b.post(action, form).want(http.StatusUnprocessableEntity).text("#path-error"); got != "This path is already taken" {
+		if got := b.post(action, form).wantStatus(http.StatusUnprocessableEntity).text("#path-error"); got != "This path is already taken" {
 			t.Errorf("message %q", got)
 		}
 	})
@@ -99,7 +99,7 @@ func TestAProjectIsMade(t *testing.T) {
 
 // readmeGit has a README, or fails.
 type readmeGit struct {
-	*mrGit
+	*fakeGit
 	readme string
 	fails  error
 }
@@ -115,21 +115,21 @@ func (g *readmeGit) Branches(ctx context.Context, projectID int64, search string
 	if g.fails != nil {
 		return nil, 0, g.fails
 	}
-	return g.mrGit.Branches(ctx, projectID, search, offset, limit, first...)
+	return g.fakeGit.Branches(ctx, projectID, search, offset, limit, first...)
 }
 
 func TestTheOverviewByRole(t *testing.T) {
 	git := &readmeGit{readme: "# Hello <script>alert(1)</script>"}
-	s, _, log := loggedSite(t, func(d *Deps) { git.mrGit = d.Git.(*mrGit); d.Git = git })
+	s, _, log := newLoggedSite(t, func(d *Deps) { git.fakeGit = d.Git.(*fakeGit); d.Git = git })
 	s.Service("licence")
-	s.open("topic")
+	s.openMergeRequest("topic")
 	guest, reporter := s.Member("gil", models.RoleGuest), s.Member("rob", models.RoleReporter)
 
-	page := s.as(guest).get("/olga/pear").want(http.StatusOK)
+	page := s.as(guest).get(pearPath).wantStatus(http.StatusOK)
 	if page.has("#branches, #mr-h, #readme-h, #clone-http") || strings.Contains(page.body, "topic") {
 		t.Error("a guest sees more than the head")
 	}
-	page = s.as(reporter).get("/olga/pear").want(http.StatusOK)
+	page = s.as(reporter).get(pearPath).wantStatus(http.StatusOK)
 	if got := page.text(".prose h2"); got != "Hello alert(1)" || page.has(".prose script") {
 		t.Errorf("README %q", got)
 	}
@@ -142,18 +142,18 @@ func TestTheOverviewByRole(t *testing.T) {
 	if page.has(".page-head__actions") {
 		t.Error("a reporter is offered a new merge request")
 	}
-	page = s.as(s.Owner).get("/olga/pear").want(http.StatusOK)
-	if got := page.attr("#branches td .btn", "href"); got != "/olga/pear/-/merge_requests/new?source_branch=feature" {
+	page = s.as(s.Owner).get(pearPath).wantStatus(http.StatusOK)
+	if got := page.attr("#branches td .btn", "href"); got != pearMergeRequestsPath+"/new?source_branch=feature" {
 		t.Errorf("the branch leads to %q", got)
 	}
 	// Whom the project is public for sees merge requests, not their checks.
-	s.visibility(models.VisibilityPublic)
-	page = s.nobody().get("/olga/pear").want(http.StatusOK)
+	s.setVisibility(models.VisibilityPublic)
+	page = s.signedOut().get(pearPath).wantStatus(http.StatusOK)
 	if text := page.text("main"); strings.Contains(text, "pending") || strings.Contains(text, "status check") || !strings.Contains(text, "Trim topic") {
 		t.Errorf("a visitor of a public project reads %q", text)
 	}
 	git.fails = errors.New("object 1234 is corrupt")
-	page = s.as(s.Owner).get("/olga/pear").want(http.StatusOK)
+	page = s.as(s.Owner).get(pearPath).wantStatus(http.StatusOK)
 	if !strings.Contains(page.text(".alert--danger"), "cannot be read") || strings.Contains(page.body, "1234") {
 		t.Error("a damaged repository is not told, or too much of it")
 	}
@@ -163,25 +163,25 @@ func TestTheOverviewByRole(t *testing.T) {
 }
 
 func TestGeneralSettings(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		const path = "/olga/pear/-/settings/general"
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		const path = pearGeneralPath
 		maintainer := s.as(s.Member("mara", models.RoleMaintainer))
-		page := maintainer.get(path).want(http.StatusOK)
+		page := maintainer.get(path).wantStatus(http.StatusOK)
 		if page.has("#name, #visibility-public, #confirm") {
 			t.Error("a maintainer is offered what only owners may")
 		}
-		maintainer.post(path, url.Values{"description": {"Fruit"}, "default_branch": {"feature"}}).want(http.StatusSeeOther)
-		page = maintainer.post(path, url.Values{"description": {strings.Repeat("x", 2001)}, "default_branch": {"nowhere"}}).want(http.StatusUnprocessableEntity)
+		maintainer.post(path, url.Values{"description": {"Fruit"}, "default_branch": {"feature"}}).wantStatus(http.StatusSeeOther)
+		page = maintainer.post(path, url.Values{"description": {strings.Repeat("x", 2001)}, "default_branch": {"nowhere"}}).wantStatus(http.StatusUnprocessableEntity)
 		if page.text("#description-error") == "" {
 			t.Error("no message for the description")
 		}
-		page = maintainer.post(path, url.Values{"description": {""}, "default_branch": {"nowhere"}}).want(http.StatusUnprocessableEntity)
+		page = maintainer.post(path, url.Values{"description": {""}, "default_branch": {"nowhere"}}).wantStatus(http.StatusUnprocessableEntity)
 		if got := page.text("#default_branch-error"); got != "There is no such branch" {
 			t.Errorf("message %q", got)
 		}
 
 		owner := s.as(s.Owner)
-		page = owner.post(path+"/advanced", url.Values{"name": {""}, "path": {"a b"}, "visibility": {"secret"}}).want(http.StatusUnprocessableEntity)
+		page = owner.post(path+"/advanced", url.Values{"name": {""}, "path": {"a b"}, "visibility": {"secret"}}).wantStatus(http.StatusUnprocessableEntity)
 		for field, want := range map[string]string{"name": "Please provide a name", "visibility": "Not valid"} {
 			if got := page.text("#" + field + "-error"); got != want {
 				t.Errorf("%s: %q, want %q", field, got, want)
@@ -190,7 +190,7 @@ func TestGeneralSettings(t *testing.T) {
 		if page.attr("#path", "value") != "a b" {
 			t.Error("what was typed is not kept")
 		}
-		to := owner.post(path+"/advanced", url.Values{"name": {"Plum"}, "path": {"plum"}, "visibility": {"public"}}).want(http.StatusSeeOther)
+		to := owner.post(path+"/advanced", url.Values{"name": {"Plum"}, "path": {"plum"}, "visibility": {"public"}}).wantStatus(http.StatusSeeOther)
 		if got := to.header.Get("Location"); got != "/olga/plum/-/settings/general" {
 			t.Errorf("led to %q", got)
 		}
@@ -200,18 +200,18 @@ func TestGeneralSettings(t *testing.T) {
 		}
 
 		gone := "/olga/plum/-/settings/general/delete"
-		if got := owner.post(gone, url.Values{"confirm": {"plum"}}).want(http.StatusUnprocessableEntity).text("#confirm-error"); got != "This is not the path of the project" {
+		if got := owner.post(gone, url.Values{"confirm": {"plum"}}).wantStatus(http.StatusUnprocessableEntity).text("#confirm-error"); got != "This is not the path of the project" {
 			t.Errorf("message %q", got)
 		}
-		owner.post(gone, url.Values{"confirm": {"olga/plum"}}).want(http.StatusSeeOther)
-		owner.get("/olga/plum").want(http.StatusNotFound)
+		owner.post(gone, url.Values{"confirm": {"olga/plum"}}).wantStatus(http.StatusSeeOther)
+		owner.get("/olga/plum").wantStatus(http.StatusNotFound)
 	})
 }
 
 // The default branch is the first of them.
 func TestBranchesAreFoundAndCompared(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	page := s.as(s.Owner).get("/olga/pear/-/branches").want(http.StatusOK)
+	s := newTestSite(t, modelstest.SQLite(t))
+	page := s.as(s.Owner).get("/olga/pear/-/branches").wantStatus(http.StatusOK)
 	if got := page.text("tbody .mono"); got != "mainfeature" {
 		t.Errorf("branches %q", got)
 	}
@@ -221,7 +221,7 @@ func TestBranchesAreFoundAndCompared(t *testing.T) {
 	if got := page.text("tbody tr:first-child .badge"); got != "defaultprotected" {
 		t.Errorf("badges %q", got)
 	}
-	if got := s.as(s.Owner).get("/olga/pear/-/branches?search=zzz").want(http.StatusOK).text(".empty h2"); got != "Nothing matches" {
+	if got := s.as(s.Owner).get("/olga/pear/-/branches?search=zzz").wantStatus(http.StatusOK).text(".empty h2"); got != "Nothing matches" {
 		t.Errorf("nothing found reads %q", got)
 	}
 }

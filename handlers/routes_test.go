@@ -23,32 +23,34 @@ func (r route) address(ids routeIDs) string {
 }
 
 // ofProject reports whether the route is a page of a project.
-func (r route) ofProject() bool { return strings.HasPrefix(r.path, projectRoute) }
+func (r route) isProjectPage() bool { return strings.HasPrefix(r.path, projectRoute) }
 
-// tableOf is every route of the site.
-func (s *mrSite) tableOf() []route { return (&pages{Deps: Deps{Store: s.Store, Git: s.git}}).routes() }
+// routeTable is every route of the site.
+func (s *testSite) routeTable() []route {
+	return (&pages{Deps: Deps{Store: s.Store, Git: s.git}}).routes()
+}
 
-// onlyLeads reports whether the route is a form's address that leads to the
+// leadsToForm reports whether the route is a form's address that leads to the
 // page of the form.
-func (s *mrSite) onlyLeads(r route) bool {
+func (s *testSite) leadsToForm(r route) bool {
 	return r.method == http.MethodGet && !hasPage((&pages{Deps: Deps{Store: s.Store, Git: s.git}}).declaredRoutes(), r.path)
 }
 
-// wantNoFailure fails the test for the answer that no route may give to
+// assertNoServerError fails the test for the answer that no route may give to
 // anybody: a failure of ours.
-func wantNoFailure(t *testing.T, r route, who string, a answer) {
+func assertNoServerError(t *testing.T, r route, who string, a response) {
 	t.Helper()
 	if a.status >= http.StatusInternalServerError {
 		t.Errorf("%s %s as %s: status %d", r.method, r.path, who, a.status)
 	}
 }
 
-// requireSignedIn holds a route against its ability for a signed-out visitor,
+// assertSignInRequired holds a route against its ability for a signed-out visitor,
 // who is asked to sign in wherever a user would get 403 or 404.
-func requireSignedIn(t *testing.T, s *mrSite, r route, path string, verdict auth.Verdict) {
+func assertSignInRequired(t *testing.T, s *testSite, r route, path string, verdict auth.Verdict) {
 	t.Helper()
-	a := s.nobody().do(r.method, path, url.Values{})
-	wantNoFailure(t, r, "a visitor", a)
+	a := s.signedOut().do(r.method, path, url.Values{})
+	assertNoServerError(t, r, "a visitor", a)
 	asked := a.status == http.StatusSeeOther && strings.HasPrefix(a.header.Get("Location"), signInPath)
 	if verdict == auth.Allowed {
 		if asked && !strings.HasSuffix(r.path, "sign_out") {
@@ -66,16 +68,16 @@ func requireSignedIn(t *testing.T, s *mrSite, r route, path string, verdict auth
 	if got := a.header.Get("Location"); got != want {
 		t.Errorf("%s %s: led to %q, want %q", r.method, r.path, got, want)
 	}
-	if fragment := s.nobody().withHTMX().do(r.method, path, url.Values{}); fragment.status != http.StatusUnauthorized || fragment.header.Get("HX-Refresh") != "true" {
+	if fragment := s.signedOut().withHTMX().do(r.method, path, url.Values{}); fragment.status != http.StatusUnauthorized || fragment.header.Get("HX-Refresh") != "true" {
 		t.Errorf("%s %s: status %d for an ended session's fragment, want 401 with HX-Refresh", r.method, r.path, fragment.status)
 	}
 }
 
-// requireAbility holds a route against its ability for a signed-in user.
-func requireAbility(t *testing.T, s *mrSite, r route, path, who string, user models.User, verdict auth.Verdict) {
+// assertAbility holds a route against its ability for a signed-in user.
+func assertAbility(t *testing.T, s *testSite, r route, path, who string, user models.User, verdict auth.Verdict) {
 	t.Helper()
 	a := s.as(user).do(r.method, path, url.Values{})
-	wantNoFailure(t, r, who, a)
+	assertNoServerError(t, r, who, a)
 	switch verdict {
 	case auth.Hidden:
 		if a.status != http.StatusNotFound {
@@ -100,8 +102,8 @@ func requireAbility(t *testing.T, s *mrSite, r route, path, who string, user mod
 func TestEveryRouteAsksForItsAbility(t *testing.T) {
 	for _, visibility := range []models.Visibility{models.VisibilityPrivate, models.VisibilityInternal, models.VisibilityPublic} {
 		t.Run(visibility.String(), func(t *testing.T) {
-			s := newMRSite(t, modelstest.SQLite(t))
-			s.visibility(visibility)
+			s := newTestSite(t, modelstest.SQLite(t))
+			s.setVisibility(visibility)
 			// Into a branch that no rule protects, so that roles alone decide.
 			s.Git.AddCommit(s.Project.ID, "other", s.Git.Tip(s.Project.ID, "main"))
 			s.Git.AddCommit(s.Project.ID, "topic", s.Git.Tip(s.Project.ID, "main"))
@@ -113,13 +115,13 @@ func TestEveryRouteAsksForItsAbility(t *testing.T) {
 			}
 			s.Git.AddCommit(s.Project.ID, "feature", s.Git.Tip(s.Project.ID, "main"))
 			nowhere := routeIDs{iid: "1", id: "999999", delivery: "999999", sha: s.Git.Tip(s.Project.ID, "main")}
-			for _, r := range s.tableOf() {
+			for _, r := range s.routeTable() {
 				path := r.address(nowhere)
 				subject := auth.Subject{Visibility: visibility}
-				requireSignedIn(t, s, r, path, verdictFor(subject, r))
+				assertSignInRequired(t, s, r, path, verdictFor(subject, r))
 				for who, user := range users {
 					subject = auth.Subject{SignedIn: true, Admin: user.Admin, Role: roles[who], Visibility: visibility}
-					requireAbility(t, s, r, path, who, user, verdictFor(subject, r))
+					assertAbility(t, s, r, path, who, user, verdictFor(subject, r))
 				}
 			}
 		})
@@ -140,7 +142,7 @@ func verdictFor(subject auth.Subject, r route) auth.Verdict {
 // TestNoRouteReachesIntoAnotherProject asks olga/pear for the services, rules,
 // tokens, members and deliveries of another project by their ids.
 func TestNoRouteReachesIntoAnotherProject(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	ctx, home := t.Context(), s.Project
 	other := s.User("otto")
 	s.Project = s.NewProject(other, "quince", models.VisibilityPrivate)
@@ -166,12 +168,12 @@ func TestNoRouteReachesIntoAnotherProject(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Project, s.Owner = home, other
-	s.open("topic")
+	s.openMergeRequest("topic")
 	visitor := s.as(s.Owner)
 
 	tried := 0
-	for _, r := range s.tableOf() {
-		if s.onlyLeads(r) || !r.ofProject() || !strings.Contains(r.path, "/:id") || strings.HasSuffix(r.path, ":iid") {
+	for _, r := range s.routeTable() {
+		if s.leadsToForm(r) || !r.isProjectPage() || !strings.Contains(r.path, "/:id") || strings.HasSuffix(r.path, ":iid") {
 			continue
 		}
 		ids := routeIDs{iid: "1", delivery: strconv.FormatInt(deliveries[0].ID, 10)}
@@ -201,11 +203,11 @@ func TestNoRouteReachesIntoAnotherProject(t *testing.T) {
 
 // TestIDsThatAreNoneAreNotFound sends what no id can be.
 func TestIDsThatAreNoneAreNotFound(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	s.open("topic")
+	s := newTestSite(t, modelstest.SQLite(t))
+	s.openMergeRequest("topic")
 	visitor := s.as(s.Owner)
-	for _, r := range s.tableOf() {
-		if s.onlyLeads(r) || !r.ofProject() || !strings.Contains(r.path, "/:i") {
+	for _, r := range s.routeTable() {
+		if s.leadsToForm(r) || !r.isProjectPage() || !strings.Contains(r.path, "/:i") {
 			continue
 		}
 		for _, id := range []string{"0", "-1", "x", "1e3", "99999999999999999999", "%ff", "1%00", "%2e%2e"} {
@@ -217,46 +219,46 @@ func TestIDsThatAreNoneAreNotFound(t *testing.T) {
 }
 
 func TestUnknownPages(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	for _, path := range []string{"/nobody/nothing", "/nobody", "/olga/pear/-/nothing", "/%ff/pear", "/olga/p%00", "/olga/pear/x/y", "/-/nothing"} {
-		page := s.as(s.Owner).get(path).want(http.StatusNotFound)
+		page := s.as(s.Owner).get(path).wantStatus(http.StatusNotFound)
 		if got := page.text("h1"); got != "Page not found" {
 			t.Errorf("%s: heading %q", path, got)
 		}
-		to := s.nobody().get(path).want(http.StatusSeeOther).header.Get("Location")
+		to := s.signedOut().get(path).wantStatus(http.StatusSeeOther).header.Get("Location")
 		if want := signInPath + "?return_to=" + url.QueryEscape(path); to != want && to != signInPath {
 			t.Errorf("%s: a visitor is led to %q, want %q", path, to, want)
 		}
 	}
-	s.as(s.Owner).do(http.MethodDelete, "/olga/pear", nil).want(http.StatusNotFound)
+	s.as(s.Owner).do(http.MethodDelete, pearPath, nil).wantStatus(http.StatusNotFound)
 }
 
 func TestARenamedProjectLeadsOn(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	path := "plum"
 	if _, err := s.Store.UpdateProject(t.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{Path: &path}); err != nil {
 		t.Fatal(err)
 	}
 	for old, want := range map[string]string{
-		"/olga/pear":                        "/olga/plum",
+		pearPath:                            "/olga/plum",
 		"/olga/pear/-/branches?search=a%2F": "/olga/plum/-/branches?search=a%2F",
 	} {
-		if got := s.as(s.Owner).get(old).want(http.StatusFound).header.Get("Location"); got != want {
+		if got := s.as(s.Owner).get(old).wantStatus(http.StatusFound).header.Get("Location"); got != want {
 			t.Errorf("%s leads to %q, want %q", old, got, want)
 		}
 	}
-	s.as(s.Owner).post("/olga/pear/-/project_members", url.Values{}).want(http.StatusTemporaryRedirect)
-	s.as(s.User("stranger")).get("/olga/pear").want(http.StatusNotFound)
-	s.as(s.Owner).get(fmt.Sprintf("/%s/%s.git", "OLGA", "Plum")).want(http.StatusOK)
+	s.as(s.Owner).post(pearMembersPath, url.Values{}).wantStatus(http.StatusTemporaryRedirect)
+	s.as(s.User("stranger")).get(pearPath).wantStatus(http.StatusNotFound)
+	s.as(s.Owner).get(fmt.Sprintf("/%s/%s.git", "OLGA", "Plum")).wantStatus(http.StatusOK)
 }
 
 // TestFormAddresses_Opened_LeadToTheForm opens the address of every form, as a
 // reload or a copied address does after a form was refused.
 func TestFormAddresses_Opened_LeadToTheForm(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	ids, _, _, _ := s.fill(t)
+	s := newTestSite(t, modelstest.SQLite(t))
+	ids, _, _, _ := s.populate(t)
 	visitors := []visitor{s.as(s.Owner), s.as(s.Admin("root"))}
-	for _, r := range s.tableOf() {
+	for _, r := range s.routeTable() {
 		if r.method != http.MethodPost {
 			continue
 		}
@@ -277,15 +279,15 @@ func TestFormAddresses_Opened_LeadToTheForm(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"/projects":                                       "/projects/new",
-		"/olga/pear/-/merge_requests/1/merge":             "/olga/pear/-/merge_requests/1",
-		"/olga/pear/-/project_members/1":                  "/olga/pear/-/project_members",
-		"/olga/pear/-/settings/general/advanced":          "/olga/pear/-/settings/general",
-		settingsPath + "/status_checks":                   settingsPath + "/status_checks/new",
-		"/olga/pear/-/settings/repository/branch_rules/1": "/olga/pear/-/settings/repository/branch_rules/1/edit",
+		"/olga/pear/-/merge_requests/1/merge":             pearMergeRequestsPath + "/1",
+		"/olga/pear/-/project_members/1":                  pearMembersPath,
+		"/olga/pear/-/settings/general/advanced":          pearGeneralPath,
+		pearSettingsPath + "/status_checks":               pearSettingsPath + "/status_checks/new",
+		"/olga/pear/-/settings/repository/branch_rules/1": pearRulesPath + "/1/edit",
 		"/-/theme":                        "/",
 		"/-/user_settings/sessions/1/end": "/-/user_settings",
 	} {
-		if got := visitors[0].get(path).want(http.StatusSeeOther).header.Get("Location"); got != want {
+		if got := visitors[0].get(path).wantStatus(http.StatusSeeOther).header.Get("Location"); got != want {
 			t.Errorf("GET %s leads to %s, want %s", path, got, want)
 		}
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// serveFailing is serve, where polls of the widget are answered with the status
+// serveCountingPolls is serve, where polls of the widget are answered with the status
 // in fail while that is not 0, and counted.
-func (v visitor) serveFailing(fail, polls *atomic.Int64) string {
+func (v visitor) serveCountingPolls(fail, polls *atomic.Int64) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Header.Add("Cookie", v.cookie)
 		if r.Header.Get("HX-Request") == "true" && r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/status_checks") {
@@ -36,12 +36,12 @@ func (v visitor) serveFailing(fail, polls *atomic.Int64) string {
 // TestBrowserWidget_FailedPoll_KeepsRows is SPEC's rule on failed polls: a line above
 // the kept rows, which goes with the next success.
 func TestBrowserWidget_FailedPoll_KeepsRows(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	var fail, polls atomic.Int64
 	fail.Store(http.StatusServiceUnavailable)
-	p := browsertest.Open(t, s.as(s.Owner).serveFailing(&fail, &polls)+s.mrPath(mr, ""))
+	p := browsertest.Open(t, s.as(s.Owner).serveCountingPolls(&fail, &polls)+s.mrPath(mr, ""))
 	p.Allow("503")
 	p.Allow("404")
 
@@ -70,12 +70,12 @@ func TestBrowserWidget_FailedPoll_KeepsRows(t *testing.T) {
 
 // TestBrowserWidget_PollDenied_StopsPolling says so and asks no more.
 func TestBrowserWidget_PollDenied_StopsPolling(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	var fail, polls atomic.Int64
 	fail.Store(http.StatusNotFound)
-	p := browsertest.Open(t, s.as(s.Owner).serveFailing(&fail, &polls)+s.mrPath(mr, ""))
+	p := browsertest.Open(t, s.as(s.Owner).serveCountingPolls(&fail, &polls)+s.mrPath(mr, ""))
 	p.Allow("404")
 	p.WaitText("#status-checks-failed", "You can no longer view these status checks.")
 	p.WaitText(".check-row__name", "licence")
@@ -96,11 +96,11 @@ func TestBrowserWidget_PollDenied_StopsPolling(t *testing.T) {
 // stops polling and offers to sign in, which leads back; nothing of the sign-in
 // page is put into the widget.
 func TestBrowserWidget_SessionEnded_LinksToSignIn(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	var fail, polls atomic.Int64
-	p := browsertest.Open(t, s.as(s.Owner).serveFailing(&fail, &polls)+s.mrPath(mr, ""))
+	p := browsertest.Open(t, s.as(s.Owner).serveCountingPolls(&fail, &polls)+s.mrPath(mr, ""))
 	p.Allow("401")
 	p.WaitText(".check-row__name", "licence")
 	if _, err := s.DB.SQL(t).Exec("DELETE FROM sessions"); err != nil {
@@ -123,9 +123,9 @@ func TestBrowserWidget_SessionEnded_LinksToSignIn(t *testing.T) {
 
 // TestBrowserWidget_Collapsed_IsRemembered over pages and against the state.
 func TestBrowserWidget_Collapsed_IsRemembered(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	p := browsertest.Open(t, s.as(s.Owner).serve()+s.mrPath(mr, ""))
 	p.Wait("#status-checks-details[open]")
 	p.Click("#status-checks-summary")
@@ -139,9 +139,9 @@ func TestBrowserWidget_Collapsed_IsRemembered(t *testing.T) {
 
 // TestBrowserScript_MenuThemeCopyAndDialog_Work are the small things that the script does.
 func TestBrowserScript_MenuThemeCopyAndDialog_Work(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	jonas := s.Member("jonas", models.RoleDeveloper)
-	p := browsertest.Open(t, s.as(s.Owner).serve()+"/olga/pear")
+	p := browsertest.Open(t, s.as(s.Owner).serve()+pearPath)
 
 	p.Click("#user-menu summary")
 	p.Wait("#user-menu[open]")
@@ -169,7 +169,7 @@ func TestBrowserScript_MenuThemeCopyAndDialog_Work(t *testing.T) {
 	p.WaitGone(".toast")
 
 	remove := "#remove-" + itoa(jonas.ID)
-	p.Go(strings.TrimSuffix(p.URL(), "/olga/pear") + membersOfPear)
+	p.Go(strings.TrimSuffix(p.URL(), pearPath) + pearMembersPath)
 	p.Click(remove)
 	p.WaitText("dialog:modal", "You are about to remove jonas from pear.")
 	p.WaitFor("Cancel to have the focus", `document.activeElement.textContent.trim() === "Cancel"`)
@@ -188,11 +188,11 @@ func TestBrowserScript_MenuThemeCopyAndDialog_Work(t *testing.T) {
 // TestBrowserWidget_HiddenTab_StopsPolling asks for nothing while nobody looks, and at once when
 // somebody does again, a settled widget too.
 func TestBrowserWidget_HiddenTab_StopsPolling(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	var fail, polls atomic.Int64
-	p := browsertest.Open(t, s.as(s.Owner).serveFailing(&fail, &polls)+s.mrPath(mr, ""))
+	p := browsertest.Open(t, s.as(s.Owner).serveCountingPolls(&fail, &polls)+s.mrPath(mr, ""))
 	hide := func(hidden string) {
 		browsertest.Eval[bool](p, `Object.defineProperty(document, "hidden", { value: `+hidden+`, configurable: true })
 			&& document.dispatchEvent(new Event("visibilitychange"))`)

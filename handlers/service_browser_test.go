@@ -25,11 +25,11 @@ func (v visitor) serve() string {
 // TestBrowserServices_Dialogs_AddEditAndRemove adds, corrects, edits and removes a service in the
 // dialogs of a real browser.
 func TestBrowserServices_Dialogs_AddEditAndRemove(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
-	s.open("topic")
+	s.openMergeRequest("topic")
 	url := s.as(s.Owner).serve()
-	p := browsertest.Open(t, url+settingsPath)
+	p := browsertest.Open(t, url+pearSettingsPath)
 	p.Allow("422")
 
 	p.Click("#add-status-check")
@@ -69,7 +69,7 @@ func TestBrowserServices_Dialogs_AddEditAndRemove(t *testing.T) {
 	p.WaitGone("dialog")
 	p.WaitText("#status-checks", "Build")
 	p.WaitFor("the focus to be back", `document.activeElement.id === "add-status-check"`)
-	if got := s.services(); !strings.HasSuffix(got, "Build http://ci.example.test/hook ") {
+	if got := s.listServices(); !strings.HasSuffix(got, "Build http://ci.example.test/hook ") {
 		t.Errorf("services: %q", got)
 	}
 
@@ -96,9 +96,9 @@ func TestBrowserServices_Dialogs_AddEditAndRemove(t *testing.T) {
 // TestBrowserServiceForm_BranchListFails_KeepsTypedText: a list that cannot be fetched says so in the
 // form, which stands with all that was typed.
 func TestBrowserServiceForm_BranchListFails_KeepsTypedText(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	url := s.as(s.Owner).serve()
-	p := browsertest.Open(t, url+settingsPath)
+	p := browsertest.Open(t, url+pearSettingsPath)
 	p.Allow("500|status_checks/branches|affected")
 	p.Click("#add-status-check")
 	p.Wait("dialog[open]")
@@ -125,9 +125,9 @@ func TestBrowserServiceForm_BranchListFails_KeepsTypedText(t *testing.T) {
 // TestBrowserServices_ServerErrors_ShowMessageAndRecover: what fails says so once, keeps what was typed, and
 // works again when the server does.
 func TestBrowserServices_ServerErrors_ShowMessageAndRecover(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	url := s.as(s.Owner).serve()
-	p := browsertest.Open(t, url+settingsPath)
+	p := browsertest.Open(t, url+pearSettingsPath)
 	p.Allow("500|status_checks|settings")
 	p.Click("#add-status-check")
 	p.Wait("dialog[open]")
@@ -144,7 +144,7 @@ func TestBrowserServices_ServerErrors_ShowMessageAndRecover(t *testing.T) {
 	if n := p.Count(".toast"); n != 1 {
 		t.Errorf("%d toasts", n)
 	}
-	p.Go(url + settingsPath)
+	p.Go(url + pearSettingsPath)
 	p.WaitText("#status-checks", "Failed to load status checks")
 	p.WaitText("h1", "Merge requests")
 	if _, err := db.Exec("ALTER TABLE away RENAME TO external_status_checks"); err != nil {
@@ -155,7 +155,7 @@ func TestBrowserServices_ServerErrors_ShowMessageAndRecover(t *testing.T) {
 	if n := p.Count("#status-checks"); n != 1 {
 		t.Errorf("%d cards", n)
 	}
-	if got := s.services(); got != "" {
+	if got := s.listServices(); got != "" {
 		t.Errorf("services: %q", got)
 	}
 }

@@ -11,15 +11,10 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-const (
-	settingsPath = "/olga/pear/-/settings/merge_requests"
-	servicesPath = settingsPath + "/status_checks"
-)
-
 // faults are the messages of the service form by field, "" where there is none.
 type faults struct{ name, url, branch, secret string }
 
-func faultsOf(a answer) faults {
+func serviceErrorsOn(a response) faults {
 	return faults{
 		name: a.text("#status-check-name-error"), url: a.text("#status-check-url-error"),
 		branch: a.text("#branch-error"), secret: a.text("#status-check-secret-error"),
@@ -27,7 +22,7 @@ func faultsOf(a answer) faults {
 }
 
 // services lists the project's services by name and URL.
-func (s *mrSite) services() string {
+func (s *testSite) listServices() string {
 	s.T.Helper()
 	list, _, err := s.Store.ExternalStatusChecks(s.T.Context(), s.Project.ID, models.Page{})
 	if err != nil {
@@ -41,7 +36,7 @@ func (s *mrSite) services() string {
 }
 
 // ruleID is the id of a protected branch of a project, in a form's words.
-func (s *mrSite) ruleID(project models.Project, name string) string {
+func (s *testSite) ruleID(project models.Project, name string) string {
 	s.T.Helper()
 	rule, err := s.Store.ProtectedBranchByName(s.T.Context(), project.ID, name)
 	if err != nil {
@@ -62,41 +57,41 @@ const (
 
 // TestAServiceFormOf20MB is refused unread.
 func TestAServiceFormOf20MB(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	huge := url.Values{"name": {strings.Repeat("x", 20<<20)}, "external_url": {"https://fresh.example.test/"}}
-	s.as(s.Owner).post(servicesPath, huge).want(http.StatusRequestEntityTooLarge)
-	if now := s.services(); now != "" {
+	s.as(s.Owner).post(pearServicesPath, huge).wantStatus(http.StatusRequestEntityTooLarge)
+	if now := s.listServices(); now != "" {
 		t.Errorf("services are %q", now)
 	}
 }
 
 // TestServiceURLsThatDiffer: what may look alike but is another address.
 func TestServiceURLsThatDiffer(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	for i, address := range []string{
 		"https://ci.example.test/Hook", "https://ci.example.test/hook", "https://ci.example.test/hook/", "http://ci.example.test/hook",
 		"https://ci.example.test:8443/hook", "https://ci.example.test/hook?a=1", "https://ci.example.test/hook?a=2", "https://ci.example.test/%68ook",
 	} {
-		s.as(s.Owner).post(servicesPath, url.Values{"name": {strconv.Itoa(i)}, "external_url": {address}}).want(http.StatusSeeOther)
+		s.as(s.Owner).post(pearServicesPath, url.Values{"name": {strconv.Itoa(i)}, "external_url": {address}}).wantStatus(http.StatusSeeOther)
 	}
 }
 
 // TestServiceFormWithoutScript walks through adding, editing and removing as a
 // browser without script does, reading each form from its page.
 func TestServiceFormWithoutScript(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
-		page := v.get(settingsPath).want(200)
+		page := v.get(pearSettingsPath).wantStatus(200)
 		if got := page.text("#status-checks .empty h3"); got != "No status checks are defined yet." {
 			t.Errorf("empty state %q", got)
 		}
-		action, form := v.get(page.attr("#add-status-check", "href")).want(200).fields("#status-check-form")
+		action, form := v.get(page.attr("#add-status-check", "href")).wantStatus(200).fields("#status-check-form")
 		form.Set("name", "Licence <scan>")
 		form.Set("external_url", "http://scan.example.net:8080/mr")
 		form.Set("shared_secret", "hush-hush-secret")
 		form["protected_branch_ids[]"] = []string{"", s.ruleID(s.Project, "main"), s.ruleID(s.Project, "release/*")}
-		a := v.post(action, form).want(http.StatusSeeOther)
-		page = v.get(a.header.Get("Location")).want(200)
+		a := v.post(action, form).wantStatus(http.StatusSeeOther)
+		page = v.get(a.header.Get("Location")).wantStatus(200)
 		row := page.text("#status-checks tbody tr")
 		for _, want := range []string{"Licence <scan>", "http://scan.example.net:8080/mr", "Not encrypted. Use HTTPS.", "main", "release/*", "HMAC"} {
 			if !strings.Contains(row, want) {
@@ -106,7 +101,7 @@ func TestServiceFormWithoutScript(t *testing.T) {
 		if strings.Contains(page.body, "hush-hush") {
 			t.Error("the settings show the secret")
 		}
-		edit := v.get(page.attr(`#status-checks a[title="Edit"]`, "href")).want(200)
+		edit := v.get(page.attr(`#status-checks a[title="Edit"]`, "href")).wantStatus(200)
 		if edit.has(`[name="shared_secret"]`) || strings.Contains(edit.body, "hush-hush") {
 			t.Error("the form shows or takes a secret although one is configured")
 		}
@@ -119,19 +114,19 @@ func TestServiceFormWithoutScript(t *testing.T) {
 		}
 		form.Set("name", "Licence")
 		form["protected_branch_ids[]"] = []string{"", s.ruleID(s.Project, "main")} // "All branches" is the new choice
-		v.post(action, form).want(http.StatusSeeOther)
-		if got := s.services(); got != "Licence http://scan.example.net:8080/mr " {
+		v.post(action, form).wantStatus(http.StatusSeeOther)
+		if got := s.listServices(); got != "Licence http://scan.example.net:8080/mr " {
 			t.Errorf("after the edit: %q", got)
 		}
-		page = v.get(settingsPath)
-		remove := v.get(page.attr(`#status-checks a[title="Remove"]`, "href")).want(200)
+		page = v.get(pearSettingsPath)
+		remove := v.get(page.attr(`#status-checks a[title="Remove"]`, "href")).wantStatus(200)
 		if got := remove.text("main"); !strings.Contains(got, "Remove status check?") || !strings.Contains(got, "You are about to remove the Licence status check.") {
 			t.Errorf("question %q", got)
 		}
 		action, form = remove.fields("main form")
-		v.post(action, form).want(http.StatusSeeOther)
-		v.post(action, form).want(http.StatusNotFound)
-		if got := s.services(); got != "" {
+		v.post(action, form).wantStatus(http.StatusSeeOther)
+		v.post(action, form).wantStatus(http.StatusNotFound)
+		if got := s.listServices(); got != "" {
 			t.Errorf("after the removal: %q", got)
 		}
 	})
@@ -139,22 +134,22 @@ func TestServiceFormWithoutScript(t *testing.T) {
 
 // TestSecretIsGivenOnce: a service without a secret may be given one once.
 func TestSecretIsGivenOnce(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")
-		path := servicesPath + "/" + strconv.FormatInt(service.ID, 10)
+		path := pearServicesPath + "/" + strconv.FormatInt(service.ID, 10)
 		form := url.Values{"name": {service.Name}, "external_url": {service.ExternalURL}, "shared_secret": {"first-secret"}}
 		v := s.as(s.Owner)
-		v.post(path, form).want(http.StatusSeeOther)
+		v.post(path, form).wantStatus(http.StatusSeeOther)
 		form.Set("shared_secret", "second-secret")
-		a := v.post(path, form).want(http.StatusUnprocessableEntity)
-		if got := faultsOf(a).secret; !strings.Contains(got, "cannot be changed") {
+		a := v.post(path, form).wantStatus(http.StatusUnprocessableEntity)
+		if got := serviceErrorsOn(a).secret; !strings.Contains(got, "cannot be changed") {
 			t.Errorf("message %q", got)
 		}
 		if strings.Contains(a.body, "second-secret") || strings.Contains(a.body, "first-secret") {
 			t.Error("a secret is shown")
 		}
 		form.Set("shared_secret", "")
-		v.post(path, form).want(http.StatusSeeOther)
+		v.post(path, form).wantStatus(http.StatusSeeOther)
 		if after, err := s.Store.ExternalStatusCheck(t.Context(), s.Project.ID, service.ID); err != nil || !after.HasSecret() {
 			t.Errorf("an empty field took the secret away (%v)", err)
 		}
@@ -164,19 +159,19 @@ func TestSecretIsGivenOnce(t *testing.T) {
 // TestServiceFormWhenSavingFails: half-way through, nothing is written, and the
 // form stands with everything typed but the secret.
 func TestServiceFormWhenSavingFails(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")
-		before, v := s.services(), s.as(s.Owner)
+		before, v := s.listServices(), s.as(s.Owner)
 		if _, err := s.DB.SQL(t).Exec("ALTER TABLE audit_events RENAME TO away"); err != nil {
 			t.Fatal(err)
 		}
 		form := url.Values{"name": {"Build"}, "external_url": {"https://ci.example.test/"}, "shared_secret": {"hush-hush-secret"},
 			"protected_branch_ids[]": {s.ruleID(s.Project, "main")}}
 		for path, want := range map[string]string{
-			servicesPath:         "Unable to create status check. Please try again.",
+			pearServicesPath:     "Unable to create status check. Please try again.",
 			servicePath(service): "Unable to update status check. Please try again.",
 		} {
-			a := v.post(path, form).want(http.StatusInternalServerError)
+			a := v.post(path, form).wantStatus(http.StatusInternalServerError)
 			if got := a.text("#save-failed:not([hidden])"); got != want {
 				t.Errorf("message %q, want %q", got, want)
 			}
@@ -184,16 +179,16 @@ func TestServiceFormWhenSavingFails(t *testing.T) {
 				t.Error("the form lost what was typed, or shows the secret")
 			}
 		}
-		if now := s.services(); now != before {
+		if now := s.listServices(); now != before {
 			t.Errorf("services are %q, were %q", now, before)
 		}
 	})
 }
 
 func TestServiceFormByHTMX(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	v := s.as(s.Owner).withHTMX()
-	dialog := v.get(servicesPath + "/new").want(200)
+	dialog := v.get(pearServicesPath + "/new").wantStatus(200)
 	if !dialog.has("dialog.drawer #status-check-form") || dialog.has("main") {
 		t.Error("not a dialog alone")
 	}
@@ -203,7 +198,7 @@ func TestServiceFormByHTMX(t *testing.T) {
 	_, form := dialog.fields("#status-check-form")
 	form.Set("name", "Größe")
 	form.Set("external_url", "https://ci.example.test/")
-	a := v.post(dialog.attr("#status-check-form", "hx-post"), form).want(200)
+	a := v.post(dialog.attr("#status-check-form", "hx-post"), form).wantStatus(200)
 	if got := a.header.Get("HX-Trigger"); !strings.Contains(got, "closeModal") || !strings.Contains(got, "Status check added.") {
 		t.Errorf("HX-Trigger %q", got)
 	}
@@ -211,7 +206,7 @@ func TestServiceFormByHTMX(t *testing.T) {
 		t.Errorf("card %q", a.body)
 	}
 
-	rules := v.get(servicesPath + "/new?return_to=branch_rules&branch=" + s.ruleID(s.Project, "main")).want(200)
+	rules := v.get(pearServicesPath + "/new?return_to=branch_rules&branch=" + s.ruleID(s.Project, "main")).wantStatus(200)
 	if got := rules.text("#branch-value"); got != "main" {
 		t.Errorf("chosen in advance %q", got)
 	}
@@ -219,20 +214,20 @@ func TestServiceFormByHTMX(t *testing.T) {
 	form.Set("name", "For main")
 	form.Set("external_url", "https://main.example.test/")
 	form["protected_branch_ids[]"] = []string{s.ruleID(s.Project, "main")}
-	a = v.post(servicesPath, form).want(200)
+	a = v.post(pearServicesPath, form).wantStatus(200)
 	if a.attr("#branch-rules", "hx-swap-oob") != "true" || !strings.Contains(a.text("#branch-rules"), "For main") {
 		t.Errorf("branch rules %q", a.body)
 	}
 }
 
 func TestBranchSearch(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner).withHTMX()
-		options := func(query string) (string, answer) {
-			a := v.get(servicesPath + "/branches?" + query).want(200)
+		options := func(query string) (string, response) {
+			a := v.get(pearServicesPath + "/branches?" + query).wantStatus(200)
 			var names []string
 			for _, o := range a.Find(".listbox__option > span").EachIter() {
-				names = append(names, squeeze(o.Text()))
+				names = append(names, collapseSpace(o.Text()))
 			}
 			return strings.Join(names, " "), a
 		}
@@ -259,19 +254,19 @@ func TestBranchSearch(t *testing.T) {
 			t.Fatal(err)
 		}
 		const failed = "Unable to fetch branches list, please close the form and try again"
-		if a := v.get(servicesPath + "/branches?search=rel"); a.status != 500 || a.text("[data-failed] .listbox__failure") != failed {
+		if a := v.get(pearServicesPath + "/branches?search=rel"); a.status != 500 || a.text("[data-failed] .listbox__failure") != failed {
 			t.Errorf("status %d, note %q", a.status, a.text(".listbox__note"))
 		}
-		form := s.as(s.Owner).get(servicesPath + "/new").want(200)
+		form := s.as(s.Owner).get(pearServicesPath + "/new").wantStatus(200)
 		if form.has("#branch-list-error[hidden]") || form.text("#branch-list-error") != failed || !form.has("#status-check-name") {
 			t.Error("the form does not stand with the message")
 		}
 		// What was ticked stays ticked: saved again it must not be all branches.
-		rejected := s.as(s.Owner).post(servicesPath, url.Values{"name": {""}, "protected_branch_ids[]": {main}})
+		rejected := s.as(s.Owner).post(pearServicesPath, url.Values{"name": {""}, "protected_branch_ids[]": {main}})
 		if !rejected.has(`#branch-options input[value="`+main+`"][checked]`) || rejected.has(`#branch-options input[value=""][checked]`) {
 			t.Errorf("status %d: the ticked branch is lost", rejected.status)
 		}
-		page := s.as(s.Owner).get(settingsPath).want(200)
+		page := s.as(s.Owner).get(pearSettingsPath).wantStatus(200)
 		if got := page.text("#status-checks [role=alert]"); got != "Failed to load status checksTry again" {
 			t.Errorf("the card says %q", got)
 		}

@@ -15,14 +15,12 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-const rulesPath = "/olga/pear/-/settings/repository/branch_rules"
-
 func servicePath(service models.ExternalStatusCheck) string {
-	return servicesPath + "/" + strconv.FormatInt(service.ID, 10)
+	return pearServicesPath + "/" + strconv.FormatInt(service.ID, 10)
 }
 
 // copies are the names of the checks on a merge request.
-func (s *mrSite) copies(mr models.MergeRequest) string {
+func (s *testSite) checkNames(mr models.MergeRequest) string {
 	_, checks := s.Reload(mr)
 	var names []string
 	for _, check := range checks {
@@ -34,14 +32,14 @@ func (s *mrSite) copies(mr models.MergeRequest) string {
 // TestSettingsRights opens and posts every address of the settings as
 // everybody, and with things of another project.
 func TestSettingsRights(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence", "main")
 		if _, err := s.Store.SendTest(t.Context(), s.Owner, s.Project.ID, service.ID); err != nil {
 			t.Fatal(err)
 		}
 		delivery := strconv.FormatInt(s.Deliveries(service)[0].ID, 10)
 		rule := s.ruleID(s.Project, "main")
-		s.visibility(models.VisibilityInternal)
+		s.setVisibility(models.VisibilityInternal)
 		outsider, guest, developer := s.User("oskar"), s.Member("gina", models.RoleGuest), s.Member("dora", models.RoleDeveloper)
 		maintainer := s.Member("maria", models.RoleMaintainer)
 		plum := s.NewProject(s.Owner, "plum", models.VisibilityPrivate)
@@ -74,34 +72,34 @@ func TestSettingsRights(t *testing.T) {
 		everyPost := append(append([]string{"/-/settings/merge_requests", "/-/settings/merge_requests/status_checks", "/-/settings/repository/branch_rules"},
 			fill(posts, id)...), fill(postsOfRule, rule)...)
 
-		before := s.services()
+		before := s.listServices()
 		for _, path := range everyGet {
 			for _, who := range []models.User{outsider, guest, developer} {
-				s.as(who).get("/olga/pear" + path).want(http.StatusForbidden)
+				s.as(who).get(pearPath + path).wantStatus(http.StatusForbidden)
 			}
-			if got := s.nobody().get("/olga/pear" + path).want(http.StatusSeeOther).header.Get("Location"); !strings.HasPrefix(got, "/users/sign_in") {
+			if got := s.signedOut().get(pearPath + path).wantStatus(http.StatusSeeOther).header.Get("Location"); !strings.HasPrefix(got, "/users/sign_in") {
 				t.Errorf("%s leads a visitor to %q", path, got)
 			}
-			s.as(maintainer).get("/olga/pear" + path).want(http.StatusOK)
-			s.as(maintainer).get("/olga/plum" + path).want(http.StatusNotFound)
+			s.as(maintainer).get(pearPath + path).wantStatus(http.StatusOK)
+			s.as(maintainer).get("/olga/plum" + path).wantStatus(http.StatusNotFound)
 		}
 		for _, path := range everyPost {
 			for _, who := range []models.User{outsider, guest, developer} {
-				s.as(who).post("/olga/pear"+path, url.Values{"name": {"x"}}).want(http.StatusForbidden)
+				s.as(who).post(pearPath+path, url.Values{"name": {"x"}}).wantStatus(http.StatusForbidden)
 			}
-			s.nobody().post("/olga/pear"+path, url.Values{"name": {"x"}}).want(http.StatusSeeOther)
+			s.signedOut().post(pearPath+path, url.Values{"name": {"x"}}).wantStatus(http.StatusSeeOther)
 		}
 		// The owner of both projects, with ids of the other one.
 		for _, path := range append(fill(ofService, id), fill(ofRule, rule)...) {
-			s.as(s.Owner).get("/olga/plum" + path).want(http.StatusNotFound)
+			s.as(s.Owner).get("/olga/plum" + path).wantStatus(http.StatusNotFound)
 		}
 		for _, path := range append(fill(posts, id), fill(postsOfRule, rule)...) {
-			s.as(s.Owner).post("/olga/plum"+path, url.Values{"name": {"x"}, "external_url": {"https://x.example.test/"}}).want(http.StatusNotFound)
+			s.as(s.Owner).post("/olga/plum"+path, url.Values{"name": {"x"}, "external_url": {"https://x.example.test/"}}).wantStatus(http.StatusNotFound)
 		}
 		for _, bad := range []string{"0", "-1", "x", "99999999999999999999", "1%00"} {
-			s.as(s.Owner).get(servicesPath + "/" + bad).want(http.StatusNotFound)
+			s.as(s.Owner).get(pearServicesPath + "/" + bad).wantStatus(http.StatusNotFound)
 		}
-		if now := s.services(); now != before {
+		if now := s.listServices(); now != before {
 			t.Errorf("services are %q, were %q", now, before)
 		}
 		if n := len(s.Deliveries(service)); n != 1 {
@@ -114,7 +112,7 @@ func TestSettingsRights(t *testing.T) {
 }
 
 func TestStatusChecksMustSucceedSwitch(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
 		on := func() bool {
 			project, err := s.Store.Project(t.Context(), s.Project.ID)
@@ -123,17 +121,17 @@ func TestStatusChecksMustSucceedSwitch(t *testing.T) {
 			}
 			return project.OnlyAllowMergeIfAllStatusChecksPassed
 		}
-		action, form := v.get(settingsPath).want(200).fields("#merge-checks-form")
+		action, form := v.get(pearSettingsPath).wantStatus(200).fields("#merge-checks-form")
 		form.Set("only_allow_merge_if_all_status_checks_passed", "1")
-		v.post(action, form).want(http.StatusSeeOther)
-		if page := v.get(settingsPath); !on() || !page.has("#checks-must-succeed[checked]") {
+		v.post(action, form).wantStatus(http.StatusSeeOther)
+		if page := v.get(pearSettingsPath); !on() || !page.has("#checks-must-succeed[checked]") {
 			t.Error("the switch is not on")
 		}
-		v.post(action, url.Values{"only_allow_merge_if_all_status_checks_passed": {"perhaps"}}).want(http.StatusBadRequest)
+		v.post(action, url.Values{"only_allow_merge_if_all_status_checks_passed": {"perhaps"}}).wantStatus(http.StatusBadRequest)
 		if !on() {
 			t.Error("nonsense switched it off")
 		}
-		a := v.withHTMX().post(action, url.Values{}).want(200)
+		a := v.withHTMX().post(action, url.Values{}).wantStatus(200)
 		if on() || a.has("#checks-must-succeed[checked]") || !strings.Contains(a.header.Get("HX-Trigger"), "Changes saved.") {
 			t.Errorf("the switch is not off: %q", a.header.Get("HX-Trigger"))
 		}
@@ -143,15 +141,15 @@ func TestStatusChecksMustSucceedSwitch(t *testing.T) {
 // TestServicesAreNotRetroactive: only what the maintainer chooses, and removal,
 // reach merge requests that are open.
 func TestServicesAreNotRetroactive(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
-		first := s.open("first")
-		v.post(servicesPath, url.Values{"name": {"late"}, "external_url": {"https://late.example.test/"}}).want(http.StatusSeeOther)
-		if got := s.copies(first); got != "" {
+		first := s.openMergeRequest("first")
+		v.post(pearServicesPath, url.Values{"name": {"late"}, "external_url": {"https://late.example.test/"}}).wantStatus(http.StatusSeeOther)
+		if got := s.checkNames(first); got != "" {
 			t.Errorf("the open merge request has %q", got)
 		}
-		second := s.open("second")
-		if got := s.copies(second); got != "late" {
+		second := s.openMergeRequest("second")
+		if got := s.checkNames(second); got != "late" {
 			t.Errorf("the new merge request has %q", got)
 		}
 		list, _, err := s.Store.ExternalStatusChecks(t.Context(), s.Project.ID, models.Page{})
@@ -159,30 +157,30 @@ func TestServicesAreNotRetroactive(t *testing.T) {
 			t.Fatal(err)
 		}
 		late := list[0]
-		edit := v.get(servicePath(late) + "/edit").want(200)
+		edit := v.get(servicePath(late) + "/edit").wantStatus(200)
 		if got := edit.text("#also-apply-label"); got != "Also apply to 1 open merge request" {
 			t.Errorf("choice %q: only the first merge request lacks the service", got)
 		}
 		action, form := edit.fields("#status-check-form")
 		form.Set("name", "renamed")
-		count := v.withHTMX().get(servicesPath + "/affected?service=" + strconv.FormatInt(late.ID, 10) + "&name=renamed&external_url=" + url.QueryEscape(late.ExternalURL) + "&protected_branch_ids%5B%5D=").want(200)
+		count := v.withHTMX().get(pearServicesPath + "/affected?service=" + strconv.FormatInt(late.ID, 10) + "&name=renamed&external_url=" + url.QueryEscape(late.ExternalURL) + "&protected_branch_ids%5B%5D=").wantStatus(200)
 		if got := count.text("body"); got != "Also apply to 2 open merge requests" {
 			t.Errorf("choice %q after the rename", got)
 		}
-		v.post(action, form).want(http.StatusSeeOther)
-		if got := s.copies(first) + "|" + s.copies(second); got != "|late" {
+		v.post(action, form).wantStatus(http.StatusSeeOther)
+		if got := s.checkNames(first) + "|" + s.checkNames(second); got != "|late" {
 			t.Errorf("after the rename: %q", got)
 		}
 		form.Set("also_apply", "1")
-		v.post(action, form).want(http.StatusSeeOther)
-		if got := s.copies(first) + "|" + s.copies(second); got != "renamed|renamed" {
+		v.post(action, form).wantStatus(http.StatusSeeOther)
+		if got := s.checkNames(first) + "|" + s.checkNames(second); got != "renamed|renamed" {
 			t.Errorf("after applying: %q", got)
 		}
 		if got := v.get(servicePath(late) + "/remove").text("main"); !strings.Contains(got, "2 open merge requests currently show this check") {
 			t.Errorf("question %q", got)
 		}
-		v.post(servicePath(late)+"/remove", url.Values{}).want(http.StatusSeeOther)
-		if got := s.copies(first) + "|" + s.copies(second); got != "|" {
+		v.post(servicePath(late)+"/remove", url.Values{}).wantStatus(http.StatusSeeOther)
+		if got := s.checkNames(first) + "|" + s.checkNames(second); got != "|" {
 			t.Errorf("after the removal: %q", got)
 		}
 	})
@@ -191,56 +189,56 @@ func TestServicesAreNotRetroactive(t *testing.T) {
 // TestScopeOutlivesProtection: unprotecting neither widens nor narrows a
 // service.
 func TestScopeOutlivesProtection(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v, service := s.as(s.Owner), s.Service("licence", "main")
 		old := s.ruleID(s.Project, "main")
-		ask := v.get(rulesPath + "/" + old + "/unprotect").want(200)
+		ask := v.get(pearRulesPath + "/" + old + "/unprotect").wantStatus(200)
 		if got := ask.text("main"); !strings.Contains(got, "licence") || !strings.Contains(got, "goes on applying") {
 			t.Errorf("question %q", got)
 		}
-		v.post(rulesPath+"/"+old+"/unprotect", url.Values{}).want(http.StatusSeeOther)
-		if got := v.get(settingsPath).text("#status-checks tbody .ref"); got != "main (no longer protected)" {
+		v.post(pearRulesPath+"/"+old+"/unprotect", url.Values{}).wantStatus(http.StatusSeeOther)
+		if got := v.get(pearSettingsPath).text("#status-checks tbody .ref"); got != "main (no longer protected)" {
 			t.Errorf("the table says %q", got)
 		}
-		rules := v.get(rulesPath).want(200)
+		rules := v.get(pearRulesPath).wantStatus(200)
 		if got := rules.text("#unprotected-rule-1"); !strings.Contains(got, "main (no longer protected)") || !strings.Contains(got, "licence") {
 			t.Errorf("the branch rules say %q", got)
 		}
 		again := rules.attr("#unprotected-rule-1-protect", "href")
-		if _, form := v.get(again).want(200).fields("#protected-branch-form"); form.Get("name") != "main" {
+		if _, form := v.get(again).wantStatus(200).fields("#protected-branch-form"); form.Get("name") != "main" {
 			t.Errorf("%s protects %q", again, form.Get("name"))
 		}
-		edit := v.get(servicePath(service) + "/edit").want(200)
+		edit := v.get(servicePath(service) + "/edit").wantStatus(200)
 		if got := edit.text("#branch-value"); got != "main (no longer protected)" {
 			t.Errorf("the form says %q", got)
 		}
 		action, form := edit.fields("#status-check-form")
 		form["protected_branch_ids[]"] = []string{old}
 		form.Set("name", "renamed")
-		v.post(action, form).want(http.StatusSeeOther)
-		if got := s.services(); got != "renamed https://licence.example.test/hook main" {
+		v.post(action, form).wantStatus(http.StatusSeeOther)
+		if got := s.listServices(); got != "renamed https://licence.example.test/hook main" {
 			t.Errorf("after saving: %q", got)
 		}
-		if got := s.copies(s.open("topic")); got != "renamed" {
+		if got := s.checkNames(s.openMergeRequest("topic")); got != "renamed" {
 			t.Errorf("a merge request into main has %q", got)
 		}
-		v.post(servicesPath, url.Values{"name": {"new"}, "external_url": {"https://new.example.test/"}, "protected_branch_ids[]": {old}}).want(http.StatusUnprocessableEntity)
-		v.post(rulesPath, url.Values{"name": {"main"}, "push_access_level": {"40"}, "merge_access_level": {"40"}}).want(http.StatusSeeOther)
-		if got := v.get(settingsPath).text("#status-checks tbody .ref"); got != "main" {
+		v.post(pearServicesPath, url.Values{"name": {"new"}, "external_url": {"https://new.example.test/"}, "protected_branch_ids[]": {old}}).wantStatus(http.StatusUnprocessableEntity)
+		v.post(pearRulesPath, url.Values{"name": {"main"}, "push_access_level": {"40"}, "merge_access_level": {"40"}}).wantStatus(http.StatusSeeOther)
+		if got := v.get(pearSettingsPath).text("#status-checks tbody .ref"); got != "main" {
 			t.Errorf("protected again, the table says %q", got)
 		}
-		if got := v.get(rulesPath).want(200).text("#unprotected-rule-1"); got != "" {
+		if got := v.get(pearRulesPath).wantStatus(200).text("#unprotected-rule-1"); got != "" {
 			t.Errorf("protected again, the branch rules say %q", got)
 		}
 	})
 }
 
 func TestBranchRules(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
 		s.Service("everywhere")
 		s.Service("only-main", "main")
-		page := v.get(rulesPath).want(200)
+		page := v.get(pearRulesPath).wantStatus(200)
 		main := "#branch-rule-" + s.ruleID(s.Project, "main")
 		if got := page.text(main); !strings.Contains(got, "1 matching branch") || !strings.Contains(got, "only-main") || !strings.Contains(got, "everywhere") {
 			t.Errorf("rule for main: %q", got)
@@ -268,24 +266,24 @@ func TestBranchRules(t *testing.T) {
 				form[name] = values
 			}
 			form.Set(tt.field, tt.value)
-			if got := v.post(rulesPath, form).want(422).text(tt.selector); got != tt.want {
+			if got := v.post(pearRulesPath, form).wantStatus(422).text(tt.selector); got != tt.want {
 				t.Errorf("%s %.20q: %q, want %q", tt.field, tt.value, got, tt.want)
 			}
 		}
-		v.post(rulesPath, good).want(http.StatusSeeOther)
+		v.post(pearRulesPath, good).wantStatus(http.StatusSeeOther)
 		id := s.ruleID(s.Project, "hotfix/*")
-		if got := v.get(rulesPath).text("#branch-rule-" + id); !strings.Contains(got, "Developers and maintainers") || !strings.Contains(got, "No one") || !strings.Contains(got, "0 matching branches") {
+		if got := v.get(pearRulesPath).text("#branch-rule-" + id); !strings.Contains(got, "Developers and maintainers") || !strings.Contains(got, "No one") || !strings.Contains(got, "0 matching branches") {
 			t.Errorf("rule: %q", got)
 		}
-		action, form := v.get(rulesPath + "/" + id + "/edit").want(200).fields("#protected-branch-form")
+		action, form := v.get(pearRulesPath + "/" + id + "/edit").wantStatus(200).fields("#protected-branch-form")
 		form.Set("push_access_level", "30")
 		form.Del("allow_force_push")
-		v.post(action, form).want(http.StatusSeeOther)
+		v.post(action, form).wantStatus(http.StatusSeeOther)
 		rule, err := s.Store.ProtectedBranchByName(t.Context(), s.Project.ID, "hotfix/*")
 		if err != nil || rule.PushAccessLevel != models.RoleDeveloper || rule.MergeAccessLevel != models.RoleDeveloper || rule.AllowForcePush {
 			t.Errorf("rule is %+v (%v)", rule, err)
 		}
-		audit := v.get("/olga/pear/-/audit_events").want(200).text("#audit tbody")
+		audit := v.get(pearAuditPath).wantStatus(200).text("#audit tbody")
 		for _, want := range []string{"Changed branch rule", "Allowed to push and merge: No one → Developers and maintainers", "Force push: Allowed → Not allowed", "olga"} {
 			if !strings.Contains(audit, want) {
 				t.Errorf("audit events lack %q: %s", want, audit)
@@ -297,12 +295,12 @@ func TestBranchRules(t *testing.T) {
 // TestBranchRulesWithoutServices: the rules are shown although the services
 // cannot be read.
 func TestBranchRulesWithoutServices(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
 		if _, err := s.DB.SQL(t).Exec("ALTER TABLE external_status_checks RENAME TO away"); err != nil {
 			t.Fatal(err)
 		}
-		page := v.get(rulesPath).want(200)
+		page := v.get(pearRulesPath).wantStatus(200)
 		rule := page.text("#branch-rule-" + s.ruleID(s.Project, "main"))
 		if !strings.Contains(rule, "Maintainers") || !strings.Contains(rule, "Failed to load status checks") {
 			t.Errorf("rule: %q", rule)
@@ -332,16 +330,16 @@ func TestEveryAuditActionHasAText(t *testing.T) {
 
 // TestAuditEventsAreWorded: no action or field shows as a key.
 func TestAuditEventsAreWorded(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	v := s.as(s.Owner)
-	v.post(servicesPath, url.Values{"name": {"Licence"}, "external_url": {"https://scan.example.net/?token=open-sesame"}, "shared_secret": {"hush-hush-secret"}}).want(http.StatusSeeOther)
-	s.gate(true)
+	v.post(pearServicesPath, url.Values{"name": {"Licence"}, "external_url": {"https://scan.example.net/?token=open-sesame"}, "shared_secret": {"hush-hush-secret"}}).wantStatus(http.StatusSeeOther)
+	s.setGate(true)
 	s.Member("maria", models.RoleMaintainer)
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	if _, err := s.Store.CloseMergeRequest(t.Context(), s.Owner, s.Project.ID, mr.IID); err != nil {
 		t.Fatal(err)
 	}
-	a := v.get("/olga/pear/-/audit_events").want(200)
+	a := v.get(pearAuditPath).wantStatus(200)
 	got := a.text("#audit tbody")
 	for _, want := range []string{"Added status check", "Name: Licence", "API to check: https://scan.example.net/", "Target branch: All branches", "HMAC: on", "Status checks must succeed: off → on", "Role: Maintainer"} {
 		if !strings.Contains(got, want) {
@@ -356,9 +354,9 @@ func TestAuditEventsAreWorded(t *testing.T) {
 // TestGuide: the settings lead to the guide, which anybody may read and whose
 // example names this server.
 func TestGuide(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	page := s.as(s.Owner).get(settingsPath).want(200)
-	guide := s.nobody().get(page.attr("#learn-more", "href")).want(200)
+	s := newTestSite(t, modelstest.SQLite(t))
+	page := s.as(s.Owner).get(pearSettingsPath).wantStatus(200)
+	guide := s.signedOut().get(page.attr("#learn-more", "href")).wantStatus(200)
 	if got := guide.text("main pre"); !strings.Contains(got, "/api/v4/projects/") || !strings.Contains(got, "/status_check_responses") {
 		t.Errorf("example %q", got)
 	}

@@ -12,10 +12,10 @@ import (
 )
 
 func TestDeliveryPages(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v, service := s.as(s.Owner), s.Service("licence")
-		s.open("topic")
-		if got := v.get(servicePath(service)).want(200).text("#deliveries tbody tr"); !strings.Contains(got, "Opened") || !strings.Contains(got, "Queued") {
+		s.openMergeRequest("topic")
+		if got := v.get(servicePath(service)).wantStatus(200).text("#deliveries tbody tr"); !strings.Contains(got, "Opened") || !strings.Contains(got, "Queued") {
 			t.Errorf("log %q", got)
 		}
 		claimed, err := s.Store.Claim(t.Context(), models.ClaimOptions{Limit: 1})
@@ -32,11 +32,11 @@ func TestDeliveryPages(t *testing.T) {
 		if err := s.Store.FinishDelivery(t.Context(), claimed[0].Delivery, result); err != nil {
 			t.Fatal(err)
 		}
-		log := v.get(servicePath(service)).want(200)
+		log := v.get(servicePath(service)).wantStatus(200)
 		if got := log.text("#deliveries tbody tr"); !strings.Contains(got, "HTTP 503") || !strings.Contains(got, "1,187 ms") || !strings.Contains(got, "1 of 12") {
 			t.Errorf("log %q", got)
 		}
-		page := v.get(log.attr("#deliveries tbody td:first-child a", "href")).want(200)
+		page := v.get(log.attr("#deliveries tbody td:first-child a", "href")).wantStatus(200)
 		for _, want := range []string{"Retrying", "POST /hook HTTP/1.1", "Host: licence.example.test", "X-Gitlab-Event: Merge Request Hook", `"action": "open"`,
 			"HTTP 503 Service Unavailable", "<script>alert(1)</script>", "only its first 16 KiB"} {
 			if !strings.Contains(page.text("main"), want) {
@@ -46,24 +46,24 @@ func TestDeliveryPages(t *testing.T) {
 		if strings.Contains(page.body, "deadbeef") || strings.Contains(page.body, "session=abc") || page.has("main script") {
 			t.Error("the page shows what must be masked, or runs what was answered")
 		}
-		a := v.withHTMX().post(page.attr("#delivery form", "action"), url.Values{}).want(200)
+		a := v.withHTMX().post(page.attr("#delivery form", "action"), url.Values{}).wantStatus(200)
 		if !strings.Contains(a.header.Get("HX-Trigger"), "Delivery queued again.") || a.text("#delivery .page-head .badge") != "Retrying" {
 			t.Errorf("HX-Trigger %q, state %q", a.header.Get("HX-Trigger"), a.text("#delivery .page-head .badge"))
 		}
 		if got := v.get(log.attr("#deliveries tbody td:first-child a", "href")).text("#delivery .kv"); !strings.Contains(got, "1 of 12") {
 			t.Errorf("summary %q", got)
 		}
-		v.post(page.attr("#delivery form", "action"), url.Values{}).want(http.StatusSeeOther)
+		v.post(page.attr("#delivery form", "action"), url.Values{}).wantStatus(http.StatusSeeOther)
 		if n := len(s.Deliveries(service)); n != 1 {
 			t.Errorf("%d deliveries: the same one is sent again", n)
 		}
 
-		mr := s.open("later")
-		a = v.withHTMX().post(servicePath(service)+"/test", url.Values{}).want(200)
+		mr := s.openMergeRequest("later")
+		a = v.withHTMX().post(servicePath(service)+"/test", url.Values{}).wantStatus(200)
 		if got := a.text("#deliveries tbody tr:first-child"); !strings.Contains(got, "Test") || !strings.Contains(a.header.Get("HX-Trigger"), "Test delivery sent.") {
 			t.Errorf("log %q", got)
 		}
-		v.post(servicePath(service)+"/test", url.Values{}).want(http.StatusSeeOther)
+		v.post(servicePath(service)+"/test", url.Values{}).wantStatus(http.StatusSeeOther)
 		list := s.Deliveries(service)
 		if payload := s.PayloadOf(list[len(list)-1]); !payload.Test || payload.Head != mr.HeadSHA {
 			t.Errorf("test payload %+v", payload)
@@ -76,15 +76,15 @@ func TestDeliveryPages(t *testing.T) {
 
 // TestDeliveryLogPages leads through a log longer than a page.
 func TestDeliveryLogPages(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	for range pageSize + 1 {
 		if _, err := s.Store.SendTest(t.Context(), s.Owner, s.Project.ID, service.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
-	first := s.as(s.Owner).get(servicePath(service)).want(200)
-	second := s.as(s.Owner).get(first.attr("#deliveries .pagination a", "href")).want(200)
+	first := s.as(s.Owner).get(servicePath(service)).wantStatus(200)
+	second := s.as(s.Owner).get(first.attr("#deliveries .pagination a", "href")).wantStatus(200)
 	if a, b := first.Find("#deliveries tbody tr").Length(), second.Find("#deliveries tbody tr").Length(); a != pageSize || b != 1 {
 		t.Errorf("%d and %d rows", a, b)
 	}
@@ -93,53 +93,53 @@ func TestDeliveryLogPages(t *testing.T) {
 // TestDeliveryNews: while a delivery is under way its pages ask for news, get
 // 204 until there is some, and stop asking once it is settled.
 func TestDeliveryNews(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v, service := s.as(s.Owner), s.Service("licence")
 		htmx := v.withHTMX()
-		mr := s.open("topic")
-		page := v.get(servicePath(service)).want(200)
+		mr := s.openMergeRequest("topic")
+		page := v.get(servicePath(service)).wantStatus(200)
 		if page.attr("#service", "hx-trigger") != "every 3s" {
 			t.Errorf("the page asks %q", page.attr("#service", "hx-trigger"))
 		}
 		poll := page.attr("#service", "hx-get")
-		htmx.get(poll).want(http.StatusNoContent)
+		htmx.get(poll).wantStatus(http.StatusNoContent)
 		one := page.attr("#deliveries tbody td:first-child a", "href")
-		pollOne := v.get(one).want(200).attr("#delivery", "hx-get")
-		htmx.get(pollOne).want(http.StatusNoContent)
+		pollOne := v.get(one).wantStatus(200).attr("#delivery", "hx-get")
+		htmx.get(pollOne).wantStatus(http.StatusNoContent)
 
-		s.finishOne(503)
+		s.finishNextDelivery(503)
 		for _, path := range []string{poll, pollOne} {
-			if a := htmx.get(path).want(200); !strings.Contains(a.body, "HTTP 503") || a.has("html > head > title") || a.attr("#service, #delivery", "hx-trigger") != "every 3s" {
+			if a := htmx.get(path).wantStatus(200); !strings.Contains(a.body, "HTTP 503") || a.has("html > head > title") || a.attr("#service, #delivery", "hx-trigger") != "every 3s" {
 				t.Errorf("%s: %s", path, a.body)
 			}
 		}
-		if got := v.get(one).want(200).text("#delivery .kv"); !strings.Contains(got, "Next attempt in ") {
+		if got := v.get(one).wantStatus(200).text("#delivery .kv"); !strings.Contains(got, "Next attempt in ") {
 			t.Errorf("summary %q", got)
 		}
 		for range 5 {
 			s.Clock.Advance(90 * time.Second)
-			s.finishOne(503)
+			s.finishNextDelivery(503)
 		}
-		if got := v.get(one).want(200).attr("#delivery", "hx-trigger"); got != "every 60s" {
+		if got := v.get(one).wantStatus(200).attr("#delivery", "hx-trigger"); got != "every 60s" {
 			t.Errorf("until a slow attempt the page asks %q", got)
 		}
 		s.Clock.Advance(10 * time.Minute)
-		s.finishOne(202)
+		s.finishNextDelivery(202)
 		if err := s.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
 			t.Fatal(err)
 		}
 		for _, path := range []string{poll, pollOne} {
-			a := htmx.get(path).want(200)
+			a := htmx.get(path).wantStatus(200)
 			settled := a.attr("#service, #delivery", "data-url")
 			if a.attr("#service, #delivery", "hx-trigger") != "" || !strings.Contains(a.body, "HTTP 202") {
 				t.Errorf("%s: %s", path, a.body)
 			}
-			htmx.get(settled).want(http.StatusNoContent)
+			htmx.get(settled).wantStatus(http.StatusNoContent)
 		}
-		if got := v.get(one).want(200).text("#delivery .kv"); !strings.Contains(got, "Passed set by API") {
+		if got := v.get(one).wantStatus(200).text("#delivery .kv"); !strings.Contains(got, "Passed set by API") {
 			t.Errorf("summary %q", got)
 		}
-		if got := htmx.post(one+"/redeliver", url.Values{}).want(200).text("#delivery .kv"); !strings.Contains(got, "Queued") || !strings.Contains(got, "7 of 8") {
+		if got := htmx.post(one+"/redeliver", url.Values{}).wantStatus(200).text("#delivery .kv"); !strings.Contains(got, "Queued") || !strings.Contains(got, "7 of 8") {
 			t.Errorf("sent once more: %q", got)
 		}
 	})
@@ -148,17 +148,17 @@ func TestDeliveryNews(t *testing.T) {
 // TestDeliveryFilter: the log shows the deliveries of one outcome, on all its
 // pages, and tells where there are none.
 func TestDeliveryFilter(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v, service := s.as(s.Owner), s.Service("licence")
 		for range pageSize + 1 {
 			if _, err := s.Store.SendTest(t.Context(), s.Owner, s.Project.ID, service.ID); err != nil {
 				t.Fatal(err)
 			}
-			s.finishOne(500)
+			s.finishNextDelivery(500)
 		}
-		s.open("topic")
-		rows := func(query string) (answer, int) {
-			a := v.get(servicePath(service) + query).want(200)
+		s.openMergeRequest("topic")
+		rows := func(query string) (response, int) {
+			a := v.get(servicePath(service) + query).wantStatus(200)
 			return a, a.Find("#deliveries tbody tr").Length()
 		}
 		for _, tt := range []struct {
@@ -185,16 +185,16 @@ func TestDeliveryFilter(t *testing.T) {
 
 // TestServicePageForms: by htmx the forms of a service's page renew that page.
 func TestServicePageForms(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		htmx, service := s.as(s.Owner).withHTMX(), s.Service("licence")
-		s.open("topic")
+		s.openMergeRequest("topic")
 		form := url.Values{"return_to": {"service"}, "name": {"Licence scan"}, "external_url": {"https://scan.example.test/"}, "also_apply": {"1"}}
-		a := htmx.post(servicePath(service), form).want(200)
+		a := htmx.post(servicePath(service), form).wantStatus(200)
 		if a.text("#service[hx-swap-oob] h1") != "Licence scan" || !strings.Contains(a.header.Get("HX-Trigger"), "Status check updated. Applied to 1 open merge request.") {
 			t.Errorf("%q: %s", a.header.Get("HX-Trigger"), a.body)
 		}
-		a = htmx.post(servicePath(service)+"/remove", url.Values{"return_to": {"service"}}).want(204)
-		if a.header.Get("HX-Redirect") != settingsPath {
+		a = htmx.post(servicePath(service)+"/remove", url.Values{"return_to": {"service"}}).wantStatus(204)
+		if a.header.Get("HX-Redirect") != pearSettingsPath {
 			t.Errorf("removing leads to %q", a.header.Get("HX-Redirect"))
 		}
 	})
@@ -203,29 +203,29 @@ func TestServicePageForms(t *testing.T) {
 // TestAlsoApplySaysHowMany: the toast tells how many merge requests were
 // touched, in both languages, with and without script.
 func TestAlsoApplySaysHowMany(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		ola := s.withPassword("ola", false)
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		ola := s.userWithPassword("ola")
 		if _, err := s.Store.AddMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, ola.ID, models.RoleMaintainer); err != nil {
 			t.Fatal(err)
 		}
-		b := s.signedIn("ola")
-		add := func(name string) answer {
-			return b.follow(servicesPath, url.Values{"name": {name}, "external_url": {"https://" + name + ".example.test/"}, "also_apply": {"1"}})
+		b := s.signIn("ola")
+		add := func(name string) response {
+			return b.postAndFollow(pearServicesPath, url.Values{"name": {name}, "external_url": {"https://" + name + ".example.test/"}, "also_apply": {"1"}})
 		}
 		if got := add("none").text(".toast"); !strings.Contains(got, "Status check added. Applied to 0 open merge requests.") {
 			t.Errorf("toast %q", got)
 		}
-		s.open("topic")
+		s.openMergeRequest("topic")
 		if got := add("one").text(".toast"); !strings.Contains(got, "Applied to 1 open merge request.") {
 			t.Errorf("toast %q", got)
 		}
-		s.open("later")
+		s.openMergeRequest("later")
 		b.header.Set("Accept-Language", "ja")
 		if got := add("two").text(".toast"); !strings.Contains(got, "2件のオープンなマージリクエストに適用しました。") {
 			t.Errorf("toast %q", got)
 		}
 		b.cookies[flashCookie] = "checks.toast_added_applied:-1"
-		if page := b.get(settingsPath).want(200); page.has(".toast") {
+		if page := b.get(pearSettingsPath).wantStatus(200); page.has(".toast") {
 			t.Errorf("toast %q", page.text(".toast"))
 		}
 	})

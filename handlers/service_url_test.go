@@ -12,14 +12,14 @@ import (
 // TestServiceURL_OutsideTheSettings_HasNoSecrets: only the settings of the
 // services show the query string and the user information.
 func TestServiceURL_OutsideTheSettings_HasNoSecrets(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	const address = "https://ann:hunter2pear@licence.example.test/hook?token=tops3cret#frag"
 	service, err := s.Store.CreateExternalStatusCheck(t.Context(), s.Owner, s.Project.ID, models.ExternalStatusCheckInput{Name: "licence", ExternalURL: address}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mr := s.open("topic")
-	s.deliver(http.StatusServiceUnavailable, "")
+	mr := s.openMergeRequest("topic")
+	s.finishOnlyDelivery(http.StatusServiceUnavailable, "")
 	moved := strings.Replace(address, "tops3cret", "tops3cret2", 1)
 	if _, err := s.Store.UpdateExternalStatusCheck(t.Context(), s.Owner, s.Project.ID, service.ID, models.ExternalStatusCheckUpdate{ExternalURL: &moved}, false); err != nil {
 		t.Fatal(err)
@@ -27,10 +27,10 @@ func TestServiceURL_OutsideTheSettings_HasNoSecrets(t *testing.T) {
 	deliveries := s.Deliveries(service)
 	v := s.as(s.Owner)
 	for _, path := range []string{
-		servicePath(service), servicePath(service) + "/deliveries/" + itoa(deliveries[0].ID), "/olga/pear/-/settings/repository/branch_rules",
-		"/olga/pear/-/audit_events", "/olga/pear/-/audit_events.csv", s.mrPath(mr, ""), "/olga/pear", servicePath(service) + "/remove",
+		servicePath(service), servicePath(service) + "/deliveries/" + itoa(deliveries[0].ID), pearRulesPath,
+		pearAuditPath, pearAuditPath + ".csv", s.mrPath(mr, ""), pearPath, servicePath(service) + "/remove",
 	} {
-		a := v.get(path).want(http.StatusOK)
+		a := v.get(path).wantStatus(http.StatusOK)
 		for _, secret := range []string{"hunter2pear", "tops3cret", "ann:"} {
 			if strings.Contains(a.body, secret) {
 				t.Errorf("%s shows %q", path, secret)
@@ -40,7 +40,7 @@ func TestServiceURL_OutsideTheSettings_HasNoSecrets(t *testing.T) {
 	if !strings.Contains(v.get(servicePath(service)).body, "https://licence.example.test/hook") {
 		t.Error("the page of the service does not show its address")
 	}
-	if !strings.Contains(v.get(settingsPath).body, "tops3cret2") || !strings.Contains(v.get(servicePath(service)+"/edit").body, "tops3cret2") {
+	if !strings.Contains(v.get(pearSettingsPath).body, "tops3cret2") || !strings.Contains(v.get(servicePath(service)+"/edit").body, "tops3cret2") {
 		t.Error("the settings do not show the whole address")
 	}
 }

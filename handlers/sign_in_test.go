@@ -15,18 +15,18 @@ import (
 )
 
 func TestSignInLeadsBackAndOut(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		s.withPassword("priya", false)
-		b := newBrowser(t, s.handler)
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		s.userWithPassword("priya")
+		b := newBrowserClient(t, s.handler)
 
-		asked := b.get("/projects/new?x=1").want(http.StatusSeeOther)
+		asked := b.get("/projects/new?x=1").wantStatus(http.StatusSeeOther)
 		if got := asked.header.Get("Location"); got != "/users/sign_in?return_to=%2Fprojects%2Fnew%3Fx%3D1" {
 			t.Fatalf("sent to %q", got)
 		}
-		action, form := b.get(asked.header.Get("Location")).want(http.StatusOK).fields("form[action='/users/sign_in']")
+		action, form := b.get(asked.header.Get("Location")).wantStatus(http.StatusOK).fields("form[action='/users/sign_in']")
 		form.Set("login", "PRIYA")
 		form.Set("password", testPassword)
-		in := b.post(action, form).want(http.StatusSeeOther)
+		in := b.post(action, form).wantStatus(http.StatusSeeOther)
 		if got := in.header.Get("Location"); got != "/projects/new?x=1" {
 			t.Errorf("after signing in sent to %q", got)
 		}
@@ -39,52 +39,52 @@ func TestSignInLeadsBackAndOut(t *testing.T) {
 		if strings.Contains(cookie, "Max-Age") {
 			t.Errorf("the cookie outlives the browser unasked: %s", cookie)
 		}
-		if page := b.get("/").want(http.StatusOK); !page.has("#user-menu") {
+		if page := b.get("/").wantStatus(http.StatusOK); !page.has("#user-menu") {
 			t.Error("no user menu after signing in")
 		}
 
 		kept := b.cookies[sessionCookie]
-		b.post("/users/sign_out", nil).want(http.StatusSeeOther)
+		b.post("/users/sign_out", nil).wantStatus(http.StatusSeeOther)
 		b.cookies[sessionCookie] = kept // a stolen cookie must be dead
-		b.get("/projects/new").want(http.StatusSeeOther)
+		b.get("/projects/new").wantStatus(http.StatusSeeOther)
 	})
 }
 
 func TestSignInIsLimitedPerAccountAndAddress(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		s.withPassword("priya", false)
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		s.userWithPassword("priya")
 		wrong := url.Values{"login": {"priya"}, "password": {"wrong wrong"}}
 		right := url.Values{"login": {"priya"}, "password": {testPassword}}
-		attacker, owner := newBrowser(t, s.handler), newBrowser(t, s.handler)
+		attacker, owner := newBrowserClient(t, s.handler), newBrowserClient(t, s.handler)
 		owner.address = "198.51.100.7:1234"
 		for range models.MaxSignInsPerAccount {
-			attacker.post(signInPath, wrong).want(http.StatusUnprocessableEntity)
+			attacker.post(signInPath, wrong).wantStatus(http.StatusUnprocessableEntity)
 		}
-		attacker.post(signInPath, right).want(http.StatusTooManyRequests)
-		owner.post(signInPath, right).want(http.StatusSeeOther)
+		attacker.post(signInPath, right).wantStatus(http.StatusTooManyRequests)
+		owner.post(signInPath, right).wantStatus(http.StatusSeeOther)
 		// The owner's success does not help the attacker.
-		attacker.post(signInPath, right).want(http.StatusTooManyRequests)
+		attacker.post(signInPath, right).wantStatus(http.StatusTooManyRequests)
 		s.Clock.Advance(models.SignInWindow + time.Second)
-		attacker.post(signInPath, right).want(http.StatusSeeOther)
+		attacker.post(signInPath, right).wantStatus(http.StatusSeeOther)
 	})
-	s := newMRSite(t, modelstest.SQLite(t))
-	b := newBrowser(t, s.handler)
+	s := newTestSite(t, modelstest.SQLite(t))
+	b := newBrowserClient(t, s.handler)
 	for i := range models.MaxSignInsPerAddress {
 		if ok, err := s.Store.CountSignInAttempt(t.Context(), fmt.Sprint("name", i), "192.0.2.1"); !ok || err != nil {
 			t.Fatalf("try %d: %v %v", i, ok, err)
 		}
 	}
-	b.post(signInPath, url.Values{"login": {"somebody"}, "password": {"x"}}).want(http.StatusTooManyRequests)
+	b.post(signInPath, url.Values{"login": {"somebody"}, "password": {"x"}}).wantStatus(http.StatusTooManyRequests)
 }
 
 func TestChoosingAPassword_RefusesThoseGuessedFirst(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	s.withPassword("priya", false)
-	b := newBrowser(t, s.handler)
-	b.post(signInPath, url.Values{"login": {"priya"}, "password": {testPassword}}).want(http.StatusSeeOther)
+	s := newTestSite(t, modelstest.SQLite(t))
+	s.userWithPassword("priya")
+	b := newBrowserClient(t, s.handler)
+	b.post(signInPath, url.Values{"login": {"priya"}, "password": {testPassword}}).wantStatus(http.StatusSeeOther)
 	for _, chosen := range []string{"password123", "priya2026!"} {
 		page := b.post(newPasswordPath, url.Values{"current_password": {testPassword}, "password": {chosen}, "password_confirmation": {chosen}})
-		if got := page.want(http.StatusUnprocessableEntity).text("#password-error"); got != "This password is easy to guess" {
+		if got := page.wantStatus(http.StatusUnprocessableEntity).text("#password-error"); got != "This password is easy to guess" {
 			t.Errorf("%s: %q", chosen, got)
 		}
 	}
@@ -93,8 +93,8 @@ func TestChoosingAPassword_RefusesThoseGuessedFirst(t *testing.T) {
 // TestSessionCookie_BehindHTTPS_HasTheHostPrefix: a sibling domain cannot set
 // it, so it can be no session of somebody else's.
 func TestSessionCookie_BehindHTTPS_HasTheHostPrefix(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	s.withPassword("priya", false)
+	s := newTestSite(t, modelstest.SQLite(t))
+	s.userWithPassword("priya")
 	e, err := New(Deps{
 		Store: s.Store, Git: s.git, Log: slog.New(slog.DiscardHandler), BaseURL: "https://mergegate.test", SessionKey: []byte("an example key of thirty-two bytes!!"),
 	})
@@ -127,11 +127,11 @@ func TestSessionCookie_BehindHTTPS_HasTheHostPrefix(t *testing.T) {
 }
 
 func TestSigningInGivesANewIDAndEndsTheOldSession(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	s.withPassword("priya", false)
-	b := s.signedIn("priya")
+	s := newTestSite(t, modelstest.SQLite(t))
+	s.userWithPassword("priya")
+	b := s.signIn("priya")
 	old := b.cookies[sessionCookie]
-	again := b.post(signInPath, url.Values{"login": {"priya"}, "password": {testPassword}, "remember_me": {"1"}}).want(http.StatusSeeOther)
+	again := b.post(signInPath, url.Values{"login": {"priya"}, "password": {testPassword}, "remember_me": {"1"}}).wantStatus(http.StatusSeeOther)
 	if b.cookies[sessionCookie] == old {
 		t.Fatal("the id is the same after signing in again")
 	}
@@ -139,49 +139,49 @@ func TestSigningInGivesANewIDAndEndsTheOldSession(t *testing.T) {
 		t.Errorf("the cookie is not kept for 14 days: %s", cookie)
 	}
 	b.cookies[sessionCookie] = old
-	b.get("/projects/new").want(http.StatusSeeOther)
+	b.get("/projects/new").wantStatus(http.StatusSeeOther)
 }
 
 func TestAOneTimePasswordMustBeChanged(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		s.withPassword("priya", true)
-		b := s.signedIn("priya")
-		if to := b.get("/").want(http.StatusSeeOther).header.Get("Location"); to != newPasswordPath {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		s.createUser(models.UserInput{Username: "priya", PasswordChangeRequired: true})
+		b := s.signIn("priya")
+		if to := b.get("/").wantStatus(http.StatusSeeOther).header.Get("Location"); to != newPasswordPath {
 			t.Fatalf("sent to %q", to)
 		}
 		b.header.Set("HX-Request", "true")
-		if b.get("/").want(http.StatusUnauthorized).header.Get("HX-Refresh") != "true" {
+		if b.get("/").wantStatus(http.StatusUnauthorized).header.Get("HX-Refresh") != "true" {
 			t.Error("a fragment is not told to load the page again")
 		}
 		b.header.Del("HX-Request")
 
 		page := b.post(newPasswordPath, url.Values{"current_password": {"wrong"}, "password": {"short"}, "password_confirmation": {"other"}}).
-			want(http.StatusUnprocessableEntity)
+			wantStatus(http.StatusUnprocessableEntity)
 		if n := page.Find(".error").Length(); n != 3 {
 			t.Errorf("%d messages at once, want 3", n)
 		}
 		page = b.post(newPasswordPath, url.Values{"current_password": {testPassword}, "password": {testPassword}, "password_confirmation": {testPassword}}).
-			want(http.StatusUnprocessableEntity)
+			wantStatus(http.StatusUnprocessableEntity)
 		if got := page.text("#password-error"); got != "Choose a password other than the current one" {
 			t.Errorf("message %q", got)
 		}
-		home := b.follow(newPasswordPath, url.Values{"current_password": {testPassword}, "password": {"a better password"}, "password_confirmation": {"a better password"}})
+		home := b.postAndFollow(newPasswordPath, url.Values{"current_password": {testPassword}, "password": {"a better password"}, "password_confirmation": {"a better password"}})
 		if got := home.text("#toasts .toast > span"); got != "Password changed." {
 			t.Errorf("toast %q", got)
 		}
-		if home = b.get("/").want(http.StatusOK); home.has("#toasts .toast") {
+		if home = b.get("/").wantStatus(http.StatusOK); home.has("#toasts .toast") {
 			t.Error("the toast is shown twice")
 		}
-		if page = b.get(newPasswordPath).want(http.StatusOK); strings.Contains(page.text("main"), "administrator") {
+		if page = b.get(newPasswordPath).wantStatus(http.StatusOK); strings.Contains(page.text("main"), "administrator") {
 			t.Error("who has a password of their own is told that an administrator made it")
 		}
-		newBrowser(t, s.handler).post(signInPath, url.Values{"login": {"priya"}, "password": {"a better password"}}).want(http.StatusSeeOther)
+		newBrowserClient(t, s.handler).post(signInPath, url.Values{"login": {"priya"}, "password": {"a better password"}}).wantStatus(http.StatusSeeOther)
 	})
 }
 
 func TestOnlyPagesOfOursAreLedBackTo(t *testing.T) {
 	for path, want := range map[string]string{
-		"/olga/pear":                    "/olga/pear",
+		pearPath:                        pearPath,
 		"/olga/pear/-/branches?page=2":  "/olga/pear/-/branches?page=2",
 		"":                              "/",
 		"//evil.example":                "/",
@@ -201,10 +201,10 @@ func TestOnlyPagesOfOursAreLedBackTo(t *testing.T) {
 			t.Errorf("safePath(%q) = %q, want %q", path, got, want)
 		}
 	}
-	s := newMRSite(t, modelstest.SQLite(t))
-	s.withPassword("priya", false)
-	to := newBrowser(t, s.handler).post(signInPath, url.Values{"login": {"priya"}, "password": {testPassword}, "return_to": {"//evil.example"}})
-	if got := to.want(http.StatusSeeOther).header.Get("Location"); got != "/" {
+	s := newTestSite(t, modelstest.SQLite(t))
+	s.userWithPassword("priya")
+	to := newBrowserClient(t, s.handler).post(signInPath, url.Values{"login": {"priya"}, "password": {testPassword}, "return_to": {"//evil.example"}})
+	if got := to.wantStatus(http.StatusSeeOther).header.Get("Location"); got != "/" {
 		t.Errorf("led to %q", got)
 	}
 }

@@ -12,7 +12,7 @@ import (
 // TestLanguageIsTheUsersThenTheBrowsersThenEnglish also holds what must know
 // it: pages, fragments, toasts and errors.
 func TestLanguageIsTheUsersThenTheBrowsersThenEnglish(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	settings := func(choice string) {
 		t.Helper()
 		if err := s.Store.SetTheme(t.Context(), s.Owner.ID, "", choice); err != nil {
@@ -23,7 +23,7 @@ func TestLanguageIsTheUsersThenTheBrowsersThenEnglish(t *testing.T) {
 		{"", "", "en"}, {"", "ja", "ja"}, {"", "fr", "en"}, {"en", "ja", "en"}, {"ja", "en", "ja"}, {"ja", "", "ja"}, {"xx", "ja", "ja"},
 	} {
 		settings(tt.chosen)
-		a := s.as(s.Owner).reading(tt.browser).get("/").want(http.StatusOK)
+		a := s.as(s.Owner).withLanguage(tt.browser).get("/").wantStatus(http.StatusOK)
 		if got := a.attr("html", "lang"); got != tt.want {
 			t.Errorf("chosen %q, browser %q: %q, want %q", tt.chosen, tt.browser, got, tt.want)
 		}
@@ -32,37 +32,37 @@ func TestLanguageIsTheUsersThenTheBrowsersThenEnglish(t *testing.T) {
 		}
 	}
 	settings("ja")
-	if got := s.as(s.Owner).get("/nobody/nothing").want(http.StatusNotFound).text("h1"); got != "ページが見つかりません" {
+	if got := s.as(s.Owner).get("/nobody/nothing").wantStatus(http.StatusNotFound).text("h1"); got != "ページが見つかりません" {
 		t.Errorf("error page: %q", got)
 	}
-	if got := s.nobody().reading("ja").get(signInPath).text("h1"); got != "サインイン" {
+	if got := s.signedOut().withLanguage("ja").get(signInPath).text("h1"); got != "サインイン" {
 		t.Errorf("sign-in page: %q", got)
 	}
-	if got := s.as(s.Owner).withHTMX().get(servicesPath + "/new").want(http.StatusOK).text("dialog h2"); got != "ステータスチェックの追加" {
+	if got := s.as(s.Owner).withHTMX().get(pearServicesPath + "/new").wantStatus(http.StatusOK).text("dialog h2"); got != "ステータスチェックの追加" {
 		t.Errorf("fragment: %q", got)
 	}
 	service := s.Service("licence")
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	if err := s.Respond(mr, service, mr.HeadSHA, "failed"); err != nil {
 		t.Fatal(err)
 	}
-	a := s.as(s.Owner).withHTMX().get(s.mrPath(mr, "/status_checks")).want(http.StatusOK)
+	a := s.as(s.Owner).withHTMX().get(s.mrPath(mr, "/status_checks")).wantStatus(http.StatusOK)
 	if got := a.text("#status-checks-body"); !strings.Contains(got, "失敗") || strings.Contains(got, "Failed") {
 		t.Errorf("poll: %q", got)
 	}
 }
 
 func TestPreferences(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		s.withPassword("priya", false)
-		b := s.signedIn("priya")
-		action, form := b.get(userSettingsPath).want(http.StatusOK).fields("#preferences")
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		s.userWithPassword("priya")
+		b := s.signIn("priya")
+		action, form := b.get(userSettingsPath).wantStatus(http.StatusOK).fields("#preferences")
 		if form.Get("theme") != "system" || form.Get("language") != "browser" {
 			t.Errorf("chosen at first: %v", form)
 		}
 		form.Set("theme", "dark")
 		form.Set("language", "ja")
-		page := b.follow(action, form)
+		page := b.postAndFollow(action, form)
 		if page.attr("html", "data-theme") != "dark" || page.attr("html", "lang") != "ja" {
 			t.Errorf("theme %q, language %q", page.attr("html", "data-theme"), page.attr("html", "lang"))
 		}
@@ -77,22 +77,22 @@ func TestPreferences(t *testing.T) {
 			t.Errorf("chosen now: %v", form)
 		}
 		// Another browser of the same user gets both at sign-in.
-		other := s.signedIn("priya")
+		other := s.signIn("priya")
 		if page := other.get("/"); other.cookies[themeCookie] != "dark" || page.attr("html", "data-theme") != "dark" || page.attr("html", "lang") != "ja" {
 			t.Errorf("elsewhere: cookie %q, theme %q", other.cookies[themeCookie], page.attr("html", "data-theme"))
 		}
 		// The button of the menu keeps user and cookie in step, with script and without.
-		b.post("/-/theme", nil).want(http.StatusSeeOther)
+		b.post("/-/theme", nil).wantStatus(http.StatusSeeOther)
 		if got := other.get("/").attr("html", "data-theme"); got != "light" || b.cookies[themeCookie] != "light" {
 			t.Errorf("after the button: user %q, cookie %q", got, b.cookies[themeCookie])
 		}
 		b.header.Set("HX-Request", "true")
-		b.post("/-/theme", url.Values{"theme": {"light"}}).want(http.StatusNoContent)
+		b.post("/-/theme", url.Values{"theme": {"light"}}).wantStatus(http.StatusNoContent)
 		b.header.Del("HX-Request")
 		if page := other.get("/"); page.attr("html", "data-theme") != "light" || page.attr("html", "lang") != "ja" {
 			t.Error("the named theme is not kept, or the language is lost")
 		}
-		b.follow(userSettingsPath, url.Values{"theme": {"system"}, "language": {"browser"}})
+		b.postAndFollow(userSettingsPath, url.Values{"theme": {"system"}, "language": {"browser"}})
 		if page := b.get("/"); page.attr("html", "lang") != "en" || page.Find("html[data-theme]").Length() != 0 || b.cookies[themeCookie] != "" {
 			t.Error("the choices cannot be taken back")
 		}
@@ -100,11 +100,11 @@ func TestPreferences(t *testing.T) {
 }
 
 func TestSessionsCanBeEnded(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		s.withPassword("priya", false)
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		s.userWithPassword("priya")
 		mallory := s.as(s.User("mallory"))
-		here, second, third := s.signedIn("priya"), s.signedIn("priya"), s.signedIn("priya")
-		page := here.get(userSettingsPath).want(http.StatusOK)
+		here, second, third := s.signIn("priya"), s.signIn("priya"), s.signIn("priya")
+		page := here.get(userSettingsPath).wantStatus(http.StatusOK)
 		if n := page.Find("#sessions tbody tr").Length(); n != 3 {
 			t.Fatalf("%d sessions", n)
 		}
@@ -114,17 +114,17 @@ func TestSessionsCanBeEnded(t *testing.T) {
 		if got := page.text("#sessions tbody"); !strings.Contains(got, "192.0.2.1") || !strings.Contains(got, "now") {
 			t.Errorf("sessions: %q", got)
 		}
-		if got := page.Find("#sessions tbody td:first-child .break").First(); squeeze(got.Text()) != "Firefox on Linux" || got.AttrOr("title", "") != exampleAgent {
-			t.Errorf("browser %q", squeeze(got.Text()))
+		if got := page.Find("#sessions tbody td:first-child .break").First(); collapseSpace(got.Text()) != "Firefox on Linux" || got.AttrOr("title", "") != exampleAgent {
+			t.Errorf("browser %q", collapseSpace(got.Text()))
 		}
 		one, _ := page.Find("#sessions tbody form").First().Attr("action")
-		mallory.post(one, url.Values{}).want(http.StatusNotFound)
-		if got := here.follow(one, nil).text("#toasts .toast span"); got != "Session ended." {
+		mallory.post(one, url.Values{}).wantStatus(http.StatusNotFound)
+		if got := here.postAndFollow(one, nil).text("#toasts .toast span"); got != "Session ended." {
 			t.Errorf("toast %q", got)
 		}
-		here.post(one, nil).want(http.StatusNotFound)
+		here.post(one, nil).wantStatus(http.StatusNotFound)
 		ended := 0
-		for _, b := range []*browser{second, third} {
+		for _, b := range []*browserClient{second, third} {
 			if b.get(userSettingsPath).status == http.StatusSeeOther {
 				ended++
 			}
@@ -132,17 +132,17 @@ func TestSessionsCanBeEnded(t *testing.T) {
 		if ended != 1 {
 			t.Fatalf("%d sessions ended, want 1", ended)
 		}
-		here.follow(userSettingsPath+"/sessions/end_others", nil)
-		second.get(userSettingsPath).want(http.StatusSeeOther)
-		third.get(userSettingsPath).want(http.StatusSeeOther)
-		page = here.get(userSettingsPath).want(http.StatusOK)
+		here.postAndFollow(userSettingsPath+"/sessions/end_others", nil)
+		second.get(userSettingsPath).wantStatus(http.StatusSeeOther)
+		third.get(userSettingsPath).wantStatus(http.StatusSeeOther)
+		page = here.get(userSettingsPath).wantStatus(http.StatusOK)
 		if n := page.Find("#sessions tbody tr").Length(); n != 1 || page.has("#end-others") {
 			t.Errorf("%d sessions are left, others to end: %t", n, page.has("#end-others"))
 		}
-		if got := here.follow(userSettingsPath+"/sessions/end_others", nil).text("#toasts .toast span"); got != "There was no other session to end." {
+		if got := here.postAndFollow(userSettingsPath+"/sessions/end_others", nil).text("#toasts .toast span"); got != "There was no other session to end." {
 			t.Errorf("toast %q", got)
 		}
-		mallory.get(userSettingsPath).want(http.StatusOK)
+		mallory.get(userSettingsPath).wantStatus(http.StatusOK)
 		var events int
 		if err := s.DB.SQL(t).QueryRow("SELECT count(*) FROM audit_events WHERE action = 'session_ended' AND user_name = 'priya'").Scan(&events); err != nil || events != 2 {
 			t.Errorf("%d audit events (%v)", events, err)

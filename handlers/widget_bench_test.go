@@ -27,13 +27,13 @@ func BenchmarkWidgetPollNoNews(b *testing.B) {
 }
 
 func benchmarkPoll(b *testing.B, db modelstest.Database) {
-	s := newMRSite(b, db)
+	s := newTestSite(b, db)
 	for i := range 5 {
 		s.Service(fmt.Sprintf("service-%d", i))
 	}
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	v := s.as(s.Owner)
-	poll := httptest.NewRequest(http.MethodGet, v.get(s.mrPath(mr, "")).want(200).pollURL(), nil)
+	poll := httptest.NewRequest(http.MethodGet, v.get(s.mrPath(mr, "")).wantStatus(200).pollURL(), nil)
 	poll.Host = "mergegate.test"
 	poll.Header.Set("Cookie", v.cookie)
 	poll.Header.Set("HX-Request", "true")
@@ -65,7 +65,7 @@ func benchmarkPoll(b *testing.B, db modelstest.Database) {
 }
 
 // bareHandler answers with one row found by its key.
-func bareHandler(b *testing.B, s *mrSite, id int64) http.Handler {
+func bareHandler(b *testing.B, s *testSite, id int64) http.Handler {
 	b.Helper()
 	var dialector gorm.Dialector = &gormsqlite.Dialector{Conn: s.Store.DB()}
 	if s.DB.Driver == models.DriverPostgres {

@@ -12,9 +12,9 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// serveBroken is serve with a switch: while it holds a status, polls of the
+// serveWithPollStatus is serve with a switch: while it holds a status, polls of the
 // widget are answered with it.
-func (v visitor) serveBroken() (url string, broken *atomic.Int64) {
+func (v visitor) serveWithPollStatus() (url string, broken *atomic.Int64) {
 	broken = new(atomic.Int64)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if status := broken.Load(); status != 0 && strings.HasSuffix(r.URL.Path, "/status_checks") {
@@ -31,11 +31,11 @@ func (v visitor) serveBroken() (url string, broken *atomic.Int64) {
 // TestBrowserWidget_PendingToMerged_UpdatesInPlace watches the widget of one page from pending to merged: it
 // changes in place, keeps what the reader did, and outlives a failing server.
 func TestBrowserWidget_PendingToMerged_UpdatesInPlace(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	licence, security := s.Service("licence"), s.Service("security")
-	mr := s.open("topic")
-	s.gate(true)
-	url, broken := s.as(s.Owner).serveBroken()
+	mr := s.openMergeRequest("topic")
+	s.setGate(true)
+	url, broken := s.as(s.Owner).serveWithPollStatus()
 	p := browsertest.Open(t, url+s.mrPath(mr, ""))
 	p.Allow("500")
 	p.Allow("404")
@@ -86,10 +86,10 @@ func TestBrowserWidget_PendingToMerged_UpdatesInPlace(t *testing.T) {
 
 // TestBrowserWidget_NotFound_StopsPolling ends the polling for good on 404.
 func TestBrowserWidget_NotFound_StopsPolling(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
-	mr := s.open("topic")
-	url, broken := s.as(s.Owner).serveBroken()
+	mr := s.openMergeRequest("topic")
+	url, broken := s.as(s.Owner).serveWithPollStatus()
 	p := browsertest.Open(t, url+s.mrPath(mr, ""))
 	p.Allow("404")
 	broken.Store(404)

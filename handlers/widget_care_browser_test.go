@@ -25,9 +25,9 @@ func focusIs(css string) string {
 func TestBrowserWidget_ControlRemoved_FocusMovesToItsRow(t *testing.T) {
 	for name, role := range map[string]models.Role{"linked name": models.RoleMaintainer, "plain name": models.RoleDeveloper} {
 		t.Run(name, func(t *testing.T) {
-			s := newMRSite(t, modelstest.SQLite(t))
+			s := newTestSite(t, modelstest.SQLite(t))
 			licence, security := s.Service("licence"), s.Service("security")
-			mr := s.open("topic")
+			mr := s.openMergeRequest("topic")
 			for _, service := range []models.ExternalStatusCheck{licence, security} {
 				if err := s.Respond(mr, service, mr.HeadSHA, models.StatusFailed); err != nil {
 					t.Fatal(err)
@@ -67,9 +67,9 @@ func TestBrowserWidget_ControlRemoved_FocusMovesToItsRow(t *testing.T) {
 // TestBrowserWidget_TwoTabs_ShowSameStatus: what one reader does another one sees by a poll, and
 // is told once.
 func TestBrowserWidget_TwoTabs_ShowSameStatus(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	licence, security := s.Service("licence"), s.Service("security")
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	if err := s.Respond(mr, security, mr.HeadSHA, models.StatusFailed); err != nil {
 		t.Fatal(err)
 	}
@@ -104,9 +104,9 @@ func TestBrowserWidget_TwoTabs_ShowSameStatus(t *testing.T) {
 // neither it nor polls without news move anything on the page. The time-out is
 // two hours, so that "1 hour ago" stands beside the countdown throughout.
 func TestBrowserWidget_Countdown_CausesNoLayoutShift(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	if _, err := s.DB.SQL(t).Exec("UPDATE merge_request_checks SET timeout_seconds = 7200"); err != nil {
 		t.Fatal(err)
 	}
@@ -136,9 +136,9 @@ func TestBrowserWidget_Countdown_CausesNoLayoutShift(t *testing.T) {
 // TestBrowserWidget_ServerUnreachable_ShowsNoticeUntilItReturns: with nobody listening the line stands above the
 // rows, and goes when the server is there again.
 func TestBrowserWidget_ServerUnreachable_ShowsNoticeUntilItReturns(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	v := s.as(s.Owner)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Header.Add("Cookie", v.cookie)
@@ -166,9 +166,9 @@ func TestBrowserWidget_ServerUnreachable_ShowsNoticeUntilItReturns(t *testing.T)
 
 // TestBrowserWidget_WithoutScript_PromisesNoUpdates, and the widget does not say that it would.
 func TestBrowserWidget_WithoutScript_PromisesNoUpdates(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	const shown = `document.querySelector("#status-checks .polling").checkVisibility()`
 	for _, script := range []bool{true, false} {
 		p := browsertest.New(t)

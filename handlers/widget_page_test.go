@@ -15,7 +15,7 @@ import (
 
 // assertOneHead checks that everything on a page or in the answer to a poll speaks of
 // the same HEAD.
-func assertOneHead(t *testing.T, a answer, head string) {
+func assertOneHead(t *testing.T, a response, head string) {
 	t.Helper()
 	for _, place := range []string{"#merge-adds code", ".check-row__meta code"} {
 		if got := a.text(place); got != head[:8] {
@@ -27,16 +27,16 @@ func assertOneHead(t *testing.T, a answer, head string) {
 // After a push by somebody else the poll brings HEAD, counts, reasons and foot;
 // the page says once that there are new commits, and Merge waits for a reload.
 func TestPoll_AfterAPush_ShowsOneHead(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
-		mr := s.open("topic")
+		mr := s.openMergeRequest("topic")
 		v := s.as(s.Owner).withHTMX()
-		page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+		page := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200)
 		assertOneHead(t, page, mr.HeadSHA)
 		old := mr.HeadSHA
 		head := s.Push("topic")
 
-		news := v.get(page.pollURL()).want(200)
+		news := v.get(page.pollURL()).wantStatus(200)
 		assertOneHead(t, news, head)
 		if got := news.text(`[hx-swap-oob="innerHTML:#new-commits"]`); got != "New commits were pushed "+head[:8]+"Reload" {
 			t.Errorf("banner = %q", got)
@@ -56,13 +56,13 @@ func TestPoll_AfterAPush_ShowsOneHead(t *testing.T) {
 		if page.attr("#merge-form input[name=sha]", "value") != old || news.has("#merge-form") {
 			t.Error("the form no longer asks for the HEAD that its reader saw")
 		}
-		v.get(news.pollURL()).want(204)
+		v.get(news.pollURL()).wantStatus(204)
 
 		// Other news do not say it again, and Merge goes on waiting.
 		if err := s.Respond(mr, models.ExternalStatusCheck{ID: s.serviceID(mr)}, head, models.StatusPassed); err != nil {
 			t.Fatal(err)
 		}
-		final := v.get(news.pollURL()).want(200)
+		final := v.get(news.pollURL()).wantStatus(200)
 		if final.has(`[hx-swap-oob="innerHTML:#new-commits"]`) {
 			t.Error("the push is told twice")
 		}
@@ -70,20 +70,20 @@ func TestPoll_AfterAPush_ShowsOneHead(t *testing.T) {
 			t.Error("Merge no longer waits")
 		}
 		settled := final.attr("#status-checks-body", "data-url")
-		v.get(settled).want(204)
+		v.get(settled).wantStatus(204)
 		// A second push is told again; back at the HEAD that was read, nothing is.
 		second := s.Push("topic")
-		if got := v.get(settled).want(200).text("#new-commits, [hx-swap-oob='innerHTML:#new-commits']"); !strings.Contains(got, second[:8]) {
+		if got := v.get(settled).wantStatus(200).text("#new-commits, [hx-swap-oob='innerHTML:#new-commits']"); !strings.Contains(got, second[:8]) {
 			t.Errorf("after the second push the banner says %q", got)
 		}
 		s.Git.SetBranch(s.Project.ID, "topic", old)
 		s.RecordPush("topic", second, old)
-		back := v.get(settled).want(200)
+		back := v.get(settled).wantStatus(200)
 		if !back.has(`[hx-swap-oob="innerHTML:#new-commits"]`) || back.has("#reload") || back.attr("#merge-button", "aria-disabled") == "true" {
 			t.Error("HEAD is what the page was loaded with again, yet the page does not say so")
 		}
 
-		fresh := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+		fresh := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200)
 		if fresh.has("#reload") || fresh.attr("#merge-button", "aria-disabled") == "true" {
 			t.Error("a fresh page asks to be reloaded")
 		}
@@ -91,25 +91,25 @@ func TestPoll_AfterAPush_ShowsOneHead(t *testing.T) {
 }
 
 // serviceID is the service of the only check of a merge request.
-func (s *mrSite) serviceID(mr models.MergeRequest) int64 {
+func (s *testSite) serviceID(mr models.MergeRequest) int64 {
 	_, checks := s.Reload(mr)
 	return checks[0].ExternalStatusCheckID
 }
 
 // Whatever speaks for or against merging is news to the next poll.
 func TestPoll_ReasonsAreNews(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
-		mr := s.open("topic")
+		mr := s.openMergeRequest("topic")
 		v := s.as(s.Owner).withHTMX()
-		poll := s.as(s.Owner).get(s.mrPath(mr, "")).want(200).pollURL()
-		v.get(poll).want(204)
+		poll := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200).pollURL()
+		v.get(poll).wantStatus(204)
 		draft := true
 		for _, step := range []struct {
 			name, headline string
 			do             func() error
 		}{
-			{"the rule", "Merge blocked: 1 check pending", func() error { s.gate(true); return nil }},
+			{"the rule", "Merge blocked: 1 check pending", func() error { s.setGate(true); return nil }},
 			{"a draft", "Merge blocked: 1 check pending, 1 more reason", func() error {
 				_, err := s.Store.UpdateMergeRequest(t.Context(), s.Owner, mr.ProjectID, mr.IID, models.MergeRequestUpdate{Draft: &draft})
 				return err
@@ -119,24 +119,24 @@ func TestPoll_ReasonsAreNews(t *testing.T) {
 				s.Push("main")
 				return nil
 			}},
-			{"the rule again", "Merge blocked: merge conflicts, 1 more reason", func() error { s.gate(false); return nil }},
+			{"the rule again", "Merge blocked: merge conflicts, 1 more reason", func() error { s.setGate(false); return nil }},
 		} {
 			s.Clock.Advance(time.Millisecond)
 			if err := step.do(); err != nil {
 				t.Fatal(err)
 			}
-			news := v.get(poll).want(200)
+			news := v.get(poll).wantStatus(200)
 			if got := news.text("#merge-h"); got != step.headline {
 				t.Errorf("after %s: %q, want %q", step.name, got, step.headline)
 			}
 			poll = news.pollURL()
-			v.get(poll).want(204)
+			v.get(poll).wantStatus(204)
 		}
 		s.Clock.Advance(time.Millisecond)
 		if err := s.Store.ApproveMergeRequest(t.Context(), s.Owner, mr.ProjectID, mr.IID, ""); err != nil {
 			t.Fatal(err)
 		}
-		if got := v.get(poll).want(200).text("#approvals .widget__title"); got != "1 approval" {
+		if got := v.get(poll).wantStatus(200).text("#approvals .widget__title"); got != "1 approval" {
 			t.Errorf("approvals = %q", got)
 		}
 	})
@@ -144,40 +144,40 @@ func TestPoll_ReasonsAreNews(t *testing.T) {
 
 // An approval is for the HEAD that its reader saw.
 func TestApprove_HeadMoved_IsRefused(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	mr := s.open("topic")
-	_, form := s.as(s.Owner).get(s.mrPath(mr, "")).want(200).fields("#approvals form")
+	s := newTestSite(t, modelstest.SQLite(t))
+	mr := s.openMergeRequest("topic")
+	_, form := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200).fields("#approvals form")
 	s.Push("topic")
-	s.as(s.Owner).post(s.mrPath(mr, "/approve"), form).want(409)
-	s.as(s.Owner).post(s.mrPath(mr, "/approve"), url.Values{}).want(303)
+	s.as(s.Owner).post(s.mrPath(mr, "/approve"), form).wantStatus(409)
+	s.as(s.Owner).post(s.mrPath(mr, "/approve"), url.Values{}).wantStatus(303)
 }
 
 // A page that was loaded while closed gets the form when the merge request is
 // open again.
 func TestPoll_Reopened_BringsTheForm(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	owner := s.as(s.Owner)
-	owner.post(s.mrPath(mr, "/close"), nil).want(303)
-	closed := owner.get(s.mrPath(mr, "")).want(200).attr("#status-checks-body", "data-url")
-	owner.post(s.mrPath(mr, "/reopen"), nil).want(303)
-	if news := owner.withHTMX().get(closed).want(200); !news.has("form#merge-form[hx-swap-oob] #merge-button") {
+	owner.post(s.mrPath(mr, "/close"), nil).wantStatus(303)
+	closed := owner.get(s.mrPath(mr, "")).wantStatus(200).attr("#status-checks-body", "data-url")
+	owner.post(s.mrPath(mr, "/reopen"), nil).wantStatus(303)
+	if news := owner.withHTMX().get(closed).wantStatus(200); !news.has("form#merge-form[hx-swap-oob] #merge-button") {
 		t.Error("no form to merge")
 	}
 }
 
 // A final result is final: an answer after the merge stands apart.
 func TestWidget_AnswerAfterTheMerge_StandsApart(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		licence := s.Service("licence")
-		mr := s.open("topic")
+		mr := s.openMergeRequest("topic")
 		owner := s.as(s.Owner)
 		if err := s.Respond(mr, licence, mr.HeadSHA, models.StatusFailed); err != nil {
 			t.Fatal(err)
 		}
-		owner.post(s.mrPath(mr, "/merge"), url.Values{"sha": {mr.HeadSHA}}).want(303)
-		merged := owner.get(s.mrPath(mr, "")).want(200)
+		owner.post(s.mrPath(mr, "/merge"), url.Values{"sha": {mr.HeadSHA}}).wantStatus(303)
+		merged := owner.get(s.mrPath(mr, "")).wantStatus(200)
 		if got := merged.text("#merge-state"); !strings.Contains(got, "Status checks did not have to succeed.") {
 			t.Errorf("the merge box says %q", got)
 		}
@@ -188,9 +188,9 @@ func TestWidget_AnswerAfterTheMerge_StandsApart(t *testing.T) {
 		if err := s.Respond(mr, licence, mr.HeadSHA, models.StatusPassed); err != nil {
 			t.Fatal(err)
 		}
-		news := owner.withHTMX().get(merged.attr("#status-checks-body", "data-url")).want(200)
-		for name, page := range map[string]answer{"poll": news, "page": owner.get(s.mrPath(mr, "")).want(200)} {
-			if got := page.rows(); got != "licence Failed" {
+		news := owner.withHTMX().get(merged.attr("#status-checks-body", "data-url")).wantStatus(200)
+		for name, page := range map[string]response{"poll": news, "page": owner.get(s.mrPath(mr, "")).wantStatus(200)} {
+			if got := page.checkRows(); got != "licence Failed" {
 				t.Errorf("%s: rows = %q", name, got)
 			}
 			if got := page.text(".check-row__late"); got != "Answered after the merge: Passed, now" {
@@ -206,9 +206,9 @@ func TestWidget_AnswerAfterTheMerge_StandsApart(t *testing.T) {
 // A poll with an ended session does not load the page again; what the reader
 // triggered does.
 func TestPoll_SessionEnded_DoesNotRefresh(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	for _, poll := range []bool{true, false} {
 		r := httptest.NewRequest(http.MethodGet, s.mrPath(mr, "/status_checks?rev=x"), nil)
 		r.Header.Set("HX-Request", "true")
@@ -236,14 +236,14 @@ func TestCompareNames(t *testing.T) {
 
 // A signed-out reader is offered to sign in, not told to ask for a role.
 func TestWidget_SignedOut_OffersSignIn(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
-	mr := s.open("topic")
-	s.visibility(models.VisibilityPublic)
-	if got := s.nobody().get(s.mrPath(mr, "")).want(200); !got.has("#status-checks-sign-in") || strings.Contains(got.text("#status-checks"), "role") {
+	mr := s.openMergeRequest("topic")
+	s.setVisibility(models.VisibilityPublic)
+	if got := s.signedOut().get(s.mrPath(mr, "")).wantStatus(200); !got.has("#status-checks-sign-in") || strings.Contains(got.text("#status-checks"), "role") {
 		t.Errorf("signed out: %q", got.text("#status-checks"))
 	}
-	if got := s.as(s.User("stranger")).get(s.mrPath(mr, "")).want(200); got.has("#status-checks-sign-in") {
+	if got := s.as(s.User("stranger")).get(s.mrPath(mr, "")).wantStatus(200); got.has("#status-checks-sign-in") {
 		t.Errorf("signed in: %q", got.text("#status-checks"))
 	}
 }

@@ -14,9 +14,9 @@ import (
 // A session that ended stops the polls and offers sign-in. The page stays, with
 // what was typed on it.
 func TestBrowserWidget_SessionEnded_KeepsPageAndOffersSignIn(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	p := browsertest.Open(t, s.as(s.Owner).serve()+s.mrPath(mr, ""))
 	p.Allow("401")
 	p.Wait("#status-checks-body[hx-get]")
@@ -37,9 +37,9 @@ func TestBrowserWidget_SessionEnded_KeepsPageAndOffersSignIn(t *testing.T) {
 
 // Text that the reader selected stays selected when news come.
 func TestBrowserWidget_StatusChange_KeepsTextSelection(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	licence, security := s.Service("licence"), s.Service("security")
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	p := browsertest.Open(t, s.as(s.Owner).serve()+s.mrPath(mr, ""))
 	name := "#status-check-name-" + itoa(security.ID)
 	browsertest.Eval[bool](p, `(getSelection().selectAllChildren(document.querySelector("`+name+`")), true)`)
@@ -53,9 +53,9 @@ func TestBrowserWidget_StatusChange_KeepsTextSelection(t *testing.T) {
 // What takes longer than 300 ms shows it on the pressed control, which keeps its
 // place and the focus; a second press waits.
 func TestBrowserButtons_SlowRequest_ShowBusy(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	licence := s.Service("licence")
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	if err := s.Respond(mr, licence, mr.HeadSHA, models.StatusFailed); err != nil {
 		t.Fatal(err)
 	}
@@ -112,8 +112,8 @@ func TestBrowserButtons_SlowRequest_ShowBusy(t *testing.T) {
 
 // Times are shown in the reader's time zone; the server writes UTC.
 func TestBrowserTimes_ShowLocalTimeZone(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
-	mr := s.open("topic")
+	s := newTestSite(t, modelstest.SQLite(t))
+	mr := s.openMergeRequest("topic")
 	p := browsertest.Open(t, s.as(s.Owner).serve()+s.mrPath(mr, ""))
 	p.WaitFor("the script to write the titles", `[...document.querySelectorAll("time[datetime]")].every((el) => !/^\d{4}-/.test(el.title))`)
 	local := browsertest.Eval[bool](p, `[...document.querySelectorAll("time[datetime]")].every((el) => {

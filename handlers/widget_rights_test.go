@@ -11,13 +11,13 @@ import (
 )
 
 func TestWhoSeesTheWidget(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")
-		mr := s.open("topic")
+		mr := s.openMergeRequest("topic")
 		if err := s.Respond(mr, service, mr.HeadSHA, models.StatusFailed); err != nil {
 			t.Fatal(err)
 		}
-		s.gate(true)
+		s.setGate(true)
 		guest, reporter := s.Member("guest", models.RoleGuest), s.Member("reporter", models.RoleReporter)
 		developer, maintainer := s.Member("dev", models.RoleDeveloper), s.Member("maint", models.RoleMaintainer)
 		stranger, nobody := s.User("stranger"), models.User{}
@@ -42,12 +42,12 @@ func TestWhoSeesTheWidget(t *testing.T) {
 			{models.VisibilityPublic, reporter, []string{page, widget}},
 		}
 		for _, test := range tests {
-			s.visibility(test.visibility)
+			s.setVisibility(test.visibility)
 			t.Run(fmt.Sprintf("%s %s", test.visibility, test.who.Username), func(t *testing.T) {
 				v := s.as(test.who)
 				a := v.get(s.mrPath(mr, ""))
 				fragment := v.withHTMX().get(s.mrPath(mr, "/status_checks?rev=x"))
-				list := v.get("/olga/pear/-/merge_requests")
+				list := v.get(pearMergeRequestsPath)
 				sees := map[string]bool{}
 				for _, what := range test.sees {
 					sees[what] = true
@@ -61,7 +61,7 @@ func TestWhoSeesTheWidget(t *testing.T) {
 					}
 					return
 				}
-				a.want(200)
+				a.wantStatus(200)
 				if got := a.has(".check-row"); got != sees[widget] {
 					t.Errorf("rows shown: %v", got)
 				}
@@ -98,9 +98,9 @@ func TestWhoSeesTheWidget(t *testing.T) {
 }
 
 func TestServiceTextIsPlainAndLinksAreFenced(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")
-		mr := s.open("topic")
+		mr := s.openMergeRequest("topic")
 		_, _, err := s.Store.RecordResponse(t.Context(), s.Owner, mr.ProjectID, mr.IID, models.ResponseInput{
 			ExternalStatusCheckID: service.ID, SHA: mr.HeadSHA, Status: models.StatusPassed,
 			Description: `<script>alert(1)</script> & fine`, TargetURL: "https://ci.example.test/r?a=1&b=2",
@@ -108,7 +108,7 @@ func TestServiceTextIsPlainAndLinksAreFenced(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+		page := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200)
 		if strings.Contains(page.body, "<script>alert") {
 			t.Error("the description is not escaped")
 		}
@@ -123,18 +123,18 @@ func TestServiceTextIsPlainAndLinksAreFenced(t *testing.T) {
 }
 
 func TestWidgetOfASettledMergeRequest(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
-		mr := s.open("topic")
+		mr := s.openMergeRequest("topic")
 		v := s.as(s.Owner)
 		poll := v.get(s.mrPath(mr, "")).pollURL()
-		v.post(s.mrPath(mr, "/close"), url.Values{}).want(303)
+		v.post(s.mrPath(mr, "/close"), url.Values{}).wantStatus(303)
 		s.Clock.Advance(5 * time.Minute)
-		final := v.withHTMX().get(poll).want(200)
+		final := v.withHTMX().get(poll).wantStatus(200)
 		if final.attr("#status-checks-body", "hx-get") != "" || final.has(".check-row form") {
 			t.Error("the widget of a closed merge request polls or offers Retry")
 		}
-		if got := final.rows(); got != "licence Pending" {
+		if got := final.checkRows(); got != "licence Pending" {
 			t.Errorf("rows = %q: the clock stood still", got)
 		}
 		if final.has("[data-deadline]") {
@@ -150,28 +150,28 @@ func TestWidgetOfASettledMergeRequest(t *testing.T) {
 }
 
 func TestWidgetWithoutChecks(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
-		mr := s.open("topic")
-		maintainer := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		mr := s.openMergeRequest("topic")
+		maintainer := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200)
 		if got := maintainer.text("#status-checks .widget__title"); got != "No status checks apply to this merge request" {
 			t.Errorf("widget = %q", got)
 		}
-		if got := s.as(s.Member("dev", models.RoleDeveloper)).get(s.mrPath(mr, "")).want(200); got.has("#status-checks") {
+		if got := s.as(s.Member("dev", models.RoleDeveloper)).get(s.mrPath(mr, "")).wantStatus(200); got.has("#status-checks") {
 			t.Errorf("developers see %q", got.text("#status-checks"))
 		}
 	})
 }
 
 func TestRemovedServiceVanishesFromTheWidget(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		gone := s.Service("licence")
 		s.Service("security")
-		mr := s.open("topic")
+		mr := s.openMergeRequest("topic")
 		page := s.as(s.Owner).get(s.mrPath(mr, ""))
 		if err := s.Store.DeleteExternalStatusCheck(t.Context(), s.Owner, s.Project.ID, gone.ID); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.as(s.Owner).withHTMX().get(page.pollURL()).want(200).rows(); got != "security Pending" {
+		if got := s.as(s.Owner).withHTMX().get(page.pollURL()).wantStatus(200).checkRows(); got != "security Pending" {
 			t.Errorf("rows = %q", got)
 		}
 	})

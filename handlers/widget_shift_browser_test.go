@@ -15,7 +15,7 @@ const watchShifts = `(window.shifted = 0, new PerformanceObserver((list) => {
 }).observe({ type: "layout-shift", buffered: true }), true)`
 
 // places is where the rows and the parts of the merge box stand, in pixels.
-const places = `[...document.querySelectorAll("#approvals, #status-checks-details, .check-row, .check-row > .status, .check-row__name, #merge-state, #merge-checks, #merge-form")]
+const layoutPositions = `[...document.querySelectorAll("#approvals, #status-checks-details, .check-row, .check-row > .status, .check-row__name, #merge-state, #merge-checks, #merge-form")]
 	.map((e) => (e.id || e.classList[0]) + " " + Math.round(e.getBoundingClientRect().top) + " " + Math.round(e.getBoundingClientRect().left)).join("\n")`
 
 // maxShift is what may move: words inside the line that has the news. Google
@@ -28,17 +28,17 @@ const maxShift = 0.005
 func TestBrowserWidget_StatusChange_CausesNoLayoutShift(t *testing.T) {
 	for name, gate := range map[string]bool{"gate": true, "no gate": false} {
 		t.Run(name, func(t *testing.T) {
-			s := newMRSite(t, modelstest.SQLite(t))
+			s := newTestSite(t, modelstest.SQLite(t))
 			licence, security := s.Service("licence"), s.Service("security")
-			mr := s.open("topic")
-			s.gate(gate)
+			mr := s.openMergeRequest("topic")
+			s.setGate(gate)
 			p := browsertest.Open(t, s.as(s.Member("mona", models.RoleMaintainer)).serve()+s.mrPath(mr, ""))
 			p.WaitText("#status-checks-summary", "2 pending")
 			browsertest.Eval[bool](p, watchShifts)
-			before := browsertest.Eval[string](p, places)
+			before := browsertest.Eval[string](p, layoutPositions)
 			still := func(after string) {
 				t.Helper()
-				if now := browsertest.Eval[string](p, places); now != before {
+				if now := browsertest.Eval[string](p, layoutPositions); now != before {
 					t.Errorf("after %s the page stands so:\n%s\nbefore:\n%s", after, now, before)
 				}
 			}

@@ -13,24 +13,24 @@ import (
 )
 
 // pollURL is where the widget on a page asks for news.
-func (a answer) pollURL() string { a.t.Helper(); return a.attr("#status-checks-body", "hx-get") }
+func (a response) pollURL() string { a.t.Helper(); return a.attr("#status-checks-body", "hx-get") }
 
 // rows are the names in the widget, in their order, each with its state.
-func (a answer) rows() string {
+func (a response) checkRows() string {
 	var rows []string
 	for _, row := range a.Find(".check-row").EachIter() {
-		rows = append(rows, squeeze(row.Find(".check-row__name").Text()))
+		rows = append(rows, collapseSpace(row.Find(".check-row__name").Text()))
 	}
 	return strings.Join(rows, ", ")
 }
 
 func TestPollTellsNewsOnce(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		licence, security := s.Service("licence"), s.Service("security")
-		mr := s.open("topic")
+		mr := s.openMergeRequest("topic")
 		v := s.as(s.Owner).withHTMX()
-		page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
-		if got := page.rows(); got != "licence Pending, security Pending" {
+		page := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200)
+		if got := page.checkRows(); got != "licence Pending, security Pending" {
 			t.Fatalf("rows = %q", got)
 		}
 		if got := page.attr("#status-checks-body", "hx-trigger"); got != "every 3s" {
@@ -38,15 +38,15 @@ func TestPollTellsNewsOnce(t *testing.T) {
 		}
 		poll := page.pollURL()
 		s.Clock.Advance(50 * time.Second)
-		if a := v.get(poll).want(http.StatusNoContent); a.body != "" {
+		if a := v.get(poll).wantStatus(http.StatusNoContent); a.body != "" {
 			t.Errorf("204 with a body: %q", a.body)
 		}
 
 		if err := s.Respond(mr, security, mr.HeadSHA, models.StatusFailed); err != nil {
 			t.Fatal(err)
 		}
-		news := v.get(poll).want(200)
-		if got := news.rows(); got != "licence Pending, security Failed" {
+		news := v.get(poll).wantStatus(200)
+		if got := news.checkRows(); got != "licence Pending, security Failed" {
 			t.Errorf("rows = %q: they must stay in their places", got)
 		}
 		if got := news.text(`[hx-swap-oob="innerHTML:#status-checks-live"]`); got != "security failed. 1 failed, 1 pending." {
@@ -55,19 +55,19 @@ func TestPollTellsNewsOnce(t *testing.T) {
 		if got := news.text(`[hx-swap-oob="innerHTML:#status-checks-summary"] .widget__sub`); got != "1 failed, 1 pending" {
 			t.Errorf("summary = %q", got)
 		}
-		v.get(news.pollURL()).want(http.StatusNoContent)
+		v.get(news.pollURL()).wantStatus(http.StatusNoContent)
 
 		if err := s.Respond(mr, licence, mr.HeadSHA, models.StatusPassed); err != nil {
 			t.Fatal(err)
 		}
-		final := v.get(news.pollURL()).want(200)
+		final := v.get(news.pollURL()).wantStatus(200)
 		if final.attr("#status-checks-body", "hx-get") != "" || final.attr("#status-checks-body", "hx-trigger") != "" {
 			t.Error("the final body polls")
 		}
 		again := final.attr("#status-checks-body", "data-url")
-		v.get(again).want(http.StatusNoContent)
+		v.get(again).wantStatus(http.StatusNoContent)
 		// On a page drawn anew the failed check stands first.
-		if got := s.as(s.Owner).get(s.mrPath(mr, "")).rows(); got != "security Failed, licence Passed" {
+		if got := s.as(s.Owner).get(s.mrPath(mr, "")).checkRows(); got != "security Failed, licence Passed" {
 			t.Errorf("rows of a new page = %q", got)
 		}
 	})
@@ -75,10 +75,10 @@ func TestPollTellsNewsOnce(t *testing.T) {
 
 // The live region names at most two checks; beyond that it gives the counts.
 func TestPoll_LiveRegion_NamesAtMostTwoChecks(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	services := []models.ExternalStatusCheck{s.Service("a"), s.Service("b"), s.Service("c"), s.Service("d")}
-	mr := s.open("topic")
-	poll := s.as(s.Owner).get(s.mrPath(mr, "")).want(200).pollURL()
+	mr := s.openMergeRequest("topic")
+	poll := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200).pollURL()
 	said := func(services ...models.ExternalStatusCheck) string {
 		t.Helper()
 		for _, service := range services {
@@ -86,7 +86,7 @@ func TestPoll_LiveRegion_NamesAtMostTwoChecks(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		return s.as(s.Owner).withHTMX().get(poll).want(200).text(`[hx-swap-oob="innerHTML:#status-checks-live"]`)
+		return s.as(s.Owner).withHTMX().get(poll).wantStatus(200).text(`[hx-swap-oob="innerHTML:#status-checks-live"]`)
 	}
 	if got := said(services[:2]...); got != "a passed. b passed. 2 pending." {
 		t.Errorf("two: %q", got)
@@ -100,24 +100,24 @@ func TestPoll_LiveRegion_NamesAtMostTwoChecks(t *testing.T) {
 }
 
 func TestPollTellsTheTimeOutAtItsInstant(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
-		mr := s.open("topic")
+		mr := s.openMergeRequest("topic")
 		v := s.as(s.Owner).withHTMX()
-		page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+		page := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200)
 		if got := page.text("[data-deadline]"); got != "2:00" {
 			t.Errorf("countdown = %q", got)
 		}
 		s.Clock.Advance(119999 * time.Millisecond)
-		v.get(page.pollURL()).want(204)
+		v.get(page.pollURL()).wantStatus(204)
 		if got := s.as(s.Owner).get(s.mrPath(mr, "")); got.text("[data-deadline]") != "0:01" || !got.has(".countdown--low") {
 			t.Errorf("countdown at 119.999 s = %q", got.text("[data-deadline]"))
 		}
 		s.Clock.Advance(time.Millisecond)
-		v.get(page.pollURL()).want(204)
+		v.get(page.pollURL()).wantStatus(204)
 		s.Clock.Advance(time.Millisecond)
-		late := v.get(page.pollURL()).want(200)
-		if got := late.rows(); got != "licence Failed" {
+		late := v.get(page.pollURL()).wantStatus(200)
+		if got := late.checkRows(); got != "licence Failed" {
 			t.Errorf("rows = %q", got)
 		}
 		if got := late.text(".check-row__desc"); got != "No response within 2 minutes" {
@@ -132,22 +132,22 @@ func TestPollTellsTheTimeOutAtItsInstant(t *testing.T) {
 		if err := s.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
 			t.Fatal(err)
 		}
-		if got := v.get(late.attr("#status-checks-body", "data-url")).want(200).rows(); got != "licence Passed" {
+		if got := v.get(late.attr("#status-checks-body", "data-url")).wantStatus(200).checkRows(); got != "licence Passed" {
 			t.Errorf("rows after a late answer = %q", got)
 		}
 	})
 }
 
 func TestRetryInPlaceAndWithoutScript(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		licence := s.Service("licence")
 		s.Service("security")
-		mr := s.open("topic")
+		mr := s.openMergeRequest("topic")
 		if err := s.Respond(mr, licence, mr.HeadSHA, models.StatusFailed); err != nil {
 			t.Fatal(err)
 		}
 		s.Clock.Advance(3 * time.Minute)
-		page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+		page := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200)
 		if page.attr("#status-checks-body", "hx-get") != "" {
 			t.Fatal("a settled widget polls")
 		}
@@ -155,9 +155,9 @@ func TestRetryInPlaceAndWithoutScript(t *testing.T) {
 			t.Fatalf("%d Retry buttons, want 2", n)
 		}
 		action, form := page.fields(fmt.Sprintf("#status-check-%d form", licence.ID))
-		got := s.as(s.Owner).withHTMX().post(action, form).want(200)
-		if got.rows() != "licence Pending, security Failed" {
-			t.Errorf("rows = %q", got.rows())
+		got := s.as(s.Owner).withHTMX().post(action, form).wantStatus(200)
+		if got.checkRows() != "licence Pending, security Failed" {
+			t.Errorf("rows = %q", got.checkRows())
 		}
 		if got.attr("#status-checks-body", "hx-get") == "" {
 			t.Error("polling does not come back")
@@ -166,28 +166,28 @@ func TestRetryInPlaceAndWithoutScript(t *testing.T) {
 			t.Errorf("meta = %q", got.text(".check-row__meta"))
 		}
 		// Twice is refused; with script the row shows how it stands.
-		got = s.as(s.Owner).withHTMX().post(action, form).want(200)
+		got = s.as(s.Owner).withHTMX().post(action, form).wantStatus(200)
 		if !strings.Contains(got.header.Get("HX-Trigger"), "Only a failed status check can be retried.") {
 			t.Errorf("HX-Trigger = %q", got.header.Get("HX-Trigger"))
 		}
-		refused := s.as(s.Owner).post(action, form).want(422)
+		refused := s.as(s.Owner).post(action, form).wantStatus(422)
 		if refused.text("#refused") != "Only a failed status check can be retried." {
 			t.Errorf("refused = %q", refused.text("#refused"))
 		}
 		s.Clock.Advance(3 * time.Minute)
-		done := s.as(s.Owner).post(action, nil).want(303)
+		done := s.as(s.Owner).post(action, nil).wantStatus(303)
 		if done.header.Get("Location") != s.mrPath(mr, "") {
 			t.Errorf("Location = %q", done.header.Get("Location"))
 		}
 		if got := s.Status(mr, licence); got != models.StatusPending {
 			t.Errorf("status = %s", got)
 		}
-		s.as(s.Owner).post(s.mrPath(mr, "/status_checks/999/retry"), nil).want(404)
+		s.as(s.Owner).post(s.mrPath(mr, "/status_checks/999/retry"), nil).wantStatus(404)
 	})
 }
 
 // deliver claims what is due and ends it.
-func (s *mrSite) deliver(status int, failure string) {
+func (s *testSite) finishOnlyDelivery(status int, failure string) {
 	s.T.Helper()
 	claimed, err := s.Store.Claim(s.T.Context(), models.ClaimOptions{Limit: 10})
 	if err != nil || len(claimed) != 1 {
@@ -200,47 +200,47 @@ func (s *mrSite) deliver(status int, failure string) {
 }
 
 func TestWhyLineFollowsTheDelivery(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
-		mr := s.open("topic")
+		mr := s.openMergeRequest("topic")
 		v, meta := s.as(s.Owner).withHTMX(), ".check-row__meta"
-		page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+		page := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200)
 		if got := page.text(meta); !strings.Contains(got, "Queued") || !strings.Contains(got, "fails in 2:00") {
 			t.Errorf("before the first attempt: %q", got)
 		}
-		s.deliver(0, "connection_refused")
-		page = v.get(page.pollURL()).want(200)
+		s.finishOnlyDelivery(0, "connection_refused")
+		page = v.get(page.pollURL()).wantStatus(200)
 		if got := page.text(meta); !strings.Contains(got, "Retry 2 of 12 in 1 s, last answer connection refused") && !strings.Contains(got, "Retry 2 of 12 in 2 s, last answer connection refused") {
 			t.Errorf("after a refused connection: %q", got)
 		}
 		s.Clock.Advance(3 * time.Second)
-		s.deliver(503, "")
-		page = v.get(page.pollURL()).want(200)
+		s.finishOnlyDelivery(503, "")
+		page = v.get(page.pollURL()).wantStatus(200)
 		if got := page.text(meta); !strings.Contains(got, "Retry 3 of 12 in") || !strings.Contains(got, "last answer HTTP 503") {
 			t.Errorf("after a 503: %q", got)
 		}
 		s.Clock.Advance(10 * time.Second)
-		s.deliver(202, "")
+		s.finishOnlyDelivery(202, "")
 		s.Clock.Advance(36 * time.Second)
-		page = v.get(page.pollURL()).want(200)
+		page = v.get(page.pollURL()).wantStatus(200)
 		if got := page.text(meta); !strings.Contains(got, "Delivered, HTTP 202, 36 s ago") || !strings.Contains(got, "fails in 1:11") {
 			t.Errorf("after a 202: %q", got)
 		}
-		v.get(page.pollURL()).want(204)
+		v.get(page.pollURL()).wantStatus(204)
 	})
 }
 
 func TestPollWithoutNewsCostsThreeQueries(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for i := range 30 {
 			s.Service(fmt.Sprintf("service-%02d", i))
 		}
-		mr := s.open("topic")
+		mr := s.openMergeRequest("topic")
 		v := s.as(s.Member("reporter", models.RoleReporter))
-		poll := v.get(s.mrPath(mr, "")).want(200).pollURL()
+		poll := v.get(s.mrPath(mr, "")).wantStatus(200).pollURL()
 		var statements []string
 		s.Store.SetHooks(models.Hooks{Query: func(sql string) { statements = append(statements, sql) }})
-		v.withHTMX().get(poll).want(204)
+		v.withHTMX().get(poll).wantStatus(204)
 		s.Store.SetHooks(models.Hooks{})
 		if len(statements) != 3 {
 			t.Errorf("%d queries:\n%s", len(statements), strings.Join(statements, "\n"))
@@ -249,35 +249,35 @@ func TestPollWithoutNewsCostsThreeQueries(t *testing.T) {
 }
 
 func TestPollWithNonsense(t *testing.T) {
-	s := newMRSite(t, modelstest.SQLite(t))
+	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
-	mr := s.open("topic")
+	mr := s.openMergeRequest("topic")
 	v := s.as(s.Owner).withHTMX()
 	// A failure keeps what the page shows: no body, and a status that does not swap.
 	s.git.fails = errors.New("repository damaged")
-	v.get(s.mrPath(mr, "/status_checks?rev=x")).want(500)
+	v.get(s.mrPath(mr, "/status_checks?rev=x")).wantStatus(500)
 	s.git.fails = nil
 	for _, query := range []string{"", "?rev=%00", "?rows=...", "?rows=x.1.p.-1p.99999999999999999999p.1q", "?rows=" + strings.Repeat("1p.", 20000)} {
-		if got := v.get(s.mrPath(mr, "/status_checks"+query)).want(200).rows(); got != "licence Pending" {
+		if got := v.get(s.mrPath(mr, "/status_checks"+query)).wantStatus(200).checkRows(); got != "licence Pending" {
 			t.Errorf("rows for %.40q = %q", query, got)
 		}
 	}
-	v.get("/olga/pear/-/merge_requests/999/status_checks").want(404)
-	v.get("/olga/pear/-/merge_requests/x/status_checks").want(404)
+	v.get(pearMergeRequestsPath + "/999/status_checks").wantStatus(404)
+	v.get(pearMergeRequestsPath + "/x/status_checks").wantStatus(404)
 }
 
 // TestChecksThatCannotBeRead leave the page as it is: the widget says so, and
 // nobody is told that a merge is possible. Who may not see checks hears nothing
 // of it.
 func TestChecksThatCannotBeRead(t *testing.T) {
-	eachMRSite(t, func(t *testing.T, s *mrSite) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
-		mr := s.open("topic")
-		s.visibility(models.VisibilityPublic)
+		mr := s.openMergeRequest("topic")
+		s.setVisibility(models.VisibilityPublic)
 		if _, err := s.DB.SQL(t).Exec("ALTER TABLE merge_request_checks RENAME TO mislaid"); err != nil {
 			t.Fatal(err)
 		}
-		page := s.as(s.Owner).get(s.mrPath(mr, "")).want(200)
+		page := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200)
 		if got := page.text("#status-checks"); got != "Failed to load status checks If this keeps happening, tell your administrator.Refresh" {
 			t.Errorf("the widget says %q", got)
 		}
@@ -287,9 +287,9 @@ func TestChecksThatCannotBeRead(t *testing.T) {
 		if got := page.attr("#status-checks-refresh", "href"); got != s.mrPath(mr, "") {
 			t.Errorf("Refresh leads to %s", got)
 		}
-		if got := s.nobody().get(s.mrPath(mr, "")).want(200).text("#status-checks"); strings.Contains(got, "Failed") || !strings.Contains(got, "You cannot view") {
+		if got := s.signedOut().get(s.mrPath(mr, "")).wantStatus(200).text("#status-checks"); strings.Contains(got, "Failed") || !strings.Contains(got, "You cannot view") {
 			t.Errorf("strangers read %q", got)
 		}
-		s.as(s.Owner).withHTMX().get(s.mrPath(mr, "/status_checks?rev=x")).want(500)
+		s.as(s.Owner).withHTMX().get(s.mrPath(mr, "/status_checks?rev=x")).wantStatus(500)
 	})
 }

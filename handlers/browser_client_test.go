@@ -19,7 +19,7 @@ import (
 const testPassword = "correct horse battery"
 
 // browser keeps cookies from answer to answer, as people's do.
-type browser struct {
+type browserClient struct {
 	t       testing.TB
 	handler http.Handler
 	cookies map[string]string
@@ -32,17 +32,17 @@ type browser struct {
 // exampleAgent is what the tests' browsers call themselves.
 const exampleAgent = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
 
-func newBrowser(t testing.TB, handler http.Handler) *browser {
-	return &browser{t: t, handler: handler, cookies: map[string]string{}, header: http.Header{"User-Agent": {exampleAgent}}}
+func newBrowserClient(t testing.TB, handler http.Handler) *browserClient {
+	return &browserClient{t: t, handler: handler, cookies: map[string]string{}, header: http.Header{"User-Agent": {exampleAgent}}}
 }
 
-func (b *browser) get(path string) answer { return b.send(http.MethodGet, path, "", nil) }
+func (b *browserClient) get(path string) response { return b.send(http.MethodGet, path, "", nil) }
 
-func (b *browser) post(path string, form url.Values) answer {
+func (b *browserClient) post(path string, form url.Values) response {
 	return b.send(http.MethodPost, path, "application/x-www-form-urlencoded", strings.NewReader(form.Encode()))
 }
 
-func (b *browser) send(method, path, contentType string, body io.Reader) answer {
+func (b *browserClient) send(method, path, contentType string, body io.Reader) response {
 	b.t.Helper()
 	r := httptest.NewRequest(method, path, body)
 	r.Host = "mergegate.test"
@@ -72,24 +72,24 @@ func (b *browser) send(method, path, contentType string, body io.Reader) answer 
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return answer{Document: doc, t: b.t, status: w.Code, header: w.Header(), body: text}
+	return response{Document: doc, t: b.t, status: w.Code, header: w.Header(), body: text}
 }
 
 // follow sends the form and opens the page that it leads to.
-func (b *browser) follow(path string, form url.Values) answer {
+func (b *browserClient) postAndFollow(path string, form url.Values) response {
 	b.t.Helper()
-	to := b.post(path, form).want(http.StatusSeeOther).header.Get("Location")
-	return b.get(to).want(http.StatusOK)
+	to := b.post(path, form).wantStatus(http.StatusSeeOther).header.Get("Location")
+	return b.get(to).wantStatus(http.StatusOK)
 }
 
 // withPassword makes a user who can sign in with testPassword.
-func (s *mrSite) withPassword(name string, mustChange bool) models.User {
+func (s *testSite) userWithPassword(name string) models.User {
 	s.T.Helper()
-	return s.userWithPassword(models.UserInput{Username: name, PasswordChangeRequired: mustChange})
+	return s.createUser(models.UserInput{Username: name})
 }
 
 // userWithPassword is withPassword for any kind of user.
-func (s *mrSite) userWithPassword(in models.UserInput) models.User {
+func (s *testSite) createUser(in models.UserInput) models.User {
 	s.T.Helper()
 	digest, err := auth.HashPassword(s.T.Context(), testPassword)
 	if err != nil {
@@ -104,10 +104,10 @@ func (s *mrSite) userWithPassword(in models.UserInput) models.User {
 }
 
 // signedIn is a browser that has signed in through the form.
-func (s *mrSite) signedIn(name string) *browser {
+func (s *testSite) signIn(name string) *browserClient {
 	s.T.Helper()
-	b := newBrowser(s.T, s.handler)
-	b.post(signInPath, url.Values{"login": {name}, "password": {testPassword}}).want(http.StatusSeeOther)
+	b := newBrowserClient(s.T, s.handler)
+	b.post(signInPath, url.Values{"login": {name}, "password": {testPassword}}).wantStatus(http.StatusSeeOther)
 	return b
 }
 

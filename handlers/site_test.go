@@ -1,0 +1,106 @@
+package handlers
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gorilla/sessions"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// testSite is the whole router on a database of its own, with an imagined git.
+type testSite struct {
+	*modelstest.Fixture
+	handler http.Handler
+	cookies *sessions.CookieStore
+	git     *fakeGit
+}
+
+// newTestSite makes a site with project olga/pear, whose branches are main and
+// feature.
+func newTestSite(t testing.TB, db modelstest.Database) *testSite {
+	t.Helper()
+	w := modelstest.New(t, db)
+	key := []byte("an example key of thirty-two bytes!!")
+	git := &fakeGit{Git: w.Git}
+	e, err := New(Deps{
+		Store: w.Store, Git: git, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), BaseURL: "http://mergegate.test", SessionKey: key,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookies, err := newCookieStore(key, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &testSite{Fixture: w, handler: e, cookies: cookies, git: git}
+}
+
+// eachDatabase runs a test on both databases.
+func eachDatabase(t *testing.T, test func(t *testing.T, s *testSite)) {
+	t.Helper()
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) { test(t, newTestSite(t, db)) })
+}
+
+// as signs a user in.
+func (s *testSite) as(user models.User) visitor {
+	s.T.Helper()
+	v := s.signedOut()
+	if user.ID == 0 {
+		return v
+	}
+	id := auth.NewSessionID()
+	if _, err := s.Store.CreateSession(s.T.Context(), user, auth.Digest(id), "test", "192.0.2.1"); err != nil {
+		s.T.Fatal(err)
+	}
+	r, w := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
+	cookie, err := s.cookies.Get(r, sessionCookie)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	cookie.Values[sessionValue] = id
+	if err := cookie.Save(r, w); err != nil {
+		s.T.Fatal(err)
+	}
+	v.cookie, _, _ = strings.Cut(w.Header().Get("Set-Cookie"), ";")
+	return v
+}
+
+// nobody is a signed-out visitor.
+func (s *testSite) signedOut() visitor { return visitor{t: s.T, site: s} }
+
+// mrPath is a page below a merge request of the site's project.
+func (s *testSite) mrPath(mr models.MergeRequest, below string) string {
+	return fmt.Sprintf("/olga/pear/-/merge_requests/%d%s", mr.IID, below)
+}
+
+// gate switches "Status checks must succeed".
+func (s *testSite) setGate(on bool) {
+	s.T.Helper()
+	if _, err := s.Store.UpdateProject(s.T.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{OnlyAllowMergeIfAllStatusChecksPassed: &on}); err != nil {
+		s.T.Fatal(err)
+	}
+}
+
+// visibility changes who may see the project.
+func (s *testSite) setVisibility(v models.Visibility) {
+	s.T.Helper()
+	if _, err := s.Store.UpdateProject(s.T.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{Visibility: &v}); err != nil {
+		s.T.Fatal(err)
+	}
+}
+
+// open opens a merge request with one commit from a new branch into main.
+func (s *testSite) openMergeRequest(branch string) models.MergeRequest {
+	s.T.Helper()
+	s.Git.AddCommit(s.Project.ID, branch, s.Git.Tip(s.Project.ID, "main"))
+	return s.MergeRequest(branch, "main")
+}
