@@ -182,9 +182,6 @@ func (p *pages) newRuleForm(c echo.Context) error {
 func (p *pages) createRule(c echo.Context) error {
 	in := readRule(c)
 	_, err := p.Store.CreateProtectedBranch(c.Request().Context(), request.MustUser(c), request.Project(c).ID, in)
-	if models.CodeOf(err) == models.CodeAlreadyProtected {
-		err = &models.Error{Kind: models.KindInvalid, Code: models.CodeInvalid, Fields: []models.FieldError{{Field: "name", Code: models.CodeTaken}}}
-	}
 	if err != nil {
 		return p.ruleForm(c, http.StatusUnprocessableEntity, models.ProtectedBranch{}, in, err)
 	}

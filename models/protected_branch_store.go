@@ -53,7 +53,7 @@ func (s *Store) BranchDecision(ctx context.Context, project Project, role Role, 
 
 // CreateProtectedBranch protects a branch or pattern. Services whose scope
 // names it are connected with it again. A name that is protected already is
-// KindConflict with CodeAlreadyProtected.
+// KindConflict with CodeAlreadyProtected and a field error of the name.
 func (s *Store) CreateProtectedBranch(ctx context.Context, by User, projectID int64, in ProtectedBranchInput) (ProtectedBranch, error) {
 	if err := in.Validate(); err != nil {
 		return ProtectedBranch{}, err
@@ -76,7 +76,9 @@ func (s *Store) CreateProtectedBranch(ctx context.Context, by User, projectID in
 		return tx.audit(ctx, by, projectID, AuditBranchProtected, rule.Name, rule.ID, levelChanges(ProtectedBranch{}, rule)...)
 	})
 	if isUniqueViolation(err, "protected_branches", "name", "name") {
-		return ProtectedBranch{}, conflict(CodeAlreadyProtected)
+		return ProtectedBranch{}, &Error{
+			Kind: KindConflict, Code: CodeAlreadyProtected, Fields: []FieldError{{Field: "name", Code: CodeTaken}},
+		}
 	}
 	if isForeignKeyViolation(err) {
 		return ProtectedBranch{}, notFound("project")
