@@ -84,6 +84,11 @@ type Subject struct {
 	Visibility models.Visibility
 }
 
+// SubjectOf returns the subject of an access.
+func SubjectOf(a models.Access) Subject {
+	return Subject{SignedIn: a.SignedIn, Admin: a.Admin, Role: a.Role, Visibility: a.Project.Visibility}
+}
+
 // Verdict is the result of [Decide].
 type Verdict int
 

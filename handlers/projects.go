@@ -64,7 +64,7 @@ func projectOrder(sort string) (chosen, by string, ascending bool) {
 func (p *pages) presentProjects(ctx context.Context, found []models.Access) ([]views.ProjectRow, error) {
 	var readable, checked []int64
 	for _, access := range found {
-		subject := subjectOf(access)
+		subject := auth.SubjectOf(access)
 		if auth.Can(subject, auth.ReadCode) {
 			readable = append(readable, access.Project.ID)
 		}
@@ -98,11 +98,6 @@ func (p *pages) presentProjects(ctx context.Context, found []models.Access) ([]v
 		rows = append(rows, row)
 	}
 	return rows, nil
-}
-
-// subjectOf is somebody as seen from the project of an access.
-func subjectOf(access models.Access) auth.Subject {
-	return auth.Subject{SignedIn: access.SignedIn, Admin: access.Admin, Role: access.Role, Visibility: access.Project.Visibility}
 }
 
 func (p *pages) newProjectForm(c echo.Context) error {

@@ -16,11 +16,21 @@ type Member struct {
 	UpdatedAt   time.Time
 }
 
-// Access is what a user has to do with a project: everything that the table
-// of abilities needs.
+// Access is a project with a user's rights on it. Package auth decides from it
+// what the user may do.
 type Access struct {
 	Project  Project
 	SignedIn bool
 	Admin    bool
-	Role     Role
+	// Role is the user's membership, RoleNone without one.
+	Role Role
+}
+
+// EffectiveRole returns the role that rules compare: RoleOwner for
+// administrators, otherwise the membership.
+func (a Access) EffectiveRole() Role {
+	if a.Admin {
+		return RoleOwner
+	}
+	return a.Role
 }

@@ -172,7 +172,7 @@ func (c *call) serve(r route) error {
 	if asksForSudo(c.Request()) {
 		return c.refuseSudo()
 	}
-	if r.belowProject() {
+	if r.preload >= preloadProject {
 		err := c.findProject()
 		var f *failure
 		if !c.signedIn() && errors.As(err, &f) && f.status == http.StatusNotFound {
@@ -182,8 +182,8 @@ func (c *call) serve(r route) error {
 			return err
 		}
 	}
-	if strings.Contains(r.path, "/merge_requests/:iid") {
-		if err := c.findMergeRequest(strings.Contains(r.path, "/status_check")); err != nil {
+	if r.preload >= preloadMergeRequest {
+		if err := c.findMergeRequest(r.preload == preloadChecks); err != nil {
 			return err
 		}
 	}
@@ -233,7 +233,7 @@ func (c *call) require(ability auth.Ability) error {
 	if ability == "" {
 		return nil
 	}
-	switch auth.Decide(c.subject(c.access.Project, c.access.Role), ability) {
+	switch auth.Decide(c.subject(), ability) {
 	case auth.Allowed:
 		return nil
 	case auth.Forbidden:
@@ -243,12 +243,14 @@ func (c *call) require(ability auth.Ability) error {
 }
 
 func (c *call) can(ability auth.Ability) bool {
-	return auth.Can(c.subject(c.access.Project, c.access.Role), ability)
+	return auth.Can(c.subject(), ability)
 }
 
-// subject is the owner of the token, as seen from a project.
-func (c *call) subject(p models.Project, role models.Role) auth.Subject {
-	return auth.Subject{SignedIn: c.signedIn(), Admin: c.me.Admin, Role: role, Visibility: p.Visibility}
+// subject returns the owner of the token, as seen from the project of c.access.
+func (c *call) subject() auth.Subject {
+	access := c.access // without a project it is empty
+	access.SignedIn, access.Admin = c.signedIn(), c.me.Admin
+	return auth.SubjectOf(access)
 }
 
 // signedIn reports whether the request has a token.
@@ -262,7 +264,7 @@ func (c *call) user() *models.User {
 	return &c.me
 }
 
-// role is the role as rules count it: an administrator is as good as an Owner.
+// role returns the effective role on the project of the path.
 func (c *call) role() models.Role { return request.Role(c) }
 
 // findProject finds the project that :id names, unless the token's query has:

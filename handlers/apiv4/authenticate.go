@@ -23,7 +23,7 @@ func (c *call) authenticate(r route) error {
 	if !auth.IsAccessToken(secret) {
 		return errUnauthorized
 	}
-	err := c.findToken(auth.Digest(secret), r.belowProject())
+	err := c.findToken(auth.Digest(secret), r.preload >= preloadProject)
 	if models.KindOf(err) == models.KindNotFound {
 		return errUnauthorized
 	}

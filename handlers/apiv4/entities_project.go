@@ -123,9 +123,10 @@ func simpleProjectOf(p projectEntity) simpleProject {
 	}
 }
 
-// project shows a project to somebody with a role on it. empty tells that the
-// repository has no commits yet.
-func (c *call) project(p models.Project, role models.Role, empty bool) projectEntity {
+// project returns the entity of a project for a user with the given access.
+// empty means that the repository has no commits yet.
+func (c *call) project(access models.Access, empty bool) projectEntity {
+	p := access.Project
 	api := c.api.url("/api/v4/projects/" + itoa(p.ID))
 	web := c.api.url("/" + p.FullPath())
 	entity := projectEntity{
@@ -140,7 +141,7 @@ func (c *call) project(p models.Project, role models.Role, empty bool) projectEn
 		EmptyRepo: empty, Visibility: p.Visibility.String(), ImportStatus: "none", MergeRequestsEnabled: true,
 		IssuesAccess: "disabled", RepositoryAccess: "enabled", MergeRequestsAccess: "enabled", ForkingAccess: "disabled",
 		WikiAccess: "disabled", BuildsAccess: "disabled", SnippetsAccess: "disabled",
-		CanCreateMergeRequest: auth.Can(c.subject(p, role), auth.CreateMergeRequest),
+		CanCreateMergeRequest: auth.Can(auth.SubjectOf(access), auth.CreateMergeRequest),
 		MergeMethod:           "merge", SquashOption: "default_off",
 		StatusChecksPassed: p.OnlyAllowMergeIfAllStatusChecksPassed,
 		SharedWithGroups:   []any{}, CustomAttributes: []any{},
@@ -151,8 +152,8 @@ func (c *call) project(p models.Project, role models.Role, empty bool) projectEn
 	if !empty {
 		entity.DefaultBranch = &p.DefaultBranch
 	}
-	if role != models.RoleNone {
-		entity.Permissions.ProjectAccess = &grant{AccessLevel: role, NotificationLevel: 3}
+	if access.Role != models.RoleNone {
+		entity.Permissions.ProjectAccess = &grant{AccessLevel: access.Role, NotificationLevel: 3}
 	}
 	return entity
 }

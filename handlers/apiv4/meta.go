@@ -93,7 +93,7 @@ func (c *call) seesBot(user models.User) error {
 		return nil
 	}
 	access, err := c.api.Store.AccessOfBot(c.ctx(), c.me, user.ID)
-	if err == nil && !auth.Can(c.subject(access.Project, access.Role), auth.ReadProject) {
+	if err == nil && !auth.Can(auth.SubjectOf(access), auth.ReadProject) {
 		err = notFound("User")
 	}
 	return err

@@ -59,7 +59,7 @@ func (c *call) projectNow(access models.Access) projectEntity {
 	if err != nil {
 		c.api.Log.Error("repository cannot be read", "project_id", p.ID, "error", err)
 	}
-	return c.project(p, access.Role, !exists)
+	return c.project(access, !exists)
 }
 
 func getProject(c *call) error {

@@ -2,29 +2,39 @@ package apiv4
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/mergegate/mergegate/auth"
 )
 
-// route is one entry of the API. Paths below /projects/:id find the project
-// first, and those below /merge_requests/:iid the merge request; what the
-// owner of the token may not see is then 404, what they may not do 403.
+// route is one entry of the API. What the owner of the token may not see is 404,
+// what they may see but not do is 403.
 type route struct {
 	entry
-	// anonymous means that no token is needed where the project is public.
+	// anonymous routes need no token if the project is public.
 	anonymous bool
 }
 
 type entry struct {
 	method, path string
-	// ability is who may; empty for everybody who has a token.
+	preload      preload
+	// ability is needed for the route. Empty means that any token will do.
 	ability auth.Ability
 	handle  func(*call) error
 }
 
-// belowProject reports whether the path names a project.
-func (r route) belowProject() bool { return strings.HasPrefix(r.path, "/projects/:id") }
+// preload says what a route reads from the database before its handler runs.
+type preload int
+
+const (
+	preloadNothing preload = iota
+	// preloadProject reads the project that :id names.
+	preloadProject
+	// preloadMergeRequest reads the project, and the merge request that :iid names.
+	preloadMergeRequest
+	// preloadChecks reads the project, and of the merge request its ids, state,
+	// HEAD and checks. One query serves what services ask all the time.
+	preloadChecks
+)
 
 const (
 	get    = http.MethodGet
@@ -34,110 +44,110 @@ const (
 	remove = http.MethodDelete
 )
 
-// routes is the whole API, on one screen.
+// routes returns every route of the API.
 func (a *api) routes() []route {
 	const (
-		project  = "/projects/:id"
-		services = project + "/external_status_checks"
-		mrs      = project + "/merge_requests"
-		mr       = mrs + "/:iid"
-		repo     = project + "/repository"
+		projectPath       = "/projects/:id"
+		servicesPath      = projectPath + "/external_status_checks"
+		mergeRequestsPath = projectPath + "/merge_requests"
+		mergeRequestPath  = mergeRequestsPath + "/:iid"
+		repositoryPath    = projectPath + "/repository"
 	)
 	// What can be read of a public project without a token, as in GitLab: never
 	// its checks, members or users.
 	public := []entry{
-		{get, project, auth.ReadProject, getProject},
-		{get, mrs, auth.ReadCode, listMergeRequests},
-		{get, mr, auth.ReadCode, getMergeRequest},
-		{get, mr + "/commits", auth.ReadCode, listMergeRequestCommits},
-		{get, mr + "/diffs", auth.ReadCode, listMergeRequestDiffs},
-		{get, mr + "/changes", auth.ReadCode, getChanges},
-		{get, mr + "/versions", auth.ReadCode, listVersions},
-		{get, mr + "/versions/:version_id", auth.ReadCode, getVersionOfMergeRequest},
-		{get, repo + "/branches", auth.ReadCode, listBranches},
-		{get, repo + "/branches/:name", auth.ReadCode, getBranch},
-		{get, repo + "/commits", auth.ReadCode, listCommits},
-		{get, repo + "/commits/:sha", auth.ReadCode, getCommit},
-		{get, repo + "/commits/:sha/diff", auth.ReadCode, listCommitDiff},
-		{get, repo + "/commits/:sha/merge_requests", auth.ReadCode, listCommitMergeRequests},
-		{get, repo + "/compare", auth.ReadCode, compare},
-		{get, repo + "/tree", auth.ReadCode, listTree},
-		{get, repo + "/files/:file_path", auth.ReadCode, getFile},
-		{get, repo + "/files/:file_path/raw", auth.ReadCode, getRawFile},
-		{get, repo + "/archive", auth.ReadCode, archiveAs("")},
-		{get, repo + "/archive.tar.gz", auth.ReadCode, archiveAs("tar.gz")},
-		{get, repo + "/archive.tar", auth.ReadCode, archiveAs("tar")},
-		{get, repo + "/archive.zip", auth.ReadCode, archiveAs("zip")},
-		{get, repo + "/tags", auth.ReadCode, listTags},
-		{get, repo + "/tags/:tag", auth.ReadCode, getTag},
+		{get, projectPath, preloadProject, auth.ReadProject, getProject},
+		{get, mergeRequestsPath, preloadProject, auth.ReadCode, listMergeRequests},
+		{get, mergeRequestPath, preloadMergeRequest, auth.ReadCode, getMergeRequest},
+		{get, mergeRequestPath + "/commits", preloadMergeRequest, auth.ReadCode, listMergeRequestCommits},
+		{get, mergeRequestPath + "/diffs", preloadMergeRequest, auth.ReadCode, listMergeRequestDiffs},
+		{get, mergeRequestPath + "/changes", preloadMergeRequest, auth.ReadCode, getChanges},
+		{get, mergeRequestPath + "/versions", preloadMergeRequest, auth.ReadCode, listVersions},
+		{get, mergeRequestPath + "/versions/:version_id", preloadMergeRequest, auth.ReadCode, getVersionOfMergeRequest},
+		{get, repositoryPath + "/branches", preloadProject, auth.ReadCode, listBranches},
+		{get, repositoryPath + "/branches/:name", preloadProject, auth.ReadCode, getBranch},
+		{get, repositoryPath + "/commits", preloadProject, auth.ReadCode, listCommits},
+		{get, repositoryPath + "/commits/:sha", preloadProject, auth.ReadCode, getCommit},
+		{get, repositoryPath + "/commits/:sha/diff", preloadProject, auth.ReadCode, listCommitDiff},
+		{get, repositoryPath + "/commits/:sha/merge_requests", preloadProject, auth.ReadCode, listCommitMergeRequests},
+		{get, repositoryPath + "/compare", preloadProject, auth.ReadCode, compare},
+		{get, repositoryPath + "/tree", preloadProject, auth.ReadCode, listTree},
+		{get, repositoryPath + "/files/:file_path", preloadProject, auth.ReadCode, getFile},
+		{get, repositoryPath + "/files/:file_path/raw", preloadProject, auth.ReadCode, getRawFile},
+		{get, repositoryPath + "/archive", preloadProject, auth.ReadCode, archiveAs("")},
+		{get, repositoryPath + "/archive.tar.gz", preloadProject, auth.ReadCode, archiveAs("tar.gz")},
+		{get, repositoryPath + "/archive.tar", preloadProject, auth.ReadCode, archiveAs("tar")},
+		{get, repositoryPath + "/archive.zip", preloadProject, auth.ReadCode, archiveAs("zip")},
+		{get, repositoryPath + "/tags", preloadProject, auth.ReadCode, listTags},
+		{get, repositoryPath + "/tags/:tag", preloadProject, auth.ReadCode, getTag},
 	}
 	withToken := []entry{
-		{get, "/version", "", getVersion},
-		{get, "/metadata", "", getMetadata},
-		{get, "/application/settings", auth.ManageUsers, getSettings},
-		{get, "/user", "", getCurrentUser},
-		{get, "/users", "", listUsers},
-		{get, "/users/:user_id", "", getUser},
-		{get, "/namespaces", "", listNamespaces},
-		{get, "/namespaces/:namespace_id", "", getNamespace},
+		{get, "/version", preloadNothing, "", getVersion},
+		{get, "/metadata", preloadNothing, "", getMetadata},
+		{get, "/application/settings", preloadNothing, auth.ManageUsers, getSettings},
+		{get, "/user", preloadNothing, "", getCurrentUser},
+		{get, "/users", preloadNothing, "", listUsers},
+		{get, "/users/:user_id", preloadNothing, "", getUser},
+		{get, "/namespaces", preloadNothing, "", listNamespaces},
+		{get, "/namespaces/:namespace_id", preloadNothing, "", getNamespace},
 
-		{get, services, auth.ManageStatusChecks, listServices},
-		{post, services, auth.ManageStatusChecks, createService},
-		{put, services + "/:check_id", auth.ManageStatusChecks, updateService},
-		{remove, services + "/:check_id", auth.ManageStatusChecks, deleteService},
-		{post, services + "/:check_id/test", auth.ManageStatusChecks, sendTest},
-		{get, services + "/:check_id/deliveries", auth.ReadDeliveries, listDeliveries},
-		{get, services + "/:check_id/deliveries/:delivery_id", auth.ReadDeliveries, getDelivery},
-		{post, services + "/:check_id/deliveries/:delivery_id/redeliver", auth.ReadDeliveries, redeliver},
+		{get, servicesPath, preloadProject, auth.ManageStatusChecks, listServices},
+		{post, servicesPath, preloadProject, auth.ManageStatusChecks, createService},
+		{put, servicesPath + "/:check_id", preloadProject, auth.ManageStatusChecks, updateService},
+		{remove, servicesPath + "/:check_id", preloadProject, auth.ManageStatusChecks, deleteService},
+		{post, servicesPath + "/:check_id/test", preloadProject, auth.ManageStatusChecks, sendTest},
+		{get, servicesPath + "/:check_id/deliveries", preloadProject, auth.ReadDeliveries, listDeliveries},
+		{get, servicesPath + "/:check_id/deliveries/:delivery_id", preloadProject, auth.ReadDeliveries, getDelivery},
+		{post, servicesPath + "/:check_id/deliveries/:delivery_id/redeliver", preloadProject, auth.ReadDeliveries, redeliver},
 
-		{get, mr + "/status_checks", auth.ReadStatusChecks, listChecks},
-		{get, mr + "/status_checks/:check_id/responses", auth.ReadStatusChecks, listResponses},
-		{post, mr + "/status_check_responses", auth.SetStatus, respond},
-		{post, mr + "/status_checks/:check_id/retry", auth.RetryStatusCheck, retry},
+		{get, mergeRequestPath + "/status_checks", preloadChecks, auth.ReadStatusChecks, listChecks},
+		{get, mergeRequestPath + "/status_checks/:check_id/responses", preloadChecks, auth.ReadStatusChecks, listResponses},
+		{post, mergeRequestPath + "/status_check_responses", preloadChecks, auth.SetStatus, respond},
+		{post, mergeRequestPath + "/status_checks/:check_id/retry", preloadChecks, auth.RetryStatusCheck, retry},
 
-		{get, "/projects", "", listProjects},
-		{post, "/projects", auth.CreateProject, createProject},
-		{put, project, auth.ManageMergeChecks, updateProject},
-		{remove, project, auth.AdminProject, deleteProject},
+		{get, "/projects", preloadNothing, "", listProjects},
+		{post, "/projects", preloadNothing, auth.CreateProject, createProject},
+		{put, projectPath, preloadProject, auth.ManageMergeChecks, updateProject},
+		{remove, projectPath, preloadProject, auth.AdminProject, deleteProject},
 
-		{get, project + "/members", auth.ReadProject, listMembers},
-		{get, project + "/members/all", auth.ReadProject, listMembers},
-		{post, project + "/members", auth.ManageMembers, addMember},
-		{get, project + "/members/:user_id", auth.ReadProject, getMember},
-		{get, project + "/members/all/:user_id", auth.ReadProject, getMember},
-		{put, project + "/members/:user_id", auth.ManageMembers, changeMember},
-		{remove, project + "/members/:user_id", auth.ManageMembers, removeMember},
+		{get, projectPath + "/members", preloadProject, auth.ReadProject, listMembers},
+		{get, projectPath + "/members/all", preloadProject, auth.ReadProject, listMembers},
+		{post, projectPath + "/members", preloadProject, auth.ManageMembers, addMember},
+		{get, projectPath + "/members/:user_id", preloadProject, auth.ReadProject, getMember},
+		{get, projectPath + "/members/all/:user_id", preloadProject, auth.ReadProject, getMember},
+		{put, projectPath + "/members/:user_id", preloadProject, auth.ManageMembers, changeMember},
+		{remove, projectPath + "/members/:user_id", preloadProject, auth.ManageMembers, removeMember},
 
-		{get, project + "/protected_branches", auth.ManageProtectedBranches, listProtectedBranches},
-		{post, project + "/protected_branches", auth.ManageProtectedBranches, protectBranch},
-		{get, project + "/protected_branches/:name", auth.ManageProtectedBranches, getProtectedBranch},
-		{patch, project + "/protected_branches/:name", auth.ManageProtectedBranches, updateProtectedBranch},
-		{remove, project + "/protected_branches/:name", auth.ManageProtectedBranches, unprotectBranch},
+		{get, projectPath + "/protected_branches", preloadProject, auth.ManageProtectedBranches, listProtectedBranches},
+		{post, projectPath + "/protected_branches", preloadProject, auth.ManageProtectedBranches, protectBranch},
+		{get, projectPath + "/protected_branches/:name", preloadProject, auth.ManageProtectedBranches, getProtectedBranch},
+		{patch, projectPath + "/protected_branches/:name", preloadProject, auth.ManageProtectedBranches, updateProtectedBranch},
+		{remove, projectPath + "/protected_branches/:name", preloadProject, auth.ManageProtectedBranches, unprotectBranch},
 
-		{get, "/merge_requests", "", listAllMergeRequests},
-		{post, mrs, auth.CreateMergeRequest, createMergeRequest},
-		{put, mr, auth.UpdateMergeRequest, updateMergeRequest},
-		{put, mr + "/merge", auth.Merge, mergeMergeRequest},
-		{post, mr + "/approve", auth.Approve, approve},
-		{post, mr + "/unapprove", auth.Approve, unapprove},
-		{get, mr + "/approvals", auth.ReadCode, getApprovals},
-		{get, mr + "/approval_state", auth.ReadCode, getApprovalState},
+		{get, "/merge_requests", preloadNothing, "", listAllMergeRequests},
+		{post, mergeRequestsPath, preloadProject, auth.CreateMergeRequest, createMergeRequest},
+		{put, mergeRequestPath, preloadMergeRequest, auth.UpdateMergeRequest, updateMergeRequest},
+		{put, mergeRequestPath + "/merge", preloadMergeRequest, auth.Merge, mergeMergeRequest},
+		{post, mergeRequestPath + "/approve", preloadMergeRequest, auth.Approve, approve},
+		{post, mergeRequestPath + "/unapprove", preloadMergeRequest, auth.Approve, unapprove},
+		{get, mergeRequestPath + "/approvals", preloadMergeRequest, auth.ReadCode, getApprovals},
+		{get, mergeRequestPath + "/approval_state", preloadMergeRequest, auth.ReadCode, getApprovalState},
 
-		{get, "/personal_access_tokens", "", listPersonalTokens},
-		{get, "/personal_access_tokens/self", "", getOwnToken},
-		{remove, "/personal_access_tokens/self", "", revokeOwnToken},
-		{post, "/personal_access_tokens/self/rotate", "", rotateOwnToken},
-		{get, "/personal_access_tokens/:token_id", "", getPersonalToken},
-		{remove, "/personal_access_tokens/:token_id", "", revokePersonalToken},
-		{post, "/personal_access_tokens/:token_id/rotate", "", rotatePersonalToken},
-		{post, "/user/personal_access_tokens", "", createPersonalToken},
-		{post, "/users/:user_id/personal_access_tokens", auth.ManageUsers, createTokenOfUser},
-		{get, project + "/access_tokens", auth.ManageTokens, listProjectTokens},
-		{post, project + "/access_tokens", auth.ManageTokens, createProjectToken},
-		{get, project + "/access_tokens/:token_id", auth.ManageTokens, getProjectToken},
-		{remove, project + "/access_tokens/:token_id", auth.ManageTokens, revokeProjectToken},
-		{post, project + "/access_tokens/self/rotate", auth.ReadProject, rotateOwnProjectToken},
-		{post, project + "/access_tokens/:token_id/rotate", auth.ManageTokens, rotateProjectToken},
+		{get, "/personal_access_tokens", preloadNothing, "", listPersonalTokens},
+		{get, "/personal_access_tokens/self", preloadNothing, "", getOwnToken},
+		{remove, "/personal_access_tokens/self", preloadNothing, "", revokeOwnToken},
+		{post, "/personal_access_tokens/self/rotate", preloadNothing, "", rotateOwnToken},
+		{get, "/personal_access_tokens/:token_id", preloadNothing, "", getPersonalToken},
+		{remove, "/personal_access_tokens/:token_id", preloadNothing, "", revokePersonalToken},
+		{post, "/personal_access_tokens/:token_id/rotate", preloadNothing, "", rotatePersonalToken},
+		{post, "/user/personal_access_tokens", preloadNothing, "", createPersonalToken},
+		{post, "/users/:user_id/personal_access_tokens", preloadNothing, auth.ManageUsers, createTokenOfUser},
+		{get, projectPath + "/access_tokens", preloadProject, auth.ManageTokens, listProjectTokens},
+		{post, projectPath + "/access_tokens", preloadProject, auth.ManageTokens, createProjectToken},
+		{get, projectPath + "/access_tokens/:token_id", preloadProject, auth.ManageTokens, getProjectToken},
+		{remove, projectPath + "/access_tokens/:token_id", preloadProject, auth.ManageTokens, revokeProjectToken},
+		{post, projectPath + "/access_tokens/self/rotate", preloadProject, auth.ReadProject, rotateOwnProjectToken},
+		{post, projectPath + "/access_tokens/:token_id/rotate", preloadProject, auth.ManageTokens, rotateProjectToken},
 	}
 	routes := make([]route, 0, len(public)+len(withToken))
 	for _, e := range public {

@@ -56,20 +56,15 @@ func (h Hooks) preReceive(ctx context.Context, push Push) (refusal string, err e
 	}
 	ctx = text.WithLanguage(ctx, user.Language)
 	// A large push takes time, and the user's rights may have changed since it began.
-	subject := auth.Subject{SignedIn: true, Admin: access.Admin, Role: access.Role, Visibility: access.Project.Visibility}
-	if user.Blocked || !auth.Can(subject, auth.PushCode) {
+	if user.Blocked || !auth.Can(auth.SubjectOf(access), auth.PushCode) {
 		return text.T(ctx, text.KeyGitNoPush), nil
-	}
-	role := access.Role
-	if access.Admin {
-		role = models.RoleOwner
 	}
 	for _, update := range push.Updates {
 		branch, ok := update.Branch()
 		if !ok {
 			continue // auth.PushCode is enough for tags
 		}
-		refused, err := h.Store.BranchDecision(ctx, access.Project, role, branch, action(update))
+		refused, err := h.Store.BranchDecision(ctx, access.Project, access.EffectiveRole(), branch, action(update))
 		if err != nil {
 			return "", err
 		}

@@ -79,25 +79,14 @@ func Project(c echo.Context) models.Project { return Access(c).Project }
 
 // Role returns the user's effective role on the project. Administrators count as
 // Owner.
-func Role(c echo.Context) models.Role {
-	access := Access(c)
-	if access.Admin {
-		return models.RoleOwner
-	}
-	return access.Role
-}
+func Role(c echo.Context) models.Role { return Access(c).EffectiveRole() }
 
 // Subject returns the user and their relation to the project, as auth.Decide
 // takes it.
 func Subject(c echo.Context) auth.Subject {
-	access := Access(c)
-	user := User(c)
-	return auth.Subject{
-		SignedIn:   user != nil,
-		Admin:      user != nil && user.Admin,
-		Role:       access.Role,
-		Visibility: access.Project.Visibility,
-	}
+	access, user := Access(c), User(c) // outside projects, access knows nothing of the user
+	access.SignedIn, access.Admin = user != nil, user != nil && user.Admin
+	return auth.SubjectOf(access)
 }
 
 // Can reports whether the user has the ability on the project that the path names.
