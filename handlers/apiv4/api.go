@@ -55,13 +55,13 @@ type api struct {
 func Register(e *echo.Echo, d Deps) {
 	a := &api{
 		Deps:      d,
-		tokens:    newLimiter[int64](d.Limits.Token.or(defaultTokenLimit)),
-		addresses: newLimiter[string](d.Limits.Address.or(defaultAddressLimit)),
+		tokens:    newLimiter[int64](d.Limits.Token.orDefault(defaultTokenLimit)),
+		addresses: newLimiter[string](d.Limits.Address.orDefault(defaultAddressLimit)),
 	}
-	e.Pre(keepEscapes)
+	e.Pre(keepEscapedPath)
 	methods := map[string][]string{}
 	for _, r := range a.routes() {
-		handle := a.wholePath(r.path, a.handler(r))
+		handle := a.exactPath(r.path, a.handler(r))
 		e.Add(r.method, Prefix+r.path, handle)
 		if r.method == http.MethodGet {
 			e.Add(http.MethodHead, Prefix+r.path, handle)
@@ -72,22 +72,22 @@ func Register(e *echo.Echo, d Deps) {
 	for path, known := range methods {
 		for _, method := range []string{get, http.MethodHead, post, put, patch, remove, http.MethodOptions} {
 			if !slices.Contains(known, method) {
-				e.Add(method, Prefix+path, a.wholePath(path, a.limited(wrongMethod(known))))
+				e.Add(method, Prefix+path, a.exactPath(path, a.rateLimited(methodNotAllowed(known))))
 			}
 		}
 	}
 	e.GET("/api/openapi.yaml", getOpenAPI)
 	e.GET("/api/docs", a.getDocs)
-	e.Any("/api", a.limited(unknown))
-	e.Any("/api/*", a.limited(unknown))
+	e.Any("/api", a.rateLimited(unknownRoute))
+	e.Any("/api/*", a.rateLimited(unknownRoute))
 }
 
-func unknown(c echo.Context) error {
+func unknownRoute(c echo.Context) error {
 	return c.JSON(http.StatusNotFound, map[string]string{"error": "404 Not Found"})
 }
 
 // wrongMethod refuses what a path that is known does not take.
-func wrongMethod(known []string) echo.HandlerFunc {
+func methodNotAllowed(known []string) echo.HandlerFunc {
 	allow := strings.Join(slices.Sorted(slices.Values(known)), ", ")
 	return func(c echo.Context) error {
 		c.Response().Header().Set("Allow", allow)
@@ -97,11 +97,11 @@ func wrongMethod(known []string) echo.HandlerFunc {
 
 // wholePath answers 404 for a path that has more segments than the route. Echo
 // gives all that is left of a path to a parameter that ends a route.
-func (a *api) wholePath(route string, next echo.HandlerFunc) echo.HandlerFunc {
+func (a *api) exactPath(route string, next echo.HandlerFunc) echo.HandlerFunc {
 	segments := strings.Count(Prefix+route, "/")
 	return func(c echo.Context) error {
 		if strings.Count(c.Request().URL.EscapedPath(), "/") != segments {
-			return a.limited(unknown)(c)
+			return a.rateLimited(unknownRoute)(c)
 		}
 		return next(c)
 	}
@@ -109,7 +109,7 @@ func (a *api) wholePath(route string, next echo.HandlerFunc) echo.HandlerFunc {
 
 // keepEscapes makes the router match the path as it was sent. Without it some
 // paths arrive unescaped and some do not, and owner%2Fname is two segments.
-func keepEscapes(next echo.HandlerFunc) echo.HandlerFunc {
+func keepEscapedPath(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if u := c.Request().URL; strings.HasPrefix(u.Path, "/api/") {
 			u.RawPath = u.EscapedPath()
@@ -158,14 +158,14 @@ func (a *api) handler(r route) echo.HandlerFunc {
 func (c *call) serve(r route) error {
 	c.Response().Header().Set("Cache-Control", "private, no-store")
 	c.Response().Header().Set("X-Mergegate-Version", c.api.Version)
-	if err := c.slowDown(c.api.addresses.wait(c.RealIP(), c.now())); err != nil {
+	if err := c.enforceLimit(c.api.addresses.take(c.RealIP(), c.now())); err != nil {
 		return err
 	}
 	if err := c.authenticate(r); err != nil {
 		return err
 	}
 	if c.signedIn() {
-		if err := c.slowDown(c.api.tokens.wait(c.token.ID, c.now())); err != nil {
+		if err := c.enforceLimit(c.api.tokens.take(c.token.ID, c.now())); err != nil {
 			return err
 		}
 	}
@@ -292,7 +292,7 @@ func (c *call) accessInPath() (access models.Access, err error) {
 	if err != nil {
 		return access, notFound("Project")
 	}
-	if id, numeric := number(name); numeric {
+	if id, numeric := parseID(name); numeric {
 		return c.api.Store.AccessByID(c.ctx(), c.user(), id)
 	}
 	namespace, path, ok := splitPath(name)
@@ -341,7 +341,7 @@ func (c *call) idSegment(name string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	id, ok := number(text)
+	id, ok := parseID(text)
 	if !ok {
 		return 0, errNotFound
 	}
@@ -351,7 +351,7 @@ func (c *call) idSegment(name string) (int64, error) {
 // unmodifiedSince obeys If-Unmodified-Since, for what is about to be removed.
 // changed reads when that changed last; it is called only with the header. Times
 // in the header are whole seconds; a date that cannot be read is ignored.
-func (c *call) unmodifiedSince(changed func() (time.Time, error)) error {
+func (c *call) checkUnmodifiedSince(changed func() (time.Time, error)) error {
 	since, err := http.ParseTime(c.Request().Header.Get("If-Unmodified-Since"))
 	if err != nil {
 		return nil
@@ -363,7 +363,7 @@ func (c *call) unmodifiedSince(changed func() (time.Time, error)) error {
 	return err
 }
 
-func number(text string) (int64, bool) {
+func parseID(text string) (int64, bool) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	return n, err == nil && n > 0
 }
@@ -374,13 +374,13 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 func (c *call) reply(status int, entity any) error { return c.JSON(status, entity) }
 
 // accepted answers that something was begun or removed for good.
-func (c *call) accepted() error {
+func (c *call) replyAccepted() error {
 	return c.reply(http.StatusAccepted, map[string]string{"message": "202 Accepted"})
 }
 
 // list answers with one page of a list.
-func list[T any](c *call, g page, entities []T, total int64) error {
-	g.announce(c.Response().Header(), c.api.url(c.Request().URL.EscapedPath()), c.QueryParams(), int(total))
+func replyList[T any](c *call, page listPage, entities []T, total int64) error {
+	page.setHeaders(c.Response().Header(), c.api.url(c.Request().URL.EscapedPath()), c.QueryParams(), int(total))
 	if entities == nil {
 		entities = []T{}
 	}
@@ -388,7 +388,7 @@ func list[T any](c *call, g page, entities []T, total int64) error {
 }
 
 // each shows the elements of a list.
-func each[T, E any](elements []T, show func(T) E) []E {
+func mapSlice[T, E any](elements []T, show func(T) E) []E {
 	entities := make([]E, 0, len(elements))
 	for _, element := range elements {
 		entities = append(entities, show(element))
@@ -397,7 +397,7 @@ func each[T, E any](elements []T, show func(T) E) []E {
 }
 
 // rows is the page as the domain counts it.
-func (g page) rows() models.Page { return models.Page{Number: g.number, Size: g.size} }
+func (p listPage) storePage() models.Page { return models.Page{Number: p.number, Size: p.size} }
 
 // url is the address of a path of this server, as people see it.
 func (a *api) url(path string) string { return a.BaseURL + path }

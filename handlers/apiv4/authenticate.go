@@ -51,7 +51,7 @@ func (c *call) authenticate(r route) error {
 func (c *call) findToken(digest string, belowProject bool) (err error) {
 	if belowProject {
 		name, _ := c.segment("id")
-		if id, numeric := number(name); numeric {
+		if id, numeric := parseID(name); numeric {
 			c.token, c.access, err = c.api.Store.TokenAccessByID(c.ctx(), digest, id)
 		} else if namespace, path, ok := splitPath(name); ok {
 			c.token, c.access, err = c.api.Store.TokenAccessByPath(c.ctx(), digest, namespace, path)

@@ -9,14 +9,14 @@ import (
 
 // listChecks lists the status checks of a merge request, for HEAD as it is.
 func listChecks(c *call) error {
-	g := c.page()
-	if err := c.err(); err != nil {
+	page := c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	now := c.now()
 	c.Response().Header().Set("Poll-Interval", "10000")
 	show := func(check models.MergeRequestCheck) checkEntity { return c.check(check, now) }
-	return list(c, g, each(slice(c.checks, g), show), int64(len(c.checks)))
+	return replyList(c, page, mapSlice(pageOf(c.checks, page), show), int64(len(c.checks)))
 }
 
 // responseEntity is GitLab's answer to a response, and what it leaves out.
@@ -29,7 +29,7 @@ type responseEntity struct {
 	Description  *string            `json:"description"`
 	TargetURL    *string            `json:"target_url"`
 	Late         bool               `json:"late"`
-	CreatedAt    stamp              `json:"created_at"`
+	CreatedAt    timestamp          `json:"created_at"`
 }
 
 type serviceOfResponse struct {
@@ -41,11 +41,11 @@ type serviceOfResponse struct {
 // respond records the answer of a service for HEAD; after the merge it is late
 // and changes nothing.
 func respond(c *call) error {
-	c.mustHave("external_status_check_id", "sha", "status")
+	c.requireParams("external_status_check_id", "sha", "status")
 	id, sha := c.number("external_status_check_id"), c.text("sha")
-	status := c.word("status", string(models.StatusPassed), string(models.StatusFailed), string(models.StatusPending))
+	status := c.enum("status", string(models.StatusPassed), string(models.StatusFailed), string(models.StatusPending))
 	description, target := c.text("description"), c.text("target_url")
-	if err := c.err(); err != nil {
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	response, check, err := c.api.Store.RecordResponse(c.ctx(), c.me, c.access.Project.ID, c.mr.IID, models.ResponseInput{
@@ -55,7 +55,7 @@ func respond(c *call) error {
 	if err != nil {
 		return err
 	}
-	shown, err := c.mergeRequestByRows()
+	shown, err := c.mergeRequestWithoutGit()
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func respond(c *call) error {
 		ID: response.ID, MergeRequest: shown,
 		Service: serviceOfResponse{check.ExternalStatusCheckID, check.Name, c.serviceURL(check.ExternalURL)},
 		SHA:     response.SHA, Status: response.Status, Description: textOrNull(response.Description),
-		TargetURL: textOrNull(response.TargetURL), Late: response.Late, CreatedAt: stamp(response.CreatedAt),
+		TargetURL: textOrNull(response.TargetURL), Late: response.Late, CreatedAt: timestamp(response.CreatedAt),
 	})
 }
 
@@ -77,14 +77,14 @@ type recordedResponse struct {
 	TargetURL   *string       `json:"target_url"`
 	UserID      *int64        `json:"user_id"`
 	Late        bool          `json:"late"`
-	CreatedAt   stamp         `json:"created_at"`
+	CreatedAt   timestamp     `json:"created_at"`
 }
 
 // listResponses lists what a service answered on a merge request, for earlier
 // HEADs too.
 func listResponses(c *call) error {
-	g := c.page()
-	if err := c.err(); err != nil {
+	page := c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	id, err := c.idSegment("check_id")
@@ -94,21 +94,21 @@ func listResponses(c *call) error {
 	if !slices.ContainsFunc(c.checks, func(check models.MergeRequestCheck) bool { return check.ExternalStatusCheckID == id }) {
 		return errNotFound
 	}
-	responses, total, err := c.api.Store.Responses(c.ctx(), c.mr.ID, id, g.rows())
+	responses, total, err := c.api.Store.Responses(c.ctx(), c.mr.ID, id, page.storePage())
 	if err != nil {
 		return err
 	}
-	return list(c, g, each(responses, func(r models.StatusCheckResponse) recordedResponse {
+	return replyList(c, page, mapSlice(responses, func(r models.StatusCheckResponse) recordedResponse {
 		return recordedResponse{
 			ID: r.ID, ServiceID: r.ExternalStatusCheckID, SHA: r.SHA, Status: r.Status, Description: textOrNull(r.Description),
-			TargetURL: textOrNull(r.TargetURL), UserID: r.UserID, Late: r.Late, CreatedAt: stamp(r.CreatedAt),
+			TargetURL: textOrNull(r.TargetURL), UserID: r.UserID, Late: r.Late, CreatedAt: timestamp(r.CreatedAt),
 		}
 	}), total)
 }
 
 // mergeRequestByRows shows the merge request of the path as the rows have it,
 // without asking git whether it can be merged: services wait for this answer.
-func (c *call) mergeRequestByRows() (mergeRequestEntity, error) {
+func (c *call) mergeRequestWithoutGit() (mergeRequestEntity, error) {
 	p := c.access.Project
 	mr, err := c.api.Store.MergeRequest(c.ctx(), p.ID, c.mr.IID)
 	if err != nil {
@@ -130,5 +130,5 @@ func retry(c *call) error {
 	if _, err := c.api.Store.RetryCheck(c.ctx(), c.me, c.access.Project.ID, c.mr.IID, id); err != nil {
 		return err
 	}
-	return c.accepted()
+	return c.replyAccepted()
 }

@@ -21,13 +21,13 @@ type deliveryEntity struct {
 	SupersededReason *string              `json:"superseded_reason"`
 	Attempts         int                  `json:"attempts"`
 	MaxAttempts      int                  `json:"max_attempts"`
-	NextAttemptAt    *stamp               `json:"next_attempt_at"`
-	LastAttemptAt    *stamp               `json:"last_attempt_at"`
+	NextAttemptAt    *timestamp           `json:"next_attempt_at"`
+	LastAttemptAt    *timestamp           `json:"last_attempt_at"`
 	LastHTTPStatus   *int                 `json:"last_http_status"`
 	LastError        *string              `json:"last_error"`
 	LastDurationMS   int64                `json:"last_duration_ms"`
-	FinishedAt       *stamp               `json:"finished_at"`
-	CreatedAt        stamp                `json:"created_at"`
+	FinishedAt       *timestamp           `json:"finished_at"`
+	CreatedAt        timestamp            `json:"created_at"`
 }
 
 // deliveryDetail has what was sent and every attempt.
@@ -39,7 +39,7 @@ type deliveryDetail struct {
 
 type attemptEntity struct {
 	Number            int           `json:"number"`
-	StartedAt         stamp         `json:"started_at"`
+	StartedAt         timestamp     `json:"started_at"`
 	DurationMS        int64         `json:"duration_ms"`
 	HTTPStatus        *int          `json:"http_status"`
 	Error             *string       `json:"error"`
@@ -50,19 +50,19 @@ type attemptEntity struct {
 	ResponseTruncated bool          `json:"response_truncated"`
 }
 
-func delivery(d models.Delivery) deliveryEntity {
+func newDeliveryEntity(d models.Delivery) deliveryEntity {
 	entity := deliveryEntity{
 		ID: d.ID, UUID: d.UUID, EventUUID: d.EventUUID, Kind: d.Kind, Action: d.Action, SHA: d.SHA, URL: models.DisplayURL(d.URL), State: d.State,
 		SupersededReason: textOrNull(d.SupersededReason), Attempts: d.Attempts, MaxAttempts: models.MaxAttempts,
-		LastAttemptAt: stampOrNull(d.LastAttemptAt), LastHTTPStatus: numberOrNull(d.LastHTTPStatus),
-		LastError: textOrNull(d.LastError), LastDurationMS: d.LastDurationMS, FinishedAt: stampOrNull(d.FinishedAt),
-		CreatedAt: stamp(d.CreatedAt),
+		LastAttemptAt: timestampOrNull(d.LastAttemptAt), LastHTTPStatus: numberOrNull(d.LastHTTPStatus),
+		LastError: textOrNull(d.LastError), LastDurationMS: d.LastDurationMS, FinishedAt: timestampOrNull(d.FinishedAt),
+		CreatedAt: timestamp(d.CreatedAt),
 	}
 	if d.MergeRequestIID != 0 {
 		entity.MergeRequestIID = &d.MergeRequestIID
 	}
 	if d.State == models.DeliveryWaiting {
-		entity.NextAttemptAt = stampOrNull(&d.NextAttemptAt)
+		entity.NextAttemptAt = timestampOrNull(&d.NextAttemptAt)
 	}
 	if d.SingleAttempt {
 		entity.MaxAttempts = d.Attempts
@@ -73,9 +73,9 @@ func delivery(d models.Delivery) deliveryEntity {
 	return entity
 }
 
-func attempt(a models.DeliveryAttempt) attemptEntity {
+func newAttemptEntity(a models.DeliveryAttempt) attemptEntity {
 	return attemptEntity{
-		Number: a.Number, StartedAt: stamp(a.StartedAt), DurationMS: a.DurationMS, HTTPStatus: numberOrNull(a.HTTPStatus),
+		Number: a.Number, StartedAt: timestamp(a.StartedAt), DurationMS: a.DurationMS, HTTPStatus: numberOrNull(a.HTTPStatus),
 		Error: textOrNull(a.Error), ErrorDetail: textOrNull(a.ErrorDetail), RequestHeaders: a.RequestHeader,
 		ResponseHeaders: a.ResponseHeader, ResponseBody: readable(a.ResponseBody), ResponseTruncated: a.ResponseTruncated,
 	}
@@ -106,19 +106,19 @@ func (c *call) serviceInPath() (models.ExternalStatusCheck, error) {
 }
 
 func listDeliveries(c *call) error {
-	g := c.page()
-	if err := c.err(); err != nil {
+	page := c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	s, err := c.serviceInPath()
 	if err != nil {
 		return err
 	}
-	deliveries, total, err := c.api.Store.Deliveries(c.ctx(), c.access.Project.ID, s.ID, "", g.rows())
+	deliveries, total, err := c.api.Store.Deliveries(c.ctx(), c.access.Project.ID, s.ID, "", page.storePage())
 	if err != nil {
 		return err
 	}
-	return list(c, g, each(deliveries, delivery), total)
+	return replyList(c, page, mapSlice(deliveries, newDeliveryEntity), total)
 }
 
 func getDelivery(c *call) error {
@@ -134,7 +134,7 @@ func getDelivery(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, deliveryDetail{delivery(d), readable(d.Payload), each(attempts, attempt)})
+	return c.reply(http.StatusOK, deliveryDetail{newDeliveryEntity(d), readable(d.Payload), mapSlice(attempts, newAttemptEntity)})
 }
 
 func redeliver(c *call) error {
@@ -150,7 +150,7 @@ func redeliver(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusAccepted, delivery(d))
+	return c.reply(http.StatusAccepted, newDeliveryEntity(d))
 }
 
 // sendTest sends a test delivery, which changes no check.
@@ -163,5 +163,5 @@ func sendTest(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusAccepted, delivery(d))
+	return c.reply(http.StatusAccepted, newDeliveryEntity(d))
 }

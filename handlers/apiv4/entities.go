@@ -9,23 +9,23 @@ import (
 )
 
 // stamp is a time as GitLab writes it: RFC 3339 with milliseconds.
-type stamp time.Time
+type timestamp time.Time
 
 // MarshalJSON writes the time in UTC.
-func (s stamp) MarshalJSON() ([]byte, error) {
+func (s timestamp) MarshalJSON() ([]byte, error) {
 	return []byte(time.Time(s).UTC().Format(`"2006-01-02T15:04:05.000Z"`)), nil
 }
 
-func stampOrNull(t *time.Time) *stamp {
+func timestampOrNull(t *time.Time) *timestamp {
 	if t == nil {
 		return nil
 	}
-	s := stamp(*t)
+	s := timestamp(*t)
 	return &s
 }
 
 // day is a date without a time.
-func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+func formatDate(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 type userEntity struct {
 	ID        int64   `json:"id"`
@@ -58,51 +58,51 @@ func (a *api) userOrNull(u *models.User) *userEntity {
 // is there as GitLab shows it when they have said nothing.
 type profile struct {
 	userEntity
-	CreatedAt       stamp   `json:"created_at"`
-	Bot             bool    `json:"bot"`
-	Bio             string  `json:"bio"`
-	Location        string  `json:"location"`
-	PublicEmail     string  `json:"public_email"`
-	LinkedIn        string  `json:"linkedin"`
-	Twitter         string  `json:"twitter"`
-	Discord         string  `json:"discord"`
-	GitHub          string  `json:"github"`
-	WebsiteURL      string  `json:"website_url"`
-	Organization    string  `json:"organization"`
-	JobTitle        string  `json:"job_title"`
-	Pronouns        *string `json:"pronouns"`
-	WorkInformation *string `json:"work_information"`
-	LocalTime       *string `json:"local_time"`
-	Followers       int     `json:"followers"`
-	Following       int     `json:"following"`
-	IsFollowed      bool    `json:"is_followed"`
+	CreatedAt       timestamp `json:"created_at"`
+	Bot             bool      `json:"bot"`
+	Bio             string    `json:"bio"`
+	Location        string    `json:"location"`
+	PublicEmail     string    `json:"public_email"`
+	LinkedIn        string    `json:"linkedin"`
+	Twitter         string    `json:"twitter"`
+	Discord         string    `json:"discord"`
+	GitHub          string    `json:"github"`
+	WebsiteURL      string    `json:"website_url"`
+	Organization    string    `json:"organization"`
+	JobTitle        string    `json:"job_title"`
+	Pronouns        *string   `json:"pronouns"`
+	WorkInformation *string   `json:"work_information"`
+	LocalTime       *string   `json:"local_time"`
+	Followers       int       `json:"followers"`
+	Following       int       `json:"following"`
+	IsFollowed      bool      `json:"is_followed"`
 }
 
 func (a *api) profile(u models.User) profile {
-	return profile{userEntity: a.user(u), CreatedAt: stamp(u.CreatedAt), Bot: u.Bot}
+	return profile{userEntity: a.user(u), CreatedAt: timestamp(u.CreatedAt), Bot: u.Bot}
 }
 
 // currentUser is the owner of the token, with what only they see.
 type currentUser struct {
 	profile
-	Email             string  `json:"email"`
-	CommitEmail       string  `json:"commit_email"`
-	External          bool    `json:"external"`
-	PrivateProfile    bool    `json:"private_profile"`
-	TwoFactorEnabled  bool    `json:"two_factor_enabled"`
-	CanCreateGroup    bool    `json:"can_create_group"`
-	CanCreateProject  bool    `json:"can_create_project"`
-	ProjectsLimit     int     `json:"projects_limit"`
-	NamespaceID       *int64  `json:"namespace_id"`
-	ThemeID           int     `json:"theme_id"`
-	ColorSchemeID     int     `json:"color_scheme_id"`
-	PreferredLanguage *string `json:"preferred_language"`
-	ConfirmedAt       stamp   `json:"confirmed_at"`
-	LastSignInAt      *stamp  `json:"last_sign_in_at"`
-	CurrentSignInAt   *stamp  `json:"current_sign_in_at"`
-	LastActivityOn    *string `json:"last_activity_on"`
-	Identities        []any   `json:"identities"`
-	IsAdmin           *bool   `json:"is_admin,omitempty"`
+	Email             string     `json:"email"`
+	CommitEmail       string     `json:"commit_email"`
+	External          bool       `json:"external"`
+	PrivateProfile    bool       `json:"private_profile"`
+	TwoFactorEnabled  bool       `json:"two_factor_enabled"`
+	CanCreateGroup    bool       `json:"can_create_group"`
+	CanCreateProject  bool       `json:"can_create_project"`
+	ProjectsLimit     int        `json:"projects_limit"`
+	NamespaceID       *int64     `json:"namespace_id"`
+	ThemeID           int        `json:"theme_id"`
+	ColorSchemeID     int        `json:"color_scheme_id"`
+	PreferredLanguage *string    `json:"preferred_language"`
+	ConfirmedAt       timestamp  `json:"confirmed_at"`
+	LastSignInAt      *timestamp `json:"last_sign_in_at"`
+	CurrentSignInAt   *timestamp `json:"current_sign_in_at"`
+	LastActivityOn    *string    `json:"last_activity_on"`
+	Identities        []any      `json:"identities"`
+	IsAdmin           *bool      `json:"is_admin,omitempty"`
 }
 
 // currentUser shows a user to themselves. own is their namespace; bots have none.
@@ -110,7 +110,7 @@ func (a *api) currentUser(u models.User, own *models.Namespace) currentUser {
 	entity := currentUser{
 		profile: a.profile(u), Email: u.Email, CommitEmail: u.Email,
 		CanCreateProject: !u.Bot, ProjectsLimit: 100000, ThemeID: 1, ColorSchemeID: 1, PreferredLanguage: textOrNull(u.Language),
-		ConfirmedAt: stamp(u.CreatedAt), Identities: []any{},
+		ConfirmedAt: timestamp(u.CreatedAt), Identities: []any{},
 	}
 	if own != nil {
 		entity.NamespaceID = &own.ID
@@ -124,28 +124,28 @@ func (a *api) currentUser(u models.User, own *models.Namespace) currentUser {
 type memberEntity struct {
 	userEntity
 	AccessLevel models.Role `json:"access_level"`
-	CreatedAt   stamp       `json:"created_at"`
+	CreatedAt   timestamp   `json:"created_at"`
 	CreatedBy   *userEntity `json:"created_by"`
 	ExpiresAt   *string     `json:"expires_at"`
 }
 
 func (a *api) member(m models.Member) memberEntity {
-	return memberEntity{userEntity: a.user(m.User), AccessLevel: m.Role, CreatedAt: stamp(m.CreatedAt), CreatedBy: a.userOrNull(m.CreatedBy)}
+	return memberEntity{userEntity: a.user(m.User), AccessLevel: m.Role, CreatedAt: timestamp(m.CreatedAt), CreatedBy: a.userOrNull(m.CreatedBy)}
 }
 
 // serviceBranch is a protected branch in a service's scope: the union of what
 // GitLab documents and what it answers.
 type serviceBranch struct {
-	ID                        int64   `json:"id"`
-	ProjectID                 int64   `json:"project_id"`
-	Name                      string  `json:"name"`
-	CreatedAt                 *stamp  `json:"created_at"`
-	UpdatedAt                 *stamp  `json:"updated_at"`
-	CodeOwnerApprovalRequired bool    `json:"code_owner_approval_required"`
-	AllowForcePush            bool    `json:"allow_force_push"`
-	PushAccessLevels          []level `json:"push_access_levels"`
-	MergeAccessLevels         []level `json:"merge_access_levels"`
-	UnprotectAccessLevels     []level `json:"unprotect_access_levels"`
+	ID                        int64      `json:"id"`
+	ProjectID                 int64      `json:"project_id"`
+	Name                      string     `json:"name"`
+	CreatedAt                 *timestamp `json:"created_at"`
+	UpdatedAt                 *timestamp `json:"updated_at"`
+	CodeOwnerApprovalRequired bool       `json:"code_owner_approval_required"`
+	AllowForcePush            bool       `json:"allow_force_push"`
+	PushAccessLevels          []level    `json:"push_access_levels"`
+	MergeAccessLevels         []level    `json:"merge_access_levels"`
+	UnprotectAccessLevels     []level    `json:"unprotect_access_levels"`
 }
 
 type serviceEntity struct {
@@ -161,7 +161,7 @@ type serviceEntity struct {
 
 // service needs the project's protected branches. A branch of the scope that
 // is protected no longer keeps its last id, with nothing else known of it.
-func service(s models.ExternalStatusCheck, protected []models.ProtectedBranch) serviceEntity {
+func newServiceEntity(s models.ExternalStatusCheck, protected []models.ProtectedBranch) serviceEntity {
 	entity := serviceEntity{
 		ID: s.ID, Name: s.Name, ProjectID: s.ProjectID, ExternalURL: s.ExternalURL, HMAC: s.HasSecret(),
 		ProtectedBranches: []serviceBranch{},
@@ -174,10 +174,10 @@ func service(s models.ExternalStatusCheck, protected []models.ProtectedBranch) s
 		for _, p := range protected {
 			if p.Name == b.Name {
 				scope.ID = p.ID
-				scope.CreatedAt, scope.UpdatedAt = stampOrNull(&p.CreatedAt), stampOrNull(&p.UpdatedAt)
+				scope.CreatedAt, scope.UpdatedAt = timestampOrNull(&p.CreatedAt), timestampOrNull(&p.UpdatedAt)
 				scope.AllowForcePush = p.AllowForcePush
-				scope.PushAccessLevels = levels(p.ID, p.PushAccessLevel)
-				scope.MergeAccessLevels = levels(p.ID, p.MergeAccessLevel)
+				scope.PushAccessLevels = newAccessLevels(p.ID, p.PushAccessLevel)
+				scope.MergeAccessLevels = newAccessLevels(p.ID, p.MergeAccessLevel)
 			}
 		}
 		entity.ProtectedBranches = append(entity.ProtectedBranches, scope)
@@ -230,7 +230,7 @@ type level struct {
 }
 
 // levels is the one level that a protected branch has for one thing.
-func levels(id int64, role models.Role) []level {
+func newAccessLevels(id int64, role models.Role) []level {
 	descriptions := map[models.Role]string{
 		models.RoleNone: "No one", models.RoleDeveloper: "Developers + Maintainers", models.RoleMaintainer: "Maintainers",
 	}
@@ -248,11 +248,11 @@ type protectedBranchEntity struct {
 	Inherited                 bool    `json:"inherited"`
 }
 
-func protectedBranch(b models.ProtectedBranch) protectedBranchEntity {
+func newProtectedBranchEntity(b models.ProtectedBranch) protectedBranchEntity {
 	return protectedBranchEntity{
 		ID: b.ID, Name: b.Name, AllowForcePush: b.AllowForcePush,
-		PushAccessLevels: levels(b.ID, b.PushAccessLevel), MergeAccessLevels: levels(b.ID, b.MergeAccessLevel),
-		UnprotectAccessLevels: levels(b.ID, models.RoleMaintainer),
+		PushAccessLevels: newAccessLevels(b.ID, b.PushAccessLevel), MergeAccessLevels: newAccessLevels(b.ID, b.MergeAccessLevel),
+		UnprotectAccessLevels: newAccessLevels(b.ID, models.RoleMaintainer),
 	}
 }
 
@@ -261,10 +261,10 @@ type tokenEntity struct {
 	Name        string       `json:"name"`
 	Description *string      `json:"description"`
 	Revoked     bool         `json:"revoked"`
-	CreatedAt   stamp        `json:"created_at"`
+	CreatedAt   timestamp    `json:"created_at"`
 	Scopes      []string     `json:"scopes"`
 	UserID      int64        `json:"user_id"`
-	LastUsedAt  *stamp       `json:"last_used_at"`
+	LastUsedAt  *timestamp   `json:"last_used_at"`
 	Active      bool         `json:"active"`
 	ExpiresAt   string       `json:"expires_at"`
 	AccessLevel *models.Role `json:"access_level,omitempty"`
@@ -272,26 +272,26 @@ type tokenEntity struct {
 	Token string `json:"token,omitempty"`
 }
 
-func token(t models.AccessToken, now time.Time) tokenEntity {
+func newTokenEntity(t models.AccessToken, now time.Time) tokenEntity {
 	return tokenEntity{
-		ID: t.ID, Name: t.Name, Revoked: t.RevokedAt != nil, CreatedAt: stamp(t.CreatedAt), Scopes: t.Scopes,
-		UserID: t.UserID, LastUsedAt: stampOrNull(t.LastUsedAt), Active: t.ActiveAt(now), ExpiresAt: day(t.ExpiresAt),
+		ID: t.ID, Name: t.Name, Revoked: t.RevokedAt != nil, CreatedAt: timestamp(t.CreatedAt), Scopes: t.Scopes,
+		UserID: t.UserID, LastUsedAt: timestampOrNull(t.LastUsedAt), Active: t.ActiveAt(now), ExpiresAt: formatDate(t.ExpiresAt),
 	}
 }
 
 type commitEntity struct {
 	ID             string            `json:"id"`
 	ShortID        string            `json:"short_id"`
-	CreatedAt      stamp             `json:"created_at"`
+	CreatedAt      timestamp         `json:"created_at"`
 	ParentIDs      []string          `json:"parent_ids"`
 	Title          string            `json:"title"`
 	Message        string            `json:"message"`
 	AuthorName     string            `json:"author_name"`
 	AuthorEmail    string            `json:"author_email"`
-	AuthoredDate   stamp             `json:"authored_date"`
+	AuthoredDate   timestamp         `json:"authored_date"`
 	CommitterName  string            `json:"committer_name"`
 	CommitterEmail string            `json:"committer_email"`
-	CommittedDate  stamp             `json:"committed_date"`
+	CommittedDate  timestamp         `json:"committed_date"`
 	Trailers       map[string]string `json:"trailers"`
 	WebURL         string            `json:"web_url"`
 }
@@ -302,10 +302,10 @@ func (c *call) commit(commit Commit) commitEntity {
 		parents = []string{}
 	}
 	return commitEntity{
-		ID: commit.SHA, ShortID: short(commit.SHA), CreatedAt: stamp(commit.CommittedAt), ParentIDs: parents,
+		ID: commit.SHA, ShortID: short(commit.SHA), CreatedAt: timestamp(commit.CommittedAt), ParentIDs: parents,
 		Title: commit.Title, Message: commit.Message, AuthorName: commit.AuthorName, AuthorEmail: commit.AuthorEmail,
-		AuthoredDate: stamp(commit.AuthoredAt), CommitterName: commit.CommitterName, CommitterEmail: commit.CommitterEmail,
-		CommittedDate: stamp(commit.CommittedAt), Trailers: map[string]string{},
+		AuthoredDate: timestamp(commit.AuthoredAt), CommitterName: commit.CommitterName, CommitterEmail: commit.CommitterEmail,
+		CommittedDate: timestamp(commit.CommittedAt), Trailers: map[string]string{},
 		WebURL: c.projectURL("/-/commit/" + commit.SHA),
 	}
 }
@@ -326,7 +326,7 @@ type diffEntity struct {
 	TooLarge      bool   `json:"too_large"`
 }
 
-func diffs(d Diff) []diffEntity {
+func newDiffEntities(d Diff) []diffEntity {
 	entities := make([]diffEntity, 0, len(d.Files))
 	for _, f := range d.Files {
 		patch := f.Patch

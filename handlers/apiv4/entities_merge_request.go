@@ -39,13 +39,13 @@ type mergeRequestEntity struct {
 	Title        string                   `json:"title"`
 	Description  string                   `json:"description"`
 	State        models.MergeRequestState `json:"state"`
-	CreatedAt    stamp                    `json:"created_at"`
-	UpdatedAt    stamp                    `json:"updated_at"`
+	CreatedAt    timestamp                `json:"created_at"`
+	UpdatedAt    timestamp                `json:"updated_at"`
 	MergedBy     *userEntity              `json:"merged_by"`
 	MergeUser    *userEntity              `json:"merge_user"`
-	MergedAt     *stamp                   `json:"merged_at"`
+	MergedAt     *timestamp               `json:"merged_at"`
 	ClosedBy     *userEntity              `json:"closed_by"`
-	ClosedAt     *stamp                   `json:"closed_at"`
+	ClosedAt     *timestamp               `json:"closed_at"`
 	TargetBranch string                   `json:"target_branch"`
 	SourceBranch string                   `json:"source_branch"`
 
@@ -71,7 +71,7 @@ type mergeRequestEntity struct {
 	DiscussionLocked            *bool      `json:"discussion_locked"`
 	ShouldRemoveSourceBranch    *bool      `json:"should_remove_source_branch"`
 	ForceRemoveSourceBranch     bool       `json:"force_remove_source_branch"`
-	PreparedAt                  stamp      `json:"prepared_at"`
+	PreparedAt                  timestamp  `json:"prepared_at"`
 	Reference                   string     `json:"reference"`
 	References                  references `json:"references"`
 	WebURL                      string     `json:"web_url"`
@@ -84,7 +84,7 @@ type mergeRequestEntity struct {
 	ApprovalsBeforeMerge        *int       `json:"approvals_before_merge"`
 	Imported                    bool       `json:"imported"`
 	ImportedFrom                string     `json:"imported_from"`
-	MergeAfter                  *stamp     `json:"merge_after"`
+	MergeAfter                  *timestamp `json:"merge_after"`
 }
 
 // simpleMergeRequest is a merge request in a list with view=simple.
@@ -95,12 +95,12 @@ type simpleMergeRequest struct {
 	Title       string                   `json:"title"`
 	Description string                   `json:"description"`
 	State       models.MergeRequestState `json:"state"`
-	CreatedAt   stamp                    `json:"created_at"`
-	UpdatedAt   stamp                    `json:"updated_at"`
+	CreatedAt   timestamp                `json:"created_at"`
+	UpdatedAt   timestamp                `json:"updated_at"`
 	WebURL      string                   `json:"web_url"`
 }
 
-func simpleMergeRequestOf(m mergeRequestEntity) simpleMergeRequest {
+func newSimpleMergeRequest(m mergeRequestEntity) simpleMergeRequest {
 	return simpleMergeRequest{
 		ID: m.ID, IID: m.IID, ProjectID: m.ProjectID, Title: m.Title, Description: m.Description, State: m.State,
 		CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt, WebURL: m.WebURL,
@@ -112,7 +112,7 @@ type mergeRequestDetail struct {
 	mergeRequestEntity
 	Subscribed        bool            `json:"subscribed"`
 	ChangesCount      *string         `json:"changes_count"`
-	LatestBuildAt     *stamp          `json:"latest_build_started_at"`
+	LatestBuildAt     *timestamp      `json:"latest_build_started_at"`
 	Pipeline          *any            `json:"pipeline"`
 	HeadPipeline      *any            `json:"head_pipeline"`
 	DiffRefs          diffRefs        `json:"diff_refs"`
@@ -148,13 +148,13 @@ func (c *call) mergeRequest(p models.Project, mr models.MergeRequest, blocked []
 	}
 	return mergeRequestEntity{
 		ID: mr.ID, IID: mr.IID, ProjectID: p.ID, Title: mr.Title, Description: mr.Description, State: mr.State,
-		CreatedAt: stamp(mr.CreatedAt), UpdatedAt: stamp(mr.UpdatedAt), MergedBy: merger, MergeUser: merger,
-		MergedAt: stampOrNull(mr.MergedAt), ClosedBy: c.api.userOrNull(mr.ClosedBy), ClosedAt: stampOrNull(mr.ClosedAt),
+		CreatedAt: timestamp(mr.CreatedAt), UpdatedAt: timestamp(mr.UpdatedAt), MergedBy: merger, MergeUser: merger,
+		MergedAt: timestampOrNull(mr.MergedAt), ClosedBy: c.api.userOrNull(mr.ClosedBy), ClosedAt: timestampOrNull(mr.ClosedAt),
 		TargetBranch: mr.TargetBranch, SourceBranch: mr.SourceBranch, Author: author,
 		Assignees: []any{}, Reviewers: []any{}, SourceProjectID: p.ID, TargetProjectID: p.ID, Labels: []string{},
 		Draft: mr.Draft, WorkInProgress: mr.Draft, MergeStatus: status, DetailedMergeStatus: detailed, SHA: mr.HeadSHA,
 		MergeCommitSHA: textOrNull(mr.MergeCommitSHA), SquashCommitSHA: textOrNull(mr.SquashCommitSHA),
-		ForceRemoveSourceBranch: mr.RemoveSourceBranch, PreparedAt: stamp(mr.CreatedAt),
+		ForceRemoveSourceBranch: mr.RemoveSourceBranch, PreparedAt: timestamp(mr.CreatedAt),
 		Reference: "!" + iid, References: references{"!" + iid, "!" + iid, p.FullPath() + "!" + iid},
 		WebURL: c.api.url("/" + p.FullPath() + "/-/merge_requests/" + iid),
 		Squash: mr.Squash, SquashOnMerge: mr.Squash,
@@ -204,7 +204,7 @@ func (c *call) detailedMergeStatus(blocked []models.BlockReason) string {
 
 type approverEntity struct {
 	User       userEntity `json:"user"`
-	ApprovedAt stamp      `json:"approved_at"`
+	ApprovedAt timestamp  `json:"approved_at"`
 }
 
 type approvalsEntity struct {
@@ -214,8 +214,8 @@ type approvalsEntity struct {
 	Title             string                   `json:"title"`
 	Description       string                   `json:"description"`
 	State             models.MergeRequestState `json:"state"`
-	CreatedAt         stamp                    `json:"created_at"`
-	UpdatedAt         stamp                    `json:"updated_at"`
+	CreatedAt         timestamp                `json:"created_at"`
+	UpdatedAt         timestamp                `json:"updated_at"`
 	MergeStatus       string                   `json:"merge_status"`
 	Approved          bool                     `json:"approved"`
 	ApprovalsRequired int                      `json:"approvals_required"`
@@ -234,12 +234,12 @@ type approvalsEntity struct {
 func (c *call) approvals(approvals []models.Approval) approvalsEntity {
 	entity := approvalsEntity{
 		ID: c.mr.ID, IID: c.mr.IID, ProjectID: c.mr.ProjectID, Title: c.mr.Title, Description: c.mr.Description,
-		State: c.mr.State, CreatedAt: stamp(c.mr.CreatedAt), UpdatedAt: stamp(c.mr.UpdatedAt),
+		State: c.mr.State, CreatedAt: timestamp(c.mr.CreatedAt), UpdatedAt: timestamp(c.mr.UpdatedAt),
 		MergeStatus: "can_be_merged", Approved: true, ApprovedBy: []approverEntity{},
 		Suggested: []any{}, Approvers: []any{}, ApproverGroups: []any{}, RulesLeft: []any{},
 	}
 	for _, approval := range approvals {
-		entity.ApprovedBy = append(entity.ApprovedBy, approverEntity{c.api.user(approval.User), stamp(approval.CreatedAt)})
+		entity.ApprovedBy = append(entity.ApprovedBy, approverEntity{c.api.user(approval.User), timestamp(approval.CreatedAt)})
 		entity.UserHasApproved = entity.UserHasApproved || approval.UserID == c.me.ID
 	}
 	entity.UserCanApprove = c.can(auth.Approve) && !entity.UserHasApproved && c.mr.State == models.StateOpened
@@ -252,7 +252,7 @@ type versionEntity struct {
 	BaseCommitSHA  *string        `json:"base_commit_sha"`
 	StartCommitSHA *string        `json:"start_commit_sha"`
 	PatchIDSHA     *string        `json:"patch_id_sha"`
-	CreatedAt      stamp          `json:"created_at"`
+	CreatedAt      timestamp      `json:"created_at"`
 	MergeRequestID int64          `json:"merge_request_id"`
 	State          string         `json:"state"`
 	RealSize       string         `json:"real_size"`

@@ -31,15 +31,15 @@ type permissions struct {
 // projectEntity holds GitLab's attributes that clients read. What Mergegate
 // does not have is there as GitLab shows it when switched off.
 type projectEntity struct {
-	ID                int64   `json:"id"`
-	Description       string  `json:"description"`
-	Name              string  `json:"name"`
-	NameWithNamespace string  `json:"name_with_namespace"`
-	Path              string  `json:"path"`
-	PathWithNamespace string  `json:"path_with_namespace"`
-	CreatedAt         stamp   `json:"created_at"`
-	UpdatedAt         stamp   `json:"updated_at"`
-	DefaultBranch     *string `json:"default_branch"`
+	ID                int64     `json:"id"`
+	Description       string    `json:"description"`
+	Name              string    `json:"name"`
+	NameWithNamespace string    `json:"name_with_namespace"`
+	Path              string    `json:"path"`
+	PathWithNamespace string    `json:"path_with_namespace"`
+	CreatedAt         timestamp `json:"created_at"`
+	UpdatedAt         timestamp `json:"updated_at"`
+	DefaultBranch     *string   `json:"default_branch"`
 
 	TagList        []string        `json:"tag_list"`
 	Topics         []string        `json:"topics"`
@@ -50,7 +50,7 @@ type projectEntity struct {
 	ForksCount     int             `json:"forks_count"`
 	StarCount      int             `json:"star_count"`
 	AvatarURL      *string         `json:"avatar_url"`
-	LastActivityAt stamp           `json:"last_activity_at"`
+	LastActivityAt timestamp       `json:"last_activity_at"`
 	Namespace      namespaceEntity `json:"namespace"`
 	Owner          *userEntity     `json:"owner,omitempty"`
 
@@ -99,7 +99,7 @@ type simpleProject struct {
 	NameWithNamespace string          `json:"name_with_namespace"`
 	Path              string          `json:"path"`
 	PathWithNamespace string          `json:"path_with_namespace"`
-	CreatedAt         stamp           `json:"created_at"`
+	CreatedAt         timestamp       `json:"created_at"`
 	DefaultBranch     *string         `json:"default_branch"`
 	TagList           []string        `json:"tag_list"`
 	Topics            []string        `json:"topics"`
@@ -110,11 +110,11 @@ type simpleProject struct {
 	ForksCount        int             `json:"forks_count"`
 	StarCount         int             `json:"star_count"`
 	AvatarURL         *string         `json:"avatar_url"`
-	LastActivityAt    stamp           `json:"last_activity_at"`
+	LastActivityAt    timestamp       `json:"last_activity_at"`
 	Namespace         namespaceEntity `json:"namespace"`
 }
 
-func simpleProjectOf(p projectEntity) simpleProject {
+func newSimpleProject(p projectEntity) simpleProject {
 	return simpleProject{
 		ID: p.ID, Description: p.Description, Name: p.Name, NameWithNamespace: p.NameWithNamespace, Path: p.Path,
 		PathWithNamespace: p.PathWithNamespace, CreatedAt: p.CreatedAt, DefaultBranch: p.DefaultBranch, TagList: p.TagList, Topics: p.Topics,
@@ -131,9 +131,9 @@ func (c *call) project(access models.Access, empty bool) projectEntity {
 	web := c.api.url("/" + p.FullPath())
 	entity := projectEntity{
 		ID: p.ID, Description: p.Description, Name: p.Name, NameWithNamespace: p.Namespace.Path + " / " + p.Name,
-		Path: p.Path, PathWithNamespace: p.FullPath(), CreatedAt: stamp(p.CreatedAt), UpdatedAt: stamp(p.UpdatedAt),
+		Path: p.Path, PathWithNamespace: p.FullPath(), CreatedAt: timestamp(p.CreatedAt), UpdatedAt: timestamp(p.UpdatedAt),
 		TagList: []string{}, Topics: []string{}, HTTPURLToRepo: web + ".git", WebURL: web,
-		LastActivityAt: stamp(p.LastActivityAt), Namespace: c.api.namespace(p.Namespace),
+		LastActivityAt: timestamp(p.LastActivityAt), Namespace: c.api.namespace(p.Namespace),
 		Links: map[string]string{
 			"self": api, "merge_requests": api + "/merge_requests", "repo_branches": api + "/repository/branches",
 			"members": api + "/members",

@@ -56,8 +56,8 @@ func refusal(err error) *failure {
 		}
 		return nil
 	}
-	if answer, ok := wordings[e.Code]; ok {
-		return &failure{answer.status, map[string]any{"message": fill(answer.text, e.Params)}}
+	if answer, ok := codeMessages[e.Code]; ok {
+		return &failure{answer.status, map[string]any{"message": interpolate(answer.text, e.Params)}}
 	}
 	switch e.Kind {
 	case models.KindInvalid:
@@ -78,7 +78,7 @@ func refusal(err error) *failure {
 
 // wordings are GitLab's words for the refusals that clients tell apart.
 // {name} is filled from the error.
-var wordings = map[models.Code]struct {
+var codeMessages = map[models.Code]struct {
 	status int
 	text   string
 }{
@@ -95,7 +95,7 @@ var wordings = map[models.Code]struct {
 	models.CodeTargetBranchGone: {http.StatusUnprocessableEntity, "The target branch does not exist"},
 }
 
-func fill(text string, values map[string]string) string {
+func interpolate(text string, values map[string]string) string {
 	for name, value := range values {
 		text = strings.ReplaceAll(text, "{"+name+"}", value)
 	}
@@ -103,7 +103,7 @@ func fill(text string, values map[string]string) string {
 }
 
 // sentences are the ends of sentences that begin with a field's name.
-var sentences = map[models.Code]string{
+var fieldErrorTexts = map[models.Code]string{
 	models.CodeBlank:            "can't be blank",
 	models.CodeTooLong:          "is too long (maximum is {max} characters)",
 	models.CodeTooShort:         "is too short (minimum is {min} characters)",
@@ -119,19 +119,19 @@ var sentences = map[models.Code]string{
 	models.CodeImmutable:        "cannot be changed: delete the status check and add it anew",
 }
 
-func sentence(e models.FieldError) string {
-	text, ok := sentences[e.Code]
+func fieldErrorText(e models.FieldError) string {
+	text, ok := fieldErrorTexts[e.Code]
 	if !ok {
 		text = "is invalid"
 	}
-	return fill(text, e.Params)
+	return interpolate(text, e.Params)
 }
 
 // fieldMessages is the object of lists that GitLab answers for most resources.
 func fieldMessages(e *models.Error) map[string][]string {
 	messages := map[string][]string{}
 	for _, f := range e.Fields {
-		messages[f.Field] = append(messages[f.Field], sentence(f))
+		messages[f.Field] = append(messages[f.Field], fieldErrorText(f))
 	}
 	return messages
 }
@@ -146,7 +146,7 @@ func fullMessages(e *models.Error) []string {
 			continue
 		}
 		field := strings.ReplaceAll(f.Field, "_", " ")
-		messages = append(messages, strings.ToUpper(field[:1])+field[1:]+" "+sentence(f))
+		messages = append(messages, strings.ToUpper(field[:1])+field[1:]+" "+fieldErrorText(f))
 	}
 	slices.Sort(messages)
 	return messages

@@ -8,5 +8,5 @@ type RouteForTest struct {
 
 // RoutesForTest are all routes of routes.go.
 func RoutesForTest() []RouteForTest {
-	return each((&api{}).routes(), func(r route) RouteForTest { return RouteForTest{r.method, r.path, r.anonymous} })
+	return mapSlice((&api{}).routes(), func(r route) RouteForTest { return RouteForTest{r.method, r.path, r.anonymous} })
 }

@@ -29,7 +29,7 @@ var (
 	defaultAddressLimit = Limit{PerMinute: 12000, Burst: 2000}
 )
 
-func (l Limit) or(otherwise Limit) Limit {
+func (l Limit) orDefault(otherwise Limit) Limit {
 	if l.PerMinute == 0 {
 		return otherwise
 	}
@@ -54,7 +54,7 @@ func newLimiter[K comparable](limit Limit) *limiter[K] {
 
 // wait is 0 when a request may be made now, and has then counted it; else how
 // long to wait for one.
-func (l *limiter[K]) wait(key K, now time.Time) time.Duration {
+func (l *limiter[K]) take(key K, now time.Time) time.Duration {
 	if l.limit.PerMinute < 0 {
 		return 0
 	}
@@ -87,7 +87,7 @@ func (l *limiter[K]) sweep(now time.Time) {
 }
 
 // slowDown refuses a request that comes too soon, and says when to try again.
-func (c *call) slowDown(wait time.Duration) error {
+func (c *call) enforceLimit(wait time.Duration) error {
 	if wait <= 0 {
 		return nil
 	}
@@ -96,10 +96,10 @@ func (c *call) slowDown(wait time.Duration) error {
 }
 
 // limited counts what is no route by its address, as everything else.
-func (a *api) limited(next echo.HandlerFunc) echo.HandlerFunc {
+func (a *api) rateLimited(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(ec echo.Context) error {
 		c := &call{Context: ec, api: a}
-		if err := c.slowDown(a.addresses.wait(c.RealIP(), c.now())); err != nil {
+		if err := c.enforceLimit(a.addresses.take(c.RealIP(), c.now())); err != nil {
 			return c.fail(err)
 		}
 		return next(ec)

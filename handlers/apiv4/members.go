@@ -8,15 +8,15 @@ import (
 )
 
 func listMembers(c *call) error {
-	query, g := c.text("query"), c.page()
-	if err := c.err(); err != nil {
+	query, page := c.text("query"), c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
-	members, total, err := c.api.Store.Members(c.ctx(), c.access.Project.ID, orEmpty(query), models.RoleNone, g.rows())
+	members, total, err := c.api.Store.Members(c.ctx(), c.access.Project.ID, orEmpty(query), models.RoleNone, page.storePage())
 	if err != nil {
 		return err
 	}
-	return list(c, g, each(members, c.api.member), total)
+	return replyList(c, page, mapSlice(members, c.api.member), total)
 }
 
 func getMember(c *call) error {
@@ -34,11 +34,11 @@ func getMember(c *call) error {
 // addMember makes the user with user_id or username a member.
 func addMember(c *call) error {
 	id, username, level := c.number("user_id"), c.text("username"), c.number("access_level")
-	c.mustHave("access_level")
+	c.requireParams("access_level")
 	if id == nil && orEmpty(username) == "" && len(c.faults) == 0 {
-		c.fault("user_id, username", "are missing, exactly one parameter must be provided")
+		c.addFault("user_id, username", "are missing, exactly one parameter must be provided")
 	}
-	if err := c.err(); err != nil {
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	var user models.User
@@ -67,8 +67,8 @@ func changeMember(c *call) error {
 		return err
 	}
 	level := c.number("access_level")
-	c.mustHave("access_level")
-	if err := c.err(); err != nil {
+	c.requireParams("access_level")
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	member, err := c.api.Store.ChangeMember(c.ctx(), c.me, c.role(), c.access.Project.ID, id, models.Role(*level), "")
@@ -83,7 +83,7 @@ func removeMember(c *call) error {
 	if err != nil {
 		return err
 	}
-	err = c.unmodifiedSince(func() (time.Time, error) {
+	err = c.checkUnmodifiedSince(func() (time.Time, error) {
 		member, err := c.api.Store.Member(c.ctx(), c.access.Project.ID, id)
 		return member.UpdatedAt, err
 	})

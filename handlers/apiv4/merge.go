@@ -11,14 +11,14 @@ import (
 // mergeMergeRequest merges at once; there is no queue that auto_merge could
 // put it into.
 func mergeMergeRequest(c *call) error {
-	sha, squash, removeSource := c.text("sha"), c.flag("squash"), c.flag("should_remove_source_branch")
+	sha, squash, removeSource := c.text("sha"), c.boolean("squash"), c.boolean("should_remove_source_branch")
 	text := c.text("merge_commit_message")
-	if isSet(squash) {
+	if isTrue(squash) {
 		if squashText := c.text("squash_commit_message"); squashText != nil {
 			text = squashText
 		}
 	}
-	if err := c.err(); err != nil {
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	options := models.MergeOptions{
@@ -65,7 +65,7 @@ func (c *call) mayMerge() bool {
 
 func approve(c *call) error {
 	sha := c.text("sha")
-	if err := c.err(); err != nil {
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	if err := c.api.Store.ApproveMergeRequest(c.ctx(), c.me, c.access.Project.ID, c.mr.IID, orEmpty(sha)); err != nil {

@@ -43,29 +43,29 @@ func (c *call) diffRefs() (diffRefs, error) {
 }
 
 func listMergeRequestCommits(c *call) error {
-	g := c.page()
-	if err := c.err(); err != nil {
+	page := c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	base, err := c.base()
 	if err != nil {
 		return err
 	}
-	return c.listCommits(g, base, c.mr.HeadSHA)
+	return c.listCommits(page, base, c.mr.HeadSHA)
 }
 
 // listCommits lists the commits of to that from lacks.
-func (c *call) listCommits(g page, from, to string) error {
+func (c *call) listCommits(page listPage, from, to string) error {
 	p := c.access.Project.ID
 	total, err := c.api.Git.Count(c.ctx(), p, from, to)
 	if err != nil {
 		return err
 	}
-	commits, err := c.api.Git.Log(c.ctx(), p, from, to, g.offset(), g.size)
+	commits, err := c.api.Git.Log(c.ctx(), p, from, to, page.offset(), page.size)
 	if err != nil {
 		return err
 	}
-	return list(c, g, each(commits, c.commit), int64(total))
+	return replyList(c, page, mapSlice(commits, c.commit), int64(total))
 }
 
 // diff is what the merge request changes; nothing where the branches share no
@@ -79,16 +79,16 @@ func (c *call) diff() (Diff, error) {
 }
 
 func listMergeRequestDiffs(c *call) error {
-	g := c.page()
-	if err := c.err(); err != nil {
+	page := c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	d, err := c.diff()
 	if err != nil {
 		return err
 	}
-	entities := diffs(d)
-	return list(c, g, slice(entities, g), int64(len(entities)))
+	entities := newDiffEntities(d)
+	return replyList(c, page, pageOf(entities, page), int64(len(entities)))
 }
 
 func getChanges(c *call) error {
@@ -100,7 +100,7 @@ func getChanges(c *call) error {
 	if err != nil {
 		return err
 	}
-	detail.Changes, detail.Overflow = diffs(d), &d.Truncated
+	detail.Changes, detail.Overflow = newDiffEntities(d), &d.Truncated
 	return c.reply(http.StatusOK, detail)
 }
 
@@ -123,20 +123,20 @@ func (c *call) version() (versionEntity, Diff, error) {
 	return versionEntity{
 		PatchIDSHA: textOrNull(patchID),
 		ID:         c.mr.ID, HeadCommitSHA: refs.HeadSHA, BaseCommitSHA: refs.BaseSHA, StartCommitSHA: refs.StartSHA,
-		CreatedAt: stamp(c.mr.CreatedAt), MergeRequestID: c.mr.ID, State: "collected", RealSize: changesCount(d),
+		CreatedAt: timestamp(c.mr.CreatedAt), MergeRequestID: c.mr.ID, State: "collected", RealSize: changesCount(d),
 	}, d, nil
 }
 
 func listVersions(c *call) error {
-	g := c.page()
-	if err := c.err(); err != nil {
+	page := c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	v, _, err := c.version()
 	if err != nil {
 		return err
 	}
-	return list(c, g, slice([]versionEntity{v}, g), 1)
+	return replyList(c, page, pageOf([]versionEntity{v}, page), 1)
 }
 
 func getVersionOfMergeRequest(c *call) error {
@@ -156,7 +156,7 @@ func getVersionOfMergeRequest(c *call) error {
 	if err != nil {
 		return err
 	}
-	v.Commits, v.Diffs = each(commits, c.commit), diffs(d)
+	v.Commits, v.Diffs = mapSlice(commits, c.commit), newDiffEntities(d)
 	return c.reply(http.StatusOK, v)
 }
 

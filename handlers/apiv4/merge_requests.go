@@ -12,19 +12,19 @@ import (
 
 // listMergeRequests lists those of the project in the path.
 func listMergeRequests(c *call) error {
-	filter, g, err := c.mergeRequestFilter()
+	filter, page, err := c.mergeRequestFilter()
 	if err != nil {
 		return err
 	}
 	filter.ProjectIDs = []int64{c.access.Project.ID}
-	return c.listMergeRequests(filter, g)
+	return c.listMergeRequests(filter, page)
 }
 
 // listAllMergeRequests lists those of all projects that the owner of the token
 // can see; their own unless told otherwise. Nothing is ever assigned.
 func listAllMergeRequests(c *call) error {
-	scope := orEmpty(c.word("scope", "created_by_me", "created-by-me", "assigned_to_me", "assigned-to-me", "reviews_for_me", "all"))
-	filter, g, err := c.mergeRequestFilter()
+	scope := orEmpty(c.enum("scope", "created_by_me", "created-by-me", "assigned_to_me", "assigned-to-me", "reviews_for_me", "all"))
+	filter, page, err := c.mergeRequestFilter()
 	if err != nil {
 		return err
 	}
@@ -32,32 +32,32 @@ func listAllMergeRequests(c *call) error {
 	switch scope {
 	case "all":
 	case "assigned_to_me", "assigned-to-me", "reviews_for_me":
-		return list(c, g, []mergeRequestEntity{}, 0)
+		return replyList(c, page, []mergeRequestEntity{}, 0)
 	default:
 		if filter.AuthorID != 0 && filter.AuthorID != c.me.ID {
-			return list(c, g, []mergeRequestEntity{}, 0)
+			return replyList(c, page, []mergeRequestEntity{}, 0)
 		}
 		filter.AuthorID = c.me.ID
 	}
-	return c.listMergeRequests(filter, g)
+	return c.listMergeRequests(filter, page)
 }
 
 // mergeRequestFilter reads the filters that all lists of merge requests have.
-func (c *call) mergeRequestFilter() (models.MergeRequestFilter, page, error) {
+func (c *call) mergeRequestFilter() (models.MergeRequestFilter, listPage, error) {
 	filter := models.MergeRequestFilter{
 		SourceBranch: orEmpty(c.text("source_branch")),
 		TargetBranch: orEmpty(c.text("target_branch")), AuthorUsername: orEmpty(c.text("author_username")),
-		Search: orEmpty(c.text("search")), Draft: c.flag("draft"),
-		CreatedAfter: c.instant("created_after"), CreatedBefore: c.instant("created_before"),
-		UpdatedAfter: c.instant("updated_after"), UpdatedBefore: c.instant("updated_before"),
-		OrderBy:   orEmpty(c.word("order_by", "created_at", "updated_at", "title", "merged_at", "label_priority", "milestone_due", "popularity", "priority")),
-		Ascending: orEmpty(c.word("sort", "asc", "desc")) == "asc",
+		Search: orEmpty(c.text("search")), Draft: c.boolean("draft"),
+		CreatedAfter: c.dateTime("created_after"), CreatedBefore: c.dateTime("created_before"),
+		UpdatedAfter: c.dateTime("updated_after"), UpdatedBefore: c.dateTime("updated_before"),
+		OrderBy:   orEmpty(c.enum("order_by", "created_at", "updated_at", "title", "merged_at", "label_priority", "milestone_due", "popularity", "priority")),
+		Ascending: orEmpty(c.enum("sort", "asc", "desc")) == "asc",
 	}
-	if state := c.word("state", "opened", "closed", "merged", "locked", "all"); state != nil && *state != "all" {
+	if state := c.enum("state", "opened", "closed", "merged", "locked", "all"); state != nil && *state != "all" {
 		filter.State = models.MergeRequestState(*state)
 	}
 	if filter.Draft == nil {
-		if wip := c.word("wip", "yes", "no"); wip != nil {
+		if wip := c.enum("wip", "yes", "no"); wip != nil {
 			draft := *wip == "yes"
 			filter.Draft = &draft
 		}
@@ -68,21 +68,21 @@ func (c *call) mergeRequestFilter() (models.MergeRequestFilter, page, error) {
 	if iids := c.numbers("iids"); iids != nil {
 		filter.IIDs = *iids
 	}
-	return filter, c.page(), c.err()
+	return filter, c.page(), c.paramError()
 }
 
 // listMergeRequests answers with one page of what the filter leaves, each as
 // the owner of the token may see it in its project.
-func (c *call) listMergeRequests(filter models.MergeRequestFilter, g page) error {
-	view := c.word("view", "simple")
-	if err := c.err(); err != nil {
+func (c *call) listMergeRequests(filter models.MergeRequestFilter, page listPage) error {
+	view := c.enum("view", "simple")
+	if err := c.paramError(); err != nil {
 		return err
 	}
-	mrs, total, err := c.api.Store.MergeRequests(c.ctx(), filter, g.rows())
+	mrs, total, err := c.api.Store.MergeRequests(c.ctx(), filter, page.storePage())
 	if err != nil {
 		return err
 	}
-	checks, err := c.api.Store.Checks(c.ctx(), each(mrs, func(mr models.MergeRequest) int64 { return mr.ID })...)
+	checks, err := c.api.Store.Checks(c.ctx(), mapSlice(mrs, func(mr models.MergeRequest) int64 { return mr.ID })...)
 	if err != nil {
 		return err
 	}
@@ -104,17 +104,17 @@ func (c *call) listMergeRequests(filter models.MergeRequestFilter, g page) error
 		entities = append(entities, c.mergeRequest(access.Project, mr, models.Mergeable(access.Project, mr, checks[mr.ID], now)))
 	}
 	if view != nil {
-		return list(c, g, each(entities, simpleMergeRequestOf), total)
+		return replyList(c, page, mapSlice(entities, newSimpleMergeRequest), total)
 	}
-	return list(c, g, entities, total)
+	return replyList(c, page, entities, total)
 }
 
 // instant reads a time or a date.
-func (p *params) instant(name string) *time.Time { return p.day(name) }
+func (p *params) dateTime(name string) *time.Time { return p.date(name) }
 
 // blocked tells why the merge request cannot be merged: what the rows know,
 // then what git knows.
-func (c *call) blocked() ([]models.BlockReason, error) {
+func (c *call) blockReasons() ([]models.BlockReason, error) {
 	p := c.access.Project
 	checks, err := c.api.Store.Checks(c.ctx(), c.mr.ID)
 	if err != nil {
@@ -184,7 +184,7 @@ func (c *call) detailWithoutGit() mergeRequestDetail {
 }
 
 func (c *call) detail() (mergeRequestDetail, error) {
-	reasons, err := c.blocked()
+	reasons, err := c.blockReasons()
 	if err != nil {
 		return mergeRequestDetail{}, err
 	}
@@ -212,19 +212,19 @@ func changesCount(d Diff) string {
 }
 
 func getMergeRequest(c *call) error {
-	diverged, rebase := c.flag("include_diverged_commits_count"), c.flag("include_rebase_in_progress")
-	if err := c.err(); err != nil {
+	diverged, rebase := c.boolean("include_diverged_commits_count"), c.boolean("include_rebase_in_progress")
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	detail, err := c.detail()
 	if err != nil {
 		return err
 	}
-	if isSet(rebase) {
+	if isTrue(rebase) {
 		detail.RebaseInProgress = new(bool)
 	}
-	if isSet(diverged) {
-		if detail.DivergedCommits, err = c.diverged(); err != nil {
+	if isTrue(diverged) {
+		if detail.DivergedCommits, err = c.divergedCommits(); err != nil {
 			return err
 		}
 	}
@@ -232,7 +232,7 @@ func getMergeRequest(c *call) error {
 }
 
 // diverged counts the commits of the target that HEAD lacks.
-func (c *call) diverged() (*int, error) {
+func (c *call) divergedCommits() (*int, error) {
 	n := 0
 	target, exists, err := c.api.Git.BranchTip(c.ctx(), c.access.Project.ID, c.mr.TargetBranch)
 	if err == nil && exists {
@@ -242,10 +242,10 @@ func (c *call) diverged() (*int, error) {
 }
 
 func createMergeRequest(c *call) error {
-	c.mustHave("title", "source_branch", "target_branch")
+	c.requireParams("title", "source_branch", "target_branch")
 	title, source, target, description := c.text("title"), c.text("source_branch"), c.text("target_branch"), c.text("description")
-	targetProject, squash, removeSource := c.number("target_project_id"), c.flag("squash"), c.flag("remove_source_branch")
-	if err := c.err(); err != nil {
+	targetProject, squash, removeSource := c.number("target_project_id"), c.boolean("squash"), c.boolean("remove_source_branch")
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	if targetProject != nil && *targetProject != c.access.Project.ID {
@@ -253,7 +253,7 @@ func createMergeRequest(c *call) error {
 	}
 	mr, err := c.api.Store.CreateMergeRequest(c.ctx(), c.me, c.access.Project.ID, models.MergeRequestInput{
 		Title: *title, Description: orEmpty(description), SourceBranch: *source, TargetBranch: *target,
-		Squash: isSet(squash), RemoveSourceBranch: isSet(removeSource),
+		Squash: isTrue(squash), RemoveSourceBranch: isTrue(removeSource),
 	})
 	if err != nil {
 		return mergeRequestRefusal(err)
@@ -279,10 +279,10 @@ func updateMergeRequest(c *call) error {
 	}
 	in := models.MergeRequestUpdate{
 		Title: c.text("title"), Description: c.text("description"), TargetBranch: c.text("target_branch"),
-		Squash: c.flag("squash"), RemoveSourceBranch: c.flag("remove_source_branch"),
+		Squash: c.boolean("squash"), RemoveSourceBranch: c.boolean("remove_source_branch"),
 	}
-	event := c.word("state_event", "close", "reopen")
-	if err := c.err(); err != nil {
+	event := c.enum("state_event", "close", "reopen")
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	var mr models.MergeRequest

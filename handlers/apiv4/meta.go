@@ -48,18 +48,18 @@ func getCurrentUser(c *call) error {
 // listUsers finds a user by the exact user name, which everybody may who would
 // add a member. The whole list is for administrators; an empty name asks for it.
 func listUsers(c *call) error {
-	username, search, g := c.text("username"), c.text("search"), c.page()
-	if err := c.err(); err != nil {
+	username, search, page := c.text("username"), c.text("search"), c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	if orEmpty(username) == "" && !c.me.Admin {
 		return errForbidden
 	}
-	users, total, err := c.api.Store.Users(c.ctx(), orEmpty(search), orEmpty(username), g.rows())
+	users, total, err := c.api.Store.Users(c.ctx(), orEmpty(search), orEmpty(username), page.storePage())
 	if err != nil {
 		return err
 	}
-	return list(c, g, each(users, c.api.user), total)
+	return replyList(c, page, mapSlice(users, c.api.user), total)
 }
 
 func getUser(c *call) error {
@@ -78,7 +78,7 @@ func (c *call) userInPath() (models.User, error) {
 	}
 	user, err := c.api.Store.User(c.ctx(), id)
 	if err == nil {
-		err = c.seesBot(user)
+		err = c.checkBotVisible(user)
 	}
 	if models.KindOf(err) == models.KindNotFound {
 		return models.User{}, notFound("User")
@@ -88,7 +88,7 @@ func (c *call) userInPath() (models.User, error) {
 
 // seesBot refuses (KindNotFound) the bot of a project that the owner of the
 // token may not see. People may be seen by everybody.
-func (c *call) seesBot(user models.User) error {
+func (c *call) checkBotVisible(user models.User) error {
 	if !user.Bot || user.ID == c.me.ID || c.me.Admin {
 		return nil
 	}
@@ -108,15 +108,15 @@ func orEmpty(text *string) string {
 
 // listNamespaces lists where the owner of the token may make projects.
 func listNamespaces(c *call) error {
-	g := c.page()
-	if err := c.err(); err != nil {
+	page := c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	namespaces, err := c.api.Store.NamespacesFor(c.ctx(), c.me)
 	if err != nil {
 		return err
 	}
-	return list(c, g, each(slice(namespaces, g), c.api.namespace), int64(len(namespaces)))
+	return replyList(c, page, mapSlice(pageOf(namespaces, page), c.api.namespace), int64(len(namespaces)))
 }
 
 func getNamespace(c *call) error {

@@ -16,50 +16,50 @@ const (
 )
 
 // page is the part of a list that a client asked for.
-type page struct{ number, size int }
+type listPage struct{ number, size int }
 
 // page reads page and per_page.
-func (p *params) page() page {
+func (p *params) page() listPage {
 	read := func(name string, otherwise, most int64) int {
 		n := p.number(name)
 		switch {
 		case n == nil:
 			return int(otherwise)
 		case *n < 1:
-			p.fault(name, "does not have a valid value")
+			p.addFault(name, "does not have a valid value")
 		}
 		return int(min(*n, most))
 	}
-	return page{read("page", 1, maxPage), read("per_page", defaultPerPage, maxPerPage)}
+	return listPage{read("page", 1, maxPage), read("per_page", defaultPerPage, maxPerPage)}
 }
 
-func (g page) offset() int { return (g.number - 1) * g.size }
+func (p listPage) offset() int { return (p.number - 1) * p.size }
 
 // slice gives the part of a whole list that the page covers.
-func slice[T any](all []T, g page) []T {
-	from := min(g.offset(), len(all))
-	return all[from:min(from+g.size, len(all))]
+func pageOf[T any](all []T, page listPage) []T {
+	from := min(page.offset(), len(all))
+	return all[from:min(from+page.size, len(all))]
 }
 
 // announce writes the headers that clients page on: X-*, and Link with absolute
 // addresses. list is the address of the list without its query.
-func (g page) announce(h http.Header, list string, query url.Values, total int) {
-	pages := max(1, (total+g.size-1)/g.size)
-	number := func(n int) string {
+func (p listPage) setHeaders(h http.Header, list string, query url.Values, total int) {
+	pages := max(1, (total+p.size-1)/p.size)
+	pageNumber := func(n int) string {
 		if n < 1 || n > pages {
 			return ""
 		}
 		return strconv.Itoa(n)
 	}
-	h.Set("X-Page", strconv.Itoa(g.number))
-	h.Set("X-Per-Page", strconv.Itoa(g.size))
+	h.Set("X-Page", strconv.Itoa(p.number))
+	h.Set("X-Per-Page", strconv.Itoa(p.size))
 	h.Set("X-Total", strconv.Itoa(total))
 	h.Set("X-Total-Pages", strconv.Itoa(pages))
-	h.Set("X-Next-Page", number(g.number+1))
-	h.Set("X-Prev-Page", number(min(g.number-1, pages)))
+	h.Set("X-Next-Page", pageNumber(p.number+1))
+	h.Set("X-Prev-Page", pageNumber(min(p.number-1, pages)))
 	var links []string
 	query.Del("private_token") // a token must not wander into logs
-	query.Set("per_page", strconv.Itoa(g.size))
+	query.Set("per_page", strconv.Itoa(p.size))
 	for _, link := range []struct {
 		rel  string
 		page string

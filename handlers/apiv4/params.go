@@ -103,8 +103,8 @@ func (p *params) addJSON(body []byte) error {
 		return badRequest("The request body is not one JSON object")
 	}
 	for name, value := range values { // none at all for null
-		if !cleanValue(value) {
-			return badRequest(printable(name) + " is invalid")
+		if !hasValidText(value) {
+			return badRequest(printableName(name) + " is invalid")
 		}
 		p.values[name] = value
 	}
@@ -141,8 +141,8 @@ func (p *params) addForm(form url.Values) error {
 		name, inner, nested := strings.Cut(key, "[")
 		_, field, ofObjects := strings.Cut(strings.TrimSuffix(inner, "]"), "][")
 		for _, text := range form[key] {
-			if !cleanValue(name) || !cleanValue(field) || !cleanValue(text) {
-				return badRequest(printable(name) + " is invalid")
+			if !hasValidText(name) || !hasValidText(field) || !hasValidText(text) {
+				return badRequest(printableName(name) + " is invalid")
 			}
 			if ofObjects {
 				lists[name] = append(lists[name], map[string]any{field: text})
@@ -161,15 +161,15 @@ func (p *params) addForm(form url.Values) error {
 
 // cleanValue reports whether all texts in a value are valid UTF-8 without NUL,
 // which no database takes.
-func cleanValue(value any) bool {
+func hasValidText(value any) bool {
 	switch v := value.(type) {
 	case string:
 		return request.IsText(v)
 	case []any:
-		return !slices.ContainsFunc(v, func(e any) bool { return !cleanValue(e) })
+		return !slices.ContainsFunc(v, func(e any) bool { return !hasValidText(e) })
 	case map[string]any:
 		for key, e := range v {
-			if !cleanValue(key) || !cleanValue(e) {
+			if !hasValidText(key) || !hasValidText(e) {
 				return false
 			}
 		}
@@ -178,7 +178,7 @@ func cleanValue(value any) bool {
 }
 
 // printable is a parameter's name as an error message may repeat it.
-func printable(name string) string {
+func printableName(name string) string {
 	name = strings.ToValidUTF8(name, "?")
 	if len(name) > 64 {
 		return "parameter"
@@ -186,10 +186,10 @@ func printable(name string) string {
 	return name
 }
 
-func (p *params) fault(name, what string) { p.faults = append(p.faults, name+" "+what) }
+func (p *params) addFault(name, what string) { p.faults = append(p.faults, name+" "+what) }
 
 // err tells the faults found so far, in one message.
-func (p *params) err() error {
+func (p *params) paramError() error {
 	if len(p.faults) == 0 {
 		return nil
 	}
@@ -203,13 +203,13 @@ func (p *params) has(name string) bool {
 }
 
 // mustHave notes the named parameters that are missing, null or empty.
-func (p *params) mustHave(names ...string) {
+func (p *params) requireParams(names ...string) {
 	for _, name := range names {
 		switch p.values[name] {
 		case nil:
-			p.fault(name, "is missing")
+			p.addFault(name, "is missing")
 		case "":
-			p.fault(name, "is empty")
+			p.addFault(name, "is empty")
 		}
 	}
 }
@@ -224,16 +224,16 @@ func (p *params) text(name string) *string {
 		s := v.String()
 		return &s
 	default:
-		p.fault(name, "is invalid")
+		p.addFault(name, "is invalid")
 	}
 	return nil
 }
 
 // word is a text that must be one of a few words.
-func (p *params) word(name string, words ...string) *string {
+func (p *params) enum(name string, words ...string) *string {
 	text := p.text(name)
 	if text != nil && !slices.Contains(words, *text) {
-		p.fault(name, "does not have a valid value")
+		p.addFault(name, "does not have a valid value")
 		return nil
 	}
 	return text
@@ -241,16 +241,16 @@ func (p *params) word(name string, words ...string) *string {
 
 // number is an integer; nil when it is absent, null or empty.
 func (p *params) number(name string) *int64 {
-	n, ok := integer(p.values[name])
+	n, ok := parseInteger(p.values[name])
 	if !ok {
-		p.fault(name, "is invalid")
+		p.addFault(name, "is invalid")
 	}
 	return n
 }
 
 // integer reads a number or a number as text; ok is false for anything else
 // but null and the empty text, which are no number at all (nil).
-func integer(value any) (n *int64, ok bool) {
+func parseInteger(value any) (n *int64, ok bool) {
 	text := ""
 	switch v := value.(type) {
 	case nil:
@@ -270,7 +270,7 @@ func integer(value any) (n *int64, ok bool) {
 
 // flag is a boolean, in the spellings that clients use; nil when it is absent,
 // null or empty.
-func (p *params) flag(name string) *bool {
+func (p *params) boolean(name string) *bool {
 	yes, no := true, false
 	switch v := p.values[name].(type) {
 	case nil:
@@ -294,7 +294,7 @@ func (p *params) flag(name string) *bool {
 			return &no
 		}
 	}
-	p.fault(name, "is invalid")
+	p.addFault(name, "is invalid")
 	return nil
 }
 
@@ -318,7 +318,7 @@ func (p *params) list(name string) (values []any, given bool) {
 	case json.Number:
 		return []any{v}, true
 	}
-	p.fault(name, "is invalid")
+	p.addFault(name, "is invalid")
 	return nil, false
 }
 
@@ -330,9 +330,9 @@ func (p *params) numbers(name string) *[]int64 {
 	}
 	numbers := make([]int64, 0, len(values))
 	for _, value := range values {
-		n, ok := integer(value)
+		n, ok := parseInteger(value)
 		if !ok || n == nil {
-			p.fault(name, "is invalid")
+			p.addFault(name, "is invalid")
 			return nil
 		}
 		numbers = append(numbers, *n)
@@ -350,7 +350,7 @@ func (p *params) texts(name string) []string {
 	for _, value := range values {
 		text, ok := value.(string)
 		if !ok {
-			p.fault(name, "is invalid")
+			p.addFault(name, "is invalid")
 			return nil
 		}
 		texts = append(texts, text)

@@ -9,40 +9,40 @@ import (
 )
 
 func listProjects(c *call) error {
-	search, owned, membership := c.text("search"), c.flag("owned"), c.flag("membership")
-	visibility, simple := c.visibility(), c.flag("simple")
-	order := c.word("order_by", "id", "name", "path", "created_at", "updated_at", "last_activity_at", "similarity", "star_count")
-	sort, g := c.word("sort", "asc", "desc"), c.page()
-	if err := c.err(); err != nil {
+	search, owned, membership := c.text("search"), c.boolean("owned"), c.boolean("membership")
+	visibility, simple := c.visibility(), c.boolean("simple")
+	order := c.enum("order_by", "id", "name", "path", "created_at", "updated_at", "last_activity_at", "similarity", "star_count")
+	sort, page := c.enum("sort", "asc", "desc"), c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	filter := models.ProjectFilter{
-		Search: orEmpty(search), Owned: isSet(owned), Membership: isSet(membership), Visibility: visibility,
+		Search: orEmpty(search), Owned: isTrue(owned), Membership: isTrue(membership), Visibility: visibility,
 		OrderBy: orEmpty(order), Ascending: orEmpty(sort) == "asc",
 	}
 	if order == nil { // GitLab's default, unlike the pages'
 		filter.OrderBy = "created_at"
 	}
-	projects, total, err := c.api.Store.Projects(c.ctx(), &c.me, filter, g.rows())
+	projects, total, err := c.api.Store.Projects(c.ctx(), &c.me, filter, page.storePage())
 	if err != nil {
 		return err
 	}
 	entities := make([]projectEntity, 0, len(projects))
 	for _, access := range projects {
-		entity := c.projectNow(access)
+		entity := c.presentProject(access)
 		entities = append(entities, entity)
 	}
-	if isSet(simple) {
-		return list(c, g, each(entities, simpleProjectOf), total)
+	if isTrue(simple) {
+		return replyList(c, page, mapSlice(entities, newSimpleProject), total)
 	}
-	return list(c, g, entities, total)
+	return replyList(c, page, entities, total)
 }
 
-func isSet(flag *bool) bool { return flag != nil && *flag }
+func isTrue(flag *bool) bool { return flag != nil && *flag }
 
 // visibility reads GitLab's word.
 func (c *call) visibility() *models.Visibility {
-	word := c.word("visibility", "private", "internal", "public")
+	word := c.enum("visibility", "private", "internal", "public")
 	if word == nil {
 		return nil
 	}
@@ -53,7 +53,7 @@ func (c *call) visibility() *models.Visibility {
 // projectNow shows a project; whether its repository is empty the repository
 // alone knows. One that cannot be read counts as empty: a list of projects does
 // not fail for one of them.
-func (c *call) projectNow(access models.Access) projectEntity {
+func (c *call) presentProject(access models.Access) projectEntity {
 	p := access.Project
 	exists, err := c.api.Git.HasBranch(c.ctx(), p.ID, p.DefaultBranch)
 	if err != nil {
@@ -63,18 +63,18 @@ func (c *call) projectNow(access models.Access) projectEntity {
 }
 
 func getProject(c *call) error {
-	entity := c.projectNow(c.access)
+	entity := c.presentProject(c.access)
 	return c.reply(http.StatusOK, entity)
 }
 
 func createProject(c *call) error {
 	name, path, description := c.text("name"), c.text("path"), c.text("description")
 	namespaceID, visibility, branch := c.number("namespace_id"), c.visibility(), c.text("default_branch")
-	readme, gate := c.flag("initialize_with_readme"), c.flag("only_allow_merge_if_all_status_checks_passed")
+	readme, gate := c.boolean("initialize_with_readme"), c.boolean("only_allow_merge_if_all_status_checks_passed")
 	if orEmpty(name) == "" && orEmpty(path) == "" {
-		c.fault("name, path", "are missing, at least one parameter must be provided")
+		c.addFault("name, path", "are missing, at least one parameter must be provided")
 	}
-	if err := c.err(); err != nil {
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	namespace, err := c.namespaceFor(namespaceID)
@@ -83,16 +83,16 @@ func createProject(c *call) error {
 	}
 	in := models.ProjectInput{
 		NamespaceID: namespace.ID, Name: orEmpty(name), Path: orEmpty(path), Description: orEmpty(description),
-		DefaultBranch: orEmpty(branch), OnlyAllowMergeIfAllStatusChecksPassed: isSet(gate),
+		DefaultBranch: orEmpty(branch), OnlyAllowMergeIfAllStatusChecksPassed: isTrue(gate),
 	}
 	if visibility != nil {
 		in.Visibility = *visibility
 	}
-	created, err := c.api.Store.CreateProject(c.ctx(), c.me, in, isSet(readme))
+	created, err := c.api.Store.CreateProject(c.ctx(), c.me, in, isTrue(readme))
 	if err != nil {
 		return err
 	}
-	entity := c.projectNow(models.Access{Project: created, SignedIn: true, Admin: c.me.Admin, Role: models.RoleOwner})
+	entity := c.presentProject(models.Access{Project: created, SignedIn: true, Admin: c.me.Admin, Role: models.RoleOwner})
 	return c.reply(http.StatusCreated, entity)
 }
 
@@ -121,12 +121,12 @@ func updateProject(c *call) error {
 	p := c.access.Project
 	in := models.ProjectUpdate{
 		Name: c.text("name"), Path: c.text("path"), Description: c.text("description"), Visibility: c.visibility(),
-		DefaultBranch: c.text("default_branch"), OnlyAllowMergeIfAllStatusChecksPassed: c.flag("only_allow_merge_if_all_status_checks_passed"),
+		DefaultBranch: c.text("default_branch"), OnlyAllowMergeIfAllStatusChecksPassed: c.boolean("only_allow_merge_if_all_status_checks_passed"),
 	}
 	if in.DefaultBranch != nil && (*in.DefaultBranch == "" || *in.DefaultBranch == p.DefaultBranch) {
 		in.DefaultBranch = nil
 	}
-	if err := c.err(); err != nil {
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	changed := in.Name != nil && *in.Name != p.Name || in.Path != nil && *in.Path != p.Path ||
@@ -138,16 +138,16 @@ func updateProject(c *call) error {
 	if err != nil {
 		return err
 	}
-	entity := c.projectNow(models.Access{Project: updated, SignedIn: true, Admin: c.me.Admin, Role: c.access.Role})
+	entity := c.presentProject(models.Access{Project: updated, SignedIn: true, Admin: c.me.Admin, Role: c.access.Role})
 	return c.reply(http.StatusOK, entity)
 }
 
 func deleteProject(c *call) error {
-	if err := c.unmodifiedSince(func() (time.Time, error) { return c.access.Project.UpdatedAt, nil }); err != nil {
+	if err := c.checkUnmodifiedSince(func() (time.Time, error) { return c.access.Project.UpdatedAt, nil }); err != nil {
 		return err
 	}
 	if err := c.api.Store.DeleteProject(c.ctx(), c.me, c.access.Project.ID); err != nil {
 		return err
 	}
-	return c.accepted()
+	return c.replyAccepted()
 }

@@ -8,15 +8,15 @@ import (
 )
 
 func listProtectedBranches(c *call) error {
-	search, g := c.text("search"), c.page()
-	if err := c.err(); err != nil {
+	search, page := c.text("search"), c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
-	rules, total, err := c.api.Store.ProtectedBranches(c.ctx(), c.access.Project.ID, orEmpty(search), g.rows())
+	rules, total, err := c.api.Store.ProtectedBranches(c.ctx(), c.access.Project.ID, orEmpty(search), page.storePage())
 	if err != nil {
 		return err
 	}
-	return list(c, g, each(rules, protectedBranch), total)
+	return replyList(c, page, mapSlice(rules, newProtectedBranchEntity), total)
 }
 
 // protectedBranchInPath is the one that :name names, wildcards included.
@@ -33,15 +33,15 @@ func getProtectedBranch(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, protectedBranch(rule))
+	return c.reply(http.StatusOK, newProtectedBranchEntity(rule))
 }
 
 func protectBranch(c *call) error {
-	c.mustHave("name")
+	c.requireParams("name")
 	in := models.ProtectedBranchInput{PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer}
 	name := c.text("name")
 	c.protection(&in)
-	if err := c.err(); err != nil {
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	in.Name = *name
@@ -52,7 +52,7 @@ func protectBranch(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusCreated, protectedBranch(rule))
+	return c.reply(http.StatusCreated, newProtectedBranchEntity(rule))
 }
 
 func updateProtectedBranch(c *call) error {
@@ -64,14 +64,14 @@ func updateProtectedBranch(c *call) error {
 		PushAccessLevel: rule.PushAccessLevel, MergeAccessLevel: rule.MergeAccessLevel, AllowForcePush: rule.AllowForcePush,
 	}
 	c.protection(&in)
-	if err := c.err(); err != nil {
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	updated, err := c.api.Store.UpdateProtectedBranch(c.ctx(), c.me, c.access.Project.ID, rule.ID, in)
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, protectedBranch(updated))
+	return c.reply(http.StatusOK, newProtectedBranchEntity(updated))
 }
 
 func unprotectBranch(c *call) error {
@@ -79,7 +79,7 @@ func unprotectBranch(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.unmodifiedSince(func() (time.Time, error) { return rule.UpdatedAt, nil }); err != nil {
+	if err := c.checkUnmodifiedSince(func() (time.Time, error) { return rule.UpdatedAt, nil }); err != nil {
 		return err
 	}
 	if err := c.api.Store.DeleteProtectedBranch(c.ctx(), c.me, c.access.Project.ID, rule.ID); err != nil {
@@ -93,7 +93,7 @@ func unprotectBranch(c *call) error {
 func (c *call) protection(in *models.ProtectedBranchInput) {
 	c.level("push_access_level", "allowed_to_push", &in.PushAccessLevel)
 	c.level("merge_access_level", "allowed_to_merge", &in.MergeAccessLevel)
-	if force := c.flag("allow_force_push"); force != nil {
+	if force := c.boolean("allow_force_push"); force != nil {
 		in.AllowForcePush = *force
 	}
 }
@@ -103,7 +103,7 @@ func (c *call) protection(in *models.ProtectedBranchInput) {
 func (c *call) level(single, several string, level *models.Role) {
 	take := func(name string, n *int64) (models.Role, bool) {
 		if n == nil || *n != int64(models.RoleNone) && *n != int64(models.RoleDeveloper) && *n != int64(models.RoleMaintainer) {
-			c.fault(name, "does not have a valid value")
+			c.addFault(name, "does not have a valid value")
 			return 0, false
 		}
 		return models.Role(*n), true
@@ -118,13 +118,13 @@ func (c *call) level(single, several string, level *models.Role) {
 	for _, entry := range entries {
 		object, ok := entry.(map[string]any)
 		if !ok {
-			c.fault(several, "is invalid")
+			c.addFault(several, "is invalid")
 			return
 		}
 		if remove, _ := object["_destroy"].(bool); remove {
 			continue
 		}
-		n, ok := integer(object["access_level"])
+		n, ok := parseInteger(object["access_level"])
 		if !ok {
 			n = nil
 		}

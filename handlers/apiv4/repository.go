@@ -66,11 +66,11 @@ func (c *call) branches(all []Branch) ([]branchEntity, error) {
 }
 
 func listBranches(c *call) error {
-	search, g := c.text("search"), c.page()
-	if err := c.err(); err != nil {
+	search, page := c.text("search"), c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
-	found, total, err := c.api.Git.Branches(c.ctx(), c.access.Project.ID, orEmpty(search), g.offset(), g.size)
+	found, total, err := c.api.Git.Branches(c.ctx(), c.access.Project.ID, orEmpty(search), page.offset(), page.size)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func listBranches(c *call) error {
 	if err != nil {
 		return err
 	}
-	return list(c, g, entities, int64(total))
+	return replyList(c, page, entities, int64(total))
 }
 
 func getBranch(c *call) error {
@@ -114,8 +114,8 @@ func (c *call) resolve(name, what string) (string, error) {
 }
 
 func listCommits(c *call) error {
-	name, g := c.text("ref_name"), c.page()
-	if err := c.err(); err != nil {
+	name, page := c.text("ref_name"), c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	if orEmpty(name) == "" {
@@ -124,14 +124,14 @@ func listCommits(c *call) error {
 			if err != nil {
 				return err
 			}
-			return list(c, g, []commitEntity{}, 0) // nothing was pushed yet
+			return replyList(c, page, []commitEntity{}, 0) // nothing was pushed yet
 		}
 	}
 	sha, err := c.resolve(*name, "Tree")
 	if err != nil {
 		return err
 	}
-	return c.listCommits(g, "", sha)
+	return c.listCommits(page, "", sha)
 }
 
 func getCommit(c *call) error {
@@ -154,9 +154,9 @@ type compareEntity struct {
 // compare tells what to has that from lacks: since they parted, or straight
 // from one to the other.
 func compare(c *call) error {
-	c.mustHave("from", "to")
-	from, to, straight := c.text("from"), c.text("to"), c.flag("straight")
-	if err := c.err(); err != nil {
+	c.requireParams("from", "to")
+	from, to, straight := c.text("from"), c.text("to"), c.boolean("straight")
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	p := c.access.Project.ID
@@ -173,7 +173,7 @@ func compare(c *call) error {
 		return err
 	}
 	base := fromSHA
-	if !isSet(straight) {
+	if !isTrue(straight) {
 		if parted, exists, err := c.api.Git.MergeBase(c.ctx(), p, fromSHA, toSHA); err != nil {
 			return err
 		} else if exists {
@@ -185,7 +185,7 @@ func compare(c *call) error {
 		return err
 	}
 	entity := compareEntity{
-		Commits: each(commits, c.commit), Diffs: diffs(d), CompareTimeout: d.Truncated, CompareSameRef: fromSHA == toSHA,
+		Commits: mapSlice(commits, c.commit), Diffs: newDiffEntities(d), CompareTimeout: d.Truncated, CompareSameRef: fromSHA == toSHA,
 		WebURL: c.projectURL("/-/compare/" + url.PathEscape(*from) + "..." + url.PathEscape(*to)),
 	}
 	if len(entity.Commits) > 0 {

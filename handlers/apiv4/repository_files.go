@@ -34,8 +34,8 @@ type treeEntity struct {
 }
 
 func listTree(c *call) error {
-	folder, ref, recursive, g := c.text("path"), c.text("ref"), c.flag("recursive"), c.page()
-	if err := c.err(); err != nil {
+	folder, ref, recursive, page := c.text("path"), c.text("ref"), c.boolean("recursive"), c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	_, sha, err := c.refSHA(ref, "Tree")
@@ -43,7 +43,7 @@ func listTree(c *call) error {
 		return err
 	}
 	base := strings.Trim(orEmpty(folder), "/")
-	entries, exists, err := c.api.Git.Tree(c.ctx(), c.access.Project.ID, sha, base, isSet(recursive))
+	entries, exists, err := c.api.Git.Tree(c.ctx(), c.access.Project.ID, sha, base, isTrue(recursive))
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func listTree(c *call) error {
 	show := func(e TreeEntry) treeEntity {
 		return treeEntity{ID: e.SHA, Name: path.Base(e.Name), Type: e.Kind, Path: path.Join(base, e.Name), Mode: e.Mode}
 	}
-	return list(c, g, each(slice(entries, g), show), int64(len(entries)))
+	return replyList(c, page, mapSlice(pageOf(entries, page), show), int64(len(entries)))
 }
 
 type fileEntity struct {
@@ -81,7 +81,7 @@ func (c *call) fileInPath() (file TreeEntry, ref, sha string, err error) {
 		return file, "", "", err
 	}
 	given := c.text("ref")
-	if err := c.err(); err != nil {
+	if err := c.paramError(); err != nil {
 		return file, "", "", err
 	}
 	if ref, sha, err = c.refSHA(given, "Commit"); err != nil {
@@ -124,16 +124,16 @@ func getRawFile(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.attachment("application/octet-stream", path.Base(file.Name))
+	c.setDownloadHeaders("application/octet-stream", path.Base(file.Name))
 	c.Response().Header().Set("Content-Length", strconv.FormatInt(file.Size, 10))
 	if c.Request().Method == http.MethodHead {
 		return c.NoContent(http.StatusOK)
 	}
-	return c.download(c.api.Git.WriteFile(c.ctx(), c.Response(), c.access.Project.ID, file))
+	return c.finishDownload(c.api.Git.WriteFile(c.ctx(), c.Response(), c.access.Project.ID, file))
 }
 
 // attachment announces a download.
-func (c *call) attachment(contentType, name string) {
+func (c *call) setDownloadHeaders(contentType, name string) {
 	h := c.Response().Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
@@ -142,7 +142,7 @@ func (c *call) attachment(contentType, name string) {
 
 // download ends a download. One that breaks off after its first byte cannot be
 // answered any more: the connection is closed, so that the client notices.
-func (c *call) download(err error) error {
+func (c *call) finishDownload(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -165,8 +165,8 @@ var archiveTypes = map[string]string{"tar.gz": "application/gzip", "tar": "appli
 func archiveAs(format string) func(*call) error {
 	return func(c *call) error {
 		as := format
-		sha, folder, asked := c.text("sha"), c.text("path"), c.word("format", "tar.gz", "tar", "zip")
-		if err := c.err(); err != nil {
+		sha, folder, asked := c.text("sha"), c.text("path"), c.enum("format", "tar.gz", "tar", "zip")
+		if err := c.paramError(); err != nil {
 			return err
 		}
 		if as == "" {
@@ -199,11 +199,11 @@ func (c *call) archive(ref *string, folder, format string) error {
 	if !exists {
 		return notFound("Path")
 	}
-	c.attachment(archiveTypes[format], stem+"."+format)
+	c.setDownloadHeaders(archiveTypes[format], stem+"."+format)
 	if c.Request().Method == http.MethodHead {
 		return c.NoContent(http.StatusOK)
 	}
-	return c.download(c.api.Git.WriteArchive(c.ctx(), c.Response(), c.access.Project.ID, a))
+	return c.finishDownload(c.api.Git.WriteArchive(c.ctx(), c.Response(), c.access.Project.ID, a))
 }
 
 type tagEntity struct {
@@ -213,7 +213,7 @@ type tagEntity struct {
 	Commit    *commitEntity `json:"commit"`
 	Release   *any          `json:"release"`
 	Protected bool          `json:"protected"`
-	CreatedAt *stamp        `json:"created_at"`
+	CreatedAt *timestamp    `json:"created_at"`
 }
 
 func (c *call) tag(t Tag) tagEntity {
@@ -223,25 +223,25 @@ func (c *call) tag(t Tag) tagEntity {
 		entity.Commit = &commit
 	}
 	if !t.CreatedAt.IsZero() {
-		entity.CreatedAt = stampOrNull(&t.CreatedAt)
+		entity.CreatedAt = timestampOrNull(&t.CreatedAt)
 	}
 	return entity
 }
 
 func listTags(c *call) error {
-	search, order, sort, g := c.text("search"), c.word("order_by", "name", "updated", "version"), c.word("sort", "asc", "desc"), c.page()
-	if err := c.err(); err != nil {
+	search, order, sort, page := c.text("search"), c.enum("order_by", "name", "updated", "version"), c.enum("sort", "asc", "desc"), c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	by := "updated"
 	if order != nil {
 		by = *order
 	}
-	tags, total, err := c.api.Git.Tags(c.ctx(), c.access.Project.ID, orEmpty(search), by, orEmpty(sort) == "asc", g.offset(), g.size)
+	tags, total, err := c.api.Git.Tags(c.ctx(), c.access.Project.ID, orEmpty(search), by, orEmpty(sort) == "asc", page.offset(), page.size)
 	if err != nil {
 		return err
 	}
-	return list(c, g, each(tags, c.tag), int64(total))
+	return replyList(c, page, mapSlice(tags, c.tag), int64(total))
 }
 
 func getTag(c *call) error {
@@ -274,8 +274,8 @@ func (c *call) commitInPath() (Commit, error) {
 
 // listCommitDiff lists what a commit changed, against its first parent.
 func listCommitDiff(c *call) error {
-	g := c.page()
-	if err := c.err(); err != nil {
+	page := c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	commit, err := c.commitInPath()
@@ -290,8 +290,8 @@ func listCommitDiff(c *call) error {
 	if err != nil {
 		return err
 	}
-	entities := diffs(d)
-	return list(c, g, slice(entities, g), int64(len(entities)))
+	entities := newDiffEntities(d)
+	return replyList(c, page, pageOf(entities, page), int64(len(entities)))
 }
 
 // maxCandidates is how many merge requests are looked into for a commit: the
@@ -301,8 +301,8 @@ const maxCandidates = 100
 // listCommitMergeRequests lists the merge requests that bring a commit in: it is
 // among their commits, or it is what merged them.
 func listCommitMergeRequests(c *call) error {
-	state, g := c.word("state", "opened", "closed", "merged", "locked", "all"), c.page()
-	if err := c.err(); err != nil {
+	state, page := c.enum("state", "opened", "closed", "merged", "locked", "all"), c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	commit, err := c.commitInPath()
@@ -344,5 +344,5 @@ func listCommitMergeRequests(c *call) error {
 	if state != nil && *state != "all" {
 		filter.State = models.MergeRequestState(*state)
 	}
-	return c.listMergeRequests(filter, g)
+	return c.listMergeRequests(filter, page)
 }

@@ -9,11 +9,11 @@ import (
 )
 
 func listServices(c *call) error {
-	g := c.page()
-	if err := c.err(); err != nil {
+	page := c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
-	services, total, err := c.api.Store.ExternalStatusChecks(c.ctx(), c.access.Project.ID, g.rows())
+	services, total, err := c.api.Store.ExternalStatusChecks(c.ctx(), c.access.Project.ID, page.storePage())
 	if err != nil {
 		return err
 	}
@@ -21,14 +21,14 @@ func listServices(c *call) error {
 	if err != nil {
 		return err
 	}
-	entities := each(services, func(s models.ExternalStatusCheck) serviceEntity { return service(s, protected) })
-	return list(c, g, entities, total)
+	entities := mapSlice(services, func(s models.ExternalStatusCheck) serviceEntity { return newServiceEntity(s, protected) })
+	return replyList(c, page, entities, total)
 }
 
 func createService(c *call) error {
-	c.mustHave("name", "external_url")
-	name, address, ids, secret, apply := c.text("name"), c.text("external_url"), c.numbers("protected_branch_ids"), c.text("shared_secret"), c.flag("apply_to_open_merge_requests")
-	if err := c.err(); err != nil {
+	c.requireParams("name", "external_url")
+	name, address, ids, secret, apply := c.text("name"), c.text("external_url"), c.numbers("protected_branch_ids"), c.text("shared_secret"), c.boolean("apply_to_open_merge_requests")
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	in := models.ExternalStatusCheckInput{Name: *name, ExternalURL: *address, SharedSecret: orEmpty(secret)}
@@ -53,8 +53,8 @@ func updateService(c *call) error {
 		Name: c.text("name"), ExternalURL: c.text("external_url"), ProtectedBranchIDs: c.numbers("protected_branch_ids"),
 		SharedSecret: c.text("shared_secret"),
 	}
-	apply := c.flag("apply_to_open_merge_requests")
-	if err := c.err(); err != nil {
+	apply := c.boolean("apply_to_open_merge_requests")
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	updated, err := c.api.Store.UpdateExternalStatusCheck(c.ctx(), c.me, c.access.Project.ID, id, in, apply != nil && *apply)
@@ -69,7 +69,7 @@ func deleteService(c *call) error {
 	if err != nil {
 		return err
 	}
-	err = c.unmodifiedSince(func() (time.Time, error) {
+	err = c.checkUnmodifiedSince(func() (time.Time, error) {
 		service, err := c.api.Store.ExternalStatusCheck(c.ctx(), c.access.Project.ID, id)
 		return service.UpdatedAt, err
 	})
@@ -87,7 +87,7 @@ func (c *call) replyService(status int, s models.ExternalStatusCheck) error {
 	if err != nil {
 		return err
 	}
-	entity := service(s, protected)
+	entity := newServiceEntity(s, protected)
 	if s.Incomplete != nil {
 		c.logIncomplete("service is saved, but not yet on all open merge requests", s.Incomplete)
 		entity.Incomplete = []string{"apply_to_open_merge_requests"}

@@ -10,9 +10,9 @@ import (
 
 // tokenInput reads what makes a token, and makes its secret.
 func (c *call) tokenInput() (in models.AccessTokenInput, secret string, err error) {
-	c.mustHave("name", "scopes")
-	name, scopes, expires := c.text("name"), c.texts("scopes"), c.day("expires_at")
-	if err := c.err(); err != nil {
+	c.requireParams("name", "scopes")
+	name, scopes, expires := c.text("name"), c.texts("scopes"), c.date("expires_at")
+	if err := c.paramError(); err != nil {
 		return in, "", err
 	}
 	if expires == nil {
@@ -27,7 +27,7 @@ func (c *call) tokenInput() (in models.AccessTokenInput, secret string, err erro
 }
 
 // day reads a date, the midnight (UTC) at which something ends.
-func (p *params) day(name string) *time.Time {
+func (p *params) date(name string) *time.Time {
 	text := p.text(name)
 	if text == nil || *text == "" {
 		return nil
@@ -37,12 +37,12 @@ func (p *params) day(name string) *time.Time {
 			return &t
 		}
 	}
-	p.fault(name, "is invalid")
+	p.addFault(name, "is invalid")
 	return nil
 }
 
 // people refuses bots: a project's token makes no other tokens.
-func (c *call) people() error {
+func (c *call) refuseBots() error {
 	if c.me.Bot {
 		return errForbidden
 	}
@@ -58,9 +58,9 @@ func listPersonalTokens(c *call) error {
 }
 
 // listTokens lists the tokens that the filters leave.
-func (c *call) listTokens(tokens []models.AccessToken, levels map[int64]models.Role) error {
-	state, revoked, g := c.word("state", "active", "inactive"), c.flag("revoked"), c.page()
-	if err := c.err(); err != nil {
+func (c *call) listTokens(tokens []models.AccessToken, roles map[int64]models.Role) error {
+	state, revoked, page := c.enum("state", "active", "inactive"), c.boolean("revoked"), c.page()
+	if err := c.paramError(); err != nil {
 		return err
 	}
 	now := c.now()
@@ -71,24 +71,24 @@ func (c *call) listTokens(tokens []models.AccessToken, levels map[int64]models.R
 		}
 		kept = append(kept, t)
 	}
-	show := func(t models.AccessToken) tokenEntity { return tokenWithLevel(t, levels, now) }
-	return list(c, g, each(slice(kept, g), show), int64(len(kept)))
+	show := func(t models.AccessToken) tokenEntity { return newTokenEntityWithRole(t, roles, now) }
+	return replyList(c, page, mapSlice(pageOf(kept, page), show), int64(len(kept)))
 }
 
-func tokenWithLevel(t models.AccessToken, levels map[int64]models.Role, now time.Time) tokenEntity {
-	entity := token(t, now)
+func newTokenEntityWithRole(t models.AccessToken, roles map[int64]models.Role, now time.Time) tokenEntity {
+	entity := newTokenEntity(t, now)
 	if t.ProjectID != nil {
-		role := levels[t.UserID]
+		role := roles[t.UserID]
 		entity.AccessLevel = &role
 	}
 	return entity
 }
 
-func getOwnToken(c *call) error { return c.reply(http.StatusOK, token(c.token, c.now())) }
+func getOwnToken(c *call) error { return c.reply(http.StatusOK, newTokenEntity(c.token, c.now())) }
 
 // revokeOwnToken ends the token that the request came with.
 func revokeOwnToken(c *call) error {
-	err := c.tokenUnmodified(c.token)
+	err := c.checkTokenUnmodified(c.token)
 	switch {
 	case err != nil:
 	case c.token.ProjectID != nil:
@@ -117,8 +117,8 @@ func (c *call) personalTokenInPath() (models.AccessToken, error) {
 }
 
 // tokenUnmodified is unmodifiedSince for a token, which changes by being revoked.
-func (c *call) tokenUnmodified(t models.AccessToken) error {
-	return c.unmodifiedSince(func() (time.Time, error) {
+func (c *call) checkTokenUnmodified(t models.AccessToken) error {
+	return c.checkUnmodifiedSince(func() (time.Time, error) {
 		if t.RevokedAt != nil {
 			return *t.RevokedAt, nil
 		}
@@ -131,7 +131,7 @@ func getPersonalToken(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, token(found, c.now()))
+	return c.reply(http.StatusOK, newTokenEntity(found, c.now()))
 }
 
 func revokePersonalToken(c *call) error {
@@ -139,7 +139,7 @@ func revokePersonalToken(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.tokenUnmodified(found); err != nil {
+	if err := c.checkTokenUnmodified(found); err != nil {
 		return err
 	}
 	if err := c.api.Store.RevokePersonalToken(c.ctx(), c.me, found.UserID, found.ID); err != nil {
@@ -162,7 +162,7 @@ func createTokenOfUser(c *call) error {
 }
 
 func (c *call) createTokenFor(user models.User) error {
-	if err := c.people(); err != nil {
+	if err := c.refuseBots(); err != nil {
 		return err
 	}
 	in, secret, err := c.tokenInput()
@@ -173,7 +173,7 @@ func (c *call) createTokenFor(user models.User) error {
 	if err != nil {
 		return err
 	}
-	return c.replySecret(http.StatusCreated, created, nil, secret)
+	return c.replyNewToken(http.StatusCreated, created, nil, secret)
 }
 
 func listProjectTokens(c *call) error {
@@ -201,7 +201,7 @@ func getProjectToken(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, tokenWithLevel(found, roles, c.now()))
+	return c.reply(http.StatusOK, newTokenEntityWithRole(found, roles, c.now()))
 }
 
 // projectToken is a token of the project in the path, working or not.
@@ -221,7 +221,7 @@ func (c *call) projectToken(id int64) (models.AccessToken, error) {
 // createProjectToken makes a token of the project, as Maintainer unless a
 // weaker or, for those who may, a stronger role is asked for.
 func createProjectToken(c *call) error {
-	if err := c.people(); err != nil {
+	if err := c.refuseBots(); err != nil {
 		return err
 	}
 	level := c.number("access_level")
@@ -237,7 +237,7 @@ func createProjectToken(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.replySecret(http.StatusCreated, created, map[int64]models.Role{created.UserID: in.Role}, secret)
+	return c.replyNewToken(http.StatusCreated, created, map[int64]models.Role{created.UserID: in.Role}, secret)
 }
 
 func revokeProjectToken(c *call) error {
@@ -249,7 +249,7 @@ func revokeProjectToken(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.tokenUnmodified(found); err != nil {
+	if err := c.checkTokenUnmodified(found); err != nil {
 		return err
 	}
 	if err := c.api.Store.RevokeProjectToken(c.ctx(), c.me, c.role(), c.access.Project.ID, id); err != nil {
@@ -259,9 +259,9 @@ func revokeProjectToken(c *call) error {
 }
 
 // rotation reads how a token is replaced, and makes the secret of the new one.
-func (c *call) rotation() (in models.TokenRotation, secret string, err error) {
-	in = models.TokenRotation{ExpiresAt: c.day("expires_at"), MadeBy: c.token}
-	if err := c.err(); err != nil {
+func (c *call) rotationInput() (in models.TokenRotation, secret string, err error) {
+	in = models.TokenRotation{ExpiresAt: c.date("expires_at"), MadeBy: c.token}
+	if err := c.paramError(); err != nil {
 		return in, "", err
 	}
 	secret = auth.NewAccessToken()
@@ -271,8 +271,8 @@ func (c *call) rotation() (in models.TokenRotation, secret string, err error) {
 
 // replySecret answers with a token that was made a moment ago. The secret is
 // shown here only.
-func (c *call) replySecret(status int, made models.AccessToken, levels map[int64]models.Role, secret string) error {
-	entity := tokenWithLevel(made, levels, c.now())
+func (c *call) replyNewToken(status int, made models.AccessToken, roles map[int64]models.Role, secret string) error {
+	entity := newTokenEntityWithRole(made, roles, c.now())
 	entity.Token = secret
 	return c.reply(status, entity)
 }
@@ -282,11 +282,11 @@ func rotatePersonalToken(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.rotatePersonal(found)
+	return c.rotateTokenOfUser(found)
 }
 
-func (c *call) rotatePersonal(old models.AccessToken) error {
-	in, secret, err := c.rotation()
+func (c *call) rotateTokenOfUser(old models.AccessToken) error {
+	in, secret, err := c.rotationInput()
 	if err != nil {
 		return err
 	}
@@ -294,15 +294,15 @@ func (c *call) rotatePersonal(old models.AccessToken) error {
 	if err != nil {
 		return err
 	}
-	return c.replySecret(http.StatusOK, made, nil, secret)
+	return c.replyNewToken(http.StatusOK, made, nil, secret)
 }
 
 // rotateOwnToken replaces the token that the request came with.
 func rotateOwnToken(c *call) error {
 	if c.token.ProjectID == nil {
-		return c.rotatePersonal(c.token)
+		return c.rotateTokenOfUser(c.token)
 	}
-	return c.rotateOfProject(*c.token.ProjectID, c.token.ID, models.RoleOwner)
+	return c.rotateTokenOfProject(*c.token.ProjectID, c.token.ID, models.RoleOwner)
 }
 
 func rotateProjectToken(c *call) error {
@@ -310,7 +310,7 @@ func rotateProjectToken(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.rotateOfProject(c.access.Project.ID, id, c.role())
+	return c.rotateTokenOfProject(c.access.Project.ID, id, c.role())
 }
 
 // rotateOwnProjectToken is rotateOwnToken below the project that the token must
@@ -319,11 +319,11 @@ func rotateOwnProjectToken(c *call) error {
 	if c.token.ProjectID == nil || *c.token.ProjectID != c.access.Project.ID {
 		return errNotFound
 	}
-	return c.rotateOfProject(c.access.Project.ID, c.token.ID, models.RoleOwner)
+	return c.rotateTokenOfProject(c.access.Project.ID, c.token.ID, models.RoleOwner)
 }
 
-func (c *call) rotateOfProject(projectID, tokenID int64, byRole models.Role) error {
-	in, secret, err := c.rotation()
+func (c *call) rotateTokenOfProject(projectID, tokenID int64, byRole models.Role) error {
+	in, secret, err := c.rotationInput()
 	if err != nil {
 		return err
 	}
@@ -335,5 +335,5 @@ func (c *call) rotateOfProject(projectID, tokenID int64, byRole models.Role) err
 	if err != nil {
 		return err
 	}
-	return c.replySecret(http.StatusOK, made, roles, secret)
+	return c.replyNewToken(http.StatusOK, made, roles, secret)
 }
