@@ -1,10 +1,11 @@
-// Package apiv4 is the front door for programs: GitLab's REST API as far as
-// Mergegate has what it speaks of, so that GitLab's clients work unchanged,
-// and a few routes of our own.
+// Package apiv4 implements the part of GitLab's REST API that Mergegate supports,
+// so that GitLab's clients work unchanged, and some routes that only Mergegate
+// has.
 //
-// routes.go says what there is and who may; each resource has a file. A
-// handler reads its parameters, calls one operation of the domain and shows
-// the result as an entity.
+// Start with routes.go, which lists all routes with the ability that each needs.
+// Each resource has a file. A handler reads its parameters, calls one method of
+// models.Store and answers with an entity, the JSON form of the result.
+// openapi.yaml describes all routes.
 package apiv4
 
 import (
@@ -27,31 +28,31 @@ import (
 // Prefix begins the path of every route of the API.
 const Prefix = "/api/v4"
 
-// Deps is what the API needs of the rest of the program.
+// Deps holds what the API needs from the rest of the program.
 type Deps struct {
 	Store *models.Store
 	Git   Git
 	Log   *slog.Logger
-	// BaseURL is the address under which people reach this server, without a
-	// slash at the end.
+	// BaseURL is the public address of this server, without a trailing slash.
 	BaseURL string
-	// Version is Mergegate's own version, in the header X-Mergegate-Version.
-	// Revision is what GET /version answers beside GitLabVersion.
+	// Version is Mergegate's version, sent as X-Mergegate-Version. Revision is
+	// returned by GET /version together with GitLabVersion.
 	Version, Revision string
-	// Limits bound how often the API may be asked; the defaults are generous.
+	// Limits are the rate limits. The zero value means the defaults.
 	Limits Limits
-	// Stylesheet is the address of the style sheet of the readable page.
+	// Stylesheet is the address of the style sheet of /api/docs.
 	Stylesheet string
 }
 
+// api holds what all routes share.
 type api struct {
 	Deps
 	tokens    *limiter[int64]
 	addresses *limiter[string]
 }
 
-// Register adds the API to a server. Everything below /api/ is answered here,
-// unknown routes included, and always with JSON. Cookies mean nothing here.
+// Register adds the API to e. It answers all paths below /api/, also unknown
+// ones, with JSON. The API ignores cookies.
 func Register(e *echo.Echo, d Deps) {
 	a := &api{
 		Deps:      d,
@@ -86,7 +87,7 @@ func unknownRoute(c echo.Context) error {
 	return c.JSON(http.StatusNotFound, map[string]string{"error": "404 Not Found"})
 }
 
-// wrongMethod refuses what a path that is known does not take.
+// methodNotAllowed answers 405 for a path that has only the known methods.
 func methodNotAllowed(known []string) echo.HandlerFunc {
 	allow := strings.Join(slices.Sorted(slices.Values(known)), ", ")
 	return func(c echo.Context) error {
@@ -95,8 +96,8 @@ func methodNotAllowed(known []string) echo.HandlerFunc {
 	}
 }
 
-// wholePath answers 404 for a path that has more segments than the route. Echo
-// gives all that is left of a path to a parameter that ends a route.
+// exactPath answers 404 for a path with more segments than the route. Echo would
+// otherwise put the rest of the path into the last parameter.
 func (a *api) exactPath(route string, next echo.HandlerFunc) echo.HandlerFunc {
 	segments := strings.Count(Prefix+route, "/")
 	return func(c echo.Context) error {
@@ -107,8 +108,8 @@ func (a *api) exactPath(route string, next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// keepEscapes makes the router match the path as it was sent. Without it some
-// paths arrive unescaped and some do not, and owner%2Fname is two segments.
+// keepEscapedPath makes the router match the path as sent, so that owner%2Fname
+// is one segment. Echo matches the unescaped path unless RawPath is set.
 func keepEscapedPath(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if u := c.Request().URL; strings.HasPrefix(u.Path, "/api/") {
@@ -123,19 +124,17 @@ type call struct {
 	echo.Context
 	*params
 	api *api
-	// me and token are empty for a request without a token.
+	// me is the owner of token. Both are zero for a request without a token.
 	me    models.User
 	token models.AccessToken
-	// access is the project that the path names, mr the merge request. For
-	// routes of status checks mr is only its ids, state and HEAD, with checks.
+	// access is the project in the path, mr the merge request. Routes of status
+	// checks load only ids, state and HEAD of mr, and its checks.
 	access models.Access
 	mr     models.MergeRequest
 	checks []models.MergeRequestCheck
 }
 
-// handler runs what every route has in common, in the order in which faults
-// are told: who asks, whether the project and merge request can be seen,
-// whether this may be done, the parameters.
+// handler returns the Echo handler of a route. It answers errors and panics.
 func (a *api) handler(r route) echo.HandlerFunc {
 	return func(ec echo.Context) (err error) {
 		c := &call{Context: ec, api: a}
@@ -144,7 +143,8 @@ func (a *api) handler(r route) echo.HandlerFunc {
 				if p == http.ErrAbortHandler {
 					panic(p)
 				}
-				a.Log.Error("panic in the API", "request_id", request.ID(ec), "panic", p, "stack", string(debug.Stack()))
+				a.Log.Error("API request panicked",
+					"request_id", request.ID(ec), "panic", p, "stack", string(debug.Stack()))
 				err = c.internalError()
 			}
 		}()
@@ -155,6 +155,9 @@ func (a *api) handler(r route) echo.HandlerFunc {
 	}
 }
 
+// serve runs the checks that all routes have in common and then the route. The
+// order decides which error is reported: rate limit, token, project (404), merge
+// request (404), ability (403), parameters (400).
 func (c *call) serve(r route) error {
 	c.Response().Header().Set("Cache-Control", "private, no-store")
 	c.Response().Header().Set("X-Mergegate-Version", c.api.Version)
@@ -176,7 +179,7 @@ func (c *call) serve(r route) error {
 		err := c.findProject()
 		var f *failure
 		if !c.signedIn() && errors.As(err, &f) && f.status == http.StatusNotFound {
-			return errUnauthorized // whatever there is
+			return errUnauthorized // also for projects that do not exist
 		}
 		if err != nil {
 			return err
@@ -200,8 +203,8 @@ func (c *call) serve(r route) error {
 	return r.handle(c)
 }
 
-// fail answers an error: a refusal in GitLab's words, anything else as an
-// internal error whose cause only the log has.
+// fail answers an error: a refusal with GitLab's message, anything else with 500.
+// The cause of a 500 is only logged.
 func (c *call) fail(err error) error {
 	if c.Response().Committed {
 		return err
@@ -212,14 +215,15 @@ func (c *call) fail(err error) error {
 		}
 		if f.status == http.StatusServiceUnavailable {
 			request.SetRetryAfter(c)
-			c.api.Log.Error("the API is not available at the moment", "request_id", request.ID(c), "route", c.Path(), "error", err)
+			c.api.Log.Error("API request unavailable", "request_id", request.ID(c), "route", c.Path(), "error", err)
 		}
 		return c.JSON(f.status, f.body)
 	}
 	if c.ctx().Err() != nil {
-		return nil // the client has gone
+		return nil // the client has disconnected
 	}
-	c.api.Log.Error("the API failed", "request_id", request.ID(c), "method", c.Request().Method, "route", c.Path(), "error", err)
+	c.api.Log.Error("API request failed",
+		"request_id", request.ID(c), "method", c.Request().Method, "route", c.Path(), "error", err)
 	return c.internalError()
 }
 
@@ -227,8 +231,9 @@ func (c *call) internalError() error {
 	return c.JSON(http.StatusInternalServerError, map[string]string{"message": "500 Internal Server Error"})
 }
 
-// require asks the table of abilities. The empty ability is everybody's who
-// has a token.
+// require checks that the user has the ability on the project. The empty ability
+// needs only a token. It returns errNotFound if the user may not see the resource,
+// else errForbidden.
 func (c *call) require(ability auth.Ability) error {
 	if ability == "" {
 		return nil
@@ -246,17 +251,17 @@ func (c *call) can(ability auth.Ability) bool {
 	return auth.Can(c.subject(), ability)
 }
 
-// subject returns the owner of the token, as seen from the project of c.access.
+// subject returns the user and their relation to the project, as auth.Decide takes it.
 func (c *call) subject() auth.Subject {
-	access := c.access // without a project it is empty
+	access := c.access // the zero value outside a project
 	access.SignedIn, access.Admin = c.signedIn(), c.me.Admin
 	return auth.SubjectOf(access)
 }
 
-// signedIn reports whether the request has a token.
+// signedIn reports whether the request has a valid token.
 func (c *call) signedIn() bool { return c.me.ID != 0 }
 
-// user is the owner of the token, nil without one.
+// user returns the owner of the token, or nil without a token.
 func (c *call) user() *models.User {
 	if !c.signedIn() {
 		return nil
@@ -264,11 +269,12 @@ func (c *call) user() *models.User {
 	return &c.me
 }
 
-// role returns the effective role on the project of the path.
+// role returns the user's effective role on the project. Administrators count as
+// Owner.
 func (c *call) role() models.Role { return request.Role(c) }
 
-// findProject finds the project that :id names, unless the token's query has:
-// by number or namespace/name, a name that it had before a rename included.
+// findProject loads the project that :id names, unless authenticate has loaded it
+// with the token. :id is a number or namespace/name, and may be a former path.
 func (c *call) findProject() error {
 	if c.access.Project.ID == 0 {
 		access, err := c.accessInPath()
@@ -287,6 +293,7 @@ func (c *call) findProject() error {
 	return nil
 }
 
+// accessInPath loads the project that :id names and the user's access to it.
 func (c *call) accessInPath() (access models.Access, err error) {
 	name, err := c.segment("id")
 	if err != nil {
@@ -303,8 +310,9 @@ func (c *call) accessInPath() (access models.Access, err error) {
 	return access, err
 }
 
-// findMergeRequest finds the merge request that :iid names, with its checks or
-// with its people: one query is enough for what services ask all the time.
+// findMergeRequest loads the merge request that :iid names. With checks it loads
+// only ids, state, HEAD and the status checks, in one query, because services
+// poll these routes often.
 func (c *call) findMergeRequest(withChecks bool) error {
 	if !c.can(auth.ReadCode) {
 		return errNotFound
@@ -324,8 +332,8 @@ func (c *call) findMergeRequest(withChecks bool) error {
 	return err
 }
 
-// segment returns a parameter of the path, unescaped; 404 if it is empty or not
-// text.
+// segment returns a path parameter, unescaped. It returns errNotFound if the
+// value is empty or not valid text.
 func (c *call) segment(name string) (string, error) {
 	text := request.PathParam(c, name)
 	if text == "" {
@@ -334,8 +342,7 @@ func (c *call) segment(name string) (string, error) {
 	return text, nil
 }
 
-// idSegment is a part of the path that must be an id; anything else is the id
-// of nothing.
+// idSegment returns a path parameter that must be an id, else errNotFound.
 func (c *call) idSegment(name string) (int64, error) {
 	text, err := c.segment(name)
 	if err != nil {
@@ -348,9 +355,9 @@ func (c *call) idSegment(name string) (int64, error) {
 	return id, nil
 }
 
-// unmodifiedSince obeys If-Unmodified-Since, for what is about to be removed.
-// changed reads when that changed last; it is called only with the header. Times
-// in the header are whole seconds; a date that cannot be read is ignored.
+// checkUnmodifiedSince implements If-Unmodified-Since for DELETE. changed returns
+// the time of the resource's last change; it is called only if the header is
+// present and valid. HTTP dates are whole seconds, so the change is truncated too.
 func (c *call) checkUnmodifiedSince(changed func() (time.Time, error)) error {
 	since, err := http.ParseTime(c.Request().Header.Get("If-Unmodified-Since"))
 	if err != nil {
@@ -363,6 +370,7 @@ func (c *call) checkUnmodifiedSince(changed func() (time.Time, error)) error {
 	return err
 }
 
+// parseID parses a positive decimal number.
 func parseID(text string) (int64, bool) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	return n, err == nil && n > 0
@@ -373,12 +381,13 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 // reply answers with an entity.
 func (c *call) reply(status int, entity any) error { return c.JSON(status, entity) }
 
-// accepted answers that something was begun or removed for good.
+// replyAccepted answers 202.
 func (c *call) replyAccepted() error {
 	return c.reply(http.StatusAccepted, map[string]string{"message": "202 Accepted"})
 }
 
-// list answers with one page of a list.
+// replyList answers with one page of a list and its pagination headers. total is
+// the number of entities on all pages.
 func replyList[T any](c *call, page listPage, entities []T, total int64) error {
 	page.setHeaders(c.Response().Header(), c.api.url(c.Request().URL.EscapedPath()), c.QueryParams(), int(total))
 	if entities == nil {
@@ -387,7 +396,7 @@ func replyList[T any](c *call, page listPage, entities []T, total int64) error {
 	return c.reply(http.StatusOK, entities)
 }
 
-// each shows the elements of a list.
+// mapSlice applies show to each element. The result is never nil.
 func mapSlice[T, E any](elements []T, show func(T) E) []E {
 	entities := make([]E, 0, len(elements))
 	for _, element := range elements {
@@ -396,16 +405,16 @@ func mapSlice[T, E any](elements []T, show func(T) E) []E {
 	return entities
 }
 
-// rows is the page as the domain counts it.
+// storePage returns the page in the form that models.Store takes.
 func (p listPage) storePage() models.Page { return models.Page{Number: p.number, Size: p.size} }
 
-// url is the address of a path of this server, as people see it.
+// url returns the public address of a path on this server.
 func (a *api) url(path string) string { return a.BaseURL + path }
 
-// projectURL is the address of a path below the project's.
+// projectURL returns the public address of a path below the project.
 func (c *call) projectURL(path string) string {
 	return c.api.url("/" + c.access.Project.FullPath() + path)
 }
 
-// now is the store's clock: what an answer shows is how things stand then.
+// now returns the time of the store's clock.
 func (c *call) now() time.Time { return c.api.Store.Now() }
