@@ -16,7 +16,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-func TestATokenIsShownOnceAndRevoked(t *testing.T) {
+func TestAccessToken_CreatedAndRevoked_IsShownOnce(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		priya := s.userWithPassword("priya")
 		if _, err := s.Store.AddMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, priya.ID, models.RoleMaintainer); err != nil {
@@ -91,7 +91,7 @@ func TestProjectToken_AboveOwnRole_CannotBeRevoked(t *testing.T) {
 	})
 }
 
-func TestANewTokenIsShownOnItsOwnPageOnly(t *testing.T) {
+func TestNewAccessToken_OtherTokenPage_DoesNotShowIt(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	priya := s.userWithPassword("priya")
 	if _, err := s.Store.AddMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, priya.ID, models.RoleMaintainer); err != nil {
@@ -109,10 +109,10 @@ func TestANewTokenIsShownOnItsOwnPageOnly(t *testing.T) {
 	}
 }
 
-// TestANewTokenTravelsSealed follows a new token from the form to the page that
+// TestNewAccessToken_UntilShown_IsStoredEncrypted follows a new token from the form to the page that
 // shows it: it is in no address, cookie, log or row, except sealed in the
 // session's, and that only until it is shown.
-func TestANewTokenTravelsSealed(t *testing.T) {
+func TestNewAccessToken_UntilShown_IsStoredEncrypted(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		var log bytes.Buffer
 		e, err := New(Deps{
@@ -161,9 +161,9 @@ func TestANewTokenTravelsSealed(t *testing.T) {
 	})
 }
 
-// TestTokensWarnBeforeTheyExpire reads the words for what is left of tokens,
+// TestAccessTokens_ExpirationText_ShowsTimeLeft reads the words for what is left of tokens,
 // and for those that have ended.
-func TestTokensWarnBeforeTheyExpire(t *testing.T) {
+func TestAccessTokens_ExpirationText_ShowsTimeLeft(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	v := s.as(s.Owner)
 	now := s.Clock.Now()

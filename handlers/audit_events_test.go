@@ -12,10 +12,10 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// TestEveryAuditedAction does, one after the other, all that is to be audited,
+// TestAuditEvents_EveryAction_ShowsWhoWhatAndWhen does, one after the other, all that is to be audited,
 // and reads after each what the page says of it: who, what, on what, from what
 // to what, when.
-func TestEveryAuditedAction(t *testing.T) {
+func TestAuditEvents_EveryAction_ShowsWhoWhatAndWhen(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
 		ctx, project := t.Context(), s.Project.ID

@@ -15,9 +15,9 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestAuditEventsAreFiltered narrows many events by kind and day, keeps the
+// TestAuditEvents_Filters_ApplyToPagesAndExport narrows many events by kind and day, keeps the
 // choice from page to page and in the file, and says so when nothing is left.
-func TestAuditEventsAreFiltered(t *testing.T) {
+func TestAuditEvents_Filters_ApplyToPagesAndExport(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
 		const many = 46 // with main, which every project protects
@@ -83,9 +83,9 @@ func TestAuditEventsAreFiltered(t *testing.T) {
 	})
 }
 
-// TestAnAuditFileCutShortIsNotTakenForWhole: the connection breaks off, so that
+// TestAuditExport_QueryFails_AbortsConnection: the connection breaks off, so that
 // browsers do not keep what they have as the file.
-func TestAnAuditFileCutShortIsNotTakenForWhole(t *testing.T) {
+func TestAuditExport_QueryFails_AbortsConnection(t *testing.T) {
 	s, _, log := newLoggedSite(t, nil)
 	owner := s.as(s.Owner)
 	if _, err := s.Store.DB().Exec("ALTER TABLE audit_events RENAME TO gone"); err != nil {
@@ -99,9 +99,9 @@ func TestAnAuditFileCutShortIsNotTakenForWhole(t *testing.T) {
 	t.Errorf("answered: %s", owner.get(pearAuditPath+".csv").body)
 }
 
-// TestAuditFilesHoldNoFormulas: titles are other people's text, and a
+// TestAuditExport_Cells_AreNoFormulas: titles are other people's text, and a
 // spreadsheet would run it.
-func TestAuditFilesHoldNoFormulas(t *testing.T) {
+func TestAuditExport_Cells_AreNoFormulas(t *testing.T) {
 	for cell, want := range map[string]string{
 		"": "", "Licence": "Licence", "=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)", "\t=1": "'\t=1", "\n=1": "'\n=1", "＝1+1": "'＝1+1", "a=1": "a=1", "結合": "結合",
 	} {
@@ -111,9 +111,9 @@ func TestAuditFilesHoldNoFormulas(t *testing.T) {
 	}
 }
 
-// TestTheInstanceHasAuditEvents: what happens outside projects is for
+// TestInstanceAuditEvents_SignIns_AreForAdministrators: what happens outside projects is for
 // administrators: who signed in from where, and who failed to.
-func TestTheInstanceHasAuditEvents(t *testing.T) {
+func TestInstanceAuditEvents_SignIns_AreForAdministrators(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.userWithPassword("priya")
 		b := newBrowserClient(t, s.handler)
@@ -141,9 +141,9 @@ func TestTheInstanceHasAuditEvents(t *testing.T) {
 	})
 }
 
-// TestMembersAreSearchedByRole keeps search and role, and tells when nobody is
+// TestMembers_SearchAndRole_FilterPages keeps search and role, and tells when nobody is
 // left; the last Owner cannot be changed, nor offered to be.
-func TestMembersAreSearchedByRole(t *testing.T) {
+func TestMembers_SearchAndRole_FilterPages(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	for i := range 25 {
 		s.Member(fmt.Sprintf("dev%02d", i), models.RoleDeveloper)

@@ -10,7 +10,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-func TestCommitPage(t *testing.T) {
+func TestCommitPage_ShowsCommitAndDiff(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
 	s.git.changes = Changes{TotalFiles: 1, Files: []FileChange{{Path: "trim.txt", OldPath: "trim.txt", Status: "A", Additions: 1, Patch: "@@ -0,0 +1 @@\n+one\n"}}}
@@ -36,7 +36,7 @@ func TestCommitPage(t *testing.T) {
 	}
 }
 
-func TestComparePage(t *testing.T) {
+func TestComparePage_ListsCommits(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.openMergeRequest("topic")
 	v := s.as(s.Owner)
@@ -82,7 +82,7 @@ func TestNamespacePage_ShowsProjectsInCommon(t *testing.T) {
 	})
 }
 
-func TestNamespacePage_OfABot_IsHiddenFromStrangers(t *testing.T) {
+func TestNamespacePage_Bot_IsHiddenFromStrangers(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		guest, reporter, stranger := s.Member("guest", models.RoleGuest), s.Member("reporter", models.RoleReporter), s.User("stranger")
 		token, err := s.Store.CreateProjectToken(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, models.AccessTokenInput{
@@ -105,7 +105,7 @@ func TestNamespacePage_OfABot_IsHiddenFromStrangers(t *testing.T) {
 	})
 }
 
-func TestNamespacePage_OfAFreeNamespace_ShowsWhatTheReaderMaySee(t *testing.T) {
+func TestNamespacePage_FreeNamespace_ShowsVisibleProjects(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		ctx, root, stranger := t.Context(), s.Admin("root"), s.User("stranger")
 		namespace, err := s.Store.CreateNamespace(ctx, "orchard")

@@ -13,9 +13,9 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestCost_OfASearchOrForm_StaysBounded sends the largest and oddest searches
+// TestSearchesAndForms_LargeInput_StayCheap sends the largest and oddest searches
 // and forms that a stranger can send.
-func TestCost_OfASearchOrForm_StaysBounded(t *testing.T) {
+func TestSearchesAndForms_LargeInput_StayCheap(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.openMergeRequest("topic")
 	owner, visitor := s.as(s.Owner), newBrowserClient(t, s.handler)

@@ -9,9 +9,9 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// TestTwoPostsAtOnceMakeOne sends every form that makes something twice at the
+// TestCreateForms_SentTwiceAtOnce_CreateOne sends every form that makes something twice at the
 // same time, as an impatient double click does: one thing is made.
-func TestTwoPostsAtOnceMakeOne(t *testing.T) {
+func TestCreateForms_SentTwiceAtOnce_CreateOne(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.User("jonas")
 		v, db := s.as(s.Owner), s.DB.SQL(t)

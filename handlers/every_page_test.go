@@ -110,9 +110,9 @@ func (s *testSite) createTokens() (personal, ofProject models.AccessToken) {
 	return personal, ofProject
 }
 
-// TestEveryPageKeepsToThePolicyAndTheLanguage reads every page in both
+// TestEveryPage_KeepsContentPolicyAndLanguage reads every page in both
 // languages.
-func TestEveryPageKeepsToThePolicyAndTheLanguage(t *testing.T) {
+func TestEveryPage_KeepsContentPolicyAndLanguage(t *testing.T) {
 	for _, language := range []string{"en", "ja"} {
 		t.Run(language, func(t *testing.T) {
 			visitEveryPage(t, newTestSite(t, modelstest.SQLite(t)), language, func(t *testing.T, a response) {

@@ -9,10 +9,10 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// TestEditForms_SecondTabSaves_SaysWhatChanged opens every form that edits
+// TestEditForms_SavedInTwoTabs_SecondGetsConflict opens every form that edits
 // something in two tabs and saves both: the second is refused once, keeps what
 // was typed, shows what is saved now, and then replaces it.
-func TestEditForms_SecondTabSaves_SaysWhatChanged(t *testing.T) {
+func TestEditForms_SavedInTwoTabs_SecondGetsConflict(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service, jonas := s.Service("licence", "main"), s.Member("jonas", models.RoleDeveloper)
 		mr := s.openMergeRequest("topic")
@@ -62,9 +62,9 @@ func TestEditForms_SecondTabSaves_SaysWhatChanged(t *testing.T) {
 	})
 }
 
-// TestEditForm_RefusedForAnotherReason_KeepsItsVersion: a fault in between does
+// TestEditForm_InvalidThenStale_StillConflicts: a fault in between does
 // not hide that something was changed.
-func TestEditForm_RefusedForAnotherReason_KeepsItsVersion(t *testing.T) {
+func TestEditForm_InvalidThenStale_StillConflicts(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service, owner := s.Service("licence", "main"), s.as(s.Owner)
 		_, mine := owner.get(servicePath(service) + "/edit").fields("#status-check-form")
@@ -79,9 +79,9 @@ func TestEditForm_RefusedForAnotherReason_KeepsItsVersion(t *testing.T) {
 	})
 }
 
-// TestEditedServiceRemovedElsewhere_IsSaid: the form says so, keeps what was
+// TestServiceForm_ServiceRemovedMeanwhile_OffersToAddIt: the form says so, keeps what was
 // typed and adds it anew.
-func TestEditedServiceRemovedElsewhere_IsSaid(t *testing.T) {
+func TestServiceForm_ServiceRemovedMeanwhile_OffersToAddIt(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for _, htmx := range []bool{false, true} {
 			service, owner := s.Service("licence", "main"), s.as(s.Owner)

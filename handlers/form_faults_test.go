@@ -44,12 +44,12 @@ type fault struct {
 // says is the message of one field.
 func oneMessage(field, message string) map[string]string { return map[string]string{field: message} }
 
-// TestFormFaults types every fault into every field of every form, as readers
+// TestForms_InvalidInput_ShowMessagesAndKeepInput types every fault into every field of every form, as readers
 // of both languages, and reads the page that comes back: every message stands
 // where the control's aria-describedby points, in the reader's language; the
 // control is marked; the first one has the focus; everything typed stands; and
 // nothing is written.
-func TestFormFaults(t *testing.T) {
+func TestForms_InvalidInput_ShowMessagesAndKeepInput(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		db := s.DB.SQL(t)
 		for _, form := range s.formCases() {
@@ -255,10 +255,10 @@ func databaseSnapshot(t *testing.T, db *sql.DB) string {
 	return out.String()
 }
 
-// TestEveryFormHasItsFaults: a form that somebody adds must come into the
+// TestForms_EveryForm_HasInvalidInputCases: a form that somebody adds must come into the
 // table, by the address that it posts to. Forms without anything to type wrong
 // are named here.
-func TestEveryFormHasItsFaults(t *testing.T) {
+func TestForms_EveryForm_HasInvalidInputCases(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	tested := map[string]bool{}
 	for _, form := range s.formCases() {
@@ -272,7 +272,7 @@ func TestEveryFormHasItsFaults(t *testing.T) {
 		mergeRequestsRoute + "/:iid/close", mergeRequestsRoute + "/:iid/reopen", mergeRequestsRoute + "/:iid/approve", mergeRequestsRoute + "/:iid/unapprove",
 		mergeRequestsRoute + "/:iid/merge", mergeRequestsRoute + "/:iid/status_checks/:id/retry",
 		projectRoute + "/-/settings/merge_requests", // one check box
-		projectRoute + "/-/project_members/:id",     // one list, TestOnlyOwnersMakeAndUnmakeOwners
+		projectRoute + "/-/project_members/:id",     // one list, TestMembers_OwnerRole_OnlyOwnersChangeIt
 	}
 	for _, r := range s.routeTable() {
 		if r.method != http.MethodPost || slices.Contains(harmless, r.path) {

@@ -10,7 +10,7 @@ import (
 
 // A merge whose source branch cannot be removed yet is a merge, and its page
 // says what is still to come.
-func TestMergePage_LockedSourceBranch_SaysSo(t *testing.T) {
+func TestMerge_SourceBranchLocked_MergesAndSaysSo(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		mr := s.openMergeRequest("topic")
 		s.Fixture.Git.SetLocked(mr.SourceBranch, true)

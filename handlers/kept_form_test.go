@@ -32,9 +32,9 @@ func (b *browserClient) signInFrom(page response, name string) response {
 	return b.post(signInPath, form).wantStatus(http.StatusSeeOther)
 }
 
-// TestForms_SentAfterTheSessionEnded_ComeBackFilled sends every form of the
+// TestForms_SentAfterSessionEnded_AreRestoredAfterSignIn sends every form of the
 // tables of faults, as it would be accepted, without a session, and signs in.
-func TestForms_SentAfterTheSessionEnded_ComeBackFilled(t *testing.T) {
+func TestForms_SentAfterSessionEnded_AreRestoredAfterSignIn(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.memberWithPassword("olaf", models.RoleOwner, false)
 		db := s.DB.SQL(t)
@@ -96,9 +96,9 @@ func withLF(values []string) []string {
 	return lines
 }
 
-// TestKeptForm_OfAnotherUser_IsNotShown: only who typed a form gets it back, in
+// TestKeptForm_OtherUserExpiredOrForged_IsNotShown: only who typed a form gets it back, in
 // time and unforged.
-func TestKeptForm_OfAnotherUser_IsNotShown(t *testing.T) {
+func TestKeptForm_OtherUserExpiredOrForged_IsNotShown(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.memberWithPassword("olaf", models.RoleOwner, false)
 		s.memberWithPassword("mona", models.RoleOwner, false)
@@ -146,9 +146,9 @@ func TestKeptForm_OfAnotherUser_IsNotShown(t *testing.T) {
 	})
 }
 
-// TestKeptForm_WhoseFormIsGone_ListsWhatWasTyped: a Maintainer's page lacks the
+// TestKeptForm_FormNotOnPage_ListsInput: a Maintainer's page lacks the
 // Owner's form.
-func TestKeptForm_WhoseFormIsGone_ListsWhatWasTyped(t *testing.T) {
+func TestKeptForm_FormNotOnPage_ListsInput(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.memberWithPassword("olaf", models.RoleMaintainer, false)
 	b := s.signInAndEndSession("olaf")
@@ -159,9 +159,9 @@ func TestKeptForm_WhoseFormIsGone_ListsWhatWasTyped(t *testing.T) {
 	}
 }
 
-// TestSecretFieldsAreNeverKept: every password field of every page is among the
+// TestKeptForm_PasswordFields_AreLeftOut: every password field of every page is among the
 // fields that are left out.
-func TestSecretFieldsAreNeverKept(t *testing.T) {
+func TestKeptForm_PasswordFields_AreLeftOut(t *testing.T) {
 	visitEveryPage(t, newTestSite(t, modelstest.SQLite(t)), "en", func(t *testing.T, a response) {
 		a.Find("input[type=password]").Each(func(_ int, e *goquery.Selection) {
 			if name := e.AttrOr("name", ""); !slices.Contains(secretFields, name) {

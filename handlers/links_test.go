@@ -14,9 +14,9 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestLinks_OfEveryPage_LeadToAPage follows every link of every page as the
+// TestLinks_OnEveryPage_AnswerOK follows every link of every page as the
 // owner and, where that fails, as an administrator: the pages are theirs.
-func TestLinks_OfEveryPage_LeadToAPage(t *testing.T) {
+func TestLinks_OnEveryPage_AnswerOK(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	admin := s.Admin("ada")
 	found := map[string]string{}
@@ -50,9 +50,9 @@ func TestLinks_OfEveryPage_LeadToAPage(t *testing.T) {
 	}
 }
 
-// TestLinks_OfGoldens_HaveARoute checks the addresses of this server in the
+// TestLinks_InGoldens_HaveARoute checks the addresses of this server in the
 // goldens of payloads and of the API's answers.
-func TestLinks_OfGoldens_HaveARoute(t *testing.T) {
+func TestLinks_InGoldens_HaveARoute(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	var pages []*regexp.Regexp
 	parameter := regexp.MustCompile(`:[a-z]+`)
@@ -94,7 +94,7 @@ func TestLinks_OfGoldens_HaveARoute(t *testing.T) {
 	}
 }
 
-func TestTrailingSlash_IsForgiven(t *testing.T) {
+func TestTrailingSlash_Redirects(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	v := s.as(s.Owner)
 	for path, want := range map[string]string{

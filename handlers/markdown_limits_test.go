@@ -93,7 +93,7 @@ func TestMarkdownRender_CostlyText_StaysCheap(t *testing.T) {
 	}
 }
 
-func TestMarkdownRender_BeyondALimit_IsMarkedAsCut(t *testing.T) {
+func TestMarkdownRender_OverLimit_IsMarkedAsCut(t *testing.T) {
 	m, texts := newMarkdownRenderer(), costlyMarkdown()
 	for _, name := range []string{
 		"unclosed links", "nested quotes", "nested lists", "references", "long link referenced", "wide table", "many megabytes",
@@ -115,7 +115,7 @@ func TestMarkdownRender_BeyondALimit_IsMarkedAsCut(t *testing.T) {
 	}
 }
 
-func TestMarkdownRender_KeepsResults(t *testing.T) {
+func TestMarkdownRender_SameText_IsCached(t *testing.T) {
 	m := newMarkdownRenderer()
 	first, err := m.render(t.Context(), "# a")
 	if err != nil {
@@ -128,7 +128,7 @@ func TestMarkdownRender_KeepsResults(t *testing.T) {
 	}
 }
 
-func TestMarkdownRender_WaitsForAPlaceUntilTheRequestEnds(t *testing.T) {
+func TestMarkdownRender_NoFreeSlot_WaitsUntilContextEnds(t *testing.T) {
 	m := newMarkdownRenderer()
 	for range maxRendering {
 		m.rendering <- struct{}{}
@@ -140,7 +140,7 @@ func TestMarkdownRender_WaitsForAPlaceUntilTheRequestEnds(t *testing.T) {
 	}
 }
 
-func TestMarkdownRender_AfterTheDeadline_StopsFormatting(t *testing.T) {
+func TestMarkdownWork_DeadlinePassed_StopsFormatting(t *testing.T) {
 	work := newMarkdownWork()
 	work.deadline = time.Now().Add(-time.Second)
 	if work.spend(1) || !work.exceeded || !work.late {

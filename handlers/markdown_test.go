@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestMarkdownIsSafe(t *testing.T) {
+func TestMarkdownRender_HTML_IsSanitized(t *testing.T) {
 	m := newMarkdownRenderer()
 	for source, want := range map[string]string{
 		"# Title":                       "<h2>Title</h2>",
@@ -30,7 +30,7 @@ func TestMarkdownIsSafe(t *testing.T) {
 	}
 }
 
-func TestMarkdownRender_LongText_IsCutAndSaysSo(t *testing.T) {
+func TestMarkdownRender_LongText_IsCut(t *testing.T) {
 	prose, err := newMarkdownRenderer().render(t.Context(), "a"+strings.Repeat("é", maxMarkdown))
 	if err != nil || !prose.Cut || len(prose.HTML) > maxMarkdown+100 || strings.Contains(prose.HTML, "\uFFFD") {
 		t.Errorf("%d bytes; cut %v; broken letters: %v; error %v", len(prose.HTML), prose.Cut, strings.Contains(prose.HTML, "\uFFFD"), err)

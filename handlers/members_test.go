@@ -23,7 +23,7 @@ func (s *testSite) roleOf(user models.User) models.Role {
 	return member.Role
 }
 
-func TestMembersAreAddedChangedAndRemoved(t *testing.T) {
+func TestMembers_AddChangeRemove_WithoutScript(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		jonas := s.User("jonas")
 		s.userWithPassword("boss")
@@ -72,7 +72,7 @@ func TestMembersAreAddedChangedAndRemoved(t *testing.T) {
 	})
 }
 
-func TestOnlyOwnersMakeAndUnmakeOwners(t *testing.T) {
+func TestMembers_OwnerRole_OnlyOwnersChangeIt(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	maintainer, jonas := s.Member("mara", models.RoleMaintainer), s.User("jonas")
 	visitor := s.as(maintainer)

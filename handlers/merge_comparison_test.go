@@ -9,9 +9,9 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestConflictsAreWorkedOutOnce for two commits, and again when one of the
+// TestMergeConflicts_SameCommits_AreComputedOnce for two commits, and again when one of the
 // branches has moved.
-func TestConflictsAreWorkedOutOnce(t *testing.T) {
+func TestMergeConflicts_SameCommits_AreComputedOnce(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		mr := s.openMergeRequest("topic")
 		v := s.as(s.Owner)
@@ -40,8 +40,8 @@ func TestConflictsAreWorkedOutOnce(t *testing.T) {
 	})
 }
 
-// TestAFailureIsNotKept: what git could not say is asked again.
-func TestAFailureIsNotKept(t *testing.T) {
+// TestMergeConflicts_GitFails_IsNotCached: what git could not say is asked again.
+func TestMergeConflicts_GitFails_IsNotCached(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
 	v := s.as(s.Owner)
@@ -51,7 +51,7 @@ func TestAFailureIsNotKept(t *testing.T) {
 	v.get(s.mrPath(mr, "")).wantStatus(200)
 }
 
-func TestKeptAnswersAreBounded(t *testing.T) {
+func TestAnswerCache_ManyEntries_StaysBounded(t *testing.T) {
 	var kept keptAnswers[commitPair, int]
 	key := func(i int) commitPair { return commitPair{1, fmt.Sprint(i), "source"} }
 	var all sync.WaitGroup
@@ -81,9 +81,9 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 	}
 }
 
-// TestManyConflictsAreNotKept: a few strange merge requests cannot fill the
+// TestMergeConflicts_TooManyFiles_AreNotCached: a few strange merge requests cannot fill the
 // memory.
-func TestManyConflictsAreNotKept(t *testing.T) {
+func TestMergeConflicts_TooManyFiles_AreNotCached(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
 	s.Git.Conflicts = make([]string, maxKeptConflicts+1)
@@ -95,9 +95,9 @@ func TestManyConflictsAreNotKept(t *testing.T) {
 	}
 }
 
-// TestTabsWithoutCounts: what git cannot count on a closed merge request is
+// TestMergeRequestTabs_GitFails_ShowNoCounts: what git cannot count on a closed merge request is
 // left out, and the page stands.
-func TestTabsWithoutCounts(t *testing.T) {
+func TestMergeRequestTabs_GitFails_ShowNoCounts(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
 	v := s.as(s.Owner)
@@ -108,8 +108,8 @@ func TestTabsWithoutCounts(t *testing.T) {
 	}
 }
 
-// TestTabsCount commits and files, on every tab, also when all is over.
-func TestTabsCount(t *testing.T) {
+// TestMergeRequestTabs_ShowCounts commits and files, on every tab, also when all is over.
+func TestMergeRequestTabs_ShowCounts(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		mr := s.openMergeRequest("topic")
 		s.git.changes = Changes{TotalFiles: 3}

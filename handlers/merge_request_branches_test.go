@@ -24,7 +24,7 @@ func (a response) pickerBranches(list string) string {
 	return strings.Join(names, ", ")
 }
 
-func TestBranchesAreChosenFromASearch(t *testing.T) {
+func TestBranchPicker_Search_ListsMatchingBranches(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.openMergeRequest("other")
 		v := s.as(s.Member("dev", models.RoleDeveloper))
@@ -57,7 +57,7 @@ func TestBranchesAreChosenFromASearch(t *testing.T) {
 	})
 }
 
-func TestThousandsOfBranches(t *testing.T) {
+func TestBranchPicker_ThousandsOfBranches_ListsFirst(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.git.many = 5000
 	s.Git.AddCommit(s.Project.ID, "many/4999", s.Git.Tip(s.Project.ID, "main"))
@@ -91,7 +91,7 @@ func TestThousandsOfBranches(t *testing.T) {
 	}
 }
 
-func TestTheFormStandsWithoutItsBranches(t *testing.T) {
+func TestMergeRequestForm_BranchListFails_StillOpens(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.git.fails = errors.New("the disk is gone")
 	v := s.as(s.Owner)

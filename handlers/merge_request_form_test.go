@@ -8,7 +8,7 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-func TestMergeRequestFromFormToMergeWithoutScript(t *testing.T) {
+func TestMergeRequest_CreateToMerge_WithoutScript(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")
 		s.setGate(true)
@@ -79,7 +79,7 @@ func TestMergeRequestFromFormToMergeWithoutScript(t *testing.T) {
 	})
 }
 
-func TestEditMergeRequest(t *testing.T) {
+func TestMergeRequestEdit_SavesChangesAsOneEvent(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")
 		mr := s.openMergeRequest("topic")

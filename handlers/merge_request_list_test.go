@@ -7,9 +7,9 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// TestTheListAsksTheSameForOneRowAsForTwenty, whatever checks they have; and
+// TestMergeRequestList_ManyRows_TakesAsManyQueriesAsOne, whatever checks they have; and
 // for nothing about checks where the reader may not see them.
-func TestTheListAsksTheSameForOneRowAsForTwenty(t *testing.T) {
+func TestMergeRequestList_ManyRows_TakesAsManyQueriesAsOne(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.setVisibility(models.VisibilityPublic)
 		for i := range 5 {

@@ -13,7 +13,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-func TestMergeBoxNamesEveryReason(t *testing.T) {
+func TestMergeBox_Blocked_NamesEveryReason(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		failing, _ := s.Service("licence"), s.Service("security")
 		third := s.Service("load")
@@ -103,7 +103,7 @@ func TestMergeBoxNamesEveryReason(t *testing.T) {
 	})
 }
 
-func TestMergeRequestWithoutCommits(t *testing.T) {
+func TestMergeBox_NoCommits_BlocksMerge(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
 	// A force push makes the source end where the target stands.
@@ -119,7 +119,7 @@ func TestMergeRequestWithoutCommits(t *testing.T) {
 	}
 }
 
-func TestCloseAndReopen(t *testing.T) {
+func TestMergeRequest_CloseAndReopen(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		mr := s.openMergeRequest("topic")
 		v := s.as(s.Owner)
@@ -150,7 +150,7 @@ func TestCloseAndReopen(t *testing.T) {
 	})
 }
 
-func TestMergeRequestRights(t *testing.T) {
+func TestMergeRequestPages_Roles_SeeWhatTheyMay(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		mr := s.openMergeRequest("topic")
 		reporter, developer := s.Member("reporter", models.RoleReporter), s.Member("dev", models.RoleDeveloper)
@@ -189,7 +189,7 @@ func TestMergeRequestRights(t *testing.T) {
 	})
 }
 
-func TestMergeRequestList(t *testing.T) {
+func TestMergeRequestList_FiltersAndPages(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		var first models.MergeRequest
 		for i := range 23 {
@@ -225,7 +225,7 @@ func TestMergeRequestList(t *testing.T) {
 	})
 }
 
-func TestCommitsAndChanges(t *testing.T) {
+func TestMergeRequestTabs_ShowCommitsAndDiffs(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
 	s.git.changes = Changes{TotalFiles: 1003, Additions: 3, Deletions: 1, Files: []FileChange{
@@ -257,7 +257,7 @@ func TestCommitsAndChanges(t *testing.T) {
 	}
 }
 
-func TestCrossOriginMergeIsRefused(t *testing.T) {
+func TestClose_CrossOriginRequest_IsForbidden(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
 	v := s.as(s.Owner)

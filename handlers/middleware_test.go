@@ -39,7 +39,7 @@ func newLoggedSite(t *testing.T, change func(*Deps)) (*testSite, *echo.Echo, *by
 	return s, e, &log
 }
 
-func TestHeadersOfEveryAnswer(t *testing.T) {
+func TestResponses_HaveSecurityHeaders(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	for _, path := range []string{"/", pearPath, signInPath, "/healthz", static.URL("style.css"), "/assets/nothing.css"} {
 		a := s.as(s.Owner).get(path)
@@ -64,7 +64,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	s.signedOut().get("/assets/nothing.css").wantStatus(http.StatusNotFound)
 }
 
-func TestCookiesAndTransportUnderHTTPS(t *testing.T) {
+func TestHTTPSBaseURL_SetsSecureCookieAndHSTS(t *testing.T) {
 	s, _, _ := newLoggedSite(t, func(d *Deps) { d.BaseURL = "https://mergegate.test/" })
 	s.userWithPassword("priya")
 	in := newBrowserClient(t, s.handler).post(signInPath, url.Values{"login": {"priya"}, "password": {testPassword}}).wantStatus(http.StatusSeeOther)
@@ -76,7 +76,7 @@ func TestCookiesAndTransportUnderHTTPS(t *testing.T) {
 	}
 }
 
-func TestFormsFromOtherSitesAreRefused(t *testing.T) {
+func TestForms_CrossOriginRequest_IsForbidden(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.userWithPassword("priya")
 	form := url.Values{"login": {"priya"}, "password": {testPassword}}
@@ -96,7 +96,7 @@ func TestFormsFromOtherSitesAreRefused(t *testing.T) {
 	b.post(signInPath, form).wantStatus(http.StatusSeeOther)
 }
 
-func TestFormsThatCannotBeRead(t *testing.T) {
+func TestForms_TooLargeOrMalformed_AreRejected(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.userWithPassword("priya")
 	b := s.signIn("priya")
@@ -112,7 +112,7 @@ func TestFormsThatCannotBeRead(t *testing.T) {
 	b.send(http.MethodPost, "/projects", "multipart/form-data; boundary=x", strings.NewReader("--y")).wantStatus(http.StatusBadRequest)
 }
 
-func TestSearchesThatAreNoText(t *testing.T) {
+func TestSearch_InvalidUTF8_FindsNothing(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for _, path := range []string{"/?search=%ff%00", "/olga/pear/-/branches?search=%ff%00", "/olga/pear/-/project_members?search=%ff%00&page=-3", "/?page=99999999999999999999"} {
 			s.as(s.Owner).get(path).wantStatus(http.StatusOK)
@@ -120,7 +120,7 @@ func TestSearchesThatAreNoText(t *testing.T) {
 	})
 }
 
-func TestTheLogTellsRequestsWithoutSecrets(t *testing.T) {
+func TestRequestLog_OmitsQueryString(t *testing.T) {
 	s, _, log := newLoggedSite(t, nil)
 	s.as(s.Owner).get("/olga/pear?private_token=mgat-secret").wantStatus(http.StatusOK)
 	line := log.String()
@@ -134,7 +134,7 @@ func TestTheLogTellsRequestsWithoutSecrets(t *testing.T) {
 	}
 }
 
-func TestFailuresAreLoggedAndToldWithTheirID(t *testing.T) {
+func TestServerErrors_AreLoggedWithRequestID(t *testing.T) {
 	s, e, log := newLoggedSite(t, nil)
 	e.GET("/-/panic", func(echo.Context) error { panic("a mistake") })
 	e.GET("/-/failure", func(echo.Context) error { return errors.New("disk full") })
@@ -155,7 +155,7 @@ func TestFailuresAreLoggedAndToldWithTheirID(t *testing.T) {
 	}
 }
 
-func TestErrorsByKind(t *testing.T) {
+func TestStatusOf_MapsErrorKinds(t *testing.T) {
 	for _, test := range []struct {
 		err  error
 		want int
@@ -178,7 +178,7 @@ func TestErrorsByKind(t *testing.T) {
 	}
 }
 
-func TestToastsOfHTMXAreASCII(t *testing.T) {
+func TestTriggerToast_Header_IsASCII(t *testing.T) {
 	e := echo.New()
 	w := httptest.NewRecorder()
 	c := e.NewContext(httptest.NewRequest(http.MethodGet, "/", nil), w)
@@ -189,7 +189,7 @@ func TestToastsOfHTMXAreASCII(t *testing.T) {
 	}
 }
 
-func TestHealthAndReadiness(t *testing.T) {
+func TestHealthAndReadiness_NotReady_HidesReason(t *testing.T) {
 	broken := errors.New("no space left on device")
 	var reason error
 	s, _, log := newLoggedSite(t, func(d *Deps) { d.Ready = func(*http.Request) error { return reason } })
@@ -204,7 +204,7 @@ func TestHealthAndReadiness(t *testing.T) {
 	}
 }
 
-func TestTheAddressBehindProxies(t *testing.T) {
+func TestIPExtractor_TrustsConfiguredProxies(t *testing.T) {
 	for _, test := range []struct {
 		trusted []string
 		want    string
@@ -228,7 +228,7 @@ func TestTheAddressBehindProxies(t *testing.T) {
 	}
 }
 
-func TestNewRefusesWeakSettings(t *testing.T) {
+func TestNew_InvalidSettings_ReturnsError(t *testing.T) {
 	key := []byte("an example key of thirty-two bytes!!")
 	for name, d := range map[string]Deps{
 		"short key": {BaseURL: "http://mergegate.test", SessionKey: []byte("short")},
@@ -242,7 +242,7 @@ func TestNewRefusesWeakSettings(t *testing.T) {
 	}
 }
 
-func TestThemeWithoutScript(t *testing.T) {
+func TestTheme_WithoutScript_TogglesCookie(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	b := newBrowserClient(t, s.handler)
 	b.header.Set("Referer", "http://mergegate.test/users/../olga/pear?x=1")
@@ -258,8 +258,8 @@ func TestThemeWithoutScript(t *testing.T) {
 	}
 }
 
-// TestTheLogLeavesOutWhatSaysNothing: probes, assets and polls without news.
-func TestTheLogLeavesOutWhatSaysNothing(t *testing.T) {
+// TestRequestLog_ProbesAssetsAndUnchangedPolls_AreLeftOut: probes, assets and polls without news.
+func TestRequestLog_ProbesAssetsAndUnchangedPolls_AreLeftOut(t *testing.T) {
 	s, _, log := newLoggedSite(t, nil)
 	service := s.Service("licence")
 	page := s.as(s.Owner).get(servicePath(service)).wantStatus(http.StatusOK)

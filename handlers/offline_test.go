@@ -15,7 +15,7 @@ import (
 // The page is in the language and theme of its address and holds nothing of
 // the reader; its policy takes the stylesheet and the script that the browser
 // puts into it, and nothing else inline.
-func TestTheOfflinePageIsTheSameForEverybody(t *testing.T) {
+func TestOfflinePage_IsTheSameForEveryUser(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	for query, want := range map[string][3]string{
 		"":                                      {"en", "", "Mergegate cannot be reached"},
@@ -51,7 +51,7 @@ func TestTheOfflinePageIsTheSameForEverybody(t *testing.T) {
 	}
 }
 
-func TestTheKeptPageIsNamedByLanguageAndTheme(t *testing.T) {
+func TestOfflinePage_AddressNamesLanguageAndTheme(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	kept := func(v visitor, path string) string { return v.get(path).attr("#app-texts", "data-kept-page") }
 	english := kept(s.signedOut(), signInPath)
@@ -69,7 +69,7 @@ func TestTheKeptPageIsNamedByLanguageAndTheme(t *testing.T) {
 	}
 }
 
-func TestTheWorkerMayLookAfterEveryPage(t *testing.T) {
+func TestServiceWorker_ScopeIsWholeSite(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	path := s.signedOut().get(signInPath).attr("#app-texts", "data-worker")
 	answer := s.signedOut().get(path).wantStatus(http.StatusOK)
@@ -86,7 +86,7 @@ func TestTheWorkerMayLookAfterEveryPage(t *testing.T) {
 }
 
 // The way back is one of our own addresses, another than the one that failed.
-func TestErrorPagesLeadBackToOurOwnPages(t *testing.T) {
+func TestErrorPage_BackLink_StaysOnThisSite(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	guest := s.Member("gus", models.RoleGuest)
 	back := func(user models.User, path, referer string) string {

@@ -38,9 +38,9 @@ func (v visitor) postTwiceAtOnce(path string, form url.Values, second *testSite)
 	return answers
 }
 
-// TestAFormSentTwiceMakesOne sends each form that makes something twice at
+// TestCreateForms_SentTwice_RedirectToTheSamePage sends each form that makes something twice at
 // once: one row, and both answers lead to it.
-func TestAFormSentTwiceMakesOne(t *testing.T) {
+func TestCreateForms_SentTwice_RedirectToTheSamePage(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
 		s.User("mona")
@@ -91,9 +91,9 @@ func TestAFormSentTwiceMakesOne(t *testing.T) {
 	})
 }
 
-// TestATokenFormMakesOneTokenOnAnyInstance sends the form for a token to two
+// TestTokenForm_SentToTwoInstances_CreatesOneToken sends the form for a token to two
 // instances at once, where only the database can tell that it is one form.
-func TestATokenFormMakesOneTokenOnAnyInstance(t *testing.T) {
+func TestTokenForm_SentToTwoInstances_CreatesOneToken(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
 		for _, path := range []string{personalTokensPath, pearTokensPath} {

@@ -14,7 +14,7 @@ import (
 // BenchmarkPages is a whole page, session, rights and rendering included, of a
 // project as busy ones are: ten services, thirty open merge requests, twenty
 // more projects. The baseline of the same run is the bare handler of
-// BenchmarkWidgetPollNoNews: a page costs that many requests for one row.
+// BenchmarkWidgetPollUnchanged: a page costs that many requests for one row.
 func BenchmarkPages(b *testing.B) {
 	for name, open := range map[string]func(testing.TB) modelstest.Database{
 		"sqlite": modelstest.SQLite, "postgres": modelstest.Postgres,

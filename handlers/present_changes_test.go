@@ -22,7 +22,7 @@ func formatDiffLines(lines []views.DiffLine) string {
 	return out.String()
 }
 
-func TestDiffLines(t *testing.T) {
+func TestDiffLines_ParsesPatch(t *testing.T) {
 	tests := []struct{ name, patch, want string }{
 		{"a change", "@@ -9,3 +9,4 @@ main()\n context\n-old\n+new\n+more\n\\ No newline at end of file\n",
 			"hunk 0 0 @@ -9,3 +9,4 @@ main()\ncontext 9 9 context\ndeleted 10 0 old\nadded 0 10 new\nadded 0 11 more\nnote 0 0 \n"},
@@ -44,9 +44,9 @@ func TestDiffLines(t *testing.T) {
 	}
 }
 
-// TestChangesAreCut at so many lines of a file and of all together, and say so
+// TestChangesTab_LargeDiff_IsCut at so many lines of a file and of all together, and say so
 // with the way to see the rest.
-func TestChangesAreCut(t *testing.T) {
+func TestChangesTab_LargeDiff_IsCut(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
 	patch := func(lines int) string {
@@ -88,7 +88,7 @@ func TestChangesAreCut(t *testing.T) {
 	}
 }
 
-func TestCommitsAreListedInPages(t *testing.T) {
+func TestCommitsTab_ManyCommits_HasPages(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		tip := s.Git.Tip(s.Project.ID, "main")
 		for range 120 {

@@ -11,9 +11,9 @@ import (
 	"github.com/mergegate/mergegate/webhook"
 )
 
-// TestFailuresInTheReadersLanguage: the log keeps English sentences, the page
+// TestDeliveryErrors_AreInTheReadersLanguage: the log keeps English sentences, the page
 // words them for who reads it. What is technical stays.
-func TestFailuresInTheReadersLanguage(t *testing.T) {
+func TestDeliveryErrors_AreInTheReadersLanguage(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")
 		s.openMergeRequest("topic")

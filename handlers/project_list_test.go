@@ -24,7 +24,7 @@ func (a response) projectSummaries() string {
 	return strings.Join(rows, "; ")
 }
 
-func TestProjectsTellTheirStatusChecksToThoseWhoMaySeeThem(t *testing.T) {
+func TestProjectList_CheckSummary_RequiresTheRight(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		licence, security := s.Service("licence"), s.Service("security")
 		mr := s.openMergeRequest("topic")
@@ -60,7 +60,7 @@ func TestProjectsTellTheirStatusChecksToThoseWhoMaySeeThem(t *testing.T) {
 	})
 }
 
-func TestProjectsAreSortedAndCounted(t *testing.T) {
+func TestProjectList_SortsAndCounts(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
 		mr := s.openMergeRequest("topic")
@@ -99,7 +99,7 @@ func TestProjectsAreSortedAndCounted(t *testing.T) {
 
 // The lists take as many queries for many rows as for one, and git is asked as
 // often.
-func TestListsCostTheSameForManyRows(t *testing.T) {
+func TestLists_ManyRows_TakeAsManyQueriesAsFew(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
 		owner := s.as(s.Owner)

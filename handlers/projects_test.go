@@ -12,7 +12,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-func TestProjectsAreListedAndFound(t *testing.T) {
+func TestProjectList_ShowsVisibleProjects(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.NewProject(s.Owner, "quince", models.VisibilityInternal)
 		s.NewProject(s.Owner, "plum", models.VisibilityPublic)
@@ -45,7 +45,7 @@ func TestProjectsAreListedAndFound(t *testing.T) {
 	})
 }
 
-func TestAProjectIsMade(t *testing.T) {
+func TestNewProject_CreatesProjectAndShowsErrors(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.userWithPassword("priya")
 		b := s.signIn("priya")
@@ -118,7 +118,7 @@ func (g *readmeGit) Branches(ctx context.Context, projectID int64, search string
 	return g.fakeGit.Branches(ctx, projectID, search, offset, limit, first...)
 }
 
-func TestTheOverviewByRole(t *testing.T) {
+func TestProjectOverview_Roles_SeeWhatTheyMay(t *testing.T) {
 	git := &readmeGit{readme: "# Hello <script>alert(1)</script>"}
 	s, _, log := newLoggedSite(t, func(d *Deps) { git.fakeGit = d.Git.(*fakeGit); d.Git = git })
 	s.Service("licence")
@@ -162,7 +162,7 @@ func TestTheOverviewByRole(t *testing.T) {
 	}
 }
 
-func TestGeneralSettings(t *testing.T) {
+func TestGeneralSettings_SaveRenameAndDelete(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		const path = pearGeneralPath
 		maintainer := s.as(s.Member("mara", models.RoleMaintainer))
@@ -209,7 +209,7 @@ func TestGeneralSettings(t *testing.T) {
 }
 
 // The default branch is the first of them.
-func TestBranchesAreFoundAndCompared(t *testing.T) {
+func TestBranches_ListSearchAndCompare(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	page := s.as(s.Owner).get("/olga/pear/-/branches").wantStatus(http.StatusOK)
 	if got := page.text("tbody .mono"); got != "mainfeature" {

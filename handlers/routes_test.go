@@ -97,9 +97,9 @@ func assertAbility(t *testing.T, s *testSite, r route, path, who string, user mo
 	}
 }
 
-// TestEveryRouteAsksForItsAbility tries every route as a visitor and with
+// TestRoutes_EveryRole_NeedsTheAbility tries every route as a visitor and with
 // every role, on a project of every visibility.
-func TestEveryRouteAsksForItsAbility(t *testing.T) {
+func TestRoutes_EveryRole_NeedsTheAbility(t *testing.T) {
 	for _, visibility := range []models.Visibility{models.VisibilityPrivate, models.VisibilityInternal, models.VisibilityPublic} {
 		t.Run(visibility.String(), func(t *testing.T) {
 			s := newTestSite(t, modelstest.SQLite(t))
@@ -139,9 +139,9 @@ func verdictFor(subject auth.Subject, r route) auth.Verdict {
 	return auth.Decide(subject, r.needs)
 }
 
-// TestNoRouteReachesIntoAnotherProject asks olga/pear for the services, rules,
+// TestRoutes_IDsOfOtherProject_AreNotFound asks olga/pear for the services, rules,
 // tokens, members and deliveries of another project by their ids.
-func TestNoRouteReachesIntoAnotherProject(t *testing.T) {
+func TestRoutes_IDsOfOtherProject_AreNotFound(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	ctx, home := t.Context(), s.Project
 	other := s.User("otto")
@@ -201,8 +201,8 @@ func TestNoRouteReachesIntoAnotherProject(t *testing.T) {
 	}
 }
 
-// TestIDsThatAreNoneAreNotFound sends what no id can be.
-func TestIDsThatAreNoneAreNotFound(t *testing.T) {
+// TestRoutes_InvalidIDs_AreNotFound sends what no id can be.
+func TestRoutes_InvalidIDs_AreNotFound(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.openMergeRequest("topic")
 	visitor := s.as(s.Owner)
@@ -218,7 +218,7 @@ func TestIDsThatAreNoneAreNotFound(t *testing.T) {
 	}
 }
 
-func TestUnknownPages(t *testing.T) {
+func TestUnknownPages_AreNotFound(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	for _, path := range []string{"/nobody/nothing", "/nobody", "/olga/pear/-/nothing", "/%ff/pear", "/olga/p%00", "/olga/pear/x/y", "/-/nothing"} {
 		page := s.as(s.Owner).get(path).wantStatus(http.StatusNotFound)
@@ -233,7 +233,7 @@ func TestUnknownPages(t *testing.T) {
 	s.as(s.Owner).do(http.MethodDelete, pearPath, nil).wantStatus(http.StatusNotFound)
 }
 
-func TestARenamedProjectLeadsOn(t *testing.T) {
+func TestRenamedProject_OldPath_Redirects(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	path := "plum"
 	if _, err := s.Store.UpdateProject(t.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{Path: &path}); err != nil {
@@ -252,9 +252,9 @@ func TestARenamedProjectLeadsOn(t *testing.T) {
 	s.as(s.Owner).get(fmt.Sprintf("/%s/%s.git", "OLGA", "Plum")).wantStatus(http.StatusOK)
 }
 
-// TestFormAddresses_Opened_LeadToTheForm opens the address of every form, as a
+// TestFormActions_Get_RedirectToTheForm opens the address of every form, as a
 // reload or a copied address does after a form was refused.
-func TestFormAddresses_Opened_LeadToTheForm(t *testing.T) {
+func TestFormActions_Get_RedirectToTheForm(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	ids, _, _, _ := s.populate(t)
 	visitors := []visitor{s.as(s.Owner), s.as(s.Admin("root"))}

@@ -55,8 +55,8 @@ const (
 	secretLong  = "Shared secret cannot be longer than 255 characters"
 )
 
-// TestAServiceFormOf20MB is refused unread.
-func TestAServiceFormOf20MB(t *testing.T) {
+// TestServiceForm_20MB_IsRejected is refused unread.
+func TestServiceForm_20MB_IsRejected(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	huge := url.Values{"name": {strings.Repeat("x", 20<<20)}, "external_url": {"https://fresh.example.test/"}}
 	s.as(s.Owner).post(pearServicesPath, huge).wantStatus(http.StatusRequestEntityTooLarge)
@@ -65,8 +65,8 @@ func TestAServiceFormOf20MB(t *testing.T) {
 	}
 }
 
-// TestServiceURLsThatDiffer: what may look alike but is another address.
-func TestServiceURLsThatDiffer(t *testing.T) {
+// TestServiceForm_SimilarURLs_AreDifferent: what may look alike but is another address.
+func TestServiceForm_SimilarURLs_AreDifferent(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	for i, address := range []string{
 		"https://ci.example.test/Hook", "https://ci.example.test/hook", "https://ci.example.test/hook/", "http://ci.example.test/hook",
@@ -76,9 +76,9 @@ func TestServiceURLsThatDiffer(t *testing.T) {
 	}
 }
 
-// TestServiceFormWithoutScript walks through adding, editing and removing as a
+// TestServiceForm_WithoutScript_AddsEditsAndRemoves walks through adding, editing and removing as a
 // browser without script does, reading each form from its page.
-func TestServiceFormWithoutScript(t *testing.T) {
+func TestServiceForm_WithoutScript_AddsEditsAndRemoves(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
 		page := v.get(pearSettingsPath).wantStatus(200)
@@ -132,8 +132,8 @@ func TestServiceFormWithoutScript(t *testing.T) {
 	})
 }
 
-// TestSecretIsGivenOnce: a service without a secret may be given one once.
-func TestSecretIsGivenOnce(t *testing.T) {
+// TestServiceForm_Secret_CanBeSetOnce: a service without a secret may be given one once.
+func TestServiceForm_Secret_CanBeSetOnce(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")
 		path := pearServicesPath + "/" + strconv.FormatInt(service.ID, 10)
@@ -156,9 +156,9 @@ func TestSecretIsGivenOnce(t *testing.T) {
 	})
 }
 
-// TestServiceFormWhenSavingFails: half-way through, nothing is written, and the
+// TestServiceForm_SavingFails_KeepsInput: half-way through, nothing is written, and the
 // form stands with everything typed but the secret.
-func TestServiceFormWhenSavingFails(t *testing.T) {
+func TestServiceForm_SavingFails_KeepsInput(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")
 		before, v := s.listServices(), s.as(s.Owner)
@@ -185,7 +185,7 @@ func TestServiceFormWhenSavingFails(t *testing.T) {
 	})
 }
 
-func TestServiceFormByHTMX(t *testing.T) {
+func TestServiceForm_HTMX_UpdatesCard(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	v := s.as(s.Owner).withHTMX()
 	dialog := v.get(pearServicesPath + "/new").wantStatus(200)
@@ -220,7 +220,7 @@ func TestServiceFormByHTMX(t *testing.T) {
 	}
 }
 
-func TestBranchSearch(t *testing.T) {
+func TestServiceForm_BranchSearch_ListsProtectedBranches(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner).withHTMX()
 		options := func(query string) (string, response) {

@@ -29,9 +29,9 @@ func (s *testSite) checkNames(mr models.MergeRequest) string {
 	return strings.Join(names, " ")
 }
 
-// TestSettingsRights opens and posts every address of the settings as
+// TestServiceSettings_BelowMaintainer_AreForbidden opens and posts every address of the settings as
 // everybody, and with things of another project.
-func TestSettingsRights(t *testing.T) {
+func TestServiceSettings_BelowMaintainer_AreForbidden(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence", "main")
 		if _, err := s.Store.SendTest(t.Context(), s.Owner, s.Project.ID, service.ID); err != nil {
@@ -111,7 +111,7 @@ func TestSettingsRights(t *testing.T) {
 	})
 }
 
-func TestStatusChecksMustSucceedSwitch(t *testing.T) {
+func TestStatusChecksMustSucceed_CanBeSwitched(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
 		on := func() bool {
@@ -138,9 +138,9 @@ func TestStatusChecksMustSucceedSwitch(t *testing.T) {
 	})
 }
 
-// TestServicesAreNotRetroactive: only what the maintainer chooses, and removal,
+// TestServices_Changes_ReachOpenMergeRequestsOnlyIfApplied: only what the maintainer chooses, and removal,
 // reach merge requests that are open.
-func TestServicesAreNotRetroactive(t *testing.T) {
+func TestServices_Changes_ReachOpenMergeRequestsOnlyIfApplied(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
 		first := s.openMergeRequest("first")
@@ -186,9 +186,9 @@ func TestServicesAreNotRetroactive(t *testing.T) {
 	})
 }
 
-// TestScopeOutlivesProtection: unprotecting neither widens nor narrows a
+// TestServiceScope_BranchUnprotected_StaysTheSame: unprotecting neither widens nor narrows a
 // service.
-func TestScopeOutlivesProtection(t *testing.T) {
+func TestServiceScope_BranchUnprotected_StaysTheSame(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v, service := s.as(s.Owner), s.Service("licence", "main")
 		old := s.ruleID(s.Project, "main")
@@ -233,7 +233,7 @@ func TestScopeOutlivesProtection(t *testing.T) {
 	})
 }
 
-func TestBranchRules(t *testing.T) {
+func TestBranchRules_AddEditAndList(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
 		s.Service("everywhere")
@@ -292,9 +292,9 @@ func TestBranchRules(t *testing.T) {
 	})
 }
 
-// TestBranchRulesWithoutServices: the rules are shown although the services
+// TestBranchRules_ServicesFail_AreStillShown: the rules are shown although the services
 // cannot be read.
-func TestBranchRulesWithoutServices(t *testing.T) {
+func TestBranchRules_ServicesFail_AreStillShown(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
 		if _, err := s.DB.SQL(t).Exec("ALTER TABLE external_status_checks RENAME TO away"); err != nil {
@@ -311,8 +311,8 @@ func TestBranchRulesWithoutServices(t *testing.T) {
 	})
 }
 
-// TestEveryAuditActionHasAText reads the actions from where they are declared.
-func TestEveryAuditActionHasAText(t *testing.T) {
+// TestAuditActions_HaveTexts reads the actions from where they are declared.
+func TestAuditActions_HaveTexts(t *testing.T) {
 	source, err := os.ReadFile("../models/audit_event.go")
 	if err != nil {
 		t.Fatal(err)
@@ -328,8 +328,8 @@ func TestEveryAuditActionHasAText(t *testing.T) {
 	}
 }
 
-// TestAuditEventsAreWorded: no action or field shows as a key.
-func TestAuditEventsAreWorded(t *testing.T) {
+// TestAuditEvents_ShowTextsInsteadOfKeys: no action or field shows as a key.
+func TestAuditEvents_ShowTextsInsteadOfKeys(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	v := s.as(s.Owner)
 	v.post(pearServicesPath, url.Values{"name": {"Licence"}, "external_url": {"https://scan.example.net/?token=open-sesame"}, "shared_secret": {"hush-hush-secret"}}).wantStatus(http.StatusSeeOther)
@@ -351,9 +351,9 @@ func TestAuditEventsAreWorded(t *testing.T) {
 	}
 }
 
-// TestGuide: the settings lead to the guide, which anybody may read and whose
+// TestGuide_ExampleNamesThisServer: the settings lead to the guide, which anybody may read and whose
 // example names this server.
-func TestGuide(t *testing.T) {
+func TestGuide_ExampleNamesThisServer(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	page := s.as(s.Owner).get(pearSettingsPath).wantStatus(200)
 	guide := s.signedOut().get(page.attr("#learn-more", "href")).wantStatus(200)

@@ -11,7 +11,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-func TestDeliveryPages(t *testing.T) {
+func TestDeliveryPages_ShowAttemptsAndRedeliver(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v, service := s.as(s.Owner), s.Service("licence")
 		s.openMergeRequest("topic")
@@ -74,8 +74,8 @@ func TestDeliveryPages(t *testing.T) {
 	})
 }
 
-// TestDeliveryLogPages leads through a log longer than a page.
-func TestDeliveryLogPages(t *testing.T) {
+// TestDeliveryLog_ManyDeliveries_HasPages leads through a log longer than a page.
+func TestDeliveryLog_ManyDeliveries_HasPages(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	for range pageSize + 1 {
@@ -90,9 +90,9 @@ func TestDeliveryLogPages(t *testing.T) {
 	}
 }
 
-// TestDeliveryNews: while a delivery is under way its pages ask for news, get
+// TestDeliveryPolls_UntilDelivered_BringChanges: while a delivery is under way its pages ask for news, get
 // 204 until there is some, and stop asking once it is settled.
-func TestDeliveryNews(t *testing.T) {
+func TestDeliveryPolls_UntilDelivered_BringChanges(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v, service := s.as(s.Owner), s.Service("licence")
 		htmx := v.withHTMX()
@@ -145,9 +145,9 @@ func TestDeliveryNews(t *testing.T) {
 	})
 }
 
-// TestDeliveryFilter: the log shows the deliveries of one outcome, on all its
+// TestDeliveryLog_Outcome_FiltersPages: the log shows the deliveries of one outcome, on all its
 // pages, and tells where there are none.
-func TestDeliveryFilter(t *testing.T) {
+func TestDeliveryLog_Outcome_FiltersPages(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v, service := s.as(s.Owner), s.Service("licence")
 		for range pageSize + 1 {
@@ -183,8 +183,8 @@ func TestDeliveryFilter(t *testing.T) {
 	})
 }
 
-// TestServicePageForms: by htmx the forms of a service's page renew that page.
-func TestServicePageForms(t *testing.T) {
+// TestServicePage_HTMXForms_UpdatePage: by htmx the forms of a service's page renew that page.
+func TestServicePage_HTMXForms_UpdatePage(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		htmx, service := s.as(s.Owner).withHTMX(), s.Service("licence")
 		s.openMergeRequest("topic")
@@ -200,9 +200,9 @@ func TestServicePageForms(t *testing.T) {
 	})
 }
 
-// TestAlsoApplySaysHowMany: the toast tells how many merge requests were
+// TestAlsoApply_Toast_CountsMergeRequests: the toast tells how many merge requests were
 // touched, in both languages, with and without script.
-func TestAlsoApplySaysHowMany(t *testing.T) {
+func TestAlsoApply_Toast_CountsMergeRequests(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		ola := s.userWithPassword("ola")
 		if _, err := s.Store.AddMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, ola.ID, models.RoleMaintainer); err != nil {
@@ -231,9 +231,9 @@ func TestAlsoApplySaysHowMany(t *testing.T) {
 	})
 }
 
-// TestResponsesThatAreNoText: a binary answer is counted, one that was cut in
+// TestTextOf_BinaryBody_IsNotText: a binary answer is counted, one that was cut in
 // the middle of a character is shown.
-func TestResponsesThatAreNoText(t *testing.T) {
+func TestTextOf_BinaryBody_IsNotText(t *testing.T) {
 	for _, tt := range []struct {
 		body string
 		cut  bool

@@ -9,9 +9,9 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestServiceURL_OutsideTheSettings_HasNoSecrets: only the settings of the
+// TestServiceURL_OutsideSettings_OmitsSecrets: only the settings of the
 // services show the query string and the user information.
-func TestServiceURL_OutsideTheSettings_HasNoSecrets(t *testing.T) {
+func TestServiceURL_OutsideSettings_OmitsSecrets(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	const address = "https://ann:hunter2pear@licence.example.test/hook?token=tops3cret#frag"
 	service, err := s.Store.CreateExternalStatusCheck(t.Context(), s.Owner, s.Project.ID, models.ExternalStatusCheckInput{Name: "licence", ExternalURL: address}, false)

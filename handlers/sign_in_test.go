@@ -14,7 +14,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-func TestSignInLeadsBackAndOut(t *testing.T) {
+func TestSignIn_ReturnsToRequestedPage_AndSignsOut(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.userWithPassword("priya")
 		b := newBrowserClient(t, s.handler)
@@ -50,7 +50,7 @@ func TestSignInLeadsBackAndOut(t *testing.T) {
 	})
 }
 
-func TestSignInIsLimitedPerAccountAndAddress(t *testing.T) {
+func TestSignIn_TooManyTries_LimitsAccountAndAddress(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.userWithPassword("priya")
 		wrong := url.Values{"login": {"priya"}, "password": {"wrong wrong"}}
@@ -77,7 +77,7 @@ func TestSignInIsLimitedPerAccountAndAddress(t *testing.T) {
 	b.post(signInPath, url.Values{"login": {"somebody"}, "password": {"x"}}).wantStatus(http.StatusTooManyRequests)
 }
 
-func TestChoosingAPassword_RefusesThoseGuessedFirst(t *testing.T) {
+func TestNewPassword_CommonPassword_IsRejected(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.userWithPassword("priya")
 	b := newBrowserClient(t, s.handler)
@@ -90,9 +90,9 @@ func TestChoosingAPassword_RefusesThoseGuessedFirst(t *testing.T) {
 	}
 }
 
-// TestSessionCookie_BehindHTTPS_HasTheHostPrefix: a sibling domain cannot set
+// TestSessionCookie_HTTPS_HasHostPrefix: a sibling domain cannot set
 // it, so it can be no session of somebody else's.
-func TestSessionCookie_BehindHTTPS_HasTheHostPrefix(t *testing.T) {
+func TestSessionCookie_HTTPS_HasHostPrefix(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.userWithPassword("priya")
 	e, err := New(Deps{
@@ -126,7 +126,7 @@ func TestSessionCookie_BehindHTTPS_HasTheHostPrefix(t *testing.T) {
 	t.Errorf("cookies %v", w.Result().Cookies())
 }
 
-func TestSigningInGivesANewIDAndEndsTheOldSession(t *testing.T) {
+func TestSignIn_Again_ReplacesSession(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.userWithPassword("priya")
 	b := s.signIn("priya")
@@ -142,7 +142,7 @@ func TestSigningInGivesANewIDAndEndsTheOldSession(t *testing.T) {
 	b.get("/projects/new").wantStatus(http.StatusSeeOther)
 }
 
-func TestAOneTimePasswordMustBeChanged(t *testing.T) {
+func TestOneTimePassword_MustBeChanged(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.createUser(models.UserInput{Username: "priya", PasswordChangeRequired: true})
 		b := s.signIn("priya")
@@ -179,7 +179,7 @@ func TestAOneTimePasswordMustBeChanged(t *testing.T) {
 	})
 }
 
-func TestOnlyPagesOfOursAreLedBackTo(t *testing.T) {
+func TestSafePath_OtherSites_BecomeRoot(t *testing.T) {
 	for path, want := range map[string]string{
 		pearPath:                        pearPath,
 		"/olga/pear/-/branches?page=2":  "/olga/pear/-/branches?page=2",

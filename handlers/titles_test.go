@@ -10,7 +10,7 @@ import (
 
 // Tabs and histories tell pages apart: every page has a title of its own, with
 // its project and the product behind it, in the reader's language.
-func TestEveryPageHasATitleOfItsOwn(t *testing.T) {
+func TestPages_HaveUniqueTitles(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	mr := s.openMergeRequest("topic")

@@ -9,9 +9,9 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestLanguageIsTheUsersThenTheBrowsersThenEnglish also holds what must know
+// TestLanguage_UserThenBrowserThenEnglish also holds what must know
 // it: pages, fragments, toasts and errors.
-func TestLanguageIsTheUsersThenTheBrowsersThenEnglish(t *testing.T) {
+func TestLanguage_UserThenBrowserThenEnglish(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	settings := func(choice string) {
 		t.Helper()
@@ -52,7 +52,7 @@ func TestLanguageIsTheUsersThenTheBrowsersThenEnglish(t *testing.T) {
 	}
 }
 
-func TestPreferences(t *testing.T) {
+func TestPreferences_SaveThemeAndLanguage(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.userWithPassword("priya")
 		b := s.signIn("priya")
@@ -99,7 +99,7 @@ func TestPreferences(t *testing.T) {
 	})
 }
 
-func TestSessionsCanBeEnded(t *testing.T) {
+func TestSessions_CanBeEnded(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.userWithPassword("priya")
 		mallory := s.as(s.User("mallory"))

@@ -17,11 +17,11 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// BenchmarkWidgetPollNoNews is the poll of an open page while nothing is new,
+// BenchmarkWidgetPollUnchanged is the poll of an open page while nothing is new,
 // session and rights included, measured against the least that such a request
 // could be: a bare Echo handler that finds one row by its key, on the same
 // pool. Both run in turn within one run; ratio is bare time by poll time.
-func BenchmarkWidgetPollNoNews(b *testing.B) {
+func BenchmarkWidgetPollUnchanged(b *testing.B) {
 	b.Run("sqlite", func(b *testing.B) { benchmarkPoll(b, modelstest.SQLite(b)) })
 	b.Run("postgres", func(b *testing.B) { benchmarkPoll(b, modelstest.Postgres(b)) })
 }

@@ -26,7 +26,7 @@ func assertOneHead(t *testing.T, a response, head string) {
 
 // After a push by somebody else the poll brings HEAD, counts, reasons and foot;
 // the page says once that there are new commits, and Merge waits for a reload.
-func TestPoll_AfterAPush_ShowsOneHead(t *testing.T) {
+func TestPoll_AfterPush_ShowsNewHeadEverywhere(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
 		mr := s.openMergeRequest("topic")
@@ -97,7 +97,7 @@ func (s *testSite) serviceID(mr models.MergeRequest) int64 {
 }
 
 // Whatever speaks for or against merging is news to the next poll.
-func TestPoll_ReasonsAreNews(t *testing.T) {
+func TestPoll_MergeReasonsChange_BringsUpdate(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
 		mr := s.openMergeRequest("topic")
@@ -143,7 +143,7 @@ func TestPoll_ReasonsAreNews(t *testing.T) {
 }
 
 // An approval is for the HEAD that its reader saw.
-func TestApprove_HeadMoved_IsRefused(t *testing.T) {
+func TestApprove_HeadMoved_Conflicts(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
 	_, form := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200).fields("#approvals form")
@@ -154,7 +154,7 @@ func TestApprove_HeadMoved_IsRefused(t *testing.T) {
 
 // A page that was loaded while closed gets the form when the merge request is
 // open again.
-func TestPoll_Reopened_BringsTheForm(t *testing.T) {
+func TestPoll_Reopened_BringsMergeForm(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.openMergeRequest("topic")
@@ -168,7 +168,7 @@ func TestPoll_Reopened_BringsTheForm(t *testing.T) {
 }
 
 // A final result is final: an answer after the merge stands apart.
-func TestWidget_AnswerAfterTheMerge_StandsApart(t *testing.T) {
+func TestWidget_ResponseAfterMerge_IsShownSeparately(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		licence := s.Service("licence")
 		mr := s.openMergeRequest("topic")
@@ -224,7 +224,7 @@ func TestPoll_SessionEnded_DoesNotRefresh(t *testing.T) {
 }
 
 // Names are in the order in which people look for them.
-func TestCompareNames(t *testing.T) {
+func TestCompareNames_SortsNaturally(t *testing.T) {
 	want := []string{"9", "10", "a", "B", "job 2", "Job 009", "job 9", "job 10", "job 10 b", "job 11", "Zoo", "é"}
 	got := slices.Clone(want)
 	slices.Reverse(got)

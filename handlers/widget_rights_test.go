@@ -10,7 +10,7 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-func TestWhoSeesTheWidget(t *testing.T) {
+func TestWidget_Roles_SeeWhatTheyMay(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")
 		mr := s.openMergeRequest("topic")
@@ -97,7 +97,7 @@ func TestWhoSeesTheWidget(t *testing.T) {
 	})
 }
 
-func TestServiceTextIsPlainAndLinksAreFenced(t *testing.T) {
+func TestWidget_ResponseText_IsEscaped(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")
 		mr := s.openMergeRequest("topic")
@@ -122,7 +122,7 @@ func TestServiceTextIsPlainAndLinksAreFenced(t *testing.T) {
 	})
 }
 
-func TestWidgetOfASettledMergeRequest(t *testing.T) {
+func TestWidget_ClosedMergeRequest_StopsPolling(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
 		mr := s.openMergeRequest("topic")
@@ -149,7 +149,7 @@ func TestWidgetOfASettledMergeRequest(t *testing.T) {
 	})
 }
 
-func TestWidgetWithoutChecks(t *testing.T) {
+func TestWidget_NoChecks_OnlyMaintainersSeeIt(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		mr := s.openMergeRequest("topic")
 		maintainer := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200)
@@ -162,7 +162,7 @@ func TestWidgetWithoutChecks(t *testing.T) {
 	})
 }
 
-func TestRemovedServiceVanishesFromTheWidget(t *testing.T) {
+func TestWidget_ServiceRemoved_RowDisappears(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		gone := s.Service("licence")
 		s.Service("security")

@@ -24,7 +24,7 @@ func (a response) checkRows() string {
 	return strings.Join(rows, ", ")
 }
 
-func TestPollTellsNewsOnce(t *testing.T) {
+func TestPoll_StatusChange_IsSentOnce(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		licence, security := s.Service("licence"), s.Service("security")
 		mr := s.openMergeRequest("topic")
@@ -99,7 +99,7 @@ func TestPoll_LiveRegion_NamesAtMostTwoChecks(t *testing.T) {
 	}
 }
 
-func TestPollTellsTheTimeOutAtItsInstant(t *testing.T) {
+func TestPoll_TimeOut_ShowsAtExactTime(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
 		mr := s.openMergeRequest("topic")
@@ -138,7 +138,7 @@ func TestPollTellsTheTimeOutAtItsInstant(t *testing.T) {
 	})
 }
 
-func TestRetryInPlaceAndWithoutScript(t *testing.T) {
+func TestRetry_FailedCheck_BecomesPending(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		licence := s.Service("licence")
 		s.Service("security")
@@ -199,7 +199,7 @@ func (s *testSite) finishOnlyDelivery(status int, failure string) {
 	}
 }
 
-func TestWhyLineFollowsTheDelivery(t *testing.T) {
+func TestWidget_PendingCheck_ShowsDeliveryState(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
 		mr := s.openMergeRequest("topic")
@@ -230,7 +230,7 @@ func TestWhyLineFollowsTheDelivery(t *testing.T) {
 	})
 }
 
-func TestPollWithoutNewsCostsThreeQueries(t *testing.T) {
+func TestPoll_NothingChanged_TakesThreeQueries(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for i := range 30 {
 			s.Service(fmt.Sprintf("service-%02d", i))
@@ -248,7 +248,7 @@ func TestPollWithoutNewsCostsThreeQueries(t *testing.T) {
 	})
 }
 
-func TestPollWithNonsense(t *testing.T) {
+func TestPoll_InvalidParameters_ShowAllRows(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.openMergeRequest("topic")
@@ -266,10 +266,10 @@ func TestPollWithNonsense(t *testing.T) {
 	v.get(pearMergeRequestsPath + "/x/status_checks").wantStatus(404)
 }
 
-// TestChecksThatCannotBeRead leave the page as it is: the widget says so, and
+// TestMergeRequest_ChecksFailToLoad_BlocksMerge leave the page as it is: the widget says so, and
 // nobody is told that a merge is possible. Who may not see checks hears nothing
 // of it.
-func TestChecksThatCannotBeRead(t *testing.T) {
+func TestMergeRequest_ChecksFailToLoad_BlocksMerge(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
 		mr := s.openMergeRequest("topic")
