@@ -10,13 +10,13 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// authenticate finds who asks by the access token of the request: in the
-// header PRIVATE-TOKEN, as bearer, or as private_token in the query. Session
-// cookies are never the proof here. A token without the scope that the method
-// needs is refused. Of routes below a project the same query finds that too.
-// Anonymous routes need no token, but refuse a wrong one.
+// authenticate loads the user by the access token of the request: the header
+// PRIVATE-TOKEN, a bearer token, or private_token in the query. It refuses a
+// token without the scope that the method needs. On routes below a project the
+// same query loads the project. Anonymous routes need no token, but refuse an
+// invalid one.
 func (c *call) authenticate(r route) error {
-	secret := bearer(c.Request())
+	secret := accessToken(c.Request())
 	if secret == "" && r.anonymous && c.Request().Header.Get("Authorization") == "" {
 		return nil
 	}
@@ -45,9 +45,9 @@ func (c *call) authenticate(r route) error {
 	return nil
 }
 
-// findToken finds the token with a digest and its user, and the project of the
-// path when it can be had in the same query. What that does not find is looked
-// for one by one, so that it can be told what is missing.
+// findToken loads the token with a digest and its user and, on routes below a
+// project, also the project, in one query. If that query finds nothing, a second
+// one loads only the token, to tell an invalid token from a missing project.
 func (c *call) findToken(digest string, belowProject bool) (err error) {
 	if belowProject {
 		name, _ := c.segment("id")
@@ -68,7 +68,8 @@ func (c *call) findToken(digest string, belowProject bool) (err error) {
 	return err
 }
 
-func bearer(r *http.Request) string {
+// accessToken returns the access token of the request, or "".
+func accessToken(r *http.Request) string {
 	if secret := r.Header.Get("Private-Token"); secret != "" {
 		return secret
 	}
@@ -78,11 +79,11 @@ func bearer(r *http.Request) string {
 	return r.URL.Query().Get("private_token")
 }
 
-// ctx is the request's context: it ends when the client goes away.
+// ctx returns the request's context, which is cancelled when the client disconnects.
 func (c *call) ctx() context.Context { return c.Request().Context() }
 
-// asksForSudo reports whether a request asks to be made as another user, by
-// header or query. Nobody can: to ignore it would act as the wrong user.
+// asksForSudo reports whether a request asks to act as another user, by header or
+// query. Such requests are refused, because to ignore it would act as the wrong user.
 func asksForSudo(r *http.Request) bool {
 	return len(r.Header.Values("Sudo")) > 0 || r.URL.Query().Has("sudo")
 }

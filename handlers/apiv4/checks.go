@@ -7,7 +7,7 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// listChecks lists the status checks of a merge request, for HEAD as it is.
+// listChecks lists the status checks of a merge request for its current HEAD.
 func listChecks(c *call) error {
 	page := c.page()
 	if err := c.paramError(); err != nil {
@@ -19,7 +19,8 @@ func listChecks(c *call) error {
 	return replyList(c, page, mapSlice(pageOf(c.checks, page), show), int64(len(c.checks)))
 }
 
-// responseEntity is GitLab's answer to a response, and what it leaves out.
+// responseEntity is the answer to a response: GitLab's fields and, from sha on,
+// our own.
 type responseEntity struct {
 	ID           int64              `json:"id"`
 	MergeRequest mergeRequestEntity `json:"merge_request"`
@@ -38,8 +39,8 @@ type serviceOfResponse struct {
 	ExternalURL string `json:"external_url"`
 }
 
-// respond records the answer of a service for HEAD; after the merge it is late
-// and changes nothing.
+// respond records the response of a service for HEAD. After the merge the response
+// is marked as late and does not change the check.
 func respond(c *call) error {
 	c.requireParams("external_status_check_id", "sha", "status")
 	id, sha := c.number("external_status_check_id"), c.text("sha")
@@ -67,7 +68,7 @@ func respond(c *call) error {
 	})
 }
 
-// recordedResponse is an answer in the history of a check.
+// recordedResponse is a response in the history of a check.
 type recordedResponse struct {
 	ID          int64         `json:"id"`
 	ServiceID   int64         `json:"external_status_check_id"`
@@ -80,8 +81,8 @@ type recordedResponse struct {
 	CreatedAt   timestamp     `json:"created_at"`
 }
 
-// listResponses lists what a service answered on a merge request, for earlier
-// HEADs too.
+// listResponses lists all responses of a service to a merge request, including
+// those for earlier HEADs.
 func listResponses(c *call) error {
 	page := c.page()
 	if err := c.paramError(); err != nil {
@@ -91,7 +92,8 @@ func listResponses(c *call) error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(c.checks, func(check models.MergeRequestCheck) bool { return check.ExternalStatusCheckID == id }) {
+	isService := func(check models.MergeRequestCheck) bool { return check.ExternalStatusCheckID == id }
+	if !slices.ContainsFunc(c.checks, isService) {
 		return errNotFound
 	}
 	responses, total, err := c.api.Store.Responses(c.ctx(), c.mr.ID, id, page.storePage())
@@ -106,8 +108,9 @@ func listResponses(c *call) error {
 	}), total)
 }
 
-// mergeRequestByRows shows the merge request of the path as the rows have it,
-// without asking git whether it can be merged: services wait for this answer.
+// mergeRequestWithoutGit returns the merge request in the path from the database
+// alone. It does not ask git whether it can be merged, so that services get their
+// answer quickly.
 func (c *call) mergeRequestWithoutGit() (mergeRequestEntity, error) {
 	p := c.access.Project
 	mr, err := c.api.Store.MergeRequest(c.ctx(), p.ID, c.mr.IID)
@@ -121,7 +124,7 @@ func (c *call) mergeRequestWithoutGit() (mergeRequestEntity, error) {
 	return c.mergeRequest(p, mr, models.Mergeable(p, mr, checks[c.mr.ID], c.now())), nil
 }
 
-// retry makes a failed check pending again and asks the service once more.
+// retry sets a failed check to pending and sends the service a new delivery.
 func retry(c *call) error {
 	id, err := c.idSegment("check_id")
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// deliveryEntity is one payload to a service, and where it stands.
+// deliveryEntity is one payload to a service with its state.
 type deliveryEntity struct {
 	ID               int64                `json:"id"`
 	UUID             string               `json:"uuid"`
@@ -30,7 +30,7 @@ type deliveryEntity struct {
 	CreatedAt        timestamp            `json:"created_at"`
 }
 
-// deliveryDetail has what was sent and every attempt.
+// deliveryDetail is a delivery with its payload and all attempts.
 type deliveryDetail struct {
 	deliveryEntity
 	Request string          `json:"request_body"`
@@ -52,7 +52,8 @@ type attemptEntity struct {
 
 func newDeliveryEntity(d models.Delivery) deliveryEntity {
 	entity := deliveryEntity{
-		ID: d.ID, UUID: d.UUID, EventUUID: d.EventUUID, Kind: d.Kind, Action: d.Action, SHA: d.SHA, URL: models.DisplayURL(d.URL), State: d.State,
+		ID: d.ID, UUID: d.UUID, EventUUID: d.EventUUID, Kind: d.Kind, Action: d.Action, SHA: d.SHA,
+		URL: models.DisplayURL(d.URL), State: d.State,
 		SupersededReason: textOrNull(d.SupersededReason), Attempts: d.Attempts, MaxAttempts: models.MaxAttempts,
 		LastAttemptAt: timestampOrNull(d.LastAttemptAt), LastHTTPStatus: numberOrNull(d.LastHTTPStatus),
 		LastError: textOrNull(d.LastError), LastDurationMS: d.LastDurationMS, FinishedAt: timestampOrNull(d.FinishedAt),
@@ -81,7 +82,7 @@ func newAttemptEntity(a models.DeliveryAttempt) attemptEntity {
 	}
 }
 
-// readable is a body as text, or a note that it is none.
+// readable returns a body as text, or "(binary)" if it is not valid UTF-8.
 func readable(body []byte) string {
 	if !utf8.Valid(body) {
 		return "(binary)"
@@ -96,7 +97,7 @@ func numberOrNull(n int) *int {
 	return &n
 }
 
-// serviceInPath is the service that :check_id names.
+// serviceInPath loads the service that :check_id names.
 func (c *call) serviceInPath() (models.ExternalStatusCheck, error) {
 	id, err := c.idSegment("check_id")
 	if err != nil {
@@ -153,7 +154,7 @@ func redeliver(c *call) error {
 	return c.reply(http.StatusAccepted, newDeliveryEntity(d))
 }
 
-// sendTest sends a test delivery, which changes no check.
+// sendTest sends a test delivery. It does not change any check.
 func sendTest(c *call) error {
 	s, err := c.serviceInPath()
 	if err != nil {

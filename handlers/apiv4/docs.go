@@ -20,7 +20,7 @@ var docsText string
 
 var docsTemplate = sync.OnceValues(func() (*template.Template, error) { return template.New("docs").Parse(docsText) })
 
-// document is what the readable page needs of the description.
+// document is the part of openapi.yaml that the documentation page shows.
 type document struct {
 	Info struct {
 		Title       string
@@ -72,7 +72,7 @@ type operation struct {
 	}
 }
 
-// docsSection is one tag of the page, docsRoute one operation.
+// docsSection shows one tag, docsRoute one operation.
 type docsSection struct {
 	Name, Description string
 	Routes            []docsRoute
@@ -97,7 +97,8 @@ type docsEntity struct {
 	Fields     []docsField
 }
 
-// docs are the readable page, made of the description at its first use.
+// docs returns the content of the documentation page. It parses openapi.yaml at
+// the first call.
 var docs = sync.OnceValues(func() (map[string]any, error) {
 	var d document
 	if err := yaml.Unmarshal(openAPI, &d); err != nil {
@@ -124,7 +125,9 @@ var docs = sync.OnceValues(func() (map[string]any, error) {
 		}
 	}
 	for _, s := range sections {
-		slices.SortFunc(s.Routes, func(a, b docsRoute) int { return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method)) })
+		slices.SortFunc(s.Routes, func(a, b docsRoute) int {
+			return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method))
+		})
 	}
 	var entities []docsEntity
 	for name, s := range d.Components.Schemas {
@@ -139,14 +142,14 @@ func (d document) route(method, path string, op operation) docsRoute {
 	r := docsRoute{Method: strings.ToUpper(method), Path: Prefix + path, Summary: op.Summary}
 	for _, p := range op.Parameters {
 		if p.Ref != "" {
-			p = d.Components.Parameters[lastPart(p.Ref)]
+			p = d.Components.Parameters[refName(p.Ref)]
 		}
 		r.Fields = append(r.Fields, docsField{p.Name, typeOf(p.Schema), linkOf(p.Schema), p.Description, p.Required})
 	}
 	r.Fields = append(r.Fields, fieldsOf(op.RequestBody.Content["application/json"].Schema)...)
 	for status, answer := range op.Responses {
 		if answer.Ref != "" {
-			continue // the refusals that all have
+			continue // the error answers that all operations share
 		}
 		s := answer.Content["application/json"].Schema
 		r.Answers = append(r.Answers, docsAnswer{status, answer.Description, typeOf(s), linkOf(s)})
@@ -155,13 +158,13 @@ func (d document) route(method, path string, op operation) docsRoute {
 	return r
 }
 
-// fieldsOf are the properties of an object, in the order of the description.
+// fieldsOf returns the properties of an object in the order of openapi.yaml.
 func fieldsOf(s schema) []docsField {
 	var fields []docsField
 	for i := 0; i+1 < len(s.Properties.Content); i += 2 {
 		var p schema
 		if err := s.Properties.Content[i+1].Decode(&p); err != nil {
-			continue // oneOf and its like are told by their description
+			continue // oneOf and similar are not shown
 		}
 		name := s.Properties.Content[i].Value
 		fields = append(fields, docsField{name, typeOf(p), linkOf(p), p.Description, slices.Contains(s.Required, name)})
@@ -169,13 +172,14 @@ func fieldsOf(s schema) []docsField {
 	return fields
 }
 
-func lastPart(ref string) string { return ref[strings.LastIndex(ref, "/")+1:] }
+func refName(ref string) string { return ref[strings.LastIndex(ref, "/")+1:] }
 
-// linkOf is the entity that a schema is, is a list of, or may be.
+// linkOf returns the name of the entity that a schema refers to, directly or as a
+// list, or "" if there is none.
 func linkOf(s schema) string {
 	switch {
 	case s.Ref != "":
-		return lastPart(s.Ref)
+		return refName(s.Ref)
 	case s.Items != nil:
 		return linkOf(*s.Items)
 	case len(s.AllOf) > 0:
@@ -184,12 +188,12 @@ func linkOf(s schema) string {
 	return ""
 }
 
-// typeOf says in a few words what a schema takes.
+// typeOf describes the type of a schema in a few words.
 func typeOf(s schema) string {
 	text := s.Type
 	switch {
 	case s.Ref != "":
-		text = lastPart(s.Ref)
+		text = refName(s.Ref)
 	case len(s.AllOf) > 0:
 		text = typeOf(s.AllOf[0])
 	case s.Items != nil:
@@ -205,7 +209,7 @@ func typeOf(s schema) string {
 	return text
 }
 
-// getDocs shows the description to people.
+// getDocs answers with the documentation page.
 func (a *api) getDocs(c echo.Context) error {
 	content, err := docs()
 	if err != nil {

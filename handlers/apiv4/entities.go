@@ -8,10 +8,10 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// stamp is a time as GitLab writes it: RFC 3339 with milliseconds.
+// timestamp is a time in GitLab's format: RFC 3339 with milliseconds, in UTC.
 type timestamp time.Time
 
-// MarshalJSON writes the time in UTC.
+// MarshalJSON returns the time as a JSON string.
 func (s timestamp) MarshalJSON() ([]byte, error) {
 	return []byte(time.Time(s).UTC().Format(`"2006-01-02T15:04:05.000Z"`)), nil
 }
@@ -24,7 +24,7 @@ func timestampOrNull(t *time.Time) *timestamp {
 	return &s
 }
 
-// day is a date without a time.
+// formatDate returns the date in UTC, such as 2026-01-31.
 func formatDate(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 type userEntity struct {
@@ -45,7 +45,7 @@ func (a *api) user(u models.User) userEntity {
 	return userEntity{ID: u.ID, Username: u.Username, Name: u.Name, State: state, WebURL: a.url("/" + u.Username)}
 }
 
-// userOrNull is null for a user who is gone.
+// userOrNull returns nil for a deleted user.
 func (a *api) userOrNull(u *models.User) *userEntity {
 	if u == nil {
 		return nil
@@ -54,8 +54,8 @@ func (a *api) userOrNull(u *models.User) *userEntity {
 	return &entity
 }
 
-// profile is a user by themselves. What people cannot say about themselves here
-// is there as GitLab shows it when they have said nothing.
+// profile is a single user. Attributes that Mergegate does not have are empty, as
+// in GitLab for a user who has not set them.
 type profile struct {
 	userEntity
 	CreatedAt       timestamp `json:"created_at"`
@@ -82,7 +82,7 @@ func (a *api) profile(u models.User) profile {
 	return profile{userEntity: a.user(u), CreatedAt: timestamp(u.CreatedAt), Bot: u.Bot}
 }
 
-// currentUser is the owner of the token, with what only they see.
+// currentUser is the owner of the token, with attributes that only they may see.
 type currentUser struct {
 	profile
 	Email             string     `json:"email"`
@@ -105,7 +105,8 @@ type currentUser struct {
 	IsAdmin           *bool      `json:"is_admin,omitempty"`
 }
 
-// currentUser shows a user to themselves. own is their namespace; bots have none.
+// currentUser returns the entity of the token's owner. own is their namespace, nil
+// for bots.
 func (a *api) currentUser(u models.User, own *models.Namespace) currentUser {
 	entity := currentUser{
 		profile: a.profile(u), Email: u.Email, CommitEmail: u.Email,
@@ -130,11 +131,14 @@ type memberEntity struct {
 }
 
 func (a *api) member(m models.Member) memberEntity {
-	return memberEntity{userEntity: a.user(m.User), AccessLevel: m.Role, CreatedAt: timestamp(m.CreatedAt), CreatedBy: a.userOrNull(m.CreatedBy)}
+	return memberEntity{
+		userEntity: a.user(m.User), AccessLevel: m.Role,
+		CreatedAt: timestamp(m.CreatedAt), CreatedBy: a.userOrNull(m.CreatedBy),
+	}
 }
 
-// serviceBranch is a protected branch in a service's scope: the union of what
-// GitLab documents and what it answers.
+// serviceBranch is a protected branch in a service's scope. It has the attributes
+// that GitLab documents and those that it really returns.
 type serviceBranch struct {
 	ID                        int64      `json:"id"`
 	ProjectID                 int64      `json:"project_id"`
@@ -155,12 +159,13 @@ type serviceEntity struct {
 	ExternalURL       string          `json:"external_url"`
 	HMAC              bool            `json:"hmac"`
 	ProtectedBranches []serviceBranch `json:"protected_branches"`
-	// Incomplete names the parameters of a change whose effect is still to come.
+	// Incomplete names the parameters that are not fully applied yet.
 	Incomplete []string `json:"incomplete,omitempty"`
 }
 
-// service needs the project's protected branches. A branch of the scope that
-// is protected no longer keeps its last id, with nothing else known of it.
+// newServiceEntity returns the entity of a service. protected are the project's
+// protected branches. A branch of the scope that is no longer protected is shown
+// with its last id and empty attributes.
 func newServiceEntity(s models.ExternalStatusCheck, protected []models.ProtectedBranch) serviceEntity {
 	entity := serviceEntity{
 		ID: s.ID, Name: s.Name, ProjectID: s.ProjectID, ExternalURL: s.ExternalURL, HMAC: s.HasSecret(),
@@ -268,7 +273,7 @@ type tokenEntity struct {
 	Active      bool         `json:"active"`
 	ExpiresAt   string       `json:"expires_at"`
 	AccessLevel *models.Role `json:"access_level,omitempty"`
-	// Token is the token itself, shown only by the answer that made it.
+	// Token is the secret, only set in the answer that created the token.
 	Token string `json:"token,omitempty"`
 }
 

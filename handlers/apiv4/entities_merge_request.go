@@ -107,7 +107,7 @@ func newSimpleMergeRequest(m mergeRequestEntity) simpleMergeRequest {
 	}
 }
 
-// mergeRequestDetail is a merge request by itself.
+// mergeRequestDetail is a single merge request.
 type mergeRequestDetail struct {
 	mergeRequestEntity
 	Subscribed        bool            `json:"subscribed"`
@@ -121,7 +121,7 @@ type mergeRequestDetail struct {
 	User              map[string]bool `json:"user"`
 	RebaseInProgress  *bool           `json:"rebase_in_progress,omitempty"`
 	DivergedCommits   *int            `json:"diverged_commits_count,omitempty"`
-	// Incomplete names the parameters of a merge whose effect is still to come.
+	// Incomplete names the parameters that are not fully applied yet.
 	Incomplete      []string     `json:"incomplete,omitempty"`
 	DescriptionHTML *string      `json:"description_html,omitempty"`
 	TitleHTML       *string      `json:"title_html,omitempty"`
@@ -129,11 +129,11 @@ type mergeRequestDetail struct {
 	Overflow        *bool        `json:"overflow,omitempty"`
 }
 
-// ghost stands for an author whose account is gone.
+// ghost replaces an author whose account was deleted.
 var ghost = userEntity{Username: "ghost", Name: "Ghost User", State: "blocked"}
 
-// mergeRequest shows a merge request; blocked are the reasons why it cannot be
-// merged.
+// mergeRequest returns the entity of a merge request. blocked are the reasons why
+// it cannot be merged, none if it can.
 func (c *call) mergeRequest(p models.Project, mr models.MergeRequest, blocked []models.BlockReason) mergeRequestEntity {
 	iid := itoa(mr.IID)
 	author := ghost
@@ -143,7 +143,8 @@ func (c *call) mergeRequest(p models.Project, mr models.MergeRequest, blocked []
 	merger := c.api.userOrNull(mr.MergeUser)
 	detailed := c.detailedMergeStatus(blocked)
 	status := "can_be_merged"
-	if slices.ContainsFunc(blocked, func(r models.BlockReason) bool { return isConflict(r) || r == models.BlockedNoCommits }) {
+	cannotMerge := func(r models.BlockReason) bool { return isConflict(r) || r == models.BlockedNoCommits }
+	if slices.ContainsFunc(blocked, cannotMerge) {
 		status = "cannot_be_merged"
 	}
 	return mergeRequestEntity{
@@ -162,18 +163,19 @@ func (c *call) mergeRequest(p models.Project, mr models.MergeRequest, blocked []
 	}
 }
 
-// isConflict reports whether git itself cannot merge, in GitLab's sense.
+// isConflict reports whether GitLab would call the reason a conflict: git itself
+// cannot merge.
 func isConflict(reason models.BlockReason) bool {
 	return reason == models.BlockedConflict || mergeErrors[reason] != ""
 }
 
-// mergeErrors are the sentences for what GitLab has no word for.
+// mergeErrors are the messages for reasons that GitLab's merge status cannot express.
 var mergeErrors = map[models.BlockReason]string{
 	models.BlockedUnrelated: "The source and target branch have no history in common",
 	models.BlockedTooLarge:  "The changes are too large to be merged by the server",
 }
 
-// mergeError is the sentence for the first reason that needs one; nil for none.
+// mergeError returns the message of the first reason that has one, else nil.
 func mergeError(blocked []models.BlockReason) *string {
 	for _, reason := range blocked {
 		if text := mergeErrors[reason]; text != "" {
@@ -183,8 +185,8 @@ func mergeError(blocked []models.BlockReason) *string {
 	return nil
 }
 
-// detailedMergeStatus is GitLab's one word for the first reason. Those who may
-// not see status checks do not learn of them here either.
+// detailedMergeStatus returns GitLab's status for the first reason. It does not
+// mention status checks to users who may not see them.
 func (c *call) detailedMergeStatus(blocked []models.BlockReason) string {
 	if len(blocked) == 0 {
 		return "mergeable"
@@ -197,7 +199,7 @@ func (c *call) detailedMergeStatus(blocked []models.BlockReason) string {
 	case models.BlockedSourceGone, models.BlockedTargetGone:
 		return "commits_status"
 	case models.BlockedUnrelated, models.BlockedTooLarge:
-		return string(models.BlockedConflict) // GitLab's only word for what git cannot merge
+		return string(models.BlockedConflict) // GitLab has no other status for this
 	}
 	return string(blocked[0])
 }

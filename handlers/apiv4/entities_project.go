@@ -28,8 +28,8 @@ type permissions struct {
 	GroupAccess   *grant `json:"group_access"`
 }
 
-// projectEntity holds GitLab's attributes that clients read. What Mergegate
-// does not have is there as GitLab shows it when switched off.
+// projectEntity has the attributes of GitLab that clients read. Features that
+// Mergegate does not have are shown as disabled.
 type projectEntity struct {
 	ID                int64     `json:"id"`
 	Description       string    `json:"description"`
@@ -117,9 +117,10 @@ type simpleProject struct {
 func newSimpleProject(p projectEntity) simpleProject {
 	return simpleProject{
 		ID: p.ID, Description: p.Description, Name: p.Name, NameWithNamespace: p.NameWithNamespace, Path: p.Path,
-		PathWithNamespace: p.PathWithNamespace, CreatedAt: p.CreatedAt, DefaultBranch: p.DefaultBranch, TagList: p.TagList, Topics: p.Topics,
-		SSHURLToRepo: p.SSHURLToRepo, HTTPURLToRepo: p.HTTPURLToRepo, WebURL: p.WebURL, ReadmeURL: p.ReadmeURL, ForksCount: p.ForksCount,
-		StarCount: p.StarCount, AvatarURL: p.AvatarURL, LastActivityAt: p.LastActivityAt, Namespace: p.Namespace,
+		PathWithNamespace: p.PathWithNamespace, CreatedAt: p.CreatedAt, DefaultBranch: p.DefaultBranch,
+		TagList: p.TagList, Topics: p.Topics, SSHURLToRepo: p.SSHURLToRepo, HTTPURLToRepo: p.HTTPURLToRepo,
+		WebURL: p.WebURL, ReadmeURL: p.ReadmeURL, ForksCount: p.ForksCount, StarCount: p.StarCount,
+		AvatarURL: p.AvatarURL, LastActivityAt: p.LastActivityAt, Namespace: p.Namespace,
 	}
 }
 
@@ -166,7 +167,7 @@ func (a *api) namespace(n models.Namespace) namespaceEntity {
 	return namespaceEntity{ID: n.ID, Name: n.Path, Path: n.Path, Kind: kind, FullPath: n.Path, WebURL: web}
 }
 
-// splitPath cuts namespace/name.
+// splitPath splits namespace/name. ok is false if there is not exactly one slash.
 func splitPath(full string) (namespace, name string, ok bool) {
 	namespace, name, ok = strings.Cut(full, "/")
 	return namespace, name, ok && !strings.Contains(name, "/")

@@ -9,7 +9,7 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// failure is an answer that is not a success: a status and its JSON body.
+// failure is an error answer: a status and a JSON body.
 type failure struct {
 	status int
 	body   any
@@ -17,13 +17,13 @@ type failure struct {
 
 func (f *failure) Error() string { return http.StatusText(f.status) }
 
-// message is a failure as GitLab's own code words it. What is a text, a list
-// or an object.
+// message returns a failure with the body {"message": what}, the form that GitLab's
+// own code uses. what is a string, a list or an object.
 func message(status int, what any) error {
 	return &failure{status, map[string]any{"message": what}}
 }
 
-// badRequest is a fault of the parameters.
+// badRequest returns a failure for invalid parameters, with the body {"error": what}.
 func badRequest(what string) error {
 	return &failure{http.StatusBadRequest, map[string]string{"error": what}}
 }
@@ -34,16 +34,16 @@ var (
 	errNotFound     = message(http.StatusNotFound, "404 Not Found")
 )
 
-// errModified refuses to remove what has changed since the client saw it.
+// errModified means that the resource changed after If-Unmodified-Since.
 var errModified = message(http.StatusPreconditionFailed, "412 Precondition Failed")
 
-// notFound names what is missing, as GitLab does: "404 Project Not Found".
+// notFound returns a failure such as "404 Project Not Found".
 func notFound(what string) error {
 	return message(http.StatusNotFound, "404 "+what+" Not Found")
 }
 
-// refusal makes the answer for an error of the domain; nil for an internal
-// one. Every resource words its conflicts here, in one table.
+// refusal returns the answer for a *failure or an error of models, and nil for an
+// internal error.
 func refusal(err error) *failure {
 	var f *failure
 	if errors.As(err, &f) {
@@ -76,8 +76,8 @@ func refusal(err error) *failure {
 	return nil
 }
 
-// wordings are GitLab's words for the refusals that clients tell apart.
-// {name} is filled from the error.
+// codeMessages maps error codes to GitLab's status and message. {name} is replaced
+// by the error's parameter.
 var codeMessages = map[models.Code]struct {
 	status int
 	text   string
@@ -95,6 +95,7 @@ var codeMessages = map[models.Code]struct {
 	models.CodeTargetBranchGone: {http.StatusUnprocessableEntity, "The target branch does not exist"},
 }
 
+// interpolate replaces each {name} in text by its value.
 func interpolate(text string, values map[string]string) string {
 	for name, value := range values {
 		text = strings.ReplaceAll(text, "{"+name+"}", value)
@@ -102,7 +103,7 @@ func interpolate(text string, values map[string]string) string {
 	return text
 }
 
-// sentences are the ends of sentences that begin with a field's name.
+// fieldErrorTexts maps codes of field errors to texts that follow the field's name.
 var fieldErrorTexts = map[models.Code]string{
 	models.CodeBlank:            "can't be blank",
 	models.CodeTooLong:          "is too long (maximum is {max} characters)",
@@ -127,7 +128,7 @@ func fieldErrorText(e models.FieldError) string {
 	return interpolate(text, e.Params)
 }
 
-// fieldMessages is the object of lists that GitLab answers for most resources.
+// fieldMessages returns the messages by field, as GitLab does for most resources.
 func fieldMessages(e *models.Error) map[string][]string {
 	messages := map[string][]string{}
 	for _, f := range e.Fields {
@@ -136,8 +137,8 @@ func fieldMessages(e *models.Error) map[string][]string {
 	return messages
 }
 
-// fullMessages is the list of whole sentences that it answers for status check
-// services and merge requests.
+// fullMessages returns sorted messages that begin with the field's name, as GitLab
+// does for status check services and merge requests.
 func fullMessages(e *models.Error) []string {
 	messages := make([]string, 0, len(e.Fields))
 	for _, f := range e.Fields {

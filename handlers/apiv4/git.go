@@ -6,80 +6,79 @@ import (
 	"time"
 )
 
-// Git is what the API reads from a project's repository. The command wires it
-// to the git program. Commits are named by object ids.
+// Git reads the repositories of projects. Commits are given as full object ids.
 type Git interface {
-	// Branches lists branches by name; search keeps those whose name holds
-	// it. total counts all of those.
+	// Branches lists branches, ordered by name, whose name contains search. total
+	// is their number on all pages.
 	Branches(ctx context.Context, projectID int64, search string, offset, limit int) (page []Branch, total int, err error)
-	// Contained tells which commits main has in its history, all at once.
+	// Contained reports which of the commits tips are in the history of main.
 	Contained(ctx context.Context, projectID int64, main string, tips ...string) (map[string]bool, error)
-	// HasBranch reports whether there is a branch; it costs no process.
+	// HasBranch reports whether a branch exists. It does not start a git process.
 	HasBranch(ctx context.Context, projectID int64, branch string) (bool, error)
-	// BranchTip is the commit that a branch points at.
+	// BranchTip returns the commit that a branch points at.
 	BranchTip(ctx context.Context, projectID int64, branch string) (sha string, exists bool, err error)
-	// Resolve finds the commit that a branch, tag or (abbreviated) id names.
+	// Resolve returns the commit that a branch, a tag or a full or abbreviated id
+	// names.
 	Resolve(ctx context.Context, projectID int64, name string) (sha string, exists bool, err error)
 	Commit(ctx context.Context, projectID int64, sha string) (Commit, error)
-	// Log lists the commits of to that from lacks, newest first; all of them
-	// when from is empty.
+	// Log lists the commits reachable from to but not from from, newest first. An
+	// empty from lists the whole history.
 	Log(ctx context.Context, projectID int64, from, to string, offset, limit int) ([]Commit, error)
-	// Count counts what Log would list.
+	// Count returns the number of commits that Log lists without a limit.
 	Count(ctx context.Context, projectID int64, from, to string) (int, error)
 	MergeBase(ctx context.Context, projectID int64, a, b string) (sha string, exists bool, err error)
-	// Diff compares two commits; an empty from is the empty tree.
+	// Diff compares two commits. An empty from means the empty tree.
 	Diff(ctx context.Context, projectID int64, from, to string) (Diff, error)
-	// PatchID is git's stable id of the changes between two commits; "" where
-	// there are none, or too many.
+	// PatchID returns git's stable patch id of the changes between two commits, or
+	// "" if there are no changes or too many.
 	PatchID(ctx context.Context, projectID int64, from, to string) (string, error)
-	// Conflicts names the files that a merge of source into target could not
-	// merge by itself.
+	// Conflicts returns the files with conflicts in a merge of source into target.
 	Conflicts(ctx context.Context, projectID int64, target, source string) ([]string, error)
 
-	// Tree lists a folder of a commit, the root for an empty path. Names are
-	// paths from the folder. Very long lists are cut.
+	// Tree lists a folder of a commit. An empty path means the root. Names are
+	// relative to the folder. Very long lists are cut.
 	Tree(ctx context.Context, projectID int64, sha, path string, recursive bool) (entries []TreeEntry, exists bool, err error)
-	// File finds a file of a commit. Its Name is the whole path.
+	// File finds a file of a commit. Its Name is the full path.
 	File(ctx context.Context, projectID int64, sha, path string) (file TreeEntry, exists bool, err error)
-	// Content is the first bytes of a file of a commit, limit at most.
+	// Content returns the content of a file of a commit, at most limit bytes.
 	Content(ctx context.Context, projectID int64, sha, path string, limit int64) ([]byte, error)
-	// WriteFile sends the content of a file that File has found.
+	// WriteFile writes the content of a file that File returned.
 	WriteFile(ctx context.Context, w http.ResponseWriter, projectID int64, file TreeEntry) error
-	// LastCommit is the last commit up to sha that changed a path; "" where
-	// finding it takes too long.
+	// LastCommit returns the last commit up to sha that changed a path, or "" if
+	// the search takes too long.
 	LastCommit(ctx context.Context, projectID int64, sha, path string) (string, error)
-	// HasArchive reports whether there is something to put into an archive.
+	// HasArchive reports whether the path of an archive exists in its commit.
 	HasArchive(ctx context.Context, projectID int64, a Archive) (bool, error)
-	// WriteArchive sends an archive that HasArchive has found.
+	// WriteArchive writes an archive for which HasArchive returned true.
 	WriteArchive(ctx context.Context, w http.ResponseWriter, projectID int64, a Archive) error
-	// Tags lists tags; order is "name", "version" or "updated". total counts all
-	// whose name holds search.
+	// Tags lists tags whose name contains search. order is "name", "version" or
+	// "updated". total is their number on all pages.
 	Tags(ctx context.Context, projectID int64, search, order string, ascending bool, offset, limit int) (page []Tag, total int, err error)
 	Tag(ctx context.Context, projectID int64, name string) (tag Tag, exists bool, err error)
-	// HeadsWith are the numbers of the merge requests whose HEAD has a commit in
-	// its history, the lowest first.
+	// HeadsWith returns the IIDs of merge requests whose HEAD has a commit in its
+	// history, in ascending order.
 	HeadsWith(ctx context.Context, projectID int64, sha string) ([]int64, error)
 }
 
 // TreeEntry is a file, folder or submodule of a commit.
 type TreeEntry struct {
-	// Mode is octal; Kind is blob, tree or commit.
+	// Mode is octal. Kind is blob, tree or commit (a submodule).
 	Mode, Kind, SHA, Name string
-	// Size is of files that File has found, in bytes.
+	// Size is in bytes. Only File sets it.
 	Size int64
 }
 
-// Archive is what an archive holds: a commit, or one path of it.
+// Archive selects the content of an archive: a commit, or one path of it.
 type Archive struct {
 	SHA, Path string
 	// Format is tar.gz, tar or zip.
 	Format string
-	// Prefix is the folder that holds everything, with a slash at the end.
+	// Prefix is the folder around all files, with a trailing slash.
 	Prefix string
 }
 
-// Tag is a tag and the commit that it names. Message and CreatedAt are of the
-// tag object, empty without one; Commit is empty for a tag of something else.
+// Tag is a tag and its commit. Message and CreatedAt are zero for a lightweight
+// tag. Commit is zero if the tag points at another kind of object.
 type Tag struct {
 	Name, Target, Message string
 	CreatedAt             time.Time
@@ -92,7 +91,7 @@ type Branch struct {
 	Commit Commit
 }
 
-// Commit is what a commit says about itself.
+// Commit is a commit with its metadata.
 type Commit struct {
 	SHA            string
 	ParentSHAs     []string
@@ -106,10 +105,10 @@ type Commit struct {
 	CommittedAt    time.Time
 }
 
-// Diff is what changed between two commits.
+// Diff holds the changes between two commits.
 type Diff struct {
 	Files []FileDiff
-	// Truncated means that files or patches are missing, for their size.
+	// Truncated reports that files or patches were left out because of their size.
 	Truncated bool
 }
 
@@ -119,7 +118,7 @@ type FileDiff struct {
 	// OldMode and NewMode are octal.
 	OldMode, NewMode      string
 	Added, Removed, Moved bool
-	// Patch holds the hunks, beginning with "@@".
+	// Patch holds the hunks, each starting with "@@".
 	Patch    string
 	TooLarge bool
 }

@@ -11,19 +11,18 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Limits bound how often the API may be asked. They hold for this process.
+// Limits are the rate limits of the API. Each process counts on its own.
 type Limits struct {
-	// Token holds for each access token, Address for each address that
-	// requests come from, whoever asks.
+	// Token applies to each access token, Address to each client address.
 	Token, Address Limit
 }
 
-// Limit is how many requests per minute may be made for long, and how many at
-// once. PerMinute 0 takes the default; below 0 there is no limit.
+// Limit is a token bucket: PerMinute requests are allowed on average and Burst at
+// once. PerMinute 0 means the default and a negative value means no limit.
 type Limit struct{ PerMinute, Burst int }
 
-// The limits when none are set: far above what people and services need, far
-// below what a runaway loop does.
+// Default limits: more than people and services need, less than a program in an
+// endless loop sends.
 var (
 	defaultTokenLimit   = Limit{PerMinute: 6000, Burst: 1000}
 	defaultAddressLimit = Limit{PerMinute: 12000, Burst: 2000}
@@ -36,35 +35,36 @@ func (l Limit) orDefault(otherwise Limit) Limit {
 	return l
 }
 
-// limiter counts requests by key. Whoever has been quiet long enough to have
-// the whole burst again is forgotten.
+// limiter counts requests by key in token buckets. Full buckets are removed from
+// time to time.
 type limiter[K comparable] struct {
-	limit Limit
-	mu    sync.Mutex
-	by    map[K]*rate.Limiter
-	// sweepAt is the number of keys at which the quiet ones are looked for.
+	limit   Limit
+	mu      sync.Mutex
+	buckets map[K]*rate.Limiter
+	// sweepAt is the number of keys at which sweep removes full buckets.
 	sweepAt int
 }
 
-const sweepFrom = 1024
+// minSweep is the lowest number of keys at which sweep does anything.
+const minSweep = 1024
 
 func newLimiter[K comparable](limit Limit) *limiter[K] {
-	return &limiter[K]{limit: limit, by: map[K]*rate.Limiter{}, sweepAt: sweepFrom}
+	return &limiter[K]{limit: limit, buckets: map[K]*rate.Limiter{}, sweepAt: minSweep}
 }
 
-// wait is 0 when a request may be made now, and has then counted it; else how
-// long to wait for one.
+// take counts a request and returns 0 if it is within the limit. Otherwise it
+// returns how long the client must wait.
 func (l *limiter[K]) take(key K, now time.Time) time.Duration {
 	if l.limit.PerMinute < 0 {
 		return 0
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	bucket, known := l.by[key]
+	bucket, known := l.buckets[key]
 	if !known {
 		l.sweep(now)
 		bucket = rate.NewLimiter(rate.Limit(l.limit.PerMinute)/60, max(1, l.limit.Burst))
-		l.by[key] = bucket
+		l.buckets[key] = bucket
 	}
 	if bucket.AllowN(now, 1) {
 		return 0
@@ -73,20 +73,20 @@ func (l *limiter[K]) take(key K, now time.Time) time.Duration {
 	return time.Duration(missing / float64(bucket.Limit()) * float64(time.Second))
 }
 
-// sweep keeps the map from growing with every address that ever asked.
+// sweep removes full buckets, so that the map does not grow with every address.
 func (l *limiter[K]) sweep(now time.Time) {
-	if len(l.by) < l.sweepAt {
+	if len(l.buckets) < l.sweepAt {
 		return
 	}
-	for key, bucket := range l.by {
+	for key, bucket := range l.buckets {
 		if bucket.TokensAt(now) >= float64(bucket.Burst()) {
-			delete(l.by, key)
+			delete(l.buckets, key)
 		}
 	}
-	l.sweepAt = max(sweepFrom, 2*len(l.by))
+	l.sweepAt = max(minSweep, 2*len(l.buckets))
 }
 
-// slowDown refuses a request that comes too soon, and says when to try again.
+// enforceLimit refuses a request with 429 and Retry-After if wait is positive.
 func (c *call) enforceLimit(wait time.Duration) error {
 	if wait <= 0 {
 		return nil
@@ -95,7 +95,7 @@ func (c *call) enforceLimit(wait time.Duration) error {
 	return message(http.StatusTooManyRequests, "429 Too Many Requests")
 }
 
-// limited counts what is no route by its address, as everything else.
+// rateLimited applies the limit per address to paths and methods that are not routes.
 func (a *api) rateLimited(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(ec echo.Context) error {
 		c := &call{Context: ec, api: a}

@@ -48,7 +48,7 @@ func addMember(c *call) error {
 	} else {
 		user, err = c.api.Store.UserByUsername(c.ctx(), *username)
 	}
-	if models.KindOf(err) == models.KindNotFound || user.Bot { // bots come with their tokens
+	if models.KindOf(err) == models.KindNotFound || user.Bot { // bots are members through their tokens only
 		return notFound("User")
 	}
 	if err != nil {

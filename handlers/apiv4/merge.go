@@ -8,8 +8,8 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// mergeMergeRequest merges at once; there is no queue that auto_merge could
-// put it into.
+// mergeMergeRequest merges at once. It ignores auto_merge, because there is no
+// merge queue.
 func mergeMergeRequest(c *call) error {
 	sha, squash, removeSource := c.text("sha"), c.boolean("squash"), c.boolean("should_remove_source_branch")
 	text := c.text("merge_commit_message")
@@ -22,7 +22,8 @@ func mergeMergeRequest(c *call) error {
 		return err
 	}
 	options := models.MergeOptions{
-		SHA: orEmpty(sha), Role: c.role(), Squash: c.mr.Squash, Message: orEmpty(text), RemoveSourceBranch: c.mr.RemoveSourceBranch,
+		SHA: orEmpty(sha), Role: c.role(), Squash: c.mr.Squash, Message: orEmpty(text),
+		RemoveSourceBranch: c.mr.RemoveSourceBranch,
 	}
 	if squash != nil {
 		options.Squash = *squash
@@ -37,8 +38,8 @@ func mergeMergeRequest(c *call) error {
 	return c.replyMergeRequest(http.StatusOK, mr)
 }
 
-// mergeRefusal answers 405 for whatever holds a merge, as GitLab does, with
-// the reason beside it: in GitLab's word and, of conflicts, the files.
+// mergeRefusal answers 405 for a merge request that cannot be merged, as GitLab
+// does. The body also has the detailed merge status and the conflicting files.
 func (c *call) mergeRefusal(err error) error {
 	var e *models.Error
 	if !errors.As(err, &e) || len(e.Reasons) == 0 {
@@ -95,7 +96,7 @@ func (c *call) replyApprovals(status int) error {
 	return c.reply(status, c.approvals(approvals))
 }
 
-// getApprovalState tells that no approval is required.
+// getApprovalState answers that there are no approval rules.
 func getApprovalState(c *call) error {
 	return c.reply(http.StatusOK, map[string]any{"approval_rules_overwritten": false, "rules": []any{}})
 }

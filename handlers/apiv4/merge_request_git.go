@@ -6,9 +6,9 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// base is where the merge request's branches parted; "" when they share
-// nothing or the target is gone. A merged one is measured from the target as
-// it stood before.
+// base returns the merge base of the merge request's branches, or "" if they share
+// no history or the target branch does not exist. For a merged one it uses the
+// target branch as it was before the merge.
 func (c *call) base() (string, error) {
 	p := c.access.Project.ID
 	target, exists := "", true
@@ -54,7 +54,7 @@ func listMergeRequestCommits(c *call) error {
 	return c.listCommits(page, base, c.mr.HeadSHA)
 }
 
-// listCommits lists the commits of to that from lacks.
+// listCommits answers with the commits reachable from to but not from from.
 func (c *call) listCommits(page listPage, from, to string) error {
 	p := c.access.Project.ID
 	total, err := c.api.Git.Count(c.ctx(), p, from, to)
@@ -68,8 +68,8 @@ func (c *call) listCommits(page listPage, from, to string) error {
 	return replyList(c, page, mapSlice(commits, c.commit), int64(total))
 }
 
-// diff is what the merge request changes; nothing where the branches share no
-// commit.
+// diff returns the changes of the merge request. It is empty if the branches share
+// no history.
 func (c *call) diff() (Diff, error) {
 	base, err := c.base()
 	if err != nil || base == "" {
@@ -104,7 +104,7 @@ func getChanges(c *call) error {
 	return c.reply(http.StatusOK, detail)
 }
 
-// version shows the one version of the diff that is kept, of HEAD.
+// version returns the diff version of HEAD, the only one that is kept.
 func (c *call) version() (versionEntity, Diff, error) {
 	refs, err := c.diffRefs()
 	if err != nil {
@@ -160,5 +160,5 @@ func getVersionOfMergeRequest(c *call) error {
 	return c.reply(http.StatusOK, v)
 }
 
-// maxCommits bounds the commits of an answer that has no pages.
+// maxCommits limits the commits in an answer without pagination.
 const maxCommits = 1000

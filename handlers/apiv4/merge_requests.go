@@ -10,7 +10,7 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// listMergeRequests lists those of the project in the path.
+// listMergeRequests lists the merge requests of the project in the path.
 func listMergeRequests(c *call) error {
 	filter, page, err := c.mergeRequestFilter()
 	if err != nil {
@@ -20,10 +20,12 @@ func listMergeRequests(c *call) error {
 	return c.listMergeRequests(filter, page)
 }
 
-// listAllMergeRequests lists those of all projects that the owner of the token
-// can see; their own unless told otherwise. Nothing is ever assigned.
+// listAllMergeRequests lists merge requests of all projects that the user can see.
+// scope defaults to their own. There are no assignees and reviewers, so the scopes
+// for these return an empty list.
 func listAllMergeRequests(c *call) error {
-	scope := orEmpty(c.enum("scope", "created_by_me", "created-by-me", "assigned_to_me", "assigned-to-me", "reviews_for_me", "all"))
+	scope := orEmpty(c.enum("scope",
+		"created_by_me", "created-by-me", "assigned_to_me", "assigned-to-me", "reviews_for_me", "all"))
 	filter, page, err := c.mergeRequestFilter()
 	if err != nil {
 		return err
@@ -42,7 +44,7 @@ func listAllMergeRequests(c *call) error {
 	return c.listMergeRequests(filter, page)
 }
 
-// mergeRequestFilter reads the filters that all lists of merge requests have.
+// mergeRequestFilter reads the filters that all lists of merge requests share.
 func (c *call) mergeRequestFilter() (models.MergeRequestFilter, listPage, error) {
 	filter := models.MergeRequestFilter{
 		SourceBranch: orEmpty(c.text("source_branch")),
@@ -50,7 +52,8 @@ func (c *call) mergeRequestFilter() (models.MergeRequestFilter, listPage, error)
 		Search: orEmpty(c.text("search")), Draft: c.boolean("draft"),
 		CreatedAfter: c.dateTime("created_after"), CreatedBefore: c.dateTime("created_before"),
 		UpdatedAfter: c.dateTime("updated_after"), UpdatedBefore: c.dateTime("updated_before"),
-		OrderBy:   orEmpty(c.enum("order_by", "created_at", "updated_at", "title", "merged_at", "label_priority", "milestone_due", "popularity", "priority")),
+		OrderBy: orEmpty(c.enum("order_by", "created_at", "updated_at", "title", "merged_at",
+			"label_priority", "milestone_due", "popularity", "priority")),
 		Ascending: orEmpty(c.enum("sort", "asc", "desc")) == "asc",
 	}
 	if state := c.enum("state", "opened", "closed", "merged", "locked", "all"); state != nil && *state != "all" {
@@ -71,8 +74,8 @@ func (c *call) mergeRequestFilter() (models.MergeRequestFilter, listPage, error)
 	return filter, c.page(), c.paramError()
 }
 
-// listMergeRequests answers with one page of what the filter leaves, each as
-// the owner of the token may see it in its project.
+// listMergeRequests answers with one page of the merge requests that match filter.
+// Each is shown with the rights that the user has on its project.
 func (c *call) listMergeRequests(filter models.MergeRequestFilter, page listPage) error {
 	view := c.enum("view", "simple")
 	if err := c.paramError(); err != nil {
@@ -100,7 +103,7 @@ func (c *call) listMergeRequests(filter models.MergeRequestFilter, page listPage
 			}
 			projects[mr.ProjectID] = access
 		}
-		c.access = access // it decides what is shown
+		c.access = access // c.mergeRequest checks the user's rights on it
 		entities = append(entities, c.mergeRequest(access.Project, mr, models.Mergeable(access.Project, mr, checks[mr.ID], now)))
 	}
 	if view != nil {
@@ -109,11 +112,11 @@ func (c *call) listMergeRequests(filter models.MergeRequestFilter, page listPage
 	return replyList(c, page, entities, total)
 }
 
-// instant reads a time or a date.
+// dateTime reads a time or a date. It returns nil if the parameter is missing or empty.
 func (p *params) dateTime(name string) *time.Time { return p.date(name) }
 
-// blocked tells why the merge request cannot be merged: what the rows know,
-// then what git knows.
+// blockReasons returns why the merge request cannot be merged: first the reasons
+// in the database, then those in the repository.
 func (c *call) blockReasons() ([]models.BlockReason, error) {
 	p := c.access.Project
 	checks, err := c.api.Store.Checks(c.ctx(), c.mr.ID)
@@ -141,18 +144,18 @@ func (c *call) blockReasons() ([]models.BlockReason, error) {
 	return append(reasons, more...), err
 }
 
-// replyMergeRequest answers a change of a merge request with everything about
-// it. The change has been made: where git cannot be asked, its part is unknown,
-// and the answer is no error.
+// replyMergeRequest answers with a merge request that was changed. The change is
+// already saved, so a failure of git is not an error: the answer then leaves out
+// what git knows.
 func (c *call) replyMergeRequest(status int, mr models.MergeRequest) error {
 	c.mr = mr
 	detail, err := c.detail()
 	if err != nil {
-		c.logIncomplete("the answer to a change lacks git's part", err)
+		c.logIncomplete("merge request answered without data from git", err)
 		detail = c.detailWithoutGit()
 	}
 	if mr.Incomplete != nil {
-		c.logIncomplete("merge is done, what follows from it is not complete yet", mr.Incomplete)
+		c.logIncomplete("merge completed, follow-up steps incomplete", mr.Incomplete)
 	}
 	if errors.Is(mr.Incomplete, models.ErrSourceNotRemoved) {
 		detail.Incomplete = []string{"should_remove_source_branch"}
@@ -160,15 +163,15 @@ func (c *call) replyMergeRequest(status int, mr models.MergeRequest) error {
 	return c.reply(status, detail)
 }
 
-// logIncomplete logs why a change that has been made is not complete.
+// logIncomplete logs why a saved change is incomplete.
 func (c *call) logIncomplete(message string, err error) {
 	c.api.Log.Error(message, "request_id", request.ID(c), "project_id", c.access.Project.ID, "error", err)
 }
 
-// unchecked is GitLab's word for a merge status that is not known yet.
+// unchecked is GitLab's merge status for "not known yet".
 const unchecked = "unchecked"
 
-// detailWithoutGit is detail as far as the rows know it.
+// detailWithoutGit returns detail from the database alone.
 func (c *call) detailWithoutGit() mergeRequestDetail {
 	reasons := []models.BlockReason{models.BlockedNotOpen}
 	if c.mr.State == models.StateOpened {
@@ -179,10 +182,12 @@ func (c *call) detailWithoutGit() mergeRequestDetail {
 		entity.MergeStatus, entity.DetailedMergeStatus = unchecked, unchecked
 	}
 	return mergeRequestDetail{
-		mergeRequestEntity: entity, DiffRefs: diffRefs{HeadSHA: c.mr.HeadSHA}, User: map[string]bool{"can_merge": c.mayMerge()},
+		mergeRequestEntity: entity, DiffRefs: diffRefs{HeadSHA: c.mr.HeadSHA},
+		User: map[string]bool{"can_merge": c.mayMerge()},
 	}
 }
 
+// detail returns the merge request of the call as a single entity.
 func (c *call) detail() (mergeRequestDetail, error) {
 	reasons, err := c.blockReasons()
 	if err != nil {
@@ -198,12 +203,13 @@ func (c *call) detail() (mergeRequestDetail, error) {
 	}
 	changes := changesCount(d)
 	return mergeRequestDetail{
-		mergeRequestEntity: c.mergeRequest(c.access.Project, c.mr, reasons), MergeError: mergeError(reasons), DiffRefs: refs, User: map[string]bool{"can_merge": c.mayMerge()}, ChangesCount: &changes,
+		mergeRequestEntity: c.mergeRequest(c.access.Project, c.mr, reasons), MergeError: mergeError(reasons),
+		DiffRefs: refs, User: map[string]bool{"can_merge": c.mayMerge()}, ChangesCount: &changes,
 	}, nil
 }
 
-// changesCount is the number of changed files, as the text that GitLab makes
-// of it: with a plus sign when there are more than are counted.
+// changesCount returns the number of changed files as text, as GitLab does: with a
+// plus sign if the diff is truncated.
 func changesCount(d Diff) string {
 	if d.Truncated {
 		return strconv.Itoa(len(d.Files)) + "+"
@@ -231,7 +237,8 @@ func getMergeRequest(c *call) error {
 	return c.reply(http.StatusOK, detail)
 }
 
-// diverged counts the commits of the target that HEAD lacks.
+// divergedCommits returns the number of commits on the target branch that are not
+// in the history of HEAD.
 func (c *call) divergedCommits() (*int, error) {
 	n := 0
 	target, exists, err := c.api.Git.BranchTip(c.ctx(), c.access.Project.ID, c.mr.TargetBranch)
@@ -243,8 +250,10 @@ func (c *call) divergedCommits() (*int, error) {
 
 func createMergeRequest(c *call) error {
 	c.requireParams("title", "source_branch", "target_branch")
-	title, source, target, description := c.text("title"), c.text("source_branch"), c.text("target_branch"), c.text("description")
-	targetProject, squash, removeSource := c.number("target_project_id"), c.boolean("squash"), c.boolean("remove_source_branch")
+	title, description := c.text("title"), c.text("description")
+	source, target := c.text("source_branch"), c.text("target_branch")
+	targetProject := c.number("target_project_id")
+	squash, removeSource := c.boolean("squash"), c.boolean("remove_source_branch")
 	if err := c.paramError(); err != nil {
 		return err
 	}
@@ -261,8 +270,8 @@ func createMergeRequest(c *call) error {
 	return c.replyMergeRequest(http.StatusCreated, mr)
 }
 
-// editable are the attributes of GitLab's that make an edit one at all; those
-// that Mergegate does not have change nothing.
+// editable are the attributes of which GitLab requires at least one in an update.
+// Mergegate ignores those that it does not have.
 var editable = []string{
 	"title", "description", "target_branch", "state_event", "squash", "remove_source_branch", "labels", "add_labels",
 	"remove_labels", "assignee_id", "assignee_ids", "reviewer_ids", "milestone_id", "discussion_locked",
@@ -286,7 +295,7 @@ func updateMergeRequest(c *call) error {
 		return err
 	}
 	var mr models.MergeRequest
-	// Edit and state together or not at all.
+	// One transaction: if the state cannot change, the edit is not saved.
 	err := c.api.Store.Transaction(c.ctx(), func(tx *models.Store) error {
 		var err error
 		if mr, err = tx.UpdateMergeRequest(c.ctx(), c.me, c.access.Project.ID, c.mr.IID, in); err != nil {
@@ -307,7 +316,7 @@ func updateMergeRequest(c *call) error {
 	return c.replyMergeRequest(http.StatusOK, mr)
 }
 
-// mergeRequestRefusal words refusals as GitLab does for merge requests.
+// mergeRequestRefusal returns GitLab's error answers for merge requests.
 func mergeRequestRefusal(err error) error {
 	var e *models.Error
 	if !errors.As(err, &e) {

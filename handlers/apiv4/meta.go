@@ -7,8 +7,8 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// GitLabVersion is the version of GitLab whose API this is. Clients parse it and
-// choose by it what they ask for.
+// GitLabVersion is the version of GitLab's API that Mergegate implements. Clients
+// parse it (three integers) to decide which features they use.
 const GitLabVersion = "18.5.0"
 
 func getVersion(c *call) error {
@@ -22,8 +22,8 @@ func getMetadata(c *call) error {
 	})
 }
 
-// getSettings tells what declarative clients ask of an instance before they
-// make a project.
+// getSettings answers with the instance settings that declarative clients read
+// before they create a project.
 func getSettings(c *call) error {
 	return c.reply(http.StatusOK, map[string]any{
 		"default_branch_name": "main", "default_branch_protection": 2, "default_project_visibility": "private",
@@ -45,8 +45,8 @@ func getCurrentUser(c *call) error {
 	return c.reply(http.StatusOK, c.api.currentUser(c.me, own))
 }
 
-// listUsers finds a user by the exact user name, which everybody may who would
-// add a member. The whole list is for administrators; an empty name asks for it.
+// listUsers finds a user by exact username. Administrators can also list all users;
+// an empty username asks for the whole list.
 func listUsers(c *call) error {
 	username, search, page := c.text("username"), c.text("search"), c.page()
 	if err := c.paramError(); err != nil {
@@ -70,7 +70,7 @@ func getUser(c *call) error {
 	return c.reply(http.StatusOK, c.api.profile(user))
 }
 
-// userInPath is the user that :user_id names.
+// userInPath loads the user that :user_id names.
 func (c *call) userInPath() (models.User, error) {
 	id, err := c.idSegment("user_id")
 	if err != nil {
@@ -86,8 +86,8 @@ func (c *call) userInPath() (models.User, error) {
 	return user, err
 }
 
-// seesBot refuses (KindNotFound) the bot of a project that the owner of the
-// token may not see. People may be seen by everybody.
+// checkBotVisible returns a 404 for the bot of a project that the user may not see.
+// Every user who is not a bot is visible.
 func (c *call) checkBotVisible(user models.User) error {
 	if !user.Bot || user.ID == c.me.ID || c.me.Admin {
 		return nil
@@ -99,6 +99,7 @@ func (c *call) checkBotVisible(user models.User) error {
 	return err
 }
 
+// orEmpty returns the text, or "" for nil.
 func orEmpty(text *string) string {
 	if text == nil {
 		return ""
@@ -106,7 +107,7 @@ func orEmpty(text *string) string {
 	return *text
 }
 
-// listNamespaces lists where the owner of the token may make projects.
+// listNamespaces lists the namespaces in which the user may create projects.
 func listNamespaces(c *call) error {
 	page := c.page()
 	if err := c.paramError(); err != nil {

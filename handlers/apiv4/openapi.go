@@ -10,7 +10,7 @@ import (
 //go:embed openapi.yaml
 var openAPI []byte
 
-// getOpenAPI answers with the description of the API, which is for everybody.
+// getOpenAPI answers with openapi.yaml. It needs no token.
 func getOpenAPI(c echo.Context) error {
 	c.Response().Header().Set("Cache-Control", "no-cache")
 	return c.Blob(http.StatusOK, "application/yaml", openAPI)

@@ -11,38 +11,38 @@ import (
 const (
 	defaultPerPage = 20
 	maxPerPage     = 100
-	// maxPage keeps the offset of the last row within what databases take.
+	// maxPage keeps the offset within the range of the databases.
 	maxPage = 1 << 40
 )
 
-// page is the part of a list that a client asked for.
+// listPage is the page of a list that a client asked for, counted from 1.
 type listPage struct{ number, size int }
 
-// page reads page and per_page.
+// page reads the parameters page and per_page.
 func (p *params) page() listPage {
-	read := func(name string, otherwise, most int64) int {
+	read := func(name string, defaultValue, maximum int64) int {
 		n := p.number(name)
 		switch {
 		case n == nil:
-			return int(otherwise)
+			return int(defaultValue)
 		case *n < 1:
 			p.addFault(name, "does not have a valid value")
 		}
-		return int(min(*n, most))
+		return int(min(*n, maximum))
 	}
 	return listPage{read("page", 1, maxPage), read("per_page", defaultPerPage, maxPerPage)}
 }
 
 func (p listPage) offset() int { return (p.number - 1) * p.size }
 
-// slice gives the part of a whole list that the page covers.
+// pageOf returns the elements of a complete list that are on the page.
 func pageOf[T any](all []T, page listPage) []T {
 	from := min(page.offset(), len(all))
 	return all[from:min(from+page.size, len(all))]
 }
 
-// announce writes the headers that clients page on: X-*, and Link with absolute
-// addresses. list is the address of the list without its query.
+// setHeaders sets the pagination headers: X-* and Link. list is the absolute
+// address of the list without its query.
 func (p listPage) setHeaders(h http.Header, list string, query url.Values, total int) {
 	pages := max(1, (total+p.size-1)/p.size)
 	pageNumber := func(n int) string {
@@ -58,7 +58,7 @@ func (p listPage) setHeaders(h http.Header, list string, query url.Values, total
 	h.Set("X-Next-Page", pageNumber(p.number+1))
 	h.Set("X-Prev-Page", pageNumber(min(p.number-1, pages)))
 	var links []string
-	query.Del("private_token") // a token must not wander into logs
+	query.Del("private_token") // keeps the token out of logs
 	query.Set("per_page", strconv.Itoa(p.size))
 	for _, link := range []struct {
 		rel  string

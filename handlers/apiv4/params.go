@@ -19,18 +19,18 @@ import (
 )
 
 const (
-	// maxBody is the largest request body that is read, in bytes: enough for
-	// the longest description, escaped.
+	// maxBody limits a request body, in bytes. The longest description fits in
+	// when every character is escaped.
 	maxBody = 8 << 20
-	// maxFields bounds the parts of a multipart body.
+	// maxFields limits the parts of a multipart body.
 	maxFields = 1000
 )
 
-// params are the parameters of a request, whatever way they came: in the query
-// string, as JSON, as a form or as multipart. The body wins over the query.
-// Readers note faults, which err tells all at once, as GitLab does.
+// params are the parameters of a request, from the query string and a JSON, form
+// or multipart body. The body takes precedence. The methods that read a parameter
+// collect faults; paramError returns all of them in one error, as GitLab does.
 type params struct {
-	// values holds what JSON holds; forms give strings and lists of strings.
+	// values holds JSON values. Forms contain only strings and lists of strings.
 	values map[string]any
 	faults []string
 }
@@ -45,7 +45,7 @@ func readParams(r *http.Request) (*params, error) {
 	if err := p.addForm(query); err != nil {
 		return nil, err
 	}
-	// A client that announces too much is told before it sends it.
+	// Refuses a body that is too large before the client sends it.
 	if r.ContentLength > maxBody {
 		return nil, tooLarge()
 	}
@@ -90,7 +90,7 @@ func (p *params) addBody(contentType string, body []byte) error {
 }
 
 func (p *params) addJSON(body []byte) error {
-	if !utf8.Valid(body) { // encoding/json would replace what is wrong
+	if !utf8.Valid(body) { // encoding/json would replace invalid bytes
 		return badRequest("The request body is not valid UTF-8")
 	}
 	var values map[string]any
@@ -102,7 +102,7 @@ func (p *params) addJSON(body []byte) error {
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return badRequest("The request body is not one JSON object")
 	}
-	for name, value := range values { // none at all for null
+	for name, value := range values { // values is nil for the body null
 		if !hasValidText(value) {
 			return badRequest(printableName(name) + " is invalid")
 		}
@@ -133,8 +133,8 @@ func (p *params) addMultipart(body []byte, boundary string) error {
 	return badRequest("The multipart body has too many parts")
 }
 
-// addForm takes name=value, and lists as name[]=value or repeated names. Of a
-// list of objects it knows name[][key]=value with one key per object.
+// addForm adds form fields: name=value, and lists as name[]=value or repeated names.
+// name[][key]=value adds to a list of objects, with one key per object.
 func (p *params) addForm(form url.Values) error {
 	lists := map[string][]any{}
 	for _, key := range slices.Sorted(maps.Keys(form)) {
@@ -159,8 +159,8 @@ func (p *params) addForm(form url.Values) error {
 	return nil
 }
 
-// cleanValue reports whether all texts in a value are valid UTF-8 without NUL,
-// which no database takes.
+// hasValidText reports whether all strings in a JSON value are valid UTF-8 without
+// NUL, which PostgreSQL cannot store.
 func hasValidText(value any) bool {
 	switch v := value.(type) {
 	case string:
@@ -177,7 +177,8 @@ func hasValidText(value any) bool {
 	return true
 }
 
-// printable is a parameter's name as an error message may repeat it.
+// printableName returns a parameter's name for an error message. It returns
+// "parameter" for a name of more than 64 bytes.
 func printableName(name string) string {
 	name = strings.ToValidUTF8(name, "?")
 	if len(name) > 64 {
@@ -188,7 +189,7 @@ func printableName(name string) string {
 
 func (p *params) addFault(name, what string) { p.faults = append(p.faults, name+" "+what) }
 
-// err tells the faults found so far, in one message.
+// paramError returns one error with all faults found so far, or nil.
 func (p *params) paramError() error {
 	if len(p.faults) == 0 {
 		return nil
@@ -196,13 +197,13 @@ func (p *params) paramError() error {
 	return badRequest(strings.Join(p.faults, ", "))
 }
 
-// has reports whether a parameter was given, null included.
+// has reports whether a parameter was given, even as null.
 func (p *params) has(name string) bool {
 	_, ok := p.values[name]
 	return ok
 }
 
-// mustHave notes the named parameters that are missing, null or empty.
+// requireParams adds a fault for each parameter that is missing, null or empty.
 func (p *params) requireParams(names ...string) {
 	for _, name := range names {
 		switch p.values[name] {
@@ -214,7 +215,7 @@ func (p *params) requireParams(names ...string) {
 	}
 }
 
-// translate returns a text parameter; nil when it is absent or null.
+// text returns a text parameter, or nil if it is missing or null.
 func (p *params) text(name string) *string {
 	switch v := p.values[name].(type) {
 	case nil:
@@ -229,7 +230,8 @@ func (p *params) text(name string) *string {
 	return nil
 }
 
-// word is a text that must be one of a few words.
+// enum returns a text parameter that must be one of words, or nil if it is missing
+// or null.
 func (p *params) enum(name string, words ...string) *string {
 	text := p.text(name)
 	if text != nil && !slices.Contains(words, *text) {
@@ -239,7 +241,7 @@ func (p *params) enum(name string, words ...string) *string {
 	return text
 }
 
-// number is an integer; nil when it is absent, null or empty.
+// number returns an integer parameter, or nil if it is missing, null or empty.
 func (p *params) number(name string) *int64 {
 	n, ok := parseInteger(p.values[name])
 	if !ok {
@@ -248,8 +250,8 @@ func (p *params) number(name string) *int64 {
 	return n
 }
 
-// integer reads a number or a number as text; ok is false for anything else
-// but null and the empty text, which are no number at all (nil).
+// parseInteger reads an integer from a JSON number or string. It returns nil and
+// true for null and "", and false for any other value.
 func parseInteger(value any) (n *int64, ok bool) {
 	text := ""
 	switch v := value.(type) {
@@ -268,8 +270,8 @@ func parseInteger(value any) (n *int64, ok bool) {
 	return &i, err == nil
 }
 
-// flag is a boolean, in the spellings that clients use; nil when it is absent,
-// null or empty.
+// boolean returns a boolean parameter in any of the spellings that clients use, or
+// nil if it is missing, null or empty.
 func (p *params) boolean(name string) *bool {
 	yes, no := true, false
 	switch v := p.values[name].(type) {
@@ -298,15 +300,15 @@ func (p *params) boolean(name string) *bool {
 	return nil
 }
 
-// list is a list of values: a JSON array, repeated form fields, or one text
-// with commas. given is false when it is absent or null; an empty text is an
-// empty list.
+// list returns a list parameter: a JSON array, repeated form fields, or one
+// comma-separated string. given is false if it is missing or null. An empty string
+// is an empty list.
 func (p *params) list(name string) (values []any, given bool) {
 	switch v := p.values[name].(type) {
 	case nil:
 		return nil, false
 	case []any:
-		// name[]= is how a form says "none".
+		// A form sends name[]= for an empty list.
 		return slices.DeleteFunc(slices.Clone(v), func(e any) bool { return e == "" || e == nil }), true
 	case string:
 		for _, part := range strings.Split(v, ",") {
@@ -322,7 +324,7 @@ func (p *params) list(name string) (values []any, given bool) {
 	return nil, false
 }
 
-// numbers is a list of integers; nil when it is absent or null.
+// numbers returns a list of integers, or nil if it is missing or null.
 func (p *params) numbers(name string) *[]int64 {
 	values, given := p.list(name)
 	if !given {
@@ -340,7 +342,7 @@ func (p *params) numbers(name string) *[]int64 {
 	return &numbers
 }
 
-// texts is a list of texts; nil when it is absent or null.
+// texts returns a list of strings, or nil if it is missing or null.
 func (p *params) texts(name string) []string {
 	values, given := p.list(name)
 	if !given {

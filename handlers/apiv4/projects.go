@@ -11,7 +11,8 @@ import (
 func listProjects(c *call) error {
 	search, owned, membership := c.text("search"), c.boolean("owned"), c.boolean("membership")
 	visibility, simple := c.visibility(), c.boolean("simple")
-	order := c.enum("order_by", "id", "name", "path", "created_at", "updated_at", "last_activity_at", "similarity", "star_count")
+	order := c.enum("order_by",
+		"id", "name", "path", "created_at", "updated_at", "last_activity_at", "similarity", "star_count")
 	sort, page := c.enum("sort", "asc", "desc"), c.page()
 	if err := c.paramError(); err != nil {
 		return err
@@ -20,7 +21,7 @@ func listProjects(c *call) error {
 		Search: orEmpty(search), Owned: isTrue(owned), Membership: isTrue(membership), Visibility: visibility,
 		OrderBy: orEmpty(order), Ascending: orEmpty(sort) == "asc",
 	}
-	if order == nil { // GitLab's default, unlike the pages'
+	if order == nil { // GitLab's default; the pages use another one
 		filter.OrderBy = "created_at"
 	}
 	projects, total, err := c.api.Store.Projects(c.ctx(), &c.me, filter, page.storePage())
@@ -29,8 +30,7 @@ func listProjects(c *call) error {
 	}
 	entities := make([]projectEntity, 0, len(projects))
 	for _, access := range projects {
-		entity := c.presentProject(access)
-		entities = append(entities, entity)
+		entities = append(entities, c.presentProject(access))
 	}
 	if isTrue(simple) {
 		return replyList(c, page, mapSlice(entities, newSimpleProject), total)
@@ -40,7 +40,7 @@ func listProjects(c *call) error {
 
 func isTrue(flag *bool) bool { return flag != nil && *flag }
 
-// visibility reads GitLab's word.
+// visibility reads the parameter visibility, or returns nil if it is missing.
 func (c *call) visibility() *models.Visibility {
 	word := c.enum("visibility", "private", "internal", "public")
 	if word == nil {
@@ -50,21 +50,20 @@ func (c *call) visibility() *models.Visibility {
 	return &v
 }
 
-// projectNow shows a project; whether its repository is empty the repository
-// alone knows. One that cannot be read counts as empty: a list of projects does
-// not fail for one of them.
+// presentProject returns the entity of a project and reads from the repository
+// whether it is empty. A repository that cannot be read is logged and counts as
+// empty, so that one damaged repository does not break the list.
 func (c *call) presentProject(access models.Access) projectEntity {
 	p := access.Project
 	exists, err := c.api.Git.HasBranch(c.ctx(), p.ID, p.DefaultBranch)
 	if err != nil {
-		c.api.Log.Error("repository cannot be read", "project_id", p.ID, "error", err)
+		c.api.Log.Error("reading repository failed", "project_id", p.ID, "error", err)
 	}
 	return c.project(access, !exists)
 }
 
 func getProject(c *call) error {
-	entity := c.presentProject(c.access)
-	return c.reply(http.StatusOK, entity)
+	return c.reply(http.StatusOK, c.presentProject(c.access))
 }
 
 func createProject(c *call) error {
@@ -96,8 +95,8 @@ func createProject(c *call) error {
 	return c.reply(http.StatusCreated, entity)
 }
 
-// namespaceFor is where the owner of the token may make a project: the one
-// with the id, or their own. Bots have none.
+// namespaceFor returns the namespace with the id, in which the user must be allowed
+// to create projects. Without an id it returns the user's own; bots have none.
 func (c *call) namespaceFor(id *int64) (models.Namespace, error) {
 	namespaces, err := c.api.Store.NamespacesFor(c.ctx(), c.me)
 	if err != nil {
@@ -115,13 +114,14 @@ func (c *call) namespaceFor(id *int64) (models.Namespace, error) {
 	return models.Namespace{}, message(http.StatusBadRequest, map[string][]string{"namespace": {"is not valid"}})
 }
 
-// updateProject changes what was given. Who may change the name, path or
-// visibility is an Owner; declarative clients send them unchanged.
+// updateProject changes the given attributes. Only Owners may change name, path or
+// visibility. Declarative clients send them unchanged, which is allowed.
 func updateProject(c *call) error {
 	p := c.access.Project
 	in := models.ProjectUpdate{
 		Name: c.text("name"), Path: c.text("path"), Description: c.text("description"), Visibility: c.visibility(),
-		DefaultBranch: c.text("default_branch"), OnlyAllowMergeIfAllStatusChecksPassed: c.boolean("only_allow_merge_if_all_status_checks_passed"),
+		DefaultBranch:                         c.text("default_branch"),
+		OnlyAllowMergeIfAllStatusChecksPassed: c.boolean("only_allow_merge_if_all_status_checks_passed"),
 	}
 	if in.DefaultBranch != nil && (*in.DefaultBranch == "" || *in.DefaultBranch == p.DefaultBranch) {
 		in.DefaultBranch = nil

@@ -19,7 +19,8 @@ func listProtectedBranches(c *call) error {
 	return replyList(c, page, mapSlice(rules, newProtectedBranchEntity), total)
 }
 
-// protectedBranchInPath is the one that :name names, wildcards included.
+// protectedBranchInPath loads the protected branch that :name names, which may be a
+// wildcard.
 func (c *call) protectedBranchInPath() (models.ProtectedBranch, error) {
 	name, err := c.segment("name")
 	if err != nil {
@@ -88,8 +89,8 @@ func unprotectBranch(c *call) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// protection reads what a protected branch allows, as one level or as GitLab's
-// list of levels, and leaves the rest of in as it is.
+// protection reads the rules of a protected branch into in. Levels are given as one
+// level or as GitLab's list. Missing parameters leave in unchanged.
 func (c *call) protection(in *models.ProtectedBranchInput) {
 	c.level("push_access_level", "allowed_to_push", &in.PushAccessLevel)
 	c.level("merge_access_level", "allowed_to_merge", &in.MergeAccessLevel)
@@ -98,10 +99,10 @@ func (c *call) protection(in *models.ProtectedBranchInput) {
 	}
 }
 
-// level reads one level, or the most permissive of a list. Mergegate has no
+// level reads one level, or the most permissive level of a list. Mergegate has no
 // rules for single users, groups or deploy keys.
 func (c *call) level(single, several string, level *models.Role) {
-	take := func(name string, n *int64) (models.Role, bool) {
+	parse := func(name string, n *int64) (models.Role, bool) {
 		if n == nil || *n != int64(models.RoleNone) && *n != int64(models.RoleDeveloper) && *n != int64(models.RoleMaintainer) {
 			c.addFault(name, "does not have a valid value")
 			return 0, false
@@ -109,7 +110,7 @@ func (c *call) level(single, several string, level *models.Role) {
 		return models.Role(*n), true
 	}
 	if n := c.number(single); n != nil {
-		if role, ok := take(single, n); ok {
+		if role, ok := parse(single, n); ok {
 			*level = role
 		}
 	}
@@ -128,7 +129,7 @@ func (c *call) level(single, several string, level *models.Role) {
 		if !ok {
 			n = nil
 		}
-		role, ok := take(several, n)
+		role, ok := parse(several, n)
 		if !ok {
 			return
 		}

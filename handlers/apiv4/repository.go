@@ -19,7 +19,8 @@ type branchEntity struct {
 	WebURL             string       `json:"web_url"`
 }
 
-// branch shows a branch; merged tells that the default branch has its commit.
+// branch returns the entity of a branch. merged means that the history of the
+// default branch contains its commit.
 func (c *call) branch(b Branch, rules []models.ProtectedBranch, merged bool) branchEntity {
 	p := c.access.Project
 	may := func(role models.Role, action models.BranchAction) bool {
@@ -38,7 +39,8 @@ func (c *call) branch(b Branch, rules []models.ProtectedBranch, merged bool) bra
 	return entity
 }
 
-// branches shows branches, with what all of them need read once.
+// branches returns the entities of branches. It reads the rules and the merged
+// state once for all of them.
 func (c *call) branches(all []Branch) ([]branchEntity, error) {
 	rules, err := c.protectedBranches()
 	if err != nil {
@@ -104,7 +106,8 @@ func getBranch(c *call) error {
 	return c.reply(http.StatusOK, entities[0])
 }
 
-// resolve finds the commit that a branch, tag or id names.
+// resolve returns the commit that a branch, tag or id names. If there is none, it
+// returns a 404 for what, such as "Tree".
 func (c *call) resolve(name, what string) (string, error) {
 	sha, exists, err := c.api.Git.Resolve(c.ctx(), c.access.Project.ID, name)
 	if err == nil && !exists {
@@ -124,7 +127,7 @@ func listCommits(c *call) error {
 			if err != nil {
 				return err
 			}
-			return replyList(c, page, []commitEntity{}, 0) // nothing was pushed yet
+			return replyList(c, page, []commitEntity{}, 0) // the repository is empty
 		}
 	}
 	sha, err := c.resolve(*name, "Tree")
@@ -151,8 +154,8 @@ type compareEntity struct {
 	WebURL         string         `json:"web_url"`
 }
 
-// compare tells what to has that from lacks: since they parted, or straight
-// from one to the other.
+// compare answers with the commits of to that are not in from, and the diff from
+// their merge base or, with straight, from the commit from itself.
 func compare(c *call) error {
 	c.requireParams("from", "to")
 	from, to, straight := c.text("from"), c.text("to"), c.boolean("straight")
@@ -174,10 +177,10 @@ func compare(c *call) error {
 	}
 	base := fromSHA
 	if !isTrue(straight) {
-		if parted, exists, err := c.api.Git.MergeBase(c.ctx(), p, fromSHA, toSHA); err != nil {
+		if mergeBase, exists, err := c.api.Git.MergeBase(c.ctx(), p, fromSHA, toSHA); err != nil {
 			return err
 		} else if exists {
-			base = parted
+			base = mergeBase
 		}
 	}
 	d, err := c.api.Git.Diff(c.ctx(), p, base, toSHA)

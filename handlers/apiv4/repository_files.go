@@ -14,8 +14,8 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// refSHA is the commit that the parameter ref names: the default branch without
-// one and for HEAD.
+// refSHA returns the commit that the parameter ref names. Without ref, and for
+// HEAD, it is the default branch.
 func (c *call) refSHA(ref *string, what string) (name, sha string, err error) {
 	name = orEmpty(ref)
 	if name == "" || name == "HEAD" {
@@ -70,11 +70,11 @@ type fileEntity struct {
 	ExecuteFilemode bool   `json:"execute_filemode"`
 }
 
-// maxFileEntity is the largest file that is answered inside JSON, in bytes.
-// Larger ones can be had raw.
+// maxFileEntity is the largest file in a JSON answer, in bytes. Larger files can be
+// read raw.
 const maxFileEntity = 10 << 20
 
-// fileInPath is the file that :file_path and ref name.
+// fileInPath finds the file that :file_path and ref name.
 func (c *call) fileInPath() (file TreeEntry, ref, sha string, err error) {
 	name, err := c.segment("file_path")
 	if err != nil {
@@ -118,7 +118,8 @@ func getFile(c *call) error {
 	})
 }
 
-// getRawFile sends a file as it is. The type is never one that a browser runs.
+// getRawFile sends the content of a file. The content type is always
+// application/octet-stream, so that browsers do not run it.
 func getRawFile(c *call) error {
 	file, _, _, err := c.fileInPath()
 	if err != nil {
@@ -132,7 +133,7 @@ func getRawFile(c *call) error {
 	return c.finishDownload(c.api.Git.WriteFile(c.ctx(), c.Response(), c.access.Project.ID, file))
 }
 
-// attachment announces a download.
+// setDownloadHeaders sets the headers of a download.
 func (c *call) setDownloadHeaders(contentType, name string) {
 	h := c.Response().Header()
 	h.Set("Content-Type", contentType)
@@ -140,15 +141,15 @@ func (c *call) setDownloadHeaders(contentType, name string) {
 	h.Set("X-Content-Type-Options", "nosniff")
 }
 
-// download ends a download. One that breaks off after its first byte cannot be
-// answered any more: the connection is closed, so that the client notices.
+// finishDownload handles the error of a download. After the first byte no error
+// answer is possible, so it closes the connection and the client notices.
 func (c *call) finishDownload(err error) error {
 	if err == nil {
 		return nil
 	}
 	if c.Response().Committed {
 		if c.ctx().Err() == nil {
-			c.api.Log.Warn("a download broke off", "route", c.Path(), "project_id", c.access.Project.ID, "error", err)
+			c.api.Log.Warn("download aborted", "route", c.Path(), "project_id", c.access.Project.ID, "error", err)
 		}
 		panic(http.ErrAbortHandler)
 	}
@@ -158,10 +159,11 @@ func (c *call) finishDownload(err error) error {
 	return err
 }
 
-// archiveTypes are the content types of archives.
+// archiveTypes maps archive formats to content types.
 var archiveTypes = map[string]string{"tar.gz": "application/gzip", "tar": "application/x-tar", "zip": "application/zip"}
 
-// archiveAs sends an archive in a format, or in the one of the parameter.
+// archiveAs returns a handler that sends an archive in a format. An empty format
+// means the one in the parameter format, or tar.gz.
 func archiveAs(format string) func(*call) error {
 	return func(c *call) error {
 		as := format
@@ -229,7 +231,8 @@ func (c *call) tag(t Tag) tagEntity {
 }
 
 func listTags(c *call) error {
-	search, order, sort, page := c.text("search"), c.enum("order_by", "name", "updated", "version"), c.enum("sort", "asc", "desc"), c.page()
+	order, sort := c.enum("order_by", "name", "updated", "version"), c.enum("sort", "asc", "desc")
+	search, page := c.text("search"), c.page()
 	if err := c.paramError(); err != nil {
 		return err
 	}
@@ -259,7 +262,7 @@ func getTag(c *call) error {
 	return c.reply(http.StatusOK, c.tag(tag))
 }
 
-// commitInPath is the commit that :sha names.
+// commitInPath loads the commit that :sha names.
 func (c *call) commitInPath() (Commit, error) {
 	name, err := c.segment("sha")
 	if err != nil {
@@ -272,7 +275,7 @@ func (c *call) commitInPath() (Commit, error) {
 	return c.api.Git.Commit(c.ctx(), c.access.Project.ID, sha)
 }
 
-// listCommitDiff lists what a commit changed, against its first parent.
+// listCommitDiff lists the changes of a commit against its first parent.
 func listCommitDiff(c *call) error {
 	page := c.page()
 	if err := c.paramError(); err != nil {
@@ -294,12 +297,12 @@ func listCommitDiff(c *call) error {
 	return replyList(c, page, pageOf(entities, page), int64(len(entities)))
 }
 
-// maxCandidates is how many merge requests are looked into for a commit: the
-// oldest whose history has it, one of which brought it in.
+// maxCandidates limits the merge requests that listCommitMergeRequests examines.
+// It takes the oldest, because one of them introduced the commit.
 const maxCandidates = 100
 
-// listCommitMergeRequests lists the merge requests that bring a commit in: it is
-// among their commits, or it is what merged them.
+// listCommitMergeRequests lists the merge requests that introduce a commit: it is
+// one of their commits, or their merge commit.
 func listCommitMergeRequests(c *call) error {
 	state, page := c.enum("state", "opened", "closed", "merged", "locked", "all"), c.page()
 	if err := c.paramError(); err != nil {
@@ -317,7 +320,7 @@ func listCommitMergeRequests(c *call) error {
 	if err != nil {
 		return err
 	}
-	candidates = append([]int64{}, candidates[:min(maxCandidates, len(candidates))]...) // nil would mean all
+	candidates = append([]int64{}, candidates[:min(maxCandidates, len(candidates))]...) // a nil IIDs would match all
 	mrs, _, err := c.api.Store.MergeRequests(c.ctx(), models.MergeRequestFilter{
 		ProjectIDs: []int64{c.access.Project.ID}, IIDs: candidates,
 	}, models.Page{})
@@ -330,13 +333,13 @@ func listCommitMergeRequests(c *call) error {
 		if err != nil {
 			return err
 		}
-		had := map[string]bool{}
+		contained := map[string]bool{}
 		if base != "" {
-			if had, err = c.api.Git.Contained(c.ctx(), c.access.Project.ID, base, commit.SHA); err != nil {
+			if contained, err = c.api.Git.Contained(c.ctx(), c.access.Project.ID, base, commit.SHA); err != nil {
 				return err
 			}
 		}
-		if !had[commit.SHA] && !slices.Contains(iids, mr.IID) {
+		if !contained[commit.SHA] && !slices.Contains(iids, mr.IID) {
 			iids = append(iids, mr.IID)
 		}
 	}

@@ -6,8 +6,8 @@ import (
 	"github.com/mergegate/mergegate/auth"
 )
 
-// route is one entry of the API. What the owner of the token may not see is 404,
-// what they may see but not do is 403.
+// route is one route of the API. The answer is 404 if the user may not see the
+// resource, and 403 if the user lacks the ability.
 type route struct {
 	entry
 	// anonymous routes need no token if the project is public.
@@ -17,7 +17,7 @@ type route struct {
 type entry struct {
 	method, path string
 	preload      preload
-	// ability is needed for the route. Empty means that any token will do.
+	// ability is what the user needs. Empty means that any token is enough.
 	ability auth.Ability
 	handle  func(*call) error
 }
@@ -31,8 +31,8 @@ const (
 	preloadProject
 	// preloadMergeRequest reads the project, and the merge request that :iid names.
 	preloadMergeRequest
-	// preloadChecks reads the project, and of the merge request its ids, state,
-	// HEAD and checks. One query serves what services ask all the time.
+	// preloadChecks reads the project, and of the merge request only ids, state,
+	// HEAD and checks. It takes one query, because services poll these routes.
 	preloadChecks
 )
 
@@ -53,8 +53,8 @@ func (a *api) routes() []route {
 		mergeRequestPath  = mergeRequestsPath + "/:iid"
 		repositoryPath    = projectPath + "/repository"
 	)
-	// What can be read of a public project without a token, as in GitLab: never
-	// its checks, members or users.
+	// Readable without a token on public projects, as in GitLab. Checks, members and
+	// users always need a token.
 	public := []entry{
 		{get, projectPath, preloadProject, auth.ReadProject, getProject},
 		{get, mergeRequestsPath, preloadProject, auth.ReadCode, listMergeRequests},

@@ -27,7 +27,8 @@ func listServices(c *call) error {
 
 func createService(c *call) error {
 	c.requireParams("name", "external_url")
-	name, address, ids, secret, apply := c.text("name"), c.text("external_url"), c.numbers("protected_branch_ids"), c.text("shared_secret"), c.boolean("apply_to_open_merge_requests")
+	name, address, secret := c.text("name"), c.text("external_url"), c.text("shared_secret")
+	ids, apply := c.numbers("protected_branch_ids"), c.boolean("apply_to_open_merge_requests")
 	if err := c.paramError(); err != nil {
 		return err
 	}
@@ -35,15 +36,15 @@ func createService(c *call) error {
 	if ids != nil {
 		in.ProtectedBranchIDs = *ids
 	}
-	created, err := c.api.Store.CreateExternalStatusCheck(c.ctx(), c.me, c.access.Project.ID, in, apply != nil && *apply)
+	created, err := c.api.Store.CreateExternalStatusCheck(c.ctx(), c.me, c.access.Project.ID, in, isTrue(apply))
 	if err != nil {
 		return serviceRefusal(err)
 	}
 	return c.replyService(http.StatusCreated, created)
 }
 
-// updateService changes what was given. Declarative clients send everything,
-// with "" for a secret that stays as it is.
+// updateService changes the given attributes. Declarative clients send all of them,
+// with shared_secret "" to keep the secret.
 func updateService(c *call) error {
 	id, err := c.idSegment("check_id")
 	if err != nil {
@@ -57,7 +58,7 @@ func updateService(c *call) error {
 	if err := c.paramError(); err != nil {
 		return err
 	}
-	updated, err := c.api.Store.UpdateExternalStatusCheck(c.ctx(), c.me, c.access.Project.ID, id, in, apply != nil && *apply)
+	updated, err := c.api.Store.UpdateExternalStatusCheck(c.ctx(), c.me, c.access.Project.ID, id, in, isTrue(apply))
 	if err != nil {
 		return serviceRefusal(err)
 	}
@@ -89,20 +90,20 @@ func (c *call) replyService(status int, s models.ExternalStatusCheck) error {
 	}
 	entity := newServiceEntity(s, protected)
 	if s.Incomplete != nil {
-		c.logIncomplete("service is saved, but not yet on all open merge requests", s.Incomplete)
+		c.logIncomplete("service saved, not applied to all open merge requests yet", s.Incomplete)
 		entity.Incomplete = []string{"apply_to_open_merge_requests"}
 	}
 	return c.reply(status, entity)
 }
 
-// protectedBranches are all the project's.
+// protectedBranches returns all protected branches of the project.
 func (c *call) protectedBranches() ([]models.ProtectedBranch, error) {
 	rules, _, err := c.api.Store.ProtectedBranches(c.ctx(), c.access.Project.ID, "", models.Page{})
 	return rules, err
 }
 
-// serviceRefusal words faults of a service's fields as GitLab does: 422 and a
-// list of sentences.
+// serviceRefusal answers field errors of a service as GitLab does: 422 with a list
+// of messages.
 func serviceRefusal(err error) error {
 	var e *models.Error
 	if errors.As(err, &e) && e.Kind == models.KindInvalid {

@@ -8,7 +8,8 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// tokenInput reads what makes a token, and makes its secret.
+// tokenInput reads the parameters of a new token and generates its secret. The
+// expiry defaults to the latest date that is allowed.
 func (c *call) tokenInput() (in models.AccessTokenInput, secret string, err error) {
 	c.requireParams("name", "scopes")
 	name, scopes, expires := c.text("name"), c.texts("scopes"), c.date("expires_at")
@@ -23,10 +24,14 @@ func (c *call) tokenInput() (in models.AccessTokenInput, secret string, err erro
 		expires = &last
 	}
 	secret = auth.NewAccessToken()
-	return models.AccessTokenInput{Name: *name, Scopes: scopes, ExpiresAt: *expires, Digest: auth.Digest(secret), MadeBy: &c.token}, secret, nil
+	in = models.AccessTokenInput{
+		Name: *name, Scopes: scopes, ExpiresAt: *expires, Digest: auth.Digest(secret), MadeBy: &c.token,
+	}
+	return in, secret, nil
 }
 
-// day reads a date, the midnight (UTC) at which something ends.
+// date reads a date (midnight UTC) or an RFC 3339 time. It returns nil if the
+// parameter is missing or empty.
 func (p *params) date(name string) *time.Time {
 	text := p.text(name)
 	if text == nil || *text == "" {
@@ -41,7 +46,7 @@ func (p *params) date(name string) *time.Time {
 	return nil
 }
 
-// people refuses bots: a project's token makes no other tokens.
+// refuseBots returns a 403 for bots: project access tokens cannot create tokens.
 func (c *call) refuseBots() error {
 	if c.me.Bot {
 		return errForbidden
@@ -57,7 +62,8 @@ func listPersonalTokens(c *call) error {
 	return c.listTokens(tokens, nil)
 }
 
-// listTokens lists the tokens that the filters leave.
+// listTokens answers with the tokens that match the parameters state and revoked.
+// roles are the roles of bots by user id, nil for personal tokens.
 func (c *call) listTokens(tokens []models.AccessToken, roles map[int64]models.Role) error {
 	state, revoked, page := c.enum("state", "active", "inactive"), c.boolean("revoked"), c.page()
 	if err := c.paramError(); err != nil {
@@ -86,7 +92,7 @@ func newTokenEntityWithRole(t models.AccessToken, roles map[int64]models.Role, n
 
 func getOwnToken(c *call) error { return c.reply(http.StatusOK, newTokenEntity(c.token, c.now())) }
 
-// revokeOwnToken ends the token that the request came with.
+// revokeOwnToken revokes the token of the request.
 func revokeOwnToken(c *call) error {
 	err := c.checkTokenUnmodified(c.token)
 	switch {
@@ -102,8 +108,8 @@ func revokeOwnToken(c *call) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// personalTokenInPath is the token that :token_id names: one's own, and for
-// administrators anybody's.
+// personalTokenInPath loads the token that :token_id names. Only administrators can
+// load tokens of other users.
 func (c *call) personalTokenInPath() (models.AccessToken, error) {
 	id, err := c.idSegment("token_id")
 	if err != nil {
@@ -116,7 +122,8 @@ func (c *call) personalTokenInPath() (models.AccessToken, error) {
 	return found, err
 }
 
-// tokenUnmodified is unmodifiedSince for a token, which changes by being revoked.
+// checkTokenUnmodified is checkUnmodifiedSince for a token. A token changes only
+// when it is revoked.
 func (c *call) checkTokenUnmodified(t models.AccessToken) error {
 	return c.checkUnmodifiedSince(func() (time.Time, error) {
 		if t.RevokedAt != nil {
@@ -204,7 +211,8 @@ func getProjectToken(c *call) error {
 	return c.reply(http.StatusOK, newTokenEntityWithRole(found, roles, c.now()))
 }
 
-// projectToken is a token of the project in the path, working or not.
+// projectToken returns a token of the project in the path, also if it has expired
+// or was revoked.
 func (c *call) projectToken(id int64) (models.AccessToken, error) {
 	tokens, err := c.api.Store.ProjectTokens(c.ctx(), c.access.Project.ID)
 	if err != nil {
@@ -218,8 +226,8 @@ func (c *call) projectToken(id int64) (models.AccessToken, error) {
 	return models.AccessToken{}, errNotFound
 }
 
-// createProjectToken makes a token of the project, as Maintainer unless a
-// weaker or, for those who may, a stronger role is asked for.
+// createProjectToken creates a project access token. Its role defaults to
+// Maintainer.
 func createProjectToken(c *call) error {
 	if err := c.refuseBots(); err != nil {
 		return err
@@ -258,7 +266,7 @@ func revokeProjectToken(c *call) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// rotation reads how a token is replaced, and makes the secret of the new one.
+// rotationInput reads the parameters of a rotation and generates the new secret.
 func (c *call) rotationInput() (in models.TokenRotation, secret string, err error) {
 	in = models.TokenRotation{ExpiresAt: c.date("expires_at"), MadeBy: c.token}
 	if err := c.paramError(); err != nil {
@@ -269,8 +277,7 @@ func (c *call) rotationInput() (in models.TokenRotation, secret string, err erro
 	return in, secret, nil
 }
 
-// replySecret answers with a token that was made a moment ago. The secret is
-// shown here only.
+// replyNewToken answers with a new token and its secret, which is never shown again.
 func (c *call) replyNewToken(status int, made models.AccessToken, roles map[int64]models.Role, secret string) error {
 	entity := newTokenEntityWithRole(made, roles, c.now())
 	entity.Token = secret
@@ -297,7 +304,7 @@ func (c *call) rotateTokenOfUser(old models.AccessToken) error {
 	return c.replyNewToken(http.StatusOK, made, nil, secret)
 }
 
-// rotateOwnToken replaces the token that the request came with.
+// rotateOwnToken replaces the token of the request by a new one.
 func rotateOwnToken(c *call) error {
 	if c.token.ProjectID == nil {
 		return c.rotateTokenOfUser(c.token)
@@ -313,8 +320,8 @@ func rotateProjectToken(c *call) error {
 	return c.rotateTokenOfProject(c.access.Project.ID, id, c.role())
 }
 
-// rotateOwnProjectToken is rotateOwnToken below the project that the token must
-// belong to. The role of its bot does not matter.
+// rotateOwnProjectToken is rotateOwnToken for a token of the project in the path.
+// The role of the token's bot does not matter.
 func rotateOwnProjectToken(c *call) error {
 	if c.token.ProjectID == nil || *c.token.ProjectID != c.access.Project.ID {
 		return errNotFound
