@@ -6,79 +6,88 @@ import (
 	"time"
 )
 
-// widgetQuery reads what the widget and the API's list of checks show and
-// nothing else, in one statement.
-const widgetQuery = `SELECT mr.id, mr.state, mr.head_sha, mr.target_branch, mr.updated_at,
-	c.external_status_check_id, c.name, c.timeout_seconds, c.sha, c.status, c.timed_out, c.pending_since, c.stopped_at, c.settled_at,
-	c.description, c.target_url, c.external_url,
-	d.kind, d.state, d.attempts, d.next_attempt_at, d.leased_until, d.last_attempt_at, d.last_http_status, d.last_error,
-	d.finished_at, d.created_at
-	FROM merge_requests mr
-	LEFT JOIN merge_request_checks c ON c.merge_request_id = mr.id
-	LEFT JOIN deliveries d ON d.id = c.delivery_id
-	WHERE mr.project_id = ? AND mr.iid = ? ORDER BY c.name, c.id`
+// checkRow is one row of widgetQuery. The columns of check and delivery are NULL
+// where the merge request has no check or nothing was sent.
+type checkRow struct {
+	mr MergeRequest
 
-// MergeRequestChecks finds a merge request and its checks by name, each with its
-// newest delivery, for the poll of the widget, which every open page sends
-// every few seconds, and for the API's list: it fills in only what those show.
-// Of the merge request that is id, project, iid, state, HEAD, target branch and
-// when it changed last. KindNotFound when there is no such merge request.
-func (s *Store) MergeRequestChecks(ctx context.Context, projectID, iid int64) (MergeRequest, []MergeRequestCheck, error) {
-	mr := MergeRequest{ProjectID: projectID, IID: iid}
-	rows, err := s.preparedReader(ctx).Raw(widgetQuery, projectID, iid).Rows()
-	if err != nil {
-		return mr, nil, err
-	}
-	defer rows.Close()
-	var checks []MergeRequestCheck
-	for rows.Next() {
-		check, err := scanCheckRow(rows, &mr)
-		if err != nil {
-			return mr, nil, err
-		}
-		if check.ExternalStatusCheckID != 0 {
-			checks = append(checks, check)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return mr, nil, err
-	}
-	if mr.ID == 0 {
-		return mr, nil, notFound("merge request")
-	}
-	return mr, checks, nil
+	serviceID      sql.NullInt64
+	name           sql.NullString
+	timeoutSeconds sql.NullInt64
+	sha            sql.NullString
+	status         sql.NullString
+	timedOut       sql.NullBool
+	pendingSince   sql.NullTime
+	stoppedAt      sql.NullTime
+	settledAt      sql.NullTime
+	description    sql.NullString
+	targetURL      sql.NullString
+	externalURL    sql.NullString
+
+	deliveryKind   sql.NullString
+	deliveryState  sql.NullString
+	attempts       sql.NullInt64
+	nextAttemptAt  sql.NullTime
+	leasedUntil    sql.NullTime
+	lastAttemptAt  sql.NullTime
+	lastHTTPStatus sql.NullInt64
+	lastError      sql.NullString
+	finishedAt     sql.NullTime
+	deliveryMadeAt sql.NullTime
 }
 
-// scanCheckRow reads a row of widgetQuery. Its check has id 0 where the merge
-// request has none, its Delivery is nil where nothing was sent.
-func scanCheckRow(rows *sql.Rows, mr *MergeRequest) (MergeRequestCheck, error) {
-	var (
-		service, timeout, attempts, httpStatus                                sql.NullInt64
-		name, sha, status, description, target, address, kind, state, failure sql.NullString
-		timedOut                                                              sql.NullBool
-		pendingSince, stopped, settled, next, leased, last, done, made        sql.NullTime
-	)
-	err := rows.Scan(&mr.ID, &mr.State, &mr.HeadSHA, &mr.TargetBranch, &mr.UpdatedAt,
-		&service, &name, &timeout, &sha, &status, &timedOut, &pendingSince, &stopped, &settled, &description, &target, &address,
-		&kind, &state, &attempts, &next, &leased, &last, &httpStatus, &failure, &done, &made)
-	if err != nil {
-		return MergeRequestCheck{}, err
+func (r *checkRow) columns() columns {
+	return columns{
+		{"mr.id", &r.mr.ID},
+		{"mr.state", &r.mr.State},
+		{"mr.head_sha", &r.mr.HeadSHA},
+		{"mr.target_branch", &r.mr.TargetBranch},
+		{"mr.updated_at", &r.mr.UpdatedAt},
+
+		{"c.external_status_check_id", &r.serviceID},
+		{"c.name", &r.name},
+		{"c.timeout_seconds", &r.timeoutSeconds},
+		{"c.sha", &r.sha},
+		{"c.status", &r.status},
+		{"c.timed_out", &r.timedOut},
+		{"c.pending_since", &r.pendingSince},
+		{"c.stopped_at", &r.stoppedAt},
+		{"c.settled_at", &r.settledAt},
+		{"c.description", &r.description},
+		{"c.target_url", &r.targetURL},
+		{"c.external_url", &r.externalURL},
+
+		{"d.kind", &r.deliveryKind},
+		{"d.state", &r.deliveryState},
+		{"d.attempts", &r.attempts},
+		{"d.next_attempt_at", &r.nextAttemptAt},
+		{"d.leased_until", &r.leasedUntil},
+		{"d.last_attempt_at", &r.lastAttemptAt},
+		{"d.last_http_status", &r.lastHTTPStatus},
+		{"d.last_error", &r.lastError},
+		{"d.finished_at", &r.finishedAt},
+		{"d.created_at", &r.deliveryMadeAt},
 	}
-	mr.UpdatedAt = mr.UpdatedAt.UTC()
+}
+
+// check returns the row's check, with its newest delivery if there is one.
+func (r *checkRow) check() MergeRequestCheck {
 	check := MergeRequestCheck{
-		ProjectID: mr.ProjectID, MergeRequestID: mr.ID, ExternalStatusCheckID: service.Int64, Name: name.String,
-		TimeoutSeconds: int(timeout.Int64), SHA: sha.String, Status: Status(status.String), TimedOut: timedOut.Bool,
-		PendingSince: pendingSince.Time.UTC(), StoppedAt: timeOrNil(stopped), SettledAt: timeOrNil(settled),
-		Description: description.String, TargetURL: target.String, ExternalURL: address.String,
+		ProjectID: r.mr.ProjectID, MergeRequestID: r.mr.ID, ExternalStatusCheckID: r.serviceID.Int64,
+		Name: r.name.String, ExternalURL: r.externalURL.String, TimeoutSeconds: int(r.timeoutSeconds.Int64),
+		SHA: r.sha.String, Status: Status(r.status.String), TimedOut: r.timedOut.Bool,
+		PendingSince: r.pendingSince.Time.UTC(), StoppedAt: timeOrNil(r.stoppedAt), SettledAt: timeOrNil(r.settledAt),
+		Description: r.description.String, TargetURL: r.targetURL.String,
 	}
-	if state.Valid {
+	if r.deliveryState.Valid {
 		check.Delivery = &Delivery{
-			Kind: DeliveryKind(kind.String), State: DeliveryState(state.String), Attempts: int(attempts.Int64),
-			NextAttemptAt: next.Time.UTC(), LeasedUntil: timeOrNil(leased), LastAttemptAt: timeOrNil(last),
-			LastHTTPStatus: int(httpStatus.Int64), LastError: failure.String, FinishedAt: timeOrNil(done), CreatedAt: made.Time.UTC(),
+			Kind: DeliveryKind(r.deliveryKind.String), State: DeliveryState(r.deliveryState.String), Attempts: int(r.attempts.Int64),
+			NextAttemptAt: r.nextAttemptAt.Time.UTC(), LeasedUntil: timeOrNil(r.leasedUntil), LastAttemptAt: timeOrNil(r.lastAttemptAt),
+			LastHTTPStatus: int(r.lastHTTPStatus.Int64), LastError: r.lastError.String,
+			FinishedAt: timeOrNil(r.finishedAt), CreatedAt: r.deliveryMadeAt.Time.UTC(),
 		}
 	}
-	return check, nil
+	return check
 }
 
 func timeOrNil(t sql.NullTime) *time.Time {
@@ -87,4 +96,44 @@ func timeOrNil(t sql.NullTime) *time.Time {
 	}
 	at := t.Time.UTC()
 	return &at
+}
+
+var widgetQuery = "SELECT " + new(checkRow).columns().sql() + `
+	FROM merge_requests mr
+	LEFT JOIN merge_request_checks c ON c.merge_request_id = mr.id
+	LEFT JOIN deliveries d ON d.id = c.delivery_id
+	WHERE mr.project_id = ? AND mr.iid = ? ORDER BY c.name, c.id`
+
+// MergeRequestChecks finds a merge request and its checks, sorted by name, each
+// with its newest delivery. It returns KindNotFound if the merge request does
+// not exist.
+//
+// It serves the widget's poll, which every open page sends every few seconds,
+// and the API's list. It fills in only what those show: of the merge request ID,
+// ProjectID, IID, State, HeadSHA, TargetBranch and UpdatedAt.
+func (s *Store) MergeRequestChecks(ctx context.Context, projectID, iid int64) (MergeRequest, []MergeRequestCheck, error) {
+	row := checkRow{mr: MergeRequest{ProjectID: projectID, IID: iid}}
+	rows, err := s.preparedReader(ctx).Raw(widgetQuery, projectID, iid).Rows()
+	if err != nil {
+		return row.mr, nil, err
+	}
+	defer rows.Close()
+	var checks []MergeRequestCheck
+	dests := row.columns().dests()
+	for rows.Next() {
+		if err := rows.Scan(dests...); err != nil {
+			return row.mr, nil, err
+		}
+		if row.serviceID.Valid {
+			checks = append(checks, row.check())
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return row.mr, nil, err
+	}
+	if row.mr.ID == 0 {
+		return row.mr, nil, notFound("merge request")
+	}
+	row.mr.UpdatedAt = row.mr.UpdatedAt.UTC()
+	return row.mr, checks, nil
 }

@@ -65,7 +65,7 @@ func (s *Store) Project(ctx context.Context, id int64) (Project, error) {
 	return project, orNotFound(err, "project")
 }
 
-const accessQuery = "SELECT " + projectColumns + `, COALESCE(m.role, 0)
+var accessQuery = "SELECT " + accessColumns(&Access{}).sql() + `
 	FROM projects p JOIN namespaces n ON n.id = p.namespace_id
 	LEFT JOIN members m ON m.project_id = p.id AND m.user_id = ? WHERE `
 
@@ -75,8 +75,8 @@ func (s *Store) access(ctx context.Context, user *User, where string, args ...an
 	if user != nil {
 		userID, access.Admin = user.ID, user.Admin
 	}
-	fields := append(projectFields(&access.Project), &access.Role)
-	if err := s.takeRow(ctx, "project", fields, accessQuery+where, append([]any{userID}, args...)...); err != nil {
+	args = append([]any{userID}, args...)
+	if err := s.queryRow(ctx, "project", accessColumns(&access), accessQuery+where, args...); err != nil {
 		return Access{}, err
 	}
 	return access, nil

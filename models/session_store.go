@@ -25,17 +25,28 @@ func (s *Store) CreateSession(ctx context.Context, user User, digest, userAgent,
 // not write every three seconds.
 const sessionRefreshInterval = 10 * time.Minute
 
+// sessionColumns reads a row s of sessions and its user, except for the digest,
+// which the caller knows.
+func sessionColumns(session *Session, user *User) columns {
+	return append(userColumns(user), columns{
+		{"s.id", &session.ID},
+		{"s.created_at", &session.CreatedAt},
+		{"s.last_seen_at", &session.LastSeenAt},
+		{"s.expires_at", &session.ExpiresAt},
+	}...)
+}
+
+var sessionQuery = "SELECT " + sessionColumns(&Session{}, &User{}).sql() + `
+	FROM sessions s JOIN users u ON u.id = s.user_id
+	WHERE s.digest = ? AND s.expires_at > ? AND u.blocked = ?`
+
 // SessionUser finds the session with a digest, and its user, in one query.
 // KindNotFound when there is none, it has expired, or the user is blocked.
 func (s *Store) SessionUser(ctx context.Context, digest string) (Session, User, error) {
 	now := s.Now()
 	var user User
 	session := Session{Digest: digest}
-	fields := append(userFields(&user), &session.ID, &session.CreatedAt, &session.LastSeenAt, &session.ExpiresAt)
-	err := s.takeRow(ctx, "session", fields, "SELECT "+userColumns+`, s.id, s.created_at, s.last_seen_at, s.expires_at
-		FROM sessions s JOIN users u ON u.id = s.user_id
-		WHERE s.digest = ? AND s.expires_at > ? AND u.blocked = ?`, digest, now, false)
-	if err != nil {
+	if err := s.queryRow(ctx, "session", sessionColumns(&session, &user), sessionQuery, digest, now, false); err != nil {
 		return Session{}, User{}, err
 	}
 	session.UserID = user.ID

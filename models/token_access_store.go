@@ -7,63 +7,111 @@ import (
 	"time"
 )
 
-// What the hot queries read of users u, and of projects p with namespaces n;
-// userFields and projectFields take it up. GORM's own scan is too slow for polls.
-const (
-	userColumns = `u.id, u.username, u.username_key, u.name, u.email, u.password_digest, u.password_change_required, u.admin, u.bot,
-	u.blocked, u.theme, u.language, u.created_at, u.updated_at`
-	projectColumns = `p.id, p.namespace_id, p.name, p.path, p.path_key, p.description, p.visibility, p.default_branch,
-	p.only_allow_merge_if_all_status_checks_passed, p.last_merge_request_iid, p.creator_id, p.created_at, p.updated_at, p.last_activity_at,
-	n.id, n.path, n.path_key, n.user_id, n.created_at`
-)
-
-func userFields(u *User) []any {
-	return []any{&u.ID, &u.Username, &u.UsernameKey, &u.Name, &u.Email, &u.PasswordDigest, &u.PasswordChangeRequired, &u.Admin, &u.Bot,
-		&u.Blocked, &u.Theme, &u.Language, &u.CreatedAt, &u.UpdatedAt}
+// userColumns reads a row u of users into user.
+func userColumns(user *User) columns {
+	return columns{
+		{"u.id", &user.ID},
+		{"u.username", &user.Username},
+		{"u.username_key", &user.UsernameKey},
+		{"u.name", &user.Name},
+		{"u.email", &user.Email},
+		{"u.password_digest", &user.PasswordDigest},
+		{"u.password_change_required", &user.PasswordChangeRequired},
+		{"u.admin", &user.Admin},
+		{"u.bot", &user.Bot},
+		{"u.blocked", &user.Blocked},
+		{"u.theme", &user.Theme},
+		{"u.language", &user.Language},
+		{"u.created_at", &user.CreatedAt},
+		{"u.updated_at", &user.UpdatedAt},
+	}
 }
 
-func projectFields(p *Project) []any {
-	n := &p.Namespace
-	return []any{&p.ID, &p.NamespaceID, &p.Name, &p.Path, &p.PathKey, &p.Description, &p.Visibility, &p.DefaultBranch,
-		&p.OnlyAllowMergeIfAllStatusChecksPassed, &p.LastMergeRequestIID, &p.CreatorID, &p.CreatedAt, &p.UpdatedAt, &p.LastActivityAt,
-		&n.ID, &n.Path, &n.PathKey, &n.UserID, &n.CreatedAt}
+// accessColumns reads a row p of projects, its row n of namespaces and the row
+// m of members, which may be missing, into access.
+func accessColumns(access *Access) columns {
+	project, namespace := &access.Project, &access.Project.Namespace
+	return columns{
+		{"p.id", &project.ID},
+		{"p.namespace_id", &project.NamespaceID},
+		{"p.name", &project.Name},
+		{"p.path", &project.Path},
+		{"p.path_key", &project.PathKey},
+		{"p.description", &project.Description},
+		{"p.visibility", &project.Visibility},
+		{"p.default_branch", &project.DefaultBranch},
+		{"p.only_allow_merge_if_all_status_checks_passed", &project.OnlyAllowMergeIfAllStatusChecksPassed},
+		{"p.last_merge_request_iid", &project.LastMergeRequestIID},
+		{"p.creator_id", &project.CreatorID},
+		{"p.created_at", &project.CreatedAt},
+		{"p.updated_at", &project.UpdatedAt},
+		{"p.last_activity_at", &project.LastActivityAt},
+		{"n.id", &namespace.ID},
+		{"n.path", &namespace.Path},
+		{"n.path_key", &namespace.PathKey},
+		{"n.user_id", &namespace.UserID},
+		{"n.created_at", &namespace.CreatedAt},
+		{"COALESCE(m.role, 0)", &access.Role},
+	}
 }
 
-const tokenAccessQuery = `SELECT t.id, t.user_id, t.project_id, t.created_by_id, t.made_by_token_id, t.name, t.digest, t.scopes, t.expires_at, t.revoked_at,
-	t.last_used_at, t.created_at, ` + userColumns + ", " + projectColumns + `, COALESCE(m.role, 0)
+// tokenColumns reads a row t of access_tokens into token, except for its scopes,
+// which are JSON.
+func tokenColumns(token *AccessToken, scopes *[]byte) columns {
+	return columns{
+		{"t.id", &token.ID},
+		{"t.user_id", &token.UserID},
+		{"t.project_id", &token.ProjectID},
+		{"t.created_by_id", &token.CreatedByID},
+		{"t.made_by_token_id", &token.MadeByTokenID},
+		{"t.name", &token.Name},
+		{"t.digest", &token.Digest},
+		{"t.scopes", scopes},
+		{"t.expires_at", &token.ExpiresAt},
+		{"t.revoked_at", &token.RevokedAt},
+		{"t.last_used_at", &token.LastUsedAt},
+		{"t.created_at", &token.CreatedAt},
+	}
+}
+
+func tokenAccessColumns(token *AccessToken, scopes *[]byte, access *Access) columns {
+	return slices.Concat(tokenColumns(token, scopes), userColumns(&token.User), accessColumns(access))
+}
+
+var tokenAccessQuery = "SELECT " + tokenAccessColumns(&AccessToken{}, &[]byte{}, &Access{}).sql() + `
 	FROM access_tokens t JOIN users u ON u.id = t.user_id CROSS JOIN projects p JOIN namespaces n ON n.id = p.namespace_id
 	LEFT JOIN members m ON m.project_id = p.id AND m.user_id = t.user_id
 	WHERE t.digest = ? AND `
 
-// TokenAccessByID is TokenUser and AccessByID in one query. KindNotFound when
-// either finds nothing; those two tell which.
+// TokenAccessByID returns what TokenUser and AccessByID return, in one query.
+// It returns KindNotFound if either of the two would; call them to learn which.
 func (s *Store) TokenAccessByID(ctx context.Context, digest string, projectID int64) (AccessToken, Access, error) {
 	return s.tokenAccess(ctx, "p.id = ?", digest, projectID)
 }
 
-// TokenAccessByPath is TokenAccessByID for namespace/path. Paths that renamed
-// projects had are not found.
+// TokenAccessByPath is TokenAccessByID for a project at namespace/path. It
+// returns KindNotFound for the former path of a renamed project.
 func (s *Store) TokenAccessByPath(ctx context.Context, digest, namespace, path string) (AccessToken, Access, error) {
 	return s.tokenAccess(ctx, "n.path_key = ? AND p.path_key = ?", digest, foldKey(namespace), foldKey(path))
 }
 
-func (s *Store) tokenAccess(ctx context.Context, where string, args ...any) (t AccessToken, access Access, err error) {
+func (s *Store) tokenAccess(ctx context.Context, where string, args ...any) (token AccessToken, access Access, err error) {
 	var scopes []byte
-	fields := []any{&t.ID, &t.UserID, &t.ProjectID, &t.CreatedByID, &t.MadeByTokenID, &t.Name, &t.Digest, &scopes, &t.ExpiresAt, &t.RevokedAt, &t.LastUsedAt, &t.CreatedAt}
-	fields = append(slices.Concat(fields, userFields(&t.User), projectFields(&access.Project)), &access.Role)
-	if err := s.takeRow(ctx, "access token or project", fields, tokenAccessQuery+where, args...); err != nil {
-		return t, access, err
+	cols := tokenAccessColumns(&token, &scopes, &access)
+	if err := s.queryRow(ctx, "access token or project", cols, tokenAccessQuery+where, args...); err != nil {
+		return token, access, err
 	}
-	if err := json.Unmarshal(scopes, &t.Scopes); err != nil {
-		return t, access, err
+	if err := json.Unmarshal(scopes, &token.Scopes); err != nil {
+		return token, access, err
 	}
-	access.SignedIn, access.Admin = true, t.User.Admin
-	return t, access, s.useToken(ctx, &t)
+	access.SignedIn, access.Admin = true, token.User.Admin
+	return token, access, s.useToken(ctx, &token)
 }
 
-// takeRow reads the one row of a hot query into fields, times in UTC.
-// KindNotFound of what when there is none. Its connection is free afterwards.
-func (s *Store) takeRow(ctx context.Context, what string, fields []any, query string, args ...any) error {
+// queryRow scans the first row of a query into the destinations of cols and
+// converts times to UTC. It returns KindNotFound with what if there is no row.
+// The frequent queries use it instead of GORM's slower scan by reflection.
+func (s *Store) queryRow(ctx context.Context, what string, cols columns, query string, args ...any) error {
 	rows, err := s.preparedReader(ctx).Raw(query, args...).Rows()
 	if err != nil {
 		return err
@@ -75,11 +123,11 @@ func (s *Store) takeRow(ctx context.Context, what string, fields []any, query st
 		}
 		return notFound(what)
 	}
-	if err := rows.Scan(fields...); err != nil {
+	if err := rows.Scan(cols.dests()...); err != nil {
 		return err
 	}
-	for _, field := range fields {
-		switch at := field.(type) {
+	for _, col := range cols {
+		switch at := col.dest.(type) {
 		case *time.Time:
 			*at = at.UTC()
 		case **time.Time:
@@ -88,5 +136,6 @@ func (s *Store) takeRow(ctx context.Context, what string, fields []any, query st
 			}
 		}
 	}
+	// Close here frees the connection before the caller writes.
 	return rows.Close()
 }
