@@ -60,12 +60,13 @@ func checkNewRef(name string) error {
 	return nil
 }
 
-// BranchTip is the commit a branch points to; ok is false where there is no
-// such branch.
-func (r Repo) BranchTip(ctx context.Context, branch string) (sha string, ok bool, err error) {
+// BranchTip returns the commit that a branch points to; exists is false when
+// there is no such branch.
+func (r Repo) BranchTip(ctx context.Context, branch string) (sha string, exists bool, err error) {
 	if checkBranch(branch) != nil {
 		return "", false, nil
 	}
+	r.view = false // one ref costs little, so it does not wait for other views
 	return r.refTip(ctx, "refs/heads/"+branch)
 }
 

@@ -1,14 +1,15 @@
 package handlers
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/handlers/request"
-	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
 	"github.com/mergegate/mergegate/views/text"
 )
@@ -22,36 +23,37 @@ func commitPath(c echo.Context, sha string) string {
 // of it.
 func (p *pages) commit(c echo.Context) error {
 	ctx, project := c.Request().Context(), request.Project(c)
+	git := p.Git.Reader(project.ID)
 	name := strings.ToLower(request.PathParam(c, "sha"))
 	if name == "" || strings.Trim(name, "0123456789abcdef") != "" {
 		return request.ErrHidden
 	}
-	sha, exists, err := p.Git.Resolve(ctx, project.ID, name)
+	sha, err := git.Resolve(ctx, name)
+	if errors.Is(err, gitrepo.ErrNotFound) || err == nil && !strings.HasPrefix(sha, name) {
+		return request.ErrHidden
+	}
 	if err != nil {
 		return err
 	}
-	if !exists || !strings.HasPrefix(sha, name) {
-		return request.ErrHidden
-	}
-	commit, parents, err := p.Git.ReadCommit(ctx, project.ID, sha)
+	commit, err := git.Commit(ctx, sha)
 	if err != nil {
 		return err
 	}
 	base := ""
-	if len(parents) > 0 {
-		base = parents[0]
+	if len(commit.ParentSHAs) > 0 {
+		base = commit.ParentSHAs[0]
 	}
-	changes, err := p.Git.Changes(ctx, project.ID, base, sha)
+	changes, err := git.Diff(ctx, base, sha, gitrepo.DiffLimits{})
 	if err != nil {
 		return err
 	}
 	row := presentCommit(c, commit)
 	v := views.CommitDetail{
-		SHA: sha, Title: row.Title, Body: row.Body, Author: row.Author, At: row.At, Merge: len(parents) > 1,
+		SHA: sha, Title: row.Title, Body: row.Body, Author: row.Author, At: row.At, Merge: len(commit.ParentSHAs) > 1,
 		Changes: presentChanges(changes), Now: p.Store.Now(),
 	}
 	v.Changes.Command = "git fetch origin && git show " + shortSHA(sha)
-	for _, parent := range parents {
+	for _, parent := range commit.ParentSHAs {
 		v.Parents = append(v.Parents, views.Crumb{Text: shortSHA(parent), URL: commitPath(c, parent)})
 	}
 	page, err := p.page(c, row.Title+" · "+row.SHA, "")
@@ -66,6 +68,7 @@ func (p *pages) commit(c echo.Context) error {
 // parameter is from...to, and each is a branch, a tag or an id.
 func (p *pages) compareCommits(c echo.Context) error {
 	ctx, project := c.Request().Context(), request.Project(c)
+	git := p.Git.Reader(project.ID)
 	from, to, ok := strings.Cut(request.PathParam(c, "range"), "...")
 	if !ok {
 		return request.ErrHidden
@@ -75,12 +78,12 @@ func (p *pages) compareCommits(c echo.Context) error {
 		name string
 		sha  *string
 	}{{from, &pair.target}, {to, &pair.source}} {
-		sha, exists, err := p.Git.Resolve(ctx, project.ID, end.name)
+		sha, err := git.Resolve(ctx, end.name)
+		if errors.Is(err, gitrepo.ErrNotFound) {
+			return request.ErrHidden
+		}
 		if err != nil {
 			return err
-		}
-		if !exists {
-			return request.ErrHidden
 		}
 		*end.sha = sha
 	}
@@ -91,7 +94,7 @@ func (p *pages) compareCommits(c echo.Context) error {
 	v := views.Comparison{From: from, To: to, Now: p.Store.Now()}
 	number := min(pageNumber(c), max(1, (between.commits+commitsPageSize-1)/commitsPageSize))
 	if between.commits > 0 {
-		commits, err := p.Git.Commits(ctx, project.ID, pair.target, pair.source, (number-1)*commitsPageSize, commitsPageSize)
+		commits, err := git.Log(ctx, pair.target, pair.source, (number-1)*commitsPageSize, commitsPageSize)
 		if err != nil {
 			return err
 		}
@@ -99,7 +102,7 @@ func (p *pages) compareCommits(c echo.Context) error {
 	}
 	v.Pages = linksBySize(c.Request().URL.EscapedPath(), c.Request().URL.Query(), commitsPageSize, number, len(v.Commits), int64(between.commits))
 	if between.base != "" {
-		changes, err := p.Git.Changes(ctx, project.ID, between.base, pair.source)
+		changes, err := git.Diff(ctx, between.base, pair.source, gitrepo.DiffLimits{})
 		if err != nil {
 			return err
 		}
@@ -115,15 +118,15 @@ func (p *pages) compareCommits(c echo.Context) error {
 }
 
 // presentCommit is one commit: the first line of its message and the rest.
-func presentCommit(c echo.Context, commit models.Commit) views.CommitRow {
-	_, body, _ := strings.Cut(strings.TrimSpace(commit.Message), "\n")
+func presentCommit(c echo.Context, commit gitrepo.Commit) views.CommitRow {
+	title, body, _ := strings.Cut(strings.TrimSpace(commit.Message), "\n")
 	return views.CommitRow{
-		SHA: shortSHA(commit.SHA), Title: visible(commit.Title()), Body: visible(strings.TrimSpace(body)), Author: visible(commit.AuthorName),
+		SHA: shortSHA(commit.SHA), Title: visible(strings.TrimSpace(title)), Body: visible(strings.TrimSpace(body)), Author: visible(commit.AuthorName),
 		At: commit.CommittedAt, URL: commitPath(c, commit.SHA),
 	}
 }
 
-func presentCommits(c echo.Context, commits []models.Commit) []views.CommitRow {
+func presentCommits(c echo.Context, commits []gitrepo.Commit) []views.CommitRow {
 	rows := make([]views.CommitRow, 0, len(commits))
 	for _, commit := range commits {
 		rows = append(rows, presentCommit(c, commit))

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/models/modelstest"
 )
@@ -13,7 +14,7 @@ import (
 func TestCommitPage_ShowsCommitAndDiff(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
-	s.git.changes = Changes{TotalFiles: 1, Files: []FileChange{{Path: "trim.txt", OldPath: "trim.txt", Status: "A", Additions: 1, Patch: "@@ -0,0 +1 @@\n+one\n"}}}
+	s.git.changes = gitrepo.Diff{TotalFiles: 1, Files: []gitrepo.FileDiff{{NewPath: "trim.txt", OldPath: "trim.txt", Status: "A", Additions: 1, Patch: "@@ -0,0 +1 @@\n+one\n"}}}
 	path := pearPath + "/-/commit/"
 
 	page := s.as(s.Owner).get(path + mr.HeadSHA).wantStatus(http.StatusOK)

@@ -7,40 +7,55 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// fakeGit answers what the pages ask beyond the imagined git.
+// fakeGit is a fake of the repositories: modelstest.Git, which the domain uses,
+// with what only pages read.
 type fakeGit struct {
 	*modelstest.Git
-	changes Changes
+	changes gitrepo.Diff
 	fails   error
-	// parents are every commit's.
+	// parents are the parents of every commit.
 	parents []string
-	// base is what the last call of Changes compared with.
+	// base is the base of the last call of Diff.
 	base string
 	// compared counts the calls of Divergences.
 	compared int
-	// many is how many branches there are besides the usual ones, none of them
-	// with a commit.
+	// many is the number of additional branches, which have no commit.
 	many int
 	// merged counts the calls of Conflicts.
 	merged int
-	// offset is where the last call of Commits began.
+	// offset is the offset of the last call of Log.
 	offset int
 }
 
-func (g *fakeGit) Branches(_ context.Context, projectID int64, search string, _, limit int, first ...string) ([]Branch, int, error) {
-	var list []Branch
+// Reader implements gitrepo.Readers.
+func (g *fakeGit) Reader(projectID int64) gitrepo.Reader {
+	return fakeReader{git: g, projectID: projectID}
+}
+
+// fakeReader reads the repository of one project. Methods of gitrepo.Reader
+// that the pages do not use panic.
+type fakeReader struct {
+	gitrepo.Reader
+	git       *fakeGit
+	projectID int64
+}
+
+func (r fakeReader) Branches(
+	_ context.Context, search string, _, limit int, first ...string,
+) ([]gitrepo.Branch, int, error) {
+	var list []gitrepo.Branch
 	for _, name := range []string{"main", "feature", "other", "release/1"} {
-		if sha := g.Tip(projectID, name); sha != "" && strings.Contains(name, search) {
-			list = append(list, Branch{Name: name, SHA: sha, Title: "Commit on " + name})
+		if sha := r.git.Tip(r.projectID, name); sha != "" && strings.Contains(name, search) {
+			list = append(list, gitrepo.Branch{Name: name, Commit: gitrepo.Commit{SHA: sha, Title: "Commit on " + name}})
 		}
 	}
-	for i := range g.many {
+	for i := range r.git.many {
 		if name := fmt.Sprintf("many/%04d", i); strings.Contains(name, search) {
-			list = append(list, Branch{Name: name})
+			list = append(list, gitrepo.Branch{Name: name})
 		}
 	}
 	sort.Slice(list, func(i, j int) bool {
@@ -52,30 +67,36 @@ func (g *fakeGit) Branches(_ context.Context, projectID int64, search string, _,
 	return list[:min(len(list), limit)], len(list), nil
 }
 
-func (g *fakeGit) BranchStamp(projectID int64, branch string) string { return g.Tip(projectID, branch) }
+func (r fakeReader) BranchStamp(branch string) string { return r.git.Tip(r.projectID, branch) }
 
-func (g *fakeGit) Divergences(ctx context.Context, projectID int64, main string, tips ...string) (map[string]Divergence, error) {
-	g.compared++
-	all := map[string]Divergence{}
+func (r fakeReader) BranchTip(ctx context.Context, branch string) (string, bool, error) {
+	return r.git.BranchTip(ctx, r.projectID, branch)
+}
+
+func (r fakeReader) Divergences(
+	ctx context.Context, main string, tips ...string,
+) (map[string]gitrepo.Divergence, error) {
+	r.git.compared++
+	all := map[string]gitrepo.Divergence{}
 	for _, tip := range tips {
-		ahead, err := g.CountCommits(ctx, projectID, main, tip)
+		ahead, err := r.Count(ctx, main, tip)
 		if err != nil {
 			return nil, err
 		}
-		behind, err := g.CountCommits(ctx, projectID, tip, main)
+		behind, err := r.Count(ctx, tip, main)
 		if err != nil {
 			return nil, err
 		}
-		all[tip] = Divergence{Ahead: ahead, Behind: behind}
+		all[tip] = gitrepo.Divergence{Ahead: ahead, Behind: behind}
 	}
 	return all, nil
 }
 
-func (g *fakeGit) RecentBranches(ctx context.Context, projectID int64, search, first string, limit int) ([]string, int, error) {
-	if g.fails != nil {
-		return nil, 0, g.fails
+func (r fakeReader) RecentBranches(ctx context.Context, search, first string, limit int) ([]string, int, error) {
+	if r.git.fails != nil {
+		return nil, 0, r.git.fails
 	}
-	found, total, err := g.Branches(ctx, projectID, search, 0, limit)
+	found, total, err := r.Branches(ctx, search, 0, limit)
 	var names []string
 	for _, branch := range found {
 		if branch.Name == first {
@@ -87,58 +108,66 @@ func (g *fakeGit) RecentBranches(ctx context.Context, projectID int64, search, f
 	return names, total, err
 }
 
-func (g *fakeGit) ReadFile(context.Context, int64, string, string, int64) ([]byte, error) {
-	return nil, ErrNoSuchFile
+func (r fakeReader) Blob(context.Context, string, string, int64) ([]byte, bool, error) {
+	return nil, false, gitrepo.ErrNotFound
 }
 
-func (g *fakeGit) MergeBase(ctx context.Context, projectID int64, a, b string) (string, bool, error) {
-	if g.fails != nil {
-		return "", false, g.fails
+func (r fakeReader) MergeBase(ctx context.Context, a, b string) (string, bool, error) {
+	if r.git.fails != nil {
+		return "", false, r.git.fails
 	}
-	if contained, err := g.IsAncestor(ctx, projectID, a, b); contained || err != nil {
+	if contained, err := r.git.IsAncestor(ctx, r.projectID, a, b); contained || err != nil {
 		return a, true, err
 	}
-	return g.Tip(projectID, "main"), true, nil
+	return r.git.Tip(r.projectID, "main"), true, nil
 }
 
-// Resolve knows branches, and ids of commits that a branch leads to.
-func (g *fakeGit) Resolve(ctx context.Context, projectID int64, name string) (string, bool, error) {
-	if g.fails != nil {
-		return "", false, g.fails
+// Resolve knows branches, and ids of commits that a branch contains.
+func (r fakeReader) Resolve(ctx context.Context, name string) (string, error) {
+	if r.git.fails != nil {
+		return "", r.git.fails
 	}
-	if tip := g.Tip(projectID, name); tip != "" {
-		return tip, true, nil
+	if tip := r.git.Tip(r.projectID, name); tip != "" {
+		return tip, nil
 	}
 	for _, branch := range []string{"main", "feature", "topic"} {
-		if known, err := g.IsAncestor(ctx, projectID, name, g.Tip(projectID, branch)); known || err != nil {
-			return name, known, err
+		known, err := r.git.IsAncestor(ctx, r.projectID, name, r.git.Tip(r.projectID, branch))
+		if known || err != nil {
+			return name, err
 		}
 	}
-	return "", false, nil
+	return "", gitrepo.ErrNotFound
 }
 
-func (g *fakeGit) ReadCommit(ctx context.Context, projectID int64, sha string) (models.Commit, []string, error) {
-	commit, err := g.Commit(ctx, projectID, sha)
-	return commit, g.parents, err
+func (r fakeReader) Commit(ctx context.Context, sha string) (gitrepo.Commit, error) {
+	c, err := r.git.Commit(ctx, r.projectID, sha)
+	return gitrepo.Commit{
+		SHA: c.SHA, ParentSHAs: r.git.parents, Title: c.Title(), Message: c.Message,
+		AuthorName: c.AuthorName, AuthorEmail: c.AuthorEmail, CommittedAt: c.CommittedAt,
+	}, err
 }
 
-func (g *fakeGit) Commits(ctx context.Context, projectID int64, _, to string, offset, _ int) ([]models.Commit, error) {
-	g.offset = offset
-	commit, err := g.Commit(ctx, projectID, to)
+func (r fakeReader) Count(ctx context.Context, from, to string) (int, error) {
+	return r.git.CountCommits(ctx, r.projectID, from, to)
+}
+
+func (r fakeReader) Log(ctx context.Context, _, to string, offset, _ int) ([]gitrepo.Commit, error) {
+	r.git.offset = offset
+	commit, err := r.Commit(ctx, to)
 	commit.Message = "Trim the pear\n\nIt had <b>too</b> many leaves."
-	return []models.Commit{commit}, err
+	return []gitrepo.Commit{commit}, err
 }
 
-func (g *fakeGit) CountFiles(context.Context, int64, string, string) (int, bool, error) {
-	return g.changes.TotalFiles, !g.changes.MoreFiles, nil
+func (r fakeReader) CountFiles(context.Context, string, string) (gitrepo.FileCount, error) {
+	return gitrepo.FileCount{Files: r.git.changes.TotalFiles, More: r.git.changes.MoreFiles}, nil
 }
 
-func (g *fakeGit) Changes(_ context.Context, _ int64, base, _ string) (Changes, error) {
-	g.base = base
-	return g.changes, nil
+func (r fakeReader) Diff(_ context.Context, base, _ string, _ gitrepo.DiffLimits) (gitrepo.Diff, error) {
+	r.git.base = base
+	return r.git.changes, nil
 }
 
-func (g *fakeGit) Conflicts(context.Context, int64, string, string) ([]string, error) {
-	g.merged++
-	return g.Git.Conflicts, nil
+func (r fakeReader) Conflicts(context.Context, string, string) ([]string, error) {
+	r.git.merged++
+	return r.git.Git.Conflicts, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/gorilla/sessions"
 	"github.com/labstack/echo/v4"
 
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/static"
@@ -24,7 +25,7 @@ import (
 // Deps is what the pages need of the rest of the program.
 type Deps struct {
 	Store *models.Store
-	Git   Git
+	Git   gitrepo.Readers
 	Log   *slog.Logger
 	// BaseURL is the address under which people reach this server, such as
 	// https://git.example.com, without a slash at the end.

@@ -97,21 +97,22 @@ func (p *pages) span(ctx context.Context, key commitPair) (span, error) {
 	if known {
 		return said, nil
 	}
+	git := p.Git.Reader(key.projectID)
 	var err error
-	if said.commits, err = p.Git.CountCommits(ctx, key.projectID, key.target, key.source); err != nil {
+	if said.commits, err = git.Count(ctx, key.target, key.source); err != nil {
 		return said, err
 	}
 	if said.commits > 0 {
-		if said.base, _, err = p.Git.MergeBase(ctx, key.projectID, key.target, key.source); err != nil {
+		if said.base, _, err = git.MergeBase(ctx, key.target, key.source); err != nil {
 			return said, err
 		}
 	}
 	if said.base != "" {
-		files, all, err := p.Git.CountFiles(ctx, key.projectID, said.base, key.source)
+		files, err := git.CountFiles(ctx, said.base, key.source)
 		if err != nil {
 			return said, err
 		}
-		if said.files = files; !all {
+		if said.files = files.Files; files.More {
 			said.files = -1
 		}
 	}
@@ -132,7 +133,7 @@ func (p *pages) conflictsOf(ctx context.Context, key commitPair) ([]string, erro
 	if known {
 		return said.files, said.err
 	}
-	said.files, said.err = p.Git.Conflicts(ctx, key.projectID, key.target, key.source)
+	said.files, said.err = p.Git.Reader(key.projectID).Conflicts(ctx, key.target, key.source)
 	var blocked *models.Error
 	unrelated := errors.As(said.err, &blocked) && slices.Contains(blocked.Reasons, models.BlockedUnrelated)
 	if (said.err == nil || unrelated) && len(said.files) <= maxKeptConflicts {
@@ -155,7 +156,7 @@ func (p *pages) compare(c echo.Context, mr models.MergeRequest) (comparison, err
 	ctx := c.Request().Context()
 	with := comparison{commitPair: commitPair{mr.ProjectID, mr.MergingBaseSHA, mr.HeadSHA}}
 	if mr.State != models.StateMerged || mr.MergingHeadSHA != mr.HeadSHA {
-		tip, exists, err := p.Git.BranchTip(ctx, mr.ProjectID, mr.TargetBranch)
+		tip, exists, err := p.Git.Reader(mr.ProjectID).BranchTip(ctx, mr.TargetBranch)
 		if err != nil || !exists {
 			with.target = ""
 			return with, err

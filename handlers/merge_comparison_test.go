@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
@@ -112,7 +113,7 @@ func TestMergeRequestTabs_GitFails_ShowNoCounts(t *testing.T) {
 func TestMergeRequestTabs_ShowCounts(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		mr := s.openMergeRequest("topic")
-		s.git.changes = Changes{TotalFiles: 3}
+		s.git.changes = gitrepo.Diff{TotalFiles: 3}
 		v := s.as(s.Owner)
 		for _, act := range []string{"", "/close"} {
 			if act != "" {

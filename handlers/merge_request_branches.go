@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
 )
 
@@ -35,7 +36,7 @@ func (p *pages) branchChoices(c echo.Context, search string) (views.BranchChoice
 	project := request.Project(c)
 	list := views.BranchChoices{Search: search, Default: project.DefaultBranch}
 	var err error
-	list.Names, list.Total, err = p.Git.RecentBranches(c.Request().Context(), project.ID, search, project.DefaultBranch, maxPickerBranches)
+	list.Names, list.Total, err = p.Git.Reader(project.ID).RecentBranches(c.Request().Context(), search, project.DefaultBranch, maxPickerBranches)
 	return list, err
 }
 
@@ -65,14 +66,14 @@ func (p *pages) listBranches(c echo.Context, form *views.MergeRequestForm) {
 // suggestTitle takes the newest commit of the chosen source branch for a title,
 // where there is one.
 func (p *pages) suggestTitle(c echo.Context, form *views.MergeRequestForm) error {
-	ctx, project := c.Request().Context(), request.Project(c).ID
-	tip, exists, err := p.Git.BranchTip(ctx, project, form.Source)
+	ctx, git := c.Request().Context(), p.Git.Reader(request.Project(c).ID)
+	tip, exists, err := git.BranchTip(ctx, form.Source)
 	if err != nil || !exists {
 		return err
 	}
-	commits, err := p.Git.Commits(ctx, project, "", tip, 0, 1)
+	commits, err := git.Log(ctx, "", tip, 0, 1)
 	if err == nil && len(commits) == 1 {
-		form.Title, form.Draft = commits[0].SuggestedTitle()
+		form.Title, form.Draft = models.Commit{Message: commits[0].Message}.SuggestedTitle()
 	}
 	return err
 }

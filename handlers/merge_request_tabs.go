@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/views"
 )
 
@@ -24,7 +25,7 @@ func (p *pages) mergeRequestCommits(c echo.Context) error {
 	v := views.CommitList{}
 	number := min(pageNumber(c), max(1, (with.commits+commitsPageSize-1)/commitsPageSize))
 	if with.commits > 0 {
-		commits, err := p.Git.Commits(c.Request().Context(), mr.ProjectID, with.target, mr.HeadSHA, (number-1)*commitsPageSize, commitsPageSize)
+		commits, err := p.Git.Reader(mr.ProjectID).Log(c.Request().Context(), with.target, mr.HeadSHA, (number-1)*commitsPageSize, commitsPageSize)
 		if err != nil {
 			return err
 		}
@@ -49,9 +50,10 @@ func (p *pages) mergeRequestChanges(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	var changes Changes
+	var diff gitrepo.Diff
 	if with.base != "" {
-		if changes, err = p.Git.Changes(c.Request().Context(), mr.ProjectID, with.base, mr.HeadSHA); err != nil {
+		diff, err = p.Git.Reader(mr.ProjectID).Diff(c.Request().Context(), with.base, mr.HeadSHA, gitrepo.DiffLimits{})
+		if err != nil {
 			return err
 		}
 	}
@@ -59,7 +61,7 @@ func (p *pages) mergeRequestChanges(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	v := presentChanges(changes)
+	v := presentChanges(diff)
 	v.Command = diffCommand(mr, with.base)
 	v.Head = p.presentHead(c, mr, views.TabChanges, with)
 	return render(c, http.StatusOK, views.MergeRequestChanges(page, v))

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/models/modelstest"
 )
@@ -228,11 +229,11 @@ func TestMergeRequestList_FiltersAndPages(t *testing.T) {
 func TestMergeRequestTabs_ShowCommitsAndDiffs(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
-	s.git.changes = Changes{TotalFiles: 1003, Additions: 3, Deletions: 1, Files: []FileChange{
-		{Path: "a.go", OldPath: "a.go", Status: "M", Additions: 2, Deletions: 1, Patch: "@@ -9,3 +9,4 @@ func main() {\n context\n-old <b>\n+new\n+more\n\\ No newline at end of file\n"},
-		{Path: "new.go", OldPath: "old.go", Status: "R"},
-		{Path: "big.sql", OldPath: "big.sql", Status: "A", Additions: 90000, Cut: true},
-		{Path: "pear.png", OldPath: "pear.png", Status: "A", Binary: true},
+	s.git.changes = gitrepo.Diff{TotalFiles: 1003, Additions: 3, Deletions: 1, Files: []gitrepo.FileDiff{
+		{NewPath: "a.go", OldPath: "a.go", Status: "M", Additions: 2, Deletions: 1, Patch: "@@ -9,3 +9,4 @@ func main() {\n context\n-old <b>\n+new\n+more\n\\ No newline at end of file\n"},
+		{NewPath: "new.go", OldPath: "old.go", Status: "R"},
+		{NewPath: "big.sql", OldPath: "big.sql", Status: "A", Additions: 90000, TooLarge: true},
+		{NewPath: "pear.png", OldPath: "pear.png", Status: "A", Binary: true},
 	}}
 	v := s.as(s.Owner)
 	commits := v.get(s.mrPath(mr, "/commits")).wantStatus(200)

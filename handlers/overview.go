@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
@@ -136,13 +137,14 @@ func (p *pages) addRepository(c echo.Context, v *views.Overview) {
 
 // readme returns the README of the default branch, an empty text without one.
 func (p *pages) readme(ctx context.Context, project models.Project) (views.Prose, error) {
-	tip, exists, err := p.Git.BranchTip(ctx, project.ID, project.DefaultBranch)
+	git := p.Git.Reader(project.ID)
+	tip, exists, err := git.BranchTip(ctx, project.DefaultBranch)
 	if err != nil || !exists {
 		return views.Prose{}, err
 	}
 	for _, name := range readmeNames {
-		content, err := p.Git.ReadFile(ctx, project.ID, tip, name, maxMarkdown+1)
-		if errors.Is(err, ErrNoSuchFile) {
+		content, _, err := git.Blob(ctx, tip, name, maxMarkdown+1)
+		if errors.Is(err, gitrepo.ErrNotFound) {
 			continue
 		}
 		if err != nil {
@@ -178,7 +180,8 @@ func (p *pages) branchList(c echo.Context, search string, offset, limit int) (vi
 	if request.Can(c, auth.ManageProtectedBranches) {
 		list.RulesURL = path + "/-/settings/repository/branch_rules"
 	}
-	branches, total, err := p.Git.Branches(ctx, project.ID, search, offset, limit, project.DefaultBranch)
+	git := p.Git.Reader(project.ID)
+	branches, total, err := git.Branches(ctx, search, offset, limit, project.DefaultBranch)
 	if err != nil {
 		return list, err
 	}
@@ -187,28 +190,28 @@ func (p *pages) branchList(c echo.Context, search string, offset, limit int) (vi
 	if err != nil {
 		return list, err
 	}
-	main, _, err := p.Git.BranchTip(ctx, project.ID, project.DefaultBranch)
+	main, _, err := git.BranchTip(ctx, project.DefaultBranch)
 	if err != nil {
 		return list, err
 	}
 	names, tips := make([]string, 0, len(branches)), make([]string, 0, len(branches))
 	for _, branch := range branches {
-		names, tips = append(names, branch.Name), append(tips, branch.SHA)
+		names, tips = append(names, branch.Name), append(tips, branch.Commit.SHA)
 	}
 	open, err := p.Store.OpenMergeRequestsFrom(ctx, project.ID, names...)
 	if err != nil {
 		return list, err
 	}
-	distances := map[string]Divergence{}
+	distances := map[string]gitrepo.Divergence{}
 	if main != "" {
-		if distances, err = p.Git.Divergences(ctx, project.ID, main, tips...); err != nil {
+		if distances, err = git.Divergences(ctx, main, tips...); err != nil {
 			return list, err
 		}
 	}
 	for _, branch := range branches {
-		distance := distances[branch.SHA]
+		distance := distances[branch.Commit.SHA]
 		row := views.ProjectBranch{
-			Name: branch.Name, SHA: shortSHA(branch.SHA), CommitURL: commitPath(c, branch.SHA), Title: branch.Title, CommittedAt: branch.CommittedAt,
+			Name: branch.Name, SHA: shortSHA(branch.Commit.SHA), CommitURL: commitPath(c, branch.Commit.SHA), Title: branch.Commit.Title, CommittedAt: branch.Commit.CommittedAt,
 			Default: branch.Name == project.DefaultBranch, Protected: isProtected(rules, branch.Name),
 			Ahead: distance.Ahead, Behind: distance.Behind,
 		}

@@ -3,6 +3,7 @@ package handlers
 import (
 	"fmt"
 
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
 )
@@ -15,23 +16,25 @@ const (
 )
 
 // presentChanges is the Changes tab without its head.
-func presentChanges(changes Changes) views.ChangeList {
-	v := views.ChangeList{Additions: changes.Additions, Deletions: changes.Deletions, MoreFiles: changes.TotalFiles - len(changes.Files), Uncounted: changes.MoreFiles}
-	statuses := map[string]views.FileStatus{"A": views.FileAdded, "D": views.FileDeleted, "R": views.FileRenamed}
+func presentChanges(diff gitrepo.Diff) views.ChangeList {
+	v := views.ChangeList{Additions: diff.Additions, Deletions: diff.Deletions, MoreFiles: diff.TotalFiles - len(diff.Files), Uncounted: diff.MoreFiles}
+	statuses := map[gitrepo.FileStatus]views.FileStatus{
+		gitrepo.FileAdded: views.FileAdded, gitrepo.FileDeleted: views.FileDeleted, gitrepo.FileRenamed: views.FileRenamed,
+	}
 	left := maxLines
-	for i, file := range changes.Files {
+	for i, file := range diff.Files {
 		status, special := statuses[file.Status]
 		if !special {
 			status = views.FileModified
 		}
 		row := views.ChangedFile{
-			ID: fmt.Sprintf("file-%d", i+1), Path: file.Path, Status: status, Additions: file.Additions, Deletions: file.Deletions,
-			Binary: file.Binary, Cut: file.Cut || file.LeftOut,
+			ID: fmt.Sprintf("file-%d", i+1), Path: file.NewPath, Status: status, Additions: file.Additions, Deletions: file.Deletions,
+			Binary: file.Binary, Cut: file.TooLarge || file.Truncated,
 		}
-		if file.OldPath != file.Path {
+		if file.OldPath != file.NewPath {
 			row.OldPath = file.OldPath
 		}
-		if file.Status != "A" && file.Status != "D" && file.OldMode != file.NewMode {
+		if file.Status != gitrepo.FileAdded && file.Status != gitrepo.FileDeleted && file.OldMode != file.NewMode {
 			row.OldMode, row.NewMode = file.OldMode, file.NewMode
 		}
 		most := min(maxFileLines, left)

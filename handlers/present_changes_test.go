@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/models/modelstest"
 	"github.com/mergegate/mergegate/views"
 )
@@ -52,14 +53,14 @@ func TestChangesTab_LargeDiff_IsCut(t *testing.T) {
 	patch := func(lines int) string {
 		return fmt.Sprintf("@@ -0,0 +1,%d @@\n", lines) + strings.Repeat("+a\n", lines)
 	}
-	file := func(path string, lines int) FileChange {
-		return FileChange{Path: path, OldPath: path, Status: "A", Additions: lines, OldMode: "000000", NewMode: "100644", Patch: patch(lines)}
+	file := func(path string, lines int) gitrepo.FileDiff {
+		return gitrepo.FileDiff{NewPath: path, OldPath: path, Status: "A", Additions: lines, OldMode: "000000", NewMode: "100644", Patch: patch(lines)}
 	}
-	s.git.changes = Changes{TotalFiles: 9, Files: []FileChange{
+	s.git.changes = gitrepo.Diff{TotalFiles: 9, Files: []gitrepo.FileDiff{
 		file("long", maxFileLines+500), file("cut by git", 10), file("2", 1999), file("3", 1999), file("4", 1999), file("5", 1990), file("6", 20), file("7", 20),
-		{Path: "mode.sh", OldPath: "mode.sh", Status: "M", OldMode: "100644", NewMode: "100755"},
+		{NewPath: "mode.sh", OldPath: "mode.sh", Status: "M", OldMode: "100644", NewMode: "100755"},
 	}}
-	s.git.changes.Files[1].Cut = true
+	s.git.changes.Files[1].TooLarge = true
 	page := s.as(s.Owner).get(s.mrPath(mr, "/diffs")).wantStatus(200)
 	total := 0
 	for i, want := range []int{maxFileLines, 11, 2000, 989, 0, 0, 0, 0, 0} {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/models/modelstest"
 )
@@ -104,18 +105,29 @@ type readmeGit struct {
 	fails  error
 }
 
-func (g *readmeGit) ReadFile(_ context.Context, _ int64, _, path string, _ int64) ([]byte, error) {
-	if path != "README.md" {
-		return nil, ErrNoSuchFile
-	}
-	return []byte(g.readme), nil
+func (g *readmeGit) Reader(projectID int64) gitrepo.Reader {
+	return readmeReader{fakeReader{git: g.fakeGit, projectID: projectID}, g}
 }
 
-func (g *readmeGit) Branches(ctx context.Context, projectID int64, search string, offset, limit int, first ...string) ([]Branch, int, error) {
-	if g.fails != nil {
-		return nil, 0, g.fails
+type readmeReader struct {
+	fakeReader
+	git *readmeGit
+}
+
+func (r readmeReader) Blob(_ context.Context, _, path string, _ int64) ([]byte, bool, error) {
+	if path != "README.md" {
+		return nil, false, gitrepo.ErrNotFound
 	}
-	return g.fakeGit.Branches(ctx, projectID, search, offset, limit, first...)
+	return []byte(r.git.readme), true, nil
+}
+
+func (r readmeReader) Branches(
+	ctx context.Context, search string, offset, limit int, first ...string,
+) ([]gitrepo.Branch, int, error) {
+	if r.git.fails != nil {
+		return nil, 0, r.git.fails
+	}
+	return r.fakeReader.Branches(ctx, search, offset, limit, first...)
 }
 
 func TestProjectOverview_Roles_SeeWhatTheyMay(t *testing.T) {

@@ -131,7 +131,7 @@ func unprotectedRules(c echo.Context, services []views.ServiceRow) []views.Unpro
 // branchNames are the project's branches; all is false where some are missing,
 // because there are too many or git cannot tell.
 func (p *pages) branchNames(c echo.Context) (names []string, all bool) {
-	branches, total, err := p.Git.Branches(c.Request().Context(), request.Project(c).ID, "", 0, maxListedBranches)
+	branches, total, err := p.Git.Reader(request.Project(c).ID).Branches(c.Request().Context(), "", 0, maxListedBranches)
 	if err != nil {
 		p.logFailure(c, "branches cannot be listed", err)
 		return nil, false

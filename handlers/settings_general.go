@@ -60,7 +60,7 @@ func (p *pages) renderGeneral(c echo.Context, status int, forms generalForms) er
 // branchOptions are the branches that can become the default one; none while
 // the repository is empty or cannot be read.
 func (p *pages) branchOptions(c echo.Context, project models.Project) []views.Option {
-	branches, _, err := p.Git.Branches(c.Request().Context(), project.ID, "", 0, maxBranchOptions)
+	branches, _, err := p.Git.Reader(project.ID).Branches(c.Request().Context(), "", 0, maxBranchOptions)
 	if err != nil {
 		p.Log.Error("branches cannot be listed", "request_id", request.ID(c), "project_id", project.ID, "error", err)
 		return nil
@@ -121,7 +121,7 @@ func (p *pages) saveGeneralSettings(c echo.Context) error {
 // knownBranch reports whether the project has a branch: forms that are refused
 // for another reason tell this fault with it.
 func (p *pages) knownBranch(c echo.Context, branch string) (bool, error) {
-	_, known, err := p.Git.BranchTip(c.Request().Context(), request.Project(c).ID, branch)
+	_, known, err := p.Git.Reader(request.Project(c).ID).BranchTip(c.Request().Context(), branch)
 	return known, err
 }
 

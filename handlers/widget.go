@@ -57,7 +57,7 @@ func (p *pages) widgetFacts(c echo.Context, iid int64) (facts mergeFacts, err er
 func (p *pages) addWidgetFacts(ctx context.Context, facts *mergeFacts) (err error) {
 	switch facts.mr.State {
 	case models.StateOpened:
-		facts.targetStamp = p.Git.BranchStamp(facts.mr.ProjectID, facts.mr.TargetBranch)
+		facts.targetStamp = p.Git.Reader(facts.mr.ProjectID).BranchStamp(facts.mr.TargetBranch)
 	case models.StateMerged:
 		facts.late, err = p.Store.LateResponses(ctx, facts.mr.ID)
 	}

@@ -29,8 +29,8 @@ var rooms = []struct{ room, may, never string }{
 	{`webhook`, `models`, `gorm\.io/.*|.*/echo/.*`},
 	{`jobs`, `models`, `net/http|gorm\.io/.*|.*/echo/.*`},
 	{`handlers/request`, `auth|models`, `gorm\.io/.*`},
-	{`handlers/apiv4`, `handlers/request|auth|models|webhook`, `gorm\.io/.*`},
-	{`handlers(/.*)?`, `models|views|views/text|static|auth|webhook|handlers/.*`, `gorm\.io/.*`},
+	{`handlers/apiv4`, `handlers/request|auth|models|webhook|gitrepo`, `gorm\.io/.*`},
+	{`handlers(/.*)?`, `models|views|views/text|static|auth|webhook|gitrepo|handlers/.*`, `gorm\.io/.*`},
 	{`docs/examples(/.*)?`, ``, `gorm\.io/.*|.*/echo/.*`},
 	{`cmd/.*|models/modelstest(/.*)?`, `.*`, `gorm\.io/.*`},
 }

@@ -132,7 +132,7 @@ var bodyTimeout time.Duration
 
 // newHandler puts the three front doors on one router.
 func newHandler(o *core, log *slog.Logger) (http.Handler, error) {
-	git := repositories.Pages{Domain: repositories.Domain{Store: o.repos}}
+	git := repositories.Domain{Store: o.repos}
 	e, err := handlers.New(handlers.Deps{
 		Store: o.store, Git: git, Log: log, BaseURL: o.config.BaseURL,
 		SessionKey: o.config.keyring.Derive("sessions"), TrustedProxies: o.config.TrustedProxies, BodyTimeout: bodyTimeout,
@@ -142,7 +142,7 @@ func newHandler(o *core, log *slog.Logger) (http.Handler, error) {
 	}
 	githttp.Register(e, githttp.Deps{Store: o.store, Transport: o.repos, Log: log, BaseURL: o.config.BaseURL})
 	apiv4.Register(e, apiv4.Deps{
-		Store: o.store, Git: repositories.API{Domain: repositories.Domain{Store: o.repos}}, Log: log, BaseURL: o.config.BaseURL, Version: version(), Revision: revision(),
+		Store: o.store, Git: repositories.Domain{Store: o.repos}, Log: log, BaseURL: o.config.BaseURL, Version: version(), Revision: revision(),
 		Stylesheet: static.URL("style.css"), Limits: o.config.apiLimits(),
 	})
 	return e, nil

@@ -56,10 +56,10 @@ func newSite(t *testing.T, secret string, startService func(s *site) string) *si
 	s.Fixture = modelstest.Open(t, modelstest.SQLite(t), modelstest.WithGit(git), modelstest.WithPayload(webhook.Payload(s.url)))
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	e, err := handlers.New(handlers.Deps{
-		Store: s.Store, Git: repositories.Pages{Domain: git}, Log: log, BaseURL: s.url, SessionKey: []byte(strings.Repeat("k", 32)),
+		Store: s.Store, Git: git, Log: log, BaseURL: s.url, SessionKey: []byte(strings.Repeat("k", 32)),
 	})
 	check(t, err)
-	apiv4.Register(e, apiv4.Deps{Store: s.Store, Git: repositories.API{Domain: git}, Log: log, BaseURL: s.url})
+	apiv4.Register(e, apiv4.Deps{Store: s.Store, Git: git, Log: log, BaseURL: s.url})
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		recorder := httptest.NewRecorder()
 		e.ServeHTTP(recorder, r)

@@ -21,6 +21,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 )
@@ -31,7 +32,7 @@ const Prefix = "/api/v4"
 // Deps holds what the API needs from the rest of the program.
 type Deps struct {
 	Store *models.Store
-	Git   Git
+	Git   gitrepo.Readers
 	Log   *slog.Logger
 	// BaseURL is the public address of this server, without a trailing slash.
 	BaseURL string

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/models"
 )
 
@@ -301,7 +302,7 @@ type commitEntity struct {
 	WebURL         string            `json:"web_url"`
 }
 
-func (c *call) commit(commit Commit) commitEntity {
+func (c *call) commit(commit gitrepo.Commit) commitEntity {
 	parents := commit.ParentSHAs
 	if parents == nil {
 		parents = []string{}
@@ -331,7 +332,7 @@ type diffEntity struct {
 	TooLarge      bool   `json:"too_large"`
 }
 
-func newDiffEntities(d Diff) []diffEntity {
+func newDiffEntities(d gitrepo.Diff) []diffEntity {
 	entities := make([]diffEntity, 0, len(d.Files))
 	for _, f := range d.Files {
 		patch := f.Patch
@@ -340,7 +341,8 @@ func newDiffEntities(d Diff) []diffEntity {
 		}
 		entities = append(entities, diffEntity{
 			Diff: patch, NewPath: f.NewPath, OldPath: f.OldPath, AMode: f.OldMode, BMode: f.NewMode,
-			NewFile: f.Added, RenamedFile: f.Moved, DeletedFile: f.Removed, TooLarge: f.TooLarge,
+			NewFile: f.Status == gitrepo.FileAdded, RenamedFile: f.Status == gitrepo.FileRenamed,
+			DeletedFile: f.Status == gitrepo.FileDeleted, TooLarge: f.TooLarge || f.Truncated,
 		})
 	}
 	return entities

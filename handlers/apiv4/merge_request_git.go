@@ -3,6 +3,7 @@ package apiv4
 import (
 	"net/http"
 
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/models"
 )
 
@@ -10,19 +11,18 @@ import (
 // no history or the target branch does not exist. For a merged one it uses the
 // target branch as it was before the merge.
 func (c *call) base() (string, error) {
-	p := c.access.Project.ID
 	target, exists := "", true
 	var err error
 	switch {
 	case c.mr.State != models.StateMerged:
-		target, exists, err = c.api.Git.BranchTip(c.ctx(), p, c.mr.TargetBranch)
+		target, exists, err = c.git().BranchTip(c.ctx(), c.mr.TargetBranch)
 	case c.mr.MergingHeadSHA == c.mr.HeadSHA:
 		target = c.mr.MergingBaseSHA
 	case c.mr.MergeCommitSHA == "":
 		exists = false
 	default: // merged by a push
-		var commit Commit
-		commit, err = c.api.Git.Commit(c.ctx(), p, c.mr.MergeCommitSHA)
+		var commit gitrepo.Commit
+		commit, err = c.git().Commit(c.ctx(), c.mr.MergeCommitSHA)
 		if exists = len(commit.ParentSHAs) > 0; exists {
 			target = commit.ParentSHAs[0]
 		}
@@ -30,7 +30,7 @@ func (c *call) base() (string, error) {
 	if err != nil || !exists {
 		return "", err
 	}
-	base, exists, err := c.api.Git.MergeBase(c.ctx(), p, target, c.mr.HeadSHA)
+	base, exists, err := c.git().MergeBase(c.ctx(), target, c.mr.HeadSHA)
 	if err != nil || !exists {
 		return "", err
 	}
@@ -56,12 +56,11 @@ func listMergeRequestCommits(c *call) error {
 
 // listCommits answers with the commits reachable from to but not from from.
 func (c *call) listCommits(page listPage, from, to string) error {
-	p := c.access.Project.ID
-	total, err := c.api.Git.Count(c.ctx(), p, from, to)
+	total, err := c.git().Count(c.ctx(), from, to)
 	if err != nil {
 		return err
 	}
-	commits, err := c.api.Git.Log(c.ctx(), p, from, to, page.offset(), page.size)
+	commits, err := c.git().Log(c.ctx(), from, to, page.offset(), page.size)
 	if err != nil {
 		return err
 	}
@@ -70,12 +69,12 @@ func (c *call) listCommits(page listPage, from, to string) error {
 
 // diff returns the changes of the merge request. It is empty if the branches share
 // no history.
-func (c *call) diff() (Diff, error) {
+func (c *call) diff() (gitrepo.Diff, error) {
 	base, err := c.base()
 	if err != nil || base == "" {
-		return Diff{}, err
+		return gitrepo.Diff{}, err
 	}
-	return c.api.Git.Diff(c.ctx(), c.access.Project.ID, base, c.mr.HeadSHA)
+	return c.git().Diff(c.ctx(), base, c.mr.HeadSHA, gitrepo.DiffLimits{})
 }
 
 func listMergeRequestDiffs(c *call) error {
@@ -105,19 +104,19 @@ func getChanges(c *call) error {
 }
 
 // version returns the diff version of HEAD, the only one that is kept.
-func (c *call) version() (versionEntity, Diff, error) {
+func (c *call) version() (versionEntity, gitrepo.Diff, error) {
 	refs, err := c.diffRefs()
 	if err != nil {
-		return versionEntity{}, Diff{}, err
+		return versionEntity{}, gitrepo.Diff{}, err
 	}
 	d, err := c.diff()
 	if err != nil {
-		return versionEntity{}, Diff{}, err
+		return versionEntity{}, gitrepo.Diff{}, err
 	}
 	patchID := ""
 	if refs.BaseSHA != nil && !d.Truncated {
-		if patchID, err = c.api.Git.PatchID(c.ctx(), c.access.Project.ID, *refs.BaseSHA, refs.HeadSHA); err != nil {
-			return versionEntity{}, Diff{}, err
+		if patchID, err = c.git().PatchID(c.ctx(), *refs.BaseSHA, refs.HeadSHA); err != nil {
+			return versionEntity{}, gitrepo.Diff{}, err
 		}
 	}
 	return versionEntity{
@@ -152,7 +151,7 @@ func getVersionOfMergeRequest(c *call) error {
 		return err
 	}
 	base := orEmpty(v.BaseCommitSHA)
-	commits, err := c.api.Git.Log(c.ctx(), c.access.Project.ID, base, c.mr.HeadSHA, 0, maxCommits)
+	commits, err := c.git().Log(c.ctx(), base, c.mr.HeadSHA, 0, maxCommits)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 )
@@ -127,19 +128,19 @@ func (c *call) blockReasons() ([]models.BlockReason, error) {
 	if c.mr.State != models.StateOpened {
 		return reasons, nil
 	}
-	target, exists, err := c.api.Git.BranchTip(c.ctx(), p.ID, c.mr.TargetBranch)
+	target, exists, err := c.git().BranchTip(c.ctx(), c.mr.TargetBranch)
 	if err != nil {
 		return nil, err
 	}
 	if !exists {
 		return append(reasons, models.BlockedTargetGone), nil
 	}
-	n, err := c.api.Git.Count(c.ctx(), p.ID, target, c.mr.HeadSHA)
+	n, err := c.git().Count(c.ctx(), target, c.mr.HeadSHA)
 	if err != nil {
 		return nil, err
 	}
 	more, _, err := models.RepositoryReasons(true, n, func() ([]string, error) {
-		return c.api.Git.Conflicts(c.ctx(), p.ID, target, c.mr.HeadSHA)
+		return c.git().Conflicts(c.ctx(), target, c.mr.HeadSHA)
 	})
 	return append(reasons, more...), err
 }
@@ -210,7 +211,7 @@ func (c *call) detail() (mergeRequestDetail, error) {
 
 // changesCount returns the number of changed files as text, as GitLab does: with a
 // plus sign if the diff is truncated.
-func changesCount(d Diff) string {
+func changesCount(d gitrepo.Diff) string {
 	if d.Truncated {
 		return strconv.Itoa(len(d.Files)) + "+"
 	}
@@ -241,9 +242,9 @@ func getMergeRequest(c *call) error {
 // in the history of HEAD.
 func (c *call) divergedCommits() (*int, error) {
 	n := 0
-	target, exists, err := c.api.Git.BranchTip(c.ctx(), c.access.Project.ID, c.mr.TargetBranch)
+	target, exists, err := c.git().BranchTip(c.ctx(), c.mr.TargetBranch)
 	if err == nil && exists {
-		n, err = c.api.Git.Count(c.ctx(), c.access.Project.ID, c.mr.HeadSHA, target)
+		n, err = c.git().Count(c.ctx(), c.mr.HeadSHA, target)
 	}
 	return &n, err
 }

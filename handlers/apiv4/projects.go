@@ -55,7 +55,7 @@ func (c *call) visibility() *models.Visibility {
 // empty, so that one damaged repository does not break the list.
 func (c *call) presentProject(access models.Access) projectEntity {
 	p := access.Project
-	exists, err := c.api.Git.HasBranch(c.ctx(), p.ID, p.DefaultBranch)
+	exists, err := c.api.Git.Reader(p.ID).HasBranch(c.ctx(), p.DefaultBranch)
 	if err != nil {
 		c.api.Log.Error("reading repository failed", "project_id", p.ID, "error", err)
 	}

@@ -1,9 +1,11 @@
 package apiv4
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/models"
 )
 
@@ -21,7 +23,7 @@ type branchEntity struct {
 
 // branch returns the entity of a branch. merged means that the history of the
 // default branch contains its commit.
-func (c *call) branch(b Branch, rules []models.ProtectedBranch, merged bool) branchEntity {
+func (c *call) branch(b gitrepo.Branch, rules []models.ProtectedBranch, merged bool) branchEntity {
 	p := c.access.Project
 	may := func(role models.Role, action models.BranchAction) bool {
 		return models.DecideBranch(p, rules, role, b.Name, action) == nil
@@ -41,12 +43,12 @@ func (c *call) branch(b Branch, rules []models.ProtectedBranch, merged bool) bra
 
 // branches returns the entities of branches. It reads the rules and the merged
 // state once for all of them.
-func (c *call) branches(all []Branch) ([]branchEntity, error) {
+func (c *call) branches(all []gitrepo.Branch) ([]branchEntity, error) {
 	rules, err := c.protectedBranches()
 	if err != nil {
 		return nil, err
 	}
-	main, _, err := c.api.Git.BranchTip(c.ctx(), c.access.Project.ID, c.access.Project.DefaultBranch)
+	main, _, err := c.git().BranchTip(c.ctx(), c.access.Project.DefaultBranch)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +58,7 @@ func (c *call) branches(all []Branch) ([]branchEntity, error) {
 		for _, b := range all {
 			tips = append(tips, b.Commit.SHA)
 		}
-		if merged, err = c.api.Git.Contained(c.ctx(), c.access.Project.ID, main, tips...); err != nil {
+		if merged, err = c.contained(main, tips...); err != nil {
 			return nil, err
 		}
 	}
@@ -72,7 +74,7 @@ func listBranches(c *call) error {
 	if err := c.paramError(); err != nil {
 		return err
 	}
-	found, total, err := c.api.Git.Branches(c.ctx(), c.access.Project.ID, orEmpty(search), page.offset(), page.size)
+	found, total, err := c.git().Branches(c.ctx(), orEmpty(search), page.offset(), page.size)
 	if err != nil {
 		return err
 	}
@@ -88,29 +90,42 @@ func getBranch(c *call) error {
 	if err != nil {
 		return err
 	}
-	sha, exists, err := c.api.Git.BranchTip(c.ctx(), c.access.Project.ID, name)
+	sha, exists, err := c.git().BranchTip(c.ctx(), name)
 	if err != nil {
 		return err
 	}
 	if !exists {
 		return notFound("Branch")
 	}
-	commit, err := c.api.Git.Commit(c.ctx(), c.access.Project.ID, sha)
+	commit, err := c.git().Commit(c.ctx(), sha)
 	if err != nil {
 		return err
 	}
-	entities, err := c.branches([]Branch{{Name: name, Commit: commit}})
+	entities, err := c.branches([]gitrepo.Branch{{Name: name, Commit: commit}})
 	if err != nil {
 		return err
 	}
 	return c.reply(http.StatusOK, entities[0])
 }
 
+// git reads the repository of the project in the path.
+func (c *call) git() gitrepo.Reader { return c.api.Git.Reader(c.access.Project.ID) }
+
+// contained reports which of the commits tips are in the history of main.
+func (c *call) contained(main string, tips ...string) (map[string]bool, error) {
+	distances, err := c.git().Divergences(c.ctx(), main, tips...)
+	contained := make(map[string]bool, len(distances))
+	for sha, distance := range distances {
+		contained[sha] = distance.Ahead == 0
+	}
+	return contained, err
+}
+
 // resolve returns the commit that a branch, tag or id names. If there is none, it
 // returns a 404 for what, such as "Tree".
 func (c *call) resolve(name, what string) (string, error) {
-	sha, exists, err := c.api.Git.Resolve(c.ctx(), c.access.Project.ID, name)
-	if err == nil && !exists {
+	sha, err := c.git().Resolve(c.ctx(), name)
+	if errors.Is(err, gitrepo.ErrNotFound) {
 		err = notFound(what)
 	}
 	return sha, err
@@ -123,7 +138,7 @@ func listCommits(c *call) error {
 	}
 	if orEmpty(name) == "" {
 		name = &c.access.Project.DefaultBranch
-		if _, exists, err := c.api.Git.BranchTip(c.ctx(), c.access.Project.ID, *name); err != nil || !exists {
+		if _, exists, err := c.git().BranchTip(c.ctx(), *name); err != nil || !exists {
 			if err != nil {
 				return err
 			}
@@ -162,7 +177,6 @@ func compare(c *call) error {
 	if err := c.paramError(); err != nil {
 		return err
 	}
-	p := c.access.Project.ID
 	fromSHA, err := c.resolve(*from, "Ref")
 	if err != nil {
 		return err
@@ -171,19 +185,19 @@ func compare(c *call) error {
 	if err != nil {
 		return err
 	}
-	commits, err := c.api.Git.Log(c.ctx(), p, fromSHA, toSHA, 0, maxCommits)
+	commits, err := c.git().Log(c.ctx(), fromSHA, toSHA, 0, maxCommits)
 	if err != nil {
 		return err
 	}
 	base := fromSHA
 	if !isTrue(straight) {
-		if mergeBase, exists, err := c.api.Git.MergeBase(c.ctx(), p, fromSHA, toSHA); err != nil {
+		if mergeBase, exists, err := c.git().MergeBase(c.ctx(), fromSHA, toSHA); err != nil {
 			return err
 		} else if exists {
 			base = mergeBase
 		}
 	}
-	d, err := c.api.Git.Diff(c.ctx(), p, base, toSHA)
+	d, err := c.git().Diff(c.ctx(), base, toSHA, gitrepo.DiffLimits{})
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"mime"
 	"net/http"
 	"path"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/models"
 )
 
@@ -43,14 +45,14 @@ func listTree(c *call) error {
 		return err
 	}
 	base := strings.Trim(orEmpty(folder), "/")
-	entries, exists, err := c.api.Git.Tree(c.ctx(), c.access.Project.ID, sha, base, isTrue(recursive))
+	entries, _, err := c.git().TreeEntries(c.ctx(), sha, base, isTrue(recursive))
+	if errors.Is(err, gitrepo.ErrNotFound) {
+		return notFound("Tree")
+	}
 	if err != nil {
 		return err
 	}
-	if !exists {
-		return notFound("Tree")
-	}
-	show := func(e TreeEntry) treeEntity {
+	show := func(e gitrepo.TreeEntry) treeEntity {
 		return treeEntity{ID: e.SHA, Name: path.Base(e.Name), Type: e.Kind, Path: path.Join(base, e.Name), Mode: e.Mode}
 	}
 	return replyList(c, page, mapSlice(pageOf(entries, page), show), int64(len(entries)))
@@ -75,7 +77,7 @@ type fileEntity struct {
 const maxFileEntity = 10 << 20
 
 // fileInPath finds the file that :file_path and ref name.
-func (c *call) fileInPath() (file TreeEntry, ref, sha string, err error) {
+func (c *call) fileInPath() (file gitrepo.TreeEntry, ref, sha string, err error) {
 	name, err := c.segment("file_path")
 	if err != nil {
 		return file, "", "", err
@@ -87,8 +89,8 @@ func (c *call) fileInPath() (file TreeEntry, ref, sha string, err error) {
 	if ref, sha, err = c.refSHA(given, "Commit"); err != nil {
 		return file, "", "", err
 	}
-	file, exists, err := c.api.Git.File(c.ctx(), c.access.Project.ID, sha, name)
-	if err == nil && !exists {
+	file, err = c.git().File(c.ctx(), sha, name)
+	if errors.Is(err, gitrepo.ErrNotFound) {
 		err = notFound("File")
 	}
 	return file, ref, sha, err
@@ -102,11 +104,11 @@ func getFile(c *call) error {
 	if file.Size > maxFileEntity {
 		return &models.Error{Kind: models.KindUnprocessable, Code: models.CodeGitTooLarge}
 	}
-	content, err := c.api.Git.Content(c.ctx(), c.access.Project.ID, sha, file.Name, maxFileEntity)
+	content, _, err := c.git().Blob(c.ctx(), sha, file.Name, maxFileEntity)
 	if err != nil {
 		return err
 	}
-	last, err := c.api.Git.LastCommit(c.ctx(), c.access.Project.ID, sha, file.Name)
+	last, err := c.git().LastCommit(c.ctx(), sha, file.Name)
 	if err != nil {
 		return err
 	}
@@ -130,7 +132,7 @@ func getRawFile(c *call) error {
 	if c.Request().Method == http.MethodHead {
 		return c.NoContent(http.StatusOK)
 	}
-	return c.finishDownload(c.api.Git.WriteFile(c.ctx(), c.Response(), c.access.Project.ID, file))
+	return c.finishDownload(c.git().WriteBlob(c.ctx(), c.Response(), file.SHA, file.Size))
 }
 
 // setDownloadHeaders sets the headers of a download.
@@ -193,19 +195,19 @@ func (c *call) archive(ref *string, folder, format string) error {
 	if folder != "" {
 		stem += "-" + strings.ReplaceAll(folder, "/", "-")
 	}
-	a := Archive{SHA: sha, Path: folder, Format: format, Prefix: stem + "/"}
-	exists, err := c.api.Git.HasArchive(c.ctx(), c.access.Project.ID, a)
+	archive := gitrepo.Archive{SHA: sha, Path: folder, Format: format, Prefix: stem + "/"}
+	err = c.git().CheckArchive(c.ctx(), archive)
+	if errors.Is(err, gitrepo.ErrNotFound) {
+		return notFound("Path")
+	}
 	if err != nil {
 		return err
-	}
-	if !exists {
-		return notFound("Path")
 	}
 	c.setDownloadHeaders(archiveTypes[format], stem+"."+format)
 	if c.Request().Method == http.MethodHead {
 		return c.NoContent(http.StatusOK)
 	}
-	return c.finishDownload(c.api.Git.WriteArchive(c.ctx(), c.Response(), c.access.Project.ID, a))
+	return c.finishDownload(c.git().WriteArchive(c.ctx(), c.Response(), archive))
 }
 
 type tagEntity struct {
@@ -218,7 +220,7 @@ type tagEntity struct {
 	CreatedAt *timestamp    `json:"created_at"`
 }
 
-func (c *call) tag(t Tag) tagEntity {
+func (c *call) tag(t gitrepo.Tag) tagEntity {
 	entity := tagEntity{Name: t.Name, Message: t.Message, Target: t.Target}
 	if t.Commit.SHA != "" {
 		commit := c.commit(t.Commit)
@@ -236,11 +238,14 @@ func listTags(c *call) error {
 	if err := c.paramError(); err != nil {
 		return err
 	}
-	by := "updated"
-	if order != nil {
-		by = *order
+	by := gitrepo.TagsByDate
+	switch orEmpty(order) {
+	case "name":
+		by = gitrepo.TagsByName
+	case "version":
+		by = gitrepo.TagsByVersion
 	}
-	tags, total, err := c.api.Git.Tags(c.ctx(), c.access.Project.ID, orEmpty(search), by, orEmpty(sort) == "asc", page.offset(), page.size)
+	tags, total, err := c.git().Tags(c.ctx(), orEmpty(search), by, orEmpty(sort) == "asc", page.offset(), page.size)
 	if err != nil {
 		return err
 	}
@@ -252,27 +257,27 @@ func getTag(c *call) error {
 	if err != nil {
 		return err
 	}
-	tag, exists, err := c.api.Git.Tag(c.ctx(), c.access.Project.ID, name)
+	tag, err := c.git().Tag(c.ctx(), name)
+	if errors.Is(err, gitrepo.ErrNotFound) {
+		return notFound("Tag")
+	}
 	if err != nil {
 		return err
-	}
-	if !exists {
-		return notFound("Tag")
 	}
 	return c.reply(http.StatusOK, c.tag(tag))
 }
 
 // commitInPath loads the commit that :sha names.
-func (c *call) commitInPath() (Commit, error) {
+func (c *call) commitInPath() (gitrepo.Commit, error) {
 	name, err := c.segment("sha")
 	if err != nil {
-		return Commit{}, err
+		return gitrepo.Commit{}, err
 	}
 	sha, err := c.resolve(name, "Commit")
 	if err != nil {
-		return Commit{}, err
+		return gitrepo.Commit{}, err
 	}
-	return c.api.Git.Commit(c.ctx(), c.access.Project.ID, sha)
+	return c.git().Commit(c.ctx(), sha)
 }
 
 // listCommitDiff lists the changes of a commit against its first parent.
@@ -289,7 +294,7 @@ func listCommitDiff(c *call) error {
 	if len(commit.ParentSHAs) > 0 {
 		parent = commit.ParentSHAs[0]
 	}
-	d, err := c.api.Git.Diff(c.ctx(), c.access.Project.ID, parent, commit.SHA)
+	d, err := c.git().Diff(c.ctx(), parent, commit.SHA, gitrepo.DiffLimits{})
 	if err != nil {
 		return err
 	}
@@ -312,7 +317,7 @@ func listCommitMergeRequests(c *call) error {
 	if err != nil {
 		return err
 	}
-	candidates, err := c.api.Git.HeadsWith(c.ctx(), c.access.Project.ID, commit.SHA)
+	candidates, err := c.git().HeadsWith(c.ctx(), commit.SHA)
 	if err != nil {
 		return err
 	}
@@ -335,7 +340,7 @@ func listCommitMergeRequests(c *call) error {
 		}
 		contained := map[string]bool{}
 		if base != "" {
-			if contained, err = c.api.Git.Contained(c.ctx(), c.access.Project.ID, base, commit.SHA); err != nil {
+			if contained, err = c.contained(base, commit.SHA); err != nil {
 				return err
 			}
 		}

@@ -75,14 +75,14 @@ func newSite(t testing.TB, db modelstest.Database) *site {
 func (s *site) limit(t testing.TB, limits apiv4.Limits) {
 	t.Helper()
 	e, err := handlers.New(handlers.Deps{
-		Store: s.Store, Git: repositories.Pages{Domain: s.git}, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
+		Store: s.Store, Git: s.git, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 		BaseURL: "https://gate.example", SessionKey: []byte("an example key of thirty-two bytes!!"),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	apiv4.Register(e, apiv4.Deps{
-		Store: s.Store, Git: repositories.API{Domain: s.git}, BaseURL: "https://gate.example", Version: "1.2.3", Revision: "abc",
+		Store: s.Store, Git: s.git, BaseURL: "https://gate.example", Version: "1.2.3", Revision: "abc",
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Limits: limits, Stylesheet: "/assets/style.css",
 	})
 	s.plain, s.handler = e, described(t, e)

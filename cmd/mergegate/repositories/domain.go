@@ -58,7 +58,7 @@ func (d Domain) SetDefaultBranch(ctx context.Context, projectID int64, branch st
 // BranchTip is the commit that a branch points to.
 func (d Domain) BranchTip(ctx context.Context, projectID int64, branch string) (sha string, exists bool, err error) {
 	sha, exists, err = d.Store.Repo(projectID).BranchTip(ctx, branch)
-	return sha, exists, bounded(err)
+	return sha, exists, readError(err)
 }
 
 // BranchLog is a branch's reflog, newest entry first.
@@ -71,19 +71,10 @@ func (d Domain) BranchLog(ctx context.Context, projectID int64, branch string) (
 	return moves, err
 }
 
-// Resolve finds the commit that a branch, tag or id names.
-func (d Domain) Resolve(ctx context.Context, projectID int64, name string) (sha string, exists bool, err error) {
-	sha, err = d.Store.View(projectID).Resolve(ctx, name)
-	if errors.Is(err, gitrepo.ErrNotFound) {
-		return "", false, nil
-	}
-	return sha, err == nil, bounded(err)
-}
-
 // Commit reads a commit.
 func (d Domain) Commit(ctx context.Context, projectID int64, sha string) (models.Commit, error) {
 	c, err := d.Store.Repo(projectID).Commit(ctx, sha)
-	return domainCommit(c), bounded(err)
+	return domainCommit(c), readError(err)
 }
 
 // CountCommits counts the commits of to that from lacks.
@@ -113,36 +104,40 @@ func (d Domain) PrepareMerge(ctx context.Context, projectID int64, in models.Mer
 		TargetSHA: in.TargetSHA, SourceSHA: in.SourceSHA, Message: in.Message, Squash: in.Squash,
 		Author: who, Committer: who, When: in.At,
 	})
-	return result.SHA, result.Conflicts, blocked(err)
+	return result.SHA, result.Conflicts, mergeError(err)
 }
 
-// blocked is why git cannot merge, in the domain's words.
-func blocked(err error) error {
+// mergeError gives an error of gitrepo the reason why a merge is blocked, or
+// else what readError gives it.
+func mergeError(err error) error {
 	for cause, reason := range map[error]models.BlockReason{
 		gitrepo.ErrNothingToMerge: models.BlockedNoCommits,
 		gitrepo.ErrUnrelated:      models.BlockedUnrelated,
 		gitrepo.ErrTooLarge:       models.BlockedTooLarge,
 	} {
 		if errors.Is(err, cause) {
-			return &models.Error{Kind: models.KindUnprocessable, Code: models.CodeMergeBlocked, Reasons: []models.BlockReason{reason}, Err: err}
+			return &models.Error{
+				Kind: models.KindUnprocessable, Code: models.CodeMergeBlocked, Reasons: []models.BlockReason{reason}, Err: err,
+			}
 		}
 	}
-	return bounded(err)
+	return readError(err)
 }
 
 // MoveBranch moves a branch by compare-and-swap.
 func (d Domain) MoveBranch(ctx context.Context, projectID int64, branch, newSHA, oldSHA string) error {
-	return moved(d.Store.Repo(projectID).UpdateRef(ctx, "refs/heads/"+branch, newSHA, oldSHA))
+	return moveError(d.Store.Repo(projectID).UpdateRef(ctx, "refs/heads/"+branch, newSHA, oldSHA))
 }
 
 // DeleteBranch deletes a branch by compare-and-swap.
 func (d Domain) DeleteBranch(ctx context.Context, projectID int64, branch, oldSHA string) error {
-	return moved(d.Store.Repo(projectID).DeleteRef(ctx, "refs/heads/"+branch, oldSHA))
+	return moveError(d.Store.Repo(projectID).DeleteRef(ctx, "refs/heads/"+branch, oldSHA))
 }
 
-// bounded is a limit of git that was reached, or a repository that is missing,
-// in the domain's words.
-func bounded(err error) error {
+// readError gives an error of gitrepo the kind and code that the domain has for
+// it: a missing repository, a result that is too large, a busy repository.
+// Other errors and nil stay as they are.
+func readError(err error) error {
 	switch {
 	case errors.Is(err, gitrepo.ErrMissing):
 		return &models.Error{Kind: models.KindNotFound, Code: models.CodeNotFound, Params: map[string]string{"what": "repository"}, Err: err}
@@ -154,8 +149,8 @@ func bounded(err error) error {
 	return err
 }
 
-// moved is a lost race in the domain's words.
-func moved(err error) error {
+// moveError adds models.ErrRefMoved to gitrepo.ErrRefMoved.
+func moveError(err error) error {
 	if errors.Is(err, gitrepo.ErrRefMoved) {
 		return errors.Join(models.ErrRefMoved, err)
 	}
