@@ -3,6 +3,7 @@ package main_test
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io"
@@ -15,10 +16,11 @@ import (
 
 const module = "github.com/mergegate/mergegate/"
 
-// rooms says which packages of ours a package may import and which libraries
-// it must never import, both as regular expressions for whole paths. A package
-// that no room matches fails the test.
-var rooms = []struct{ room, may, never string }{
+// importRules lists, for each package, which of our packages it may import and
+// which libraries it must not import. All are regular expressions that match
+// whole paths; the first rule whose name matches counts. A package without a
+// rule fails the test.
+var importRules = []struct{ name, may, never string }{
 	{`models`, ``, `net/http|.*/echo/.*|.*/templ`},
 	{`views/text`, ``, `gorm\.io/.*|.*/echo/.*|.*/templ`},
 	{`views`, `static|views/text`, `gorm\.io/.*|.*/echo/.*`},
@@ -55,34 +57,33 @@ func TestImports(t *testing.T) {
 }
 
 func checkImports(t *testing.T, name string, imports []string) {
-	for _, r := range rooms {
-		if !whole(r.room, name) {
+	for _, r := range importRules {
+		if !matchesWhole(r.name, name) {
 			continue
 		}
 		for _, path := range imports {
 			ours, isOurs := strings.CutPrefix(path, module)
-			forbidden := isOurs && !whole(r.may, ours) || !isOurs && whole(r.never, path)
+			forbidden := isOurs && !matchesWhole(r.may, ours) || !isOurs && matchesWhole(r.never, path)
 			if forbidden {
 				t.Errorf("%s must not import %s", name, path)
 			}
 		}
 		return
 	}
-	t.Errorf("%s is a new room: say in this test what it may import", name)
+	t.Errorf("%s has no import rule: add one to importRules", name)
 }
 
-func whole(pattern, s string) bool {
+func matchesWhole(pattern, s string) bool {
 	return regexp.MustCompile(`^(` + pattern + `)$`).MatchString(s)
 }
 
-// The domain's rules stay free of the database: only its stores know GORM.
-func TestOnlyStoresImportGORM(t *testing.T) {
+func TestImports_OnlyStoreFilesOfModelsUseGORM(t *testing.T) {
 	files, err := filepath.Glob("../../models/*.go")
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no files of models: %v", err)
+		t.Fatalf("list the files of models: found %d, error %v", len(files), err)
 	}
 	for _, file := range files {
-		if whole(`.*/(store|.*_store|.*_test)\.go`, file) {
+		if matchesWhole(`.*/(store|.*_store|.*_test)\.go`, file) {
 			continue
 		}
 		source, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
@@ -91,8 +92,41 @@ func TestOnlyStoresImportGORM(t *testing.T) {
 		}
 		for _, spec := range source.Imports {
 			if strings.Contains(spec.Path.Value, "gorm.io/") {
-				t.Errorf("%s imports %s: only *_store.go and store.go may", file, spec.Path.Value)
+				t.Errorf("%s imports %s; only store.go and *_store.go may", file, spec.Path.Value)
 			}
 		}
+	}
+}
+
+// TestImports_HandlersUseOnlyValuesOfGitrepo checks that pages and API read
+// repositories through gitrepo.Reader and never run git themselves.
+func TestImports_HandlersUseOnlyValuesOfGitrepo(t *testing.T) {
+	forbidden := map[string]bool{"New": true, "Options": true, "Repo": true, "Store": true, "ServeHooks": true, "RunHook": true}
+	files, err := filepath.Glob("../../handlers/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ofAPI, err := filepath.Glob("../../handlers/apiv4/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(files, ofAPI...) {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		source, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(source, func(n ast.Node) bool {
+			selector, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if x, ok := selector.X.(*ast.Ident); ok && x.Name == "gitrepo" && forbidden[selector.Sel.Name] {
+				t.Errorf("%s uses gitrepo.%s; use gitrepo.Reader", file, selector.Sel.Name)
+			}
+			return true
+		})
 	}
 }
