@@ -14,17 +14,16 @@ import (
 	"github.com/mergegate/mergegate/webhook"
 )
 
-// BenchmarkCommitToReceiver measures the way of a payload from the end of the
-// push that caused it, just before its transaction commits, to the first byte
-// at a receiver on this machine: the commit to disk, the wake-up, the claim
-// and the connection. Beside it, in turn, the same payload is sent directly,
-// without a database; the ratio of the two does not depend on how busy the
-// machine is.
+// BenchmarkCommitToReceiver measures the time from just before a push commits
+// to the first byte at a receiver on this machine: the commit to disk, the
+// wake-up, the claim and the connection. It alternates with sending the same
+// payload directly, without a database. The ratio of the two hardly depends on
+// the load of the machine.
 func BenchmarkCommitToReceiver(b *testing.B) {
 	b.Run("sqlite", func(b *testing.B) { benchmarkCommitToReceiver(b, modelstest.SQLite(b)) })
 	b.Run("postgres", func(b *testing.B) {
 		db := modelstest.Postgres(b)
-		// Test servers do not wait for the disk; the measured one does.
+		// Test servers do not wait for the disk, but production servers do.
 		_, err := db.SQL(b).Exec(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = on', current_database()); END $$`)
 		if err != nil {
 			b.Fatal(err)
@@ -35,7 +34,7 @@ func BenchmarkCommitToReceiver(b *testing.B) {
 
 func benchmarkCommitToReceiver(b *testing.B, db modelstest.Database) {
 	url, arrivals := firstBytes(b)
-	w := newWorld(b, db,
+	w := newFixture(b, db,
 		modelstest.WithPayload(webhook.Payload("https://git.example.test")),
 		func(c *models.Config) { c.Now = time.Now })
 	service := w.service("lint", url, "hush")
@@ -71,8 +70,8 @@ func benchmarkCommitToReceiver(b *testing.B, db modelstest.Database) {
 	b.ReportMetric(milliseconds(queued, 0.50)/milliseconds(direct, 0.50), "p50-ratio")
 }
 
-// firstBytes starts a receiver that tells when the first byte of each request
-// came.
+// firstBytes starts a receiver and returns the arrival times of each request's
+// first byte.
 func firstBytes(b *testing.B) (url string, arrivals <-chan time.Time) {
 	b.Helper()
 	times := make(chan time.Time, 16)
@@ -90,7 +89,7 @@ func firstBytes(b *testing.B) (url string, arrivals <-chan time.Time) {
 	return server.URL, times
 }
 
-// milliseconds is a percentile of durations.
+// milliseconds returns a percentile of durations. It sorts them.
 func milliseconds(all []time.Duration, percentile float64) float64 {
 	slices.Sort(all)
 	return float64(all[int(float64(len(all)-1)*percentile)].Microseconds()) / 1000

@@ -15,39 +15,40 @@ import (
 const (
 	// maxInFlight is how many attempts run at once.
 	maxInFlight = 64
-	// maxPerHost is how many of them go to one host, so that a slow one never
-	// takes the places of the others.
+	// maxPerHost is how many of them go to one host, so that a slow host does
+	// not delay the others.
 	maxPerHost = 4
-	// pollEvery is the safety net behind the wake-ups.
+	// pollEvery is how often the loop claims without a wake-up, in case one
+	// was lost.
 	pollEvery = 5 * time.Second
-	// busyPause and maxBusyPause are the first and the longest wait while
-	// another process claims.
+	// busyPause is the first wait while another process claims. It doubles up
+	// to maxBusyPause.
 	busyPause, maxBusyPause = 5 * time.Millisecond, 200 * time.Millisecond
-	// retryDatabase is the wait after a failure of the database.
+	// retryDatabase is the wait after a database error.
 	retryDatabase = time.Second
 )
 
-// DrainTime is how long Run waits, in the end, for attempts in flight: a
-// little more than an attempt may take.
+// DrainTime is how long Run waits for attempts in flight after its context has
+// ended. It is longer than one attempt takes.
 const DrainTime = 12 * time.Second
 
-// How long the end of an attempt may take to be recorded.
+// Limits for recording the result of an attempt.
 const (
-	// finishTime is what remains of a lease after the longest attempt.
+	// finishTime is the rest of a lease after the longest attempt.
 	finishTime = models.LeaseDuration - DrainTime
-	// lastFinishTime applies once Run has given up waiting for attempts.
+	// lastFinishTime applies after Run has interrupted the attempts in flight.
 	lastFinishTime = 3 * time.Second
 )
 
-// Deliverer claims deliveries that are due, has them sent, several at once,
-// and writes down how it went.
+// Deliverer claims deliveries that are due, sends up to 64 of them at once, and
+// records the results.
 type Deliverer struct {
 	outbox Outbox
 	sender Sender
 	log    *slog.Logger
-	// freed tells the loop that a place became free.
+	// freed signals to the loop that an attempt has ended.
 	freed chan struct{}
-	// drain and lastFinish are DrainTime and lastFinishTime, but for tests.
+	// drain and lastFinish are DrainTime and lastFinishTime; tests shorten them.
 	drain, lastFinish time.Duration
 
 	mu       sync.Mutex
@@ -56,24 +57,27 @@ type Deliverer struct {
 	running  sync.WaitGroup
 }
 
-// NewDeliverer makes a deliverer; Run runs it.
+// NewDeliverer returns a deliverer; Run runs it.
 func NewDeliverer(outbox Outbox, sender Sender, log *slog.Logger) *Deliverer {
-	return &Deliverer{outbox: outbox, sender: sender, log: log, freed: make(chan struct{}, 1), drain: DrainTime, lastFinish: lastFinishTime, perHost: map[string]int{}}
+	return &Deliverer{
+		outbox: outbox, sender: sender, log: log,
+		freed: make(chan struct{}, 1), drain: DrainTime, lastFinish: lastFinishTime, perHost: map[string]int{},
+	}
 }
 
-// Run delivers until ctx ends, and then waits for the attempts in flight. Those
-// that take longer than DrainTime are recorded as interrupted and are due again
-// soon, in whichever process is there. Run returns at the latest DrainTime and
-// lastFinishTime after the end of ctx, even if attempts have not ended: their
-// leases run out.
+// Run sends deliveries until ctx ends, and then waits for the attempts in
+// flight. Attempts that take longer than DrainTime are recorded as interrupted;
+// any process may send those deliveries again. Run returns at most DrainTime
+// plus three seconds after the end of ctx. If an attempt has still not ended
+// then, its lease expires.
 func (d *Deliverer) Run(ctx context.Context) {
-	attempts, giveUp := context.WithCancel(context.WithoutCancel(ctx))
-	defer giveUp()
+	attemptContext, interrupt := context.WithCancel(context.WithoutCancel(ctx))
+	defer interrupt()
 	wake, stop := d.outbox.WatchDeliveries(ctx)
 	defer stop()
 	busy := busyPause
 	for ctx.Err() == nil {
-		_, more, err := d.start(ctx, attempts)
+		_, more, err := d.startDue(ctx, attemptContext)
 		if errors.Is(err, models.ErrClaimBusy) {
 			pause(ctx, busy)
 			busy = min(2*busy, maxBusyPause)
@@ -82,7 +86,7 @@ func (d *Deliverer) Run(ctx context.Context) {
 		busy = busyPause
 		if err != nil {
 			if ctx.Err() == nil {
-				d.log.ErrorContext(ctx, "deliveries cannot be claimed", "error", err)
+				d.log.ErrorContext(ctx, "claiming deliveries failed", "error", err)
 				pause(ctx, retryDatabase)
 			}
 			continue
@@ -91,17 +95,17 @@ func (d *Deliverer) Run(ctx context.Context) {
 			d.wait(ctx, wake)
 		}
 	}
-	if !d.waitFor(d.drain) {
-		giveUp()
-		if !d.waitFor(d.lastFinish) {
-			d.log.WarnContext(ctx, "delivery attempts did not end", "count", d.countInFlight())
+	if !d.drained(d.drain) {
+		interrupt()
+		if !d.drained(d.lastFinish) {
+			d.log.WarnContext(ctx, "delivery attempts still running at shutdown", "count", d.countInFlight())
 		}
 	}
 }
 
-// waitFor waits for the attempts in flight and reports whether all ended
+// drained waits until no attempt is in flight and reports whether that happened
 // within the limit.
-func (d *Deliverer) waitFor(limit time.Duration) bool {
+func (d *Deliverer) drained(limit time.Duration) bool {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -123,9 +127,9 @@ func (d *Deliverer) countInFlight() int {
 	return d.inFlight
 }
 
-// wait returns when there may be something to claim.
+// wait returns when there may be something to claim, or when ctx ends.
 func (d *Deliverer) wait(ctx context.Context, wake <-chan struct{}) {
-	timer := time.NewTimer(d.untilDue(ctx))
+	timer := time.NewTimer(d.timeUntilDue(ctx))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -135,23 +139,22 @@ func (d *Deliverer) wait(ctx context.Context, wake <-chan struct{}) {
 	}
 }
 
-// untilDue is how long nothing is due as far as the outbox knows, pollEvery at
-// most.
-func (d *Deliverer) untilDue(ctx context.Context) time.Duration {
+// timeUntilDue returns how long to wait for the next delivery, at most
+// pollEvery.
+func (d *Deliverer) timeUntilDue(ctx context.Context) time.Duration {
 	at, ok, err := d.outbox.NextDeliveryAt(ctx)
 	if err != nil || !ok {
 		return pollEvery
 	}
-	// A little later rather than too early, which would be once more for
-	// nothing.
+	// A claim that comes slightly too early finds nothing, so add a millisecond.
 	return min(pollEvery, max(0, at.Sub(d.outbox.Now()))+time.Millisecond)
 }
 
-// start claims as much as there are places for and starts the attempts, which
-// run under their own context. It counts them; more tells that the places
-// did not suffice, so that another claim may find more.
-func (d *Deliverer) start(ctx, attempts context.Context) (n int, more bool, err error) {
-	free, admit := d.places()
+// startDue claims deliveries, as many as the limits allow, and starts an attempt
+// at each under attemptContext. It returns their number. more reports whether
+// the limit was reached, so that another claim may find more.
+func (d *Deliverer) startDue(ctx, attemptContext context.Context) (n int, more bool, err error) {
+	free, admit := d.freeSlots()
 	if free == 0 {
 		return 0, false, nil
 	}
@@ -161,36 +164,36 @@ func (d *Deliverer) start(ctx, attempts context.Context) (n int, more bool, err 
 	}
 	for _, c := range claimed {
 		host := hostOf(c.Delivery.URL)
-		d.occupy(host)
+		d.acquireSlot(host)
 		d.running.Go(func() {
-			defer d.leave(host)
-			d.attempt(attempts, c)
+			defer d.releaseSlot(host)
+			d.attempt(attemptContext, c)
 		})
 	}
 	return len(claimed), len(claimed) == free, nil
 }
 
-// attempt sends one delivery and writes down how it ended.
+// attempt sends one delivery and records the result.
 func (d *Deliverer) attempt(ctx context.Context, c models.ClaimedDelivery) {
 	at := d.outbox.Now()
 	var result models.AttemptResult
 	if c.SecretError != nil {
-		d.log.ErrorContext(ctx, "delivery cannot be signed", "delivery", c.Delivery.ID, "error", c.SecretError)
+		d.log.ErrorContext(ctx, "signing a delivery failed", "delivery_id", c.Delivery.ID, "error", c.SecretError)
 		result = models.AttemptResult{
-			StartedAt: at, Error: models.ErrorSecret,
-			ErrorDetail: models.DetailSecret,
+			StartedAt: at, Error: models.ErrorSecret, ErrorDetail: models.DetailSecret,
 		}
 	} else {
 		result = d.sender.Send(ctx, c, at)
 	}
-	d.log.InfoContext(ctx, "delivery attempt", "delivery", c.Delivery.ID, "uuid", c.Delivery.UUID, "attempt", c.Delivery.Attempts,
+	d.log.InfoContext(ctx, "delivery attempt",
+		"delivery_id", c.Delivery.ID, "uuid", c.Delivery.UUID, "attempt", c.Delivery.Attempts,
 		"status", result.HTTPStatus, "failure", result.Error, "duration", result.Duration)
 	d.finish(ctx, c.Delivery, result)
 }
 
-// finish records the end of an attempt, also of one that was interrupted. It
-// has finishTime for that, however long the attempt took; after that the lease
-// runs out and the delivery is sent again.
+// finish records the result of an attempt, also after ctx has ended. It retries
+// for finishTime. If that fails, the lease expires and the delivery is sent
+// again.
 func (d *Deliverer) finish(ctx context.Context, delivery models.Delivery, result models.AttemptResult) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
 	defer cancel()
@@ -199,16 +202,16 @@ func (d *Deliverer) finish(ctx context.Context, delivery models.Delivery, result
 		if err == nil {
 			return
 		}
-		d.log.ErrorContext(ctx, "the end of an attempt cannot be written down", "delivery", delivery.ID, "error", err)
+		d.log.ErrorContext(ctx, "recording a delivery attempt failed", "delivery_id", delivery.ID, "error", err)
 		if pause(ctx, retryDatabase); ctx.Err() != nil {
 			return
 		}
 	}
 }
 
-// places tells how many attempts may be started, and gives the judge of which:
-// no host gets more than its share.
-func (d *Deliverer) places() (free int, admit func(models.Delivery) bool) {
+// freeSlots returns how many attempts may be started, and a filter that admits
+// at most maxPerHost of them to each host.
+func (d *Deliverer) freeSlots() (free int, admit func(models.Delivery) bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	taken := make(map[string]int, len(d.perHost))
@@ -230,15 +233,15 @@ func (d *Deliverer) places() (free int, admit func(models.Delivery) bool) {
 	}
 }
 
-func (d *Deliverer) occupy(host string) {
+func (d *Deliverer) acquireSlot(host string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.inFlight++
 	d.perHost[host]++
 }
 
-// leave frees a place and tells the loop, which may have waited for it.
-func (d *Deliverer) leave(host string) {
+// releaseSlot ends what acquireSlot began and wakes the loop.
+func (d *Deliverer) releaseSlot(host string) {
 	d.mu.Lock()
 	d.inFlight--
 	if d.perHost[host]--; d.perHost[host] == 0 {
@@ -251,8 +254,8 @@ func (d *Deliverer) leave(host string) {
 	}
 }
 
-// hostOf is the host, with its port, that a URL leads to; the URL itself when
-// it leads nowhere.
+// hostOf returns the host and port of a URL, or the text itself if it is not a
+// valid URL.
 func hostOf(text string) string {
 	sent, ok := models.URLAsSent(text)
 	u, err := url.Parse(sent)

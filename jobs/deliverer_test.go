@@ -12,15 +12,15 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-func TestDeliverOnce(t *testing.T) {
+func TestDeliver_ReceiverAccepts_DeliversOnce(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
-		w, r := newWorld(t, db), newReceiver(t)
-		r.answers(status(http.StatusAccepted))
+		w, r := newFixture(t, db), newReceiver(t)
+		r.respond(status(http.StatusAccepted))
 		service := w.service("lint", r.url+"/lint?key=1", "hush")
 		w.MergeRequest("feature", "main")
 		w.deliver(1)
 		got := r.next(t)
-		d, attempts := w.only(service)
+		d, attempts := w.singleDelivery(service)
 		if got.path != "/lint" || got.id != d.UUID || !bytes.Equal(got.body, d.Payload) {
 			t.Errorf("received %+v", got)
 		}
@@ -29,16 +29,16 @@ func TestDeliverOnce(t *testing.T) {
 			t.Errorf("delivery %+v with attempts %+v", d, attempts)
 		}
 		w.deliver(0)
-		r.none(t)
+		r.assertNoRequest(t)
 	})
 }
 
-// TestSchedule follows a delivery that always fails to its end and sees when
-// each attempt was made.
-func TestSchedule(t *testing.T) {
+// TestDeliver_ReceiverFails_FollowsSchedule checks the time of every attempt at
+// a delivery that always fails.
+func TestDeliver_ReceiverFails_FollowsSchedule(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
-		w, r := newWorld(t, db), newReceiver(t)
-		r.answers(status(http.StatusInternalServerError))
+		w, r := newFixture(t, db), newReceiver(t)
+		r.respond(status(http.StatusInternalServerError))
 		service := w.service("lint", r.url, "")
 		w.MergeRequest("feature", "main")
 		start := w.Clock.Now()
@@ -54,7 +54,7 @@ func TestSchedule(t *testing.T) {
 				break
 			}
 			w.Clock.Advance(at.Sub(w.Clock.Now()) - time.Microsecond)
-			w.deliver(0) // not a moment too early
+			w.deliver(0) // it is not due yet
 			w.Clock.Advance(time.Microsecond)
 		}
 		wants := []time.Duration{0, time.Second, 5 * time.Second, 15 * time.Second, 40 * time.Second, 80 * time.Second}
@@ -69,45 +69,44 @@ func TestSchedule(t *testing.T) {
 				t.Errorf("attempt %d after %v, want about %v", i+1, since[i], want)
 			}
 		}
-		if d, attempts := w.only(service); d.State != models.DeliveryFailed || len(attempts) != 12 {
+		if d, attempts := w.singleDelivery(service); d.State != models.DeliveryFailed || len(attempts) != 12 {
 			t.Errorf("%d attempts, delivery %+v", len(attempts), d)
 		}
 	})
 }
 
-func TestGoneEndsADelivery(t *testing.T) {
-	w, r := newWorld(t, modelstest.SQLite(t)), newReceiver(t)
-	r.answers(status(http.StatusGone))
+func TestDeliver_410Gone_FailsDelivery(t *testing.T) {
+	w, r := newFixture(t, modelstest.SQLite(t)), newReceiver(t)
+	r.respond(status(http.StatusGone))
 	service := w.service("lint", r.url, "")
 	w.MergeRequest("feature", "main")
 	w.deliver(1)
-	if d, _ := w.only(service); d.State != models.DeliveryFailed || d.LastError != models.ErrorGone {
+	if d, _ := w.singleDelivery(service); d.State != models.DeliveryFailed || d.LastError != models.ErrorGone {
 		t.Errorf("delivery %+v", d)
 	}
 }
 
-func TestRetryAfter(t *testing.T) {
+func TestDeliver_RetryAfter_DelaysNextAttempt(t *testing.T) {
 	for value, want := range map[string]time.Duration{"120": 2 * time.Minute, "3600": 10 * time.Minute} {
-		w, r := newWorld(t, modelstest.SQLite(t)), newReceiver(t)
-		r.answers(func(rw http.ResponseWriter, _ *http.Request) {
+		w, r := newFixture(t, modelstest.SQLite(t)), newReceiver(t)
+		r.respond(func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("Retry-After", value)
 			rw.WriteHeader(http.StatusTooManyRequests)
 		})
 		service := w.service("lint", r.url, "")
 		w.MergeRequest("feature", "main")
 		w.deliver(1)
-		if d, _ := w.only(service); d.NextAttemptAt.Sub(w.Clock.Now()) != want {
+		if d, _ := w.singleDelivery(service); d.NextAttemptAt.Sub(w.Clock.Now()) != want {
 			t.Errorf("Retry-After: %s, next attempt after %v", value, d.NextAttemptAt.Sub(w.Clock.Now()))
 		}
 	}
 }
 
-// TestOrder sees that events of one merge request reach a service one after
-// another, the next one only when the one before has arrived or is past its
-// quick attempts.
-func TestOrder(t *testing.T) {
+// Events of one merge request reach a service in order. The next one is sent
+// after the one before was delivered or has used its quick attempts.
+func TestDeliver_EventsOfOneMergeRequest_InOrder(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
-		w, r := newWorld(t, db), newReceiver(t)
+		w, r := newFixture(t, db), newReceiver(t)
 		service := w.service("lint", r.url, "")
 		mr := w.MergeRequest("feature", "main")
 		w.edit(mr, "second")
@@ -116,21 +115,21 @@ func TestOrder(t *testing.T) {
 		for i := range all {
 			w.deliver(1)
 			if got := r.next(t); got.id != all[i].UUID {
-				t.Fatalf("event %d is not the next", i+1)
+				t.Fatalf("event %d was not sent next", i+1)
 			}
 		}
-		r.answers(status(http.StatusInternalServerError))
+		r.respond(status(http.StatusInternalServerError))
 		w.edit(mr, "fourth")
 		w.edit(mr, "fifth")
 		all = w.Deliveries(service)
 		for range models.QuickAttempts {
 			w.deliver(1)
 			if got := r.next(t); got.id != all[3].UUID {
-				t.Fatal("an event overtook the one before it in its quick attempts")
+				t.Fatal("an event was sent before the quick attempts of the one before it ended")
 			}
 			w.Clock.Advance(50 * time.Second)
 		}
-		r.answers(nil)
+		r.respond(nil)
 		w.deliver(1)
 		if got := r.next(t); got.id != all[4].UUID {
 			t.Fatal("the newest event is not sent after the quick attempts of the one before")
@@ -142,40 +141,40 @@ func TestOrder(t *testing.T) {
 	})
 }
 
-// TestSuperseded sees that nothing is sent any more that a push, a retry or a
-// closing has overtaken.
-func TestSuperseded(t *testing.T) {
-	overtake := map[string]struct {
-		happen func(world, models.MergeRequest, models.ExternalStatusCheck)
-		reason string
+// A delivery is not sent again after a push, a retry or closing the merge
+// request has superseded it.
+func TestDeliver_Superseded_IsNotSent(t *testing.T) {
+	cases := map[string]struct {
+		supersede func(fixture, models.MergeRequest, models.ExternalStatusCheck)
+		reason    string
 	}{
-		"push": {func(w world, _ models.MergeRequest, _ models.ExternalStatusCheck) { w.Push("feature") }, models.SupersededByHead},
-		"retry": {func(w world, mr models.MergeRequest, service models.ExternalStatusCheck) {
+		"push": {func(w fixture, _ models.MergeRequest, _ models.ExternalStatusCheck) { w.Push("feature") }, models.SupersededByHead},
+		"retry": {func(w fixture, mr models.MergeRequest, service models.ExternalStatusCheck) {
 			w.Clock.Advance(121 * time.Second)
 			if _, err := w.Store.RetryCheck(w.T.Context(), w.Owner, mr.ProjectID, mr.IID, service.ID); err != nil {
 				w.T.Fatal(err)
 			}
 		}, models.SupersededByRetry},
-		"close": {func(w world, mr models.MergeRequest, _ models.ExternalStatusCheck) {
+		"close": {func(w fixture, mr models.MergeRequest, _ models.ExternalStatusCheck) {
 			if _, err := w.Store.CloseMergeRequest(w.T.Context(), w.Owner, mr.ProjectID, mr.IID); err != nil {
 				w.T.Fatal(err)
 			}
 		}, models.SupersededByClose},
 	}
-	for name, c := range overtake {
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			w, r := newWorld(t, modelstest.SQLite(t)), newReceiver(t)
-			r.answers(status(http.StatusInternalServerError))
+			w, r := newFixture(t, modelstest.SQLite(t)), newReceiver(t)
+			r.respond(status(http.StatusInternalServerError))
 			service := w.service("lint", r.url, "")
 			mr := w.MergeRequest("feature", "main")
 			w.deliver(1)
 			r.next(t)
-			c.happen(w, mr, service)
-			r.answers(nil)
+			c.supersede(w, mr, service)
+			r.respond(nil)
 			w.deliver(1)
 			all := w.Deliveries(service)
 			if got := r.next(t); got.id != all[1].UUID {
-				t.Error("the overtaken delivery was sent again")
+				t.Error("the superseded delivery was sent again")
 			}
 			w.Clock.Advance(time.Hour)
 			w.deliver(0)
@@ -186,11 +185,11 @@ func TestSuperseded(t *testing.T) {
 	}
 }
 
-// TestLeaseRunsOut lets one process die under an attempt: another one sends the
-// delivery again, and a late word of the first changes nothing.
-func TestLeaseRunsOut(t *testing.T) {
+// When the lease of a dead process expires, another process sends the delivery
+// again. A late result of the first process is ignored.
+func TestDeliver_LeaseExpired_SendsAgain(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
-		w, r := newWorld(t, db), newReceiver(t)
+		w, r := newFixture(t, db), newReceiver(t)
 		service := w.service("lint", r.url, "")
 		w.MergeRequest("feature", "main")
 		lost, err := w.Store.Claim(t.Context(), models.ClaimOptions{Limit: 10})
@@ -207,23 +206,23 @@ func TestLeaseRunsOut(t *testing.T) {
 		if err := w.Store.FinishDelivery(t.Context(), lost[0].Delivery, models.AttemptResult{HTTPStatus: 500}); err != nil {
 			t.Fatal(err)
 		}
-		d, attempts := w.only(service)
+		d, attempts := w.singleDelivery(service)
 		if d.State != models.DeliveryDelivered || len(attempts) != 2 || attempts[0].Error != models.ErrorInterrupted || attempts[1].HTTPStatus != 200 {
 			t.Errorf("delivery %+v with attempts %+v", d, attempts)
 		}
 	})
 }
 
-// lostKey is a sealer that has lost the key it sealed with.
+// lostKey is a sealer that cannot open what it sealed.
 type lostKey struct{}
 
 func (lostKey) Seal(plain []byte, _ string) ([]byte, error) { return []byte("sealed"), nil }
 func (lostKey) Open([]byte, string) ([]byte, error)         { return nil, errors.New("unknown key") }
 
-// TestUnreadableSecret sees that nothing goes out unsigned, and that services
-// without a secret do not suffer.
-func TestUnreadableSecret(t *testing.T) {
-	w, r := newWorld(t, modelstest.SQLite(t), modelstest.WithSealer(lostKey{})), newReceiver(t)
+// A delivery is not sent unsigned if its service's secret cannot be read.
+// Services without a secret are not affected.
+func TestDeliver_UnreadableSecret_SendsNothing(t *testing.T) {
+	w, r := newFixture(t, modelstest.SQLite(t), modelstest.WithSealer(lostKey{})), newReceiver(t)
 	signed := w.service("signed", r.url+"/signed", "hush")
 	w.service("plain", r.url+"/plain", "")
 	w.MergeRequest("feature", "main")
@@ -231,8 +230,8 @@ func TestUnreadableSecret(t *testing.T) {
 	if got := r.next(t); got.path != "/plain" {
 		t.Errorf("received %s", got.path)
 	}
-	r.none(t)
-	if d, attempts := w.only(signed); d.State != models.DeliveryWaiting || len(attempts) != 1 || attempts[0].Error != models.ErrorSecret {
+	r.assertNoRequest(t)
+	if d, attempts := w.singleDelivery(signed); d.State != models.DeliveryWaiting || len(attempts) != 1 || attempts[0].Error != models.ErrorSecret {
 		t.Errorf("delivery %+v with attempts %+v", d, attempts)
 	}
 }

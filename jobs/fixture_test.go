@@ -15,9 +15,9 @@ import (
 	"github.com/mergegate/mergegate/webhook"
 )
 
-// patience is how long a test waits for what must come. It is below pollEvery,
-// so that what only the poll would find comes too late.
-const patience = pollEvery * 3 / 5
+// waitLimit is how long a test waits for a condition. It is below pollEvery, so
+// a test fails if only the poll would find a delivery.
+const waitLimit = pollEvery * 3 / 5
 
 // received is a request that a receiver got.
 type received struct {
@@ -25,10 +25,11 @@ type received struct {
 	body     []byte
 }
 
-// receiver is a service on loopback. It answers 200 unless told otherwise.
+// receiver is a service on loopback. It answers 200 unless respond sets another
+// answer.
 type receiver struct {
 	url string
-	// requests holds every request, in order.
+	// requests holds the requests in order of arrival.
 	requests chan received
 
 	mu     sync.Mutex
@@ -53,32 +54,32 @@ func newReceiver(t testing.TB) *receiver {
 	return r
 }
 
-// answers sets how the receiver answers from now on.
-func (r *receiver) answers(f func(w http.ResponseWriter, req *http.Request)) {
+// respond sets how the receiver answers from now on; nil resets it.
+func (r *receiver) respond(f func(w http.ResponseWriter, req *http.Request)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.answer = f
 }
 
-// status answers with a status alone.
+// status returns a handler that answers with a status and an empty body.
 func status(code int) func(http.ResponseWriter, *http.Request) {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 }
 
-// next waits for the next request.
+// next waits for the next request and returns it.
 func (r *receiver) next(t testing.TB) received {
 	t.Helper()
 	select {
 	case got := <-r.requests:
 		return got
-	case <-time.After(patience):
-		t.Fatalf("no request within %v", patience)
+	case <-time.After(waitLimit):
+		t.Fatalf("no request within %v", waitLimit)
 		return received{}
 	}
 }
 
-// none sees that nothing has been received.
-func (r *receiver) none(t testing.TB) {
+// assertNoRequest fails if an unread request has been received.
+func (r *receiver) assertNoRequest(t testing.TB) {
 	t.Helper()
 	select {
 	case got := <-r.requests:
@@ -87,16 +88,16 @@ func (r *receiver) none(t testing.TB) {
 	}
 }
 
-// world is a store with a deliverer that may send to this machine.
-type world struct {
+// fixture is a store with a deliverer that may send to loopback addresses.
+type fixture struct {
 	*modelstest.Fixture
 	*Deliverer
 }
 
-func newWorld(t testing.TB, db modelstest.Database, options ...modelstest.Option) world {
+func newFixture(t testing.TB, db modelstest.Database, options ...modelstest.Option) fixture {
 	t.Helper()
 	w := modelstest.New(t, db, options...)
-	return world{w, NewDeliverer(w.Store, client(t), slog.New(slog.DiscardHandler))}
+	return fixture{w, NewDeliverer(w.Store, client(t), slog.New(slog.DiscardHandler))}
 }
 
 func client(t testing.TB) *webhook.Client {
@@ -108,19 +109,19 @@ func client(t testing.TB) *webhook.Client {
 	return webhook.NewClient(webhook.Options{Version: "test", Allow: allow})
 }
 
-// service adds a service at a URL, with a secret unless it is empty.
-func (w world) service(name, url, secret string) models.ExternalStatusCheck {
+// service creates a service; an empty secret means none.
+func (w fixture) service(name, url, secret string) models.ExternalStatusCheck {
 	w.T.Helper()
-	check, err := w.Store.CreateExternalStatusCheck(w.T.Context(), w.Owner, w.Project.ID,
+	service, err := w.Store.CreateExternalStatusCheck(w.T.Context(), w.Owner, w.Project.ID,
 		models.ExternalStatusCheckInput{Name: name, ExternalURL: url, SharedSecret: secret}, false)
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	return check
+	return service
 }
 
-// edit makes an event of a merge request.
-func (w world) edit(mr models.MergeRequest, title string) {
+// edit changes the title of a merge request, which records an event.
+func (w fixture) edit(mr models.MergeRequest, title string) {
 	w.T.Helper()
 	_, err := w.Store.UpdateMergeRequest(w.T.Context(), w.Owner, mr.ProjectID, mr.IID, models.MergeRequestUpdate{Title: &title})
 	if err != nil {
@@ -128,25 +129,25 @@ func (w world) edit(mr models.MergeRequest, title string) {
 	}
 }
 
-// DeliverOnce, for tests, makes one attempt at each delivery that is due, as far as there
-// are places, waits for their ends and counts them.
-func (d *Deliverer) DeliverOnce(ctx context.Context) (int, error) {
-	n, _, err := d.start(ctx, ctx)
+// deliverOnce makes one attempt at each delivery that is due, within the limits,
+// waits until they have ended, and returns their number.
+func (d *Deliverer) deliverOnce(ctx context.Context) (int, error) {
+	n, _, err := d.startDue(ctx, ctx)
 	d.running.Wait()
 	return n, err
 }
 
-// deliver is DeliverOnce, with the number of attempts that must be made.
-func (w world) deliver(want int) {
+// deliver calls deliverOnce and fails unless it made the wanted number of attempts.
+func (w fixture) deliver(want int) {
 	w.T.Helper()
-	n, err := w.DeliverOnce(w.T.Context())
+	n, err := w.deliverOnce(w.T.Context())
 	if err != nil || n != want {
 		w.T.Fatalf("%d attempts, want %d (error %v)", n, want, err)
 	}
 }
 
-// states lists the states of a service's deliveries, the oldest first.
-func (w world) states(service models.ExternalStatusCheck) (states []models.DeliveryState) {
+// states returns the states of a service's deliveries, oldest first.
+func (w fixture) states(service models.ExternalStatusCheck) (states []models.DeliveryState) {
 	w.T.Helper()
 	for _, d := range w.Deliveries(service) {
 		states = append(states, d.State)
@@ -154,8 +155,8 @@ func (w world) states(service models.ExternalStatusCheck) (states []models.Deliv
 	return states
 }
 
-// only is the one delivery of a service, with its attempts.
-func (w world) only(service models.ExternalStatusCheck) (models.Delivery, []models.DeliveryAttempt) {
+// singleDelivery returns the only delivery of a service, with its attempts.
+func (w fixture) singleDelivery(service models.ExternalStatusCheck) (models.Delivery, []models.DeliveryAttempt) {
 	w.T.Helper()
 	list := w.Deliveries(service)
 	if len(list) != 1 {
@@ -168,8 +169,8 @@ func (w world) only(service models.ExternalStatusCheck) (models.Delivery, []mode
 	return d, attempts
 }
 
-// start runs the deliverer until stop is called, or the test ends.
-func (w world) start() (stop func()) {
+// start runs the deliverer until stop is called or the test ends.
+func (w fixture) start() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -181,12 +182,12 @@ func (w world) start() (stop func()) {
 	return stop
 }
 
-// eventually waits until something is so.
-func eventually(t testing.TB, what string, so func() bool) {
+// eventually waits until condition returns true, at most waitLimit.
+func eventually(t testing.TB, description string, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !so(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(waitLimit); !condition(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
+			t.Fatalf("not within %v: %s", waitLimit, description)
 		}
 	}
 }

@@ -1,7 +1,9 @@
-// Package jobs runs what happens by itself: it delivers payloads, writes down
-// time-outs, looks after pushes and merges that were cut off, and removes what
-// is no longer needed. What is due, when to try again and what supersedes what
-// is for package models to say; how to send, for whoever implements Sender.
+// Package jobs runs the background loops of a process: it sends deliveries,
+// records time-outs, recovers interrupted pushes and merges, and deletes
+// expired rows. Start with [New] and [Jobs.Run].
+//
+// Package models decides what is due, when to try again and which deliveries
+// are superseded. A [Sender] makes the HTTP request.
 package jobs
 
 import (
@@ -13,74 +15,78 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// Outbox is where deliveries wait. models.Store is the one.
+// Outbox stores deliveries. models.Store implements it.
 type Outbox interface {
-	// Claim takes deliveries that are due, with a lease on each, or returns
-	// models.ErrClaimBusy.
+	// Claim leases deliveries that are due and returns them. It returns
+	// models.ErrClaimBusy while another process claims.
 	Claim(ctx context.Context, o models.ClaimOptions) ([]models.ClaimedDelivery, error)
-	// FinishDelivery writes down how an attempt ended.
+	// FinishDelivery records the result of an attempt and ends the lease.
 	FinishDelivery(ctx context.Context, d models.Delivery, r models.AttemptResult) error
-	// NextDeliveryAt is the next instant at which there may be something to
-	// claim.
+	// NextDeliveryAt returns the earliest time at which a delivery may be
+	// due; ok is false if none is waiting.
 	NextDeliveryAt(ctx context.Context) (at time.Time, ok bool, err error)
-	// WatchDeliveries tells on a channel, as a hint, of new deliveries.
+	// WatchDeliveries returns a channel that signals new deliveries. A
+	// signal is a hint: there may be nothing to claim.
 	WatchDeliveries(ctx context.Context) (wake <-chan struct{}, stop func())
-	// Now is the clock that deliveries are due by.
+	// Now returns the current time of the outbox's clock.
 	Now() time.Time
 }
 
-// Sender makes one attempt at a delivery. It returns by itself within
-// models.LeaseDuration, and early with its context.
+// Sender makes one attempt at a delivery. Send returns within
+// models.LeaseDuration, or earlier when its context ends.
 type Sender interface {
 	Send(ctx context.Context, claimed models.ClaimedDelivery, at time.Time) models.AttemptResult
 }
 
-// Store is all that the jobs ask of the domain.
+// Store is what the jobs need of the database. models.Store implements it.
 type Store interface {
 	Outbox
-	Chores
+	Maintenance
 }
 
-// Options say what the jobs work with.
+// Options configure New. Store, Sender and Log are required.
 type Options struct {
 	Store  Store
 	Sender Sender
 	Log    *slog.Logger
-	// Tidy looks after the repositories once a day; nil for nobody.
+	// Tidy maintains the repositories once a day; nil disables it.
 	Tidy func(context.Context) error
-	// SweepLocks removes the locks that crashes left in repositories, at the
-	// start and every minute; nil disables it.
+	// SweepLocks removes lock files that crashes left in repositories. It runs
+	// at the start and every minute; nil disables it.
 	SweepLocks func(context.Context) error
-	// Alone tells that no other process works on the database, so that what a
-	// crash left behind can be taken up at once.
-	Alone bool
+	// SingleProcess states that no other process uses the database. Recovery at
+	// the start then need not wait for operations that may still be running.
+	SingleProcess bool
 }
 
-// Jobs are all loops of one process.
+// Jobs are the background loops of one process.
 type Jobs struct {
-	deliverer *Deliverer
-	chores    *chores
+	deliverer   *Deliverer
+	maintenance *maintenance
 }
 
-// New makes the loops; Run runs them.
+// New returns the loops; Run runs them.
 func New(o Options) *Jobs {
 	return &Jobs{
 		deliverer: NewDeliverer(o.Store, o.Sender, o.Log),
-		chores:    &chores{store: o.Store, log: o.Log, tidy: o.Tidy, sweepLocks: o.SweepLocks, alone: o.Alone},
+		maintenance: &maintenance{
+			store: o.Store, log: o.Log, tidy: o.Tidy, sweepLocks: o.SweepLocks, singleProcess: o.SingleProcess,
+		},
 	}
 }
 
-// Run works until ctx ends and then waits for the attempts in flight, at most
-// DrainTime. It never gives up: a database that is away is asked again.
+// Run runs the loops until ctx ends. It then waits for attempts in flight; see
+// Deliverer.Run for the limit. Errors, such as an unreachable database, are
+// logged and do not end the loops.
 func (j *Jobs) Run(ctx context.Context) {
-	j.chores.atStart(ctx)
+	j.maintenance.atStart(ctx)
 	var loops sync.WaitGroup
-	loops.Go(func() { j.chores.run(ctx) })
+	loops.Go(func() { j.maintenance.run(ctx) })
 	j.deliverer.Run(ctx)
 	loops.Wait()
 }
 
-// pause waits, or ends early with ctx.
+// pause waits for d or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -15,8 +15,8 @@ import (
 	"github.com/mergegate/mergegate/webhook"
 )
 
-// childDriver and childDSN name, in the environment of a child process, the
-// database it is to deliver from.
+// childDriver and childDSN are environment variables of a child process. They
+// name the database whose deliveries it sends.
 const (
 	childDriver = "MERGEGATE_TEST_CHILD_DRIVER"
 	childDSN    = "MERGEGATE_TEST_CHILD_DSN"
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	}
 	code := modelstest.Main(m)
 	if code == 0 {
-		// GORM's cache of prepared statements has a goroutine without an end.
+		// GORM's cache of prepared statements has a goroutine that never ends.
 		gorm := goleak.IgnoreAnyFunction("gorm.io/gorm/internal/lru.NewLRU[...].func1")
 		if err := goleak.Find(gorm); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// deliverAsChild is a process that delivers until it is killed.
+// deliverAsChild sends deliveries until the process is killed.
 func deliverAsChild(db modelstest.Database) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

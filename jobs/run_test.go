@@ -16,51 +16,50 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// watchedOutbox counts how often the loop had nothing to claim and went to
-// wait.
-type watchedOutbox struct {
+// countingOutbox counts how often the loop had nothing to claim and waited.
+type countingOutbox struct {
 	*models.Store
 	waits atomic.Int32
 }
 
-func (o *watchedOutbox) NextDeliveryAt(ctx context.Context) (time.Time, bool, error) {
+func (o *countingOutbox) NextDeliveryAt(ctx context.Context) (time.Time, bool, error) {
 	defer o.waits.Add(1)
 	return o.Store.NextDeliveryAt(ctx)
 }
 
-// TestWakes sees that a deliverer that waits sends at once what this process
-// records, and on PostgreSQL what another one records.
-func TestWakes(t *testing.T) {
-	wakes := func(t *testing.T, db modelstest.Database, by func(world) world) {
-		w, r := newWorld(t, db), newReceiver(t)
+// A waiting deliverer sends a new delivery at once if this process recorded it,
+// or, on PostgreSQL, another one.
+func TestRun_NewDelivery_WakesLoop(t *testing.T) {
+	assertWakes := func(t *testing.T, db modelstest.Database, by func(fixture) fixture) {
+		w, r := newFixture(t, db), newReceiver(t)
 		w.service("lint", r.url, "")
-		outbox := &watchedOutbox{Store: w.Store}
+		outbox := &countingOutbox{Store: w.Store}
 		w.Deliverer = NewDeliverer(outbox, client(t), w.log)
 		w.start()
-		// On PostgreSQL the start of listening wakes once by itself.
-		quiet := map[string]int32{models.DriverSQLite: 1, models.DriverPostgres: 2}[db.Driver]
-		eventually(t, "the loop waits", func() bool { return outbox.waits.Load() >= quiet })
+		// On PostgreSQL the loop wakes once when listening starts.
+		wantWaits := map[string]int32{models.DriverSQLite: 1, models.DriverPostgres: 2}[db.Driver]
+		eventually(t, "the loop waits", func() bool { return outbox.waits.Load() >= wantWaits })
 		by(w).MergeRequest("feature", "main")
 		r.next(t)
 	}
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
-		wakes(t, db, func(w world) world { return w })
+		assertWakes(t, db, func(w fixture) fixture { return w })
 	})
 	t.Run("from another process", func(t *testing.T) {
 		db := modelstest.Postgres(t)
-		wakes(t, db, func(w world) world {
-			other := world{Fixture: modelstest.Open(t, db, modelstest.WithGit(w.Git))}
+		assertWakes(t, db, func(w fixture) fixture {
+			other := fixture{Fixture: modelstest.Open(t, db, modelstest.WithGit(w.Git))}
 			other.Owner, other.Project = w.Owner, w.Project
 			return other
 		})
 	})
 }
 
-// TestListensAgain ends the connection that listens, and sees that the next
-// one hears of what another process records.
-func TestListensAgain(t *testing.T) {
+// After the listening connection is lost, a new one receives what another
+// process records.
+func TestRun_ListenConnectionLost_ListensAgain(t *testing.T) {
 	db := modelstest.Postgres(t)
-	w, r := newWorld(t, db), newReceiver(t)
+	w, r := newFixture(t, db), newReceiver(t)
 	w.service("lint", r.url, "")
 	w.start()
 	mr := w.MergeRequest("feature", "main")
@@ -87,28 +86,27 @@ func TestListensAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "another connection listens", func() bool { again := listeners(); return len(again) == 1 && again[0] != first[0] })
-	other := world{Fixture: modelstest.Open(t, db)}
+	other := fixture{Fixture: modelstest.Open(t, db)}
 	other.Owner = w.Owner
 	other.edit(mr, "second")
 	r.next(t)
 }
 
-// TestSlowHostDelaysNobody fills the line with deliveries to a host that hangs
-// and sees that another host gets its own at once, that the slow one has no
-// more than its share in flight, and that it gets the rest as places become
-// free.
-func TestSlowHostDelaysNobody(t *testing.T) {
+// A host that does not answer has at most maxPerHost attempts in flight. Another
+// host's delivery is sent at once, and the slow host gets the rest as attempts
+// end.
+func TestRun_SlowHost_DoesNotDelayOthers(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
-		w, slow, fast := newWorld(t, db), newReceiver(t), newReceiver(t)
+		w, slow, fast := newFixture(t, db), newReceiver(t), newReceiver(t)
 		hang := make(chan struct{})
 		release := sync.OnceFunc(func() { close(hang) })
 		var now, most atomic.Int32
-		slow.answers(func(http.ResponseWriter, *http.Request) {
+		slow.respond(func(http.ResponseWriter, *http.Request) {
 			most.Store(max(most.Load(), now.Add(1)))
 			defer now.Add(-1)
 			<-hang
 		})
-		// More than there are places, and all of them before the fast one.
+		// More than the limit, and all recorded before the fast service's delivery.
 		const many = maxInFlight + maxPerHost
 		for i := range many {
 			w.service(fmt.Sprintf("slow %d", i), fmt.Sprintf("%s/%d", slow.url, i), "")
@@ -121,7 +119,7 @@ func TestSlowHostDelaysNobody(t *testing.T) {
 		for range maxPerHost {
 			slow.next(t)
 		}
-		slow.none(t)
+		slow.assertNoRequest(t)
 		release()
 		for range many - maxPerHost {
 			slow.next(t)
@@ -132,12 +130,11 @@ func TestSlowHostDelaysNobody(t *testing.T) {
 	})
 }
 
-// TestStopWaits sees that an attempt in flight is waited for.
-func TestStopWaits(t *testing.T) {
-	w, r := newWorld(t, modelstest.SQLite(t)), newReceiver(t)
+func TestRun_Stopped_WaitsForAttempt(t *testing.T) {
+	w, r := newFixture(t, modelstest.SQLite(t)), newReceiver(t)
 	service := w.service("lint", r.url, "")
 	arrived, release := make(chan struct{}), make(chan struct{})
-	r.answers(func(http.ResponseWriter, *http.Request) {
+	r.respond(func(http.ResponseWriter, *http.Request) {
 		close(arrived)
 		<-release
 	})
@@ -149,42 +146,42 @@ func TestStopWaits(t *testing.T) {
 	cancel()
 	select {
 	case <-done:
-		t.Error("the deliverer stopped under an attempt")
+		t.Error("the deliverer stopped during an attempt")
 	case <-time.After(50 * time.Millisecond):
 	}
 	close(release)
 	<-done
-	if d, _ := w.only(service); d.State != models.DeliveryDelivered {
+	if d, _ := w.singleDelivery(service); d.State != models.DeliveryDelivered {
 		t.Errorf("delivery %+v", d)
 	}
 }
 
-// TestStopGivesUp sees that an attempt that does not end is given up, and due
-// again for the next process.
-func TestStopGivesUp(t *testing.T) {
-	w, r := newWorld(t, modelstest.SQLite(t)), newReceiver(t)
+// An attempt that does not end in time is interrupted. Its delivery is due again
+// for the next process.
+func TestRun_Stopped_InterruptsLongAttempt(t *testing.T) {
+	w, r := newFixture(t, modelstest.SQLite(t)), newReceiver(t)
 	service := w.service("lint", r.url, "")
-	r.answers(func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() })
+	r.respond(func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() })
 	w.MergeRequest("feature", "main")
 	w.drain = 10 * time.Millisecond
 	stop := w.start()
 	r.next(t)
 	stop()
-	d, attempts := w.only(service)
+	d, attempts := w.singleDelivery(service)
 	if d.State != models.DeliveryWaiting || d.LeasedUntil != nil || len(attempts) != 1 || attempts[0].Error != models.ErrorInterrupted {
 		t.Errorf("delivery %+v with attempts %+v", d, attempts)
 	}
-	r.answers(nil)
+	r.respond(nil)
 	w.Clock.Advance(2 * time.Second)
 	w.deliver(1)
 }
 
-// TestKilled kills a process under an attempt: the delivery is sent again,
-// under the same id, by the next one.
-func TestKilled(t *testing.T) {
+// When a process is killed during an attempt, another process sends the delivery
+// again with the same id.
+func TestRun_Killed_AnotherProcessSendsAgain(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
-		w, r := newWorld(t, db, func(c *models.Config) { c.Now = time.Now }), newReceiver(t)
-		r.answers(func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() })
+		w, r := newFixture(t, db, func(c *models.Config) { c.Now = time.Now }), newReceiver(t)
+		r.respond(func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() })
 		service := w.service("lint", r.url, "")
 		w.MergeRequest("feature", "main")
 		child := exec.Command(os.Args[0])
@@ -196,8 +193,8 @@ func TestKilled(t *testing.T) {
 		if err := child.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		_ = child.Wait() // says that it was killed
-		r.answers(nil)
+		_ = child.Wait() // the error states that it was killed
+		r.respond(nil)
 		later := modelstest.Open(t, db, func(c *models.Config) {
 			c.Now = func() time.Time { return time.Now().Add(models.LeaseDuration) }
 		})
@@ -206,52 +203,51 @@ func TestKilled(t *testing.T) {
 		if second := r.next(t); second.id != first.id {
 			t.Errorf("sent again under another id: %s and %s", first.id, second.id)
 		}
-		if d, attempts := w.only(service); d.State != models.DeliveryDelivered || len(attempts) != 2 {
+		if d, attempts := w.singleDelivery(service); d.State != models.DeliveryDelivered || len(attempts) != 2 {
 			t.Errorf("delivery %+v with attempts %+v", d, attempts)
 		}
 	})
 }
 
-// shakyOutbox loses the database at every first word.
-type shakyOutbox struct {
+// unreliableOutbox fails at the first claim and at the first result.
+type unreliableOutbox struct {
 	*models.Store
-	claims, ends atomic.Int32
+	claims, results atomic.Int32
 }
 
-var errAway = errors.New("the database is away")
+var errUnreachable = errors.New("the database is unreachable")
 
-func (o *shakyOutbox) Claim(ctx context.Context, options models.ClaimOptions) ([]models.ClaimedDelivery, error) {
+func (o *unreliableOutbox) Claim(ctx context.Context, options models.ClaimOptions) ([]models.ClaimedDelivery, error) {
 	if o.claims.Add(1) == 1 {
-		return nil, errAway
+		return nil, errUnreachable
 	}
 	return o.Store.Claim(ctx, options)
 }
 
-// FinishDelivery loses the answer of the first call, which reached the
-// database.
-func (o *shakyOutbox) FinishDelivery(ctx context.Context, d models.Delivery, r models.AttemptResult) error {
+// FinishDelivery records the first result, too, but returns an error.
+func (o *unreliableOutbox) FinishDelivery(ctx context.Context, d models.Delivery, r models.AttemptResult) error {
 	err := o.Store.FinishDelivery(ctx, d, r)
-	if o.ends.Add(1) == 1 {
-		return errors.Join(err, errAway)
+	if o.results.Add(1) == 1 {
+		return errors.Join(err, errUnreachable)
 	}
 	return err
 }
 
-func TestDatabaseAway(t *testing.T) {
-	w, r := newWorld(t, modelstest.SQLite(t)), newReceiver(t)
+func TestRun_DatabaseErrors_AreRetried(t *testing.T) {
+	w, r := newFixture(t, modelstest.SQLite(t)), newReceiver(t)
 	service := w.service("lint", r.url, "")
 	w.MergeRequest("feature", "main")
-	outbox := &shakyOutbox{Store: w.Store}
+	outbox := &unreliableOutbox{Store: w.Store}
 	w.Deliverer = NewDeliverer(outbox, client(t), w.log)
 	stop := w.start()
 	r.next(t)
-	eventually(t, "the end is written down a second time", func() bool { return outbox.ends.Load() == 2 })
+	eventually(t, "the result is recorded a second time", func() bool { return outbox.results.Load() == 2 })
 	stop()
-	r.none(t)
-	if n := outbox.ends.Load(); n != 2 {
-		t.Errorf("the end was written down %d times", n)
+	r.assertNoRequest(t)
+	if n := outbox.results.Load(); n != 2 {
+		t.Errorf("the result was recorded %d times", n)
 	}
-	if d, attempts := w.only(service); d.State != models.DeliveryDelivered || len(attempts) != 1 {
+	if d, attempts := w.singleDelivery(service); d.State != models.DeliveryDelivered || len(attempts) != 1 {
 		t.Errorf("delivery %+v with attempts %+v", d, attempts)
 	}
 }

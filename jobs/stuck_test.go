@@ -10,17 +10,17 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// senderFunc is a sender made of a function.
+// senderFunc is a function that implements Sender.
 type senderFunc func(context.Context) models.AttemptResult
 
 func (f senderFunc) Send(ctx context.Context, _ models.ClaimedDelivery, _ time.Time) models.AttemptResult {
 	return f(ctx)
 }
 
-// TestStopDoesNotWaitForStuckAttempts holds that a sender that returns neither
-// in time nor with its context cannot keep the process from ending.
-func TestStopDoesNotWaitForStuckAttempts(t *testing.T) {
-	w := newWorld(t, modelstest.SQLite(t))
+// A sender that ignores its time limit and its context does not keep Run from
+// returning.
+func TestRun_Stopped_DoesNotWaitForStuckAttempt(t *testing.T) {
+	w := newFixture(t, modelstest.SQLite(t))
 	w.service("lint", "http://127.0.0.1:9/", "")
 	begun, release := make(chan struct{}), make(chan struct{})
 	w.Deliverer = NewDeliverer(w.Store, senderFunc(func(context.Context) models.AttemptResult {
@@ -38,23 +38,23 @@ func TestStopDoesNotWaitForStuckAttempts(t *testing.T) {
 	cancel()
 	select {
 	case <-done:
-	case <-time.After(patience):
+	case <-time.After(waitLimit):
 		t.Fatal("the deliverer waits for an attempt that does not end")
 	}
 }
 
-// TestLongAttemptIsRecorded holds that the time an attempt took is not taken
-// from the time to record its end.
-func TestLongAttemptIsRecorded(t *testing.T) {
+// The duration of an attempt does not count against the limit for recording its
+// result.
+func TestDeliver_LongAttempt_IsRecorded(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
-		w := newWorld(t, db)
+		w := newFixture(t, db)
 		service := w.service("lint", "http://127.0.0.1:9/", "")
 		w.Deliverer = NewDeliverer(w.Store, senderFunc(func(context.Context) models.AttemptResult {
 			return models.AttemptResult{Error: "timeout", Duration: time.Hour}
 		}), slog.New(slog.DiscardHandler))
 		w.MergeRequest("feature", "main")
 		w.deliver(1)
-		if d, attempts := w.only(service); len(attempts) != 1 || d.LeasedUntil != nil {
+		if d, attempts := w.singleDelivery(service); len(attempts) != 1 || d.LeasedUntil != nil {
 			t.Errorf("delivery %+v with attempts %+v", d, attempts)
 		}
 	})

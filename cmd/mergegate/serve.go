@@ -94,7 +94,7 @@ func startServer(ctx context.Context, o *core) (*server, error) {
 		}
 	})
 	work := jobs.New(jobs.Options{
-		Store: o.store, Sender: webhook.NewClient(webhook.Options{Version: version(), Allow: o.config.allow}), Log: log, Tidy: o.repos.Tidy, SweepLocks: o.repos.SweepLocks, Alone: !o.config.postgres(),
+		Store: o.store, Sender: webhook.NewClient(webhook.Options{Version: version(), Allow: o.config.allow}), Log: log, Tidy: o.repos.Tidy, SweepLocks: o.repos.SweepLocks, SingleProcess: !o.config.postgres(),
 	})
 	s.running.Go(func() { work.Run(s.stopped) })
 	s.running.Go(func() {
