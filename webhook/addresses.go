@@ -10,12 +10,12 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// forbiddenPrefixes are the addresses that are not of the public internet.
-// Those of IPv6 add to the rule that only 2000::/3 is public.
+// forbiddenPrefixes are not part of the public internet. For IPv6, everything
+// outside publicIPv6 is forbidden, too.
 var forbiddenPrefixes = prefixes(
-	"0.0.0.0/8",         // this network; 0.0.0.0 is the machine itself
+	"0.0.0.0/8",         // this network; 0.0.0.0 is this machine
 	"10.0.0.0/8",        // private
-	"100.64.0.0/10",     // carrier's shared space
+	"100.64.0.0/10",     // shared address space of carriers
 	"127.0.0.0/8",       // loopback
 	"168.63.129.16/32",  // Azure's platform
 	"169.254.0.0/16",    // link-local
@@ -32,7 +32,7 @@ var forbiddenPrefixes = prefixes(
 	"203.0.113.0/24",    // documentation
 	"224.0.0.0/4",       // multicast
 	"240.0.0.0/4",       // reserved, and broadcast
-	"::/128",            // the machine itself
+	"::/128",            // this machine
 	"::1/128",           // loopback
 	"64:ff9b::/96",      // NAT64
 	"64:ff9b:1::/48",    // NAT64, local
@@ -49,32 +49,34 @@ var forbiddenPrefixes = prefixes(
 	"ff00::/8",          // multicast
 )
 
-// publicIPv6 is all of IPv6 that is given out to the public internet.
+// publicIPv6 is the IPv6 range from which public addresses are assigned.
 var publicIPv6 = netip.MustParsePrefix("2000::/3")
 
-// AllowList is what the operator opened beyond the public internet.
+// AllowList holds ranges and hosts that may be reached although they are not
+// public. The zero value allows nothing.
 type AllowList struct {
 	prefixes []netip.Prefix
 	hosts    []allowedHost
 }
 
-// allowedHost is a host name or address, on one port or on all (0).
+// allowedHost is a host name or address with a port; port 0 means all ports.
 type allowedHost struct {
 	name string
 	port uint16
 }
 
-// ParseAllowList reads MERGEGATE_OUTBOUND_ALLOW: entries separated by commas
-// or spaces, each a range (10.0.0.0/8), or a host or address with or without a
-// port (ci.internal:8080, 10.1.2.3, [fd00::1]:80). A host that is allowed may
-// resolve to any address but metadata. Empty text allows nothing.
+// ParseAllowList parses MERGEGATE_OUTBOUND_ALLOW. Entries are separated by
+// commas or spaces. Each is a range (10.0.0.0/8), or a host or address with or
+// without a port (ci.internal:8080, 10.1.2.3, [fd00::1]:80). An allowed host may
+// resolve to any address except a cloud's metadata service. Empty text allows
+// nothing. Errors name the invalid entry.
 func ParseAllowList(text string) (AllowList, error) {
 	var list AllowList
 	for _, entry := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' }) {
 		if strings.Contains(entry, "/") {
 			prefix, err := netip.ParsePrefix(entry)
 			if err != nil {
-				return AllowList{}, fmt.Errorf("%q is not a range of addresses such as 10.0.0.0/8", entry)
+				return AllowList{}, fmt.Errorf("%q is not an address range such as 10.0.0.0/8", entry)
 			}
 			list.prefixes = append(list.prefixes, prefix.Masked())
 			continue
@@ -88,10 +90,10 @@ func ParseAllowList(text string) (AllowList, error) {
 	return list, nil
 }
 
-// parseAllowedHost reads host, host:port, address, [address] or
+// parseAllowedHost parses host, host:port, address, [address] or
 // [address]:port.
 func parseAllowedHost(entry string) (allowedHost, error) {
-	fault := fmt.Errorf("%q is not a host, host:port or range of addresses", entry)
+	errInvalid := fmt.Errorf("%q is not a host, host:port or address range", entry)
 	bare := strings.TrimSuffix(strings.TrimPrefix(entry, "["), "]")
 	if addr, err := netip.ParseAddr(bare); err == nil {
 		return allowedHost{name: addr.Unmap().String()}, nil
@@ -100,22 +102,22 @@ func parseAllowedHost(entry string) (allowedHost, error) {
 	if strings.Contains(entry, ":") {
 		host, digits, err := net.SplitHostPort(entry)
 		if err != nil {
-			return allowedHost{}, fault
+			return allowedHost{}, errInvalid
 		}
 		if port, err = strconv.ParseUint(digits, 10, 16); err != nil || port == 0 {
-			return allowedHost{}, fault
+			return allowedHost{}, errInvalid
 		}
 		name = host
 	}
 	name = canonicalHost(name)
 	if name == "" || strings.ContainsAny(name, "*@?#[]\\") {
-		return allowedHost{}, fault
+		return allowedHost{}, errInvalid
 	}
 	return allowedHost{name: name, port: uint16(port)}, nil
 }
 
-// canonicalHost is a host as it is compared: an address in its shortest form,
-// or a name in lower case and punycode without the final dot.
+// canonicalHost returns a host in the form used for comparison: an address in
+// its shortest form, or a name in lower case and punycode without final dot.
 func canonicalHost(host string) string {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return addr.Unmap().String()
@@ -127,8 +129,8 @@ func canonicalHost(host string) string {
 	return host
 }
 
-// allowsHost reports whether the operator opened this host, as it stands in
-// the URL, on this port.
+// allowsHost reports whether the list has the host, as written in the URL, with
+// this port.
 func (l AllowList) allowsHost(host string, port uint16) bool {
 	host = canonicalHost(host)
 	for _, allowed := range l.hosts {
@@ -139,7 +141,7 @@ func (l AllowList) allowsHost(host string, port uint16) bool {
 	return false
 }
 
-// allowsAddress reports whether the operator opened a range around addr.
+// allowsAddress reports whether a range of the list contains addr.
 func (l AllowList) allowsAddress(addr netip.Addr) bool {
 	for _, prefix := range l.prefixes {
 		if prefix.Contains(addr) {
@@ -149,12 +151,12 @@ func (l AllowList) allowsAddress(addr netip.Addr) bool {
 	return false
 }
 
-// reachable reports whether a connection to addr may be opened. hostAllowed
-// says that the operator opened the host that was resolved. An address that
-// carries others inside must pass with all of them.
-func (l AllowList) reachable(addr netip.Addr, hostAllowed bool) bool {
+// mayConnect reports whether a connection to addr may be opened. hostAllowed
+// states that the list allows the host that resolved to addr. If addr embeds
+// IPv4 addresses, all of them must be allowed.
+func (l AllowList) mayConnect(addr netip.Addr, hostAllowed bool) bool {
 	addr = addr.WithZone("").Unmap()
-	all := append(embedded(addr), addr)
+	all := append(embeddedIPv4(addr), addr)
 	for _, a := range all {
 		if isMetadata(a) {
 			return false
@@ -164,15 +166,15 @@ func (l AllowList) reachable(addr netip.Addr, hostAllowed bool) bool {
 		return true
 	}
 	for _, a := range all {
-		if !public(a) && !l.allowsAddress(a) {
+		if !isPublic(a) && !l.allowsAddress(a) {
 			return false
 		}
 	}
 	return true
 }
 
-// public reports whether addr is of the public internet.
-func public(addr netip.Addr) bool {
+// isPublic reports whether addr is part of the public internet.
+func isPublic(addr netip.Addr) bool {
 	if addr.Is6() && !publicIPv6.Contains(addr) {
 		return false
 	}

@@ -7,7 +7,7 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// parseAllow reads an allow-list that is known to be good.
+// parseAllow parses a valid allow list.
 func parseAllow(t *testing.T, text string) AllowList {
 	t.Helper()
 	list, err := ParseAllowList(text)
@@ -24,37 +24,37 @@ var forbidden = []string{
 	"255.255.255.255",
 	"::", "::1", "fe80::1", "fec0::1", "fc00::1", "fd00:ec2::254", "fd12:3456::1", "ff02::1", "100::1", "2001::1",
 	"2001:10::1", "2001:20::1", "2001:db8::1", "2002:808:808::1", "3fff::1", "5f00::1", "4000::1", "1fff::1",
-	// IPv4 in other clothes, public addresses among them.
+	// IPv4 addresses, also public ones, in forms of IPv6.
 	"::ffff:10.0.0.1", "::ffff:127.0.0.1", "::127.0.0.1", "::8.8.8.8", "64:ff9b::10.0.0.1", "64:ff9b::8.8.8.8",
 	"64:ff9b:1::10.0.0.1", "2002:7f00:1::", "2002:a9fe:a9fe::1", "fe80::1%eth0",
 }
 
-func TestForbiddenAddresses(t *testing.T) {
+func TestMayConnect_ForbiddenAddresses(t *testing.T) {
 	var none AllowList
 	for _, text := range forbidden {
-		if none.reachable(netip.MustParseAddr(text), false) {
+		if none.mayConnect(netip.MustParseAddr(text), false) {
 			t.Errorf("%s can be reached", text)
 		}
 	}
 	for _, prefix := range forbiddenPrefixes {
 		for _, addr := range []netip.Addr{prefix.Addr(), lastOf(prefix)} {
-			if none.reachable(addr, false) {
+			if none.mayConnect(addr, false) {
 				t.Errorf("%s of %s can be reached", addr, prefix)
 			}
 		}
 	}
 	for _, text := range []string{"8.8.8.8", "1.1.1.1", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0",
 		"172.15.255.255", "172.32.0.0", "168.63.129.17", "223.255.255.255", "2606:4700::1111", "2a00:1450::1", "::ffff:8.8.8.8"} {
-		if !none.reachable(netip.MustParseAddr(text), false) {
+		if !none.mayConnect(netip.MustParseAddr(text), false) {
 			t.Errorf("%s cannot be reached", text)
 		}
 	}
-	if none.reachable(netip.Addr{}, false) {
-		t.Error("no address at all can be reached")
+	if none.mayConnect(netip.Addr{}, false) {
+		t.Error("the zero address can be reached")
 	}
 }
 
-// lastOf is the last address of a range.
+// lastOf returns the last address of a range.
 func lastOf(prefix netip.Prefix) netip.Addr {
 	b := prefix.Addr().AsSlice()
 	for i := prefix.Bits(); i < len(b)*8; i++ {
@@ -64,33 +64,34 @@ func lastOf(prefix netip.Prefix) netip.Addr {
 	return addr
 }
 
-// TestForbidsWhatOthersForbid holds our list against an independent one.
-func TestForbidsWhatOthersForbid(t *testing.T) {
+// TestMayConnect_RangesOfSSRFLibrary_AreForbidden compares the list with an
+// independent one.
+func TestMayConnect_RangesOfSSRFLibrary_AreForbidden(t *testing.T) {
 	var none AllowList
-	theirs := append(append([]netip.Prefix{ssrf.IPv6NAT64Prefix}, ssrf.IPv4DeniedPrefixes...), ssrf.IPv6DeniedPrefixes...)
-	for _, prefix := range theirs {
+	denied := append(append([]netip.Prefix{ssrf.IPv6NAT64Prefix}, ssrf.IPv4DeniedPrefixes...), ssrf.IPv6DeniedPrefixes...)
+	for _, prefix := range denied {
 		for _, addr := range []netip.Addr{prefix.Addr(), lastOf(prefix)} {
-			if none.reachable(addr, false) {
+			if none.mayConnect(addr, false) {
 				t.Errorf("%s of %s can be reached", addr, prefix)
 			}
 		}
 	}
 }
 
-func TestAllowedRanges(t *testing.T) {
+func TestMayConnect_AllowedRanges(t *testing.T) {
 	list := parseAllow(t, "10.1.0.0/16, 64:ff9b::/96\n127.0.0.1/32")
 	for text, want := range map[string]bool{
 		"10.1.2.3": true, "::ffff:10.1.2.3": true, "10.2.0.1": false, "127.0.0.1": true, "127.0.0.2": false,
-		// The prefix is open, but not for every address that it leads to.
+		// The list allows the NAT64 prefix, but not every address behind it.
 		"64:ff9b::8.8.8.8": true, "64:ff9b::10.1.2.3": true, "64:ff9b::10.2.0.1": false, "64:ff9b::127.0.0.2": false,
 	} {
-		if got := list.reachable(netip.MustParseAddr(text), false); got != want {
+		if got := list.mayConnect(netip.MustParseAddr(text), false); got != want {
 			t.Errorf("%s: %v", text, got)
 		}
 	}
 }
 
-func TestAllowedHosts(t *testing.T) {
+func TestAllowsHost(t *testing.T) {
 	list := parseAllow(t, "CI.Internal:8080,bücher.example,10.0.0.5,[fd00::1]:81,10.0.0.6:82,::2")
 	for _, c := range []struct {
 		host string
@@ -109,10 +110,10 @@ func TestAllowedHosts(t *testing.T) {
 	}
 }
 
-func TestParseAllowListRefuses(t *testing.T) {
+func TestParseAllowList_InvalidEntry_ReturnsError(t *testing.T) {
 	for _, text := range []string{"10.0.0.0/33", "10.0.0.0/x", "host:0", "host:70000", "host:", ":80", "*.internal", "http://x/", "a:b:c", "[x", "user@host"} {
 		if list, err := ParseAllowList(text); err == nil {
-			t.Errorf("%q is taken for %+v", text, list)
+			t.Errorf("%q is parsed as %+v", text, list)
 		}
 	}
 	for _, text := range []string{"", " ", ","} {
@@ -122,8 +123,8 @@ func TestParseAllowListRefuses(t *testing.T) {
 	}
 }
 
-// FuzzReachable sees that no disguise of a forbidden IPv4 address gets through.
-func FuzzReachable(f *testing.F) {
+// FuzzMayConnect checks that no form of a forbidden IPv4 address is allowed.
+func FuzzMayConnect(f *testing.F) {
 	for _, text := range forbidden {
 		b := netip.MustParseAddr(text).As16()
 		f.Add(b[:])
@@ -134,16 +135,16 @@ func FuzzReachable(f *testing.F) {
 			return
 		}
 		var none AllowList
-		if !none.reachable(addr, false) {
+		if !none.mayConnect(addr, false) {
 			return
 		}
 		plain := addr.Unmap()
 		if !plain.IsGlobalUnicast() || plain.IsPrivate() || plain.IsLoopback() || plain.IsLinkLocalUnicast() {
 			t.Errorf("%s can be reached", addr)
 		}
-		for _, inner := range embedded(plain) {
-			if !public(inner) || isMetadata(inner) {
-				t.Errorf("%s can be reached and leads to %v", addr, inner)
+		for _, inner := range embeddedIPv4(plain) {
+			if !isPublic(inner) || isMetadata(inner) {
+				t.Errorf("%s can be reached and embeds %v", addr, inner)
 			}
 		}
 	})

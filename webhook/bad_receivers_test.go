@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// badReceivers are services that do their worst to an attempt. Each gets the
-// connection after the request's first bytes were read.
+// badReceivers are misbehaving services. Each gets the connection after the first
+// byte of the request was read.
 var badReceivers = map[string]struct {
 	serve  func(net.Conn)
-	status int    // that the log shows
-	kind   string // of failure, "" for a success
+	status int    // recorded status
+	kind   string // recorded error, "" for none
 }{
 	"nothing":                {hold, 0, ErrorTimeout},
 	"nothing, unread":        {func(c net.Conn) { time.Sleep(2 * time.Second) }, 0, ErrorTimeout},
 	"101, unread":            {answerAnd("HTTP/1.1 101 Switching Protocols\r\n\r\n", func(c net.Conn) { time.Sleep(2 * time.Second) }), 101, ErrorInvalidAnswer},
-	"reset":                  {func(c net.Conn) { setLinger(c) }, 0, ErrorOther},
+	"reset":                  {reset, 0, ErrorOther},
 	"101 and hold":           {answerAnd("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n", hold), 101, ErrorInvalidAnswer},
 	"101 and flood":          {answerAnd("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n", repeat("x", 1000, 0)), 101, ErrorInvalidAnswer},
 	"101 bare":               {answerAnd("HTTP/1.1 101 Switching Protocols\r\n\r\n", hold), 101, ErrorInvalidAnswer},
@@ -44,7 +44,7 @@ var badReceivers = map[string]struct {
 	"HTTP/2 preface":         {answerAnd("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", hold), 0, ErrorOther},
 }
 
-// hold reads until the other side is gone.
+// hold reads until the peer closes the connection.
 func hold(c net.Conn) { io.Copy(io.Discard, c) }
 
 func answerAnd(answer string, next func(net.Conn)) func(net.Conn) {
@@ -54,8 +54,7 @@ func answerAnd(answer string, next func(net.Conn)) func(net.Conn) {
 	}
 }
 
-// repeat writes text, n times at once and then again after a pause, until the
-// connection is gone.
+// repeat writes text n times, pauses, and repeats until the connection is closed.
 func repeat(text string, n int, pause time.Duration) func(net.Conn) {
 	return func(c net.Conn) {
 		for {
@@ -67,7 +66,8 @@ func repeat(text string, n int, pause time.Duration) func(net.Conn) {
 	}
 }
 
-func setLinger(c net.Conn) {
+// reset closes the connection with a TCP reset.
+func reset(c net.Conn) {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}
@@ -75,9 +75,9 @@ func setLinger(c net.Conn) {
 	c.Close()
 }
 
-// TestNoAttemptOutlivesItsLimit sends to every bad receiver, in plain and by
-// TLS: the attempt ends in time and its connection with it.
-func TestNoAttemptOutlivesItsLimit(t *testing.T) {
+// TestSend_BadReceiver_EndsInTime sends to every bad receiver over HTTP and
+// HTTPS. The attempt and its connection end in time.
+func TestSend_BadReceiver_EndsInTime(t *testing.T) {
 	certified := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(certified.Close)
 	const limit, margin = 500 * time.Millisecond, 2 * time.Second
@@ -99,7 +99,7 @@ func TestNoAttemptOutlivesItsLimit(t *testing.T) {
 				client.transport.TLSClientConfig.RootCAs = certified.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 				delivery := deliveryTo(strings.Replace(url, "http:", scheme+":", 1))
 				if strings.HasSuffix(name, "unread") {
-					// More than the buffers on the way hold.
+					// More than socket buffers hold.
 					delivery.Delivery.Payload = make([]byte, 16<<20)
 				}
 				begin := time.Now()
@@ -113,16 +113,14 @@ func TestNoAttemptOutlivesItsLimit(t *testing.T) {
 				select {
 				case <-closed:
 				case <-time.After(limit + margin):
-					t.Error("the connection outlives the attempt")
+					t.Error("the connection was still open after the attempt")
 				}
 			})
 		}
 	}
 }
 
-// TestConnectionDeadlineCannotBeExtended holds what TLS and net/http could do
-// with the connection.
-func TestConnectionDeadlineCannotBeExtended(t *testing.T) {
+func TestLimitConn_DeadlineCannotBeExtended(t *testing.T) {
 	ours, theirs := net.Pipe()
 	t.Cleanup(func() { ours.Close(); theirs.Close() })
 	conn, err := limitConn(ours, time.Now().Add(50*time.Millisecond))
@@ -139,9 +137,9 @@ func TestConnectionDeadlineCannotBeExtended(t *testing.T) {
 		}
 	}
 	if _, err := conn.Read(make([]byte, 1)); err == nil {
-		t.Error("read without an end")
+		t.Error("read did not fail at the deadline")
 	}
 	if _, err := conn.Write(make([]byte, 1)); err == nil {
-		t.Error("written without an end")
+		t.Error("write did not fail at the deadline")
 	}
 }

@@ -16,27 +16,26 @@ import (
 const (
 	// connectTimeout covers resolving the name and connecting.
 	connectTimeout = 5 * time.Second
-	// attemptTimeout covers all of an attempt, reading the answer included.
+	// attemptTimeout covers the whole attempt, including reading the answer.
 	attemptTimeout = 10 * time.Second
-	// maxResponseBody is how much of the answer's body is read and kept.
+	// maxResponseBody is how many bytes of the answer's body are read and kept.
 	maxResponseBody = 16 << 10
-	// maxResponseHeader bounds the answer's header lines.
+	// maxResponseHeader is the limit in bytes for the answer's header.
 	maxResponseHeader = 64 << 10
 )
 
-// deadlineKey is the context key of the instant at which an attempt ends.
-// net/http dials in a context without the request's deadline, but with its
-// values.
+// deadlineKey is the context key of the deadline of an attempt. net/http dials
+// with a context that has the request's values, but not its deadline.
 type deadlineKey struct{}
 
-// limitedConn is a connection with a deadline that nothing can extend: TLS
-// gives itself five seconds more to say goodbye.
+// limitedConn is a connection whose deadline cannot be extended. Without it,
+// crypto/tls allows itself five more seconds for closing.
 type limitedConn struct {
 	net.Conn
 	limit time.Time
 }
 
-// limitConn gives conn a fixed deadline.
+// limitConn returns conn with a fixed deadline.
 func limitConn(conn net.Conn, limit time.Time) (net.Conn, error) {
 	if err := conn.SetDeadline(limit); err != nil {
 		conn.Close()
@@ -58,17 +57,17 @@ func (c *limitedConn) SetWriteDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(c.earlier(t))
 }
 
-// errRefusedAddress is what a dial ends with that would leave the public
-// internet without the operator's leave.
+// errRefusedAddress is the error of a dial to an address that is neither public
+// nor on the allow list.
 var errRefusedAddress = errors.New("address is not allowed")
 
-// Options say how deliveries are sent.
+// Options configure NewClient.
 type Options struct {
-	// Version of Mergegate, for the User-Agent.
+	// Version is Mergegate's version, for the User-Agent header.
 	Version string
-	// Allow is what may be reached beyond the public internet.
+	// Allow lists what may be reached besides the public internet.
 	Allow AllowList
-	// Resolver answers for host names; nil is the machine's own.
+	// Resolver resolves host names; nil uses the system's.
 	Resolver *net.Resolver
 }
 
@@ -79,24 +78,24 @@ type Client struct {
 	resolver  *net.Resolver
 	http      *http.Client
 	transport *http.Transport
-	// attempt is attemptTimeout, but for tests.
+	// attempt is attemptTimeout; tests shorten it.
 	attempt time.Duration
 }
 
-// NewClient makes a client. It uses no proxy: through one, it could not see
-// which address is reached.
+// NewClient returns a client. It never uses a proxy, because it could not check
+// which address the proxy connects to.
 func NewClient(o Options) *Client {
 	c := &Client{userAgent: "Mergegate/" + o.Version, allow: o.Allow, resolver: o.Resolver, attempt: attemptTimeout}
 	c.transport = &http.Transport{
 		DialContext: c.dial,
-		// Each attempt has a connection of its own, so that each is checked
-		// and none fails because an idle one went stale.
+		// Each attempt opens a connection, so that each address is checked and
+		// no attempt fails on a stale connection.
 		DisableKeepAlives: true,
-		// The log keeps the bytes as they came, and nothing unpacks to more.
+		// The log keeps the body as received. It cannot grow by decompression.
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxResponseHeader,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		// An empty map keeps to HTTP/1.1.
+		// An empty map disables HTTP/2.
 		TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
 	}
 	c.http = &http.Client{
@@ -106,10 +105,10 @@ func NewClient(o Options) *Client {
 	return c
 }
 
-// dial connects to the host of a URL. The addresses that the name resolves to
-// are judged one by one as they are connected to, so that a name cannot
-// resolve to one address for a check and to another for the connection. The
-// connection ends with the attempt, whatever it is used for.
+// dial connects to the host of a URL. It checks each resolved address when it
+// connects to it, so a name cannot resolve to one address for the check and to
+// another for the connection. The connection's deadline is the attempt's.
+// Errors: errRefusedAddress, and those of net.Dialer.
 func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, digits, err := net.SplitHostPort(address)
 	if err != nil {
@@ -122,7 +121,7 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 	hostAllowed := c.allow.allowsHost(host, uint16(port))
 	limit, ok := ctx.Value(deadlineKey{}).(time.Time)
 	if !ok {
-		return nil, errors.New("webhook: dial without the deadline of an attempt")
+		return nil, errors.New("webhook: context has no deadline of an attempt")
 	}
 	dialer := net.Dialer{
 		Timeout:  connectTimeout,
@@ -135,7 +134,7 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 			}
 			addr := resolved.Addr().WithZone("").Unmap()
 			allowed := hostAllowed || c.allow.allowsHost(addr.String(), resolved.Port())
-			if !c.allow.reachable(addr, allowed) {
+			if !c.allow.mayConnect(addr, allowed) {
 				return errRefusedAddress
 			}
 			return nil

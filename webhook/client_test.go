@@ -12,17 +12,16 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// nameServer is a DNS server of the test. Each name has a list of answers, one
-// per question of the kind asked; the last one repeats. Other names do not
-// exist.
+// nameServer is a DNS server for tests. Each name has a list of answers, one per
+// query; the last one repeats. Other names do not exist.
 type nameServer struct {
 	answers map[string][][]string
 	mu      sync.Mutex
 	asked   map[string]int
 }
 
-// start serves on loopback until the test ends and gives a resolver that asks
-// this server alone.
+// start serves on loopback until the test ends and returns a resolver that uses
+// only this server.
 func (s *nameServer) start(t *testing.T) *net.Resolver {
 	t.Helper()
 	s.asked = map[string]int{}
@@ -50,7 +49,7 @@ func (s *nameServer) start(t *testing.T) *net.Resolver {
 	}}
 }
 
-// reply answers questions for A records; there are no others.
+// reply returns the answer to a query. Only A records exist.
 func (s *nameServer) reply(packet []byte) []byte {
 	var question dnsmessage.Message
 	if err := question.Unpack(packet); err != nil || len(question.Questions) != 1 {
@@ -85,13 +84,13 @@ func (s *nameServer) reply(packet []byte) []byte {
 	return reply
 }
 
-// TestNamesAreJudgedByTheirAddress sends to names whose addresses are not
-// what a check by name, or an earlier look at the name, would have found.
-func TestNamesAreJudgedByTheirAddress(t *testing.T) {
+// Resolved addresses are checked at each connection, so DNS rebinding does not
+// bypass the check.
+func TestSend_HostName_ChecksResolvedAddress(t *testing.T) {
 	cases := map[string]struct {
 		allow   string
 		answers [][]string
-		kinds   []string // of one attempt after the other
+		kinds   []string // error of each attempt
 	}{
 		"loopback":                         {"", [][]string{{"127.0.0.1"}}, []string{ErrorRefusedAddress}},
 		"all addresses are private":        {"", [][]string{{"10.0.0.1", "127.0.0.1"}}, []string{ErrorRefusedAddress}},
@@ -124,7 +123,7 @@ func TestNamesAreJudgedByTheirAddress(t *testing.T) {
 				}
 			}
 			if requests != want {
-				t.Errorf("%d requests reached this machine, want %d", requests, want)
+				t.Errorf("%d requests were received, want %d", requests, want)
 			}
 		})
 	}

@@ -16,27 +16,27 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// Kinds of failure of an attempt, beside models.ErrorInterrupted: what
-// models.AttemptResult.Error holds.
+// Values of models.AttemptResult.Error, besides models.ErrorInterrupted and
+// models.ErrorSecret.
 const (
-	// ErrorRefusedAddress: the host leads to an address that is not allowed.
+	// ErrorRefusedAddress: the host resolves to an address that is not allowed.
 	ErrorRefusedAddress = "refused_address"
 	// ErrorDNS: the host name could not be resolved.
 	ErrorDNS = "dns"
-	// ErrorConnectionRefused: nobody listens there.
+	// ErrorConnectionRefused: no server listens on the port.
 	ErrorConnectionRefused = "connection_refused"
 	// ErrorTimeout: no answer within ten seconds, or no connection within five.
 	ErrorTimeout = "timeout"
-	// ErrorTLS: no trustworthy TLS connection came about.
+	// ErrorTLS: the TLS handshake failed or the certificate is not trusted.
 	ErrorTLS = "tls"
-	// ErrorRedirect: the answer was 3xx, which is never followed.
+	// ErrorRedirect: the answer was a redirect, which is never followed.
 	ErrorRedirect = "redirect"
 	// ErrorInvalidURL: the URL cannot be requested.
 	ErrorInvalidURL = "invalid_url"
-	// ErrorInvalidAnswer: a status that ends no request (1xx), or that HTTP
-	// does not have.
+	// ErrorInvalidAnswer: the status is informational (1xx) or not valid in
+	// HTTP.
 	ErrorInvalidAnswer = "invalid_answer"
-	// ErrorOther: a broken connection, or an answer that is not HTTP.
+	// ErrorOther: the connection broke, or the answer was not HTTP.
 	ErrorOther = "other"
 )
 
@@ -45,8 +45,8 @@ var (
 	errInformational = errors.New("unexpected informational answer")
 )
 
-// Sentences about a failure: models.AttemptResult.ErrorDetail is one of them, or
-// technical and in words of its own.
+// Values of models.AttemptResult.ErrorDetail. For other errors it is the
+// technical text of the error.
 const (
 	DetailURL         = "The URL cannot be requested."
 	DetailStopped     = "The server stopped during the attempt."
@@ -59,26 +59,25 @@ const (
 	DetailReset       = "The connection was reset."
 	DetailUnreachable = "The host cannot be reached."
 	DetailClosed      = "The connection was closed without an answer."
-	// DetailInformational is about 101 and other 1xx answers.
+	// DetailInformational is for 101 and other 1xx answers.
 	DetailInformational = "The answer was informational, and no final answer followed."
-	// DetailStatus is about an answer such as "HTTP/1.1 000".
+	// DetailStatus is for an answer such as "HTTP/1.1 000".
 	DetailStatus = "The status of the answer is not one of HTTP."
-	// DetailNotSuccess is about 304 and others that are neither.
+	// DetailNotSuccess is for 3xx statuses that do not redirect, such as 304.
 	DetailNotSuccess = "The answer was neither a success nor a redirect. Only 200 to 299 is a success."
 	DetailRedirect   = "The answer was a redirect, which is not followed."
-	// DetailRedirectTo holds the address.
+	// DetailRedirectTo is a format for the address.
 	DetailRedirectTo = "The answer was a redirect to %s, which is not followed."
 )
 
-// maxDetail is the longest detail, in bytes.
+// maxDetail is the greatest length of a detail, in bytes.
 const maxDetail = 300
 
-// explain sorts the error of a request into a kind and words it in a short
-// sentence. The sentence has neither the URL nor resolved addresses in it: the
-// URL may hold secrets, and addresses of names inside the operator's network
-// are not for everybody. parent is the context that the attempt was given,
-// attempt the one with its time limit.
-func explain(parent, attempt context.Context, err error) (kind, detail string) {
+// classify returns the kind of a request's error and a short sentence about it.
+// The sentence contains neither the URL, which may hold secrets, nor resolved
+// addresses, which may be internal. parent is the context given to Send,
+// attempt the one with the time limit.
+func classify(parent, attempt context.Context, err error) (kind, detail string) {
 	var (
 		dns     *net.DNSError
 		timeout net.Error
@@ -101,7 +100,7 @@ func explain(parent, attempt context.Context, err error) (kind, detail string) {
 		return ErrorTLS, DetailPlainHTTP
 	case isTLS(err):
 		return ErrorTLS, brief("TLS: %s", strings.TrimPrefix(cause(err), "tls: "))
-	case isOver(attempt), errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case isExpired(attempt), errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return ErrorTimeout, DetailTimeout
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return ErrorOther, DetailReset
@@ -114,14 +113,14 @@ func explain(parent, attempt context.Context, err error) (kind, detail string) {
 	return ErrorOther, brief("No HTTP answer: %s", cause(err))
 }
 
-// isOver reports whether a context has ended, or will at once: the deadline of
-// a connection may be a moment earlier.
-func isOver(ctx context.Context) bool {
+// isExpired reports whether a context has ended or its deadline has passed. The
+// deadline of a connection can end a request slightly before the context ends.
+func isExpired(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
-// isTLS reports whether the error is TLS's or about a certificate.
+// isTLS reports whether the error comes from TLS or concerns a certificate.
 func isTLS(err error) bool {
 	var (
 		certificate *tls.CertificateVerificationError
@@ -136,8 +135,8 @@ func isTLS(err error) bool {
 		strings.HasPrefix(cause(err), "tls: ") || strings.HasPrefix(cause(err), "remote error: tls: ")
 }
 
-// cause is the text of what went wrong, without the URL and addresses that
-// the outer errors put before it.
+// cause returns the text of the innermost error, without the URL and addresses
+// that the outer errors add.
 func cause(err error) string {
 	var (
 		request   *url.Error
@@ -155,7 +154,7 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// brief makes a detail of bounded length and valid UTF-8 on one line.
+// brief returns a detail of at most maxDetail bytes in valid UTF-8 on one line.
 func brief(format, text string) string {
 	detail := strings.Join(strings.Fields(strings.ToValidUTF8(fmt.Sprintf(format, text), "\uFFFD")), " ")
 	if len(detail) > maxDetail {
@@ -164,10 +163,10 @@ func brief(format, text string) string {
 	return detail
 }
 
-// redirectDetail says where an answer wanted to send the delivery.
+// redirectDetail returns the detail for a redirect; location may be empty.
 func redirectDetail(location string) string {
 	if location == "" {
 		return DetailRedirect
 	}
-	return brief(DetailRedirectTo, bareURL(location))
+	return brief(DetailRedirectTo, redactURL(location))
 }

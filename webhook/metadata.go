@@ -2,8 +2,8 @@ package webhook
 
 import "net/netip"
 
-// metadataAddresses give a machine in a cloud its identity and credentials.
-// They are refused whatever the operator allows.
+// metadataAddresses are metadata services of clouds, which give out credentials.
+// The allow list cannot allow them.
 var metadataAddresses = []struct {
 	prefix   netip.Prefix
 	provider string
@@ -26,9 +26,9 @@ var metadataAddresses = []struct {
 	{netip.MustParsePrefix("fe80::a9fe:a9fe/128"), "OpenStack"},
 }
 
-// isMetadata reports whether addr is in metadataAddresses, or is an IPv6
-// address that ends in 169.254.169.254: any prefix may be that of a network's
-// own NAT64.
+// isMetadata reports whether addr is in metadataAddresses, or is an IPv6 address
+// that ends in 169.254.169.254, because any prefix may be a network's NAT64
+// prefix.
 func isMetadata(addr netip.Addr) bool {
 	for _, m := range metadataAddresses {
 		if m.prefix.Contains(addr) {
@@ -42,9 +42,9 @@ func isMetadata(addr netip.Addr) bool {
 	return [4]byte(b[12:]) == [4]byte{169, 254, 169, 254}
 }
 
-// embedded gives the IPv4 addresses that an IPv6 address leads to, or could
-// lead to, through a translator or tunnel.
-func embedded(addr netip.Addr) []netip.Addr {
+// embeddedIPv4 returns the IPv4 addresses that an IPv6 address may reach through
+// a translator or tunnel. It returns nil for an IPv4 address.
+func embeddedIPv4(addr netip.Addr) []netip.Addr {
 	if !addr.Is6() {
 		return nil
 	}

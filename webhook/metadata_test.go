@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// disguises are the forms in which IPv6 carries an IPv4 address.
-var disguises = map[string]func(netip.Addr) string{
+// embeddedForms are the forms of IPv6 addresses that embed an IPv4 address.
+var embeddedForms = map[string]func(netip.Addr) string{
 	"mapped":              func(a netip.Addr) string { return "::ffff:" + a.String() },
 	"mapped, hexadecimal": func(a netip.Addr) string { return "::ffff:" + groups(a) },
 	"compatible":          func(a netip.Addr) string { return "::" + a.String() },
@@ -30,31 +30,31 @@ var disguises = map[string]func(netip.Addr) string{
 	"ISATAP, below a group": func(a netip.Addr) string { return "2a00:1450:1:1:0:5efe:" + groups(a) },
 }
 
-// groups writes an IPv4 address as two groups of IPv6.
+// groups formats an IPv4 address as two groups of an IPv6 address.
 func groups(a netip.Addr) string {
 	b := a.As4()
 	return fmt.Sprintf("%02x%02x:%02x%02x", b[0], b[1], b[2], b[3])
 }
 
-func TestMetadataIsNeverAllowed(t *testing.T) {
+func TestMayConnect_MetadataAddress_IsNeverAllowed(t *testing.T) {
 	everything := parseAllow(t, "0.0.0.0/0 ::/0")
-	refused := func(t *testing.T, text string) {
+	assertRefused := func(t *testing.T, text string) {
 		t.Helper()
 		addr := netip.MustParseAddr(text)
-		if everything.reachable(addr, false) || everything.reachable(addr, true) {
+		if everything.mayConnect(addr, false) || everything.mayConnect(addr, true) {
 			t.Errorf("%s can be reached", text)
 		}
 	}
 	for _, m := range metadataAddresses {
 		t.Run(m.provider, func(t *testing.T) {
 			for _, addr := range []netip.Addr{m.prefix.Addr(), lastOf(m.prefix)} {
-				refused(t, addr.String())
+				assertRefused(t, addr.String())
 				if !addr.Is4() {
-					refused(t, addr.String()+"%eth0")
+					assertRefused(t, addr.String()+"%eth0")
 					continue
 				}
-				for name, disguise := range disguises {
-					t.Run(name, func(t *testing.T) { refused(t, disguise(addr)) })
+				for name, embed := range embeddedForms {
+					t.Run(name, func(t *testing.T) { assertRefused(t, embed(addr)) })
 				}
 			}
 		})
@@ -63,27 +63,26 @@ func TestMetadataIsNeverAllowed(t *testing.T) {
 		"169.254.169.254", "169.254.170.2", "169.254.170.23", "169.254.0.23", "169.254.42.42", "fd00:ec2::254", "fd00:ec2::23",
 		"64:ff9b:1:a9fe:a9:fe00::", "fd00:64::a9fe:a9fe", "2a00:1450:64::a9fe:a9fe",
 	} {
-		refused(t, text)
+		assertRefused(t, text)
 	}
 	for _, text := range []string{"10.0.0.1", "127.0.0.1", "100.100.100.201", "fd00:c1::1", "fd00:100::100:201", "fe80::1", "2a00:1450::5efe:808:808"} {
-		if !everything.reachable(netip.MustParseAddr(text), false) {
+		if !everything.mayConnect(netip.MustParseAddr(text), false) {
 			t.Errorf("%s cannot be reached although everything is allowed", text)
 		}
 	}
 }
 
-// TestDisguisesOfPrivateAddresses: an address that leads to a private one is
-// as forbidden as that.
-func TestDisguisesOfPrivateAddresses(t *testing.T) {
+// An IPv6 address that embeds a private address is forbidden, too.
+func TestMayConnect_EmbeddedPrivateAddress_IsForbidden(t *testing.T) {
 	var none AllowList
 	for _, text := range []string{"10.0.0.1", "127.0.0.1", "192.168.1.1", "100.64.0.1", "172.16.0.1"} {
-		for name, disguise := range disguises {
-			if none.reachable(netip.MustParseAddr(disguise(netip.MustParseAddr(text))), false) {
+		for name, embed := range embeddedForms {
+			if none.mayConnect(netip.MustParseAddr(embed(netip.MustParseAddr(text))), false) {
 				t.Errorf("%s, %s, can be reached", text, name)
 			}
 		}
 	}
-	if !none.reachable(netip.MustParseAddr("2a00:1450::5efe:808:808"), false) {
-		t.Error("a public address that carries a public one cannot be reached")
+	if !none.mayConnect(netip.MustParseAddr("2a00:1450::5efe:808:808"), false) {
+		t.Error("a public address that embeds a public one cannot be reached")
 	}
 }

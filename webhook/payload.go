@@ -10,15 +10,15 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// hookTime is how GitLab writes times in hooks.
+// hookTime is the format of times in GitLab's hooks.
 const hookTime = "2006-01-02 15:04:05 UTC"
 
-// redacted stands for the e-mail address of a user, which is never sent.
+// redacted replaces users' e-mail addresses, which are never sent.
 const redacted = "[REDACTED]"
 
-// The structs below are GitLab's merge request hook, field by field and in its
-// order. What Mergegate does not have is sent empty, never left out, because
-// receivers written for GitLab read it.
+// The structs below are GitLab's merge request hook, with its fields in its
+// order. Fields that Mergegate does not have are sent empty, because receivers
+// written for GitLab may read them.
 
 type payload struct {
 	ObjectKind           string           `json:"object_kind"`
@@ -32,7 +32,7 @@ type payload struct {
 	Assignees            []any            `json:"assignees"`
 	Reviewers            []any            `json:"reviewers"`
 	ExternalApprovalRule hookService      `json:"external_approval_rule"`
-	Mergegate            *hookOwn         `json:"mergegate,omitempty"`
+	Mergegate            *hookMergegate   `json:"mergegate,omitempty"`
 }
 
 type hookUser struct {
@@ -138,8 +138,8 @@ type hookService struct {
 	ExternalURL string `json:"external_url"`
 }
 
-// hookOwn is what Mergegate adds to GitLab's payload.
-type hookOwn struct {
+// hookMergegate holds the fields that Mergegate adds to GitLab's payload.
+type hookMergegate struct {
 	Test bool `json:"test,omitempty"`
 	// Truncated names the fields whose text was cut.
 	Truncated []string `json:"truncated,omitempty"`
@@ -152,15 +152,15 @@ type hookChange struct {
 
 type hookChanges map[string]hookChange
 
-// Payload gives the function that renders an event into the body of its
-// deliveries, for an installation at baseURL. The body is JSON of at most
-// MaxPayload bytes; the same event renders into the same bytes.
+// Payload returns a function that renders an event as the body of its
+// deliveries. baseURL is the address of the installation. The body is JSON of at
+// most MaxPayload bytes; the same event always renders as the same bytes.
 func Payload(baseURL string) func(models.Event) ([]byte, error) {
 	base := strings.TrimRight(baseURL, "/")
-	return func(e models.Event) ([]byte, error) { return fit(render(base, e)) }
+	return func(e models.Event) ([]byte, error) { return encodeWithin(render(base, e)) }
 }
 
-// render puts an event into GitLab's shape.
+// render returns the payload of an event.
 func render(base string, e models.Event) *payload {
 	project := renderProject(base, e.Project)
 	p := &payload{
@@ -179,13 +179,13 @@ func render(base string, e models.Event) *payload {
 		ExternalApprovalRule: hookService{ID: e.Service.ID, Name: e.Service.Name, ExternalURL: e.Service.URL},
 	}
 	if e.Test {
-		p.Mergegate = &hookOwn{Test: true}
+		p.Mergegate = &hookMergegate{Test: true}
 	}
 	return p
 }
 
-// renderProject tells about a project. There is no SSH: GitLab's SSH fields
-// are empty, and url, which is the SSH address there, is the HTTP one.
+// renderProject returns the payload of a project. Mergegate has no SSH: GitLab's
+// SSH fields are empty, and url, an SSH address in GitLab, is the HTTP address.
 func renderProject(base string, p models.Project) hookProject {
 	web := base + "/" + p.FullPath()
 	return hookProject{
@@ -202,8 +202,7 @@ func renderMergeRequest(project hookProject, e models.Event) hookMergeRequest {
 	if mr.RemoveSourceBranch {
 		removeSource = "1"
 	}
-	// The old merge_status knows nothing between "not looked at" and "merged
-	// without conflict".
+	// The deprecated merge_status has no value for the other states.
 	mergeStatus := "unchecked"
 	if mr.State == models.StateMerged {
 		mergeStatus = "can_be_merged"
@@ -213,8 +212,8 @@ func renderMergeRequest(project hookProject, e models.Event) hookMergeRequest {
 		State: string(mr.State), StateID: mr.State.StateID(), Action: e.Action, OldRev: e.OldRev,
 		SourceBranch: mr.SourceBranch, TargetBranch: mr.TargetBranch, SourceProjectID: e.Project.ID, TargetProjectID: e.Project.ID,
 		AuthorID: mr.AuthorID, AssigneeIDs: []int64{}, ReviewerIDs: []int64{}, Labels: []any{},
-		CreatedAt: atTime(&mr.CreatedAt), UpdatedAt: atTime(&mr.UpdatedAt), PreparedAt: atTime(&mr.CreatedAt),
-		LastEditedAt: atTime(mr.LastEditedAt), LastEditedByID: mr.LastEditedByID, UpdatedByID: mr.UpdatedByID,
+		CreatedAt: formatTime(&mr.CreatedAt), UpdatedAt: formatTime(&mr.UpdatedAt), PreparedAt: formatTime(&mr.CreatedAt),
+		LastEditedAt: formatTime(mr.LastEditedAt), LastEditedByID: mr.LastEditedByID, UpdatedByID: mr.UpdatedByID,
 		MergeStatus: mergeStatus, DetailedMergeStatus: e.MergeStatus,
 		MergeParams: map[string]string{"force_remove_source_branch": removeSource},
 		MergeUserID: mr.MergeUserID, MergeCommitSHA: orNull(mr.MergeCommitSHA),
@@ -230,7 +229,7 @@ func renderMergeRequest(project hookProject, e models.Event) hookMergeRequest {
 	}
 }
 
-// renderChanges tells what an edit changed, {} when nothing.
+// renderChanges returns the changes of an edit, {} for none.
 func renderChanges(changes []models.Change) hookChanges {
 	all := hookChanges{}
 	for _, c := range changes {
@@ -239,19 +238,19 @@ func renderChanges(changes []models.Change) hookChanges {
 	return all
 }
 
-// changeValue writes times as hooks do and leaves everything else to JSON.
+// changeValue formats times and returns other values unchanged.
 func changeValue(value any) any {
 	switch v := value.(type) {
 	case time.Time:
-		return atTime(&v)
+		return formatTime(&v)
 	case *time.Time:
-		return atTime(v)
+		return formatTime(v)
 	}
 	return value
 }
 
-// atTime writes a time as hooks do; nil and the zero time are null.
-func atTime(t *time.Time) *string {
+// formatTime formats a time for a hook. It returns nil for nil and the zero time.
+func formatTime(t *time.Time) *string {
 	if t == nil || t.IsZero() {
 		return nil
 	}
@@ -259,7 +258,7 @@ func atTime(t *time.Time) *string {
 	return &text
 }
 
-// orNull is null for an empty text.
+// orNull returns nil for an empty text.
 func orNull(text string) *string {
 	if text == "" {
 		return nil
@@ -267,8 +266,8 @@ func orNull(text string) *string {
 	return &text
 }
 
-// encode writes JSON without the escapes for HTML. encoding/json writes U+FFFD
-// for bytes that are not UTF-8, so the body is always valid.
+// encode returns JSON without escapes for HTML. encoding/json replaces invalid
+// UTF-8 by U+FFFD, so the result is always valid.
 func encode(p *payload) ([]byte, error) {
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)

@@ -17,7 +17,7 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 var (
 	created = time.Date(2026, 1, 31, 9, 15, 0, 123456000, time.UTC)
@@ -29,7 +29,7 @@ const (
 	oldSHA  = "0a11c4d0f0e1b2c3d4e5f60718293a4b5c6d7e8f"
 )
 
-// event makes an event with everything set that does not depend on the action.
+// event returns an event with every field set that does not depend on the action.
 func event(action models.Action) models.Event {
 	author := models.User{ID: 4, Username: "ines", Name: "Ines Park", Email: "ines@orchard.test"}
 	return models.Event{
@@ -49,7 +49,7 @@ func event(action models.Action) models.Event {
 	}
 }
 
-// events is one event of each kind, by the name of its golden file.
+// events returns one event of each kind by the name of its golden file.
 func events() map[string]models.Event {
 	edit := event(models.ActionUpdate)
 	edit.MergeRequest.Draft, edit.MergeRequest.Title = true, "Draft: Trim cache"
@@ -82,7 +82,7 @@ func events() map[string]models.Event {
 	}
 }
 
-// renderEvent renders an event that must be fit to be rendered.
+// renderEvent renders an event and fails the test on an error.
 func renderEvent(t *testing.T, e models.Event) []byte {
 	t.Helper()
 	body, err := Payload("https://git.orchard.test/")(e)
@@ -92,7 +92,7 @@ func renderEvent(t *testing.T, e models.Event) []byte {
 	return body
 }
 
-func TestPayloadGolden(t *testing.T) {
+func TestPayload_MatchesGoldenFiles(t *testing.T) {
 	for name, e := range events() {
 		t.Run(name, func(t *testing.T) {
 			body := renderEvent(t, e)
@@ -112,17 +112,16 @@ func TestPayloadGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(string(want), indented.String()); diff != "" {
-				t.Errorf("payload differs from %s (-want +got); -update writes it:\n%s", path, diff)
+				t.Errorf("payload differs from %s (-want +got); run with -update to rewrite it:\n%s", path, diff)
 			}
 			if !bytes.Equal(body, renderEvent(t, e)) {
-				t.Error("the same event rendered into other bytes")
+				t.Error("rendering the same event again gave other bytes")
 			}
 		})
 	}
 }
 
-// TestPayloadForGitLabsClient lets GitLab's own Go client read every payload.
-func TestPayloadForGitLabsClient(t *testing.T) {
+func TestPayload_IsParsedByGitLabClient(t *testing.T) {
 	for name, e := range events() {
 		parsed, err := gitlab.ParseWebhook(gitlab.EventTypeMergeRequest, renderEvent(t, e))
 		if err != nil {
@@ -143,8 +142,8 @@ func TestPayloadForGitLabsClient(t *testing.T) {
 	}
 }
 
-func TestPayloadWithoutPeople(t *testing.T) {
-	// A removed author, a system that acts, times that were never set.
+func TestPayload_ZeroEvent_HasNullsAndEmptyLists(t *testing.T) {
+	// As with a removed author, an action by the system, and times that are not set.
 	body := renderEvent(t, models.Event{Action: models.ActionOpen})
 	var got struct {
 		User             struct{ Email string }
@@ -163,13 +162,13 @@ func TestPayloadWithoutPeople(t *testing.T) {
 	}
 }
 
-func TestPayloadHidesAddresses(t *testing.T) {
+func TestPayload_HasNoEmailAddress(t *testing.T) {
 	if body := renderEvent(t, event(models.ActionOpen)); bytes.Contains(body, []byte("omar@")) {
-		t.Error("the payload tells a user's e-mail address")
+		t.Error("the payload contains a user's e-mail address")
 	}
 }
 
-func TestPayloadIsValidUTF8(t *testing.T) {
+func TestPayload_InvalidUTF8_IsReplaced(t *testing.T) {
 	e := event(models.ActionOpen)
 	e.MergeRequest.Description, e.MergeRequest.HeadMessage = "caf\xe9", "\xff\xfe"
 	body := renderEvent(t, e)
@@ -178,7 +177,7 @@ func TestPayloadIsValidUTF8(t *testing.T) {
 	}
 }
 
-func TestPayloadTruncates(t *testing.T) {
+func TestPayload_LongTexts_AreTruncated(t *testing.T) {
 	long := func(e *models.Event, text string) {
 		e.MergeRequest.Description = text
 		e.Changes = []models.Change{{Field: "description", Previous: text, Current: text}, {Field: "title", Previous: "a", Current: "b"}}
@@ -222,7 +221,7 @@ func TestPayloadTruncates(t *testing.T) {
 				t.Errorf("only %d bytes are left", len(body))
 			}
 			if c.truncated == nil && bytes.Contains(body, []byte(`"mergegate"`)) {
-				t.Error("mergegate is there without a reason")
+				t.Error("the payload has a mergegate field although nothing was truncated")
 			}
 			if len(e.Changes) > 0 && got.Changes["title"].Current != "b" {
 				t.Errorf("other changes were lost: %v", got.Changes["title"])
@@ -239,7 +238,7 @@ func FuzzPayload(f *testing.F) {
 	f.Add("\xff", strings.Repeat("\x00", 3000), "\u2028", "")
 	f.Fuzz(func(t *testing.T, title, description, message, url string) {
 		if len(title) > 1024 || len(url) > 2048 {
-			return // models never lets them through
+			return // models rejects them
 		}
 		e := event(models.ActionUpdate)
 		e.MergeRequest.Title, e.MergeRequest.Description, e.MergeRequest.HeadMessage, e.Service.URL = title, description, message, url

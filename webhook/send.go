@@ -17,28 +17,29 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// masked stands in the log for what must not be read there.
+// masked replaces secrets in the delivery log.
 const masked = "[masked]"
 
-// maskedRequestHeaders are proofs of who sends: credentials of the URL, and
-// signatures, with which a weak secret could be guessed at leisure.
+// maskedRequestHeaders hold credentials from the URL, and signatures, from which
+// a weak secret could be guessed offline.
 var maskedRequestHeaders = []string{"Authorization", headerGitLabSignature, headerWebhookSignature}
 
-// keptResponseHeaders are the lines of an answer that the log keeps. Others
-// may hold anything, cookies for instance.
-var keptResponseHeaders = []string{"Content-Length", "Content-Type", "Date", "Location", "Retry-After", "Server", "Via", "X-Request-Id"}
+// keptResponseHeaders are the headers of an answer that the log keeps. Others
+// may hold secrets such as cookies.
+var keptResponseHeaders = []string{
+	"Content-Length", "Content-Type", "Date", "Location", "Retry-After", "Server", "Via", "X-Request-Id",
+}
 
-// maxKeptHeader is how many bytes of a header line the log keeps.
+// maxKeptHeader is how many bytes of a header value the log keeps.
 const maxKeptHeader = 512
 
-// maxInformational is how many 1xx answers may come before the final one.
+// maxInformational is how many 1xx answers may precede the final answer.
 const maxInformational = 20
 
-// Send makes one attempt at a delivery and tells how it ended; at is when it
-// begins, as the signature says it. It returns after ten seconds at the
-// latest, and earlier with ctx; the connection is closed by then. Any 2xx is
-// success as soon as the answer's header is there, whatever becomes of its
-// body.
+// Send makes one attempt at a delivery and returns its result. at is the time
+// for the signature and for AttemptResult.StartedAt. Send returns within ten
+// seconds, or earlier when ctx ends, and has closed the connection by then. A
+// 2xx status is a success, even if reading the body fails.
 func (c *Client) Send(ctx context.Context, claimed models.ClaimedDelivery, at time.Time) models.AttemptResult {
 	result := models.AttemptResult{StartedAt: at}
 	begin := time.Now()
@@ -52,7 +53,7 @@ func (c *Client) Send(ctx context.Context, claimed models.ClaimedDelivery, at ti
 	if err != nil {
 		result.Duration = time.Since(begin)
 		result.HTTPStatus = int(unexpected.Load())
-		result.Error, result.ErrorDetail = explain(ctx, attempt, err)
+		result.Error, result.ErrorDetail = classify(ctx, attempt, err)
 		if result.HTTPStatus != 0 {
 			result.Error, result.ErrorDetail = ErrorInvalidAnswer, DetailInformational
 		}
@@ -60,7 +61,7 @@ func (c *Client) Send(ctx context.Context, claimed models.ClaimedDelivery, at ti
 	}
 	defer response.Body.Close()
 	if response.StatusCode < 100 {
-		// net/http takes any three digits for a status.
+		// net/http accepts any three digits as status.
 		result.Duration = time.Since(begin)
 		result.Error, result.ErrorDetail = ErrorInvalidAnswer, DetailStatus
 		return result
@@ -68,8 +69,7 @@ func (c *Client) Send(ctx context.Context, claimed models.ClaimedDelivery, at ti
 	result.HTTPStatus = response.StatusCode
 	result.ResponseHeader = responseHeader(response.Header)
 	if response.StatusCode == http.StatusSwitchingProtocols {
-		// What follows is no body: the bare connection, open as long as the
-		// other side likes.
+		// The body would be the raw connection, which the server may keep open.
 		result.Duration = time.Since(begin)
 		result.Error, result.ErrorDetail = ErrorInvalidAnswer, DetailInformational
 		return result
@@ -88,8 +88,8 @@ func (c *Client) Send(ctx context.Context, claimed models.ClaimedDelivery, at ti
 	return result
 }
 
-// post sends the request and gives the header it was sent with, nil if there
-// could be no request.
+// post sends the request. It returns the answer and the request's header, which
+// is nil if the URL is invalid.
 func (c *Client) post(ctx context.Context, claimed models.ClaimedDelivery, at time.Time) (*http.Response, http.Header, error) {
 	d := claimed.Delivery
 	address, ok := models.URLAsSent(d.URL)
@@ -111,15 +111,15 @@ func (c *Client) post(ctx context.Context, claimed models.ClaimedDelivery, at ti
 		request.SetBasicAuth(user.Username(), password)
 	}
 	sign(h, claimed.Secret, d.UUID, at, d.Payload)
-	// The one request must be the only one: without this, net/http may send a
-	// request with an Idempotency-Key a second time by itself.
+	// net/http may send a request with an Idempotency-Key again. Without GetBody
+	// it cannot, so an attempt is one request.
 	request.GetBody = nil
 	response, err := c.http.Do(request)
 	return response, h, err
 }
 
-// isRedirect reports whether an answer sends the client to another address.
-// The other statuses from 300 to 399, such as 304, do not.
+// isRedirect reports whether an answer redirects to another address. Some 3xx
+// statuses, such as 304, do not.
 func isRedirect(response *http.Response) bool {
 	switch response.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
@@ -128,12 +128,12 @@ func isRedirect(response *http.Response) bool {
 	return response.StatusCode >= 300 && response.StatusCode < 400 && response.Header.Get("Location") != ""
 }
 
-// informationalStatus is a 1xx status that ended an attempt, 0 when none did.
+// informationalStatus is the 1xx status that ended an attempt, or 0.
 type informationalStatus struct{ atomic.Int64 }
 
-// watch makes requests with the context fail at a 1xx answer other than 100,
-// 102 and 103, and at more than maxInformational of these. The error of such
-// a request may be about the connection, so the status is kept.
+// watch returns a context whose request fails at a 1xx answer other than 100,
+// 102 and 103, and at more than maxInformational of these. It keeps the status,
+// because the error of the request may concern the connection instead.
 func (s *informationalStatus) watch(ctx context.Context) context.Context {
 	n := 0
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -151,8 +151,8 @@ func (s *informationalStatus) watch(ctx context.Context) context.Context {
 	})
 }
 
-// readBody reads as much of an answer as the log keeps. A body that breaks off
-// or takes too long counts as cut short.
+// readBody reads at most maxResponseBody bytes. truncated reports whether the
+// body is longer or could not be read to its end.
 func readBody(body io.Reader) (kept []byte, truncated bool) {
 	kept, err := io.ReadAll(io.LimitReader(body, maxResponseBody+1))
 	if len(kept) > maxResponseBody {
@@ -161,7 +161,7 @@ func readBody(body io.Reader) (kept []byte, truncated bool) {
 	return kept, err != nil
 }
 
-// requestHeader is what the log keeps of a request's header.
+// requestHeader returns a request's header for the log, with secrets masked.
 func requestHeader(header http.Header) models.Header {
 	if header == nil {
 		return nil
@@ -175,7 +175,7 @@ func requestHeader(header http.Header) models.Header {
 	return kept
 }
 
-// responseHeader is what the log keeps of an answer's header.
+// responseHeader returns the headers of an answer that the log keeps.
 func responseHeader(header http.Header) models.Header {
 	kept := models.Header{}
 	for _, name := range keptResponseHeaders {
@@ -184,7 +184,7 @@ func responseHeader(header http.Header) models.Header {
 			continue
 		}
 		if name == "Location" {
-			value = bareURL(value)
+			value = redactURL(value)
 		}
 		if len(value) > maxKeptHeader {
 			value = strings.ToValidUTF8(value[:maxKeptHeader], "") + "…"
@@ -194,8 +194,8 @@ func responseHeader(header http.Header) models.Header {
 	return kept
 }
 
-// retryAfter reads Retry-After, in seconds or as a date, and holds it to
-// models.MaxRetryAfter. What cannot be read asks for nothing.
+// retryAfter parses a Retry-After header, in seconds or as a date. The result is
+// at most models.MaxRetryAfter, and 0 for an invalid value.
 func retryAfter(value string, now time.Time) time.Duration {
 	var wait time.Duration
 	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil {
@@ -208,9 +208,9 @@ func retryAfter(value string, now time.Time) time.Duration {
 	return max(0, min(wait, models.MaxRetryAfter))
 }
 
-// bareURL is a URL without what may be secret in it: user info, query and
-// fragment.
-func bareURL(text string) string {
+// redactURL returns a URL without the parts that may be secret: user info, query
+// and fragment. It returns "[masked]" if the URL is invalid.
+func redactURL(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
 		return masked

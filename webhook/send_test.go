@@ -20,10 +20,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// attemptAt is when the attempts of these tests begin.
+// attemptAt is the start of the attempts.
 var attemptAt = time.Date(2026, 1, 31, 9, 15, 0, 0, time.UTC)
 
-// loopback makes a client that may reach this machine and gives up quickly.
+// loopback returns a client that may reach loopback addresses and has a short
+// time limit.
 func loopback(t *testing.T) *Client {
 	t.Helper()
 	c := NewClient(Options{Version: "1.2.3", Allow: parseAllow(t, "127.0.0.0/8")})
@@ -31,7 +32,7 @@ func loopback(t *testing.T) *Client {
 	return c
 }
 
-// deliveryTo makes a claimed delivery with a secret.
+// deliveryTo returns a claimed delivery with a secret.
 func deliveryTo(url string) models.ClaimedDelivery {
 	return models.ClaimedDelivery{
 		Delivery: models.Delivery{UUID: "delivery-1", EventUUID: "event-1", URL: url, Payload: []byte(`{"a":"é"}`)},
@@ -39,7 +40,7 @@ func deliveryTo(url string) models.ClaimedDelivery {
 	}
 }
 
-// receiver starts a server that answers with handler.
+// receiver starts a server with the handler and returns its URL.
 func receiver(t *testing.T, handler http.HandlerFunc) string {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -47,7 +48,7 @@ func receiver(t *testing.T, handler http.HandlerFunc) string {
 	return server.URL
 }
 
-func TestSendRequest(t *testing.T) {
+func TestSend_Request(t *testing.T) {
 	var got *http.Request
 	var body []byte
 	url := receiver(t, func(w http.ResponseWriter, r *http.Request) {
@@ -94,8 +95,8 @@ func TestSendRequest(t *testing.T) {
 	}
 }
 
-// TestSendsURLInCanonicalForm reads the request line and Host from the wire.
-func TestSendsURLInCanonicalForm(t *testing.T) {
+// TestSend_URL_IsCanonical reads the request line and Host from the socket.
+func TestSend_URL_IsCanonical(t *testing.T) {
 	var head []byte
 	raw := rawReceiver(t, func(c net.Conn) {
 		buffer := make([]byte, 1<<16)
@@ -119,7 +120,7 @@ func TestSendsURLInCanonicalForm(t *testing.T) {
 	}
 }
 
-func TestSendAnswers(t *testing.T) {
+func TestSend_Status_DeterminesResult(t *testing.T) {
 	cases := map[string]struct {
 		status     int
 		header     map[string]string
@@ -163,15 +164,15 @@ func TestSendAnswers(t *testing.T) {
 			if requests != 1 {
 				t.Errorf("%d requests", requests)
 			}
-			if told := fmt.Sprint(result); strings.Contains(told, "token=t") || strings.Contains(told, "pass") {
-				t.Errorf("the result tells secrets: %s", told)
+			if text := fmt.Sprint(result); strings.Contains(text, "token=t") || strings.Contains(text, "pass") {
+				t.Errorf("the result contains secrets: %s", text)
 			}
 		})
 	}
 }
 
-// TestSendBodies sees that no answer costs more than 16 KiB or the time limit.
-func TestSendBodies(t *testing.T) {
+// Reading an answer is limited to 16 KiB and to the time of the attempt.
+func TestSend_Body_IsLimited(t *testing.T) {
 	t.Run("exactly what is kept", func(t *testing.T) {
 		url := receiver(t, func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, maxResponseBody)) })
 		result := loopback(t).Send(t.Context(), deliveryTo(url), attemptAt)
@@ -190,7 +191,7 @@ func TestSendBodies(t *testing.T) {
 		if !result.Succeeded() || len(result.ResponseBody) != maxResponseBody || !result.ResponseTruncated {
 			t.Errorf("status %d, %d bytes kept, truncated %v", result.HTTPStatus, len(result.ResponseBody), result.ResponseTruncated)
 		}
-		// What the kernel had buffered is all that the receiver got rid of.
+		// The receiver could write only what socket buffers hold.
 		if n := <-written; n > 64<<20 {
 			t.Errorf("the receiver wrote %d bytes", n)
 		}
@@ -222,12 +223,12 @@ func TestSendBodies(t *testing.T) {
 	})
 }
 
-// zeros is an endless file.
+// zeros is an endless reader.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// rawReceiver answers every connection with a function of the bare socket.
+// rawReceiver starts a TCP server that passes each connection to serve.
 func rawReceiver(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -250,7 +251,7 @@ func rawReceiver(t *testing.T, serve func(net.Conn)) string {
 	return "http://" + listener.Addr().String() + "/?secret=s3cret"
 }
 
-func TestSendFailures(t *testing.T) {
+func TestSend_Failure_HasErrorKind(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -259,7 +260,7 @@ func TestSendFailures(t *testing.T) {
 	read := func(c net.Conn) { c.Read(make([]byte, 1<<16)) }
 	plain := receiver(t, func(http.ResponseWriter, *http.Request) {})
 	untrusted := httptest.NewUnstartedServer(http.NotFoundHandler())
-	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains of our refusal
+	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0) // it would log the failed handshake
 	untrusted.StartTLS()
 	t.Cleanup(untrusted.Close)
 
@@ -300,17 +301,17 @@ func TestSendFailures(t *testing.T) {
 			if result.Error != c.kind || result.HTTPStatus != 0 || result.Succeeded() || result.ErrorDetail == "" {
 				t.Errorf("result %+v", result)
 			}
-			if told := fmt.Sprint(result); strings.Contains(told, "s3cret") || strings.Contains(told, "hush") || strings.Contains(told, "127.0.0.1") {
-				t.Errorf("the result tells too much: %s", told)
+			if text := fmt.Sprint(result); strings.Contains(text, "s3cret") || strings.Contains(text, "hush") || strings.Contains(text, "127.0.0.1") {
+				t.Errorf("the result contains secrets or addresses: %s", text)
 			}
 		})
 	}
 }
 
-func TestSendInterrupted(t *testing.T) {
+func TestSend_ContextEnds_IsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	url := receiver(t, func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body) // only then does the server notice the end of the connection
+		io.Copy(io.Discard, r.Body) // the server notices a closed connection only after this
 		cancel()
 		<-r.Context().Done()
 	})
@@ -319,7 +320,7 @@ func TestSendInterrupted(t *testing.T) {
 	}
 }
 
-func TestSendOverTLS(t *testing.T) {
+func TestSend_HTTPS(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
 	t.Cleanup(server.Close)
 	c := loopback(t)
@@ -329,8 +330,7 @@ func TestSendOverTLS(t *testing.T) {
 	}
 }
 
-// TestNoProxy sees that the environment cannot lead deliveries elsewhere.
-func TestNoProxy(t *testing.T) {
+func TestSend_ProxyEnvironment_IsIgnored(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://10.0.0.1:3128")
 	url := receiver(t, func(http.ResponseWriter, *http.Request) {})
 	if result := loopback(t).Send(t.Context(), deliveryTo(url), attemptAt); !result.Succeeded() {

@@ -11,24 +11,24 @@ import (
 	"time"
 )
 
-// The header lines that prove where a delivery comes from.
+// Headers with which a receiver verifies a delivery.
 const (
-	// headerGitLabSignature is GitLab's for external status checks.
+	// headerGitLabSignature is the signature of GitLab's external status checks.
 	headerGitLabSignature = "X-Gitlab-Signature"
-	// The three of Standard Webhooks, which also cover id and time, so that
-	// receivers can refuse replays.
+	// The headers of Standard Webhooks. Their signature also covers the id and
+	// the time, so that receivers can refuse replays.
 	headerWebhookID        = "Webhook-Id"
 	headerWebhookTimestamp = "Webhook-Timestamp"
 	headerWebhookSignature = "Webhook-Signature"
 )
 
-// standardSecretPrefix marks secrets in the notation of Standard Webhooks,
-// base64 of the key's bytes.
+// standardSecretPrefix begins secrets in the form of Standard Webhooks. The key
+// follows in base64.
 const standardSecretPrefix = "whsec_"
 
-// sign sets the signature headers for a body. id is the delivery's, the same
-// over attempts; at is when this attempt begins. Nothing is set without a
-// secret.
+// sign sets the signature headers for a body. id is the delivery's UUID, the same
+// for all its attempts; at is the start of this attempt. With an empty secret it
+// sets nothing.
 func sign(header http.Header, secret, id string, at time.Time, body []byte) {
 	if secret == "" {
 		return
@@ -41,8 +41,8 @@ func sign(header http.Header, secret, id string, at time.Time, body []byte) {
 	header.Set(headerWebhookSignature, "v1,"+base64.StdEncoding.EncodeToString(signature))
 }
 
-// standardKey is the key of webhook-signature: the secret as it was typed, or
-// the bytes that a well-formed `whsec_` secret stands for.
+// standardKey returns the key for Webhook-Signature: the decoded key of a valid
+// `whsec_` secret, or else the secret itself.
 func standardKey(secret string) []byte {
 	if encoded, ok := strings.CutPrefix(secret, standardSecretPrefix); ok {
 		key, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(encoded, "="))
@@ -53,7 +53,7 @@ func standardKey(secret string) []byte {
 	return []byte(secret)
 }
 
-// mac is the HMAC-SHA256 of the parts one after another.
+// mac returns the HMAC-SHA256 of the concatenated parts.
 func mac(key []byte, parts ...[]byte) []byte {
 	h := hmac.New(sha256.New, key)
 	for _, part := range parts {

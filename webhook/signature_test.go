@@ -10,9 +10,8 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// TestGitLabSignature holds X-Gitlab-Signature against RFC 4231's second test
-// case for HMAC-SHA256.
-func TestGitLabSignature(t *testing.T) {
+// TestSign_GitLabSignature uses RFC 4231's second test case for HMAC-SHA256.
+func TestSign_GitLabSignature(t *testing.T) {
 	h := http.Header{}
 	sign(h, "Jefe", "id", time.Unix(0, 0), []byte("what do ya want for nothing?"))
 	want := "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
@@ -21,7 +20,7 @@ func TestGitLabSignature(t *testing.T) {
 	}
 }
 
-func TestNoSecretNoSignature(t *testing.T) {
+func TestSign_EmptySecret_SetsNothing(t *testing.T) {
 	h := http.Header{}
 	sign(h, "", "id", time.Now(), []byte("{}"))
 	if len(h) != 0 {
@@ -29,8 +28,8 @@ func TestNoSecretNoSignature(t *testing.T) {
 	}
 }
 
-// TestStandardWebhooks lets the specification's own library verify.
-func TestStandardWebhooks(t *testing.T) {
+// TestSign_StandardWebhooks verifies signatures with the specification's library.
+func TestSign_StandardWebhooks(t *testing.T) {
 	key := []byte("thirty-two bytes of key material")
 	body := []byte(`{"object_kind":"merge_request"}`)
 	cases := map[string]struct {
@@ -59,20 +58,20 @@ func TestStandardWebhooks(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err := verifier.Verify(append(body, ' '), h); err == nil {
-			t.Errorf("%s: a changed body passes", name)
+			t.Errorf("%s: a changed body is accepted", name)
 		}
 		h.Set("webhook-timestamp", strconv.FormatInt(at.Unix()-1, 10))
 		if err := verifier.Verify(body, h); err == nil {
-			t.Errorf("%s: another time passes", name)
+			t.Errorf("%s: another time is accepted", name)
 		}
-		// X-Gitlab-Signature always takes the secret as typed.
+		// The key of X-Gitlab-Signature is always the secret as typed.
 		if want := mac([]byte(c.secret), body); h.Get("X-Gitlab-Signature") != hexOf(want) {
 			t.Errorf("%s: X-Gitlab-Signature %s", name, h.Get("X-Gitlab-Signature"))
 		}
 	}
 }
 
-// hexOf writes bytes in lower-case hex with nothing of encoding/hex's caller.
+// hexOf formats bytes in lower-case hexadecimal, independently of encoding/hex.
 func hexOf(b []byte) string {
 	const digits = "0123456789abcdef"
 	text := ""

@@ -6,15 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// MaxPayload is how many bytes a payload has at most.
+// MaxPayload is the greatest size of a payload, in bytes.
 const MaxPayload = 256 << 10
 
-// minCut is where cutting ends: with this much of each text left, everything
-// else that a payload may hold fits.
+// minCut is the shortest length to which texts are cut, in bytes. The rest of a
+// payload always fits with it.
 const minCut = 256
 
-// freeTexts are the texts of a payload that people write at any length, with
-// the names that mergegate.truncated gives them.
+// freeTexts returns the texts of unlimited length in a payload, with their names
+// for mergegate.truncated.
 func (p *payload) freeTexts() []freeText {
 	texts := []freeText{
 		field("object_attributes.description", &p.ObjectAttributes.Description),
@@ -30,7 +30,7 @@ func (p *payload) freeTexts() []freeText {
 	return texts
 }
 
-// freeText is one text that may be cut.
+// freeText is a text that may be cut.
 type freeText struct {
 	name string
 	get  func() string
@@ -41,7 +41,7 @@ func field(name string, text *string) freeText {
 	return freeText{name: name, get: func() string { return *text }, set: func(s string) { *text = s }}
 }
 
-// anyField is a text that stands in a change, where other types may stand too.
+// anyField is a text in a change, whose values have several types.
 func anyField(name string, value *any, changed func()) freeText {
 	return freeText{
 		name: name,
@@ -50,9 +50,9 @@ func anyField(name string, value *any, changed func()) freeText {
 	}
 }
 
-// fit encodes a payload, with its free texts cut to the longest common length,
-// by halves, with which it has at most MaxPayload bytes.
-func fit(p *payload) ([]byte, error) {
+// encodeWithin encodes a payload to at most MaxPayload bytes. It halves the limit
+// for its free texts until the payload fits.
+func encodeWithin(p *payload) ([]byte, error) {
 	var truncated []string
 	for limit := MaxPayload; ; limit /= 2 {
 		for _, text := range p.freeTexts() {
@@ -65,7 +65,7 @@ func fit(p *payload) ([]byte, error) {
 		}
 		if len(truncated) > 0 {
 			if p.Mergegate == nil {
-				p.Mergegate = &hookOwn{}
+				p.Mergegate = &hookMergegate{}
 			}
 			slices.Sort(truncated)
 			p.Mergegate.Truncated = truncated

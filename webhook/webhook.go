@@ -1,5 +1,7 @@
-// Package webhook turns an event into the bytes that are sent, signs them, and
-// sends them once, through an HTTP client that reaches only addresses it is
-// allowed to reach. When to send, and how often, is for the packages models
-// and jobs to say.
+// Package webhook renders, signs and sends deliveries.
+//
+// [Payload] renders an event as the JSON of GitLab's merge request hook.
+// [Client.Send] signs a payload and makes one HTTP request, only to addresses
+// of the public internet and of an [AllowList]. Packages models and jobs decide
+// when and how often to send.
 package webhook
