@@ -8,50 +8,50 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// AuditEvents is the page of what was changed by whom.
+// AuditEvents is the page that lists audit events.
 type AuditEvents struct {
 	Page Page
-	// Intro says what is listed, Path is the page.
+	// Intro describes the list. Path is the address of the page.
 	Intro text.Key
 	Path  string
 	Rows  []AuditEventRow
 	Pages PageLinks
-	// Kinds are what the list can be narrowed to; Filter holds the choice:
-	// "kind", and the days "from" and "to".
+	// Kinds are the options of the filter. Filter holds its fields "kind", "from"
+	// and "to".
 	Kinds    []Option
 	Filter   Form
 	Filtered bool
-	// ExportURL is the list as a file.
+	// ExportURL is the address of the list as a file.
 	ExportURL string
 }
 
 // AuditEventRow is one recorded action.
 type AuditEventRow struct {
 	At time.Time
-	// Author is a name; Username "" where there is no account (any more).
+	// Author is a display name. Username is empty if the account does not exist.
 	Author, Username string
 	Bot              bool
 	Action           string
 	Object           string
-	// IP is where it came from, "" for what happens by itself.
+	// IP is the client's address, empty for actions of the system.
 	IP string
-	// Request is the merge request it happened on, such as "!142", at
-	// RequestURL; "" for all else.
+	// Request is the merge request concerned, such as "!142", and RequestURL its
+	// address; both are empty without one.
 	Request, RequestURL string
-	// Changes are lines like "Target branch: All branches → main".
+	// Changes are lines such as "Target branch: All branches → main".
 	Changes []string
 }
 
-// AuditActionKey is the text for an action of the audit events.
+// AuditActionKey returns the key of an audit event's action.
 func AuditActionKey(action string) text.Key { return text.Key("checks.audit_" + action) }
 
-// AuditFieldKey is the text for what an audited change changed.
+// AuditFieldKey returns the key of a changed field's name.
 func AuditFieldKey(field string) text.Key { return text.Key("checks.audit_field_" + field) }
 
-// utc is at as machines read it.
+// utc formats a time for attributes, in RFC 3339 and UTC.
 func utc(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
-// authorTitle tells whose name it is where it is pointed at.
+// authorTitle returns a tooltip with the username, or nil if it is empty.
 func authorTitle(username string) templ.Attributes {
 	if username == "" {
 		return nil

@@ -8,43 +8,42 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// BranchPicker is a field that chooses one of the repository's branches: a
-// button that opens a list, which its own request searches. Without script the
-// list holds the first branches, and any other one can be typed.
+// BranchPicker is a field that selects one of the repository's branches: a
+// button that opens a list with a search. Without JavaScript the list holds the
+// first branches, and another name can be typed.
 type BranchPicker struct {
 	Label text.Key
-	// Hint stands under the field; empty for none.
+	// Hint is the text under the field, empty for none.
 	Hint  string
 	Fault FormFault
-	// Focus gives the field the focus where it is the first one with a fault.
+	// Focus holds autofocus if the field is the first one with an error.
 	Focus templ.Attributes
-	// PreviewURL renews the preview of the checks when another branch is chosen;
-	// empty when the choice has no such consequence.
+	// PreviewURL reloads the preview of the checks when another branch is
+	// selected; empty if there is no preview.
 	PreviewURL string
 	List       BranchChoices
 }
 
-// BranchChoices is what a branch picker lists.
+// BranchChoices is the list of a branch picker.
 type BranchChoices struct {
-	// Field is the name of the form's field; ids on the page begin with it.
+	// Field is the name of the form field and the prefix of the elements' ids.
 	Field string
-	// Value is the chosen branch, "" for none. It is listed whatever else is.
+	// Value is the selected branch, empty for none. It is always listed.
 	Value string
-	// Search is what the list was searched for.
+	// Search is the search term.
 	Search string
-	// Names are the branches found, at most as many as a list holds, and Total
-	// how many there are altogether.
+	// Names are the first branches that match, Total is the number of matches.
 	Names []string
 	Total int
 	// Default is the project's default branch.
 	Default string
-	// URL is where a search is answered.
+	// URL is the address of the search.
 	URL string
-	// Failed says that the branches could not be listed.
+	// Failed reports whether the branches could not be read.
 	Failed bool
 }
 
-// button is what the closed picker shows.
+// button returns the text of the closed picker.
 func (c BranchChoices) button(ctx context.Context) string {
 	if c.Value == "" {
 		return text.T(ctx, text.KeyMRSelectBranch)
@@ -52,8 +51,8 @@ func (c BranchChoices) button(ctx context.Context) string {
 	return c.Value
 }
 
-// listed are the branches in the list: the chosen one among them, first where
-// the search did not find it.
+// listed returns the branches in the list. The selected one comes first if it is
+// not among those found.
 func (c BranchChoices) listed() []string {
 	if c.Value == "" {
 		return c.Names
@@ -66,10 +65,10 @@ func (c BranchChoices) listed() []string {
 	return append([]string{c.Value}, c.Names...)
 }
 
-// cut says that there are more branches than the list holds.
-func (c BranchChoices) cut() bool { return c.Total > len(c.Names) }
+// isTruncated reports whether more branches match than are listed.
+func (c BranchChoices) isTruncated() bool { return c.Total > len(c.Names) }
 
-// note is what the list says about itself; "" when it speaks for itself.
+// note returns a remark about an empty or truncated list, or an empty string.
 func (c BranchChoices) note(ctx context.Context) string {
 	switch {
 	case c.Failed:
@@ -78,13 +77,13 @@ func (c BranchChoices) note(ctx context.Context) string {
 		return text.T(ctx, text.KeyMRNoBranchMatches, "Query", c.Search)
 	case c.Total == 0:
 		return text.T(ctx, text.KeyMRNoBranches)
-	case c.cut():
+	case c.isTruncated():
 		return text.N(ctx, text.KeyMRBranchesCut, c.Total, "Shown", len(c.Names))
 	}
 	return ""
 }
 
-// found is what the live region says after a search.
+// found returns the text of the live region after a search.
 func (c BranchChoices) found(ctx context.Context) string {
 	if note := c.note(ctx); note != "" {
 		return note
@@ -92,7 +91,7 @@ func (c BranchChoices) found(ctx context.Context) string {
 	return text.N(ctx, text.KeyMRBranchesFound, c.Total)
 }
 
-// described names the texts that describe the field, and marks a faulty one.
+// described returns the ARIA attributes for the field's hint and error, or nil.
 func (p BranchPicker) described() templ.Attributes {
 	ids := ""
 	if p.Fault.Text != "" {
@@ -114,7 +113,8 @@ func (p BranchPicker) described() templ.Attributes {
 	return attributes
 }
 
-// previews makes the field renew the preview of the checks.
+// previews returns the htmx attributes that reload the preview of the checks, or
+// nil if there is none.
 func (p BranchPicker) previews() templ.Attributes {
 	if p.PreviewURL == "" {
 		return nil

@@ -14,14 +14,15 @@ type BranchRules struct {
 	Rules  BranchRuleList
 }
 
-// BranchRuleList is the part of the page that a saved form renews.
+// BranchRuleList is the part of the page that is replaced when a form is saved.
 type BranchRuleList struct {
-	// Failed: the services could not be read; the rules themselves are shown.
+	// Failed reports whether the services could not be read. The rules are shown
+	// without them.
 	Failed     bool
 	RefreshURL string
 	OutOfBand  bool
 	Rules      []BranchRule
-	// Unprotected are the names that services apply to and no rule has any more.
+	// Unprotected are names in the scope of services that are no longer protected.
 	Unprotected []UnprotectedRule
 	All         AllBranchesRule
 	Now         time.Time
@@ -41,26 +42,26 @@ type BranchRule struct {
 	ID      int64
 	Name    string
 	Default bool
-	// Matches is the number of existing branches the rule covers, -1 when git could not be asked.
+	// Matches is the number of existing branches that match, -1 if unknown.
 	Matches int
-	// Push and Merge are the roles in words.
+	// Push and Merge name the roles that may push and merge.
 	Push, Merge    string
 	AllowForcePush bool
 	EditURL        string
 	UnprotectURL   string
-	// AddServiceURL opens the service form with this branch chosen.
+	// AddServiceURL opens the service form with this branch selected.
 	AddServiceURL string
-	// Services are those scoped to this branch; Inherited those of all branches.
+	// Services are scoped to this branch. Inherited apply to all branches.
 	Services  []ServiceRow
 	Inherited []ServiceRow
 }
 
-// maxInherited is how many services of all branches each rule names: a page of
-// many rules would otherwise say the same long list once per rule.
+// maxInherited is how many services of all branches a rule names, so that the
+// page does not repeat a long list for each rule.
 const maxInherited = 6
 
-// shownInherited is how many of n services of all branches a rule names. There
-// is no "1 more", whose name would take as much room.
+// shownInherited returns how many of n services of all branches a rule names. It
+// leaves out either none or at least two: "1 more" would be as long as a name.
 func shownInherited(n int) int {
 	if n <= maxInherited {
 		return n
@@ -74,7 +75,7 @@ type AllBranchesRule struct {
 	Services      []ServiceRow
 }
 
-// ProtectedBranchForm protects a branch or changes who may push and merge.
+// ProtectedBranchForm is the form that protects a branch or changes its rule.
 type ProtectedBranchForm struct {
 	Page     Page
 	ID       int64
@@ -82,38 +83,38 @@ type ProtectedBranchForm struct {
 	SaveURL  string
 	CloseURL string
 	Name     string
-	// Suggestions are branch names that exist and are not protected.
+	// Suggestions are existing branches that are not protected.
 	Suggestions          []string
 	Push, Merge          int
 	AllowForcePush       bool
 	NameError, PushError string
 	MergeError           string
-	// Version is what the form edits; Changed is what was changed meanwhile, nil
-	// for nothing.
+	// Version is the version of the rule that the form edits. Changed are the
+	// values that somebody else has saved since, nil for none.
 	Version string
 	Changed []CurrentValue
 	Levels  []LevelOption
 }
 
-// focus is for the first control with a message, else for the name.
+// focus returns autofocus for the first control with an error, or for the name.
 func (f ProtectedBranchForm) focus(id string) templ.Attributes {
 	return focusOn(id, "protected-branch-name", fieldFault{"protected-branch-name", f.NameError},
 		fieldFault{"merge-level", f.MergeError}, fieldFault{"push-level", f.PushError})
 }
 
-// LevelOption is a role that a protected branch can allow.
+// LevelOption is an access level that a protected branch can require.
 type LevelOption struct {
 	Value int
 	Label string
 }
 
-// Unprotection is the question before a branch rule is removed.
+// Unprotection asks for confirmation before a branch rule is removed.
 type Unprotection struct {
 	Page     Page
 	Dialog   bool
 	Name     string
 	URL      string
 	CloseURL string
-	// Services are the names of those that keep applying to the name.
+	// Services are the names of services that continue to apply to the branch.
 	Services []string
 }

@@ -4,17 +4,18 @@ import "time"
 
 // CommitDetail is the page of one commit.
 type CommitDetail struct {
-	// SHA is the whole id.
+	// SHA is the full id.
 	SHA, Title, Body, Author string
 	At                       time.Time
 	Parents                  []Crumb
-	// Merge says that there are several parents; Changes compare with the first.
+	// Merge reports whether the commit has several parents. Changes are relative
+	// to the first parent.
 	Merge   bool
 	Changes ChangeList
 	Now     time.Time
 }
 
-// Comparison is the page of what To has and From lacks.
+// Comparison is the page of the commits and changes in To that are not in From.
 type Comparison struct {
 	From, To string
 	Commits  []CommitRow
@@ -23,13 +24,13 @@ type Comparison struct {
 	Now      time.Time
 }
 
-// NamespaceDetail is the page of a user, or of a namespace that no user has.
+// NamespaceDetail is the page of a user, or of a namespace without a user.
 type NamespaceDetail struct {
 	// Person is empty for a namespace without a user.
 	Person Person
-	// Path is the namespace's path, or the user's name.
+	// Path is the namespace's path or the username.
 	Path string
-	// You says that it is the reader's own page.
+	// You reports whether the page is the reader's own.
 	You, Bot bool
 	Rows     []ProjectRow
 	Pages    PageLinks

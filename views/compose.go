@@ -10,18 +10,18 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// mark stands before and after the name of a part in a composed sentence. It
-// is a character that no text holds.
+// mark encloses the name of a component in a translated sentence. No text
+// contains the character.
 const mark = "\x1f"
 
-// Compose renders the text of a key whose placeholders are components, such as
-// a link or a time. The arguments are alternating names and templ.Component
-// values; each language puts the parts where its grammar wants them.
+// Compose renders the text of a key whose placeholders are components, such as a
+// link or a time. parts are alternating names and templ.Component values. Each
+// language decides the order of the parts.
 func Compose(key text.Key, parts ...any) templ.Component {
 	return composed(func(ctx context.Context, args ...any) string { return text.T(ctx, key, args...) }, parts)
 }
 
-// ComposeN is Compose for a text that has plural forms.
+// ComposeN is Compose for a text with plural forms.
 func ComposeN(key text.Key, n int, parts ...any) templ.Component {
 	return composed(func(ctx context.Context, args ...any) string { return text.N(ctx, key, n, args...) }, parts)
 }
@@ -51,8 +51,8 @@ func composed(translate func(context.Context, ...any) string, parts []any) templ
 	})
 }
 
-// sentences renders texts one after the other, with what separates sentences in
-// the reader's language between them. A template would add a space of its own.
+// sentences renders texts separated by text.SentenceGap. A template would always
+// add a space, which is wrong in Japanese.
 func sentences(parts ...templ.Component) templ.Component {
 	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
 		for i, part := range parts {
@@ -69,11 +69,11 @@ func sentences(parts ...templ.Component) templ.Component {
 	})
 }
 
-// maxNamed is how many names a sentence lists before it counts the others.
+// maxNamed is how many names a sentence lists; it counts the others.
 const maxNamed = 8
 
-// isolatedNames is a list of names in a sentence: one that is read from the
-// right, or tries to turn what stands around it, keeps that to itself.
+// isolatedNames renders a list of names in a sentence. Each is in a <bdi>, so
+// that right-to-left text or direction marks do not affect the text around it.
 func isolatedNames(names []string) templ.Component {
 	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
 		shown := names

@@ -14,14 +14,14 @@ import (
 // MergeRequestState is the state of a merge request in a page.
 type MergeRequestState string
 
-// The states of a merge request. The values are the API's words.
+// The states of a merge request. The values are those of the API.
 const (
 	MergeRequestOpen   MergeRequestState = "opened"
 	MergeRequestClosed MergeRequestState = "closed"
 	MergeRequestMerged MergeRequestState = "merged"
 )
 
-// badge is the colour class of the state's badge.
+// badge returns the CSS class of the state's badge.
 func (s MergeRequestState) badge() string {
 	switch s {
 	case MergeRequestMerged:
@@ -37,8 +37,7 @@ type Person struct {
 	Name, Username string
 }
 
-// MergeRequestHead is what stands above the tabs of every page of one merge
-// request.
+// MergeRequestHead is the head of all pages of one merge request.
 type MergeRequestHead struct {
 	IID    int64
 	Title  string
@@ -48,13 +47,13 @@ type MergeRequestHead struct {
 	At     time.Time
 	Source string
 	Target string
-	// SourceGone says that the source branch no longer exists.
+	// SourceGone reports whether the source branch was deleted.
 	SourceGone bool
-	// URL is the merge request's page; the tabs are below it.
+	// URL is the merge request's page and the prefix of its tabs.
 	URL string
-	// Commits and Changes are the counts on the tabs; -1 where git cannot say.
+	// Commits and Changes are the counts on the tabs, -1 if unknown.
 	Commits, Changes int
-	// Tab is the current one: "overview", "commits" or "diffs".
+	// Tab is the current tab, one of TabOverview, TabCommits and TabChanges.
 	Tab string
 	// CanEdit shows Edit, Close and Reopen.
 	CanEdit bool
@@ -66,8 +65,7 @@ type MergeRequestPage struct {
 	Head        MergeRequestHead
 	Description Prose
 	Box         MergeBox
-	// Refused is the sentence about an action that was just refused; empty when
-	// none was.
+	// Refused explains why an action was just refused, empty if none was.
 	Refused string
 }
 
@@ -77,38 +75,37 @@ type MergeBox struct {
 	State     MergeRequestState
 	Approvals Approvals
 	Checks    StatusChecks
-	// Blind says that the reader must not learn from the box how the status
-	// checks stand, or that nobody can tell: it then says only that merging is
-	// blocked.
+	// Blind reports whether the box must not show why merging is blocked: the
+	// reader may not see the status checks, or they could not be read.
 	Blind bool
-	// Conditions are what a merge needs, met or not, in the order shown.
+	// Conditions are the conditions of a merge in the order shown.
 	Conditions []MergeCondition
-	// GateFailed and GatePending count the checks that hold the merge back;
-	// both are zero when the project does not demand that they succeed.
+	// GateFailed and GatePending count the checks that block the merge. Both are 0
+	// if the project does not require that checks succeed.
 	GateFailed, GatePending int
-	// OnlyGate says that nothing else holds the merge back.
+	// OnlyGate reports whether nothing but these checks blocks the merge.
 	OnlyGate bool
-	// InformFailed and InformPending count the checks that are not passed in a
-	// project that merges nevertheless.
+	// InformFailed and InformPending count the checks that have not passed in a
+	// project that does not require them.
 	InformFailed, InformPending int
-	// MergeURL is where Merge posts; empty for those who may never merge here.
+	// MergeURL is the address of the merge form, empty without permission.
 	MergeURL string
-	// SHA is HEAD in full as the page was loaded with it, which the merge is asked
-	// for; ShortSHA is the start of HEAD as it is.
+	// SHA is the full id of HEAD when the page was loaded, which Merge submits.
+	// ShortSHA is the abbreviated current HEAD.
 	SHA, ShortSHA string
 	Target        string
-	// Commits is how many commits the merge adds.
+	// Commits is the number of commits that the merge adds.
 	Commits int
-	// SourceKept says that the source branch is not there to be deleted or may
-	// not be. RemoveSource and Squash are what was chosen before.
+	// SourceKept reports whether the source branch cannot be deleted.
+	// RemoveSource and Squash are the options of the merge request.
 	SourceKept, RemoveSource, Squash bool
-	// DoneBy and DoneAt say who merged or closed it and when.
+	// DoneBy and DoneAt state who merged or closed the merge request, and when.
 	DoneBy string
 	DoneAt time.Time
-	// MergeSHA is the merge commit, eight characters.
+	// MergeSHA is the merge commit's id, abbreviated to eight characters.
 	MergeSHA string
-	// Rule is the sentence about the rule that the merge was under; "" where it
-	// is not told.
+	// Rule is the key of a sentence about the rule that applied to the merge,
+	// empty for none.
 	Rule text.Key
 	Now  time.Time
 }
@@ -116,9 +113,9 @@ type MergeBox struct {
 // Approvals is the approvals section of the merge box.
 type Approvals struct {
 	By []Approval
-	// ApproveURL or UnapproveURL is the reader's own action, if any.
+	// ApproveURL or UnapproveURL is set if the reader may do that.
 	ApproveURL, UnapproveURL string
-	// SHA is HEAD as the page was loaded with it, which the approval is for.
+	// SHA is HEAD when the page was loaded, which Approve submits.
 	SHA string
 }
 
@@ -128,10 +125,10 @@ type Approval struct {
 	At     time.Time
 }
 
-// ConditionKind is one thing that a merge needs.
+// ConditionKind is the kind of a merge condition.
 type ConditionKind int
 
-// What a merge needs, in the order of the box.
+// The conditions in the order of the box.
 const (
 	ConditionChecks ConditionKind = iota
 	ConditionConflicts
@@ -140,15 +137,15 @@ const (
 	ConditionTarget
 	ConditionCommits
 	ConditionRight
-	// ConditionHead is that the page shows the newest commits.
+	// ConditionHead requires that the page shows the newest commits.
 	ConditionHead
-	// ConditionRelated and ConditionSize take the place of ConditionConflicts
-	// where git cannot merge for another reason.
+	// ConditionRelated and ConditionSize replace ConditionConflicts if git cannot
+	// merge because the histories are unrelated or the merge is too large.
 	ConditionRelated
 	ConditionSize
 )
 
-// MergeCondition is one thing that a merge needs and whether it is met.
+// MergeCondition is a condition of a merge and whether it is met.
 type MergeCondition struct {
 	Kind ConditionKind
 	Met  bool
@@ -158,24 +155,25 @@ type MergeCondition struct {
 	Branch string
 }
 
-// maxConflictFiles is how many conflicting files the box names.
+// maxConflictFiles is how many conflicting files the box lists.
 const maxConflictFiles = 20
 
-// shownFiles are the conflicting files that the box names.
+// shownFiles returns the conflicting files that the box lists.
 func (c MergeCondition) shownFiles() []string {
 	return c.Files[:min(len(c.Files), maxConflictFiles)]
 }
 
-// inPlace marks an element of an answer that takes the place of the element
-// with its id, wherever that stands on the page.
-func inPlace(oob bool) templ.Attributes {
+// outOfBand returns the htmx attribute with which an element replaces the element
+// of the same id, or nil if oob is false.
+func outOfBand(oob bool) templ.Attributes {
 	if !oob {
 		return nil
 	}
 	return templ.Attributes{"hx-swap-oob": "outerHTML"}
 }
 
-// Mergeable says that every condition is met.
+// Mergeable reports whether the merge request is open and every condition is met.
+// It returns false if Blind is set.
 func (b MergeBox) Mergeable() bool {
 	if b.Blind || b.State != MergeRequestOpen {
 		return false
@@ -188,15 +186,16 @@ func (b MergeBox) Mergeable() bool {
 	return true
 }
 
-// informs says that status checks come and go in a second line of the headline,
-// which has room for it all the time.
+// informs reports whether the headline has a second line about checks that do not
+// block the merge. The line is reserved even while it is empty, to avoid layout
+// shift.
 func (b MergeBox) informs() bool {
 	return b.State == MergeRequestOpen && len(b.Checks.Rows) > 0 &&
 		!slices.ContainsFunc(b.Conditions, func(c MergeCondition) bool { return c.Kind == ConditionChecks })
 }
 
-// conditionTexts are what a merge needs, and the reasons against it, in words.
-// That of the checks says how they stand, that of the right names the branch.
+// conditionTexts are the keys of the conditions and of the reasons if they are
+// not met. The reason for the checks comes from blockedSummary.
 var conditionTexts = map[ConditionKind]struct{ demand, reason text.Key }{
 	ConditionChecks:    {demand: text.KeyMRConditionChecks},
 	ConditionConflicts: {text.KeyMRConditionConflicts, text.KeyMRReasonConflicts},
@@ -210,7 +209,7 @@ var conditionTexts = map[ConditionKind]struct{ demand, reason text.Key }{
 	ConditionSize:      {text.KeyMRConditionSize, text.KeyMRReasonSize},
 }
 
-// reasons is the first reason against a merge, and how many more there are.
+// reasons returns the first reason that blocks the merge and the number of others.
 func (b MergeBox) reasons(ctx context.Context) string {
 	var parts []string
 	more := 0
@@ -231,7 +230,7 @@ func (b MergeBox) reasons(ctx context.Context) string {
 	return strings.Join(parts, text.T(ctx, text.KeyMRListSeparator))
 }
 
-// title is the headline of an open merge request's box.
+// title returns the headline of an open merge request's box.
 func (b MergeBox) title(ctx context.Context) string {
 	switch {
 	case b.Blind:
@@ -244,7 +243,7 @@ func (b MergeBox) title(ctx context.Context) string {
 	return text.T(ctx, text.KeyMRMergeBlocked, "Reason", b.reasons(ctx))
 }
 
-// blockedSummary is "1 check failed, 2 pending": the word check stands once.
+// blockedSummary returns a text such as "1 check failed, 2 pending".
 func blockedSummary(ctx context.Context, failed, pending int) string {
 	var parts []string
 	if failed > 0 {
@@ -259,7 +258,7 @@ func blockedSummary(ctx context.Context, failed, pending int) string {
 	return strings.Join(parts, text.T(ctx, text.KeyMRListSeparator))
 }
 
-// icon is the icon and the colour class of the box's headline.
+// icon returns the icon and the CSS class of the box's headline.
 func (b MergeBox) icon() (icon, class string) {
 	switch {
 	case b.Blind:

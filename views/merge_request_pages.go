@@ -16,16 +16,16 @@ type MergeRequestList struct {
 	// Tabs are Open, Merged, Closed and All with their counts.
 	Tabs []ListTab
 	Rows []MergeRequestRow
-	// Search is what the list was searched for.
+	// Search is the search term.
 	Search string
-	// State is the current tab's, which the search keeps.
+	// State is the state of the current tab, which a search keeps.
 	State string
-	// NewURL is the form for a new merge request; empty for those who may not.
+	// NewURL is the form for a new merge request, empty without permission.
 	NewURL string
-	// URL is the list itself.
+	// URL is the address of the list.
 	URL   string
 	Pages PageLinks
-	// Brief leaves the branches out.
+	// Brief hides the branches.
 	Brief bool
 	Now   time.Time
 }
@@ -46,15 +46,15 @@ type MergeRequestRow struct {
 	Author         string
 	At             time.Time
 	Source, Target string
-	// ShowChecks says that the reader may know how the checks stand.
+	// ShowChecks reports whether the reader may see the status of the checks.
 	ShowChecks              bool
 	Passed, Pending, Failed int
 }
 
-// checks is how many status checks the merge request has.
+// checks returns the number of status checks of the merge request.
 func (r MergeRequestRow) checks() int { return r.Passed + r.Pending + r.Failed }
 
-// worst is the state that the summary's icon shows.
+// worst returns the state for the summary's icon.
 func (r MergeRequestRow) worst() string {
 	switch {
 	case r.Failed > 0:
@@ -65,42 +65,41 @@ func (r MergeRequestRow) worst() string {
 	return string(CheckPassed)
 }
 
-// MergeRequestForm is the form of a new merge request or of an edit.
+// MergeRequestForm is the form that creates or edits a merge request.
 type MergeRequestForm struct {
-	// Action is where the form posts, CancelURL the way back.
+	// Action is the address to which the form posts, CancelURL the previous page.
 	Action, CancelURL string
-	// New says that the merge request does not exist yet, so that its source
-	// branch can be chosen.
+	// New reports whether the form creates a merge request. Only then the source
+	// branch can be selected.
 	New            bool
 	Source, Target string
-	// SourceList and TargetList are what the pickers of the branches list.
+	// SourceList and TargetList are the lists of the branch pickers.
 	SourceList, TargetList BranchChoices
 	Title, Description     string
 	Draft                  bool
 	Squash                 bool
 	RemoveSource           bool
-	// Errors are the faults of the form by field name; the empty name is for
-	// faults of the whole.
+	// Errors are errors by field name; the empty name is for the whole form.
 	Errors map[string]FormFault
-	// Version is what the form edits; Changed is what was changed meanwhile, nil
-	// for nothing.
+	// Version is the version that the form edits. Changed are the values that
+	// somebody else has saved since, nil for none.
 	Version string
 	Changed []CurrentValue
-	// Retargets says that the target branch can be changed and what follows.
+	// Retargets reports whether the target branch can be changed.
 	Retargets bool
 	// Checks are the names of the services that apply to the target branch of a
-	// new merge request, for those who may see checks; PreviewURL is the form
-	// for another target. ChecksMustPass says that merging waits for them.
+	// new merge request, for readers who may see checks. PreviewURL returns them
+	// for another target. ChecksMustPass reports whether merging requires them.
 	Checks         []string
 	PreviewURL     string
 	ChecksMustPass bool
 }
 
-// FormFault is a fault of a field in words.
+// FormFault is the error of a field.
 type FormFault struct {
 	Text string
-	// URL leads to what stands in the way, such as the merge request that is
-	// already open; LinkText names it.
+	// URL is an optional link to the cause, such as the merge request that is
+	// already open. LinkText is its text.
 	URL, LinkText string
 }
 
@@ -113,7 +112,7 @@ type CommitList struct {
 
 // CommitRow is one commit.
 type CommitRow struct {
-	// SHA is the start of the id; URL is the commit's page.
+	// SHA is abbreviated. URL is the commit's page.
 	SHA, Title, Body, Author, URL string
 	At                            time.Time
 }
@@ -123,12 +122,12 @@ type ChangeList struct {
 	Head                 MergeRequestHead
 	Files                []ChangedFile
 	Additions, Deletions int
-	// MoreFiles is how many files are not listed at all, CutFiles how many are
-	// listed without all of their lines.
+	// MoreFiles is the number of files that are not listed, CutFiles the number
+	// of listed files whose lines are truncated.
 	MoreFiles, CutFiles int
-	// Uncounted says that more files changed than anyone counted.
+	// Uncounted reports whether the number of changed files is only a minimum.
 	Uncounted bool
-	// Command is what shows all changes in a clone of the project.
+	// Command is the git command that shows all changes in a clone.
 	Command string
 }
 
@@ -136,23 +135,23 @@ type ChangeList struct {
 type ChangedFile struct {
 	// ID is the anchor of the file on the page.
 	ID string
-	// Path is the file's name now, OldPath the one before where it differs.
+	// Path is the new path. OldPath is the old one if it differs.
 	Path, OldPath        string
 	Status               FileStatus
 	Additions, Deletions int
 	Binary               bool
-	// OldMode and NewMode are git's modes where they differ, else empty.
+	// OldMode and NewMode are git's file modes if they differ, else empty.
 	OldMode, NewMode string
-	// Cut says that Lines are only the first ones, or none, because there are
-	// too many of the file or of all files together.
+	// Cut reports whether lines are missing because the file or the diff has too
+	// many.
 	Cut   bool
 	Lines []DiffLine
 }
 
-// FileStatus says what happened to a file.
+// FileStatus is the kind of a file's change.
 type FileStatus string
 
-// What can happen to a file.
+// The kinds of changes.
 const (
 	FileAdded    FileStatus = "added"
 	FileModified FileStatus = "modified"
@@ -160,7 +159,7 @@ const (
 	FileRenamed  FileStatus = "renamed"
 )
 
-// text is the word for what happened to the file.
+// text returns the key of the change's name.
 func (s FileStatus) text() text.Key {
 	switch s {
 	case FileAdded:
@@ -182,7 +181,7 @@ const (
 	LineAdded   LineKind = "added"
 	LineDeleted LineKind = "deleted"
 	LineHunk    LineKind = "hunk"
-	// LineNoNewline says that the line before has no line break at its end.
+	// LineNoNewline states that the line before does not end in a newline.
 	LineNoNewline LineKind = "note"
 )
 
@@ -191,12 +190,12 @@ type DiffLine struct {
 	Kind     LineKind
 	Old, New int
 	Text     string
-	// Return says that the line ends in a carriage return, in a file whose
-	// changed lines do and do not.
+	// Return reports whether the line ends in a carriage return. It is set only
+	// if some changed lines of the file do and others do not.
 	Return bool
 }
 
-// sign is what stands before the line.
+// sign returns the character before the line.
 func (l DiffLine) sign() string {
 	switch l.Kind {
 	case LineAdded:
@@ -214,8 +213,8 @@ const (
 	TabChanges  = "diffs"
 )
 
-// focus is for the first control with a fault; a fault of the form as a whole
-// is one of its branches.
+// focus returns autofocus for the first control with an error. An error of the
+// whole form focuses one of the branches.
 func (f MergeRequestForm) focus(field string) templ.Attributes {
 	faults := []fieldFault{{"source_branch", f.Errors["source_branch"].Text}, {"target_branch", f.Errors["target_branch"].Text},
 		{"title", f.Errors["title"].Text}, {"description", f.Errors["description"].Text}}
@@ -226,8 +225,8 @@ func (f MergeRequestForm) focus(field string) templ.Attributes {
 	return focusOn(field, "", append(faults, whole)...)
 }
 
-// invalid marks a control that has a fault and names the texts that describe
-// the control.
+// invalid returns the attributes of a control: focus, aria-invalid if it has an
+// error, and the ids of its hint and error.
 func (f MergeRequestForm) invalid(field, hint string) templ.Attributes {
 	_, faulty := f.Errors[field]
 	attributes := f.focus(field)
@@ -243,12 +242,12 @@ func (f MergeRequestForm) invalid(field, hint string) templ.Attributes {
 	return attributes
 }
 
-// source is the field of the source branch.
+// source returns the field for the source branch.
 func (f MergeRequestForm) source() BranchPicker {
 	return BranchPicker{Label: text.KeyMRSourceBranch, Fault: f.Errors["source_branch"], Focus: f.focus("source_branch"), List: f.SourceList}
 }
 
-// target is the field of the target branch.
+// target returns the field for the target branch.
 func (f MergeRequestForm) target(ctx context.Context) BranchPicker {
 	p := BranchPicker{Label: text.KeyMRTargetBranch, Fault: f.Errors["target_branch"], Focus: f.focus("target_branch"), List: f.TargetList,
 		PreviewURL: f.PreviewURL}
@@ -258,7 +257,7 @@ func (f MergeRequestForm) target(ctx context.Context) BranchPicker {
 	return p
 }
 
-// lineNumber writes a line number; nothing for a line that has none.
+// lineNumber formats a line number; 0 returns an empty string.
 func lineNumber(n int) string {
 	if n == 0 {
 		return ""
@@ -266,7 +265,7 @@ func lineNumber(n int) string {
 	return strconv.Itoa(n)
 }
 
-// wholeSeconds is a time left in whole seconds, never below zero.
+// wholeSeconds returns a duration in seconds, rounded up and at least 0.
 func wholeSeconds(left time.Duration) int {
 	if left < 0 {
 		return 0

@@ -9,32 +9,32 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// ProjectList is the list of projects, which is also the first page.
+// ProjectList is the list of projects, which is also the home page.
 type ProjectList struct {
 	Rows  []ProjectRow
 	Pages PageLinks
-	// Search is what the list was searched for.
+	// Search is the search term.
 	Search string
-	// Sort is how the list is sorted, one of Sort….
+	// Sort is the order, one of SortUpdated, SortName and SortFailed.
 	Sort string
-	// Mine shows only the projects that the reader is a member of.
+	// Mine limits the list to projects of which the reader is a member.
 	Mine     bool
 	SignedIn bool
-	// MineCount and AllCount are the numbers of the reader's projects and of
-	// all that they may see.
+	// MineCount is the number of the reader's projects, AllCount that of all
+	// projects they may see.
 	MineCount, AllCount int
 	Now                 time.Time
 }
 
-// The values of ProjectList.Sort, which the address carries.
+// The values of ProjectList.Sort. They appear in URLs.
 const (
 	SortUpdated = "updated"
 	SortName    = "name"
 	SortFailed  = "failed"
 )
 
-// sorts are the ways to sort the list that the reader has. Who is signed out
-// sees no checks.
+// sorts returns the options for the order. Signed-out readers see no checks, so
+// they cannot sort by them.
 func (l ProjectList) sorts(ctx context.Context) []Option {
 	sorts := []Option{{Value: SortUpdated, Text: text.T(ctx, text.KeySortUpdated)}, {Value: SortName, Text: text.T(ctx, text.KeySortName)}}
 	if l.SignedIn {
@@ -43,7 +43,7 @@ func (l ProjectList) sorts(ctx context.Context) []Option {
 	return sorts
 }
 
-// found is the number of projects in the list, for screen readers.
+// found returns the number of projects as a text for screen readers.
 func (l ProjectList) found(ctx context.Context) string {
 	return text.N(ctx, text.KeyProjectsFound, l.Pages.Total)
 }
@@ -52,17 +52,17 @@ func (l ProjectList) found(ctx context.Context) string {
 type ProjectRow struct {
 	Namespace, Name, Description, URL string
 	Visibility                        Visibility
-	// OpenMergeRequests is -1 for readers who may not see them.
+	// OpenMergeRequests is -1 if the reader may not see them.
 	OpenMergeRequests int
-	// ShowChecks is false for readers who may not see status checks; the
-	// numbers are those of all open merge requests.
+	// ShowChecks reports whether the reader may see status checks. Passed,
+	// Pending and Failed count the checks of all open merge requests.
 	ShowChecks              bool
 	Passed, Pending, Failed int
 	UpdatedAt               time.Time
 }
 
-// checks is the state that tells most about the project's open merge requests,
-// "" without any status check, and its words.
+// checks returns the worst state among the project's checks, empty without any
+// check, and a text about it.
 func (r ProjectRow) checks(ctx context.Context) (state, words string) {
 	switch {
 	case r.Failed > 0:
@@ -75,7 +75,7 @@ func (r ProjectRow) checks(ctx context.Context) (state, words string) {
 	return "", text.T(ctx, text.KeyMRNoStatusChecks)
 }
 
-// Visibility is who may see a project, as icon and words.
+// Visibility is a project's visibility with its icon and texts.
 type Visibility struct {
 	// Value is "private", "internal" or "public".
 	Value string
@@ -95,7 +95,7 @@ func (v Visibility) text() text.Key {
 	return text.KeyVisibilityPrivate
 }
 
-// VisibilityText is a visibility, such as "private", in words.
+// VisibilityText returns the name of a visibility such as "private".
 func VisibilityText(ctx context.Context, value string) string {
 	return text.T(ctx, Visibility{Value: value}.text())
 }
@@ -110,42 +110,42 @@ func (v Visibility) hint() text.Key {
 	return text.KeyVisibilityPrivateHint
 }
 
-// Overview is a project's first page.
+// Overview is a project's overview page.
 type Overview struct {
 	Name, Description string
 	Visibility        Visibility
 	DefaultBranch     string
 	CloneURL          string
 	Path              string
-	// CanSeeCode is false for guests, who see nothing below the head.
+	// CanSeeCode is false for guests, who see only the head of the page.
 	CanSeeCode bool
-	// NewMergeRequestURL is "" for those who may not open one.
+	// NewMergeRequestURL is empty without permission.
 	NewMergeRequestURL string
-	// StatusChecks is the number of services, -1 where there is none and for
-	// readers who may not know; RequireChecks says that merging needs them.
+	// StatusChecks is the number of services, -1 if there is none or the reader
+	// may not see it. RequireChecks reports whether merging requires them.
 	StatusChecks  int
 	RequireChecks bool
-	// SettingsURL leads to the services, "" for those who may not change them.
+	// SettingsURL is the page of the services, empty without permission.
 	SettingsURL  string
 	Recent       MergeRequestList
 	OpenRequests int
 	Branches     ProjectBranches
-	// Members is nil for those who may not change them.
+	// Members is nil if the reader may not manage members.
 	Members *OverviewMembers
-	// Readme is empty without one.
+	// Readme is empty if the repository has none.
 	Readme Prose
-	// Empty is a repository without a single branch.
+	// Empty reports whether the repository has no branch.
 	Empty bool
-	// Damaged is a repository that git cannot read.
+	// Damaged reports whether git cannot read the repository.
 	Damaged bool
 }
 
-// OverviewMembers is who works on a project, in short.
+// OverviewMembers summarizes a project's members.
 type OverviewMembers struct {
 	URL string
-	// People are the first few, by role.
+	// People are the first few members, highest role first.
 	People []Person
-	// ByRole counts the members of each role, the weakest first.
+	// ByRole counts the members of each role, lowest first.
 	ByRole [5]int
 }
 
@@ -157,7 +157,7 @@ func (m OverviewMembers) total() int {
 	return n
 }
 
-// summary is "2 owners, 3 maintainers", the strongest first.
+// summary returns a text such as "2 owners, 3 maintainers", highest role first.
 func (m OverviewMembers) summary(ctx context.Context) string {
 	keys := [len(m.ByRole)]text.Key{text.KeyGuestCount, text.KeyReporterCount, text.KeyDeveloperCount, text.KeyMaintainerCount, text.KeyOwnerCount}
 	var parts []string
@@ -169,7 +169,7 @@ func (m OverviewMembers) summary(ctx context.Context) string {
 	return strings.Join(parts, text.T(ctx, text.KeyMRListSeparator))
 }
 
-// cloneProtocol is the protocol of the clone URL as its label names it.
+// cloneProtocol returns the protocol of the clone URL in upper case.
 func (v Overview) cloneProtocol() string {
 	scheme, _, _ := strings.Cut(v.CloneURL, ":")
 	return strings.ToUpper(scheme)
@@ -181,8 +181,8 @@ type ProjectBranches struct {
 	Pages  PageLinks
 	Total  int
 	Search string
-	// AllURL is the whole list, RulesURL the rules about branches, "" for those
-	// who may not see them.
+	// AllURL is the whole list. RulesURL is the page of branch rules, empty
+	// without permission.
 	AllURL, RulesURL string
 	Now              time.Time
 }
@@ -193,21 +193,21 @@ type ProjectBranch struct {
 	CommitURL          string
 	CommittedAt        time.Time
 	Default, Protected bool
-	// Behind and Ahead compare with the default branch.
+	// Behind and Ahead count commits relative to the default branch.
 	Behind, Ahead int
-	// NewURL opens a merge request from the branch, "" where that makes no
-	// sense or is not allowed. OpenURL is the open one, OpenIID its number.
+	// NewURL is the form for a merge request from the branch, empty if that is
+	// not possible or not allowed. OpenURL and OpenIID are the open merge request.
 	NewURL, OpenURL string
 	OpenIID         int64
 }
 
-// GeneralSettings is Settings › General.
+// GeneralSettings is the page Settings › General.
 type GeneralSettings struct {
 	Path     string
 	Form     Form
 	Advanced Form
 	Delete   Form
-	// CanOwn shows what only Owners may change.
+	// CanOwn shows settings that only Owners may change.
 	CanOwn   bool
 	Branches []Option
 	FullPath string
@@ -219,11 +219,11 @@ type NewProject struct {
 	Namespaces []Option
 }
 
-// date is a day as programs read it.
+// date formats a day in UTC for form fields, such as 2006-01-02.
 func date(at time.Time) string { return at.UTC().Format(time.DateOnly) }
 
-// firstPush are the commands that fill an empty repository; they are the same
-// in every language.
+// firstPush returns the commands that push a first commit. They are not
+// translated.
 func (v Overview) firstPush() string {
 	return strings.Join([]string{
 		"git clone " + v.CloneURL,

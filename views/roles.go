@@ -6,10 +6,11 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// roleKeys are the roles' words, the weakest first.
+// roleKeys are the names of the roles, lowest first.
 var roleKeys = []text.Key{text.KeyRoleGuest, text.KeyRoleReporter, text.KeyRoleDeveloper, text.KeyRoleMaintainer, text.KeyRoleOwner}
 
-// RoleText is the word for a role, given by its access level (10 to 50).
+// RoleText returns the name of the role with an access level (10 to 50), or
+// "No role" in the reader's language for another level.
 func RoleText(ctx context.Context, level int) string {
 	if i := level/10 - 1; i >= 0 && i < len(roleKeys) {
 		return text.T(ctx, roleKeys[i])
@@ -17,8 +18,8 @@ func RoleText(ctx context.Context, level int) string {
 	return text.T(ctx, text.KeyRoleNone)
 }
 
-// permissionRows say from which role on, as an index into roleKeys, something
-// about status checks is allowed.
+// permissionRows are operations on status checks with the lowest role that may
+// do them, as an index into roleKeys.
 var permissionRows = []struct {
 	text text.Key
 	from int
@@ -30,7 +31,7 @@ var permissionRows = []struct {
 	{text.KeyPermissionDeliveries, 3},
 }
 
-// visibilityOptions are the choices of who may see a project.
+// visibilityOptions returns the options for a project's visibility.
 func visibilityOptions(ctx context.Context) []Option {
 	var options []Option
 	for _, value := range []string{"private", "internal", "public"} {

@@ -10,91 +10,92 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// CheckState is the state of a status check as the widget shows it. The values
-// are the API's words.
+// CheckState is the status of a check in the widget. The values are those of the
+// API.
 type CheckState string
 
-// The states of a status check.
+// The values of CheckState.
 const (
 	CheckPending CheckState = "pending"
 	CheckPassed  CheckState = "passed"
 	CheckFailed  CheckState = "failed"
 )
 
-// WidgetKind says which of its shapes the status check widget takes.
+// WidgetKind is the variant of the status check widget.
 type WidgetKind int
 
-// The shapes of the widget. WidgetHidden draws nothing: no check applies and
-// the reader could not add one.
+// The variants of the widget. WidgetHidden renders nothing: no check applies and
+// the reader may not add a service.
 const (
 	WidgetHidden WidgetKind = iota
 	WidgetForbidden
 	WidgetNone
 	WidgetRows
-	// WidgetFailed says that the checks could not be read.
+	// WidgetFailed states that the checks could not be read.
 	WidgetFailed
 )
 
 // StatusChecks is the status check widget of one merge request.
 type StatusChecks struct {
 	Kind WidgetKind
-	// SignInURL is where a signed-out reader, who may not see the checks, signs
-	// in; empty for everybody else.
+	// SignInURL is the sign-in page for signed-out readers, who may not see
+	// checks; empty for others.
 	SignInURL string
-	// Rows in the order in which they are drawn.
+	// Rows are in the order shown.
 	Rows []CheckRow
-	// Final says that the merge request is merged or closed: its clocks stand
-	// still. Merged says that nothing changes the rows any more.
+	// Final reports whether the merge request is merged or closed, so that no
+	// countdown runs. Merged reports whether the rows can no longer change.
 	Final, Merged bool
-	// SHA is HEAD, eight characters.
+	// SHA is HEAD, abbreviated to eight characters.
 	SHA string
-	// URL is where the body is fetched from, without a query.
+	// URL is the address of the body, without query.
 	URL string
-	// Rev is a digest of what the body shows, apart from ticking times.
+	// Rev is a digest of the body, except for relative times.
 	Rev string
-	// Shown are the rows' ids and states in their order, for the next request.
+	// Shown are the rows' ids and states in order, for the next request.
 	Shown string
-	// Page is what the reader's page shows besides the rows, for the next request.
+	// Page is the state of the reader's page, for the next request.
 	Page ShownPage
-	// NewCommits says that HEAD has moved since the page was loaded, and that the
-	// page does not say so yet; Reloaded that it no longer has to.
+	// NewCommits reports whether HEAD has moved since the page was loaded and the
+	// page does not show that yet. Reloaded reports whether the notice can go.
 	NewCommits, Reloaded bool
-	// PageHasForm says that the page has the form to merge.
+	// PageHasForm reports whether the page has the merge form.
 	PageHasForm bool
-	// Polls says that the body asks for news by itself.
+	// Polls reports whether the body polls for updates.
 	Polls bool
-	// ServicesURL is where the pages of the services are.
+	// ServicesURL is the prefix of the services' pages.
 	ServicesURL string
-	// RefreshURL is the page itself, to be tried again.
+	// RefreshURL is the address of the page, for trying again.
 	RefreshURL string
-	// AddURL is the form for another service; empty for those who may not.
+	// AddURL is the form for another service, empty without permission.
 	AddURL string
-	// Changes are the checks whose state is another one than the reader saw
-	// last; they make the sentence of the live region.
+	// Changes are the checks whose state differs from what the page shows. The
+	// live region announces them.
 	Changes []CheckChange
-	// Now is the server's time that the rows were computed for.
+	// Now is the server's time when the rows were computed.
 	Now time.Time
 }
 
-// ShownPage is what a reader's page shows, apart from the rows of the widget.
+// ShownPage is the state of the reader's page, apart from the widget's rows. The
+// page sends it with each poll.
 type ShownPage struct {
-	// State is that of the merge request: an open one has the form to merge it.
+	// State is the state of the merge request as shown.
 	State MergeRequestState
-	// Head is HEAD as the page was loaded with it; Told is the HEAD that the
-	// page last said was pushed since, or empty.
-	Head, Told string
+	// Head is HEAD when the page was loaded. Announced is the HEAD of the last
+	// notice of new commits, empty for none.
+	Head, Announced string
 }
 
-// fields are the page's part of a request, as names and values.
+// fields returns the names and values of the page's request parameters.
 func (p ShownPage) fields() [][2]string {
-	return [][2]string{{"state", string(p.State)}, {"head", p.Head}, {"told", p.Told}}
+	return [][2]string{{"state", string(p.State)}, {"head", p.Head}, {"announced", p.Announced}}
 }
 
-// LateAnswer is an answer that came after the merge.
+// LateAnswer is a response that was recorded after the merge.
 type LateAnswer struct {
 	State CheckState
 	At    time.Time
-	// Description and TargetURL are the service's own words, untrusted.
+	// Description and TargetURL come from the service and are untrusted.
 	Description string
 	TargetURL   string
 }
@@ -107,39 +108,40 @@ type CheckChange struct {
 
 // CheckRow is one status check in the widget.
 type CheckRow struct {
-	// ID is the service's id, which the row keeps over polls.
+	// ID is the service's id. It identifies the row across polls.
 	ID   int64
 	Name string
-	// Linked says that the reader may open the service's own page.
+	// Linked reports whether the reader may open the service's page.
 	Linked bool
 	State  CheckState
-	// SHA is the commit that the state is for, eight characters.
+	// SHA is the commit of the state, abbreviated to eight characters.
 	SHA string
-	// Retryable says that this reader may retry the check now.
+	// Retryable reports whether the reader may retry the check now.
 	Retryable bool
-	// TimedOut says that the check failed because nothing came within Limit.
+	// TimedOut reports whether the check failed for lack of a response within
+	// Limit.
 	TimedOut bool
-	// Limit is how long the check may be pending.
+	// Limit is the time-out of the check.
 	Limit time.Duration
-	// Deadline is when a pending check fails; zero when its clock stands still.
+	// Deadline is when a pending check times out; zero if no countdown runs.
 	Deadline time.Time
-	// Since is when the check came into its state.
+	// Since is when the check entered its state.
 	Since time.Time
-	// Retried says that a pending check is pending because somebody retried it.
+	// Retried reports whether a pending check was retried.
 	Retried bool
-	// Description and TargetURL are the service's own words about its answer:
-	// untrusted, plain text and an http or https address, either may be empty.
+	// Description (plain text) and TargetURL (http or https) come from the
+	// service and are untrusted. Either may be empty.
 	Description string
 	TargetURL   string
 	Delivery    CheckDelivery
-	// Late is the newest answer after the merge, which changed nothing.
+	// Late is the newest response after the merge, nil for none.
 	Late *LateAnswer
 }
 
-// DeliveryState is what is known of the newest delivery to a service.
+// DeliveryState is the state of the newest delivery to a service.
 type DeliveryState int
 
-// The states of a delivery in the widget. DeliveryUnknown draws nothing.
+// The values of DeliveryState. DeliveryUnknown renders nothing.
 const (
 	DeliveryUnknown DeliveryState = iota
 	DeliveryQueued
@@ -152,20 +154,20 @@ const (
 // CheckDelivery is the newest delivery to a service for this merge request.
 type CheckDelivery struct {
 	State DeliveryState
-	// HTTPStatus is the last answer's status; 0 when there was none.
+	// HTTPStatus is the status of the last answer, 0 if there was none.
 	HTTPStatus int
-	// Failure says why the last attempt got no answer; empty when it got one.
+	// Failure is the reason why the last attempt got no answer, empty if it did.
 	Failure text.Key
 	// At is when the last attempt ended.
 	At time.Time
-	// Attempt is the number of the next or running attempt (retrying) or of the
-	// attempts made (given up); Attempts is how many there are at most.
+	// Attempt is the number of the next or current attempt while retrying, and the
+	// number of attempts made after giving up. Attempts is the maximum.
 	Attempt, Attempts int
 	// NextAt is when the next attempt begins.
 	NextAt time.Time
 }
 
-// Count is how many rows are in the state.
+// Count returns the number of rows in the state.
 func (w StatusChecks) Count(state CheckState) int {
 	n := 0
 	for _, row := range w.Rows {
@@ -176,7 +178,7 @@ func (w StatusChecks) Count(state CheckState) int {
 	return n
 }
 
-// fetchURL is where the body is fetched again, with what the page shows.
+// fetchURL returns the address of the body with the state of the page.
 func (w StatusChecks) fetchURL() string {
 	address := w.URL + "?rev=" + w.Rev
 	for _, field := range w.Page.fields() {
@@ -185,23 +187,23 @@ func (w StatusChecks) fetchURL() string {
 	return address + "&rows=" + w.Shown
 }
 
-// retryURL is where Retry of a row posts.
+// retryURL returns the address of a row's Retry form.
 func (w StatusChecks) retryURL(r CheckRow) string {
 	return w.URL + "/" + strconv.FormatInt(r.ID, 10) + "/retry"
 }
 
-// serviceURL is the page of a row's service.
+// serviceURL returns the page of a row's service.
 func (w StatusChecks) serviceURL(r CheckRow) string {
 	return w.ServicesURL + "/" + strconv.FormatInt(r.ID, 10)
 }
 
-// Open says whether the list of checks is unfolded at first: it is when
-// anything failed or is pending.
+// Open reports whether the list of checks is expanded at first, which it is if a
+// check has not passed.
 func (w StatusChecks) Open() bool {
 	return w.Count(CheckPassed) < len(w.Rows)
 }
 
-// headIcon is the icon and the colour class of the widget's head.
+// headIcon returns the icon and the CSS class of the widget's head.
 func (w StatusChecks) headIcon() (icon, class string) {
 	switch {
 	case w.Count(CheckFailed) > 0:
@@ -212,8 +214,8 @@ func (w StatusChecks) headIcon() (icon, class string) {
 	return "status-success", "status status--passed"
 }
 
-// checkSummary is the plain "1 failed, 2 pending", or "all passed" when nothing
-// else is to be said.
+// checkSummary returns a text such as "1 failed, 2 pending", or "all passed" if
+// both are 0.
 func checkSummary(ctx context.Context, failed, pending int) string {
 	var parts []string
 	if failed > 0 {
@@ -228,28 +230,28 @@ func checkSummary(ctx context.Context, failed, pending int) string {
 	return strings.Join(parts, text.T(ctx, text.KeyMRListSeparator))
 }
 
-// maxSaidChanges is how many checks the live region names.
-const maxSaidChanges = 2
+// maxAnnounced is how many checks the live region names.
+const maxAnnounced = 2
 
-// liveSentence is what the live region says: which checks changed, unless they
-// are many, then the summary. It is empty when no state changed.
+// liveSentence returns the text of the live region: the changed checks, unless
+// they are many, and a summary. It is empty if no state changed.
 func (w StatusChecks) liveSentence(ctx context.Context) string {
 	if len(w.Changes) == 0 {
 		return ""
 	}
-	var said []string
+	var parts []string
 	changes := w.Changes
-	if len(changes) > maxSaidChanges {
+	if len(changes) > maxAnnounced {
 		changes = nil
 	}
 	for _, change := range changes {
-		said = append(said, text.T(ctx, text.KeyMRChecksChanged, "Name", change.Name, "State", stateInSentence(ctx, change.State)))
+		parts = append(parts, text.T(ctx, text.KeyMRChecksChanged, "Name", change.Name, "State", stateInSentence(ctx, change.State)))
 	}
-	said = append(said, text.T(ctx, text.KeyMRChecksNow, "Summary", checkSummary(ctx, w.Count(CheckFailed), w.Count(CheckPending))))
-	return strings.Join(said, text.SentenceGap(ctx))
+	parts = append(parts, text.T(ctx, text.KeyMRChecksNow, "Summary", checkSummary(ctx, w.Count(CheckFailed), w.Count(CheckPending))))
+	return strings.Join(parts, text.SentenceGap(ctx))
 }
 
-// stateInSentence is the state's word inside a sentence.
+// stateInSentence returns the state's name for use inside a sentence.
 func stateInSentence(ctx context.Context, state CheckState) string {
 	switch state {
 	case CheckPassed:
@@ -260,7 +262,7 @@ func stateInSentence(ctx context.Context, state CheckState) string {
 	return text.T(ctx, text.KeyMRStatePendingInSentence)
 }
 
-// since is the key of "passed 40 s ago" and its like for the row.
+// since returns the key of a text such as "passed 40 s ago".
 func (r CheckRow) since() text.Key {
 	switch {
 	case r.State == CheckPassed:
@@ -273,8 +275,8 @@ func (r CheckRow) since() text.Key {
 	return text.KeyMRCheckPendingSince
 }
 
-// left is the time that a pending check still has at now, never below zero and
-// in whole seconds, rounded up so that 0:00 is shown only when it has failed.
+// left returns the time until a pending check times out, in whole seconds and at
+// least 0. It is rounded up, so that 0:00 means that the check has failed.
 func (r CheckRow) left(now time.Time) time.Duration {
 	left := r.Deadline.Sub(now)
 	if left < 0 {
@@ -283,16 +285,17 @@ func (r CheckRow) left(now time.Time) time.Duration {
 	return (left + time.Second - 1).Truncate(time.Second)
 }
 
-// low says that less than 30 seconds are left.
+// low reports whether less than 30 seconds are left.
 func (r CheckRow) low(now time.Time) bool { return r.left(now) < 30*time.Second }
 
-// clock writes a duration as minutes and seconds: 1:24.
+// clock formats a duration as minutes and seconds, such as 1:24.
 func clock(d time.Duration) string {
 	seconds := int(d / time.Second)
 	return fmt.Sprintf("%d:%02d", seconds/60, seconds%60)
 }
 
-// answer is what the last attempt came to: "HTTP 503" or "connection refused".
+// answer returns the result of the last attempt, such as "HTTP 503" or
+// "connection refused".
 func (d CheckDelivery) answer(ctx context.Context) string {
 	if d.Failure != "" {
 		return text.T(ctx, d.Failure)
@@ -300,7 +303,7 @@ func (d CheckDelivery) answer(ctx context.Context) string {
 	return text.T(ctx, text.KeyMRDeliveryHTTP, "Status", d.HTTPStatus)
 }
 
-// limitText is the time-out in words: "2 minutes", "90 seconds".
+// limitText formats a time-out, such as "2 minutes" or "90 seconds".
 func limitText(ctx context.Context, limit time.Duration) string {
 	if limit%time.Minute == 0 {
 		return text.N(ctx, text.KeyMRMinutes, int(limit/time.Minute))
