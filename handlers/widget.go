@@ -133,7 +133,7 @@ type shownPage struct {
 
 var objectID = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 
-// parseShownPage reads the parameters state, head, told and rows. What cannot be
+// parseShownPage reads the parameters state, head, announced and rows. What cannot be
 // read is left out.
 func parseShownPage(params url.Values) shownPage {
 	page := shownPage{rows: parseShownRows(params.Get("rows"))}
@@ -141,8 +141,8 @@ func parseShownPage(params url.Values) shownPage {
 	if head := params.Get("head"); objectID.MatchString(head) {
 		page.Head = head
 	}
-	if told := params.Get("told"); objectID.MatchString(told) {
-		page.Told = told
+	if announced := params.Get("announced"); objectID.MatchString(announced) {
+		page.Announced = announced
 	}
 	return page
 }
@@ -253,10 +253,10 @@ func addShownPage(widget *views.StatusChecks, mr models.MergeRequest, page views
 	widget.Page = views.ShownPage{State: views.MergeRequestState(mr.State), Head: cmp.Or(page.Head, mr.HeadSHA)}
 	switch {
 	case mr.State != models.StateOpened, mr.HeadSHA == widget.Page.Head:
-		widget.Reloaded = page.Told != ""
+		widget.Reloaded = page.Announced != ""
 	default:
-		widget.Page.Told = mr.HeadSHA
-		widget.NewCommits = page.Told != mr.HeadSHA
+		widget.Page.Announced = mr.HeadSHA
+		widget.NewCommits = page.Announced != mr.HeadSHA
 	}
 }
 

@@ -10,8 +10,8 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "github.com/mergegate/mergegate/views/text"
 
-// branchPicker is the field. Its list is exchanged by searches; the rest stays,
-// so the focus does.
+// branchPicker renders the field. A search replaces only the list, so the search
+// box keeps the focus.
 func branchPicker(p BranchPicker) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -320,7 +320,7 @@ func branchPicker(p BranchPicker) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if p.List.cut() || p.List.Failed {
+		if p.List.isTruncated() || p.List.Failed {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 27, "<noscript><div class=\"listbox__typed\"><label for=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -470,7 +470,7 @@ func branchPicker(p BranchPicker) templ.Component {
 	})
 }
 
-// BranchChoicesView is the list alone, the answer to a search.
+// BranchChoicesView renders the answer to a search: the list alone.
 func BranchChoicesView(c BranchChoices) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -530,7 +530,7 @@ func BranchChoicesView(c BranchChoices) templ.Component {
 	})
 }
 
-// branchChoices is the list of the branches to choose from.
+// branchChoices renders the list of branches.
 func branchChoices(c BranchChoices) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -14,7 +14,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// CommitPage is the page of one commit.
+// CommitPage renders the page of one commit.
 func CommitPage(p Page, v CommitDetail) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -234,7 +234,7 @@ func CommitPage(p Page, v CommitDetail) templ.Component {
 	})
 }
 
-// ComparePage is what one commit has that another lacks.
+// ComparePage renders the commits and changes of one revision that another lacks.
 func ComparePage(p Page, v Comparison) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -331,7 +331,7 @@ func ComparePage(p Page, v Comparison) templ.Component {
 	})
 }
 
-// commitList lists commits, each with a link to its page.
+// commitList renders commits with links to their pages.
 func commitList(commits []CommitRow, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

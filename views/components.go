@@ -10,7 +10,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// statusKey is the word for a check's status.
+// statusKey returns the key of a check status's name.
 func statusKey(status string) text.Key {
 	switch status {
 	case "passed":
@@ -21,7 +21,7 @@ func statusKey(status string) text.Key {
 	return text.KeyStatusPending
 }
 
-// statusIcon is the shape for a check's status.
+// statusIcon returns the icon of a check status.
 func statusIcon(status string) string {
 	switch status {
 	case "passed":
@@ -44,7 +44,7 @@ func alertIcon(kind string) string {
 	return "information-o"
 }
 
-// alertRole makes screen readers speak a failure as soon as it is shown.
+// alertRole returns role=alert for errors, so that screen readers announce them.
 func alertRole(kind string) templ.Attributes {
 	if kind == "danger" {
 		return templ.Attributes{"role": "alert"}
@@ -52,7 +52,7 @@ func alertRole(kind string) templ.Attributes {
 	return nil
 }
 
-// current marks the link to the page that is shown.
+// current returns aria-current=page if is is true.
 func current(is bool) templ.Attributes {
 	if is {
 		return templ.Attributes{"aria-current": "page"}
@@ -60,7 +60,7 @@ func current(is bool) templ.Attributes {
 	return nil
 }
 
-// themeAttribute chooses a theme against the system's; "" leaves it alone.
+// themeAttribute returns the attribute for a theme, or nil to follow the system.
 func themeAttribute(theme string) templ.Attributes {
 	if theme == "" {
 		return nil
@@ -68,8 +68,8 @@ func themeAttribute(theme string) templ.Attributes {
 	return templ.Attributes{"data-theme": theme}
 }
 
-// tickingTexts are the words of a time that app.js goes on counting: for one
-// unit of it, and for {n}.
+// tickingTexts returns data attributes with the singular and plural texts of a unit
+// of time for app.js. {n} is the placeholder of the number.
 func tickingTexts(ctx context.Context, unit string, key text.Key) templ.OrderedAttributes {
 	return templ.OrderedAttributes{
 		{Key: "data-" + unit + "-one", Value: text.N(ctx, key, 1)},
@@ -77,12 +77,11 @@ func tickingTexts(ctx context.Context, unit string, key text.Key) templ.OrderedA
 	}
 }
 
-// hasSidebar reports whether p is a page with project navigation.
+// hasSidebar reports whether the page has project navigation.
 func (p Page) hasSidebar() bool { return p.Project != nil && !p.Wide }
 
-// described connects a control with its message and hint for screen readers.
-// Every rejected control asks for the focus: browsers give it to the first one,
-// with script and without.
+// described returns the ARIA attributes for a control's error and hint. Every
+// control with an error has autofocus; browsers focus the first one.
 func described(f Form, name string, hint text.Key) templ.Attributes {
 	attrs := templ.Attributes{}
 	var by []string
@@ -99,8 +98,8 @@ func described(f Form, name string, hint text.Key) templ.Attributes {
 	return attrs
 }
 
-// unlessRejected are the attributes of a control that has the focus on a fresh
-// form; on a rejected one the first fault has it.
+// unlessRejected removes autofocus from attrs if the form has errors, so that the
+// first control with an error gets the focus.
 func unlessRejected(f Form, attrs templ.Attributes) templ.Attributes {
 	if _, focused := attrs["autofocus"]; !focused || len(f.Errors) == 0 {
 		return attrs
@@ -110,16 +109,16 @@ func unlessRejected(f Form, attrs templ.Attributes) templ.Attributes {
 	return kept
 }
 
-// group connects a group of choices with its message. The group itself cannot
-// have the focus; its first choice asks for it.
+// group is like described for a group of choices. A group cannot have the focus, so
+// autofocus is on its first choice instead.
 func group(f Form, name string) templ.Attributes {
 	attrs := described(f, name, "")
 	delete(attrs, "autofocus")
 	return attrs
 }
 
-// hinted connects a choice with its hint; the first one of a rejected group
-// has the focus.
+// hinted returns the attributes of a choice: its hint and, if focus is true,
+// autofocus.
 func hinted(name string, o Option, focus bool) templ.Attributes {
 	attrs := templ.Attributes{}
 	if o.Hint != "" {
@@ -131,7 +130,8 @@ func hinted(name string, o Option, focus bool) templ.Attributes {
 	return attrs
 }
 
-// rejected marks the controls of a form that was refused as a whole.
+// rejected returns the attributes of the controls of a form with an error that
+// concerns the whole form.
 func rejected(f Form) templ.Attributes {
 	if f.Problem == "" {
 		return nil
@@ -139,9 +139,9 @@ func rejected(f Form) templ.Attributes {
 	return templ.Attributes{"aria-invalid": "true", "aria-describedby": "form-error"}
 }
 
-// filterAttributes make a form of filters follow every change of them with
-// script: the list with the id is drawn anew, and the status beside it, which
-// tells screen readers how much was found.
+// filterAttributes returns the htmx attributes of a filter form. Every change
+// reloads the elements with the ids list and status; the status tells screen
+// readers the number of results.
 func filterAttributes(url, list, status string) templ.Attributes {
 	return templ.Attributes{
 		"hx-get": url, "hx-target": "#" + list, "hx-select": "#" + list, "hx-swap": "outerHTML", "hx-select-oob": "#" + status,
@@ -149,9 +149,9 @@ func filterAttributes(url, list, status string) templ.Attributes {
 	}
 }
 
-// Prose is a Markdown text as HTML, rendered and sanitised.
+// Prose is Markdown rendered to sanitized HTML.
 type Prose struct {
 	HTML string
-	// Cut says that the text is longer or has more formatting than is shown.
+	// Cut reports whether the text was truncated or its formatting simplified.
 	Cut bool
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// Icon is one of the icons of icons.svg, hidden from screen readers: a text
-// beside it or an aria-label around it says what it means.
+// Icon renders an icon of icons.svg. It is hidden from screen readers, so its
+// meaning must be in the text beside it or in an aria-label.
 func Icon(name string, class ...string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -77,7 +77,7 @@ func Icon(name string, class ...string) templ.Component {
 	})
 }
 
-// TimeAgo is at in words relative to now; app.js keeps counting.
+// TimeAgo renders a time relative to now. app.js updates it.
 func TimeAgo(at, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -146,8 +146,8 @@ func TimeAgo(at, now time.Time) templ.Component {
 	})
 }
 
-// localTime is at as a text in UTC, which app.js writes in the reader's time zone:
-// to the "date" or to the "minute".
+// localTime renders a time in UTC. app.js converts it to the reader's time zone.
+// form is "date" or "minute".
 func localTime(at time.Time, form string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -241,8 +241,8 @@ func localTime(at time.Time, form string) templ.Component {
 	})
 }
 
-// Status is the state of a check, "pending", "passed" or "failed", as icon and
-// word.
+// Status renders the status of a check, "pending", "passed" or "failed", as icon
+// and text.
 func Status(status string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -311,7 +311,7 @@ func Status(status string) templ.Component {
 	})
 }
 
-// StatusIcon is the icon of Status alone; the word must stand beside it.
+// StatusIcon renders only the icon of Status. The text must be beside it.
 func StatusIcon(status string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -367,7 +367,7 @@ func StatusIcon(status string) templ.Component {
 	})
 }
 
-// plainStatusIcon is StatusIcon without the disc around it, for lists.
+// plainStatusIcon renders StatusIcon without a background, for lists.
 func plainStatusIcon(status string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -423,8 +423,8 @@ func plainStatusIcon(status string) templ.Component {
 	})
 }
 
-// FieldError is the message under a control, found by its aria-describedby as
-// id; it is nothing without a message.
+// FieldError renders the error under a control. id is the one in the control's
+// aria-describedby. It renders nothing for an empty message.
 func FieldError(id, msg string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -486,8 +486,8 @@ func FieldError(id, msg string) templ.Component {
 	})
 }
 
-// Alert is a box with a message: kind is "success", "warning", "danger", or ""
-// for information.
+// Alert renders a box with a message. kind is "success", "warning", "danger", or
+// empty for information.
 func Alert(kind string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -559,7 +559,7 @@ func Alert(kind string) templ.Component {
 	})
 }
 
-// Pagination is the line under a list with the way to its other pages.
+// Pagination renders the line under a list with links to its other pages.
 func Pagination(p PageLinks) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

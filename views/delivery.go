@@ -16,19 +16,19 @@ type ServicePage struct {
 	AddedAt     time.Time
 	TestURL     string
 	FailedInRow int
-	// LastFailure says why the newest delivery failed, Host who was asked;
-	// Answered whether it was an answer.
+	// LastFailure is the reason why the newest delivery failed, Host its receiver.
+	// Answered reports whether the receiver answered.
 	LastFailure, Host string
 	Answered          bool
-	// MaxAttempts is how often a delivery is tried.
+	// MaxAttempts is the number of attempts at a delivery.
 	MaxAttempts int
 	Deliveries  DeliveryList
 	Live        Live
 	OutOfBand   bool
 }
 
-// lastFailureKey is the sentence about the last failure: an answer comes from
-// the host, anything else happened there.
+// lastFailureKey returns the key of the sentence about the last failure, which
+// depends on whether the host answered.
 func (s ServicePage) lastFailureKey() text.Key {
 	if s.Answered {
 		return text.KeyChecksLastFailedWhy
@@ -36,18 +36,17 @@ func (s ServicePage) lastFailureKey() text.Key {
 	return text.KeyChecksLastFailedAt
 }
 
-// Live tells how a part of a page keeps itself up to date.
+// Live describes how a part of a page polls for updates.
 type Live struct {
-	// URL answers the part anew, or 204 where nothing changed.
+	// URL returns the part, or 204 if nothing has changed.
 	URL string
-	// Every is the time between two questions, such as "3s"; "" once nothing
-	// more is expected.
+	// Every is the interval, such as "3s"; empty ends the polling.
 	Every string
 }
 
-// attributes make the part ask for news. form is the selector of the form
-// inside it: while that is sent nothing is asked, and a question under way is
-// given up, so that an older answer never covers the form's.
+// attributes returns the htmx attributes for polling. form selects the form inside
+// the part: submitting it aborts a poll, so that an older answer never replaces
+// the form's.
 func (l Live) attributes(form string) templ.Attributes {
 	if l.Every == "" {
 		return templ.Attributes{"data-url": l.URL, "hx-swap": "outerMorph"}
@@ -59,9 +58,9 @@ func (l Live) attributes(form string) templ.Attributes {
 
 // DeliveryList is one page of the log, newest first.
 type DeliveryList struct {
-	// URL is the page of the service without filter.
+	// URL is the page of the service without a filter.
 	URL string
-	// Outcome is the chosen one of Outcomes, "" for all.
+	// Outcome is the selected one of Outcomes, empty for all.
 	Outcome  string
 	Outcomes []Option
 	Rows     []DeliveryRow
@@ -69,28 +68,28 @@ type DeliveryList struct {
 	Now      time.Time
 }
 
-// DeliveryRow is one delivery as the log lists it.
+// DeliveryRow is one delivery in the log.
 type DeliveryRow struct {
 	ID           string
 	URL, ShortID string
 	Event        string
-	// MergeRequest is "!142", empty for a sample.
+	// MergeRequest is a reference such as "!142", empty for a test delivery.
 	MergeRequest, MergeRequestURL string
 	Outcome                       Outcome
-	// Attempts made of those possible, as "2 of 12".
+	// Attempts is a text such as "2 of 12".
 	Attempts string
 	Duration string
 	At       time.Time
 }
 
-// Outcome is a delivery's or an attempt's result in a word.
+// Outcome is the result of a delivery or an attempt.
 type Outcome struct {
-	// Kind is "success", "danger", "warning" or "" (nothing known yet).
+	// Kind is "success", "danger", "warning", or empty if not known yet.
 	Kind string
 	Text string
 }
 
-// DeliveryPage is one delivery: what was sent, and what came back each time.
+// DeliveryPage is the page of one delivery: the request and every attempt.
 type DeliveryPage struct {
 	Page                          Page
 	ID                            string
@@ -99,23 +98,23 @@ type DeliveryPage struct {
 	MergeRequest, MergeRequestURL string
 	SHA                           string
 	State                         Outcome
-	// Explanation says what happens next or why nothing does; may be empty.
+	// Explanation states what happens next, or why nothing does. It may be empty.
 	Explanation  string
 	CreatedAt    time.Time
 	NextAt       time.Time
 	Now          time.Time
 	Attempts     []AttemptView
 	AttemptsText string
-	// Duration of the last attempt; "" where none has ended.
+	// Duration is that of the last attempt, empty if none has ended.
 	Duration string
-	// Result is the state that the service set for the commit afterwards,
-	// "passed" for instance, and ResultAfter how long after; "" for none.
+	// Result is the status that the service set afterwards, such as "passed", empty
+	// for none. ResultAfter is the time between the two.
 	Result      string
 	ResultAfter time.Duration
 	RequestLine string
 	Headers     []Header
 	Body        string
-	// Truncated names the texts of the body that were too long and are cut.
+	// Truncated names the texts of the body that were truncated.
 	Truncated    []string
 	RedeliverURL string
 	Live         Live
@@ -130,17 +129,17 @@ type AttemptView struct {
 	At       time.Time
 	Duration string
 	Outcome  Outcome
-	// Failure is the error in words, empty when an answer came.
+	// Failure is the error, empty if an answer came.
 	Failure      string
 	ResponseLine string
 	Headers      []Header
-	// Body is empty where it is no text; BinaryBytes is then its length.
+	// Body is empty if it is not text. BinaryBytes is then its length.
 	Body        string
 	BinaryBytes int
 	Truncated   bool
 }
 
-// durationText is a length of time in its largest unit, such as "41 s".
+// durationText formats a duration in its largest unit, such as "41 s".
 func durationText(ctx context.Context, d time.Duration) string {
 	switch {
 	case d < time.Minute:

@@ -14,7 +14,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// ErrorPage is what went wrong, in the reader's words.
+// ErrorPage is the view model of Error.
 type ErrorPage struct {
 	// Status is the HTTP status of the answer.
 	Status int
@@ -31,7 +31,7 @@ type ErrorPage struct {
 	BackURL string
 }
 
-// text explains the status.
+// text returns the key of the explanation.
 func (e ErrorPage) text() text.Key {
 	if e.Status >= 500 && e.Status != 503 && e.RetryURL != "" {
 		return text.KeyInternalUnchangedText
@@ -40,7 +40,7 @@ func (e ErrorPage) text() text.Key {
 	return detail
 }
 
-// ErrorTexts are the title and the explanation for an HTTP status.
+// ErrorTexts returns the keys of the title and the explanation for an HTTP status.
 func ErrorTexts(status int) (title, detail text.Key) {
 	switch status {
 	case 400:
@@ -65,7 +65,7 @@ func ErrorTexts(status int) (title, detail text.Key) {
 	return text.KeyInternalTitle, text.KeyInternalText
 }
 
-// Error is the page for an answer that is not the one asked for.
+// Error renders the page for an HTTP error.
 func Error(p Page, e ErrorPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -346,9 +346,9 @@ func Error(p Page, e ErrorPage) templ.Component {
 	})
 }
 
-// Offline is the page for a server that cannot be reached. Browsers keep it
-// and show it in place of the page asked for: app.js asks until the server
-// answers, and the link asks for the page's own address.
+// Offline renders the page for an unreachable server. Browsers cache it and show
+// it instead of the requested page. app.js polls until the server answers; the
+// link reloads the requested page.
 func Offline(p Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -510,8 +510,8 @@ func siteFoot() templ.Component {
 	})
 }
 
-// errorArt is a gate: closed for what is forbidden, open on nothing for what
-// does not exist, crossed out (0) for a server out of reach, split for a failure.
+// errorArt renders a gate for an HTTP status: closed for 403, open for 404, crossed
+// out for an unreachable server (0), and split for other errors.
 func errorArt(status int) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

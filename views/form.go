@@ -8,29 +8,30 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// Form is what somebody typed into a form and what is wrong with it.
+// Form holds the submitted values of a form and its errors.
 type Form struct {
-	// Values are by field name, as a browser sends them.
+	// Values are the values by field name, as submitted.
 	Values url.Values
-	// Errors are the messages, by field name.
+	// Errors are the error messages by field name.
 	Errors map[string]string
-	// Problem is a message about the form as a whole, "" for none.
+	// Problem is an error of the whole form, empty for none.
 	Problem string
-	// Changed is what was changed meanwhile; nil for nothing.
+	// Changed are the values that somebody else has saved since the form was
+	// loaded, nil for none.
 	Changed []CurrentValue
 }
 
-// CurrentValue is what is saved in a field that somebody changed while a form
-// was edited.
+// CurrentValue is the saved value of a field that somebody else changed while the
+// form was edited.
 type CurrentValue struct {
 	Label text.Key
 	Text  string
 }
 
-// Value is what stands in a field.
+// Value returns the first value of a field, empty for none.
 func (f Form) Value(name string) string { return f.Values.Get(name) }
 
-// Has reports whether a choice with this value is made in a field.
+// Has reports whether a field has this value among its values.
 func (f Form) Has(name, value string) bool {
 	for _, v := range f.Values[name] {
 		if v == value {
@@ -40,11 +41,11 @@ func (f Form) Has(name, value string) bool {
 	return false
 }
 
-// fieldFault is a control, by its id, and the message about it.
+// fieldFault is the id of a control and its error message, empty for none.
 type fieldFault struct{ id, message string }
 
-// focusOn gives the focus to the control id if it has the first message of
-// faults, or is the usual one and there is none.
+// focusOn returns autofocus=true if id is the first control in faults with a
+// message, or if there is none and id is usual.
 func focusOn(id, usual string, faults ...fieldFault) templ.Attributes {
 	for _, fault := range faults {
 		if fault.message != "" {
@@ -54,8 +55,8 @@ func focusOn(id, usual string, faults ...fieldFault) templ.Attributes {
 	return templ.Attributes{"autofocus": id == usual}
 }
 
-// Option is one choice of a select, radio group or list of check boxes. Code
-// sets its text as a word for programs.
+// Option is a choice of a select element, radio group or list of check boxes. Code
+// renders its text as code.
 type Option struct {
 	Value, Text, Hint string
 	Code              bool

@@ -10,8 +10,8 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "github.com/mergegate/mergegate/views/text"
 
-// textField is a label, a one-line control, its message and its hint. attrs are
-// the control's further attributes; without a type it is a text.
+// textField renders a label, an input, its error and its hint. attrs are
+// additional attributes of the input, whose default type is text.
 func textField(f Form, name string, label, hint text.Key, attrs templ.Attributes) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -126,7 +126,7 @@ func textField(f Form, name string, label, hint text.Key, attrs templ.Attributes
 	})
 }
 
-// textArea is textField with several lines.
+// textArea renders a label, a text area, its error and its hint.
 func textArea(f Form, name string, label, hint text.Key, rows string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -207,8 +207,8 @@ func textArea(f Form, name string, label, hint text.Key, rows string) templ.Comp
 	})
 }
 
-// textBox is a control for several lines of text. HTML drops a line break right
-// after the start tag, so one is written there: the text keeps its own.
+// textBox renders a text area. HTML ignores a line break after the start tag, so it
+// adds one to keep a line break at the start of the value.
 func textBox(id, name, rows, value string, attrs templ.Attributes) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -298,7 +298,7 @@ func textBox(id, name, rows, value string, attrs templ.Attributes) templ.Compone
 	})
 }
 
-// selectField is a label and a list to choose one from.
+// selectField renders a label and a select element.
 func selectField(f Form, name string, label, hint text.Key, options []Option) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -442,7 +442,7 @@ func selectField(f Form, name string, label, hint text.Key, options []Option) te
 	})
 }
 
-// choices is a group of radio buttons or check boxes: kind is "radio" or
+// choices renders a group of radio buttons or check boxes. kind is "radio" or
 // "checkbox".
 func choices(f Form, kind, name string, label text.Key, options []Option) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
@@ -508,7 +508,7 @@ func choices(f Form, kind, name string, label text.Key, options []Option) templ.
 	})
 }
 
-// choice is one radio button or check box with its label and hint.
+// choice renders a radio button or check box with its label and hint.
 func choice(f Form, kind, name string, o Option, focus bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -747,8 +747,8 @@ func fieldEnd(f Form, name string, hint text.Key) templ.Component {
 	})
 }
 
-// versionField carries the version of what a form edits. Browsers must not put
-// an old one back.
+// versionField renders the version that a form edits. autocomplete=off keeps
+// browsers from restoring an old one.
 func versionField(version string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -791,8 +791,8 @@ func versionField(version string) templ.Component {
 	})
 }
 
-// changedMeanwhile says that what a form edits was changed, and what is saved
-// now.
+// changedMeanwhile renders the values that somebody else has saved since the form
+// was loaded.
 func changedMeanwhile(changed []CurrentValue) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -881,7 +881,7 @@ func changedMeanwhile(changed []CurrentValue) templ.Component {
 	})
 }
 
-// formProblem is the message about a form as a whole.
+// formProblem renders the error of a form as a whole.
 func formProblem(f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

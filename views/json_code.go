@@ -9,20 +9,19 @@ import (
 	"github.com/a-h/templ"
 )
 
-// jsonTokens finds what JSON is coloured by: strings, with the colon that makes
-// one a key, and numbers and words.
+// jsonTokens matches the highlighted tokens of JSON: strings, with the colon after
+// a key, numbers and literals.
 var jsonTokens = regexp.MustCompile(`"(?:[^"\\\n]|\\.)*"(?:\s*:)?|-?\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b|\b(?:true|false|null)\b`)
 
-// maxColoured is how much of a text is coloured, in bytes: far more than people
-// read, and far less than would make a page slow.
-const maxColoured = 32 << 10
+// maxHighlighted is the size in bytes up to which JSON is highlighted. Larger texts
+// would make the page slow.
+const maxHighlighted = 32 << 10
 
-// jsonCode draws JSON with its keys, strings and values told apart by colour.
-// Text that is no JSON is drawn as it is.
+// jsonCode renders JSON with syntax highlighting. It renders other text unchanged.
 func jsonCode(code string) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
 		trimmed := strings.TrimSpace(code)
-		if !strings.HasPrefix(trimmed, "{") && !strings.HasPrefix(trimmed, "[") || len(code) > maxColoured {
+		if !strings.HasPrefix(trimmed, "{") && !strings.HasPrefix(trimmed, "[") || len(code) > maxHighlighted {
 			_, err := io.WriteString(w, templ.EscapeString(code))
 			return err
 		}

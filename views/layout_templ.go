@@ -15,12 +15,12 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// htmxConfig is the client's configuration: an answer of these kinds is never
-// swapped into a page, and a request without an answer ends after 10 s. Going
-// back to a filtered list loads it anew.
+// htmxConfig configures htmx. Answers with the statuses in noSwap are not inserted
+// into the page, requests time out after 10 s, and Back reloads a filtered list.
 const htmxConfig = `{"includeIndicatorCSS":false,"defaultTimeout":10000,"history":"reload","noSwap":[204,304,"401","403","404","5xx"]}`
 
-// Layout is the frame around every page: head, top bar, sidebar, breadcrumbs.
+// Layout renders a page with head, top bar, sidebar and breadcrumbs around its
+// children.
 func Layout(p Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -151,7 +151,7 @@ func Layout(p Page) templ.Component {
 	})
 }
 
-// Bare is the frame without navigation, for sign-in and error pages. Its
+// Bare renders a page without navigation, for sign-in and error pages. Its
 // children are the main element and a footer.
 func Bare(p Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
@@ -406,8 +406,8 @@ func document(p Page) templ.Component {
 	})
 }
 
-// scriptTexts hands app.js the words it writes, so that they come from the
-// catalogue like all others.
+// scriptTexts renders the texts and addresses that app.js needs, so that they come
+// from the catalogue.
 func scriptTexts(p Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1718,7 +1718,7 @@ func breadcrumbs(crumbs []Crumb) templ.Component {
 	})
 }
 
-// brandMark is the mark in the colours of the theme.
+// brandMark renders the logo in the colours of the theme.
 func brandMark() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -484,7 +484,7 @@ func MembersPage(p Page, l MemberList) templ.Component {
 	})
 }
 
-// pagesIfMany is Pagination under a list of more than one page.
+// pagesIfMany renders Pagination if there is more than one page.
 func pagesIfMany(p PageLinks) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -516,7 +516,7 @@ func pagesIfMany(p PageLinks) templ.Component {
 	})
 }
 
-// NewMemberView is the form that adds a member.
+// NewMemberView renders the form that adds a member.
 func NewMemberView(p Page, v NewMember) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -10,7 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "github.com/mergegate/mergegate/views/text"
 
-// MergeRequestFormPage is the page that opens or edits a merge request.
+// MergeRequestFormPage renders the form that creates or edits a merge request.
 func MergeRequestFormPage(p Page, f MergeRequestForm) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -334,8 +334,8 @@ func MergeRequestFormPage(p Page, f MergeRequestForm) templ.Component {
 	})
 }
 
-// checksPreview names the services that will be asked about a new merge
-// request. It follows the target branch; without script it stays as drawn.
+// checksPreview renders the services that apply to a new merge request. With
+// JavaScript it is reloaded when the target branch changes.
 func checksPreview(f MergeRequestForm) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

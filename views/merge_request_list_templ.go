@@ -14,7 +14,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// MergeRequests is the list of a project's merge requests.
+// MergeRequests renders a project's merge requests.
 func MergeRequests(p Page, l MergeRequestList) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -10,7 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "github.com/mergegate/mergegate/views/text"
 
-// MergeRequestOverview is the page of one merge request.
+// MergeRequestOverview renders the Overview tab.
 func MergeRequestOverview(p Page, m MergeRequestPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -159,7 +159,7 @@ func MergeRequestOverview(p Page, m MergeRequestPage) templ.Component {
 	})
 }
 
-// mergeRequestHead is title, state, branches, actions and tabs.
+// mergeRequestHead renders title, state, branches, actions and tabs.
 func mergeRequestHead(h MergeRequestHead, oob bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -185,7 +185,7 @@ func mergeRequestHead(h MergeRequestHead, oob bool) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templ.RenderAttributes(ctx, templ_7745c5c3_Buffer, inPlace(oob))
+		templ_7745c5c3_Err = templ.RenderAttributes(ctx, templ_7745c5c3_Buffer, outOfBand(oob))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -491,7 +491,7 @@ func mergeRequestHead(h MergeRequestHead, oob bool) templ.Component {
 	})
 }
 
-// mergeRequestState is the badge beside the title.
+// mergeRequestState renders the badge beside the title.
 func mergeRequestState(s MergeRequestState) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -599,7 +599,7 @@ func mergeRequestState(s MergeRequestState) templ.Component {
 	})
 }
 
-// MergeRequestCommits is the Commits tab.
+// MergeRequestCommits renders the Commits tab.
 func MergeRequestCommits(p Page, l CommitList) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

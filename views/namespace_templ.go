@@ -10,7 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "github.com/mergegate/mergegate/views/text"
 
-// NamespacePage is the page of a user, or of a namespace that no user has.
+// NamespacePage renders the page of a user, or of a namespace without a user.
 func NamespacePage(p Page, v NamespaceDetail) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

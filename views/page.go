@@ -1,6 +1,9 @@
-// Package views draws the pages: templ components, the plain structs they
-// draw, and the catalogue of every text that people read. It knows nothing of
-// the domain; handlers turn the domain into these structs.
+// Package views renders the HTML pages. It holds the templ components and the view
+// models that they render; their texts are in package text. [Layout] renders the
+// frame of a page.
+//
+// The package does not import the domain: package handlers converts models to
+// view models. Package gallery shows every component with examples.
 package views
 
 import (
@@ -12,41 +15,41 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// Page is what the frame around every page shows.
+// Page is the view model of Layout and Bare.
 type Page struct {
-	// Title names the page in the browser's tab, where the project's name and
-	// "Mergegate" follow.
+	// Title is the name of the page in the browser's tab. The names of the project
+	// and of the product are added.
 	Title string
 	// User is nil for a signed-out visitor.
 	User *CurrentUser
 	// Project is nil on pages outside a project, which have no sidebar.
 	Project *ProjectNav
-	// Section is the entry of the sidebar that is current, one of Section…
+	// Section is the current entry of the sidebar, one of SectionOverview and
+	// the following.
 	Section string
-	// Breadcrumbs lead from the projects to this page, which is the last one.
+	// Breadcrumbs end with this page.
 	Breadcrumbs []Crumb
-	// Toast is a short message shown once, "" for none.
+	// Toast is a short message shown once, empty for none.
 	Toast string
-	// Theme is "light" or "dark"; "" follows the system.
+	// Theme is "light" or "dark"; empty follows the system.
 	Theme string
-	// Wide leaves the sidebar out inside a project, too.
+	// Wide hides the sidebar in a project.
 	Wide bool
-	// Narrow keeps the content at reading width, for forms.
+	// Narrow limits the width of the content, for forms.
 	Narrow bool
-	// KeptPageURL is the page for a server out of reach that the browser keeps, in
-	// the language and theme of this page; "" for none.
+	// KeptPageURL is the address of the offline page that the browser caches, in
+	// the language and theme of this page; empty for none.
 	KeptPageURL string
-	// Still leaves htmx out, on a page that asks for nothing.
+	// Still omits htmx on a page that makes no requests.
 	Still bool
-	// SignInURL is where a signed-out visitor signs in, with the way back.
+	// SignInURL is the sign-in page for a visitor, with this page as its return
+	// address.
 	SignInURL string
-	// Now is the moment of the answer on the server's clock, from which the
-	// browser goes on counting.
+	// Now is the server's time of the answer. app.js counts from it.
 	Now time.Time
 }
 
-// tabTitle names the page in the browser's tab and history: the page, the
-// project, the product.
+// tabTitle returns the title for the browser's tab: page, project, product.
 func (p Page) tabTitle(ctx context.Context) string {
 	title := p.Title
 	if p.Project != nil && p.Project.Name != title {
@@ -55,7 +58,7 @@ func (p Page) tabTitle(ctx context.Context) string {
 	return text.T(ctx, text.KeyPageTitle, "Title", title)
 }
 
-// apiDocsPath is the description of the API for people.
+// apiDocsPath is the address of the API documentation.
 const apiDocsPath = "/api/docs"
 
 // The values of Page.Section.
@@ -71,40 +74,40 @@ const (
 	SectionAuditEvents           = "audit_events"
 )
 
-// CurrentUser is the signed-in user as the top bar shows them.
+// CurrentUser is the signed-in user in the top bar.
 type CurrentUser struct {
 	Username, Name, Initials string
 	Admin                    bool
 }
 
-// ProjectNav is the project as the sidebar shows it, and what of it the
-// visitor may open.
+// ProjectNav is the project in the sidebar, and what the reader may open.
 type ProjectNav struct {
 	Name string
 	// Path is "/namespace/project".
 	Path              string
 	Initials          string
 	OpenMergeRequests int
-	// CanSeeCode shows branches and merge requests, CanMaintain members and
-	// settings; CanOwn is for renaming and deleting.
+	// CanSeeCode shows branches and merge requests, CanMaintain shows members and
+	// settings, and CanOwn allows renaming and deleting.
 	CanSeeCode, CanMaintain, CanOwn bool
 }
 
 // Crumb is one level of the breadcrumbs.
 type Crumb struct{ Text, URL string }
 
-// PageLinks is the line under a list that is shown in pages.
+// PageLinks is the pagination of a list.
 type PageLinks struct {
-	// First and Last are the numbers of the first and last row shown, from 1.
+	// First and Last are the numbers of the first and last row shown, counted
+	// from 1.
 	First, Last, Total int
-	// PreviousURL and NextURL are "" at the ends.
+	// PreviousURL is empty on the first page, NextURL on the last.
 	PreviousURL, NextURL string
 }
 
-// Initials are the one or two letters of an avatar for a person's name: the
-// first letter or digit of each of its first words. A name in a script without
-// capitals, such as Japanese, gives its first character alone, which says more
-// than the first of each word does.
+// Initials returns one or two letters for a person's avatar: the first letter or
+// digit of the first two words. For a script without capitals, such as Japanese,
+// it returns only the first character. It returns an empty string if the name
+// has no letters or digits.
 func Initials(name string) string {
 	var letters []rune
 	for _, word := range words(name) {
@@ -117,7 +120,8 @@ func Initials(name string) string {
 	return string(letters)
 }
 
-// Initial is the letter of an avatar for a project's name.
+// Initial returns the letter for a project's avatar, empty if the name has no
+// letters or digits.
 func Initial(name string) string {
 	for _, word := range words(name) {
 		return string(unicode.ToUpper([]rune(word)[0]))
@@ -125,12 +129,13 @@ func Initial(name string) string {
 	return ""
 }
 
-// words are the runs of letters and digits of a name.
+// words returns the runs of letters and digits in a name.
 func words(name string) []string {
 	return strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) })
 }
 
-// AvatarClass is the colour class of an avatar, always the same for a name.
+// AvatarClass returns the CSS class for the colour of an avatar. It depends only on
+// the name.
 func AvatarClass(name string) string {
 	sum := 0
 	for _, r := range name {
@@ -139,11 +144,10 @@ func AvatarClass(name string) string {
 	return []string{"", "avatar--a", "avatar--b", "avatar--c", "avatar--d", "avatar--e"}[sum%6]
 }
 
-// relativeDays is how long a time is told relative to now; older ones as date.
+// relativeDays is the age in days from which a time is shown as a date.
 const relativeDays = 7
 
-// timeAgo is at as people read it at now, the same words that app.js uses when
-// it goes on counting.
+// timeAgo formats a time relative to now. app.js uses the same texts.
 func timeAgo(ctx context.Context, at, now time.Time) string {
 	switch age := now.Sub(at); {
 	case age < time.Second:
@@ -162,21 +166,20 @@ func timeAgo(ctx context.Context, at, now time.Time) string {
 	return dayText(ctx, at)
 }
 
-// dayText is the day of at as people read it, in UTC.
+// dayText formats a day in the reader's language and UTC.
 func dayText(ctx context.Context, at time.Time) string {
 	return at.UTC().Format(text.T(ctx, text.KeyLayoutDate))
 }
 
-// Day is dayText for sentences that are put together elsewhere.
+// Day formats a day in the reader's language and UTC.
 func Day(ctx context.Context, at time.Time) string { return dayText(ctx, at) }
 
-// minuteText is at as people read it, to the minute and in UTC.
+// minuteText formats a time to the minute in the reader's language and UTC.
 func minuteText(ctx context.Context, at time.Time) string {
 	return at.UTC().Format(text.T(ctx, text.KeyLayoutMinute))
 }
 
-// fullTime is at as the title of a relative time shows it, to the second and
-// in UTC.
+// fullTime formats a time to the second in the reader's language and UTC.
 func fullTime(ctx context.Context, at time.Time) string {
 	return at.UTC().Format(text.T(ctx, text.KeyLayoutSecond))
 }

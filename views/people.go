@@ -15,18 +15,17 @@ type MemberList struct {
 	Pages  PageLinks
 	Path   string
 	Search string
-	// Role is the role that the list is narrowed to, "" for all of Roles.
+	// Role is the selected role of the filter, empty for all Roles.
 	Role  string
 	Roles []Option
-	// Problem is what stopped a change.
+	// Problem explains why a change failed, empty for none.
 	Problem string
 }
 
-// filtered reports whether the list is narrowed to some members.
+// filtered reports whether a search or filter is active.
 func (l MemberList) filtered() bool { return l.Search != "" || l.Role != "" }
 
-// NewMember is the form that adds a member, in a drawer over the page or on a
-// page of its own.
+// NewMember is the form that adds a member, as a drawer or as a page.
 type NewMember struct {
 	Path   string
 	Form   Form
@@ -38,48 +37,47 @@ type NewMember struct {
 type MemberRow struct {
 	UserID         int64
 	Name, Username string
-	// Role is its number as text, RoleName its word.
+	// Role is the access level as text, RoleName its name.
 	Role, RoleName string
 	You, Bot       bool
-	// LastOwner marks the one who has to stay.
+	// LastOwner marks the only Owner, who cannot be removed.
 	LastOwner bool
-	// Roles are what the reader may make of the member; empty where nothing.
+	// Roles are those that the reader may give the member, empty for none.
 	Roles []Option
-	// Version is what the form of the role edits.
+	// Version is the version that the form of the role edits.
 	Version string
 	AddedAt time.Time
 }
 
-// Confirmation asks before something is done for good, in a dialog over the
-// page or on a page of its own.
+// Confirmation asks before an irreversible action, as a dialog or as a page.
 type Confirmation struct {
-	// Title asks, Button says what is done; Text says to what.
+	// Title is the question, Button names the action, Text its object.
 	Title, Button text.Key
 	Text          templ.Component
-	// URL does it, CloseURL is the page that was left.
+	// URL is the address of the action, CloseURL the previous page.
 	URL, CloseURL string
 }
 
 // TokenList is a list of access tokens with the form for a new one.
 type TokenList struct {
-	// Intro says what the tokens are for, URL is the page.
+	// Intro describes the tokens, URL is the address of the page.
 	Intro text.Key
 	URL   string
 	Form  Form
-	// Roles are a project token's choices; empty for personal tokens.
+	// Roles are the options for a project token, empty for personal tokens.
 	Roles  []Option
 	Scopes []Option
-	// NewToken is the token just made, shown this once.
+	// NewToken is the token just created. It is shown once.
 	NewToken string
-	// Rows are a page of the tokens that still work, EndedRows the last of
-	// Ended tokens that do not.
+	// Rows are one page of active tokens. EndedRows are the last of Ended expired
+	// or revoked tokens.
 	Rows, EndedRows []TokenRow
 	Ended           int
 	Pages           PageLinks
 	Now             time.Time
-	// Presets are days that are often chosen as the expiry.
+	// Presets are common expiry dates.
 	Presets []Option
-	// MinDate and MaxDate bound the expiry, as 2006-01-02.
+	// MinDate and MaxDate are the limits of the expiry, as 2006-01-02.
 	MinDate, MaxDate string
 }
 
@@ -90,23 +88,23 @@ type TokenRow struct {
 	Scopes    []string
 	Role      string
 	CreatedAt time.Time
-	// LastUsedAt is nil for a token that was never used.
+	// LastUsedAt is nil if the token was never used.
 	LastUsedAt *time.Time
 	ExpiresAt  time.Time
-	// RevokedAt is nil for a token that works, or ended by expiring.
+	// RevokedAt is nil if the token was not revoked.
 	RevokedAt *time.Time
-	// NotRevocable means that the viewer may not revoke the token: its role is
-	// above theirs.
+	// NotRevocable reports whether the reader may not revoke the token because
+	// its role is above theirs.
 	NotRevocable bool
 }
 
-// soonExpiring is how long before a token's expiry its row warns.
+// soonExpiring is how long before its expiry a token has a warning.
 const soonExpiring = 14 * 24 * time.Hour
 
-// expiresSoon reports whether the token has little time left.
+// expiresSoon reports whether the token expires within soonExpiring.
 func (t TokenRow) expiresSoon(now time.Time) bool { return t.ExpiresAt.Sub(now) <= soonExpiring }
 
-// timeLeft is the time until at in words: "in 6 days".
+// timeLeft formats the time until at, such as "in 6 days".
 func timeLeft(ctx context.Context, at, now time.Time) string {
 	left := at.Sub(now)
 	switch {

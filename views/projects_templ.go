@@ -471,8 +471,8 @@ func ProjectsPage(p Page, l ProjectList) templ.Component {
 	})
 }
 
-// filterButton sends the filters of a list where no script does so at every
-// change of them.
+// filterButton submits the filters of a list without JavaScript, which otherwise
+// does so at every change.
 func filterButton() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

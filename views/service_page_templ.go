@@ -14,7 +14,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// ServicePageView is one service: what is configured, and what was sent to it.
+// ServicePageView renders the page of one service with its delivery log.
 func ServicePageView(v ServicePage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -62,8 +62,8 @@ func ServicePageView(v ServicePage) templ.Component {
 	})
 }
 
-// ServiceSavedView is ServiceView for a page whose form changed the service:
-// out of band, with the name wherever else the page has it.
+// ServiceSavedView renders ServiceView out of band after its form was saved, and
+// the service's name in the other places of the page.
 func ServiceSavedView(v ServicePage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -123,7 +123,7 @@ func ServiceSavedView(v ServicePage) templ.Component {
 	})
 }
 
-// ServiceView is the part of a service's page that its polls renew.
+// ServiceView renders the part of a service's page that polls replace.
 func ServiceView(v ServicePage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -546,7 +546,7 @@ func ServiceView(v ServicePage) templ.Component {
 	})
 }
 
-// healthBadge sums up the last deliveries in a sentence.
+// healthBadge renders how many of the last deliveries succeeded.
 func healthBadge(h Health, total int) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -613,7 +613,7 @@ func healthBadge(h Health, total int) templ.Component {
 	})
 }
 
-// deliveryList is the log of a service with its filter and its pages.
+// deliveryList renders the delivery log of a service with filter and pagination.
 func deliveryList(v DeliveryList) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -12,123 +12,125 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// MergeRequestSettings is the page settings › Merge requests: the switch that
-// makes merging wait for the checks, and the table of services.
+// MergeRequestSettings is the page Settings › Merge requests, with the setting
+// "Status checks must succeed" and the table of services.
 type MergeRequestSettings struct {
 	Page Page
-	// SaveURL takes the switch's form.
+	// SaveURL is the address of the setting's form.
 	SaveURL string
 	// ChecksMustSucceed is the project's "Status checks must succeed".
 	ChecksMustSucceed bool
 	Services          ServiceCard
 }
 
-// nothingBlocked: there is no service, so the switch blocks nothing.
+// nothingBlocked reports whether the setting has no effect for lack of services.
 func (s MergeRequestSettings) nothingBlocked() bool { return s.Services.nothing() }
 
-// ServiceCard is the table of a project's status check services, which also
-// answers a saved form out of band.
+// ServiceCard is the table of a project's services. A saved service form replaces
+// it out of band.
 type ServiceCard struct {
-	// RefreshURL answers this card alone, for trying again after a failure.
+	// RefreshURL returns only this card, for trying again after a failure.
 	RefreshURL string
 	AddURL     string
-	// Failed: the services could not be read; Rows is then empty.
+	// Failed reports whether the services could not be read. Rows is then empty.
 	Failed    bool
 	Rows      []ServiceRow
 	OutOfBand bool
 	Now       time.Time
 }
 
-// nothing: the project is known to have no service.
+// nothing reports whether the project is known to have no services.
 func (c ServiceCard) nothing() bool { return !c.Failed && len(c.Rows) == 0 }
 
-// ServiceRow is one service as the settings and the branch rules list it.
+// ServiceRow is one service in the settings or in a branch rule.
 type ServiceRow struct {
 	ID   int64
 	Name string
-	// API is the whole URL; only maintainers see these pages.
+	// API is the full URL. Only maintainers see these pages.
 	API string
-	// Insecure: the URL is plain HTTP.
+	// Insecure reports whether the URL uses HTTP without TLS.
 	Insecure bool
 	HMAC     bool
 	Scope    []ScopeBranch
 	Health   Health
-	// Timeout is how long its checks may be pending.
+	// Timeout is the time-out of its checks.
 	Timeout   time.Duration
 	PageURL   string
 	EditURL   string
 	RemoveURL string
 }
 
-// ScopeBranch is one branch name or pattern of a service's scope. No longer
-// protected names stay in the scope and say so.
+// ScopeBranch is a branch name or pattern in a service's scope. Names that are no
+// longer protected stay in the scope and are marked.
 type ScopeBranch struct {
 	Name        string
 	Unprotected bool
 }
 
-// Health sums up the last deliveries of a service, ten at most.
+// Health summarizes the last deliveries of a service, ten at most.
 type Health struct {
-	// Bars are "ok", "slow" (delivered, but not at the first attempt or late) or "bad", oldest first.
+	// Bars are "ok", "slow" (delivered late or not at the first attempt) or
+	// "bad", oldest first.
 	Bars      []string
 	Succeeded int
-	// LastAt is when the newest was last attempted; zero when none was.
+	// LastAt is the time of the newest delivery's last attempt, zero for none.
 	LastAt time.Time
-	// Retrying: the newest delivery failed so far and will be tried again.
+	// Retrying reports whether the newest delivery has failed and will be retried.
 	Retrying bool
 }
 
-// ServiceForm is the add and update form, as a drawer and as a page.
+// ServiceForm is the form that adds or updates a service, as a drawer or as a page.
 type ServiceForm struct {
 	Page Page
-	// ID of the service that is updated, 0 when one is added.
+	// ID is the service to update, 0 to add one.
 	ID int64
-	// Drawer: draw the dialog for htmx; otherwise the form is a page.
+	// Drawer renders the form as a dialog for htmx instead of a page.
 	Drawer      bool
 	SaveURL     string
 	CloseURL    string
 	BranchesURL string
-	// CountURL answers how many open merge requests saving would touch.
+	// CountURL returns how many open merge requests saving would affect.
 	CountURL string
-	// Return names the page to come back to; see ReturnTo in handlers.
+	// Return is the page to return to; see ReturnTo in handlers.
 	Return string
 
 	Name, API                string
 	NameError, APIError      string
 	BranchError, SecretError string
-	// Version is what the form edits; Changed is what was changed meanwhile, nil
-	// for nothing; Removed: it was removed meanwhile.
+	// Version is the version that the form edits. Changed are the values that
+	// somebody else has saved since, nil for none. Removed reports whether the
+	// service was removed since.
 	Version string
 	Changed []CurrentValue
 	Removed bool
-	// SaveFailed: saving failed through no fault of the fields.
+	// SaveFailed reports whether saving failed for a reason other than the fields.
 	SaveFailed bool
-	// BranchesFailed: the branch list could not be read.
+	// BranchesFailed reports whether the branches could not be read.
 	BranchesFailed bool
-	// BranchesOpen: the branch selector is unfolded.
+	// BranchesOpen renders the branch selector expanded.
 	BranchesOpen bool
 	Branches     BranchList
-	// HasSecret: one is configured, so none can be given.
+	// HasSecret reports whether a secret is configured, so none can be entered.
 	HasSecret bool
-	// AlsoApply is the maintainer's choice to touch open merge requests.
+	// AlsoApply is the option to apply the service to open merge requests.
 	AlsoApply bool
-	// Affected is how many open merge requests AlsoApply would touch now, -1
-	// where that is not known.
+	// Affected is how many open merge requests AlsoApply would affect, -1 if
+	// unknown.
 	Affected int
 }
 
-// focus is for the first control with a message, else for the name.
+// focus returns autofocus for the first control with an error, or for the name.
 func (f ServiceForm) focus(id string) templ.Attributes {
 	return focusOn(id, "status-check-name", fieldFault{"status-check-name", f.NameError}, fieldFault{"status-check-url", f.APIError},
 		fieldFault{"branch-button", f.BranchError}, fieldFault{"status-check-secret", f.SecretError})
 }
 
-// Insecure reports whether the typed URL deserves the hint about plain HTTP.
+// Insecure reports whether the entered URL uses HTTP without TLS.
 func (f ServiceForm) Insecure() bool {
 	return len(f.API) >= 7 && strings.EqualFold(f.API[:7], "http://")
 }
 
-// choice sums up the chosen branches for the selector's button.
+// choice returns the text of the branch selector's button.
 func (f ServiceForm) choice(ctx context.Context) string {
 	var chosen []string
 	for _, b := range f.Branches.Options {
@@ -142,26 +144,27 @@ func (f ServiceForm) choice(ctx context.Context) string {
 	return strings.Join(chosen, text.T(ctx, text.KeyMRListSeparator))
 }
 
-// BranchList is what the branch selector lists.
+// BranchList is the list of the branch selector.
 type BranchList struct {
-	// Failed: the list could not be read.
+	// Failed reports whether the branches could not be read.
 	Failed bool
-	// LoadURL, when set, makes the list fetch the rest of itself at once; until
-	// then it holds only the branches that are chosen.
+	// LoadURL, if not empty, is the address from which the list loads all
+	// branches. Until then it holds only the selected ones.
 	LoadURL string
-	// WasAll is whether all branches were chosen before the form was opened; it
-	// tells which of two contradicting choices is the new one without script.
+	// WasAll reports whether all branches were selected when the form was opened.
+	// Without JavaScript it decides which of two contradicting choices is new.
 	WasAll bool
-	// Query is what is searched for, TooShort when it is not searched yet.
+	// Query is the search term. TooShort reports whether it is too short to
+	// search for.
 	Query    string
 	TooShort bool
-	// Total is the number of protected branches, Found how many are listed because of Query.
+	// Total is the number of protected branches, Found how many match Query.
 	Total, Found int
 	Options      []BranchOption
 	RulesURL     string
 }
 
-// search is what the list is searched for, "" where it is not yet.
+// search returns the search term, empty if it is too short.
 func (l BranchList) search() string {
 	if l.TooShort {
 		return ""
@@ -169,7 +172,7 @@ func (l BranchList) search() string {
 	return l.Query
 }
 
-// matched is a name with what a search found in it marked.
+// matched renders a name with the matches of a search highlighted.
 func matched(name, query string) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
 		var out strings.Builder
@@ -191,9 +194,9 @@ type BranchOption struct {
 	ID     int64
 	Name   string
 	Chosen bool
-	// Note is "default", "wildcard" or empty, already in the reader's language.
+	// Note is "default" or "wildcard" in the reader's language, or empty.
 	Note string
-	// Unprotected: the branch is in the scope but no longer protected.
+	// Unprotected reports whether the branch is in the scope but not protected.
 	Unprotected bool
 }
 
@@ -204,7 +207,7 @@ func (b BranchOption) label(ctx context.Context) string {
 	return b.Name
 }
 
-// ServiceRemoval is the question before a service is removed.
+// ServiceRemoval asks for confirmation before a service is removed.
 type ServiceRemoval struct {
 	Page     Page
 	Dialog   bool

@@ -10,7 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "github.com/mergegate/mergegate/views/text"
 
-// SignIn is the sign-in page.
+// SignIn is the view model of the sign-in page.
 type SignIn struct {
 	Form Form
 	// Host is the server people sign in to.
@@ -21,9 +21,9 @@ type SignIn struct {
 	Kept string
 }
 
-// KeptForm is a form that was sent after its session had ended.
+// KeptForm is a form that was submitted after its session had ended.
 type KeptForm struct {
-	// Waiting: it comes back after sign-in.
+	// Waiting reports whether the form is shown again after sign-in.
 	Waiting bool
 	// Found: the page has the form; otherwise Typed lists what was typed.
 	Found bool
@@ -32,7 +32,7 @@ type KeptForm struct {
 	Secrets bool
 }
 
-// KeptFormNote says that a form was not saved, and where it is.
+// KeptFormNote renders the notice that a form was not saved.
 func KeptFormNote(v KeptForm) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -476,8 +476,8 @@ func SignInPage(p Page, v SignIn) templ.Component {
 	})
 }
 
-// NewPasswordPage is where users choose a password; required is for those who
-// were given theirs and must.
+// NewPasswordPage renders the form for a new password. required is set for users
+// who must replace an assigned password.
 func NewPasswordPage(p Page, f Form, required bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -2,10 +2,11 @@ package views
 
 import "strings"
 
-// agentMark is a mark in a User-Agent and what it stands for.
+// agentMark is a substring of a User-Agent and the name it identifies.
 type agentMark struct{ mark, name string }
 
-// browserMarks are tried in turn: browsers claim to be the older ones, too.
+// browserMarks are tried in order, because newer browsers also contain the marks of
+// older ones.
 var browserMarks = []agentMark{
 	{"Edg/", "Microsoft Edge"}, {"EdgA/", "Microsoft Edge"}, {"EdgiOS/", "Microsoft Edge"},
 	{"OPR/", "Opera"}, {"OPT/", "Opera"}, {"Vivaldi/", "Vivaldi"}, {"SamsungBrowser/", "Samsung Internet"},
@@ -14,21 +15,23 @@ var browserMarks = []agentMark{
 	{"Safari/", "Safari"},
 }
 
-// systemMarks are tried in turn, too: phones claim to be computers.
+// systemMarks are tried in order, because phones also contain the marks of desktop
+// systems.
 var systemMarks = []agentMark{
 	{"iPhone", "iOS"}, {"iPod", "iOS"}, {"iPad", "iPadOS"}, {"Android", "Android"}, {"CrOS", "ChromeOS"},
 	{"Windows", "Windows"}, {"Macintosh", "macOS"}, {"FreeBSD", "FreeBSD"}, {"OpenBSD", "OpenBSD"}, {"Linux", "Linux"}, {"X11", "Linux"},
 }
 
-// programMarks begin what programs that are no browsers call themselves.
+// programMarks are User-Agent prefixes of programs other than browsers.
 var programMarks = []string{"git", "curl", "Wget", "python-requests", "Go-http-client", "okhttp"}
 
-// maxAgent is how much of an unknown User-Agent is shown, in characters.
+// maxAgent is the greatest length of an unknown User-Agent, in characters.
 const maxAgent = 60
 
-// readAgent takes from a User-Agent who it is, "Firefox" or "curl 8.5.0", and
-// on what system, "" where it does not say. What nobody knows is shown as it
-// is, cut short; nothing depends on it, it may be a lie.
+// readAgent returns the browser or program of a User-Agent, such as "Firefox" or
+// "curl 8.5.0", and its system, empty if unknown. An unknown User-Agent is
+// returned truncated. The result is only for display, because clients can send
+// any User-Agent.
 func readAgent(raw string) (browser, system string) {
 	raw = strings.TrimSpace(raw)
 	for _, program := range programMarks {
@@ -52,8 +55,7 @@ func firstMark(marks []agentMark, raw string) string {
 	return ""
 }
 
-// cutText is text with at most limit characters, the last of them … where some
-// are missing.
+// cutText returns s truncated to limit characters, with … as the last one.
 func cutText(s string, limit int) string {
 	if letters := []rune(s); len(letters) > limit {
 		return string(letters[:limit-1]) + "…"

@@ -9,24 +9,24 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// UserSettings is the page of what a user chooses for themselves.
+// UserSettings is the page of a user's preferences and sessions.
 type UserSettings struct {
 	Form     Form
 	Sessions []SessionRow
 	Now      time.Time
 }
 
-// SessionRow is one browser that is signed in as the user.
+// SessionRow is one session of the user.
 type SessionRow struct {
 	ID int64
-	// Agent is what it calls itself, its User-Agent; "" when it says nothing.
+	// Agent is the User-Agent header, empty if there was none.
 	Agent, IP            string
 	SignedInAt, LastSeen time.Time
-	// This marks the browser that the page is for.
+	// This marks the session of the request.
 	This bool
 }
 
-// name is what a session is called: "Firefox on Linux".
+// name returns a name such as "Firefox on Linux".
 func (r SessionRow) name(ctx context.Context) string {
 	browser, system := readAgent(r.Agent)
 	switch {
@@ -38,7 +38,7 @@ func (r SessionRow) name(ctx context.Context) string {
 	return text.T(ctx, text.KeySessionOn, "Browser", browser, "System", system)
 }
 
-// hasOthers reports whether another browser is signed in, too.
+// hasOthers reports whether the user has other sessions.
 func (v UserSettings) hasOthers() bool {
 	for _, row := range v.Sessions {
 		if !row.This {
@@ -48,7 +48,7 @@ func (v UserSettings) hasOthers() bool {
 	return false
 }
 
-// themeOptions are the choices of a theme.
+// themeOptions returns the options for the theme.
 func themeOptions(ctx context.Context) []Option {
 	return []Option{
 		{Value: "system", Text: text.T(ctx, text.KeyThemeSystem)},
@@ -57,7 +57,7 @@ func themeOptions(ctx context.Context) []Option {
 	}
 }
 
-// languageOptions are the choices of a language, each in its own words.
+// languageOptions returns the options for the language, each named in itself.
 func languageOptions(ctx context.Context) []Option {
 	return []Option{
 		{Value: "browser", Text: text.T(ctx, text.KeyLanguageBrowser)},
@@ -66,7 +66,7 @@ func languageOptions(ctx context.Context) []Option {
 	}
 }
 
-// agentTitle shows a User-Agent whole where it is pointed at.
+// agentTitle returns a tooltip with the full User-Agent, or nil if it is empty.
 func agentTitle(agent string) templ.Attributes {
 	if agent == "" {
 		return nil

@@ -14,7 +14,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// userSettingsPath is the page; its forms post below it.
+// userSettingsPath is the address of the page and the prefix of its forms.
 const userSettingsPath = "/-/user_settings"
 
 func UserSettingsPage(p Page, v UserSettings) templ.Component {

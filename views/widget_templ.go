@@ -15,8 +15,8 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// StatusChecksWidget is the widget as it stands in the merge box. Only its
-// body is exchanged by polls; the <details> stays, so the reader's choice does.
+// StatusChecksWidget renders the widget in the merge box. Polls replace only its
+// body, so the <details> stays open or closed.
 func StatusChecksWidget(w StatusChecks) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -429,8 +429,8 @@ func StatusChecksWidget(w StatusChecks) templ.Component {
 	})
 }
 
-// StatusChecksUpdate is what a poll or a retry answers: the body, and out of
-// band the parts of the page that follow from it.
+// StatusChecksUpdate renders the answer to a poll or a retry: the body, and out of
+// band the parts of the page that depend on it.
 func StatusChecksUpdate(w StatusChecks, box MergeBox, head MergeRequestHead) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -550,7 +550,7 @@ func StatusChecksUpdate(w StatusChecks, box MergeBox, head MergeRequestHead) tem
 	})
 }
 
-// statusChecksSummary is the inside of the widget's head.
+// statusChecksSummary renders the content of the widget's head.
 func statusChecksSummary(w StatusChecks) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -681,7 +681,7 @@ func statusChecksSummary(w StatusChecks) templ.Component {
 	})
 }
 
-// stateCounts is "1 failed, 2 pending", without what there is none of.
+// stateCounts renders a text such as "1 failed, 2 pending", without zero counts.
 func stateCounts(failed, pending int) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -784,7 +784,7 @@ func stateCount(class, label string) templ.Component {
 	})
 }
 
-// statusChecksActions says whether the widget refreshes itself.
+// statusChecksActions renders whether the widget updates automatically.
 func statusChecksActions(w StatusChecks) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -842,8 +842,8 @@ func statusChecksActions(w StatusChecks) templ.Component {
 	})
 }
 
-// StatusChecksBody is the list of checks. While PollURL is set it asks for
-// news every three seconds; a body without it ends the polling.
+// StatusChecksBody renders the list of checks. If Polls is set, it polls every
+// three seconds; a body without it ends the polling.
 func StatusChecksBody(w StatusChecks) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -961,8 +961,8 @@ func checkRows(w StatusChecks) templ.Component {
 	})
 }
 
-// checkRow is one check. Its name can always take the focus: it gets it when a
-// control that had it goes away, as Retry does.
+// checkRow renders one check. Its name is focusable: app.js moves the focus there
+// when the focused control, such as Retry, is removed.
 func checkRow(r CheckRow, w StatusChecks) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1313,7 +1313,7 @@ func checkRow(r CheckRow, w StatusChecks) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ownWords(r.Late.Description, r.Late.TargetURL, "status-check-late-link-"+id).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = responseText(r.Late.Description, r.Late.TargetURL, "status-check-late-link-"+id).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1330,8 +1330,8 @@ func checkRow(r CheckRow, w StatusChecks) templ.Component {
 	})
 }
 
-// checkReason says why the check is as it is: the service's own words, or that
-// none came in time.
+// checkReason renders the reason for the status: the service's description, or that
+// no response came in time.
 func checkReason(r CheckRow, id string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1377,7 +1377,7 @@ func checkReason(r CheckRow, id string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ownWords(r.Description, r.TargetURL, "status-check-link-"+id).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = responseText(r.Description, r.TargetURL, "status-check-link-"+id).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1390,8 +1390,8 @@ func checkReason(r CheckRow, id string) templ.Component {
 	})
 }
 
-// ownWords are a service's text and link about its answer.
-func ownWords(description, targetURL, id string) templ.Component {
+// responseText renders the description and the link of a service's response.
+func responseText(description, targetURL, id string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -1491,7 +1491,7 @@ func ownWords(description, targetURL, id string) templ.Component {
 	})
 }
 
-// stateWord is the word for a state, in its colour.
+// stateWord renders the name of a state in its colour.
 func stateWord(state CheckState) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1552,7 +1552,7 @@ func stateWord(state CheckState) templ.Component {
 	})
 }
 
-// newCommits says that somebody pushed since the page was loaded.
+// newCommits renders the notice of commits pushed since the page was loaded.
 func newCommits(sha, url string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1633,7 +1633,7 @@ func newCommits(sha, url string) templ.Component {
 	})
 }
 
-// checkDelivery is the line about the newest delivery.
+// checkDelivery renders the line about the newest delivery.
 func checkDelivery(d CheckDelivery, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1771,7 +1771,7 @@ func checkDelivery(d CheckDelivery, now time.Time) templ.Component {
 	})
 }
 
-// checkCountdown is the time until a pending check fails.
+// checkCountdown renders the time until a pending check times out.
 func checkCountdown(r CheckRow, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
