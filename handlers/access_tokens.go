@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -16,14 +15,6 @@ import (
 
 // usualTokenLifetime is the expiry that the form for a new token suggests.
 const usualTokenLifetime = 90 * 24 * time.Hour
-
-// personalTokensPath is the page of the user's own tokens.
-const personalTokensPath = "/-/user_settings/personal_access_tokens"
-
-// projectTokensPath is the page of the project's tokens.
-func projectTokensPath(c echo.Context) string {
-	return "/" + request.Project(c).FullPath() + "/-/settings/access_tokens"
-}
 
 // tokenWords are the messages of the form for a new token.
 var tokenWords = words{
@@ -67,7 +58,7 @@ func (p *pages) renderPersonalTokens(c echo.Context, status int, form views.Form
 
 func (p *pages) renderProjectTokens(c echo.Context, status int, form views.Form) error {
 	project := request.Project(c)
-	list, err := p.presentTokens(c, projectTokensPath(c), form, models.TokenList{ProjectID: project.ID})
+	list, err := p.presentTokens(c, projectTokensURL(c), form, models.TokenList{ProjectID: project.ID})
 	if err != nil {
 		return err
 	}
@@ -77,7 +68,7 @@ func (p *pages) renderProjectTokens(c echo.Context, status int, form views.Form)
 	if err != nil {
 		return err
 	}
-	crumbs(&page, translate(c, text.KeySettings), "/"+project.FullPath()+"/-/settings/general", translate(c, text.KeyAccessTokens), projectTokensPath(c))
+	crumbs(&page, translate(c, text.KeySettings), generalSettingsURL(c), translate(c, text.KeyAccessTokens), projectTokensURL(c))
 	return render(c, status, views.AccessTokensPage(page, list))
 }
 
@@ -172,7 +163,7 @@ func (p *pages) createPersonalToken(c echo.Context) error {
 }
 
 func (p *pages) createProjectToken(c echo.Context) error {
-	return p.createToken(c, projectTokensPath(c), func(in models.AccessTokenInput) error {
+	return p.createToken(c, projectTokensURL(c), func(in models.AccessTokenInput) error {
 		_, err := p.Store.CreateProjectToken(c.Request().Context(), request.MustUser(c), request.Role(c), request.Project(c).ID, in)
 		return err
 	}, func(form views.Form) error { return p.renderProjectTokens(c, http.StatusUnprocessableEntity, form) })
@@ -185,7 +176,7 @@ func (p *pages) revokePersonalTokenForm(c echo.Context) error {
 
 // revokeProjectTokenForm asks before a token of the project is revoked.
 func (p *pages) revokeProjectTokenForm(c echo.Context) error {
-	return p.revocation(c, models.TokenList{ProjectID: request.Project(c).ID}, projectTokensPath(c), views.SectionAccessTokens)
+	return p.revocation(c, models.TokenList{ProjectID: request.Project(c).ID}, projectTokensURL(c), views.SectionAccessTokens)
 }
 
 // revocation asks before the token that the path names is revoked.
@@ -209,7 +200,7 @@ func (p *pages) revocation(c echo.Context, of models.TokenList, path, section st
 	}
 	return p.confirm(c, section, views.Confirmation{
 		Title: text.KeyRevokeTitle, Button: text.KeyRevokeToken, Text: views.RevocationText(token.Name),
-		URL: path + "/" + strconv.FormatInt(id, 10) + "/revoke", CloseURL: path,
+		URL: withID(path, id) + "/revoke", CloseURL: path,
 	}, translate(c, text.KeyAccessTokens), path, translate(c, text.KeyRevokeToken), c.Request().URL.Path)
 }
 
@@ -248,5 +239,5 @@ func (p *pages) revokeProjectToken(c echo.Context) error {
 	if err := p.Store.RevokeProjectToken(c.Request().Context(), request.MustUser(c), request.Role(c), request.Project(c).ID, id); err != nil {
 		return err
 	}
-	return p.redirect(c, projectTokensPath(c), text.KeyTokenRevoked)
+	return p.redirect(c, projectTokensURL(c), text.KeyTokenRevoked)
 }

@@ -60,12 +60,9 @@ var auditKindTexts = map[models.AuditKind]text.Key{
 	models.AuditKindUsers:         text.KeyPeopleKindUsers,
 }
 
-// instanceAuditPath is the page of what happened outside projects.
-const instanceAuditPath = "/admin/audit_events"
-
 // auditEvents shows what was changed in the project, the newest first.
 func (p *pages) auditEvents(c echo.Context) error {
-	return p.renderAudit(c, projectURL(c)+"/-/audit_events", views.SectionAuditEvents, text.KeyChecksAuditEventsIntro)
+	return p.renderAudit(c, auditEventsURL(c), views.SectionAuditEvents, text.KeyChecksAuditEventsIntro)
 }
 
 // instanceAuditEvents shows what happened outside projects: sign-ins, users,
@@ -145,7 +142,7 @@ func auditRow(c echo.Context, e models.AuditEvent) views.AuditEventRow {
 	}
 	if e.Action.TargetsMergeRequest() {
 		row.Request = fmt.Sprintf("!%d", e.TargetID)
-		row.RequestURL = fmt.Sprintf("%s/-/merge_requests/%d", projectURL(c), e.TargetID)
+		row.RequestURL = mergeRequestURL(c, e.TargetID)
 	}
 	for _, change := range e.Details {
 		key := text.KeyChecksChangeBoth

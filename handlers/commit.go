@@ -3,7 +3,6 @@ package handlers
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -13,11 +12,6 @@ import (
 	"github.com/mergegate/mergegate/views"
 	"github.com/mergegate/mergegate/views/text"
 )
-
-// commitPath is the page of a commit.
-func commitPath(c echo.Context, sha string) string {
-	return "/" + request.Project(c).FullPath() + "/-/commit/" + sha
-}
 
 // commit is the page of a commit, named by its id or by at least seven digits
 // of it.
@@ -54,7 +48,7 @@ func (p *pages) commit(c echo.Context) error {
 	}
 	v.Changes.Command = "git fetch origin && git show " + shortSHA(sha)
 	for _, parent := range commit.ParentSHAs {
-		v.Parents = append(v.Parents, views.Crumb{Text: shortSHA(parent), URL: commitPath(c, parent)})
+		v.Parents = append(v.Parents, views.Crumb{Text: shortSHA(parent), URL: commitURL(c, parent)})
 	}
 	page, err := p.page(c, row.Title+" · "+row.SHA, "")
 	if err != nil {
@@ -113,7 +107,7 @@ func (p *pages) compareCommits(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	crumbs(&page, translate(c, text.KeyMRCompare), "/"+project.FullPath()+"/-/compare/"+url.PathEscape(from)+"..."+url.PathEscape(to))
+	crumbs(&page, translate(c, text.KeyMRCompare), compareURL(c, from, to))
 	return render(c, http.StatusOK, views.ComparePage(page, v))
 }
 
@@ -122,7 +116,7 @@ func presentCommit(c echo.Context, commit gitrepo.Commit) views.CommitRow {
 	title, body, _ := strings.Cut(strings.TrimSpace(commit.Message), "\n")
 	return views.CommitRow{
 		SHA: shortSHA(commit.SHA), Title: visible(strings.TrimSpace(title)), Body: visible(strings.TrimSpace(body)), Author: visible(commit.AuthorName),
-		At: commit.CommittedAt, URL: commitPath(c, commit.SHA),
+		At: commit.CommittedAt, URL: commitURL(c, commit.SHA),
 	}
 }
 

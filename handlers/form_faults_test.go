@@ -267,10 +267,10 @@ func TestForms_EveryForm_HasInvalidInputCases(t *testing.T) {
 	harmless := []string{
 		signOutPath, "/-/theme", userSettingsPath + "/sessions/:id/end", userSettingsPath + "/sessions/end_others",
 		personalTokensPath + "/:id/revoke", projectRoute + "/-/settings/access_tokens/:id/revoke",
-		projectRoute + "/-/project_members/:id/remove", servicesRoute + "/:id/remove", servicesRoute + "/:id/test",
-		servicesRoute + "/:id/deliveries/:delivery/redeliver", rulesRoute + "/:id/unprotect",
-		mergeRequestsRoute + "/:iid/close", mergeRequestsRoute + "/:iid/reopen", mergeRequestsRoute + "/:iid/approve", mergeRequestsRoute + "/:iid/unapprove",
-		mergeRequestsRoute + "/:iid/merge", mergeRequestsRoute + "/:iid/status_checks/:id/retry",
+		projectRoute + "/-/project_members/:id/remove", projectRoute + servicesPath + "/:id/remove", projectRoute + servicesPath + "/:id/test",
+		projectRoute + servicesPath + "/:id/deliveries/:delivery/redeliver", projectRoute + branchRulesPath + "/:id/unprotect",
+		projectRoute + mergeRequestsPath + "/:iid/close", projectRoute + mergeRequestsPath + "/:iid/reopen", projectRoute + mergeRequestsPath + "/:iid/approve", projectRoute + mergeRequestsPath + "/:iid/unapprove",
+		projectRoute + mergeRequestsPath + "/:iid/merge", projectRoute + mergeRequestsPath + "/:iid/status_checks/:id/retry",
 		projectRoute + "/-/settings/merge_requests", // one check box
 		projectRoute + "/-/project_members/:id",     // one list, TestMembers_OwnerRole_OnlyOwnersChangeIt
 	}

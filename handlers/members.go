@@ -13,11 +13,6 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// membersPath is the page of the project's members.
-func membersPath(c echo.Context) string {
-	return "/" + request.Project(c).FullPath() + "/-/project_members"
-}
-
 func (p *pages) members(c echo.Context) error {
 	return p.renderMembers(c, http.StatusOK, "", models.Member{})
 }
@@ -27,7 +22,7 @@ func (p *pages) members(c echo.Context) error {
 func (p *pages) renderMembers(c echo.Context, status int, problem string, chosen models.Member) error {
 	number := pageNumber(c)
 	list := views.MemberList{
-		Path: membersPath(c), Search: searchParam(c, "search"), Problem: problem, Roles: roleOptions(c, models.Roles),
+		Path: membersURL(c), Search: searchParam(c, "search"), Problem: problem, Roles: roleOptions(c, models.Roles),
 	}
 	role := models.RoleNone
 	if level, err := strconv.Atoi(c.QueryParam("role")); err == nil && models.Role(level).Valid() {
@@ -78,7 +73,7 @@ func (p *pages) newMemberForm(c echo.Context) error {
 
 // renderNewMember draws the form that adds a member.
 func (p *pages) renderNewMember(c echo.Context, status int, form views.Form) error {
-	v := views.NewMember{Path: membersPath(c), Form: form, Roles: roleOptions(c, assignable(c)), Drawer: isHTMX(c)}
+	v := views.NewMember{Path: membersURL(c), Form: form, Roles: roleOptions(c, assignable(c)), Drawer: isHTMX(c)}
 	page, err := p.page(c, translate(c, text.KeyAddMember), views.SectionMembers)
 	if err != nil {
 		return err
@@ -150,7 +145,7 @@ func (p *pages) addMember(c echo.Context) error {
 	case err != nil:
 		return err
 	}
-	return p.done(c, membersPath(c), text.KeyMemberAdded)
+	return p.done(c, membersURL(c), text.KeyMemberAdded)
 }
 
 // person is the member that the path names; a token's bot is none, it goes
@@ -200,7 +195,7 @@ func (p *pages) afterMemberChange(c echo.Context, member models.Member, role mod
 	if user := request.MustUser(c); member.UserID == user.ID && role < models.RoleMaintainer && !user.Admin {
 		return p.redirect(c, "/", toast)
 	}
-	return p.redirect(c, membersPath(c), toast)
+	return p.redirect(c, membersURL(c), toast)
 }
 
 func (p *pages) removeMemberForm(c echo.Context) error {
@@ -208,10 +203,10 @@ func (p *pages) removeMemberForm(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	path := membersPath(c)
+	path := membersURL(c)
 	return p.confirm(c, views.SectionMembers, views.Confirmation{
 		Title: text.KeyRemoveMemberTitle, Button: text.KeyRemoveMember, Text: views.RemovalText(member.User.Name, request.Project(c).Name),
-		URL: path + "/" + strconv.FormatInt(member.UserID, 10) + "/remove", CloseURL: path,
+		URL: memberURL(c, member.UserID) + "/remove", CloseURL: path,
 	}, translate(c, text.KeyMembers), path, translate(c, text.KeyRemoveMember), c.Request().URL.Path)
 }
 

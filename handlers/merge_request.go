@@ -16,17 +16,6 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// mergeRequestsPath is the list of the project that the path names.
-func mergeRequestsPath(c echo.Context) string {
-	project := request.Project(c)
-	return "/" + project.FullPath() + "/-/merge_requests"
-}
-
-// mergeRequestPath is the page of one of its merge requests.
-func mergeRequestPath(c echo.Context, iid int64) string {
-	return mergeRequestsPath(c) + "/" + strconv.FormatInt(iid, 10)
-}
-
 // loadMergeRequest finds the merge request that the path names.
 func (p *pages) loadMergeRequest(c echo.Context) (models.MergeRequest, error) {
 	iid, err := idParam(c, "iid")
@@ -63,13 +52,13 @@ func (p *pages) listMergeRequests(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	crumbs(&page, translate(c, text.KeyMergeRequests), mergeRequestsPath(c))
+	crumbs(&page, translate(c, text.KeyMergeRequests), mergeRequestsURL(c))
 	v := views.MergeRequestList{
-		Tabs: listTabs(c, counts, state), State: state, Search: searchParam(c, "search"), URL: mergeRequestsPath(c),
+		Tabs: listTabs(c, counts, state), State: state, Search: searchParam(c, "search"), URL: mergeRequestsURL(c),
 		Pages: pageLinks(c, number, len(list), total), Now: p.Store.Now(),
 	}
 	if request.Can(c, auth.CreateMergeRequest) {
-		v.NewURL = mergeRequestsPath(c) + "/new"
+		v.NewURL = newMergeRequestURL(c)
 	}
 	for _, mr := range list {
 		v.Rows = append(v.Rows, presentRow(c, mr, checks[mr.ID], v.Now))
@@ -104,7 +93,7 @@ func listFilter(c echo.Context) (state string, filter models.MergeRequestFilter)
 
 func listTabs(c echo.Context, counts map[models.MergeRequestState]int64, state string) []views.ListTab {
 	tab := func(key text.Key, name string, count int64) views.ListTab {
-		return views.ListTab{Text: key, URL: mergeRequestsPath(c) + "?state=" + name, Count: int(count), Current: name == state}
+		return views.ListTab{Text: key, URL: mergeRequestsURL(c) + "?state=" + name, Count: int(count), Current: name == state}
 	}
 	opened, merged, closed := counts[models.StateOpened], counts[models.StateMerged], counts[models.StateClosed]
 	return []views.ListTab{
@@ -163,6 +152,6 @@ func (p *pages) mergeRequestPage(c echo.Context, mr models.MergeRequest) (views.
 	if err != nil {
 		return page, err
 	}
-	crumbs(&page, translate(c, text.KeyMergeRequests), mergeRequestsPath(c), fmt.Sprintf("!%d", mr.IID), mergeRequestPath(c, mr.IID))
+	crumbs(&page, translate(c, text.KeyMergeRequests), mergeRequestsURL(c), fmt.Sprintf("!%d", mr.IID), mergeRequestURL(c, mr.IID))
 	return page, nil
 }

@@ -37,7 +37,7 @@ func (p *pages) act(c echo.Context, done text.Key, do func(iid int64) error) err
 	}
 	err = do(iid)
 	if err == nil {
-		return p.redirect(c, mergeRequestPath(c, iid), done)
+		return p.redirect(c, mergeRequestURL(c, iid), done)
 	}
 	key, known := refusals[models.CodeOf(err)]
 	if !known {

@@ -47,7 +47,7 @@ func forField(c echo.Context, list views.BranchChoices, field, chosen string) vi
 	if utf8.ValidString(chosen) && !strings.ContainsRune(chosen, 0) {
 		list.Value = chosen
 	}
-	list.URL = mergeRequestsPath(c) + "/new/branches?field=" + field
+	list.URL = newMergeRequestURL(c) + "/branches?field=" + field
 	return list
 }
 

@@ -59,7 +59,7 @@ func (p *pages) createMergeRequest(c echo.Context) error {
 	if err != nil {
 		return p.refuseMergeRequestForm(c, form.MergeRequestForm, nil, err)
 	}
-	return p.redirect(c, mergeRequestPath(c, mr.IID), text.KeyMRToastCreated)
+	return p.redirect(c, mergeRequestURL(c, mr.IID), text.KeyMRToastCreated)
 }
 
 // editMergeRequest is the form of an existing merge request.
@@ -104,7 +104,7 @@ func (p *pages) updateMergeRequest(c echo.Context) error {
 	if err != nil {
 		return p.refuseMergeRequestForm(c, form.MergeRequestForm, &mr, err)
 	}
-	return p.redirect(c, mergeRequestPath(c, mr.IID), text.KeyMRToastUpdated)
+	return p.redirect(c, mergeRequestURL(c, mr.IID), text.KeyMRToastUpdated)
 }
 
 // changedMergeRequest lists what differs between a merge request and what was
@@ -200,7 +200,7 @@ func wholeFault(c echo.Context, err error) (fault views.FormFault, known bool) {
 		var domain *models.Error
 		if errors.As(err, &domain) {
 			if iid, parseErr := strconv.ParseInt(domain.Params["iid"], 10, 64); parseErr == nil {
-				fault.URL, fault.LinkText = mergeRequestPath(c, iid), fmt.Sprintf("!%d", iid)
+				fault.URL, fault.LinkText = mergeRequestURL(c, iid), fmt.Sprintf("!%d", iid)
 			}
 		}
 		return fault, true
@@ -212,7 +212,7 @@ func wholeFault(c echo.Context, err error) (fault views.FormFault, known bool) {
 
 // renderMergeRequestForm draws the form; mr is nil for a new merge request.
 func (p *pages) renderMergeRequestForm(c echo.Context, status int, form views.MergeRequestForm, mr *models.MergeRequest) error {
-	title, list := translate(c, text.KeyMRNewMergeRequest), mergeRequestsPath(c)
+	title, list := translate(c, text.KeyMRNewMergeRequest), mergeRequestsURL(c)
 	form.New, form.Action, form.CancelURL = mr == nil, list, list
 	if form.New && form.Title == "" && form.Errors == nil && form.Source != "" {
 		if err := p.suggestTitle(c, &form); err != nil {
@@ -232,7 +232,7 @@ func (p *pages) renderMergeRequestForm(c echo.Context, status int, form views.Me
 		}
 	} else {
 		page.Title = translate(c, text.KeyMREditMergeRequest)
-		path := mergeRequestPath(c, mr.IID)
+		path := mergeRequestURL(c, mr.IID)
 		form.Retargets = mr.State != models.StateMerged
 		form.Action, form.CancelURL = path, path
 		crumbs(&page, fmt.Sprintf("!%d", mr.IID), path, page.Title, path+"/edit")
@@ -252,7 +252,7 @@ func (p *pages) previewChecks(c echo.Context, form *views.MergeRequestForm) erro
 	if err != nil {
 		return err
 	}
-	form.PreviewURL, form.ChecksMustPass = mergeRequestsPath(c)+"/new", project.OnlyAllowMergeIfAllStatusChecksPassed
+	form.PreviewURL, form.ChecksMustPass = newMergeRequestURL(c), project.OnlyAllowMergeIfAllStatusChecksPassed
 	for _, service := range services {
 		if form.Target != "" && service.AppliesTo(form.Target) {
 			form.Checks = append(form.Checks, service.Name)

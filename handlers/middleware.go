@@ -289,7 +289,7 @@ func (p *pages) loadProject(next echo.HandlerFunc) echo.HandlerFunc {
 func redirectToNewPath(c echo.Context, project models.Project) error {
 	u := *c.Request().URL
 	rest := strings.SplitN(strings.TrimPrefix(u.EscapedPath(), "/"), "/", 3)
-	target := "/" + project.FullPath()
+	target := urlOfProject(project)
 	if len(rest) == 3 {
 		target += "/" + rest[2]
 	}

@@ -17,10 +17,6 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// offlinePath is the page for a server out of reach. Browsers fetch it while
-// the server is there, and keep it.
-const offlinePath = "/-/offline"
-
 // keptPolicy lets the kept page bring its stylesheet and script along: they
 // stand inside it, known by their digests.
 var keptPolicy = sync.OnceValue(func() string {

@@ -30,7 +30,7 @@ var readmeNames = []string{"README.md", "readme.md", "README.markdown", "README"
 // overview is a project's first page. Guests see its head only.
 func (p *pages) overview(c echo.Context) error {
 	project := request.Project(c)
-	path := "/" + project.FullPath()
+	path := projectURL(c)
 	v := views.Overview{
 		Name: project.Name, Description: project.Description, DefaultBranch: project.DefaultBranch, Path: path,
 		Visibility: views.Visibility{Value: project.Visibility.String()}, CloneURL: p.BaseURL + path + ".git",
@@ -67,7 +67,7 @@ func (p *pages) addMembers(c echo.Context, v *views.Overview) error {
 	if err != nil {
 		return err
 	}
-	v.Members = &views.OverviewMembers{URL: v.Path + "/-/project_members"}
+	v.Members = &views.OverviewMembers{URL: membersURL(c)}
 	for _, member := range members {
 		v.Members.People = append(v.Members.People, presentPerson(c, &member.User))
 	}
@@ -109,7 +109,7 @@ func (p *pages) addMergeRequests(c echo.Context, v *views.Overview) error {
 		}
 	}
 	if request.Can(c, auth.ManageStatusChecks) {
-		v.SettingsURL = v.Path + "/-/settings/merge_requests"
+		v.SettingsURL = mergeRequestSettingsURL(c)
 	}
 	return nil
 }
@@ -126,7 +126,7 @@ func (p *pages) addRepository(c echo.Context, v *views.Overview) {
 	}
 	v.Branches, v.Empty = list, list.Total == 0
 	if list.Total > 1 && request.Can(c, auth.CreateMergeRequest) {
-		v.NewMergeRequestURL = v.Path + "/-/merge_requests/new"
+		v.NewMergeRequestURL = newMergeRequestURL(c)
 	}
 	readme, err := p.readme(ctx, project)
 	if err != nil {
@@ -175,10 +175,9 @@ func (p *pages) branches(c echo.Context) error {
 // branch.
 func (p *pages) branchList(c echo.Context, search string, offset, limit int) (views.ProjectBranches, error) {
 	ctx, project := c.Request().Context(), request.Project(c)
-	path := "/" + project.FullPath()
-	list := views.ProjectBranches{Search: search, AllURL: path + "/-/branches", Now: p.Store.Now()}
+	list := views.ProjectBranches{Search: search, AllURL: branchesURL(c), Now: p.Store.Now()}
 	if request.Can(c, auth.ManageProtectedBranches) {
-		list.RulesURL = path + "/-/settings/repository/branch_rules"
+		list.RulesURL = branchRulesURL(c)
 	}
 	git := p.Git.Reader(project.ID)
 	branches, total, err := git.Branches(ctx, search, offset, limit, project.DefaultBranch)
@@ -211,15 +210,15 @@ func (p *pages) branchList(c echo.Context, search string, offset, limit int) (vi
 	for _, branch := range branches {
 		distance := distances[branch.Commit.SHA]
 		row := views.ProjectBranch{
-			Name: branch.Name, SHA: shortSHA(branch.Commit.SHA), CommitURL: commitPath(c, branch.Commit.SHA), Title: branch.Commit.Title, CommittedAt: branch.Commit.CommittedAt,
+			Name: branch.Name, SHA: shortSHA(branch.Commit.SHA), CommitURL: commitURL(c, branch.Commit.SHA), Title: branch.Commit.Title, CommittedAt: branch.Commit.CommittedAt,
 			Default: branch.Name == project.DefaultBranch, Protected: isProtected(rules, branch.Name),
 			Ahead: distance.Ahead, Behind: distance.Behind,
 		}
 		switch iid, isOpen := open[branch.Name]; {
 		case isOpen:
-			row.OpenIID, row.OpenURL = iid, mergeRequestPath(c, iid)
+			row.OpenIID, row.OpenURL = iid, mergeRequestURL(c, iid)
 		case !row.Default && row.Ahead > 0 && request.Can(c, auth.CreateMergeRequest):
-			row.NewURL = mergeRequestsPath(c) + "/new?" + url.Values{"source_branch": {branch.Name}}.Encode()
+			row.NewURL = newMergeRequestURL(c) + "?" + url.Values{"source_branch": {branch.Name}}.Encode()
 		}
 		list.Rows = append(list.Rows, row)
 	}

@@ -110,7 +110,7 @@ func (f mergeFacts) blocks(reason models.BlockReason) bool { return slices.Conta
 func freshWidget(c echo.Context, f mergeFacts) views.StatusChecks {
 	widget := presentWidget(c, f, shownPage{})
 	if f.unread && widget.Kind != views.WidgetForbidden {
-		return views.StatusChecks{Kind: views.WidgetFailed, RefreshURL: mergeRequestPath(c, f.mr.IID)}
+		return views.StatusChecks{Kind: views.WidgetFailed, RefreshURL: mergeRequestURL(c, f.mr.IID)}
 	}
 	return widget
 }
@@ -145,7 +145,7 @@ func presentBox(c echo.Context, f mergeFacts, widget views.StatusChecks) views.M
 		return box
 	}
 	if request.Can(c, auth.Merge) {
-		box.MergeURL = mergeRequestPath(c, f.mr.IID) + "/merge"
+		box.MergeURL = mergeRequestURL(c, f.mr.IID) + "/merge"
 	}
 	box.Commits, box.SourceKept = f.with.commits, f.sourceKept
 	box.RemoveSource, box.Squash = f.mr.RemoveSourceBranch, f.mr.Squash
@@ -210,9 +210,9 @@ func presentApprovals(c echo.Context, f mergeFacts, sha string) views.Approvals 
 	}
 	if f.mr.State == models.StateOpened && request.Can(c, auth.Approve) {
 		if mine {
-			v.UnapproveURL = mergeRequestPath(c, f.mr.IID) + "/unapprove"
+			v.UnapproveURL = mergeRequestURL(c, f.mr.IID) + "/unapprove"
 		} else {
-			v.ApproveURL = mergeRequestPath(c, f.mr.IID) + "/approve"
+			v.ApproveURL = mergeRequestURL(c, f.mr.IID) + "/approve"
 		}
 	}
 	return v
@@ -233,7 +233,7 @@ func (p *pages) presentHead(c echo.Context, mr models.MergeRequest, tab string, 
 	head := views.MergeRequestHead{
 		IID: mr.IID, Title: mr.Title, State: views.MergeRequestState(mr.State), Draft: mr.Draft, Author: presentPerson(c, mr.Author),
 		At: mr.CreatedAt, Source: mr.SourceBranch, Target: mr.TargetBranch, SourceGone: mr.SourceBranchDeleted,
-		URL: mergeRequestPath(c, mr.IID), Commits: -1, Changes: -1, Tab: tab,
+		URL: mergeRequestURL(c, mr.IID), Commits: -1, Changes: -1, Tab: tab,
 		CanEdit: request.Can(c, auth.UpdateMergeRequest), Now: p.Store.Now(),
 	}
 	if with.target != "" {
@@ -249,7 +249,7 @@ func (p *pages) presentHead(c echo.Context, mr models.MergeRequest, tab string, 
 func presentRow(c echo.Context, mr models.MergeRequest, checks []models.MergeRequestCheck, now time.Time) views.MergeRequestRow {
 	counts := models.CountStatuses(checks, now)
 	return views.MergeRequestRow{
-		IID: mr.IID, Title: mr.Title, URL: mergeRequestPath(c, mr.IID), State: views.MergeRequestState(mr.State),
+		IID: mr.IID, Title: mr.Title, URL: mergeRequestURL(c, mr.IID), State: views.MergeRequestState(mr.State),
 		Author: userName(c, mr.Author), At: mr.CreatedAt, Source: mr.SourceBranch, Target: mr.TargetBranch,
 		ShowChecks: request.Can(c, auth.ReadStatusChecks),
 		Passed:     counts.Passed, Pending: counts.Pending, Failed: counts.Failed,

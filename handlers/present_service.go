@@ -205,7 +205,7 @@ func milliseconds(c echo.Context, ms int64) string {
 func (p *pages) deliveryRow(c echo.Context, d models.Delivery) views.DeliveryRow {
 	row := views.DeliveryRow{
 		ID:      strconv.FormatInt(d.ID, 10),
-		URL:     serviceURL(c, d.ExternalStatusCheckID) + "/deliveries/" + strconv.FormatInt(d.ID, 10),
+		URL:     deliveryURL(c, d.ExternalStatusCheckID, d.ID),
 		ShortID: d.UUID[:min(len(d.UUID), 8)], Event: deliveryEvent(c, d), At: d.CreatedAt, Attempts: deliveryAttempts(c, d, p.Store.Now()),
 	}
 	row.MergeRequest, row.MergeRequestURL = mergeRequestRef(c, d.MergeRequestIID)
@@ -223,6 +223,5 @@ func mergeRequestRef(c echo.Context, iid int64) (ref, url string) {
 	if iid == 0 {
 		return "", ""
 	}
-	number := strconv.FormatInt(iid, 10)
-	return "!" + number, projectURL(c) + "/-/merge_requests/" + number
+	return "!" + strconv.FormatInt(iid, 10), mergeRequestURL(c, iid)
 }

@@ -85,7 +85,7 @@ func (p *pages) presentProjects(ctx context.Context, found []models.Access) ([]v
 		project := access.Project
 		row := views.ProjectRow{
 			Namespace: project.Namespace.Path, Name: project.Name, Description: project.Description,
-			URL: "/" + project.FullPath(), Visibility: views.Visibility{Value: project.Visibility.String()},
+			URL: urlOfProject(project), Visibility: views.Visibility{Value: project.Visibility.String()},
 			OpenMergeRequests: -1, UpdatedAt: project.LastActivityAt,
 		}
 		if slices.Contains(readable, project.ID) {
@@ -119,7 +119,7 @@ func (p *pages) renderNewProject(c echo.Context, status int, form views.Form) er
 		return err
 	}
 	page.Narrow = true
-	crumbs(&page, translate(c, text.KeyNewProject), "/projects/new")
+	crumbs(&page, translate(c, text.KeyNewProject), newProjectPath)
 	return render(c, status, views.NewProjectPage(page, v))
 }
 
@@ -157,7 +157,7 @@ func (p *pages) createProject(c echo.Context) error {
 		}
 		return err
 	}
-	return p.redirect(c, "/"+created.FullPath(), text.KeyProjectCreated)
+	return p.redirect(c, urlOfProject(created), text.KeyProjectCreated)
 }
 
 // namespaceOf puts the chosen namespace into the input, and reports whether

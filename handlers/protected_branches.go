@@ -30,18 +30,10 @@ var branchWords = words{
 	"merge_access_level.invalid": text.KeyChecksLevelInvalid,
 }
 
-// projectURL is the project's page.
-func projectURL(c echo.Context) string { return "/" + request.Project(c).FullPath() }
-
-// branchRulesURL is the project's page of branch rules.
-func branchRulesURL(c echo.Context) string {
-	return projectURL(c) + "/-/settings/repository/branch_rules"
-}
-
 // rulesPage is the frame of a page under settings › Branch rules.
 func (p *pages) rulesPage(c echo.Context, title text.Key, more ...string) (views.Page, error) {
 	page, err := p.page(c, translate(c, title), views.SectionBranchRules)
-	crumbs(&page, translate(c, text.KeySettings), projectURL(c)+"/-/settings/general", translate(c, text.KeyBranchRules), branchRulesURL(c))
+	crumbs(&page, translate(c, text.KeySettings), generalSettingsURL(c), translate(c, text.KeyBranchRules), branchRulesURL(c))
 	crumbs(&page, more...)
 	page.Narrow = true
 	return page, err
@@ -74,7 +66,7 @@ func (p *pages) branchRuleList(c echo.Context) (views.BranchRuleList, error) {
 		p.logFailure(c, "services cannot be listed", err)
 		list.Failed = true
 	}
-	add := servicesURL(c) + "/new?return_to=" + returnToBranchRules
+	add := newServiceURL(c) + "?return_to=" + returnToBranchRules
 	for _, s := range services {
 		if len(s.Scope) == 0 {
 			list.All.Services = append(list.All.Services, s)
@@ -84,12 +76,12 @@ func (p *pages) branchRuleList(c echo.Context) (views.BranchRuleList, error) {
 	list.Unprotected = unprotectedRules(c, services)
 	names, all := p.branchNames(c)
 	for _, rule := range rules {
-		id := strconv.FormatInt(rule.ID, 10)
+		address := branchRuleURL(c, rule.ID)
 		row := views.BranchRule{
 			ID: rule.ID, Name: rule.Name, Default: rule.Name == request.Project(c).DefaultBranch, Matches: -1,
 			Push: levelText(c, rule.PushAccessLevel), Merge: levelText(c, rule.MergeAccessLevel), AllowForcePush: rule.AllowForcePush,
-			EditURL: branchRulesURL(c) + "/" + id + "/edit", UnprotectURL: branchRulesURL(c) + "/" + id + "/unprotect",
-			AddServiceURL: add + "&branch=" + id, Inherited: list.All.Services,
+			EditURL: address + "/edit", UnprotectURL: address + "/unprotect",
+			AddServiceURL: add + "&branch=" + strconv.FormatInt(rule.ID, 10), Inherited: list.All.Services,
 		}
 		for _, s := range services {
 			if slices.ContainsFunc(s.Scope, func(b views.ScopeBranch) bool { return b.Name == rule.Name }) {
@@ -229,7 +221,7 @@ func (p *pages) ruleForm(c echo.Context, status int, rule models.ProtectedBranch
 	}
 	title, save := text.KeyChecksProtectBranch, branchRulesURL(c)
 	if rule.ID != 0 {
-		title, save, in.Name = text.KeyChecksUpdateRule, branchRulesURL(c)+"/"+strconv.FormatInt(rule.ID, 10), rule.Name
+		title, save, in.Name = text.KeyChecksUpdateRule, branchRuleURL(c, rule.ID), rule.Name
 	}
 	page, err := p.rulesPage(c, title, translate(c, title), save)
 	if err != nil {
@@ -284,7 +276,7 @@ func (p *pages) unprotectionForm(c echo.Context) error {
 	}
 	view := views.Unprotection{
 		Page: page, Dialog: isHTMX(c), Name: rule.Name, CloseURL: branchRulesURL(c),
-		URL: branchRulesURL(c) + "/" + strconv.FormatInt(rule.ID, 10) + "/unprotect",
+		URL: branchRuleURL(c, rule.ID) + "/unprotect",
 	}
 	for _, s := range services {
 		if slices.ContainsFunc(s.Scope, func(b views.ScopeBranch) bool { return b.Name == rule.Name }) {

@@ -45,7 +45,7 @@ func (p *pages) page(c echo.Context, title string, section string) (views.Page, 
 	if project.ID == 0 {
 		return page, nil
 	}
-	path := "/" + project.FullPath()
+	path := projectURL(c)
 	nav := &views.ProjectNav{
 		Name: project.Name, Path: path, Initials: views.Initial(project.Name),
 		CanSeeCode:  request.Can(c, auth.ReadCode),

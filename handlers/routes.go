@@ -21,16 +21,8 @@ const (
 	signedIn auth.Ability = "signed in"
 )
 
-// Prefixes of routes.
-const (
-	projectRoute       = "/:namespace/:project"
-	mergeRequestsRoute = projectRoute + "/-/merge_requests"
-	servicesRoute      = projectRoute + "/-/settings/merge_requests/status_checks"
-	rulesRoute         = projectRoute + "/-/settings/repository/branch_rules"
-)
-
-// signOutPath ends a session.
-const signOutPath = "/users/sign_out"
+// projectRoute is the prefix of routes inside a project.
+const projectRoute = "/:namespace/:project"
 
 // route is one address of the pages, and the ability that it needs.
 type route struct {
@@ -88,12 +80,17 @@ func formPageAddress(address, path, page string) string {
 }
 
 func (p *pages) declaredRoutes() []route {
-	const get, post = http.MethodGet, http.MethodPost
+	const (
+		get, post          = http.MethodGet, http.MethodPost
+		mergeRequestsRoute = projectRoute + mergeRequestsPath
+		servicesRoute      = projectRoute + servicesPath
+		rulesRoute         = projectRoute + branchRulesPath
+	)
 	return []route{
 		{get, signInPath, anyone, p.signInForm},
 		{post, signInPath, anyone, p.signIn},
 		{post, signOutPath, anyone, p.signOut},
-		{post, "/-/theme", anyone, p.switchTheme},
+		{post, themePath, anyone, p.switchTheme},
 		{get, views.GuidePath, anyone, p.guide},
 		{get, offlinePath, anyone, p.offline},
 		{get, userSettingsPath, signedIn, p.userSettings},
@@ -108,29 +105,29 @@ func (p *pages) declaredRoutes() []route {
 		{post, personalTokensPath + "/:id/revoke", signedIn, p.revokePersonalToken},
 
 		{get, "/", anyone, p.projects},
-		{get, "/projects/new", auth.CreateProject, p.newProjectForm},
+		{get, newProjectPath, auth.CreateProject, p.newProjectForm},
 		{post, "/projects", auth.CreateProject, p.onlyOnce(p.createProject)},
 		{get, "/:username", signedIn, p.namespacePage},
 		{get, projectRoute, auth.ReadProject, p.overview},
-		{get, projectRoute + "/-/branches", auth.ReadCode, p.branches},
-		{get, projectRoute + "/-/commit/:sha", auth.ReadCode, p.commit},
-		{get, projectRoute + "/-/compare/:range", auth.ReadCode, p.compareCommits},
+		{get, projectRoute + branchesPath, auth.ReadCode, p.branches},
+		{get, projectRoute + commitPath + "/:sha", auth.ReadCode, p.commit},
+		{get, projectRoute + comparePath + "/:range", auth.ReadCode, p.compareCommits},
 
-		{get, projectRoute + "/-/project_members", auth.ManageMembers, p.members},
-		{get, projectRoute + "/-/project_members/new", auth.ManageMembers, p.newMemberForm},
-		{post, projectRoute + "/-/project_members", auth.ManageMembers, p.onlyOnce(p.addMember)},
-		{post, projectRoute + "/-/project_members/:id", auth.ManageMembers, p.changeMember},
-		{get, projectRoute + "/-/project_members/:id/remove", auth.ManageMembers, p.removeMemberForm},
-		{post, projectRoute + "/-/project_members/:id/remove", auth.ManageMembers, p.removeMember},
+		{get, projectRoute + membersPath, auth.ManageMembers, p.members},
+		{get, projectRoute + membersPath + "/new", auth.ManageMembers, p.newMemberForm},
+		{post, projectRoute + membersPath, auth.ManageMembers, p.onlyOnce(p.addMember)},
+		{post, projectRoute + membersPath + "/:id", auth.ManageMembers, p.changeMember},
+		{get, projectRoute + membersPath + "/:id/remove", auth.ManageMembers, p.removeMemberForm},
+		{post, projectRoute + membersPath + "/:id/remove", auth.ManageMembers, p.removeMember},
 
-		{get, projectRoute + "/-/settings/general", auth.ManageMergeChecks, p.generalSettings},
-		{post, projectRoute + "/-/settings/general", auth.ManageMergeChecks, p.saveGeneralSettings},
-		{post, projectRoute + "/-/settings/general/advanced", auth.AdminProject, p.saveAdvancedSettings},
-		{post, projectRoute + "/-/settings/general/delete", auth.AdminProject, p.deleteProject},
-		{get, projectRoute + "/-/settings/access_tokens", auth.ManageTokens, p.projectTokens},
-		{post, projectRoute + "/-/settings/access_tokens", auth.ManageTokens, p.onlyOnce(p.createProjectToken)},
-		{get, projectRoute + "/-/settings/access_tokens/:id/revoke", auth.ManageTokens, p.revokeProjectTokenForm},
-		{post, projectRoute + "/-/settings/access_tokens/:id/revoke", auth.ManageTokens, p.revokeProjectToken},
+		{get, projectRoute + generalSettingsPath, auth.ManageMergeChecks, p.generalSettings},
+		{post, projectRoute + generalSettingsPath, auth.ManageMergeChecks, p.saveGeneralSettings},
+		{post, projectRoute + generalSettingsPath + "/advanced", auth.AdminProject, p.saveAdvancedSettings},
+		{post, projectRoute + generalSettingsPath + "/delete", auth.AdminProject, p.deleteProject},
+		{get, projectRoute + projectTokensPath, auth.ManageTokens, p.projectTokens},
+		{post, projectRoute + projectTokensPath, auth.ManageTokens, p.onlyOnce(p.createProjectToken)},
+		{get, projectRoute + projectTokensPath + "/:id/revoke", auth.ManageTokens, p.revokeProjectTokenForm},
+		{post, projectRoute + projectTokensPath + "/:id/revoke", auth.ManageTokens, p.revokeProjectToken},
 
 		{get, mergeRequestsRoute, auth.ReadCode, p.listMergeRequests},
 		{get, mergeRequestsRoute + "/new", auth.CreateMergeRequest, p.newMergeRequest},
@@ -149,8 +146,8 @@ func (p *pages) declaredRoutes() []route {
 		{get, mergeRequestsRoute + "/:iid/status_checks", auth.ReadStatusChecks, p.pollStatusChecks},
 		{post, mergeRequestsRoute + "/:iid/status_checks/:id/retry", auth.RetryStatusCheck, p.retryStatusCheck},
 
-		{get, projectRoute + "/-/settings/merge_requests", auth.ManageStatusChecks, p.mergeRequestSettings},
-		{post, projectRoute + "/-/settings/merge_requests", auth.ManageMergeChecks, p.saveMergeChecks},
+		{get, projectRoute + mergeRequestSettingsPath, auth.ManageStatusChecks, p.mergeRequestSettings},
+		{post, projectRoute + mergeRequestSettingsPath, auth.ManageMergeChecks, p.saveMergeChecks},
 		{post, servicesRoute, auth.ManageStatusChecks, p.onlyOnce(p.createService)},
 		{get, servicesRoute + "/new", auth.ManageStatusChecks, p.newServiceForm},
 		{get, servicesRoute + "/branches", auth.ManageStatusChecks, p.serviceBranches},
@@ -171,8 +168,8 @@ func (p *pages) declaredRoutes() []route {
 		{get, rulesRoute + "/:id/edit", auth.ManageProtectedBranches, p.editRuleForm},
 		{get, rulesRoute + "/:id/unprotect", auth.ManageProtectedBranches, p.unprotectionForm},
 		{post, rulesRoute + "/:id/unprotect", auth.ManageProtectedBranches, p.unprotect},
-		{get, projectRoute + "/-/audit_events", auth.ReadAuditEvents, p.auditEvents},
-		{get, projectRoute + "/-/audit_events.csv", auth.ReadAuditEvents, p.exportAuditEvents},
+		{get, projectRoute + auditEventsPath, auth.ReadAuditEvents, p.auditEvents},
+		{get, projectRoute + auditEventsPath + ".csv", auth.ReadAuditEvents, p.exportAuditEvents},
 		{get, instanceAuditPath, auth.ManageUsers, p.instanceAuditEvents},
 		{get, instanceAuditPath + ".csv", auth.ManageUsers, p.exportAuditEvents},
 	}

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"net/http"
-	"strconv"
 
 	"github.com/labstack/echo/v4"
 
@@ -22,19 +21,6 @@ const (
 // healthBars is how many deliveries of a service the settings sum up.
 const healthBars = 10
 
-// settingsURL is settings › Merge requests of the project that the path names.
-func settingsURL(c echo.Context) string {
-	return "/" + request.Project(c).FullPath() + "/-/settings/merge_requests"
-}
-
-// servicesURL is where forms for services are sent, and what their pages'
-// addresses begin with.
-func servicesURL(c echo.Context) string { return settingsURL(c) + "/status_checks" }
-
-func serviceURL(c echo.Context, id int64) string {
-	return servicesURL(c) + "/" + strconv.FormatInt(id, 10)
-}
-
 // returnURL is the page that a form comes back to.
 func returnURL(c echo.Context, returnTo string, serviceID int64) string {
 	switch {
@@ -43,13 +29,13 @@ func returnURL(c echo.Context, returnTo string, serviceID int64) string {
 	case returnTo == returnToService && serviceID != 0:
 		return serviceURL(c, serviceID)
 	}
-	return settingsURL(c)
+	return mergeRequestSettingsURL(c)
 }
 
 // settingsPage is the frame of a page under settings › Merge requests.
 func (p *pages) settingsPage(c echo.Context, title text.Key, more ...string) (views.Page, error) {
 	page, err := p.page(c, translate(c, title), views.SectionSettingsMergeRequests)
-	crumbs(&page, translate(c, text.KeySettings), projectURL(c)+"/-/settings/general", translate(c, text.KeyMergeRequests), settingsURL(c))
+	crumbs(&page, translate(c, text.KeySettings), generalSettingsURL(c), translate(c, text.KeyMergeRequests), mergeRequestSettingsURL(c))
 	crumbs(&page, more...)
 	return page, err
 }
@@ -62,7 +48,7 @@ func (p *pages) mergeRequestSettings(c echo.Context) error {
 	}
 	page.Title += " · " + translate(c, text.KeySettings) // the list has the same name
 	return render(c, http.StatusOK, views.SettingsMergeRequests(views.MergeRequestSettings{
-		Page: page, SaveURL: settingsURL(c), ChecksMustSucceed: request.Project(c).OnlyAllowMergeIfAllStatusChecksPassed,
+		Page: page, SaveURL: mergeRequestSettingsURL(c), ChecksMustSucceed: request.Project(c).OnlyAllowMergeIfAllStatusChecksPassed,
 		Services: p.serviceCard(c),
 	}))
 }
@@ -84,9 +70,9 @@ func (p *pages) saveMergeChecks(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		return render(c, http.StatusOK, views.MergeChecksForm(settingsURL(c), project.OnlyAllowMergeIfAllStatusChecksPassed, services == 0))
+		return render(c, http.StatusOK, views.MergeChecksForm(mergeRequestSettingsURL(c), project.OnlyAllowMergeIfAllStatusChecksPassed, services == 0))
 	}
-	return p.redirect(c, settingsURL(c), text.KeyChecksToastSaved)
+	return p.redirect(c, mergeRequestSettingsURL(c), text.KeyChecksToastSaved)
 }
 
 // switchValue reads a checkbox, which browsers leave out when it is off.
@@ -104,7 +90,7 @@ func switchValue(c echo.Context, name string) (bool, error) {
 // serviceCard is the table of the project's services. Where it cannot be read
 // the card says so; the page around it works.
 func (p *pages) serviceCard(c echo.Context) views.ServiceCard {
-	card := views.ServiceCard{RefreshURL: settingsURL(c), AddURL: servicesURL(c) + "/new", Now: p.Store.Now()}
+	card := views.ServiceCard{RefreshURL: mergeRequestSettingsURL(c), AddURL: newServiceURL(c), Now: p.Store.Now()}
 	rows, err := p.serviceRows(c, "")
 	if err != nil {
 		p.logFailure(c, "services cannot be listed", err)
@@ -173,7 +159,7 @@ func (p *pages) removeService(c echo.Context) error {
 	returnTo := c.Request().PostForm.Get("return_to")
 	if isHTMX(c) && returnTo == returnToService {
 		// The page behind the dialog is gone with the service.
-		return p.done(c, settingsURL(c), text.KeyChecksToastRemoved)
+		return p.done(c, mergeRequestSettingsURL(c), text.KeyChecksToastRemoved)
 	}
 	return p.serviceSaved(c, returnURL(c, returnTo, 0), string(text.KeyChecksToastRemoved))
 }
@@ -204,7 +190,7 @@ func (p *pages) serviceSaved(c echo.Context, back, toast string) error {
 		list.OutOfBand = true
 		triggerToast(c, toastText(c, toast), true)
 		return render(c, http.StatusOK, views.BranchRuleListView(list))
-	case settingsURL(c):
+	case mergeRequestSettingsURL(c):
 		card := p.serviceCard(c)
 		card.OutOfBand = true
 		triggerToast(c, toastText(c, toast), true)

@@ -31,12 +31,6 @@ func sessionCookieName(secure bool) string {
 	return sessionCookie
 }
 
-// signInPath is where visitors sign in.
-const signInPath = "/users/sign_in"
-
-// newPasswordPath is where a user chooses a password who has to.
-const newPasswordPath = "/-/user_settings/password/new"
-
 // loadSession finds out who asks, by the random id in the cookie.
 func (p *pages) loadSession(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {

@@ -19,10 +19,6 @@ const maxBranchOptions = 200
 // as it is.
 type generalForms struct{ basic, advanced, remove *views.Form }
 
-func generalPath(c echo.Context) string {
-	return "/" + request.Project(c).FullPath() + "/-/settings/general"
-}
-
 func (p *pages) generalSettings(c echo.Context) error {
 	return p.renderGeneral(c, http.StatusOK, generalForms{})
 }
@@ -45,7 +41,7 @@ func (p *pages) renderGeneral(c echo.Context, status int, forms generalForms) er
 		forms.remove = &views.Form{}
 	}
 	v := views.GeneralSettings{
-		Path: generalPath(c), Form: *forms.basic, Advanced: *forms.advanced, Delete: *forms.remove,
+		Path: generalSettingsURL(c), Form: *forms.basic, Advanced: *forms.advanced, Delete: *forms.remove,
 		CanOwn: request.Can(c, auth.AdminProject), FullPath: project.FullPath(),
 		Branches: p.branchOptions(c, project),
 	}
@@ -115,7 +111,7 @@ func (p *pages) saveGeneralSettings(c echo.Context) error {
 		}
 		return p.renderGeneral(c, http.StatusUnprocessableEntity, generalForms{basic: &form})
 	}
-	return p.redirect(c, generalPath(c), text.KeyChangesSaved)
+	return p.redirect(c, generalSettingsURL(c), text.KeyChangesSaved)
 }
 
 // knownBranch reports whether the project has a branch: forms that are refused
@@ -156,7 +152,7 @@ func (p *pages) saveAdvancedSettings(c echo.Context) error {
 		}
 		return err
 	}
-	return p.redirect(c, "/"+saved.FullPath()+"/-/settings/general", text.KeyChangesSaved)
+	return p.redirect(c, urlOfProject(saved)+generalSettingsPath, text.KeyChangesSaved)
 }
 
 // deleteProject removes the project once its path has been typed.

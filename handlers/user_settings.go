@@ -12,9 +12,6 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// userSettingsPath is the page of the user's own settings.
-const userSettingsPath = "/-/user_settings"
-
 // The words of the form for "none chosen", which is "" in the database.
 const (
 	systemTheme     = "system"

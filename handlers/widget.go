@@ -210,7 +210,7 @@ func presentWidget(c echo.Context, f mergeFacts, page shownPage) views.StatusChe
 		return widget
 	case len(f.checks) == 0 && len(page.rows) == 0:
 		widget.Kind = views.WidgetNone
-		widget.AddURL = "/" + request.Project(c).FullPath() + "/-/settings/merge_requests/status_checks/new"
+		widget.AddURL = newServiceURL(c)
 		return widget
 	}
 	widget.Kind = views.WidgetRows
@@ -218,9 +218,9 @@ func presentWidget(c echo.Context, f mergeFacts, page shownPage) views.StatusChe
 	pending := slices.ContainsFunc(widget.Rows, func(row views.CheckRow) bool { return row.State == views.CheckPending })
 	orderRows(widget.Rows, page.rows)
 	widget.Rev = revision(c, f, widget.Rows)
-	widget.URL = mergeRequestPath(c, mr.IID) + "/status_checks"
+	widget.URL = mergeRequestURL(c, mr.IID) + "/status_checks"
 	widget.Shown = writeShownRows(widget.Rows)
-	widget.ServicesURL = "/" + request.Project(c).FullPath() + "/-/settings/merge_requests/status_checks"
+	widget.ServicesURL = servicesURL(c)
 	widget.Polls = pending && mr.State == models.StateOpened
 	widget.Changes = changedRows(widget.Rows, page.rows)
 	addShownPage(&widget, mr, page.ShownPage)
