@@ -135,7 +135,8 @@ func getDelivery(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, deliveryDetail{newDeliveryEntity(d), readable(d.Payload), mapSlice(attempts, newAttemptEntity)})
+	detail := deliveryDetail{newDeliveryEntity(d), readable(d.Payload), mapSlice(attempts, newAttemptEntity)}
+	return c.reply(http.StatusOK, detail)
 }
 
 func redeliver(c *call) error {

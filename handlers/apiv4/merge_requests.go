@@ -285,7 +285,8 @@ func updateMergeRequest(c *call) error {
 		given = given || c.has(name)
 	}
 	if !given {
-		return badRequest("title, description, target_branch, state_event, squash, remove_source_branch are missing, at least one parameter must be provided")
+		return badRequest("title, description, target_branch, state_event, squash, remove_source_branch are missing, " +
+			"at least one parameter must be provided")
 	}
 	in := models.MergeRequestUpdate{
 		Title: c.text("title"), Description: c.text("description"), TargetBranch: c.text("target_branch"),
@@ -324,7 +325,8 @@ func mergeRequestRefusal(err error) error {
 		return err
 	}
 	if e.Code == models.CodeAlreadyOpen {
-		return message(http.StatusConflict, []string{"Another open merge request already exists for this source branch: !" + e.Params["iid"]})
+		return message(http.StatusConflict,
+			[]string{"Another open merge request already exists for this source branch: !" + e.Params["iid"]})
 	}
 	for _, f := range e.Fields {
 		if f.Code == models.CodeSameBranch {

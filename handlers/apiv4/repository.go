@@ -30,9 +30,10 @@ func (c *call) branch(b gitrepo.Branch, rules []models.ProtectedBranch, merged b
 	}
 	entity := branchEntity{
 		Name: b.Name, Commit: c.commit(b.Commit), Default: b.Name == p.DefaultBranch,
-		CanPush:           may(c.role(), models.ActionPush),
-		DevelopersCanPush: may(models.RoleDeveloper, models.ActionPush), DevelopersCanMerge: may(models.RoleDeveloper, models.ActionMerge),
-		WebURL: c.projectURL("/-/branches?search=" + url.QueryEscape(b.Name)),
+		CanPush:            may(c.role(), models.ActionPush),
+		DevelopersCanPush:  may(models.RoleDeveloper, models.ActionPush),
+		DevelopersCanMerge: may(models.RoleDeveloper, models.ActionMerge),
+		WebURL:             c.projectURL("/-/branches?search=" + url.QueryEscape(b.Name)),
 	}
 	for _, rule := range rules {
 		entity.Protected = entity.Protected || rule.Matches(b.Name)
@@ -202,7 +203,8 @@ func compare(c *call) error {
 		return err
 	}
 	entity := compareEntity{
-		Commits: mapSlice(commits, c.commit), Diffs: newDiffEntities(d), CompareTimeout: d.Truncated, CompareSameRef: fromSHA == toSHA,
+		Commits: mapSlice(commits, c.commit), Diffs: newDiffEntities(d),
+		CompareTimeout: d.Truncated, CompareSameRef: fromSHA == toSHA,
 		WebURL: c.projectURL("/-/compare/" + url.PathEscape(*from) + "..." + url.PathEscape(*to)),
 	}
 	if len(entity.Commits) > 0 {
