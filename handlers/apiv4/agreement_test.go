@@ -21,8 +21,8 @@ import (
 
 // Whatever is called, pushed and waited for, in whatever order: the list, the
 // widget and the gate say the same, and what the rules say.
-func TestListWidgetAndGateAgree(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestStatus_ListWidgetAndGate_Agree(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		limit := flag.Lookup("rapid.checks")
 		if limit.Value.String() == limit.DefValue { // each is a merge request with a branch of its own
 			if err := limit.Value.Set("10"); err != nil {
@@ -30,22 +30,22 @@ func TestListWidgetAndGateAgree(t *testing.T) {
 			}
 			defer func() { _ = limit.Value.Set(limit.DefValue) }()
 		}
-		s.want(t, s.do("olga", "PUT", "/projects/1", `{"only_allow_merge_if_all_status_checks_passed":true}`), 200)
-		s.want(t, s.do("olga", "POST", "/projects/1/external_status_checks", `{"name":"spelling","external_url":"https://spelling.example/"}`), 201)
+		s.wantAnswer(t, s.do("olga", "PUT", "/projects/1", `{"only_allow_merge_if_all_status_checks_passed":true}`), 200)
+		s.wantAnswer(t, s.do("olga", "POST", "/projects/1/external_status_checks", `{"name":"spelling","external_url":"https://spelling.example/"}`), 201)
 		cookie, n := s.signIn(t, s.Owner), 0
 		rapid.Check(t, func(t *rapid.T) {
 			n++
-			a := newAgreement(t, s, cookie, fmt.Sprintf("topic-%d", n))
+			a := newMergeRequestModel(t, s, cookie, fmt.Sprintf("topic-%d", n))
 			t.Repeat(map[string]func(*rapid.T){
-				"respond": a.respond, "retry": a.retry, "push": a.push, "wait": a.wait, "close": a.close, "reopen": a.reopen, "merge": a.merge, "": a.agree,
+				"respond": a.respond, "retry": a.retry, "push": a.push, "wait": a.wait, "close": a.close, "reopen": a.reopen, "merge": a.merge, "": a.check,
 			})
 		})
 	})
 }
 
 // agreement is a merge request under test, with what the rules say of it.
-type agreement struct {
-	*site
+type mergeRequestModel struct {
+	*testSite
 	cookie, branch string
 	mr             models.MergeRequest
 	state          models.MergeRequestState
@@ -53,9 +53,9 @@ type agreement struct {
 	since          map[int64]time.Time
 }
 
-func newAgreement(t *rapid.T, s *site, cookie, branch string) *agreement {
+func newMergeRequestModel(t *rapid.T, s *testSite, cookie, branch string) *mergeRequestModel {
 	s.commit("feature", branch, map[string]string{branch + ".txt": "1\n"})
-	a := &agreement{site: s, cookie: cookie, branch: branch, mr: s.MergeRequest(branch, "main"), state: models.StateOpened,
+	a := &mergeRequestModel{testSite: s, cookie: cookie, branch: branch, mr: s.MergeRequest(branch, "main"), state: models.StateOpened,
 		checks: map[int64]models.Status{}, since: map[int64]time.Time{}}
 	_, checks := s.Reload(a.mr)
 	if len(checks) != 2 {
@@ -67,56 +67,56 @@ func newAgreement(t *rapid.T, s *site, cookie, branch string) *agreement {
 	return a
 }
 
-func (a *agreement) set(id int64, status models.Status) {
+func (a *mergeRequestModel) set(id int64, status models.Status) {
 	a.checks[id], a.since[id] = status, a.Store.Now()
 }
 
 // status is what the rules say: two minutes, unless the clock has stopped.
-func (a *agreement) status(id int64) models.Status {
+func (a *mergeRequestModel) status(id int64) models.Status {
 	if a.state == models.StateOpened && a.checks[id] == models.StatusPending && a.Store.Now().Sub(a.since[id]) > 2*time.Minute {
 		return models.StatusFailed
 	}
 	return a.checks[id]
 }
 
-func (a *agreement) path(rest string) string {
+func (a *mergeRequestModel) path(rest string) string {
 	return fmt.Sprintf("/projects/1/merge_requests/%d%s", a.mr.IID, rest)
 }
 
-func (a *agreement) draw(t *rapid.T) int64 {
+func (a *mergeRequestModel) drawService(t *rapid.T) int64 {
 	return rapid.SampledFrom([]int64{1, 3}).Draw(t, "service")
 }
 
-func (a *agreement) expect(t *rapid.T, got answer, want int) {
+func (a *mergeRequestModel) wantStatus(t *rapid.T, got answer, want int) {
 	if got.status != want {
 		t.Fatalf("answered %d, want %d: %s", got.status, want, got.body)
 	}
 }
 
-func (a *agreement) respond(t *rapid.T) {
-	id, status := a.draw(t), rapid.SampledFrom([]models.Status{"pending", "passed", "passed", "failed"}).Draw(t, "status")
+func (a *mergeRequestModel) respond(t *rapid.T) {
+	id, status := a.drawService(t), rapid.SampledFrom([]models.Status{"pending", "passed", "passed", "failed"}).Draw(t, "status")
 	sha, want := a.mr.HeadSHA, 201
 	if rapid.IntRange(0, 3).Draw(t, "stale") == 0 {
 		sha, want = strings.Repeat("0", 40), 409
 	}
 	got := a.do("developer", "POST", a.path("/status_check_responses"), fmt.Sprintf(`{"external_status_check_id":%d,"sha":%q,"status":%q}`, id, sha, status))
-	a.expect(t, got, want)
+	a.wantStatus(t, got, want)
 	if want == 201 && a.state != models.StateMerged { // a late answer changes nothing
 		a.set(id, status)
 	}
 }
 
-func (a *agreement) retry(t *rapid.T) {
-	id := a.draw(t)
+func (a *mergeRequestModel) retry(t *rapid.T) {
+	id := a.drawService(t)
 	if a.state != models.StateOpened || a.status(id) != models.StatusFailed {
-		a.expect(t, a.do("developer", "POST", a.path(fmt.Sprintf("/status_checks/%d/retry", id)), ""), 422)
+		a.wantStatus(t, a.do("developer", "POST", a.path(fmt.Sprintf("/status_checks/%d/retry", id)), ""), 422)
 		return
 	}
-	a.expect(t, a.do("developer", "POST", a.path(fmt.Sprintf("/status_checks/%d/retry", id)), ""), 202)
+	a.wantStatus(t, a.do("developer", "POST", a.path(fmt.Sprintf("/status_checks/%d/retry", id)), ""), 202)
 	a.set(id, models.StatusPending)
 }
 
-func (a *agreement) push(t *rapid.T) {
+func (a *mergeRequestModel) push(t *rapid.T) {
 	if a.state != models.StateOpened {
 		t.Skip("a push to a closed one is told when it is opened again")
 	}
@@ -126,26 +126,26 @@ func (a *agreement) push(t *rapid.T) {
 	}
 }
 
-func (a *agreement) wait(t *rapid.T) {
+func (a *mergeRequestModel) wait(t *rapid.T) {
 	a.Clock.Advance(rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second, time.Minute, 2 * time.Minute, 2*time.Minute + time.Microsecond}).Draw(t, "time"))
 }
 
-func (a *agreement) close(t *rapid.T) {
+func (a *mergeRequestModel) close(t *rapid.T) {
 	if a.state != models.StateOpened {
 		t.Skip("not open")
 	}
-	a.expect(t, a.do("developer", "PUT", a.path(""), `{"state_event":"close"}`), 200)
+	a.wantStatus(t, a.do("developer", "PUT", a.path(""), `{"state_event":"close"}`), 200)
 	for id := range a.checks { // a time-out that has happened stays
 		a.checks[id] = a.status(id)
 	}
 	a.state = models.StateClosed
 }
 
-func (a *agreement) reopen(t *rapid.T) {
+func (a *mergeRequestModel) reopen(t *rapid.T) {
 	if a.state != models.StateClosed {
 		t.Skip("not closed")
 	}
-	a.expect(t, a.do("developer", "PUT", a.path(""), `{"state_event":"reopen"}`), 200)
+	a.wantStatus(t, a.do("developer", "PUT", a.path(""), `{"state_event":"reopen"}`), 200)
 	a.state = models.StateOpened
 	for id, status := range a.checks {
 		if status == models.StatusPending {
@@ -154,18 +154,18 @@ func (a *agreement) reopen(t *rapid.T) {
 	}
 }
 
-func (a *agreement) merge(t *rapid.T) {
+func (a *mergeRequestModel) merge(t *rapid.T) {
 	want := 200
 	if a.state != models.StateOpened || !a.passed() {
 		want = 405
 	}
-	a.expect(t, a.do("maintainer", "PUT", a.path("/merge"), fmt.Sprintf(`{"sha":%q}`, a.mr.HeadSHA)), want)
+	a.wantStatus(t, a.do("maintainer", "PUT", a.path("/merge"), fmt.Sprintf(`{"sha":%q}`, a.mr.HeadSHA)), want)
 	if want == 200 {
 		a.state = models.StateMerged
 	}
 }
 
-func (a *agreement) passed() bool {
+func (a *mergeRequestModel) passed() bool {
 	for id := range a.checks {
 		if a.status(id) != models.StatusPassed {
 			return false
@@ -175,7 +175,7 @@ func (a *agreement) passed() bool {
 }
 
 // agree reads all three and holds them against the rules.
-func (a *agreement) agree(t *rapid.T) {
+func (a *mergeRequestModel) check(t *rapid.T) {
 	want := map[int64]models.Status{}
 	for id := range a.checks {
 		want[id] = a.status(id)
@@ -199,7 +199,7 @@ func (a *agreement) agree(t *rapid.T) {
 	}
 }
 
-func (a *agreement) list(t *rapid.T) map[int64]models.Status {
+func (a *mergeRequestModel) list(t *rapid.T) map[int64]models.Status {
 	var checks []struct {
 		ID     int64
 		Status models.Status
@@ -215,7 +215,7 @@ func (a *agreement) list(t *rapid.T) map[int64]models.Status {
 	return statuses
 }
 
-func (a *agreement) widget(t *rapid.T) map[int64]models.Status {
+func (a *mergeRequestModel) widget(t *rapid.T) map[int64]models.Status {
 	r := httptest.NewRequest("GET", fmt.Sprintf("/olga/pear/-/merge_requests/%d/status_checks?rev=none", a.mr.IID), nil)
 	r.Header.Set("Cookie", a.cookie)
 	r.Header.Set("HX-Request", "true")
@@ -238,7 +238,7 @@ func (a *agreement) widget(t *rapid.T) map[int64]models.Status {
 
 // signIn signs a user in by the form, and returns the cookies as browsers send
 // them.
-func (s *site) signIn(t *testing.T, user models.User) string {
+func (s *testSite) signIn(t *testing.T, user models.User) string {
 	t.Helper()
 	const password = "correct horse battery"
 	if err := s.Store.SetPassword(t.Context(), user, must(auth.HashPassword(t.Context(), password))(t), "", false); err != nil {

@@ -9,12 +9,12 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-func TestAuthentication(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestAuthentication_OnlyValidTokens_AreAccepted(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		secret := s.tokens["reporter"]
-		reading := s.token(s.people["developer"], models.ScopeReadAPI)
-		revoked := s.token(s.people["reporter"], models.ScopeAPI)
-		s.want(t, s.send("DELETE", "/personal_access_tokens/self", "", http.Header{"Private-Token": {revoked}}), 204)
+		reading := s.token(s.users["developer"], models.ScopeReadAPI)
+		revoked := s.token(s.users["reporter"], models.ScopeAPI)
+		s.wantAnswer(t, s.send("DELETE", "/personal_access_tokens/self", "", http.Header{"Private-Token": {revoked}}), 204)
 		const mr = "/projects/olga%2Fpear/merge_requests/1"
 
 		for name, test := range map[string]struct {
@@ -40,7 +40,7 @@ func TestAuthentication(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				a := s.send(test.method, test.path, "", http.Header{test.header: {test.value}})
-				s.want(t, a, test.status, test.text)
+				s.wantAnswer(t, a, test.status, test.text)
 				if a.header.Get("Set-Cookie") != "" {
 					t.Error("the API sets a cookie")
 				}
@@ -48,14 +48,14 @@ func TestAuthentication(t *testing.T) {
 		}
 
 		s.Clock.Advance(tokenLifetime + time.Hour)
-		s.want(t, s.do("reporter", "GET", "/user", ""), 401)
+		s.wantAnswer(t, s.do("reporter", "GET", "/user", ""), 401)
 	})
 }
 
 // Who may do what: the status for each role on a private project. Of what
 // cannot be seen nothing is known (404), of what can be seen but not done 403.
-func TestRoles(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestRoutes_EachRole_GetsExpectedStatus(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		who := []string{"outsider", "guest", "reporter", "developer", "maintainer", "olga", "root"}
 		const p, mr = "/projects/olga%2Fpear", "/projects/olga%2Fpear/merge_requests/1"
 		for _, test := range []struct {

@@ -20,9 +20,9 @@ import (
 // raw driver on the same pool, in the same transaction, and encodes what it
 // read. Both run in turn; ratio is the baseline's time by ours.
 func BenchmarkSetStatus(b *testing.B) {
-	eachBench(b, func(b *testing.B, s *site) {
+	eachBenchDatabase(b, func(b *testing.B, s *testSite) {
 		body := fmt.Sprintf(`{"external_status_check_id":%d,"sha":%q,"status":"passed"}`, s.service.ID, s.mr.HeadSHA)
-		s.race(b, "POST", "/projects/1/merge_requests/1/status_check_responses", body, 201)
+		s.compareWithBaseline(b, "POST", "/projects/1/merge_requests/1/status_check_responses", body, 201)
 	})
 }
 
@@ -30,31 +30,31 @@ func BenchmarkSetStatus(b *testing.B) {
 // against the one raw query that finds them, plus encoding; without
 // authentication, rights or pages.
 func BenchmarkListChecks(b *testing.B) {
-	eachBench(b, func(b *testing.B, s *site) {
+	eachBenchDatabase(b, func(b *testing.B, s *testSite) {
 		for i := range 9 {
 			s.Service(fmt.Sprintf("service-%d", i))
 		}
 		s.commit("feature", "topic", map[string]string{"topic.txt": "x\n"})
 		mr := s.MergeRequest("topic", "main")
-		s.race(b, "GET", fmt.Sprintf("/projects/1/merge_requests/%d/status_checks", mr.IID), "", 200)
+		s.compareWithBaseline(b, "GET", fmt.Sprintf("/projects/1/merge_requests/%d/status_checks", mr.IID), "", 200)
 	})
 }
 
-func eachBench(b *testing.B, bench func(b *testing.B, s *site)) {
+func eachBenchDatabase(b *testing.B, bench func(b *testing.B, s *testSite)) {
 	b.Run("sqlite", func(b *testing.B) { bench(b, newBenchSite(b, modelstest.SQLite(b))) })
 	b.Run("postgres", func(b *testing.B) { bench(b, newBenchSite(b, modelstest.Postgres(b))) })
 }
 
 // newBenchSite is a site whose answers are not held against the description:
 // that would be what is measured.
-func newBenchSite(b *testing.B, db modelstest.Database) *site {
+func newBenchSite(b *testing.B, db modelstest.Database) *testSite {
 	s := newSite(b, db)
 	s.handler = s.plain
 	return s
 }
 
 // race runs a request and its baseline in turn.
-func (s *site) race(b *testing.B, method, path, body string, want int) {
+func (s *testSite) compareWithBaseline(b *testing.B, method, path, body string, want int) {
 	ours := func() time.Duration {
 		r := httptest.NewRequest(method, "/api/v4"+path, strings.NewReader(body))
 		r.Header.Set("Private-Token", s.tokens["developer"])
@@ -123,7 +123,7 @@ func (h *replay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var tx *sql.Tx
 	var rows []any
 	for _, statement := range h.statements {
-		if tx == nil && locks(statement) {
+		if tx == nil && startsTransaction(statement) {
 			var err error
 			tx, err = h.db.Begin()
 			h.check(err)
@@ -143,7 +143,7 @@ func (h *replay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // locks reports whether a statement begins the transaction of a response: it
 // reads the merge request that it is for.
-func locks(statement string) bool {
+func startsTransaction(statement string) bool {
 	start := statement[:min(len(statement), 30)]
 	return strings.HasPrefix(start, "SELECT `merge_requests`.") || strings.HasPrefix(start, `SELECT "merge_requests".`) || strings.HasSuffix(statement, "FOR UPDATE")
 }

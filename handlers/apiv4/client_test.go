@@ -12,9 +12,9 @@ import (
 
 // client is GitLab's own Go client, over a real connection. What it sends is
 // held against the description too.
-func (s *site) client(t *testing.T, who string) *gitlab.Client {
+func (s *testSite) client(t *testing.T, who string) *gitlab.Client {
 	t.Helper()
-	server := httptest.NewServer(describedRequests(t, s.handler))
+	server := httptest.NewServer(validateRequests(t, s.handler))
 	t.Cleanup(server.Close)
 	client, err := gitlab.NewClient(s.tokens[who], gitlab.WithBaseURL(server.URL), gitlab.WithoutRetries())
 	if err != nil {
@@ -24,15 +24,15 @@ func (s *site) client(t *testing.T, who string) *gitlab.Client {
 }
 
 // status fails unless a call of the client was answered with the status.
-func status(t *testing.T, r *gitlab.Response, err error, want int) {
+func assertStatus(t *testing.T, r *gitlab.Response, err error, want int) {
 	t.Helper()
 	if r == nil || r.StatusCode != want || (err == nil) != (want < 300) {
 		t.Errorf("answered %v, %v; want %d", r, err, want)
 	}
 }
 
-func TestGitLabClientStatusChecks(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestGitLabClient_StatusChecks(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		c := s.client(t, "maintainer").ExternalStatusChecks
 		const pid = "olga/pear"
 
@@ -40,7 +40,7 @@ func TestGitLabClientStatusChecks(t *testing.T) {
 			Name: gitlab.Ptr("ripeness"), ExternalURL: gitlab.Ptr("https://ripe.example/hook?x=1"), SharedSecret: gitlab.Ptr("word"),
 			ProtectedBranchIDs: gitlab.Ptr([]int64{s.other.Branches[0].ProtectedBranchID}),
 		})
-		status(t, r, err, 201)
+		assertStatus(t, r, err, 201)
 		if created.Name != "ripeness" || !created.HMAC || created.ProjectID != s.Project.ID ||
 			len(created.ProtectedBranches) != 1 || created.ProtectedBranches[0].Name != "release/*" || created.ExternalURL != "https://ripe.example/hook?x=1" {
 			t.Errorf("created %+v", created)
@@ -48,26 +48,26 @@ func TestGitLabClientStatusChecks(t *testing.T) {
 		updated, r, err := c.UpdateProjectExternalStatusCheck(pid, created.ID, &gitlab.UpdateProjectExternalStatusCheckOptions{
 			Name: gitlab.Ptr("ripeness 2"), SharedSecret: gitlab.Ptr(""), ProtectedBranchIDs: gitlab.Ptr([]int64{}),
 		})
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if updated.Name != "ripeness 2" || !updated.HMAC || len(updated.ProtectedBranches) != 0 {
 			t.Errorf("updated %+v", updated)
 		}
 		_, r, err = c.UpdateProjectExternalStatusCheck(pid, created.ID, &gitlab.UpdateProjectExternalStatusCheckOptions{SharedSecret: gitlab.Ptr("new")})
-		status(t, r, err, 422)
+		assertStatus(t, r, err, 422)
 		_, r, err = c.UpdateProjectExternalStatusCheck(pid, created.ID, &gitlab.UpdateProjectExternalStatusCheckOptions{SharedSecret: gitlab.Ptr("word")})
-		status(t, r, err, 200) // as it is
+		assertStatus(t, r, err, 200) // as it is
 		services, r, err := c.ListProjectExternalStatusChecks(pid, nil)
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if len(services) != 3 {
 			t.Errorf("%d services, want 3", len(services))
 		}
 		r, err = c.DeleteProjectExternalStatusCheck(pid, created.ID, nil)
-		status(t, r, err, 204)
+		assertStatus(t, r, err, 204)
 		r, err = c.DeleteProjectExternalStatusCheck(pid, created.ID, nil)
-		status(t, r, err, 404)
+		assertStatus(t, r, err, 404)
 
 		checks, r, err := c.ListProjectMergeRequestExternalStatusChecks(pid, 1, nil)
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if len(checks) != 1 || checks[0].ID != s.service.ID || checks[0].Status != "pending" || checks[0].ExternalURL != "https://checks.example/mr" {
 			t.Errorf("checks %+v", checks)
 		}
@@ -77,25 +77,25 @@ func TestGitLabClientStatusChecks(t *testing.T) {
 			})
 		}
 		r, err = answer(s.mr.HeadSHA, "failed", s.service.ID)
-		status(t, r, err, 201)
+		assertStatus(t, r, err, 201)
 		r, err = answer("0000", "passed", s.service.ID)
-		status(t, r, err, 409)
+		assertStatus(t, r, err, 409)
 		r, err = answer(s.mr.HeadSHA, "perhaps", s.service.ID)
-		status(t, r, err, 400)
+		assertStatus(t, r, err, 400)
 		r, err = answer(s.mr.HeadSHA, "passed", s.other.ID) // not on this merge request
-		status(t, r, err, 404)
+		assertStatus(t, r, err, 404)
 		r, err = c.RetryFailedExternalStatusCheckForProjectMergeRequest(pid, 1, s.service.ID, nil)
-		status(t, r, err, 202)
+		assertStatus(t, r, err, 202)
 		r, err = c.RetryFailedExternalStatusCheckForProjectMergeRequest(pid, 1, s.service.ID, nil)
-		status(t, r, err, 422)
+		assertStatus(t, r, err, 422)
 		if got := s.Status(s.mr, s.service); got != models.StatusPending {
 			t.Errorf("after a retry the check is %s", got)
 		}
 	})
 }
 
-func TestGitLabClientMergeRequests(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestGitLabClient_MergeRequests(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		client := s.client(t, "maintainer")
 		c, pid := client.MergeRequests, "olga/pear"
 		s.commit("main", "second", map[string]string{"plums.txt": "victoria\n"})
@@ -105,61 +105,61 @@ func TestGitLabClientMergeRequests(t *testing.T) {
 			Labels: &gitlab.LabelOptions{},
 		}
 		mr, r, err := c.CreateMergeRequest(pid, options)
-		status(t, r, err, 201)
+		assertStatus(t, r, err, 201)
 		if mr.IID != 2 || mr.State != "opened" || mr.Author.Username != "maintainer" || mr.SHA == "" ||
 			mr.WebURL != "https://gate.example/olga/pear/-/merge_requests/2" || mr.DetailedMergeStatus != "mergeable" {
 			t.Errorf("created %+v", mr)
 		}
 		_, r, err = c.CreateMergeRequest(pid, options)
-		status(t, r, err, 409)
+		assertStatus(t, r, err, 409)
 		mr, r, err = c.UpdateMergeRequest(pid, 2, &gitlab.UpdateMergeRequestOptions{Title: gitlab.Ptr("Draft: plums")})
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if !mr.Draft || mr.DetailedMergeStatus != "draft_status" {
 			t.Errorf("a draft is %+v", mr)
 		}
 		_, r, err = c.AcceptMergeRequest(pid, 2, nil)
-		status(t, r, err, 405)
+		assertStatus(t, r, err, 405)
 		_, r, err = c.UpdateMergeRequest(pid, 2, &gitlab.UpdateMergeRequestOptions{Title: gitlab.Ptr("Plums"), StateEvent: gitlab.Ptr("close")})
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		mr, r, err = c.UpdateMergeRequest(pid, 2, &gitlab.UpdateMergeRequestOptions{StateEvent: gitlab.Ptr("reopen")})
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if mr.Title != "Plums" || mr.State != "opened" {
 			t.Errorf("reopened %+v", mr)
 		}
 		mrs, r, err := c.ListProjectMergeRequests(pid, &gitlab.ListProjectMergeRequestsOptions{State: gitlab.Ptr("opened"), Search: gitlab.Ptr("plum")})
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if len(mrs) != 1 || mrs[0].IID != 2 {
 			t.Errorf("found %+v", mrs)
 		}
 		commits, r, err := c.GetMergeRequestCommits(pid, 2, nil)
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if len(commits) != 1 || commits[0].ID != mr.SHA || commits[0].Title != "Change second" {
 			t.Errorf("commits %+v", commits)
 		}
 		diffs, r, err := c.ListMergeRequestDiffs(pid, 2, nil)
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if len(diffs) != 1 || diffs[0].NewPath != "plums.txt" || !diffs[0].NewFile || diffs[0].Diff != "@@ -0,0 +1 @@\n+victoria\n" {
 			t.Errorf("diffs %+v", diffs)
 		}
 		versions, r, err := c.GetMergeRequestDiffVersions(pid, 2, nil)
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		_, r, err = c.GetSingleMergeRequestDiffVersion(pid, 2, versions[0].ID, nil)
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 
 		approvals, r, err := client.MergeRequestApprovals.ApproveMergeRequest(pid, 2, &gitlab.ApproveMergeRequestOptions{SHA: &mr.SHA})
-		status(t, r, err, 201)
+		assertStatus(t, r, err, 201)
 		if !approvals.UserHasApproved || len(approvals.ApprovedBy) != 1 {
 			t.Errorf("approvals %+v", approvals)
 		}
 		r, err = client.MergeRequestApprovals.UnapproveMergeRequest(pid, 2)
-		status(t, r, err, 201)
+		assertStatus(t, r, err, 201)
 		r, err = client.MergeRequestApprovals.UnapproveMergeRequest(pid, 2)
-		status(t, r, err, 404)
+		assertStatus(t, r, err, 404)
 
 		_, r, err = c.AcceptMergeRequest(pid, 2, &gitlab.AcceptMergeRequestOptions{SHA: gitlab.Ptr("0000")})
-		status(t, r, err, 409)
+		assertStatus(t, r, err, 409)
 		mr, r, err = c.AcceptMergeRequest(pid, 2, &gitlab.AcceptMergeRequestOptions{SHA: &mr.SHA})
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if mr.State != "merged" || mr.MergeCommitSHA == "" || mr.MergedAt == nil || mr.MergeUser.Username != "maintainer" {
 			t.Errorf("merged %+v", mr)
 		}
@@ -167,126 +167,126 @@ func TestGitLabClientMergeRequests(t *testing.T) {
 			t.Errorf("a merged one has commits %+v, %v", commits, err)
 		}
 		_, r, err = c.AcceptMergeRequest(pid, 2, nil)
-		status(t, r, err, 405)
+		assertStatus(t, r, err, 405)
 	})
 }
 
-func TestGitLabClientProjectsMembersTokens(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestGitLabClient_ProjectsMembersTokens(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		c := s.client(t, "olga")
 		project, r, err := c.Projects.CreateProject(&gitlab.CreateProjectOptions{
 			Name: gitlab.Ptr("Quince Tree"), InitializeWithReadme: gitlab.Ptr(true), Visibility: gitlab.Ptr(gitlab.InternalVisibility),
 		})
-		status(t, r, err, 201)
+		assertStatus(t, r, err, 201)
 		if project.PathWithNamespace != "olga/quince-tree" || project.DefaultBranch != "main" || project.EmptyRepo ||
 			project.Permissions.ProjectAccess.AccessLevel != gitlab.OwnerPermissions || project.HTTPURLToRepo != "https://gate.example/olga/quince-tree.git" {
 			t.Errorf("created %+v", project)
 		}
 		_, r, err = c.Projects.CreateProject(&gitlab.CreateProjectOptions{Path: gitlab.Ptr("Quince-Tree")})
-		status(t, r, err, 400)
+		assertStatus(t, r, err, 400)
 		project, r, err = c.Projects.EditProject(project.ID, &gitlab.EditProjectOptions{Path: gitlab.Ptr("quince"), Visibility: gitlab.Ptr(gitlab.PrivateVisibility)})
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		renamed, r, err := c.Projects.GetProject("olga/quince-tree", nil)
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if renamed.ID != project.ID || renamed.Path != "quince" || renamed.Visibility != gitlab.PrivateVisibility {
 			t.Errorf("under its old path there is %+v", renamed)
 		}
 		branch, r, err := c.Branches.GetBranch(project.ID, "main")
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if !branch.Default || !branch.Protected || branch.Commit.ID == "" || branch.DevelopersCanPush {
 			t.Errorf("main is %+v", branch)
 		}
 
-		guest := s.people["outsider"].ID
+		guest := s.users["outsider"].ID
 		_, r, err = c.ProjectMembers.AddProjectMember(project.ID, &gitlab.AddProjectMemberOptions{UserID: guest, AccessLevel: gitlab.Ptr(gitlab.GuestPermissions)})
-		status(t, r, err, 201)
+		assertStatus(t, r, err, 201)
 		_, r, err = c.ProjectMembers.AddProjectMember(project.ID, &gitlab.AddProjectMemberOptions{UserID: guest, AccessLevel: gitlab.Ptr(gitlab.GuestPermissions)})
-		status(t, r, err, 409)
+		assertStatus(t, r, err, 409)
 		member, r, err := c.ProjectMembers.EditProjectMember(project.ID, guest, &gitlab.EditProjectMemberOptions{AccessLevel: gitlab.Ptr(gitlab.DeveloperPermissions)})
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if member.AccessLevel != gitlab.DeveloperPermissions || member.Username != "outsider" {
 			t.Errorf("member %+v", member)
 		}
 		r, err = c.ProjectMembers.DeleteProjectMember(project.ID, guest)
-		status(t, r, err, 204)
+		assertStatus(t, r, err, 204)
 		_, r, err = c.ProjectMembers.GetProjectMember(project.ID, guest)
-		status(t, r, err, 404)
+		assertStatus(t, r, err, 404)
 
 		token, r, err := c.ProjectAccessTokens.CreateProjectAccessToken(project.ID, &gitlab.CreateProjectAccessTokenOptions{
 			Name: gitlab.Ptr("bot"), Scopes: gitlab.Ptr([]string{"api"}), AccessLevel: gitlab.Ptr(gitlab.DeveloperPermissions),
 		})
-		status(t, r, err, 201)
+		assertStatus(t, r, err, 201)
 		s.tokens["bot"] = token.Token
 		bot := s.client(t, "bot")
 		_, r, err = bot.Projects.GetProject(project.ID, nil)
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		_, r, err = bot.Users.CurrentUser()
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		_, r, err = bot.Projects.CreateProject(&gitlab.CreateProjectOptions{Name: gitlab.Ptr("more")})
-		status(t, r, err, 403)
+		assertStatus(t, r, err, 403)
 		rotated, r, err := c.ProjectAccessTokens.RotateProjectAccessToken(project.ID, token.ID, nil)
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		_, r, err = bot.Projects.GetProject(project.ID, nil)
-		status(t, r, err, 401)
+		assertStatus(t, r, err, 401)
 		s.tokens["bot"] = rotated.Token
 		bot = s.client(t, "bot")
 		token, r, err = bot.ProjectAccessTokens.RotateProjectAccessTokenSelf(project.ID, nil)
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		s.tokens["bot"] = token.Token
 		bot = s.client(t, "bot")
 		r, err = c.ProjectAccessTokens.RevokeProjectAccessToken(project.ID, token.ID)
-		status(t, r, err, 204)
+		assertStatus(t, r, err, 204)
 		_, r, err = bot.Projects.GetProject(project.ID, nil)
-		status(t, r, err, 401)
+		assertStatus(t, r, err, 401)
 
 		own, r, err := c.PersonalAccessTokens.GetSinglePersonalAccessToken()
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if own.Name != "test" || !own.Active || own.UserID != s.Owner.ID {
 			t.Errorf("own token %+v", own)
 		}
 		next, r, err := c.PersonalAccessTokens.RotatePersonalAccessTokenSelf(nil)
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		s.tokens["olga"] = next.Token
 		c = s.client(t, "olga")
 		r, err = c.Projects.DeleteProject(project.ID, nil)
-		status(t, r, err, 202)
+		assertStatus(t, r, err, 202)
 		_, r, err = c.Projects.GetProject(project.ID, nil)
-		status(t, r, err, 404)
+		assertStatus(t, r, err, 404)
 	})
 }
 
-func TestGitLabClientProtectedBranches(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestGitLabClient_ProtectedBranches(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		client := s.client(t, "maintainer")
 		c, pid := client.ProtectedBranches, "olga/pear"
 		_, r, err := c.ProtectRepositoryBranches(pid, &gitlab.ProtectRepositoryBranchesOptions{Name: gitlab.Ptr("fix/a b")})
-		status(t, r, err, 400) // git has no branch with a blank
+		assertStatus(t, r, err, 400) // git has no branch with a blank
 		rule, r, err := c.ProtectRepositoryBranches(pid, &gitlab.ProtectRepositoryBranchesOptions{
 			Name: gitlab.Ptr("fix/*/50%"), PushAccessLevel: gitlab.Ptr(gitlab.NoPermissions), MergeAccessLevel: gitlab.Ptr(gitlab.DeveloperPermissions),
 		})
-		status(t, r, err, 201)
+		assertStatus(t, r, err, 201)
 		if rule.Name != "fix/*/50%" || rule.PushAccessLevels[0].AccessLevel != 0 || rule.MergeAccessLevels[0].AccessLevel != 30 || rule.AllowForcePush {
 			t.Errorf("protected %+v", rule)
 		}
 		_, r, err = c.ProtectRepositoryBranches(pid, &gitlab.ProtectRepositoryBranchesOptions{Name: gitlab.Ptr("fix/*/50%")})
-		status(t, r, err, 409)
+		assertStatus(t, r, err, 409)
 		rule, r, err = c.UpdateProtectedBranch(pid, "fix/*/50%", &gitlab.UpdateProtectedBranchOptions{
 			AllowForcePush: gitlab.Ptr(true), AllowedToPush: &[]*gitlab.BranchPermissionOptions{{AccessLevel: gitlab.Ptr(gitlab.MaintainerPermissions)}},
 		})
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if !rule.AllowForcePush || rule.PushAccessLevels[0].AccessLevel != 40 || rule.MergeAccessLevels[0].AccessLevel != 30 {
 			t.Errorf("changed %+v", rule)
 		}
 		rules, r, err := c.ListProtectedBranches(pid, &gitlab.ListProtectedBranchesOptions{Search: gitlab.Ptr("FIX")})
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if len(rules) != 1 || rules[0].ID != rule.ID {
 			t.Errorf("found %+v", rules)
 		}
 		r, err = c.UnprotectRepositoryBranches(pid, "fix/*/50%")
-		status(t, r, err, 204)
+		assertStatus(t, r, err, 204)
 		_, r, err = c.GetProtectedBranch(pid, "fix/*/50%")
-		status(t, r, err, 404)
+		assertStatus(t, r, err, 404)
 		_, r, err = client.Projects.GetProjectPushRules(pid)
-		status(t, r, err, http.StatusNotFound)
+		assertStatus(t, r, err, http.StatusNotFound)
 	})
 }

@@ -12,7 +12,7 @@ import (
 
 // TestCost_OfABody_StaysBounded sends bodies and filters that are as deep and
 // as large as a stranger likes.
-func TestCost_OfABody_StaysBounded(t *testing.T) {
+func TestCost_DeepOrLargeBody_StaysBounded(t *testing.T) {
 	s := newSite(t, modelstest.SQLite(t))
 	const size = 4 << 20
 	for name, body := range map[string]string{

@@ -9,14 +9,14 @@ import (
 )
 
 // faulty are values that some field, somewhere, was not made for.
-var faulty = []string{
+var invalidValues = []string{
 	`null`, `""`, `" "`, `[]`, `{}`, `true`, `0`, `-1`, `1.5`, `1e400`, `9223372036854775808`, `"9223372036854775807"`,
 	`"a\u0000b"`, `"\ud800"`, `"💥\u202e"`, `"../../etc"`, `"%2e%2e%2f"`, `[null]`, `[[1]]`, `[{"access_level":"x"}]`, `["x"]`, `{"a":{"b":[]}}`,
 	`"` + strings.Repeat("x", 3000) + `"`,
 }
 
 // fields are the parameters of the routes that write, with good values.
-var fields = []struct {
+var writeRoutes = []struct {
 	method, path string
 	values       map[string]string
 }{
@@ -49,12 +49,12 @@ var fields = []struct {
 
 // Every field of every route with every bad value: a clean answer, and after a
 // refusal nothing was written.
-func TestFaultyFields(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestFields_InvalidValue_GetsCleanAnswer(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.commit("main", "spare", map[string]string{"spare.txt": "x\n"})
-		for _, route := range fields {
+		for _, route := range writeRoutes {
 			for field := range route.values {
-				for _, value := range faulty {
+				for _, value := range invalidValues {
 					var members []string
 					for name, good := range route.values {
 						if name == field {
@@ -62,9 +62,9 @@ func TestFaultyFields(t *testing.T) {
 						}
 						members = append(members, fmt.Sprintf("%q:%s", name, strings.ReplaceAll(good, "SHA", s.mr.HeadSHA)))
 					}
-					before := s.rows(t)
+					before := s.countRows(t)
 					a := s.do("olga", route.method, route.path, "{"+strings.Join(members, ",")+"}")
-					s.clean(t, a, fmt.Sprintf("%s %s with %s=%s", route.method, route.path, field, shorten(value)), before)
+					s.assertCleanAnswer(t, a, fmt.Sprintf("%s %s with %s=%s", route.method, route.path, field, shorten(value)), before)
 				}
 			}
 		}
@@ -72,8 +72,8 @@ func TestFaultyFields(t *testing.T) {
 }
 
 // Bodies that are no parameters at all.
-func TestFaultyBodies(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestBody_Invalid_IsRefused(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		const path = "/projects/1/external_status_checks"
 		const good = `{"name":"n","external_url":"https://n.example/","description":"`
 		for name, test := range map[string]struct {
@@ -98,21 +98,21 @@ func TestFaultyBodies(t *testing.T) {
 			"10 MB":              {"application/json", good + strings.Repeat("x", 10<<20) + `"}`, 413},
 		} {
 			t.Run(name, func(t *testing.T) {
-				before := s.rows(t)
+				before := s.countRows(t)
 				header := http.Header{"Private-Token": {s.tokens["olga"]}}
 				if test.kind != "" {
 					header.Set("Content-Type", test.kind)
 				}
-				a := s.want(t, s.send("POST", path, test.body, header), test.status, `{"error":"`)
-				s.clean(t, a, name, before)
+				a := s.wantAnswer(t, s.send("POST", path, test.body, header), test.status, `{"error":"`)
+				s.assertCleanAnswer(t, a, name, before)
 			})
 		}
 	})
 }
 
 // Paths and queries that name nothing.
-func TestFaultyPaths(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestPath_UnknownID_IsNotFound(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		odd := []string{"0", "-1", "9223372036854775808", "x", "%00", "%ff", "%2F", "a%2Fb%2Fc", "..", "%2e%2e", "main%2F..", "*", "%20", "100%25", "olga%2F", "'", "@", "HEAD", strings.Repeat("x", 2000)}
 		templates := []string{
 			"/projects/%s", "/projects/1/merge_requests/%s", "/projects/1/merge_requests/1/versions/%s", "/projects/1/members/%s",
@@ -122,30 +122,30 @@ func TestFaultyPaths(t *testing.T) {
 		}
 		for _, template := range templates {
 			for _, part := range odd {
-				before := s.rows(t)
+				before := s.countRows(t)
 				path := fmt.Sprintf(template, part)
 				a := s.do("olga", "GET", path, "")
 				if a.status != 404 {
 					t.Errorf("GET %s: %d, want 404: %s", path, a.status, a.body)
 				}
-				s.clean(t, a, path, before)
+				s.assertCleanAnswer(t, a, path, before)
 			}
 		}
 		for _, query := range []string{"search=", "search=%00", "search=%ff", "search=%25_%5C", "order_by=x", "sort=up", "state=x", "author_id=x", "author_username=%00",
 			"iids[]=x", "created_after=yesterday", "visibility=x", "owned=perhaps", "ref_name=%00", "ref_name=..", "from=x&to=y", "from=main&to=feature&straight=x", "%zz", "a[b][c]=d"} {
 			for _, path := range []string{"/projects", "/projects/1/merge_requests", "/projects/1/members", "/projects/1/protected_branches", "/projects/1/repository/branches", "/projects/1/repository/commits", "/projects/1/repository/compare", "/users"} {
-				before := s.rows(t)
-				s.clean(t, s.do("root", "GET", path+"?"+query, ""), path+"?"+query, before)
+				before := s.countRows(t)
+				s.assertCleanAnswer(t, s.do("root", "GET", path+"?"+query, ""), path+"?"+query, before)
 			}
 		}
-		s.want(t, s.do("olga", "GET", "/projects/1/repository/compare?from=main&to="+url.QueryEscape("feature"), ""), 200, `"new_path":"pears.txt"`)
+		s.wantAnswer(t, s.do("olga", "GET", "/projects/1/repository/compare?from=main&to="+url.QueryEscape("feature"), ""), 200, `"new_path":"pears.txt"`)
 	})
 }
 
 func shorten(text string) string { return text[:min(len(text), 40)] }
 
 // rows counts what is in the database, and where the branches stand.
-func (s *site) rows(t *testing.T) string {
+func (s *testSite) countRows(t *testing.T) string {
 	t.Helper()
 	var counts [10]int
 	err := s.Store.DB().QueryRowContext(t.Context(), `SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM projects), (SELECT count(*) FROM members),
@@ -160,14 +160,14 @@ func (s *site) rows(t *testing.T) string {
 
 // clean fails unless an answer is JSON below 500 and, being a refusal, has
 // left everything as it was before.
-func (s *site) clean(t *testing.T, a answer, what, before string) {
+func (s *testSite) assertCleanAnswer(t *testing.T, a answer, what, before string) {
 	t.Helper()
 	if a.status >= 500 || a.status < 200 || a.status >= 300 && a.status < 400 {
 		t.Errorf("%s: %d %s", what, a.status, a.body)
 	}
 	if a.status >= 400 {
 		a.json(t)
-		if after := s.rows(t); after != before {
+		if after := s.countRows(t); after != before {
 			t.Errorf("%s was refused with %d and changed %s into %s", what, a.status, before, after)
 		}
 	}

@@ -13,8 +13,8 @@ import (
 
 // Every filter of every list that is described, sent empty by every role: the
 // answer names nothing that the list does not name without the filter.
-func TestFilters_SentEmpty_DoNotWiden(t *testing.T) {
-	doc, err := description()
+func TestFilters_Empty_DoNotWidenLists(t *testing.T) {
+	doc, err := openAPIDocument()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestFilters_SentEmpty_DoNotWiden(t *testing.T) {
 	if len(lists) < 40 {
 		t.Fatalf("only %d filters are described", len(lists))
 	}
-	eachSite(t, func(t *testing.T, s *site) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		robot := readToken(t, s.do("olga", "POST", "/projects/1/access_tokens", `{"name":"robot","scopes":["api"],"access_level":20}`))
 		s.tokens["robot"] = robot.Token
 		for _, who := range []string{"", "outsider", "guest", "reporter", "developer", "maintainer", "olga", "root", "robot"} {
@@ -46,13 +46,13 @@ func TestFilters_SentEmpty_DoNotWiden(t *testing.T) {
 					name := fmt.Sprintf("%s?%s as %q", l.path, value, who)
 					got := s.do(who, "GET", l.path+"?per_page=100&"+value, "")
 					if whole.status >= 300 {
-						if got.status < 300 && got.status != whole.status && named(t, got) != nil {
+						if got.status < 300 && got.status != whole.status && entryIDs(t, got) != nil {
 							t.Errorf("%s is answered %d with %s, without the filter %d", name, got.status, got.body, whole.status)
 						}
 						continue
 					}
-					for _, id := range named(t, got) {
-						if !slices.Contains(named(t, whole), id) {
+					for _, id := range entryIDs(t, got) {
+						if !slices.Contains(entryIDs(t, whole), id) {
 							t.Errorf("%s shows %s, which the list without the filter does not", name, id)
 						}
 					}
@@ -63,7 +63,7 @@ func TestFilters_SentEmpty_DoNotWiden(t *testing.T) {
 }
 
 // named are the ids or names in a list; nil for an empty list and a refusal.
-func named(t *testing.T, a answer) []string {
+func entryIDs(t *testing.T, a answer) []string {
 	t.Helper()
 	var entries []map[string]any
 	if a.status >= 300 || json.Unmarshal([]byte(a.body), &entries) != nil {
@@ -77,23 +77,23 @@ func named(t *testing.T, a answer) []string {
 }
 
 // The bot of a project can be seen by those who see the project.
-func TestUsers_ABot_IsHiddenWithItsProject(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestUsers_BotOfHiddenProject_IsNotFound(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		robot := readToken(t, s.do("olga", "POST", "/projects/1/access_tokens", `{"name":"robot","scopes":["api"],"access_level":20}`))
 		s.tokens["robot"] = robot.Token
 		path := fmt.Sprintf("/users/%d", robot.UserID)
 		for _, who := range []string{"guest", "maintainer", "root", "robot"} {
-			s.want(t, s.do(who, "GET", path, ""), 200, `"username":"project_1_bot_`)
+			s.wantAnswer(t, s.do(who, "GET", path, ""), 200, `"username":"project_1_bot_`)
 		}
-		s.want(t, s.do("outsider", "GET", path, ""), 404, "404 User Not Found")
-		s.want(t, s.do("outsider", "GET", "/users/99999", ""), 404, "404 User Not Found")
+		s.wantAnswer(t, s.do("outsider", "GET", path, ""), 404, "404 User Not Found")
+		s.wantAnswer(t, s.do("outsider", "GET", "/users/99999", ""), 404, "404 User Not Found")
 		bot := must(s.Store.User(t.Context(), robot.UserID))(t)
-		s.want(t, s.do("outsider", "GET", "/users?username="+url.QueryEscape(bot.Username), ""), 200, "[]")
+		s.wantAnswer(t, s.do("outsider", "GET", "/users?username="+url.QueryEscape(bot.Username), ""), 200, "[]")
 
 		internal := models.VisibilityInternal
 		if _, err := s.Store.UpdateProject(t.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{Visibility: &internal}); err != nil {
 			t.Fatal(err)
 		}
-		s.want(t, s.do("outsider", "GET", path, ""), 200)
+		s.wantAnswer(t, s.do("outsider", "GET", path, ""), 200)
 	})
 }

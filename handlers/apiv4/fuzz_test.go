@@ -9,10 +9,10 @@ import (
 )
 
 // target is the test of the input that is tried: a site is made once, for all.
-type target struct{ testing.TB }
+type currentTest struct{ testing.TB }
 
-func fuzzSite(f *testing.F) (*site, *target) {
-	now := &target{f}
+func fuzzSite(f *testing.F) (*testSite, *currentTest) {
+	now := &currentTest{f}
 	return newSite(now, modelstest.SQLite(f)), now
 }
 
@@ -28,14 +28,14 @@ func FuzzParameters(f *testing.F) {
 		{"search=%25_%5c&order_by=title", "", ""},
 		{"scope=all&author_id=9223372036854775808", "application/json; charset=\"", `{"allowed_to_push":[{"access_level":"40","_destroy":1}],"title":1e400}`},
 	} {
-		for route := range fuzzed {
+		for route := range fuzzRoutes {
 			f.Add(uint8(route), seed.query, seed.kind, seed.body)
 		}
 	}
 	s, now := fuzzSite(f)
 	f.Fuzz(func(t *testing.T, route uint8, query, kind, body string) {
 		now.TB = t
-		r := fuzzed[int(route)%len(fuzzed)]
+		r := fuzzRoutes[int(route)%len(fuzzRoutes)]
 		if strings.ContainsFunc(query, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
 			return // no such request gets through an HTTP server
 		}
@@ -69,7 +69,7 @@ func FuzzPath(f *testing.F) {
 
 // fuzzed are routes that read parameters, without those that would end the
 // site.
-var fuzzed = []struct{ method, path string }{
+var fuzzRoutes = []struct{ method, path string }{
 	{"POST", "/projects/1/external_status_checks"}, {"PUT", "/projects/1/external_status_checks/2"},
 	{"POST", "/projects/1/merge_requests/1/status_check_responses"}, {"POST", "/projects/1/merge_requests"}, {"PUT", "/projects/1/merge_requests/1"},
 	{"PUT", "/projects/1/merge_requests/1/merge"}, {"POST", "/projects/1/merge_requests/1/approve"}, {"POST", "/projects"}, {"PUT", "/projects/1"},

@@ -17,13 +17,13 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // random is what differs from run to run: tokens and UUIDs.
-var random = regexp.MustCompile(`mgat-[0-9A-Za-z]{32}|project_1_bot_[0-9a-f]{12}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+var randomValues = regexp.MustCompile(`mgat-[0-9A-Za-z]{32}|project_1_bot_[0-9a-f]{12}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 
 // Every entity, whole, as clients get it; the same from both databases. The
 // clock of a site stands still, and so do the ids of its commits.
-func TestGoldens(t *testing.T) {
+func TestEntities_MatchGoldens(t *testing.T) {
 	const p, mr = "/projects/olga%2Fpear", "/projects/olga%2Fpear/merge_requests/1"
-	eachSite(t, func(t *testing.T, s *site) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.tag("v1", "feature")
 		for _, test := range []struct{ name, method, path, body string }{
 			{"version", "GET", "/version", ""},
@@ -67,16 +67,16 @@ func TestGoldens(t *testing.T) {
 					t.Fatalf("%d %s", a.status, a.body)
 				}
 				var got bytes.Buffer
-				if err := json.Indent(&got, random.ReplaceAll([]byte(a.body), []byte("RANDOM")), "", "  "); err != nil {
+				if err := json.Indent(&got, randomValues.ReplaceAll([]byte(a.body), []byte("RANDOM")), "", "  "); err != nil {
 					t.Fatal(err)
 				}
-				golden(t, filepath.Join("testdata", test.name+".golden.json"), got.Bytes())
+				assertGolden(t, filepath.Join("testdata", test.name+".golden.json"), got.Bytes())
 			})
 		}
 	})
 }
 
-func golden(t *testing.T, path string, got []byte) {
+func assertGolden(t *testing.T, path string, got []byte) {
 	t.Helper()
 	if *update {
 		if err := os.WriteFile(path, got, 0o644); err != nil {
@@ -93,33 +93,33 @@ func golden(t *testing.T, path string, got []byte) {
 }
 
 // Those who may not see status checks learn nothing of them, in no field.
-func TestChecksStayHidden(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestMergeRequest_WithoutRightToSeeChecks_HidesThem(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		public, gate := models.VisibilityPublic, true
 		if _, err := s.Store.UpdateProject(t.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{Visibility: &public, OnlyAllowMergeIfAllStatusChecksPassed: &gate}); err != nil {
 			t.Fatal(err)
 		}
-		s.want(t, s.do("reporter", "GET", "/projects/1/merge_requests/1", ""), 200, `"detailed_merge_status":"status_checks_must_pass"`)
-		s.want(t, s.do("outsider", "GET", "/projects/1/merge_requests/1", ""), 200, `"detailed_merge_status":"merge_request_blocked"`)
-		s.want(t, s.do("outsider", "GET", "/projects/1/merge_requests", ""), 200, `"detailed_merge_status":"merge_request_blocked"`)
-		s.want(t, s.do("outsider", "GET", "/projects/1/merge_requests/1/status_checks", ""), 404)
-		s.want(t, s.do("olga", "PUT", "/projects/1/merge_requests/1/merge", ""), 405, `"detailed_merge_status":"status_checks_must_pass"`)
+		s.wantAnswer(t, s.do("reporter", "GET", "/projects/1/merge_requests/1", ""), 200, `"detailed_merge_status":"status_checks_must_pass"`)
+		s.wantAnswer(t, s.do("outsider", "GET", "/projects/1/merge_requests/1", ""), 200, `"detailed_merge_status":"merge_request_blocked"`)
+		s.wantAnswer(t, s.do("outsider", "GET", "/projects/1/merge_requests", ""), 200, `"detailed_merge_status":"merge_request_blocked"`)
+		s.wantAnswer(t, s.do("outsider", "GET", "/projects/1/merge_requests/1/status_checks", ""), 404)
+		s.wantAnswer(t, s.do("olga", "PUT", "/projects/1/merge_requests/1/merge", ""), 405, `"detailed_merge_status":"status_checks_must_pass"`)
 
 		internal := models.VisibilityInternal
 		if _, err := s.Store.UpdateProject(t.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{Visibility: &internal}); err != nil {
 			t.Fatal(err)
 		}
-		s.want(t, s.do("outsider", "GET", "/projects/1/merge_requests/1/status_checks", ""), 200, `"status":"pending"`, `"external_url":""`)
+		s.wantAnswer(t, s.do("outsider", "GET", "/projects/1/merge_requests/1/status_checks", ""), 200, `"status":"pending"`, `"external_url":""`)
 	})
 }
 
 // A merge that git refuses names the files; nothing is half-merged.
-func TestMergeConflict(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestMerge_Conflict_NamesFilesAndStaysOpen(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.commit("main", "main", map[string]string{"pears.txt": "williams\n"})
-		s.want(t, s.do("maintainer", "GET", "/projects/1/merge_requests/1", ""), 200, `"detailed_merge_status":"conflict"`, `"has_conflicts":true`)
-		s.want(t, s.do("maintainer", "PUT", "/projects/1/merge_requests/1/merge", "null"), 405, `"conflicts":["pears.txt"]`)
-		s.want(t, s.do("maintainer", "GET", "/projects/1/merge_requests/1", ""), 200, `"state":"opened"`)
-		s.want(t, s.do("developer", "PUT", "/projects/1/merge_requests/1/merge", "{}"), 403, "403 Forbidden")
+		s.wantAnswer(t, s.do("maintainer", "GET", "/projects/1/merge_requests/1", ""), 200, `"detailed_merge_status":"conflict"`, `"has_conflicts":true`)
+		s.wantAnswer(t, s.do("maintainer", "PUT", "/projects/1/merge_requests/1/merge", "null"), 405, `"conflicts":["pears.txt"]`)
+		s.wantAnswer(t, s.do("maintainer", "GET", "/projects/1/merge_requests/1", ""), 200, `"state":"opened"`)
+		s.wantAnswer(t, s.do("developer", "PUT", "/projects/1/merge_requests/1/merge", "{}"), 403, "403 Forbidden")
 	})
 }

@@ -12,15 +12,15 @@ import (
 )
 
 // folder is the folder of the site's repository.
-func (s *site) folder() string {
+func (s *testSite) repositoryDir() string {
 	return filepath.Join(s.root, fmt.Sprint(s.Project.ID)+".git")
 }
 
 // A merge whose source branch cannot be removed is a merge: the answer says
 // what is still to come, and recovery completes it.
-func TestMerge_LockedSourceBranch_IsDone(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
-		lock := filepath.Join(s.folder(), "refs", "heads", "feature.lock")
+func TestMerge_LockedSourceBranch_IsReportedIncomplete(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		lock := filepath.Join(s.repositoryDir(), "refs", "heads", "feature.lock")
 		if err := os.WriteFile(lock, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -28,7 +28,7 @@ func TestMerge_LockedSourceBranch_IsDone(t *testing.T) {
 		if err := os.Chtimes(lock, future, future); err != nil {
 			t.Fatal(err)
 		}
-		answer := s.want(t, s.do("olga", "PUT", "/projects/olga%2Fpear/merge_requests/1/merge", `{"should_remove_source_branch":true}`), 200)
+		answer := s.wantAnswer(t, s.do("olga", "PUT", "/projects/olga%2Fpear/merge_requests/1/merge", `{"should_remove_source_branch":true}`), 200)
 		if state, incomplete := answer.field(t, "state"), answer.field(t, "incomplete"); state != `"merged"` || incomplete != `["should_remove_source_branch"]` {
 			t.Errorf("state %s, incomplete %s", state, incomplete)
 		}
@@ -47,17 +47,17 @@ func TestMerge_LockedSourceBranch_IsDone(t *testing.T) {
 
 // An edit is saved whether or not git can be asked for the answer: once, with
 // one event.
-func TestEdit_MissingRepository_IsSaved(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestUpdateMergeRequest_MissingRepository_IsSaved(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		events := len(s.Deliveries(s.service))
-		if err := os.Rename(s.folder(), s.folder()+".away"); err != nil {
+		if err := os.Rename(s.repositoryDir(), s.repositoryDir()+".away"); err != nil {
 			t.Fatal(err)
 		}
-		answer := s.want(t, s.do("olga", "PUT", "/projects/olga%2Fpear/merge_requests/1", `{"title":"Sweeter pears"}`), 200)
+		answer := s.wantAnswer(t, s.do("olga", "PUT", "/projects/olga%2Fpear/merge_requests/1", `{"title":"Sweeter pears"}`), 200)
 		if title, status := answer.field(t, "title"), answer.field(t, "detailed_merge_status"); title != `"Sweeter pears"` || status != `"unchecked"` {
 			t.Errorf("title %s, detailed merge status %s", title, status)
 		}
-		s.want(t, s.do("olga", "PUT", "/projects/olga%2Fpear/merge_requests/1", `{"state_event":"close"}`), 200)
+		s.wantAnswer(t, s.do("olga", "PUT", "/projects/olga%2Fpear/merge_requests/1", `{"state_event":"close"}`), 200)
 		if n := len(s.Deliveries(s.service)) - events; n != 2 {
 			t.Errorf("%d events, want 2", n)
 		}
@@ -66,8 +66,8 @@ func TestEdit_MissingRepository_IsSaved(t *testing.T) {
 
 // A service that cannot be taken to the open merge requests is saved, and the
 // answer says so.
-func TestApply_Failing_IsSaved(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestService_ApplyFails_IsSavedAndReportedIncomplete(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		refuse := []string{`CREATE TRIGGER refuse_checks BEFORE INSERT ON merge_request_checks BEGIN SELECT RAISE(ABORT, 'refused'); END`}
 		allow := `DROP TRIGGER refuse_checks`
 		if s.Store.Driver() == models.DriverPostgres {
@@ -83,12 +83,12 @@ func TestApply_Failing_IsSaved(t *testing.T) {
 			}
 		}
 		const path = "/projects/olga%2Fpear/external_status_checks"
-		answer := s.want(t, s.do("olga", "POST", path, `{"name":"late","external_url":"https://late.example/","apply_to_open_merge_requests":true}`), 201)
+		answer := s.wantAnswer(t, s.do("olga", "POST", path, `{"name":"late","external_url":"https://late.example/","apply_to_open_merge_requests":true}`), 201)
 		if got := answer.field(t, "incomplete"); got != `["apply_to_open_merge_requests"]` {
 			t.Errorf("incomplete %s", got)
 		}
 		change := s.do("olga", "PUT", path+"/"+answer.field(t, "id"), `{"name":"later","apply_to_open_merge_requests":true}`)
-		if got := s.want(t, change, 200).field(t, "incomplete"); got != `["apply_to_open_merge_requests"]` {
+		if got := s.wantAnswer(t, change, 200).field(t, "incomplete"); got != `["apply_to_open_merge_requests"]` {
 			t.Errorf("incomplete after the change: %s", got)
 		}
 		if _, err := s.Store.DB().ExecContext(t.Context(), allow); err != nil {

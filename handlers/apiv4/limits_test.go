@@ -13,36 +13,36 @@ import (
 
 // Who asks too often is told when to come back, and is served then; others
 // are not held up.
-func TestLimitPerToken(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
-		s.limit(t, apiv4.Limits{Token: apiv4.Limit{PerMinute: 6, Burst: 3}, Address: apiv4.Limit{PerMinute: -1}})
+func TestLimits_PerToken_DoNotAffectOtherTokens(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		s.startRouter(t, apiv4.Limits{Token: apiv4.Limit{PerMinute: 6, Burst: 3}, Address: apiv4.Limit{PerMinute: -1}})
 		for range 3 {
-			s.want(t, s.do("olga", "GET", "/user", ""), 200)
+			s.wantAnswer(t, s.do("olga", "GET", "/user", ""), 200)
 		}
-		a := s.want(t, s.do("olga", "GET", "/user", ""), 429, `{"message":"429 Too Many Requests"}`)
+		a := s.wantAnswer(t, s.do("olga", "GET", "/user", ""), 429, `{"message":"429 Too Many Requests"}`)
 		if got := a.header.Get("Retry-After"); got != "10" {
 			t.Errorf("Retry-After is %q, want 10", got)
 		}
-		s.want(t, s.do("reporter", "GET", "/user", ""), 200)
+		s.wantAnswer(t, s.do("reporter", "GET", "/user", ""), 200)
 		s.Clock.Advance(4 * time.Second)
-		if got := s.want(t, s.do("olga", "GET", "/user", ""), 429).header.Get("Retry-After"); got != "6" {
+		if got := s.wantAnswer(t, s.do("olga", "GET", "/user", ""), 429).header.Get("Retry-After"); got != "6" {
 			t.Errorf("4 s later Retry-After is %q, want 6", got)
 		}
 		s.Clock.Advance(6 * time.Second)
-		s.want(t, s.do("olga", "GET", "/user", ""), 200)
-		s.want(t, s.do("olga", "GET", "/user", ""), 429)
+		s.wantAnswer(t, s.do("olga", "GET", "/user", ""), 200)
+		s.wantAnswer(t, s.do("olga", "GET", "/user", ""), 429)
 	})
 }
 
 // An address is held up before its tokens are looked at, so that guessing
 // tokens is slow as well.
-func TestLimitPerAddress(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
-		s.limit(t, apiv4.Limits{Token: apiv4.Limit{PerMinute: -1}, Address: apiv4.Limit{PerMinute: 60, Burst: 5}})
+func TestLimits_PerAddress_CountInvalidTokens(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		s.startRouter(t, apiv4.Limits{Token: apiv4.Limit{PerMinute: -1}, Address: apiv4.Limit{PerMinute: 60, Burst: 5}})
 		for range 5 {
-			s.want(t, s.send("GET", "/user", "", http.Header{"Private-Token": {auth.NewAccessToken()}}), 401)
+			s.wantAnswer(t, s.send("GET", "/user", "", http.Header{"Private-Token": {auth.NewAccessToken()}}), 401)
 		}
-		s.want(t, s.do("olga", "GET", "/user", ""), 429)
+		s.wantAnswer(t, s.do("olga", "GET", "/user", ""), 429)
 		from := func(address string) int {
 			r := httptest.NewRequest("GET", "/api/v4/user", nil)
 			r.RemoteAddr = address
@@ -59,18 +59,18 @@ func TestLimitPerAddress(t *testing.T) {
 				s.Clock.Advance(time.Second)
 			}
 		}
-		s.want(t, s.do("olga", "GET", "/user", ""), 200)
+		s.wantAnswer(t, s.do("olga", "GET", "/user", ""), 200)
 	})
 }
 
 // What is no route counts as well.
-func TestLimitOfUnknownRoutes(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
-		s.limit(t, apiv4.Limits{Token: apiv4.Limit{PerMinute: -1}, Address: apiv4.Limit{PerMinute: 60, Burst: 2}})
-		s.want(t, s.do("olga", "GET", "/oranges", ""), 404)
-		s.want(t, s.do("olga", "DELETE", "/user", ""), 405)
+func TestLimits_UnknownRoutes_AreCounted(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		s.startRouter(t, apiv4.Limits{Token: apiv4.Limit{PerMinute: -1}, Address: apiv4.Limit{PerMinute: 60, Burst: 2}})
+		s.wantAnswer(t, s.do("olga", "GET", "/oranges", ""), 404)
+		s.wantAnswer(t, s.do("olga", "DELETE", "/user", ""), 405)
 		for path, method := range map[string]string{"/oranges": "GET", "/user": "DELETE"} {
-			a := s.want(t, s.do("olga", method, path, ""), 429, `{"message":"429 Too Many Requests"}`)
+			a := s.wantAnswer(t, s.do("olga", method, path, ""), 429, `{"message":"429 Too Many Requests"}`)
 			if got := a.header.Get("Retry-After"); got != "1" {
 				t.Errorf("Retry-After is %q, want 1", got)
 			}

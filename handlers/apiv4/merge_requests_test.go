@@ -9,8 +9,8 @@ import (
 )
 
 // The list over all projects has what one may see, one's own unless told.
-func TestMergeRequestsOfAllProjects(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestMergeRequests_AllProjects_ListsVisibleOnes(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for _, test := range []struct {
 			who, query string
 			n          int
@@ -19,54 +19,54 @@ func TestMergeRequestsOfAllProjects(t *testing.T) {
 			{"root", "?scope=all", 1}, {"olga", "?scope=assigned_to_me", 0}, {"olga", "?author_id=999", 0}, {"olga", "?scope=all&author_id=999", 0},
 			{"reporter", "?scope=all&state=opened&source_branch=feature", 1}, {"reporter", "?scope=all&state=merged", 0},
 		} {
-			a := s.want(t, s.do(test.who, "GET", "/merge_requests"+test.query, ""), 200)
+			a := s.wantAnswer(t, s.do(test.who, "GET", "/merge_requests"+test.query, ""), 200)
 			if got := a.header.Get("X-Total"); got != fmt.Sprint(test.n) {
 				t.Errorf("%s%s: %s merge requests, want %d", test.who, test.query, got, test.n)
 			}
 		}
-		s.want(t, s.do("olga", "GET", "/merge_requests?scope=mine", ""), 400, "scope does not have a valid value")
+		s.wantAnswer(t, s.do("olga", "GET", "/merge_requests?scope=mine", ""), 400, "scope does not have a valid value")
 		public, gate := models.VisibilityPublic, true
 		if _, err := s.Store.UpdateProject(t.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{Visibility: &public, OnlyAllowMergeIfAllStatusChecksPassed: &gate}); err != nil {
 			t.Fatal(err)
 		}
-		s.want(t, s.do("guest", "GET", "/merge_requests?scope=all", ""), 200, `"detailed_merge_status":"merge_request_blocked"`)
-		s.want(t, s.do("reporter", "GET", "/merge_requests?scope=all", ""), 200, `"detailed_merge_status":"status_checks_must_pass"`)
+		s.wantAnswer(t, s.do("guest", "GET", "/merge_requests?scope=all", ""), 200, `"detailed_merge_status":"merge_request_blocked"`)
+		s.wantAnswer(t, s.do("reporter", "GET", "/merge_requests?scope=all", ""), 200, `"detailed_merge_status":"status_checks_must_pass"`)
 	})
 }
 
 // auto_merge merges now or is refused; the source branch goes when asked.
-func TestAutoMerge(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
-		s.want(t, s.do("olga", "PUT", "/projects/1", `{"only_allow_merge_if_all_status_checks_passed":true}`), 200)
+func TestMerge_AutoMerge_MergesAtOnceOrIsRefused(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		s.wantAnswer(t, s.do("olga", "PUT", "/projects/1", `{"only_allow_merge_if_all_status_checks_passed":true}`), 200)
 		const merge, body = "/projects/1/merge_requests/1/merge", `{"auto_merge":true,"should_remove_source_branch":true}`
-		s.want(t, s.do("olga", "PUT", merge, body), 405, `"detailed_merge_status":"status_checks_must_pass"`)
-		s.want(t, s.do("olga", "POST", "/projects/1/merge_requests/1/status_check_responses", fmt.Sprintf(`{"external_status_check_id":1,"sha":%q,"status":"passed"}`, s.mr.HeadSHA)), 201)
-		s.want(t, s.do("olga", "PUT", merge, body), 200, `"state":"merged"`)
-		s.want(t, s.do("olga", "GET", "/projects/1/repository/branches/feature", ""), 404)
+		s.wantAnswer(t, s.do("olga", "PUT", merge, body), 405, `"detailed_merge_status":"status_checks_must_pass"`)
+		s.wantAnswer(t, s.do("olga", "POST", "/projects/1/merge_requests/1/status_check_responses", fmt.Sprintf(`{"external_status_check_id":1,"sha":%q,"status":"passed"}`, s.mr.HeadSHA)), 201)
+		s.wantAnswer(t, s.do("olga", "PUT", merge, body), 200, `"state":"merged"`)
+		s.wantAnswer(t, s.do("olga", "GET", "/projects/1/repository/branches/feature", ""), 404)
 	})
 }
 
 // The history of a check has every answer, the newest first, and only those.
-func TestResponseHistory(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestResponses_AreListedNewestFirst(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		const path = "/projects/1/merge_requests/1/status_checks/1/responses"
-		s.want(t, s.do("reporter", "GET", path, ""), 200, "[]")
+		s.wantAnswer(t, s.do("reporter", "GET", path, ""), 200, "[]")
 		for _, word := range []string{"failed", "pending", "passed"} {
-			s.want(t, s.do("developer", "POST", "/projects/1/merge_requests/1/status_check_responses",
+			s.wantAnswer(t, s.do("developer", "POST", "/projects/1/merge_requests/1/status_check_responses",
 				fmt.Sprintf(`{"external_status_check_id":1,"sha":%q,"status":%q,"description":"it %s"}`, s.mr.HeadSHA, word, word)), 201)
 		}
-		a := s.want(t, s.do("reporter", "GET", path+"?per_page=2", ""), 200, `"description":"it passed"`, `"description":"it pending"`)
+		a := s.wantAnswer(t, s.do("reporter", "GET", path+"?per_page=2", ""), 200, `"description":"it passed"`, `"description":"it pending"`)
 		if a.header.Get("X-Total") != "3" || a.header.Get("X-Next-Page") != "2" {
 			t.Errorf("pages are told as %v", a.header)
 		}
-		s.want(t, s.do("reporter", "GET", "/projects/1/merge_requests/1/status_checks/2/responses", ""), 404)
-		s.want(t, s.do("guest", "GET", path, ""), 404)
+		s.wantAnswer(t, s.do("reporter", "GET", "/projects/1/merge_requests/1/status_checks/2/responses", ""), 404)
+		s.wantAnswer(t, s.do("guest", "GET", path, ""), 404)
 	})
 }
 
 // Wrong methods and unknown routes are refused in JSON, with a request id.
-func TestWrongMethodsAndPaths(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestRoutes_UnknownMethodOrPath_IsRefusedInJSON(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for _, test := range []struct {
 			method, path string
 			status       int
@@ -81,7 +81,7 @@ func TestWrongMethodsAndPaths(t *testing.T) {
 			{"POST", "/oranges", 404, ""},
 			{"GET", "", 404, ""},
 		} {
-			a := s.want(t, s.send(test.method, test.path, "", http.Header{}), test.status, `{"error":"`)
+			a := s.wantAnswer(t, s.send(test.method, test.path, "", http.Header{}), test.status, `{"error":"`)
 			if got := a.header.Get("Allow"); got != test.allow {
 				t.Errorf("%s %s allows %q, want %q", test.method, test.path, got, test.allow)
 			}

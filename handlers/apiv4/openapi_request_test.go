@@ -17,7 +17,7 @@ import (
 
 // describedRequests passes requests on, and fails the test when the body of
 // one that was taken is not as the description says.
-func describedRequests(t testing.TB, next http.Handler) http.Handler {
+func validateRequests(t testing.TB, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -27,7 +27,7 @@ func describedRequests(t testing.TB, next http.Handler) http.Handler {
 		recorded := httptest.NewRecorder()
 		next.ServeHTTP(recorded, r)
 		if recorded.Code < 300 {
-			if err := requestAsDescribed(r, body); err != nil {
+			if err := validateRequest(r, body); err != nil {
 				t.Errorf("%s %s is asked other than described: %v\n%s", r.Method, r.URL.EscapedPath(), err, body)
 			}
 		}
@@ -45,12 +45,12 @@ func describedRequests(t testing.TB, next http.Handler) http.Handler {
 
 // requestAsDescribed holds the body of a request against the description. A
 // body that is described may be left out only when nothing in it is required.
-func requestAsDescribed(r *http.Request, body []byte) error {
-	doc, err := description()
+func validateRequest(r *http.Request, body []byte) error {
+	doc, err := openAPIDocument()
 	if err != nil {
 		return err
 	}
-	name := templateOf(doc, strings.TrimPrefix(r.URL.EscapedPath(), apiv4.Prefix))
+	name := pathTemplateOf(doc, strings.TrimPrefix(r.URL.EscapedPath(), apiv4.Prefix))
 	item := doc.Paths.Value(name)
 	if item == nil || item.GetOperation(r.Method) == nil {
 		return fmt.Errorf("no such operation")
@@ -79,7 +79,7 @@ func requestAsDescribed(r *http.Request, body []byte) error {
 }
 
 // Wrong requests are found out, whatever is wrong with them.
-func TestWrongRequestsAreNoticed(t *testing.T) {
+func TestValidateRequest_DetectsDeviations(t *testing.T) {
 	const responses = "/projects/olga%2Fpear/merge_requests/1/status_check_responses"
 	const good = `{"external_status_check_id":1,"sha":"a","status":"passed"}`
 	for name, test := range map[string]struct {
@@ -98,7 +98,7 @@ func TestWrongRequestsAreNoticed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest(test.method, apiv4.Prefix+test.path, nil)
 			r.Header.Set("Content-Type", "application/json")
-			if err := requestAsDescribed(r, []byte(test.body)); (err != nil) != test.wrong {
+			if err := validateRequest(r, []byte(test.body)); (err != nil) != test.wrong {
 				t.Errorf("the validator says %v", err)
 			}
 		})

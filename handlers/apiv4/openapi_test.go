@@ -24,7 +24,7 @@ import (
 )
 
 // description is the API's description, read once and never changed.
-var description = sync.OnceValues(func() (*openapi3.T, error) {
+var openAPIDocument = sync.OnceValues(func() (*openapi3.T, error) {
 	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ var description = sync.OnceValues(func() (*openapi3.T, error) {
 
 // described passes requests on, and fails the test when an answer of the API
 // is not as the description says.
-func described(t testing.TB, next http.Handler) http.Handler {
+func validateAnswers(t testing.TB, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		recorded := httptest.NewRecorder()
 		next.ServeHTTP(recorded, r)
@@ -43,7 +43,7 @@ func described(t testing.TB, next http.Handler) http.Handler {
 		if err != nil {
 			t.Error(err)
 		}
-		if err := asDescribed(r, answered.StatusCode, answered.Header, body); err != nil {
+		if err := validateAnswer(r, answered.StatusCode, answered.Header, body); err != nil {
 			t.Errorf("%s %s is answered other than described: %v", r.Method, r.URL.EscapedPath(), err)
 		}
 		for name, values := range answered.Header {
@@ -60,8 +60,8 @@ func described(t testing.TB, next http.Handler) http.Handler {
 
 // asDescribed holds an answer against the description. What is on no path or
 // has no such method there must be refused.
-func asDescribed(r *http.Request, status int, header http.Header, body []byte) error {
-	doc, err := description()
+func validateAnswer(r *http.Request, status int, header http.Header, body []byte) error {
+	doc, err := openAPIDocument()
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func asDescribed(r *http.Request, status int, header http.Header, body []byte) e
 	}
 	refused := doc.Components.Responses["Refused"]
 	operation := &openapi3.Operation{Responses: openapi3.NewResponses(openapi3.WithStatus(404, refused), openapi3.WithStatus(405, refused), openapi3.WithStatus(429, refused))}
-	name := templateOf(doc, path)
+	name := pathTemplateOf(doc, path)
 	item := doc.Paths.Value(name)
 	if item != nil && item.GetOperation(r.Method) != nil {
 		operation = item.GetOperation(r.Method)
@@ -101,7 +101,7 @@ func asDescribed(r *http.Request, status int, header http.Header, body []byte) e
 
 // templateOf finds the path of the description that an escaped path is of;
 // fixed segments come before parameters.
-func templateOf(doc *openapi3.T, path string) string {
+func pathTemplateOf(doc *openapi3.T, path string) string {
 	best, fixed := "", -1
 	segments := strings.Split(path, "/")
 	for _, template := range doc.Paths.InMatchingOrder() {
@@ -128,8 +128,8 @@ func templateOf(doc *openapi3.T, path string) string {
 }
 
 // Every route of the router is described, and nothing else.
-func TestEveryRouteIsDescribed(t *testing.T) {
-	doc, err := description()
+func TestOpenAPI_DescribesEveryRoute(t *testing.T) {
+	doc, err := openAPIDocument()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,8 +164,8 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 
 // Every answer is described to the last property: all have a type, none may be
 // added, and what may be missing is told by name.
-func TestDescriptionIsStrict(t *testing.T) {
-	doc, err := description()
+func TestOpenAPI_SchemasAreStrict(t *testing.T) {
+	doc, err := openAPIDocument()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestDescriptionIsStrict(t *testing.T) {
 		"StatusCheckService": {"incomplete"},
 	}
 	for name, ref := range doc.Components.Schemas {
-		strict(t, name, ref)
+		assertStrict(t, name, ref)
 		var missing []string
 		for property := range ref.Value.Properties {
 			if !slices.Contains(ref.Value.Required, property) {
@@ -189,12 +189,12 @@ func TestDescriptionIsStrict(t *testing.T) {
 	}
 }
 
-func strict(t *testing.T, where string, ref *openapi3.SchemaRef) {
+func assertStrict(t *testing.T, where string, ref *openapi3.SchemaRef) {
 	t.Helper()
 	schema := ref.Value
 	if len(schema.AllOf)+len(schema.OneOf) > 0 {
 		for _, part := range slices.Concat(schema.AllOf, schema.OneOf) {
-			strict(t, where, part)
+			assertStrict(t, where, part)
 		}
 		return
 	}
@@ -204,23 +204,23 @@ func strict(t *testing.T, where string, ref *openapi3.SchemaRef) {
 	}
 	switch {
 	case schema.Type.Is("object") && schema.AdditionalProperties.Schema != nil:
-		strict(t, where+".*", schema.AdditionalProperties.Schema)
+		assertStrict(t, where+".*", schema.AdditionalProperties.Schema)
 	case schema.Type.Is("object"):
 		if schema.AdditionalProperties.Has == nil || *schema.AdditionalProperties.Has {
 			t.Errorf("%s takes other properties", where)
 		}
 	case schema.Type.Is("array"):
-		strict(t, where+"[]", schema.Items)
+		assertStrict(t, where+"[]", schema.Items)
 	}
 	for name, property := range schema.Properties {
 		if property.Ref == "" {
-			strict(t, where+"."+name, property)
+			assertStrict(t, where+"."+name, property)
 		}
 	}
 }
 
 // Wrong answers are found out, whatever is wrong with them.
-func TestWrongAnswersAreNoticed(t *testing.T) {
+func TestValidateAnswer_DetectsDeviations(t *testing.T) {
 	const good = `[{"id":1,"name":"n","external_url":"","status":"passed","sha":"a","description":null,"target_url":null}]`
 	for name, test := range map[string]struct {
 		method, path string
@@ -245,7 +245,7 @@ func TestWrongAnswersAreNoticed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			header := http.Header{"Content-Type": {"application/json"}, "X-Request-Id": {"r"}, "X-Total": {"1"}, "X-Next-Page": {""}, "Link": {"<x>"}}
-			err := asDescribed(httptest.NewRequest(test.method, apiv4.Prefix+test.path, nil), test.status, header, []byte(test.body))
+			err := validateAnswer(httptest.NewRequest(test.method, apiv4.Prefix+test.path, nil), test.status, header, []byte(test.body))
 			if (err != nil) != test.wrong {
 				t.Errorf("the validator says %v", err)
 			}
@@ -255,8 +255,8 @@ func TestWrongAnswersAreNoticed(t *testing.T) {
 
 // The readable page has every route and every entity, and all its links lead
 // somewhere.
-func TestDocsPage(t *testing.T) {
-	doc, err := description()
+func TestDocsPage_ShowsAllRoutesAndEntities(t *testing.T) {
+	doc, err := openAPIDocument()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +291,7 @@ func TestDocsPage(t *testing.T) {
 }
 
 // The description is served to everybody as it is in the repository.
-func TestOpenAPIIsServed(t *testing.T) {
+func TestOpenAPI_IsServedUnchanged(t *testing.T) {
 	e := echo.New()
 	apiv4.Register(e, apiv4.Deps{})
 	w := httptest.NewRecorder()

@@ -12,8 +12,8 @@ import (
 )
 
 // The same service, made in every way in which clients send parameters.
-func TestParametersOfEveryKind(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestParameters_AllEncodings_AreEquivalent(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		main := must(s.Store.ProtectedBranchByName(t.Context(), s.Project.ID, "main"))(t).ID
 		release := s.other.Branches[0].ProtectedBranchID
 		form := url.Values{"name": {"x"}, "external_url": {"https://x.example/"}, "protected_branch_ids[]": {fmt.Sprint(main), fmt.Sprint(release)}}
@@ -48,41 +48,41 @@ func TestParametersOfEveryKind(t *testing.T) {
 				if test.kind != "" {
 					header.Set("Content-Type", test.kind)
 				}
-				a := s.want(t, s.send("POST", "/projects/olga%2Fpear/external_status_checks"+test.query, test.body, header), 201, `"name":"x"`)
+				a := s.wantAnswer(t, s.send("POST", "/projects/olga%2Fpear/external_status_checks"+test.query, test.body, header), 201, `"name":"x"`)
 				if n := strings.Count(a.body, `"code_owner_approval_required"`); n != 2 {
 					t.Errorf("%d branches in the scope, want 2: %s", n, a.body)
 				}
-				s.want(t, s.do("maintainer", "DELETE", "/projects/olga%2Fpear/external_status_checks/"+a.field(t, "id"), "{}"), 204)
+				s.wantAnswer(t, s.do("maintainer", "DELETE", "/projects/olga%2Fpear/external_status_checks/"+a.field(t, "id"), "{}"), 204)
 			})
 		}
 	})
 }
 
 // Booleans in the spellings of several languages.
-func TestBooleans(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestParameters_BooleanSpellings_AreAccepted(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for _, word := range []string{`true`, `"True"`, `"1"`, `1`, `"on"`} {
 			for value, want := range map[string]string{word: "true", `"False"`: "false"} {
 				a := s.do("maintainer", "PUT", "/projects/olga%2Fpear", `{"only_allow_merge_if_all_status_checks_passed":`+value+`}`)
-				s.want(t, a, 200)
+				s.wantAnswer(t, a, 200)
 				if got := a.field(t, "only_allow_merge_if_all_status_checks_passed"); got != want {
 					t.Errorf("%s is read as %s", value, got)
 				}
 			}
 		}
-		s.want(t, s.do("maintainer", "PUT", "/projects/olga%2Fpear", `{"only_allow_merge_if_all_status_checks_passed":"perhaps"}`), 400,
+		s.wantAnswer(t, s.do("maintainer", "PUT", "/projects/olga%2Fpear", `{"only_allow_merge_if_all_status_checks_passed":"perhaps"}`), 400,
 			`{"error":"only_allow_merge_if_all_status_checks_passed is invalid"}`)
 	})
 }
 
 // Lists tell where they go on, in headers of both kinds.
-func TestPagination(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestPagination_SetsHeadersAndLinks(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for i := range 5 {
 			s.Service(fmt.Sprintf("pager%d", i))
 		}
 		const path = "/projects/olga%2Fpear/external_status_checks"
-		a := s.want(t, s.do("maintainer", "GET", path+"?page=2&per_page=3", ""), 200)
+		a := s.wantAnswer(t, s.do("maintainer", "GET", path+"?page=2&per_page=3", ""), 200)
 		for name, want := range map[string]string{
 			"X-Page": "2", "X-Per-Page": "3", "X-Total": "7", "X-Total-Pages": "3", "X-Next-Page": "3", "X-Prev-Page": "1",
 			"Link": `<https://gate.example/api/v4` + path + `?page=1&per_page=3>; rel="prev", ` +
@@ -100,13 +100,13 @@ func TestPagination(t *testing.T) {
 		for query, want := range map[string]int{
 			"?page=3&per_page=3": 1, "?page=4&per_page=3": 0, "?page=9223372036854775807": 0, "?per_page=1000": 7, "": 7,
 		} {
-			a := s.want(t, s.do("maintainer", "GET", path+query, ""), 200)
+			a := s.wantAnswer(t, s.do("maintainer", "GET", path+query, ""), 200)
 			if n := strings.Count(a.body, `"external_url"`); n != want || !strings.HasPrefix(a.body, "[") {
 				t.Errorf("%s: %d services, want %d: %s", query, n, want, a.body)
 			}
 		}
 		for _, query := range []string{"?page=0", "?page=-1", "?page=x", "?per_page=0", "?page=9223372036854775808"} {
-			s.want(t, s.do("maintainer", "GET", path+query, ""), 400, `"error":"`)
+			s.wantAnswer(t, s.do("maintainer", "GET", path+query, ""), 400, `"error":"`)
 		}
 		a = s.send("GET", path+"?per_page=1&private_token="+s.tokens["maintainer"], "", nil)
 		if strings.Contains(a.header.Get("Link"), s.tokens["maintainer"]) {
@@ -116,8 +116,8 @@ func TestPagination(t *testing.T) {
 }
 
 // The order in which the faults of a response are told, and what is stored.
-func TestResponse(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestSetStatus_ReportsFirstFault(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		const path = "/projects/olga%2Fpear/merge_requests/1/status_check_responses"
 		body := func(id int64, sha, status, more string) string {
 			return fmt.Sprintf(`{"external_status_check_id":%d,"sha":%q,"status":%q%s}`, id, sha, status, more)
@@ -144,14 +144,14 @@ func TestResponse(t *testing.T) {
 			"link to run":         {"developer", path, body(s.service.ID, s.mr.HeadSHA, "passed", `,"target_url":"javascript:alert(1)"`), 400, "target_url"},
 		} {
 			t.Run(name, func(t *testing.T) {
-				s.want(t, s.do(test.who, "POST", test.path, test.body), test.status, test.text)
+				s.wantAnswer(t, s.do(test.who, "POST", test.path, test.body), test.status, test.text)
 				if got := s.Status(s.mr, s.service); got != models.StatusPending {
 					t.Errorf("the check became %s", got)
 				}
 			})
 		}
 
-		a := s.want(t, s.do("developer", "POST", path, body(s.service.ID, s.mr.HeadSHA, "failed", `,"description":"3 licences","target_url":"https://x.example/1"`)), 201)
+		a := s.wantAnswer(t, s.do("developer", "POST", path, body(s.service.ID, s.mr.HeadSHA, "failed", `,"description":"3 licences","target_url":"https://x.example/1"`)), 201)
 		for field, want := range map[string]string{
 			"sha": `"` + s.mr.HeadSHA + `"`, "status": `"failed"`, "description": `"3 licences"`, "target_url": `"https://x.example/1"`,
 			"external_status_check": fmt.Sprintf(`{"external_url":"https://checks.example/mr","id":%d,"name":"licences"}`, s.service.ID),
@@ -160,11 +160,11 @@ func TestResponse(t *testing.T) {
 				t.Errorf("%s is %s, want %s", field, got, want)
 			}
 		}
-		a = s.want(t, s.do("developer", "POST", path, body(s.service.ID, s.mr.HeadSHA, "passed", "")), 201)
+		a = s.wantAnswer(t, s.do("developer", "POST", path, body(s.service.ID, s.mr.HeadSHA, "passed", "")), 201)
 		if a.field(t, "description") != "null" || a.field(t, "target_url") != "null" {
 			t.Errorf("a response without them leaves %s", a.body)
 		}
-		a = s.want(t, s.do("reporter", "GET", "/projects/1/merge_requests/1/status_checks", ""), 200, `"external_url":""`, `"status":"passed"`)
+		a = s.wantAnswer(t, s.do("reporter", "GET", "/projects/1/merge_requests/1/status_checks", ""), 200, `"external_url":""`, `"status":"passed"`)
 		if a.header.Get("Poll-Interval") != "10000" {
 			t.Error("no Poll-Interval")
 		}
@@ -172,15 +172,15 @@ func TestResponse(t *testing.T) {
 }
 
 // The two minutes hold in the API at the instant at which they end.
-func TestTimeOut(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestStatus_PendingForTwoMinutes_ReadsAsFailed(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		const checks = "/projects/1/merge_requests/1/status_checks"
 		s.Clock.Advance(models.DefaultTimeout)
-		s.want(t, s.do("developer", "GET", checks, ""), 200, `"status":"pending"`)
-		s.want(t, s.do("developer", "POST", fmt.Sprintf("%s/%d/retry", checks, s.service.ID), ""), 422, "External status check must be failed")
+		s.wantAnswer(t, s.do("developer", "GET", checks, ""), 200, `"status":"pending"`)
+		s.wantAnswer(t, s.do("developer", "POST", fmt.Sprintf("%s/%d/retry", checks, s.service.ID), ""), 422, "External status check must be failed")
 		s.Clock.Advance(1000)
-		s.want(t, s.do("developer", "GET", checks, ""), 200, `"status":"failed"`)
-		s.want(t, s.do("developer", "POST", fmt.Sprintf("%s/%d/retry", checks, s.service.ID), "null"), 202, `{"message":"202 Accepted"}`)
-		s.want(t, s.do("developer", "GET", checks, ""), 200, `"status":"pending"`)
+		s.wantAnswer(t, s.do("developer", "GET", checks, ""), 200, `"status":"failed"`)
+		s.wantAnswer(t, s.do("developer", "POST", fmt.Sprintf("%s/%d/retry", checks, s.service.ID), "null"), 202, `{"message":"202 Accepted"}`)
+		s.wantAnswer(t, s.do("developer", "GET", checks, ""), 200, `"status":"pending"`)
 	})
 }

@@ -16,15 +16,15 @@ import (
 )
 
 // What a service reads to judge a merge request, by GitLab's own client.
-func TestGitLabClientRepository(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestGitLabClient_Repository(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		head := s.commit("", "feature", map[string]string{"src/a b/ü.txt": "one\n", "src/run.sh": "#!/bin/sh\n"})
 		s.tag("v1.0", "feature")
 		s.tag("rel/2", "main")
 		c, pid := s.client(t, "reporter"), "olga/pear"
 
 		tree, r, err := c.Repositories.ListTree(pid, &gitlab.ListTreeOptions{Ref: gitlab.Ptr("feature"), Path: gitlab.Ptr("src"), Recursive: gitlab.Ptr(true)})
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		var paths []string
 		for _, node := range tree {
 			paths = append(paths, node.Type+" "+node.Path+" "+node.Name)
@@ -33,24 +33,24 @@ func TestGitLabClientRepository(t *testing.T) {
 			t.Errorf("the tree is %s", got)
 		}
 		_, r, err = c.Repositories.ListTree(pid, &gitlab.ListTreeOptions{Path: gitlab.Ptr("nothing")})
-		status(t, r, err, 404)
+		assertStatus(t, r, err, 404)
 
 		file, r, err := c.RepositoryFiles.GetFile(pid, "src/a b/ü.txt", &gitlab.GetFileOptions{Ref: gitlab.Ptr("feature")})
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if content, err := base64.StdEncoding.DecodeString(file.Content); err != nil || string(content) != "one\n" ||
 			file.FileName != "ü.txt" || file.FilePath != "src/a b/ü.txt" || file.CommitID != head || file.LastCommitID != head || file.Size != 4 {
 			t.Errorf("the file is %+v, %v", file, err)
 		}
 		raw, r, err := c.RepositoryFiles.GetRawFile(pid, "src/run.sh", &gitlab.GetRawFileOptions{Ref: &head})
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if string(raw) != "#!/bin/sh\n" {
 			t.Errorf("the raw file is %q", raw)
 		}
 		_, r, err = c.RepositoryFiles.GetFile(pid, "src", &gitlab.GetFileOptions{Ref: gitlab.Ptr("feature")})
-		status(t, r, err, 404)
+		assertStatus(t, r, err, 404)
 
 		packed, r, err := c.Repositories.Archive(pid, &gitlab.ArchiveOptions{Format: gitlab.Ptr("zip"), SHA: gitlab.Ptr("feature"), Path: gitlab.Ptr("src")})
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		files, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
 		if err != nil {
 			t.Fatal(err)
@@ -59,30 +59,30 @@ func TestGitLabClientRepository(t *testing.T) {
 			t.Error(err)
 		}
 		_, r, err = c.Repositories.Archive(pid, &gitlab.ArchiveOptions{SHA: gitlab.Ptr("nothing")})
-		status(t, r, err, 404)
+		assertStatus(t, r, err, 404)
 
 		tags, r, err := c.Tags.ListTags(pid, &gitlab.ListTagsOptions{OrderBy: gitlab.Ptr("name"), Sort: gitlab.Ptr("asc")})
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if len(tags) != 2 || tags[0].Name != "rel/2" || tags[1].Commit.ID != head {
 			t.Errorf("the tags are %+v", tags)
 		}
 		tag, r, err := c.Tags.GetTag(pid, "rel/2")
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if tag.Name != "rel/2" || tag.Protected {
 			t.Errorf("the tag is %+v", tag)
 		}
 		_, r, err = c.Tags.GetTag(pid, "rel")
-		status(t, r, err, 404)
+		assertStatus(t, r, err, 404)
 
 		diffs, r, err := c.Commits.GetCommitDiff(pid, head, nil)
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if len(diffs) != 2 || diffs[1].NewPath != "src/run.sh" || !diffs[1].NewFile {
 			t.Errorf("the commit's diff is %+v", diffs)
 		}
 		first, r, err := c.Commits.GetCommit(pid, "main", nil)
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		diffs, r, err = c.Commits.GetCommitDiff(pid, first.ID, nil)
-		status(t, r, err, 200)
+		assertStatus(t, r, err, 200)
 		if len(diffs) != 1 || diffs[0].NewPath != "README.md" {
 			t.Errorf("the diff of the first commit is %+v", diffs)
 		}
@@ -91,8 +91,8 @@ func TestGitLabClientRepository(t *testing.T) {
 
 // A commit leads to the merge requests that bring it in, open or merged, and to
 // none of those that only have it in their history.
-func TestCommitMergeRequests(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestCommit_ListsMergeRequestsThatIntroduceIt(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		old := s.mr.HeadSHA
 		newer := s.commit("", "feature", map[string]string{"more.txt": "1\n"})
 		s.commit("feature", "second", map[string]string{"second.txt": "1\n"})
@@ -105,7 +105,7 @@ func TestCommitMergeRequests(t *testing.T) {
 		}
 		of := func(sha, query string) string {
 			t.Helper()
-			a := s.want(t, s.do("reporter", "GET", "/projects/1/repository/commits/"+sha+"/merge_requests?per_page=9"+query, ""), 200)
+			a := s.wantAnswer(t, s.do("reporter", "GET", "/projects/1/repository/commits/"+sha+"/merge_requests?per_page=9"+query, ""), 200)
 			var mrs []struct{ IID int }
 			if err := json.Unmarshal([]byte(a.body), &mrs); err != nil {
 				t.Fatal(err)
@@ -117,7 +117,7 @@ func TestCommitMergeRequests(t *testing.T) {
 				t.Errorf("%s: merge requests %s, want %s", sha, got, want)
 			}
 		}
-		s.want(t, s.do("maintainer", "PUT", "/projects/1/merge_requests/1/merge", ""), 200)
+		s.wantAnswer(t, s.do("maintainer", "PUT", "/projects/1/merge_requests/1/merge", ""), 200)
 		merge, _, err := s.repos.Repo(s.Project.ID).BranchTip(t.Context(), "main")
 		if err != nil {
 			t.Fatal(err)
@@ -128,13 +128,13 @@ func TestCommitMergeRequests(t *testing.T) {
 		if got := of(merge, ""); got != "[{1}]" {
 			t.Errorf("of the merge commit: %s", got)
 		}
-		s.want(t, s.do("reporter", "GET", "/projects/1/repository/commits/nothing/merge_requests", ""), 404, "404 Commit Not Found")
+		s.wantAnswer(t, s.do("reporter", "GET", "/projects/1/repository/commits/nothing/merge_requests", ""), 404, "404 Commit Not Found")
 	})
 }
 
 // A download is never what a browser would run, and HEAD sends no content.
 func TestDownloads_AreAttachments(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.commit("main", "feature", map[string]string{"page.html": "<script>alert(1)</script>", "empty": ""})
 		for path, want := range map[string]string{
 			"files/page.html/raw?ref=feature": "application/octet-stream",
@@ -145,7 +145,7 @@ func TestDownloads_AreAttachments(t *testing.T) {
 			"archive.tar.gz?path=README.md":   "application/gzip",
 		} {
 			for _, method := range []string{"GET", "HEAD"} {
-				a := s.want(t, s.do("reporter", method, "/projects/1/repository/"+path, ""), 200)
+				a := s.wantAnswer(t, s.do("reporter", method, "/projects/1/repository/"+path, ""), 200)
 				h := a.header
 				if h.Get("Content-Type") != want || h.Get("X-Content-Type-Options") != "nosniff" || !strings.HasPrefix(h.Get("Content-Disposition"), "attachment;") {
 					t.Errorf("%s %s: %v", method, path, h)
@@ -155,21 +155,21 @@ func TestDownloads_AreAttachments(t *testing.T) {
 				}
 			}
 		}
-		s.want(t, s.do("reporter", "GET", "/projects/1/repository/files/empty/raw?ref=feature", ""), 200)
-		s.want(t, s.do("guest", "GET", "/projects/1/repository/archive", ""), 404)
+		s.wantAnswer(t, s.do("reporter", "GET", "/projects/1/repository/files/empty/raw?ref=feature", ""), 200)
+		s.wantAnswer(t, s.do("guest", "GET", "/projects/1/repository/archive", ""), 404)
 		for _, path := range []string{"archive?path=nothing", "archive.tar?sha=nothing", "files/nothing/raw", "files/..%2F..%2Fconfig", "files/README.md?ref=nothing", "tree?path=../..", "tags/nothing"} {
-			a := s.want(t, s.do("reporter", "GET", "/projects/1/repository/"+path, ""), 404)
+			a := s.wantAnswer(t, s.do("reporter", "GET", "/projects/1/repository/"+path, ""), 404)
 			if a.header.Get("Content-Disposition") != "" {
 				t.Errorf("%s is refused as a download", path)
 			}
 		}
-		s.want(t, s.do("reporter", "GET", "/projects/1/repository/archive?format=exe", ""), 400)
+		s.wantAnswer(t, s.do("reporter", "GET", "/projects/1/repository/archive?format=exe", ""), 400)
 	})
 }
 
 // A large file goes through a real connection whole.
-func TestDownload_OfALargeFile(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestDownload_LargeFile_IsComplete(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		content := strings.Repeat("0123456789abcdef", 64<<10)
 		s.commit("main", "feature", map[string]string{"big.txt": content})
 		server := httptest.NewServer(s.plain)

@@ -9,8 +9,8 @@ import (
 )
 
 // What is wrong with a service is told in GitLab's sentences, all at once.
-func TestServiceRefusals(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestServices_InvalidInput_GetsGitLabMessages(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		const path = "/projects/1/external_status_checks"
 		elsewhere := must(s.Store.CreateProject(t.Context(), s.Owner, models.ProjectInput{NamespaceID: s.Project.NamespaceID, Path: "plum"}, true))(t)
 		foreign := must(s.Store.ProtectedBranchByName(t.Context(), elsewhere.ID, "main"))(t).ID
@@ -26,41 +26,41 @@ func TestServiceRefusals(t *testing.T) {
 			`{"name":"x","external_url":"https://x.example","shared_secret":"` + strings.Repeat("s", 256) + `"}`:   {422, `{"message":["Shared secret is too long (maximum is 255 characters)"]}`},
 			`{"name":"` + strings.Repeat("n", 256) + `","external_url":"https://x.example"}`:                       {422, `{"message":["Name is too long (maximum is 255 characters)"]}`},
 		} {
-			s.want(t, s.do("maintainer", "POST", path, body), want.status, want.text)
+			s.wantAnswer(t, s.do("maintainer", "POST", path, body), want.status, want.text)
 		}
-		s.want(t, s.do("maintainer", "PUT", path+"/1", `{"shared_secret":"another"}`), 422, `{"message":["Shared secret cannot be changed: delete the status check and add it anew"]}`)
-		s.want(t, s.do("maintainer", "PUT", path+"/1", `{"shared_secret":"s3cret"}`), 200)
-		a := s.want(t, s.do("maintainer", "GET", path, ""), 200)
+		s.wantAnswer(t, s.do("maintainer", "PUT", path+"/1", `{"shared_secret":"another"}`), 422, `{"message":["Shared secret cannot be changed: delete the status check and add it anew"]}`)
+		s.wantAnswer(t, s.do("maintainer", "PUT", path+"/1", `{"shared_secret":"s3cret"}`), 200)
+		a := s.wantAnswer(t, s.do("maintainer", "GET", path, ""), 200)
 		if strings.Contains(a.body, "s3cret") {
 			t.Error("the list tells the secret")
 		}
-		s.want(t, s.do("maintainer", "PUT", "/projects/2/external_status_checks/1", `{"name":"x"}`), 404)
+		s.wantAnswer(t, s.do("maintainer", "PUT", "/projects/2/external_status_checks/1", `{"name":"x"}`), 404)
 	})
 }
 
 // A scope outlives the protection of its branches: it is listed with its last
 // id, taken back under that, and connected again when the name is protected
 // anew.
-func TestScopeOutlivesProtection(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestScope_UnprotectedBranch_IsKeptAndReconnected(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		const path = "/projects/1/external_status_checks/2"
 		id := s.other.Branches[0].ProtectedBranchID
-		s.want(t, s.do("maintainer", "DELETE", "/projects/1/protected_branches/release%2F*", ""), 204)
+		s.wantAnswer(t, s.do("maintainer", "DELETE", "/projects/1/protected_branches/release%2F*", ""), 204)
 		body := fmt.Sprintf(`{"name":"notary","protected_branch_ids":[%d]}`, id)
-		s.want(t, s.do("maintainer", "PUT", path, body), 200, fmt.Sprintf(`"protected_branches":[{"id":%d,`, id), `"name":"release/*"`, `"created_at":null`)
-		a := s.want(t, s.do("maintainer", "POST", "/projects/1/protected_branches?name=release/*", "{}"), 201)
+		s.wantAnswer(t, s.do("maintainer", "PUT", path, body), 200, fmt.Sprintf(`"protected_branches":[{"id":%d,`, id), `"name":"release/*"`, `"created_at":null`)
+		a := s.wantAnswer(t, s.do("maintainer", "POST", "/projects/1/protected_branches?name=release/*", "{}"), 201)
 		reconnected := `"protected_branches":[{"id":` + a.field(t, "id") + `,`
-		s.want(t, s.do("maintainer", "GET", "/projects/1/external_status_checks", ""), 200, reconnected)
+		s.wantAnswer(t, s.do("maintainer", "GET", "/projects/1/external_status_checks", ""), 200, reconnected)
 		body = fmt.Sprintf(`{"protected_branch_ids":[%s]}`, a.field(t, "id"))
-		s.want(t, s.do("maintainer", "PUT", path, body), 200, reconnected)
+		s.wantAnswer(t, s.do("maintainer", "PUT", path, body), 200, reconnected)
 	})
 }
 
 // The same ids in another project are nothing there.
-func TestOtherProjectsIDs(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestIDs_OfAnotherProject_AreNotFound(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		_ = must(s.Store.CreateProject(t.Context(), s.Owner, models.ProjectInput{NamespaceID: s.Project.NamespaceID, Path: "plum"}, true))(t)
-		tokens := must(s.Store.PersonalTokens(t.Context(), s.people["reporter"].ID))(t)
+		tokens := must(s.Store.PersonalTokens(t.Context(), s.users["reporter"].ID))(t)
 		for _, request := range [][2]string{
 			{"DELETE", "/projects/2/external_status_checks/1"},
 			{"PUT", "/projects/2/external_status_checks/1"},
@@ -71,28 +71,28 @@ func TestOtherProjectsIDs(t *testing.T) {
 			{"GET", "/projects/2/merge_requests/1"},
 			{"POST", "/projects/2/merge_requests/1/status_checks/1/retry"},
 			{"DELETE", "/projects/2/protected_branches/release%2F*"},
-			{"DELETE", "/projects/2/members/" + fmt.Sprint(s.people["guest"].ID)},
+			{"DELETE", "/projects/2/members/" + fmt.Sprint(s.users["guest"].ID)},
 			{"DELETE", "/projects/1/access_tokens/" + fmt.Sprint(tokens[0].ID)},
 			{"DELETE", "/personal_access_tokens/" + fmt.Sprint(tokens[0].ID)},
 		} {
-			s.want(t, s.do("olga", request[0], request[1], ""), 404)
+			s.wantAnswer(t, s.do("olga", request[0], request[1], ""), 404)
 		}
-		s.want(t, s.do("reporter", "GET", "/user", ""), 200)
-		s.want(t, s.do("olga", "DELETE", fmt.Sprintf("/projects/1/members/%d", s.Owner.ID), ""), 422, "The last Owner of a project stays")
+		s.wantAnswer(t, s.do("reporter", "GET", "/user", ""), 200)
+		s.wantAnswer(t, s.do("olga", "DELETE", fmt.Sprintf("/projects/1/members/%d", s.Owner.ID), ""), 422, "The last Owner of a project stays")
 	})
 }
 
 // Administrators see and end anybody's personal token; others only their own.
-func TestPersonalTokensOfOthers(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
-		tokens := must(s.Store.PersonalTokens(t.Context(), s.people["reporter"].ID))(t)
+func TestPersonalTokens_OfOtherUsers_NeedAdministrator(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		tokens := must(s.Store.PersonalTokens(t.Context(), s.users["reporter"].ID))(t)
 		path := fmt.Sprintf("/personal_access_tokens/%d", tokens[0].ID)
 		for _, method := range []string{"GET", "DELETE"} {
-			s.want(t, s.do("olga", method, path, ""), 404)
+			s.wantAnswer(t, s.do("olga", method, path, ""), 404)
 		}
-		s.want(t, s.do("reporter", "GET", path, ""), 200, `"active":true`)
-		s.want(t, s.do("root", "GET", path, ""), 200, `"active":true`)
-		s.want(t, s.do("root", "DELETE", path, ""), 204)
-		s.want(t, s.do("reporter", "GET", "/user", ""), 401)
+		s.wantAnswer(t, s.do("reporter", "GET", path, ""), 200, `"active":true`)
+		s.wantAnswer(t, s.do("root", "GET", path, ""), 200, `"active":true`)
+		s.wantAnswer(t, s.do("root", "DELETE", path, ""), 204)
+		s.wantAnswer(t, s.do("reporter", "GET", "/user", ""), 401)
 	})
 }

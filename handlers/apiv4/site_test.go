@@ -28,14 +28,14 @@ func TestMain(m *testing.M) { os.Exit(modelstest.Main(m)) }
 // with the private project olga/pear. Its branches are main and feature, one
 // commit ahead, which merge request !1 would bring into main; the services
 // "licences" and, for release/* only, "notary" are asked.
-type site struct {
+type testSite struct {
 	*modelstest.Fixture
 	handler http.Handler // every answer held against the description
 	plain   http.Handler
 	repos   *gitrepo.Store
 	root    string // the folder of repositories
 	git     repositories.Domain
-	people  map[string]models.User
+	users   map[string]models.User
 	tokens  map[string]string
 	mr      models.MergeRequest
 	service models.ExternalStatusCheck
@@ -48,12 +48,12 @@ var roles = map[string]models.Role{
 	"guest": models.RoleGuest, "reporter": models.RoleReporter, "developer": models.RoleDeveloper, "maintainer": models.RoleMaintainer,
 }
 
-func eachSite(t *testing.T, test func(t *testing.T, s *site)) {
+func eachDatabase(t *testing.T, test func(t *testing.T, s *testSite)) {
 	t.Helper()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) { test(t, newSite(t, db)) })
 }
 
-func newSite(t testing.TB, db modelstest.Database) *site {
+func newSite(t testing.TB, db modelstest.Database) *testSite {
 	t.Helper()
 	dir := t.TempDir()
 	repos, err := gitrepo.New(filepath.Join(dir, "repositories"), gitrepo.Options{HooksDir: filepath.Join(dir, "hooks"), SocketPath: filepath.Join(dir, "s")})
@@ -61,18 +61,18 @@ func newSite(t testing.TB, db modelstest.Database) *site {
 		t.Fatal(err)
 	}
 	git := repositories.Domain{Store: repos}
-	s := &site{
+	s := &testSite{
 		git:     git,
 		Fixture: modelstest.Open(t, db, modelstest.WithGit(git)), repos: repos, root: filepath.Join(dir, "repositories"),
-		people: map[string]models.User{}, tokens: map[string]string{},
+		users: map[string]models.User{}, tokens: map[string]string{},
 	}
-	s.limit(t, apiv4.Limits{Token: apiv4.Limit{PerMinute: -1}, Address: apiv4.Limit{PerMinute: -1}})
+	s.startRouter(t, apiv4.Limits{Token: apiv4.Limit{PerMinute: -1}, Address: apiv4.Limit{PerMinute: -1}})
 	s.populate()
 	return s
 }
 
 // limit starts the router, with limits.
-func (s *site) limit(t testing.TB, limits apiv4.Limits) {
+func (s *testSite) startRouter(t testing.TB, limits apiv4.Limits) {
 	t.Helper()
 	e, err := handlers.New(handlers.Deps{
 		Store: s.Store, Git: s.git, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
@@ -85,19 +85,19 @@ func (s *site) limit(t testing.TB, limits apiv4.Limits) {
 		Store: s.Store, Git: s.git, BaseURL: "https://gate.example", Version: "1.2.3", Revision: "abc",
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Limits: limits, Stylesheet: "/assets/style.css",
 	})
-	s.plain, s.handler = e, described(t, e)
+	s.plain, s.handler = e, validateAnswers(t, e)
 }
 
-func (s *site) populate() {
+func (s *testSite) populate() {
 	s.T.Helper()
 	ctx := s.T.Context()
-	s.Owner = s.add(s.User("olga"))
-	s.add(s.Admin("root"))
-	s.add(s.User("outsider"))
+	s.Owner = s.addUser(s.User("olga"))
+	s.addUser(s.Admin("root"))
+	s.addUser(s.User("outsider"))
 	namespace := must(s.Store.Namespace(ctx, "olga"))(s.T)
 	s.Project = must(s.Store.CreateProject(ctx, s.Owner, models.ProjectInput{NamespaceID: namespace.ID, Path: "pear"}, true))(s.T)
 	for _, name := range []string{"guest", "reporter", "developer", "maintainer"} {
-		s.add(s.Member(name, roles[name]))
+		s.addUser(s.Member(name, roles[name]))
 	}
 	release := must(s.Store.CreateProtectedBranch(ctx, s.Owner, s.Project.ID, models.ProtectedBranchInput{
 		Name: "release/*", PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer,
@@ -116,13 +116,13 @@ func (s *site) populate() {
 const tokenLifetime = 100 * 24 * time.Hour
 
 // add gives somebody a token and remembers them by name.
-func (s *site) add(user models.User) models.User {
-	s.people[user.Username] = user
+func (s *testSite) addUser(user models.User) models.User {
+	s.users[user.Username] = user
 	s.tokens[user.Username] = s.token(user, models.ScopeAPI)
 	return user
 }
 
-func (s *site) token(user models.User, scopes ...string) string {
+func (s *testSite) token(user models.User, scopes ...string) string {
 	s.T.Helper()
 	secret := auth.NewAccessToken()
 	_ = must(s.Store.CreatePersonalToken(s.T.Context(), user, models.AccessTokenInput{
@@ -133,7 +133,7 @@ func (s *site) token(user models.User, scopes ...string) string {
 
 // commit adds a commit to a branch, which starts from another if it is new,
 // and tells the store of it. Nothing in it changes from run to run.
-func (s *site) commit(from, branch string, files map[string]string) string {
+func (s *testSite) commit(from, branch string, files map[string]string) string {
 	s.T.Helper()
 	repo := s.repos.Repo(s.Project.ID)
 	old, exists, err := repo.BranchTip(s.T.Context(), branch)
@@ -189,7 +189,7 @@ func (a answer) field(t testing.TB, name string) string {
 }
 
 // do sends a request as somebody, "" for nobody. body is JSON, or "" for none.
-func (s *site) do(who, method, path, body string) answer {
+func (s *testSite) do(who, method, path, body string) answer {
 	s.T.Helper()
 	header := http.Header{}
 	if who != "" {
@@ -201,7 +201,7 @@ func (s *site) do(who, method, path, body string) answer {
 	return s.send(method, path, body, header)
 }
 
-func (s *site) send(method, path, body string, header http.Header) answer {
+func (s *testSite) send(method, path, body string, header http.Header) answer {
 	s.T.Helper()
 	r := httptest.NewRequest(method, "/api/v4"+path, strings.NewReader(body))
 	r.Host = "gate.example"
@@ -217,7 +217,7 @@ func (s *site) send(method, path, body string, header http.Header) answer {
 
 // want fails unless the answer has the status and, if given, the text in its
 // body.
-func (s *site) want(t testing.TB, a answer, status int, text ...string) answer {
+func (s *testSite) wantAnswer(t testing.TB, a answer, status int, text ...string) answer {
 	t.Helper()
 	if a.status != status {
 		t.Errorf("status %d, want %d: %s", a.status, status, a.body)
@@ -231,7 +231,7 @@ func (s *site) want(t testing.TB, a answer, status int, text ...string) answer {
 }
 
 // tag makes a lightweight tag at a branch's tip.
-func (s *site) tag(name, branch string) {
+func (s *testSite) tag(name, branch string) {
 	s.T.Helper()
 	repo := s.repos.Repo(s.Project.ID)
 	tip, _, err := repo.BranchTip(s.T.Context(), branch)

@@ -29,13 +29,13 @@ func readToken(t *testing.T, a answer) tokenOf {
 }
 
 // with sends a request with a token.
-func (s *site) with(secret, method, path, body string) answer {
+func (s *testSite) doWithToken(secret, method, path, body string) answer {
 	s.T.Helper()
 	return s.send(method, path, body, http.Header{"Private-Token": {secret}, "Content-Type": {"application/json"}})
 }
 
 // lasting makes a personal token that ends after a while.
-func (s *site) lasting(user models.User, lasts time.Duration) string {
+func (s *testSite) tokenExpiringIn(user models.User, lasts time.Duration) string {
 	s.T.Helper()
 	secret := auth.NewAccessToken()
 	_ = must(s.Store.CreatePersonalToken(s.T.Context(), user, models.AccessTokenInput{
@@ -46,10 +46,10 @@ func (s *site) lasting(user models.User, lasts time.Duration) string {
 
 // Through every route that makes or replaces a token: the new one does not
 // outlive the token of the request, and revoking that one ends it.
-func TestTokens_MadeByAToken_EndWithIt(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestTokens_CreatedWithAToken_EndWithIt(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		date := func(days int) string { return s.Store.Now().AddDate(0, 0, days).Format(time.DateOnly) }
-		other := must(s.Store.CreatePersonalToken(t.Context(), s.people["root"], models.AccessTokenInput{
+		other := must(s.Store.CreatePersonalToken(t.Context(), s.users["root"], models.AccessTokenInput{
 			Name: "other", Scopes: []string{models.ScopeAPI}, ExpiresAt: s.Store.Now().AddDate(0, 0, 90), Digest: "other",
 		}))(t)
 		robot := must(s.Store.CreateProjectToken(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, models.AccessTokenInput{
@@ -57,49 +57,49 @@ func TestTokens_MadeByAToken_EndWithIt(t *testing.T) {
 		}))(t)
 		for _, path := range []string{
 			"/user/personal_access_tokens",
-			fmt.Sprintf("/users/%d/personal_access_tokens", s.people["outsider"].ID),
+			fmt.Sprintf("/users/%d/personal_access_tokens", s.users["outsider"].ID),
 			"/projects/1/access_tokens",
 			fmt.Sprintf("/personal_access_tokens/%d/rotate", other.ID),
 			fmt.Sprintf("/projects/1/access_tokens/%d/rotate", robot.ID),
 		} {
 			t.Run(path, func(t *testing.T) {
-				short := s.lasting(s.people["root"], 48*time.Hour)
+				short := s.tokenExpiringIn(s.users["root"], 48*time.Hour)
 				body := `{"name":"n","scopes":["api"],"access_level":20,"expires_at":%q}`
-				s.want(t, s.with(short, "POST", path, fmt.Sprintf(body, date(3))), 400, "expires_at", "later than the end of the token")
-				made := readToken(t, s.with(short, "POST", path, `{"name":"n","scopes":["api"],"access_level":20}`))
+				s.wantAnswer(t, s.doWithToken(short, "POST", path, fmt.Sprintf(body, date(3))), 400, "expires_at", "later than the end of the token")
+				made := readToken(t, s.doWithToken(short, "POST", path, `{"name":"n","scopes":["api"],"access_level":20}`))
 				if made.ExpiresAt > date(2) {
 					t.Errorf("it ends on %s", made.ExpiresAt)
 				}
-				s.want(t, s.with(made.Token, "GET", "/user", ""), 200)
-				s.want(t, s.with(short, "DELETE", "/personal_access_tokens/self", ""), 204)
-				s.want(t, s.with(made.Token, "GET", "/user", ""), 401)
+				s.wantAnswer(t, s.doWithToken(made.Token, "GET", "/user", ""), 200)
+				s.wantAnswer(t, s.doWithToken(short, "DELETE", "/personal_access_tokens/self", ""), 204)
+				s.wantAnswer(t, s.doWithToken(made.Token, "GET", "/user", ""), 401)
 			})
 		}
 	})
 }
 
 func TestTokens_RotateThemselves(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		date := func(days int) string { return s.Store.Now().AddDate(0, 0, days).Format(time.DateOnly) }
-		personal := s.lasting(s.people["developer"], 20*24*time.Hour)
-		next := readToken(t, s.with(personal, "POST", "/personal_access_tokens/self/rotate", ""))
-		if next.ExpiresAt != date(7) || next.UserID != s.people["developer"].ID {
+		personal := s.tokenExpiringIn(s.users["developer"], 20*24*time.Hour)
+		next := readToken(t, s.doWithToken(personal, "POST", "/personal_access_tokens/self/rotate", ""))
+		if next.ExpiresAt != date(7) || next.UserID != s.users["developer"].ID {
 			t.Errorf("rotated to %+v", next)
 		}
-		s.want(t, s.with(personal, "GET", "/user", ""), 401)
-		s.want(t, s.with(next.Token, "POST", "/personal_access_tokens/self/rotate", `{"expires_at":"`+date(8)+`"}`), 400)
-		s.want(t, s.with(next.Token, "POST", "/projects/1/access_tokens/self/rotate", ""), 404)
-		s.want(t, s.with(s.token(s.people["developer"], models.ScopeReadAPI), "POST", "/personal_access_tokens/self/rotate", ""), 403, "insufficient_scope")
-		last := readToken(t, s.with(next.Token, "POST", fmt.Sprintf("/personal_access_tokens/%d/rotate", next.ID), `{"expires_at":"`+date(7)+`"}`))
-		s.want(t, s.with(last.Token, "GET", "/user", ""), 200)
-		s.want(t, s.do("outsider", "POST", fmt.Sprintf("/personal_access_tokens/%d/rotate", last.ID), ""), 404)
+		s.wantAnswer(t, s.doWithToken(personal, "GET", "/user", ""), 401)
+		s.wantAnswer(t, s.doWithToken(next.Token, "POST", "/personal_access_tokens/self/rotate", `{"expires_at":"`+date(8)+`"}`), 400)
+		s.wantAnswer(t, s.doWithToken(next.Token, "POST", "/projects/1/access_tokens/self/rotate", ""), 404)
+		s.wantAnswer(t, s.doWithToken(s.token(s.users["developer"], models.ScopeReadAPI), "POST", "/personal_access_tokens/self/rotate", ""), 403, "insufficient_scope")
+		last := readToken(t, s.doWithToken(next.Token, "POST", fmt.Sprintf("/personal_access_tokens/%d/rotate", next.ID), `{"expires_at":"`+date(7)+`"}`))
+		s.wantAnswer(t, s.doWithToken(last.Token, "GET", "/user", ""), 200)
+		s.wantAnswer(t, s.do("outsider", "POST", fmt.Sprintf("/personal_access_tokens/%d/rotate", last.ID), ""), 404)
 
-		secret := s.lasting(s.Owner, 60*24*time.Hour)
-		robot := readToken(t, s.with(secret, "POST", "/projects/1/access_tokens", `{"name":"robot","scopes":["api"],"access_level":20,"expires_at":"`+date(30)+`"}`))
+		secret := s.tokenExpiringIn(s.Owner, 60*24*time.Hour)
+		robot := readToken(t, s.doWithToken(secret, "POST", "/projects/1/access_tokens", `{"name":"robot","scopes":["api"],"access_level":20,"expires_at":"`+date(30)+`"}`))
 		for _, path := range []string{"/projects/1/access_tokens/self/rotate", "/personal_access_tokens/self/rotate"} {
-			renewed := readToken(t, s.with(robot.Token, "POST", path, `{"expires_at":"`+date(29)+`"}`))
-			s.want(t, s.with(robot.Token, "GET", "/projects/1", ""), 401)
-			s.want(t, s.with(renewed.Token, "GET", "/projects/1/merge_requests/1", ""), 200)
+			renewed := readToken(t, s.doWithToken(robot.Token, "POST", path, `{"expires_at":"`+date(29)+`"}`))
+			s.wantAnswer(t, s.doWithToken(robot.Token, "GET", "/projects/1", ""), 401)
+			s.wantAnswer(t, s.doWithToken(renewed.Token, "GET", "/projects/1/merge_requests/1", ""), 200)
 			if renewed.UserID != robot.UserID {
 				t.Errorf("the bot is %d, want %d", renewed.UserID, robot.UserID)
 			}
@@ -109,21 +109,21 @@ func TestTokens_RotateThemselves(t *testing.T) {
 }
 
 // A Maintainer changes no token of a higher role, and nobody a bot's membership.
-func TestTokens_OfAnOwner_AreKeptFromMaintainers(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestProjectTokens_OfAnOwner_CannotBeChangedByMaintainers(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		owners := readToken(t, s.do("olga", "POST", "/projects/1/access_tokens", `{"name":"owners","scopes":["api"],"access_level":50}`))
 		path := fmt.Sprintf("/projects/1/access_tokens/%d", owners.ID)
-		s.want(t, s.do("maintainer", "GET", path, ""), 200, `"access_level":50`)
-		s.want(t, s.do("maintainer", "DELETE", path, ""), 403, "403 Forbidden")
-		s.want(t, s.do("maintainer", "POST", path+"/rotate", ""), 403, "403 Forbidden")
+		s.wantAnswer(t, s.do("maintainer", "GET", path, ""), 200, `"access_level":50`)
+		s.wantAnswer(t, s.do("maintainer", "DELETE", path, ""), 403, "403 Forbidden")
+		s.wantAnswer(t, s.do("maintainer", "POST", path+"/rotate", ""), 403, "403 Forbidden")
 		member := fmt.Sprintf("/projects/1/members/%d", owners.UserID)
 		for _, who := range []string{"maintainer", "olga", "root"} {
-			s.want(t, s.do(who, "PUT", member, `{"access_level":10}`), 403, "403 Forbidden")
-			s.want(t, s.do(who, "DELETE", member, ""), 403, "403 Forbidden")
-			s.want(t, s.do(who, "POST", "/projects/1/members", fmt.Sprintf(`{"user_id":%d,"access_level":10}`, owners.UserID)), 404, "404 User Not Found")
+			s.wantAnswer(t, s.do(who, "PUT", member, `{"access_level":10}`), 403, "403 Forbidden")
+			s.wantAnswer(t, s.do(who, "DELETE", member, ""), 403, "403 Forbidden")
+			s.wantAnswer(t, s.do(who, "POST", "/projects/1/members", fmt.Sprintf(`{"user_id":%d,"access_level":10}`, owners.UserID)), 404, "404 User Not Found")
 		}
-		s.want(t, s.with(owners.Token, "GET", "/projects/1", ""), 200)
-		s.want(t, s.do("olga", "DELETE", path, ""), 204)
-		s.want(t, s.with(owners.Token, "GET", "/projects/1", ""), 401)
+		s.wantAnswer(t, s.doWithToken(owners.Token, "GET", "/projects/1", ""), 200)
+		s.wantAnswer(t, s.do("olga", "DELETE", path, ""), 204)
+		s.wantAnswer(t, s.doWithToken(owners.Token, "GET", "/projects/1", ""), 401)
 	})
 }

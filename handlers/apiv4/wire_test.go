@@ -19,7 +19,7 @@ import (
 var pathParameter = regexp.MustCompile(`:\w+`)
 
 // examplePath fills a route with what a site has.
-func (s *site) examplePath(route string) string {
+func (s *testSite) examplePath(route string) string {
 	return pathParameter.ReplaceAllStringFunc(route, func(name string) string {
 		switch name {
 		case ":name":
@@ -35,7 +35,7 @@ func (s *site) examplePath(route string) string {
 	})
 }
 
-func (s *site) setVisibility(t *testing.T, visibility models.Visibility) {
+func (s *testSite) setVisibility(t *testing.T, visibility models.Visibility) {
 	t.Helper()
 	if _, err := s.Store.UpdateProject(t.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{Visibility: &visibility}); err != nil {
 		t.Fatal(err)
@@ -45,11 +45,11 @@ func (s *site) setVisibility(t *testing.T, visibility models.Visibility) {
 // Without a token exactly the routes answer that the description says do, and
 // only of public projects.
 func TestAnonymous_ReadsPublicProjectsOnly(t *testing.T) {
-	doc, err := description()
+	doc, err := openAPIDocument()
 	if err != nil {
 		t.Fatal(err)
 	}
-	eachSite(t, func(t *testing.T, s *site) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.tag("v1", "main")
 		for _, visibility := range []models.Visibility{models.VisibilityPrivate, models.VisibilityInternal, models.VisibilityPublic} {
 			s.setVisibility(t, visibility)
@@ -70,13 +70,13 @@ func TestAnonymous_ReadsPublicProjectsOnly(t *testing.T) {
 				if a := s.send(r.Method, path, "", nil); a.status != want {
 					t.Errorf("%v: %s %s is answered %d, want %d: %s", visibility, r.Method, path, a.status, want, a.body)
 				}
-				s.want(t, s.send(r.Method, path, "", http.Header{"Private-Token": {"wrong"}}), http.StatusUnauthorized)
-				s.want(t, s.send(r.Method, path, "", http.Header{"Authorization": {"Basic eDp5"}}), http.StatusUnauthorized)
+				s.wantAnswer(t, s.send(r.Method, path, "", http.Header{"Private-Token": {"wrong"}}), http.StatusUnauthorized)
+				s.wantAnswer(t, s.send(r.Method, path, "", http.Header{"Authorization": {"Basic eDp5"}}), http.StatusUnauthorized)
 			}
 		}
-		s.want(t, s.send("GET", "/projects/999", "", nil), 401)
-		s.want(t, s.send("GET", "/projects/1/merge_requests/999", "", nil), 404)
-		a := s.want(t, s.send("GET", "/projects/olga%2Fpear/merge_requests", "", nil), 200, `"iid":1`, `"detailed_merge_status"`)
+		s.wantAnswer(t, s.send("GET", "/projects/999", "", nil), 401)
+		s.wantAnswer(t, s.send("GET", "/projects/1/merge_requests/999", "", nil), 404)
+		a := s.wantAnswer(t, s.send("GET", "/projects/olga%2Fpear/merge_requests", "", nil), 200, `"iid":1`, `"detailed_merge_status"`)
 		if strings.Contains(a.body, "status_checks") {
 			t.Errorf("status checks show: %s", a.body)
 		}
@@ -84,28 +84,28 @@ func TestAnonymous_ReadsPublicProjectsOnly(t *testing.T) {
 }
 
 func TestSudo_IsRefusedOnEveryRoute(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		token := s.tokens["root"]
 		for _, r := range apiv4.RoutesForTest() {
 			path := s.examplePath(r.Path)
-			s.want(t, s.send(r.Method, path, "", http.Header{"Private-Token": {token}, "Sudo": {"developer"}}), 403, "403 Forbidden")
-			s.want(t, s.send(r.Method, path+"?sudo=developer", "", http.Header{"Private-Token": {token}}), 403, "403 Forbidden")
-			s.want(t, s.send(r.Method, path+"?sudo=1", "", nil), 401)
+			s.wantAnswer(t, s.send(r.Method, path, "", http.Header{"Private-Token": {token}, "Sudo": {"developer"}}), 403, "403 Forbidden")
+			s.wantAnswer(t, s.send(r.Method, path+"?sudo=developer", "", http.Header{"Private-Token": {token}}), 403, "403 Forbidden")
+			s.wantAnswer(t, s.send(r.Method, path+"?sudo=1", "", nil), 401)
 			if r.Method == "POST" || r.Method == "PUT" {
-				s.want(t, s.with(token, r.Method, path, `{"sudo":1}`), 403, "403 Forbidden")
+				s.wantAnswer(t, s.doWithToken(token, r.Method, path, `{"sudo":1}`), 403, "403 Forbidden")
 			}
 		}
 	})
 }
 
 // What has changed since the client saw it stays, on every route that removes.
-func TestDelete_UnmodifiedSince(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestDelete_IfUnmodifiedSince_KeepsChangedResources(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		robot := readToken(t, s.do("olga", "POST", "/projects/1/access_tokens", `{"name":"robot","scopes":["api"]}`))
 		mine := readToken(t, s.do("olga", "POST", "/user/personal_access_tokens", `{"name":"mine","scopes":["api"]}`))
 		paths := map[string]string{
 			"/projects/:id/external_status_checks/:check_id": "/projects/1/external_status_checks/1",
-			"/projects/:id/members/:user_id":                 fmt.Sprintf("/projects/1/members/%d", s.people["guest"].ID),
+			"/projects/:id/members/:user_id":                 fmt.Sprintf("/projects/1/members/%d", s.users["guest"].ID),
 			"/projects/:id/protected_branches/:name":         "/projects/1/protected_branches/main",
 			"/projects/:id/access_tokens/:token_id":          fmt.Sprintf("/projects/1/access_tokens/%d", robot.ID),
 			"/personal_access_tokens/:token_id":              fmt.Sprintf("/personal_access_tokens/%d", mine.ID),
@@ -130,7 +130,7 @@ func TestDelete_UnmodifiedSince(t *testing.T) {
 			remove := func(since string) answer {
 				return s.send("DELETE", path, "", http.Header{"Private-Token": {token}, "If-Unmodified-Since": {since}})
 			}
-			s.want(t, remove(changed.Add(-time.Second).UTC().Format(http.TimeFormat)), 412, "412 Precondition Failed")
+			s.wantAnswer(t, remove(changed.Add(-time.Second).UTC().Format(http.TimeFormat)), 412, "412 Precondition Failed")
 			if a := remove(changed.UTC().Format(http.TimeFormat)); a.status != 204 && a.status != 202 {
 				t.Errorf("DELETE %s of what has not changed is answered %d %s", path, a.status, a.body)
 			}
@@ -139,8 +139,8 @@ func TestDelete_UnmodifiedSince(t *testing.T) {
 }
 
 // No route takes more segments than it has; a slash at the end is forgiven.
-func TestPaths_WithFurtherSegments_AreUnknown(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestPaths_WithExtraSegments_AreNotFound(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for _, r := range apiv4.RoutesForTest() {
 			path := s.examplePath(r.Path)
 			further := []string{"/nothing/at/all"}
@@ -152,19 +152,19 @@ func TestPaths_WithFurtherSegments_AreUnknown(t *testing.T) {
 				if a.status != 404 || a.body != "{\"error\":\"404 Not Found\"}\n" {
 					t.Errorf("%s %s%s is answered %d %s", r.Method, path, more, a.status, a.body)
 				}
-				s.want(t, s.do("root", "OPTIONS", path+more, ""), 404)
+				s.wantAnswer(t, s.do("root", "OPTIONS", path+more, ""), 404)
 			}
 		}
-		s.want(t, s.do("reporter", "GET", "/version/", ""), 200)
-		s.want(t, s.do("reporter", "GET", "/projects/olga%2Fpear/", ""), 200, `"path_with_namespace":"olga/pear"`)
-		s.want(t, s.do("reporter", "GET", "/projects/olga%2Fpear/repository/branches/main/", ""), 200, `"name":"main"`)
+		s.wantAnswer(t, s.do("reporter", "GET", "/version/", ""), 200)
+		s.wantAnswer(t, s.do("reporter", "GET", "/projects/olga%2Fpear/", ""), 200, `"path_with_namespace":"olga/pear"`)
+		s.wantAnswer(t, s.do("reporter", "GET", "/projects/olga%2Fpear/repository/branches/main/", ""), 200, `"name":"main"`)
 	})
 }
 
-func TestVersion_IsGitLabs(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestVersion_IsThatOfGitLab(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for _, path := range []string{"/version", "/metadata"} {
-			a := s.want(t, s.do("guest", "GET", path, ""), 200)
+			a := s.wantAnswer(t, s.do("guest", "GET", path, ""), 200)
 			var body struct{ Version string }
 			if err := json.Unmarshal([]byte(a.body), &body); err != nil || !regexp.MustCompile(`^\d+\.\d+\.\d+$`).MatchString(body.Version) {
 				t.Errorf("%s answers %s", path, a.body)
@@ -177,8 +177,8 @@ func TestVersion_IsGitLabs(t *testing.T) {
 }
 
 // Whatever host and scheme a request claims, addresses begin with the base URL.
-func TestAddresses_DoNotRepeatTheHost(t *testing.T) {
-	eachSite(t, func(t *testing.T, s *site) {
+func TestAddresses_IgnoreHostHeaders(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for _, r := range apiv4.RoutesForTest() {
 			if r.Method != "GET" {
 				continue
