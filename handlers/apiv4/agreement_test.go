@@ -19,12 +19,12 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// Whatever is called, pushed and waited for, in whatever order: the list, the
-// widget and the gate say the same, and what the rules say.
+// After any sequence of requests, pushes and waits, the list, the widget and the
+// merge gate show the same statuses as a simple model of the rules.
 func TestStatus_ListWidgetAndGate_Agree(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		limit := flag.Lookup("rapid.checks")
-		if limit.Value.String() == limit.DefValue { // each is a merge request with a branch of its own
+		if limit.Value.String() == limit.DefValue { // each run creates a branch and a merge request
 			if err := limit.Value.Set("10"); err != nil {
 				t.Fatal(err)
 			}
@@ -43,7 +43,7 @@ func TestStatus_ListWidgetAndGate_Agree(t *testing.T) {
 	})
 }
 
-// agreement is a merge request under test, with what the rules say of it.
+// mergeRequestModel is a merge request under test and the state that it must have.
 type mergeRequestModel struct {
 	*testSite
 	cookie, branch string
@@ -71,7 +71,8 @@ func (a *mergeRequestModel) set(id int64, status models.Status) {
 	a.checks[id], a.since[id] = status, a.Store.Now()
 }
 
-// status is what the rules say: two minutes, unless the clock has stopped.
+// status returns the expected status: pending for more than two minutes reads as
+// failed while the merge request is open.
 func (a *mergeRequestModel) status(id int64) models.Status {
 	if a.state == models.StateOpened && a.checks[id] == models.StatusPending && a.Store.Now().Sub(a.since[id]) > 2*time.Minute {
 		return models.StatusFailed
@@ -89,7 +90,7 @@ func (a *mergeRequestModel) drawService(t *rapid.T) int64 {
 
 func (a *mergeRequestModel) wantStatus(t *rapid.T, got answer, want int) {
 	if got.status != want {
-		t.Fatalf("answered %d, want %d: %s", got.status, want, got.body)
+		t.Fatalf("status %d, want %d: %s", got.status, want, got.body)
 	}
 }
 
@@ -101,7 +102,7 @@ func (a *mergeRequestModel) respond(t *rapid.T) {
 	}
 	got := a.do("developer", "POST", a.path("/status_check_responses"), fmt.Sprintf(`{"external_status_check_id":%d,"sha":%q,"status":%q}`, id, sha, status))
 	a.wantStatus(t, got, want)
-	if want == 201 && a.state != models.StateMerged { // a late answer changes nothing
+	if want == 201 && a.state != models.StateMerged { // a late response changes nothing
 		a.set(id, status)
 	}
 }
@@ -118,7 +119,7 @@ func (a *mergeRequestModel) retry(t *rapid.T) {
 
 func (a *mergeRequestModel) push(t *rapid.T) {
 	if a.state != models.StateOpened {
-		t.Skip("a push to a closed one is told when it is opened again")
+		t.Skip("pushes to a closed merge request take effect when it is reopened")
 	}
 	a.mr.HeadSHA = a.commit("", a.branch, map[string]string{a.branch + ".txt": fmt.Sprint(a.Store.Now().UnixNano(), a.mr.HeadSHA)})
 	for id := range a.checks {
@@ -135,7 +136,7 @@ func (a *mergeRequestModel) close(t *rapid.T) {
 		t.Skip("not open")
 	}
 	a.wantStatus(t, a.do("developer", "PUT", a.path(""), `{"state_event":"close"}`), 200)
-	for id := range a.checks { // a time-out that has happened stays
+	for id := range a.checks { // an expired time-out is kept
 		a.checks[id] = a.status(id)
 	}
 	a.state = models.StateClosed
@@ -174,17 +175,17 @@ func (a *mergeRequestModel) passed() bool {
 	return true
 }
 
-// agree reads all three and holds them against the rules.
+// check compares the list, the widget and the merge gate with the model.
 func (a *mergeRequestModel) check(t *rapid.T) {
 	want := map[int64]models.Status{}
 	for id := range a.checks {
 		want[id] = a.status(id)
 	}
 	if got := a.list(t); !maps.Equal(got, want) {
-		t.Errorf("the list says %v, want %v", got, want)
+		t.Errorf("list shows %v, want %v", got, want)
 	}
 	if got := a.widget(t); !maps.Equal(got, want) {
-		t.Errorf("the widget says %v, want %v", got, want)
+		t.Errorf("widget shows %v, want %v", got, want)
 	}
 	gate := "not_open"
 	switch {
@@ -195,7 +196,7 @@ func (a *mergeRequestModel) check(t *rapid.T) {
 	}
 	got := a.do("reporter", "GET", fmt.Sprintf("/projects/1/merge_requests?iids[]=%d", a.mr.IID), "")
 	if !strings.Contains(got.body, `"detailed_merge_status":"`+gate+`"`) {
-		t.Errorf("the gate is not %s: %s", gate, got.body)
+		t.Errorf("detailed_merge_status is not %s: %s", gate, got.body)
 	}
 }
 
@@ -223,7 +224,7 @@ func (a *mergeRequestModel) widget(t *rapid.T) map[int64]models.Status {
 	a.handler.ServeHTTP(w, r)
 	page, err := goquery.NewDocumentFromReader(w.Body)
 	if w.Code != 200 || err != nil {
-		t.Fatalf("the widget is answered %d, %v", w.Code, err)
+		t.Fatalf("widget: status %d, %v", w.Code, err)
 	}
 	statuses := map[int64]models.Status{}
 	page.Find("li.check-row").Each(func(_ int, row *goquery.Selection) {
@@ -236,8 +237,7 @@ func (a *mergeRequestModel) widget(t *rapid.T) map[int64]models.Status {
 	return statuses
 }
 
-// signIn signs a user in by the form, and returns the cookies as browsers send
-// them.
+// signIn signs a user in through the form and returns the value of the Cookie header.
 func (s *testSite) signIn(t *testing.T, user models.User) string {
 	t.Helper()
 	const password = "correct horse battery"
@@ -249,7 +249,7 @@ func (s *testSite) signIn(t *testing.T, user models.User) string {
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
 	if w.Code != http.StatusSeeOther {
-		t.Fatalf("signing in is answered %d", w.Code)
+		t.Fatalf("sign-in: status %d", w.Code)
 	}
 	var cookies []string
 	for _, cookie := range w.Result().Cookies() {

@@ -24,12 +24,12 @@ func TestAuthentication_OnlyValidTokens_AreAccepted(t *testing.T) {
 		}{
 			"private token":         {"GET", "/user", "Private-Token", secret, 200, `"username":"reporter"`},
 			"bearer":                {"GET", "/user", "Authorization", "Bearer " + secret, 200, `"username":"reporter"`},
-			"bearer in lower":       {"GET", "/user", "Authorization", "bearer " + secret, 200, `"username":"reporter"`},
+			"bearer in lower case":  {"GET", "/user", "Authorization", "bearer " + secret, 200, `"username":"reporter"`},
 			"query":                 {"GET", "/user?private_token=" + secret, "Accept", "*/*", 200, `"username":"reporter"`},
 			"none":                  {"GET", "/user", "Accept", "*/*", 401, `{"message":"401 Unauthorized"}`},
-			"none, nothing there":   {"GET", "/projects/999", "Accept", "*/*", 401, `{"message":"401 Unauthorized"}`},
+			"none, unknown project": {"GET", "/projects/999", "Accept", "*/*", 401, `{"message":"401 Unauthorized"}`},
 			"wrong":                 {"GET", mr, "Private-Token", auth.NewAccessToken(), 401, `{"message":"401 Unauthorized"}`},
-			"not even one":          {"GET", mr, "Private-Token", "secret", 401, `{"message":"401 Unauthorized"}`},
+			"not a token":           {"GET", mr, "Private-Token", "secret", 401, `{"message":"401 Unauthorized"}`},
 			"revoked":               {"GET", mr, "Private-Token", revoked, 401, `{"message":"401 Unauthorized"}`},
 			"a cookie":              {"GET", mr, "Cookie", "mergegate_session=" + secret, 401, `{"message":"401 Unauthorized"}`},
 			"basic":                 {"GET", mr, "Authorization", "Basic " + secret, 401, `{"message":"401 Unauthorized"}`},
@@ -52,8 +52,8 @@ func TestAuthentication_OnlyValidTokens_AreAccepted(t *testing.T) {
 	})
 }
 
-// Who may do what: the status for each role on a private project. Of what
-// cannot be seen nothing is known (404), of what can be seen but not done 403.
+// Expected status for each role on a private project: 404 if the user may not see
+// the resource, 403 if they may see it but lack the ability.
 func TestRoutes_EachRole_GetsExpectedStatus(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		who := []string{"outsider", "guest", "reporter", "developer", "maintainer", "olga", "root"}

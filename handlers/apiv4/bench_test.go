@@ -15,10 +15,10 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// BenchmarkSetStatus is a service's answer, authentication included, measured
-// against a handler written by hand that sends the same statements through the
-// raw driver on the same pool, in the same transaction, and encodes what it
-// read. Both run in turn; ratio is the baseline's time by ours.
+// BenchmarkSetStatus measures the response of a service, with authentication. The
+// baseline is a handler that sends the same statements through the raw driver, in
+// one transaction, and encodes the rows. Both run in turn. The metric ratio is the
+// baseline's time divided by ours.
 func BenchmarkSetStatus(b *testing.B) {
 	eachBenchDatabase(b, func(b *testing.B, s *testSite) {
 		body := fmt.Sprintf(`{"external_status_check_id":%d,"sha":%q,"status":"passed"}`, s.service.ID, s.mr.HeadSHA)
@@ -26,9 +26,9 @@ func BenchmarkSetStatus(b *testing.B) {
 	})
 }
 
-// BenchmarkListChecks is the list of ten checks of a merge request, measured
-// against the one raw query that finds them, plus encoding; without
-// authentication, rights or pages.
+// BenchmarkListChecks measures the list of ten checks of a merge request. The
+// baseline is the one raw query that finds them, plus encoding, without
+// authentication, authorization and pagination.
 func BenchmarkListChecks(b *testing.B) {
 	eachBenchDatabase(b, func(b *testing.B, s *testSite) {
 		for i := range 9 {
@@ -45,15 +45,15 @@ func eachBenchDatabase(b *testing.B, bench func(b *testing.B, s *testSite)) {
 	b.Run("postgres", func(b *testing.B) { bench(b, newBenchSite(b, modelstest.Postgres(b))) })
 }
 
-// newBenchSite is a site whose answers are not held against the description:
-// that would be what is measured.
+// newBenchSite returns a site that does not validate answers, because that would
+// dominate the measurement.
 func newBenchSite(b *testing.B, db modelstest.Database) *testSite {
 	s := newSite(b, db)
 	s.handler = s.plain
 	return s
 }
 
-// race runs a request and its baseline in turn.
+// compareWithBaseline runs a request and its baseline in turn.
 func (s *testSite) compareWithBaseline(b *testing.B, method, path, body string, want int) {
 	ours := func() time.Duration {
 		r := httptest.NewRequest(method, "/api/v4"+path, strings.NewReader(body))
@@ -64,11 +64,11 @@ func (s *testSite) compareWithBaseline(b *testing.B, method, path, body string, 
 		s.handler.ServeHTTP(w, r)
 		took := time.Since(start)
 		if w.Code != want {
-			b.Fatalf("answered %d: %s", w.Code, w.Body)
+			b.Fatalf("status %d: %s", w.Code, w.Body)
 		}
 		return took
 	}
-	for range 30 { // warm up; the token's last use is then written
+	for range 30 { // warm up; afterwards the token's last use is not written again
 		ours()
 	}
 	var statements []string
@@ -76,7 +76,7 @@ func (s *testSite) compareWithBaseline(b *testing.B, method, path, body string, 
 	ours()
 	s.Store.SetHooks(models.Hooks{})
 	if method == http.MethodGet {
-		statements = statements[len(statements)-1:] // the one that finds the checks
+		statements = statements[len(statements)-1:] // the query for the checks
 	}
 	raw := &replay{b: b, db: s.Store.DB(), statements: statements}
 	baseline := func() time.Duration {
@@ -89,20 +89,20 @@ func (s *testSite) compareWithBaseline(b *testing.B, method, path, body string, 
 	for range 30 {
 		baseline()
 	}
-	var we, they time.Duration
+	var oursTotal, baselineTotal time.Duration
 	b.ResetTimer()
 	for b.Loop() {
-		we += ours()
+		oursTotal += ours()
 		b.StopTimer()
-		they += baseline()
+		baselineTotal += baseline()
 		b.StartTimer()
 	}
-	b.ReportMetric(float64(they)/float64(we), "ratio")
+	b.ReportMetric(float64(baselineTotal)/float64(oursTotal), "ratio")
 	b.ReportMetric(float64(len(statements)), "statements")
 }
 
-// replay is the handler written by hand: it sends recorded statements, with
-// their values in them, and encodes every row that comes back.
+// replay is the baseline handler. It sends recorded statements, which contain their
+// values, and encodes all rows.
 type replay struct {
 	b          *testing.B
 	db         *sql.DB
@@ -141,8 +141,8 @@ func (h *replay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.check(json.NewEncoder(w).Encode(rows))
 }
 
-// locks reports whether a statement begins the transaction of a response: it
-// reads the merge request that it is for.
+// startsTransaction reports whether a statement is the first one of a response's
+// transaction: the one that reads and locks the merge request.
 func startsTransaction(statement string) bool {
 	start := statement[:min(len(statement), 30)]
 	return strings.HasPrefix(start, "SELECT `merge_requests`.") || strings.HasPrefix(start, `SELECT "merge_requests".`) || strings.HasSuffix(statement, "FOR UPDATE")

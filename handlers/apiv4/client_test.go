@@ -10,8 +10,8 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// client is GitLab's own Go client, over a real connection. What it sends is
-// held against the description too.
+// client returns GitLab's Go client on a real connection, with the token of user
+// who. Its requests are validated against openapi.yaml.
 func (s *testSite) client(t *testing.T, who string) *gitlab.Client {
 	t.Helper()
 	server := httptest.NewServer(validateRequests(t, s.handler))
@@ -23,11 +23,12 @@ func (s *testSite) client(t *testing.T, who string) *gitlab.Client {
 	return client
 }
 
-// status fails unless a call of the client was answered with the status.
+// assertStatus fails the test unless a call of the client was answered with the
+// status.
 func assertStatus(t *testing.T, r *gitlab.Response, err error, want int) {
 	t.Helper()
 	if r == nil || r.StatusCode != want || (err == nil) != (want < 300) {
-		t.Errorf("answered %v, %v; want %d", r, err, want)
+		t.Errorf("answer %v, %v; want status %d", r, err, want)
 	}
 }
 
@@ -55,7 +56,7 @@ func TestGitLabClient_StatusChecks(t *testing.T) {
 		_, r, err = c.UpdateProjectExternalStatusCheck(pid, created.ID, &gitlab.UpdateProjectExternalStatusCheckOptions{SharedSecret: gitlab.Ptr("new")})
 		assertStatus(t, r, err, 422)
 		_, r, err = c.UpdateProjectExternalStatusCheck(pid, created.ID, &gitlab.UpdateProjectExternalStatusCheckOptions{SharedSecret: gitlab.Ptr("word")})
-		assertStatus(t, r, err, 200) // as it is
+		assertStatus(t, r, err, 200) // unchanged
 		services, r, err := c.ListProjectExternalStatusChecks(pid, nil)
 		assertStatus(t, r, err, 200)
 		if len(services) != 3 {
@@ -89,7 +90,7 @@ func TestGitLabClient_StatusChecks(t *testing.T) {
 		r, err = c.RetryFailedExternalStatusCheckForProjectMergeRequest(pid, 1, s.service.ID, nil)
 		assertStatus(t, r, err, 422)
 		if got := s.Status(s.mr, s.service); got != models.StatusPending {
-			t.Errorf("after a retry the check is %s", got)
+			t.Errorf("status after a retry: %s", got)
 		}
 	})
 }
@@ -115,7 +116,7 @@ func TestGitLabClient_MergeRequests(t *testing.T) {
 		mr, r, err = c.UpdateMergeRequest(pid, 2, &gitlab.UpdateMergeRequestOptions{Title: gitlab.Ptr("Draft: plums")})
 		assertStatus(t, r, err, 200)
 		if !mr.Draft || mr.DetailedMergeStatus != "draft_status" {
-			t.Errorf("a draft is %+v", mr)
+			t.Errorf("draft: %+v", mr)
 		}
 		_, r, err = c.AcceptMergeRequest(pid, 2, nil)
 		assertStatus(t, r, err, 405)
@@ -164,7 +165,7 @@ func TestGitLabClient_MergeRequests(t *testing.T) {
 			t.Errorf("merged %+v", mr)
 		}
 		if commits, _, err = c.GetMergeRequestCommits(pid, 2, nil); err != nil || len(commits) != 1 {
-			t.Errorf("a merged one has commits %+v, %v", commits, err)
+			t.Errorf("commits after the merge: %+v, %v", commits, err)
 		}
 		_, r, err = c.AcceptMergeRequest(pid, 2, nil)
 		assertStatus(t, r, err, 405)
@@ -189,12 +190,12 @@ func TestGitLabClient_ProjectsMembersTokens(t *testing.T) {
 		renamed, r, err := c.Projects.GetProject("olga/quince-tree", nil)
 		assertStatus(t, r, err, 200)
 		if renamed.ID != project.ID || renamed.Path != "quince" || renamed.Visibility != gitlab.PrivateVisibility {
-			t.Errorf("under its old path there is %+v", renamed)
+			t.Errorf("project at its former path: %+v", renamed)
 		}
 		branch, r, err := c.Branches.GetBranch(project.ID, "main")
 		assertStatus(t, r, err, 200)
 		if !branch.Default || !branch.Protected || branch.Commit.ID == "" || branch.DevelopersCanPush {
-			t.Errorf("main is %+v", branch)
+			t.Errorf("main: %+v", branch)
 		}
 
 		guest := s.users["outsider"].ID
@@ -260,7 +261,7 @@ func TestGitLabClient_ProtectedBranches(t *testing.T) {
 		client := s.client(t, "maintainer")
 		c, pid := client.ProtectedBranches, "olga/pear"
 		_, r, err := c.ProtectRepositoryBranches(pid, &gitlab.ProtectRepositoryBranchesOptions{Name: gitlab.Ptr("fix/a b")})
-		assertStatus(t, r, err, 400) // git has no branch with a blank
+		assertStatus(t, r, err, 400) // branch names cannot contain a space
 		rule, r, err := c.ProtectRepositoryBranches(pid, &gitlab.ProtectRepositoryBranchesOptions{
 			Name: gitlab.Ptr("fix/*/50%"), PushAccessLevel: gitlab.Ptr(gitlab.NoPermissions), MergeAccessLevel: gitlab.Ptr(gitlab.DeveloperPermissions),
 		})

@@ -10,8 +10,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestCost_OfABody_StaysBounded sends bodies and filters that are as deep and
-// as large as a stranger likes.
+// Deep and large bodies take less than a second and 256 MB of allocations.
 func TestCost_DeepOrLargeBody_StaysBounded(t *testing.T) {
 	s := newSite(t, modelstest.SQLite(t))
 	const size = 4 << 20
@@ -22,8 +21,8 @@ func TestCost_DeepOrLargeBody_StaysBounded(t *testing.T) {
 		"many numbers": `{"protected_branch_ids":[` + strings.Repeat("1,", size/2) + "1]}",
 	} {
 		var before, after runtime.MemStats
-		var least time.Duration
-		for try := range 3 { // another process may slow down any of them
+		var fastest time.Duration
+		for try := range 3 { // retries, because other processes may slow down a run
 			runtime.ReadMemStats(&before)
 			start := time.Now()
 			a := s.send(http.MethodPost, "/projects", body, http.Header{"Content-Type": {"application/json"}, "Private-Token": {s.token(s.Owner, "api")}})
@@ -32,15 +31,15 @@ func TestCost_DeepOrLargeBody_StaysBounded(t *testing.T) {
 			if a.status >= http.StatusInternalServerError || a.status < http.StatusBadRequest || a.status == http.StatusUnauthorized {
 				t.Errorf("%s: status %d", name, a.status)
 			}
-			if try == 0 || took < least {
-				least = took
+			if try == 0 || took < fastest {
+				fastest = took
 			}
-			if least < time.Second {
+			if fastest < time.Second {
 				break
 			}
 		}
-		if memory := after.TotalAlloc - before.TotalAlloc; least > time.Second || memory > 256<<20 {
-			t.Errorf("%s: %v and %d MB", name, least, memory>>20)
+		if memory := after.TotalAlloc - before.TotalAlloc; fastest > time.Second || memory > 256<<20 {
+			t.Errorf("%s: %v and %d MB", name, fastest, memory>>20)
 		}
 	}
 }

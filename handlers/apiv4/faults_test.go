@@ -8,14 +8,14 @@ import (
 	"testing"
 )
 
-// faulty are values that some field, somewhere, was not made for.
+// invalidValues are values that are invalid for at least some fields.
 var invalidValues = []string{
 	`null`, `""`, `" "`, `[]`, `{}`, `true`, `0`, `-1`, `1.5`, `1e400`, `9223372036854775808`, `"9223372036854775807"`,
 	`"a\u0000b"`, `"\ud800"`, `"💥\u202e"`, `"../../etc"`, `"%2e%2e%2f"`, `[null]`, `[[1]]`, `[{"access_level":"x"}]`, `["x"]`, `{"a":{"b":[]}}`,
 	`"` + strings.Repeat("x", 3000) + `"`,
 }
 
-// fields are the parameters of the routes that write, with good values.
+// writeRoutes are routes that write, with valid values for their parameters.
 var writeRoutes = []struct {
 	method, path string
 	values       map[string]string
@@ -47,8 +47,8 @@ var writeRoutes = []struct {
 	{"POST", "/user/personal_access_tokens", map[string]string{"name": `"k"`, "scopes": `["api"]`, "expires_at": `"2027-01-01"`}},
 }
 
-// Every field of every route with every bad value: a clean answer, and after a
-// refusal nothing was written.
+// Sets each field of each route to each invalid value. The answer must not be a
+// server error, and a refused request must not write anything.
 func TestFields_InvalidValue_GetsCleanAnswer(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.commit("main", "spare", map[string]string{"spare.txt": "x\n"})
@@ -71,37 +71,36 @@ func TestFields_InvalidValue_GetsCleanAnswer(t *testing.T) {
 	})
 }
 
-// Bodies that are no parameters at all.
 func TestBody_Invalid_IsRefused(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		const path = "/projects/1/external_status_checks"
 		const good = `{"name":"n","external_url":"https://n.example/","description":"`
 		for name, test := range map[string]struct {
-			kind, body string
-			status     int
+			contentType, body string
+			status            int
 		}{
 			"not JSON":           {"application/json", `{"name":`, 400},
 			"two objects":        {"application/json", `{} {}`, 400},
 			"a list":             {"application/json", `[1]`, 400},
-			"a text":             {"application/json", `"x"`, 400},
+			"a string":           {"application/json", `"x"`, 400},
 			"deep":               {"application/json", strings.Repeat(`{"a":`, 20000), 400},
 			"not UTF-8":          {"application/json", "{\"name\":\"\xff\xfe\"}", 400},
 			"NUL":                {"application/json", `{"name":"a\u0000"}`, 400},
 			"form, not UTF-8":    {"application/x-www-form-urlencoded", "name=%ff&external_url=https://n.example/", 400},
 			"form, NUL":          {"application/x-www-form-urlencoded", "name=%00&external_url=https://n.example/", 400},
 			"form, bad escape":   {"application/x-www-form-urlencoded", "name=%zz", 400},
-			"multipart, no mark": {"multipart/form-data", "x", 400},
+			"no boundary":        {"multipart/form-data", "x", 400},
 			"multipart, cut off": {"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nx", 400},
-			"another kind":       {"text/xml", "<a/>", 415},
-			"no kind at all":     {"", `{"name":"n"}`, 415},
-			"a bad kind":         {"; ;", `{"name":"n"}`, 400},
+			"unknown type":       {"text/xml", "<a/>", 415},
+			"no content type":    {"", `{"name":"n"}`, 415},
+			"bad content type":   {"; ;", `{"name":"n"}`, 400},
 			"10 MB":              {"application/json", good + strings.Repeat("x", 10<<20) + `"}`, 413},
 		} {
 			t.Run(name, func(t *testing.T) {
 				before := s.countRows(t)
 				header := http.Header{"Private-Token": {s.tokens["olga"]}}
-				if test.kind != "" {
-					header.Set("Content-Type", test.kind)
+				if test.contentType != "" {
+					header.Set("Content-Type", test.contentType)
 				}
 				a := s.wantAnswer(t, s.send("POST", path, test.body, header), test.status, `{"error":"`)
 				s.assertCleanAnswer(t, a, name, before)
@@ -110,7 +109,7 @@ func TestBody_Invalid_IsRefused(t *testing.T) {
 	})
 }
 
-// Paths and queries that name nothing.
+// Paths with unknown or malformed ids get 404. Malformed queries get a clean answer.
 func TestPath_UnknownID_IsNotFound(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		odd := []string{"0", "-1", "9223372036854775808", "x", "%00", "%ff", "%2F", "a%2Fb%2Fc", "..", "%2e%2e", "main%2F..", "*", "%20", "100%25", "olga%2F", "'", "@", "HEAD", strings.Repeat("x", 2000)}
@@ -144,7 +143,7 @@ func TestPath_UnknownID_IsNotFound(t *testing.T) {
 
 func shorten(text string) string { return text[:min(len(text), 40)] }
 
-// rows counts what is in the database, and where the branches stand.
+// countRows returns the numbers of rows in the main tables, for comparison.
 func (s *testSite) countRows(t *testing.T) string {
 	t.Helper()
 	var counts [10]int
@@ -158,8 +157,9 @@ func (s *testSite) countRows(t *testing.T) string {
 	return fmt.Sprint(counts)
 }
 
-// clean fails unless an answer is JSON below 500 and, being a refusal, has
-// left everything as it was before.
+// assertCleanAnswer fails the test if the answer is a redirect or a server error,
+// or if it is a refusal that is not JSON or that has changed the number of rows.
+// before is the result of countRows before the request.
 func (s *testSite) assertCleanAnswer(t *testing.T, a answer, what, before string) {
 	t.Helper()
 	if a.status >= 500 || a.status < 200 || a.status >= 300 && a.status < 400 {
@@ -168,7 +168,7 @@ func (s *testSite) assertCleanAnswer(t *testing.T, a answer, what, before string
 	if a.status >= 400 {
 		a.json(t)
 		if after := s.countRows(t); after != before {
-			t.Errorf("%s was refused with %d and changed %s into %s", what, a.status, before, after)
+			t.Errorf("%s: refused with %d, but row counts changed from %s to %s", what, a.status, before, after)
 		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// Every filter of every list that is described, sent empty by every role: the
-// answer names nothing that the list does not name without the filter.
+// Sends every filter of every list empty, as every role. The answer must not
+// contain anything that the list without the filter does not contain.
 func TestFilters_Empty_DoNotWidenLists(t *testing.T) {
 	doc, err := openAPIDocument()
 	if err != nil {
@@ -34,7 +34,7 @@ func TestFilters_Empty_DoNotWidenLists(t *testing.T) {
 		}
 	}
 	if len(lists) < 40 {
-		t.Fatalf("only %d filters are described", len(lists))
+		t.Fatalf("only %d filters in openapi.yaml", len(lists))
 	}
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		robot := readToken(t, s.do("olga", "POST", "/projects/1/access_tokens", `{"name":"robot","scopes":["api"],"access_level":20}`))
@@ -47,13 +47,13 @@ func TestFilters_Empty_DoNotWidenLists(t *testing.T) {
 					got := s.do(who, "GET", l.path+"?per_page=100&"+value, "")
 					if whole.status >= 300 {
 						if got.status < 300 && got.status != whole.status && entryIDs(t, got) != nil {
-							t.Errorf("%s is answered %d with %s, without the filter %d", name, got.status, got.body, whole.status)
+							t.Errorf("%s: status %d with %s, without the filter %d", name, got.status, got.body, whole.status)
 						}
 						continue
 					}
 					for _, id := range entryIDs(t, got) {
 						if !slices.Contains(entryIDs(t, whole), id) {
-							t.Errorf("%s shows %s, which the list without the filter does not", name, id)
+							t.Errorf("%s contains %s, which the list without the filter does not", name, id)
 						}
 					}
 				}
@@ -62,7 +62,7 @@ func TestFilters_Empty_DoNotWidenLists(t *testing.T) {
 	})
 }
 
-// named are the ids or names in a list; nil for an empty list and a refusal.
+// entryIDs returns the ids and names in a list, and nil for an empty list or a refusal.
 func entryIDs(t *testing.T, a answer) []string {
 	t.Helper()
 	var entries []map[string]any
@@ -76,7 +76,7 @@ func entryIDs(t *testing.T, a answer) []string {
 	return ids
 }
 
-// The bot of a project can be seen by those who see the project.
+// Users who may not see a project may not see its bot.
 func TestUsers_BotOfHiddenProject_IsNotFound(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		robot := readToken(t, s.do("olga", "POST", "/projects/1/access_tokens", `{"name":"robot","scopes":["api"],"access_level":20}`))

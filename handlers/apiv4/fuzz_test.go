@@ -8,7 +8,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// target is the test of the input that is tried: a site is made once, for all.
+// currentTest forwards to the test of the current input, so that all inputs share
+// one site.
 type currentTest struct{ testing.TB }
 
 func fuzzSite(f *testing.F) (*testSite, *currentTest) {
@@ -16,8 +17,8 @@ func fuzzSite(f *testing.F) (*testSite, *currentTest) {
 	return newSite(now, modelstest.SQLite(f)), now
 }
 
-// FuzzParameters sends any body of any kind, with any query, to the routes that
-// read most parameters: never a fault of the server's, and always as described.
+// FuzzParameters sends random queries and bodies to routes that read parameters.
+// The answer must never be a server error and must match openapi.yaml.
 func FuzzParameters(f *testing.F) {
 	for _, seed := range []struct{ query, kind, body string }{
 		{"", "application/json", `{"name":"n","external_url":"https://n.example/","protected_branch_ids":["1",2]}`},
@@ -37,7 +38,7 @@ func FuzzParameters(f *testing.F) {
 		now.TB = t
 		r := fuzzRoutes[int(route)%len(fuzzRoutes)]
 		if strings.ContainsFunc(query, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
-			return // no such request gets through an HTTP server
+			return // net/http refuses such requests
 		}
 		header := http.Header{"Private-Token": {s.tokens["olga"]}, "Content-Type": {kind}}
 		a := s.send(r.method, r.path+"?"+query, body, header)
@@ -47,7 +48,8 @@ func FuzzParameters(f *testing.F) {
 	})
 }
 
-// FuzzPath asks for any path.
+// FuzzPath sends GET requests with random paths. The answer must never be a server
+// error.
 func FuzzPath(f *testing.F) {
 	for _, seed := range []string{
 		"/projects/olga%2Fpear", "/projects/1/merge_requests/1/status_checks", "/projects/1/protected_branches/release%2F*", "/projects/1/repository/commits/HEAD~1",
@@ -59,7 +61,7 @@ func FuzzPath(f *testing.F) {
 	f.Fuzz(func(t *testing.T, path string) {
 		now.TB = t
 		if _, err := http.NewRequest("GET", "http://gate.example/api/v4"+path, nil); err != nil || strings.ContainsFunc(path, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
-			return // no such request gets through an HTTP server
+			return // net/http refuses such requests
 		}
 		if a := s.send("GET", path, "", http.Header{"Private-Token": {s.tokens["olga"]}}); a.status >= 500 {
 			t.Errorf("%q: %d %s", path, a.status, a.body)
@@ -67,8 +69,8 @@ func FuzzPath(f *testing.F) {
 	})
 }
 
-// fuzzed are routes that read parameters, without those that would end the
-// site.
+// fuzzRoutes are routes that read parameters. Routes that would delete the site's
+// data are left out.
 var fuzzRoutes = []struct{ method, path string }{
 	{"POST", "/projects/1/external_status_checks"}, {"PUT", "/projects/1/external_status_checks/2"},
 	{"POST", "/projects/1/merge_requests/1/status_check_responses"}, {"POST", "/projects/1/merge_requests"}, {"PUT", "/projects/1/merge_requests/1"},

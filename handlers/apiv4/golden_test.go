@@ -14,13 +14,13 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
-// random is what differs from run to run: tokens and UUIDs.
+// randomValues matches what differs from run to run: tokens and UUIDs.
 var randomValues = regexp.MustCompile(`mgat-[0-9A-Za-z]{32}|project_1_bot_[0-9a-f]{12}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 
-// Every entity, whole, as clients get it; the same from both databases. The
-// clock of a site stands still, and so do the ids of its commits.
+// Compares complete answers with golden files, which are the same for both
+// databases. The clock and the commit ids of a site do not change between runs.
 func TestEntities_MatchGoldens(t *testing.T) {
 	const p, mr = "/projects/olga%2Fpear", "/projects/olga%2Fpear/merge_requests/1"
 	eachDatabase(t, func(t *testing.T, s *testSite) {
@@ -88,11 +88,10 @@ func assertGolden(t *testing.T, path string, got []byte) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s differs (run with -update if that is right):\n%s", path, diff)
+		t.Errorf("%s differs (run with -update if the change is intended):\n%s", path, diff)
 	}
 }
 
-// Those who may not see status checks learn nothing of them, in no field.
 func TestMergeRequest_WithoutRightToSeeChecks_HidesThem(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		public, gate := models.VisibilityPublic, true
@@ -113,7 +112,6 @@ func TestMergeRequest_WithoutRightToSeeChecks_HidesThem(t *testing.T) {
 	})
 }
 
-// A merge that git refuses names the files; nothing is half-merged.
 func TestMerge_Conflict_NamesFilesAndStaysOpen(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.commit("main", "main", map[string]string{"pears.txt": "williams\n"})

@@ -11,20 +11,20 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// folder is the folder of the site's repository.
+// repositoryDir returns the directory of the project's repository.
 func (s *testSite) repositoryDir() string {
 	return filepath.Join(s.root, fmt.Sprint(s.Project.ID)+".git")
 }
 
-// A merge whose source branch cannot be removed is a merge: the answer says
-// what is still to come, and recovery completes it.
+// If the source branch cannot be removed, the merge still succeeds. The answer
+// lists the parameter as incomplete, and recovery removes the branch later.
 func TestMerge_LockedSourceBranch_IsReportedIncomplete(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		lock := filepath.Join(s.repositoryDir(), "refs", "heads", "feature.lock")
 		if err := os.WriteFile(lock, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		future := time.Now().Add(100 * time.Hour) // a lock that nothing removes as a leftover
+		future := time.Now().Add(100 * time.Hour) // too new to be removed as a stale lock
 		if err := os.Chtimes(lock, future, future); err != nil {
 			t.Fatal(err)
 		}
@@ -45,8 +45,8 @@ func TestMerge_LockedSourceBranch_IsReportedIncomplete(t *testing.T) {
 	})
 }
 
-// An edit is saved whether or not git can be asked for the answer: once, with
-// one event.
+// An update is saved, with one event, even if git cannot read the repository for
+// the answer.
 func TestUpdateMergeRequest_MissingRepository_IsSaved(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		events := len(s.Deliveries(s.service))
@@ -64,8 +64,8 @@ func TestUpdateMergeRequest_MissingRepository_IsSaved(t *testing.T) {
 	})
 }
 
-// A service that cannot be taken to the open merge requests is saved, and the
-// answer says so.
+// If a service cannot be applied to open merge requests, it is still saved. The
+// answer lists the parameter as incomplete.
 func TestService_ApplyFails_IsSavedAndReportedIncomplete(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		refuse := []string{`CREATE TRIGGER refuse_checks BEFORE INSERT ON merge_request_checks BEGIN SELECT RAISE(ABORT, 'refused'); END`}
@@ -102,7 +102,7 @@ func TestService_ApplyFails_IsSavedAndReportedIncomplete(t *testing.T) {
 			t.Errorf("checks after recovery: %+v", checks)
 		}
 		if list := s.do("olga", "GET", path, ""); strings.Contains(list.body, "incomplete") {
-			t.Errorf("a list says incomplete: %s", list.body)
+			t.Errorf("list contains incomplete: %s", list.body)
 		}
 	})
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/mergegate/mergegate/handlers/apiv4"
 )
 
-// Who asks too often is told when to come back, and is served then; others
-// are not held up.
+// A token beyond its limit gets 429 with Retry-After and works again after that
+// time. Other tokens are not affected.
 func TestLimits_PerToken_DoNotAffectOtherTokens(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.startRouter(t, apiv4.Limits{Token: apiv4.Limit{PerMinute: 6, Burst: 3}, Address: apiv4.Limit{PerMinute: -1}})
@@ -34,8 +34,8 @@ func TestLimits_PerToken_DoNotAffectOtherTokens(t *testing.T) {
 	})
 }
 
-// An address is held up before its tokens are looked at, so that guessing
-// tokens is slow as well.
+// The limit per address applies before the token is checked, so it also limits
+// guessing of tokens.
 func TestLimits_PerAddress_CountInvalidTokens(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.startRouter(t, apiv4.Limits{Token: apiv4.Limit{PerMinute: -1}, Address: apiv4.Limit{PerMinute: 60, Burst: 5}})
@@ -51,9 +51,9 @@ func TestLimits_PerAddress_CountInvalidTokens(t *testing.T) {
 			s.handler.ServeHTTP(w, r)
 			return w.Code
 		}
-		for i := range 1500 { // more than are remembered before the quiet ones go
+		for i := range 1500 { // enough keys for the limiter to remove full buckets
 			if got := from(fmt.Sprintf("10.0.%d.%d:9", i/250, i%250)); got != 200 {
-				t.Fatalf("the address %d is answered %d", i, got)
+				t.Fatalf("address %d: status %d", i, got)
 			}
 			if i%500 == 0 {
 				s.Clock.Advance(time.Second)
@@ -63,7 +63,6 @@ func TestLimits_PerAddress_CountInvalidTokens(t *testing.T) {
 	})
 }
 
-// What is no route counts as well.
 func TestLimits_UnknownRoutes_AreCounted(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.startRouter(t, apiv4.Limits{Token: apiv4.Limit{PerMinute: -1}, Address: apiv4.Limit{PerMinute: 60, Burst: 2}})

@@ -8,7 +8,8 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// The list over all projects has what one may see, one's own unless told.
+// The list of all projects contains the merge requests that the user may see; by
+// default only their own.
 func TestMergeRequests_AllProjects_ListsVisibleOnes(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for _, test := range []struct {
@@ -34,7 +35,6 @@ func TestMergeRequests_AllProjects_ListsVisibleOnes(t *testing.T) {
 	})
 }
 
-// auto_merge merges now or is refused; the source branch goes when asked.
 func TestMerge_AutoMerge_MergesAtOnceOrIsRefused(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.wantAnswer(t, s.do("olga", "PUT", "/projects/1", `{"only_allow_merge_if_all_status_checks_passed":true}`), 200)
@@ -46,7 +46,6 @@ func TestMerge_AutoMerge_MergesAtOnceOrIsRefused(t *testing.T) {
 	})
 }
 
-// The history of a check has every answer, the newest first, and only those.
 func TestResponses_AreListedNewestFirst(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		const path = "/projects/1/merge_requests/1/status_checks/1/responses"
@@ -57,14 +56,13 @@ func TestResponses_AreListedNewestFirst(t *testing.T) {
 		}
 		a := s.wantAnswer(t, s.do("reporter", "GET", path+"?per_page=2", ""), 200, `"description":"it passed"`, `"description":"it pending"`)
 		if a.header.Get("X-Total") != "3" || a.header.Get("X-Next-Page") != "2" {
-			t.Errorf("pages are told as %v", a.header)
+			t.Errorf("pagination headers: %v", a.header)
 		}
 		s.wantAnswer(t, s.do("reporter", "GET", "/projects/1/merge_requests/1/status_checks/2/responses", ""), 404)
 		s.wantAnswer(t, s.do("guest", "GET", path, ""), 404)
 	})
 }
 
-// Wrong methods and unknown routes are refused in JSON, with a request id.
 func TestRoutes_UnknownMethodOrPath_IsRefusedInJSON(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for _, test := range []struct {
@@ -83,7 +81,7 @@ func TestRoutes_UnknownMethodOrPath_IsRefusedInJSON(t *testing.T) {
 		} {
 			a := s.wantAnswer(t, s.send(test.method, test.path, "", http.Header{}), test.status, `{"error":"`)
 			if got := a.header.Get("Allow"); got != test.allow {
-				t.Errorf("%s %s allows %q, want %q", test.method, test.path, got, test.allow)
+				t.Errorf("%s %s: Allow is %q, want %q", test.method, test.path, got, test.allow)
 			}
 		}
 	})

@@ -15,8 +15,8 @@ import (
 	"github.com/mergegate/mergegate/handlers/apiv4"
 )
 
-// describedRequests passes requests on, and fails the test when the body of
-// one that was taken is not as the description says.
+// validateRequests passes requests to next. It fails the test if the body of an
+// accepted request does not match openapi.yaml.
 func validateRequests(t testing.TB, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -28,7 +28,7 @@ func validateRequests(t testing.TB, next http.Handler) http.Handler {
 		next.ServeHTTP(recorded, r)
 		if recorded.Code < 300 {
 			if err := validateRequest(r, body); err != nil {
-				t.Errorf("%s %s is asked other than described: %v\n%s", r.Method, r.URL.EscapedPath(), err, body)
+				t.Errorf("%s %s: request does not match openapi.yaml: %v\n%s", r.Method, r.URL.EscapedPath(), err, body)
 			}
 		}
 		for name, values := range recorded.Header() {
@@ -43,8 +43,8 @@ func validateRequests(t testing.TB, next http.Handler) http.Handler {
 	})
 }
 
-// requestAsDescribed holds the body of a request against the description. A
-// body that is described may be left out only when nothing in it is required.
+// validateRequest compares the body of a request with openapi.yaml. A body may be
+// missing only if none of its properties are required.
 func validateRequest(r *http.Request, body []byte) error {
 	doc, err := openAPIDocument()
 	if err != nil {
@@ -59,14 +59,14 @@ func validateRequest(r *http.Request, body []byte) error {
 	sent := len(body) > 0 && string(body) != "null" && string(body) != "{}"
 	if operation.RequestBody == nil {
 		if sent {
-			return fmt.Errorf("a body is not described")
+			return fmt.Errorf("openapi.yaml has no request body")
 		}
 		return nil
 	}
 	schema := operation.RequestBody.Value.Content.Get("application/json").Schema.Value
 	if !sent {
 		if len(schema.Required) > 0 {
-			return fmt.Errorf("without %v", schema.Required)
+			return fmt.Errorf("required properties missing: %v", schema.Required)
 		}
 		return nil
 	}
@@ -78,7 +78,6 @@ func validateRequest(r *http.Request, body []byte) error {
 	}, operation.RequestBody.Value)
 }
 
-// Wrong requests are found out, whatever is wrong with them.
 func TestValidateRequest_DetectsDeviations(t *testing.T) {
 	const responses = "/projects/olga%2Fpear/merge_requests/1/status_check_responses"
 	const good = `{"external_status_check_id":1,"sha":"a","status":"passed"}`
@@ -86,20 +85,20 @@ func TestValidateRequest_DetectsDeviations(t *testing.T) {
 		method, path, body string
 		wrong              bool
 	}{
-		"as described":       {"POST", responses, good, false},
-		"a word":             {"POST", responses, strings.Replace(good, "passed", "perhaps", 1), true},
-		"a type":             {"POST", responses, strings.Replace(good, ":1", `:"one"`, 1), true},
-		"one too few":        {"POST", responses, strings.Replace(good, `"sha":"a",`, ``, 1), true},
-		"nothing":            {"POST", responses, "", true},
-		"nothing needed":     {"PUT", "/projects/1/merge_requests/1/merge", "", false},
-		"an undescribed one": {"DELETE", "/projects/1/members/1", good, true},
-		"no such operation":  {"PATCH", responses, good, true},
+		"valid":              {"POST", responses, good, false},
+		"invalid enum value": {"POST", responses, strings.Replace(good, "passed", "perhaps", 1), true},
+		"wrong type":         {"POST", responses, strings.Replace(good, ":1", `:"one"`, 1), true},
+		"missing property":   {"POST", responses, strings.Replace(good, `"sha":"a",`, ``, 1), true},
+		"missing body":       {"POST", responses, "", true},
+		"optional body":      {"PUT", "/projects/1/merge_requests/1/merge", "", false},
+		"unexpected body":    {"DELETE", "/projects/1/members/1", good, true},
+		"unknown operation":  {"PATCH", responses, good, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest(test.method, apiv4.Prefix+test.path, nil)
 			r.Header.Set("Content-Type", "application/json")
 			if err := validateRequest(r, []byte(test.body)); (err != nil) != test.wrong {
-				t.Errorf("the validator says %v", err)
+				t.Errorf("validateRequest: %v", err)
 			}
 		})
 	}

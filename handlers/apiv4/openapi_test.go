@@ -23,7 +23,7 @@ import (
 	"github.com/mergegate/mergegate/handlers/apiv4"
 )
 
-// description is the API's description, read once and never changed.
+// openAPIDocument returns openapi.yaml, which it loads and validates once.
 var openAPIDocument = sync.OnceValues(func() (*openapi3.T, error) {
 	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
 	if err != nil {
@@ -32,8 +32,8 @@ var openAPIDocument = sync.OnceValues(func() (*openapi3.T, error) {
 	return doc, doc.Validate(context.Background())
 })
 
-// described passes requests on, and fails the test when an answer of the API
-// is not as the description says.
+// validateAnswers passes requests to next. It fails the test if an answer of the API
+// does not match openapi.yaml.
 func validateAnswers(t testing.TB, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		recorded := httptest.NewRecorder()
@@ -44,7 +44,7 @@ func validateAnswers(t testing.TB, next http.Handler) http.Handler {
 			t.Error(err)
 		}
 		if err := validateAnswer(r, answered.StatusCode, answered.Header, body); err != nil {
-			t.Errorf("%s %s is answered other than described: %v", r.Method, r.URL.EscapedPath(), err)
+			t.Errorf("%s %s: answer does not match openapi.yaml: %v", r.Method, r.URL.EscapedPath(), err)
 		}
 		for name, values := range answered.Header {
 			w.Header()[name] = values
@@ -58,8 +58,8 @@ func validateAnswers(t testing.TB, next http.Handler) http.Handler {
 	})
 }
 
-// asDescribed holds an answer against the description. What is on no path or
-// has no such method there must be refused.
+// validateAnswer compares an answer with openapi.yaml. Unknown paths and methods
+// must be refused.
 func validateAnswer(r *http.Request, status int, header http.Header, body []byte) error {
 	doc, err := openAPIDocument()
 	if err != nil {
@@ -84,10 +84,10 @@ func validateAnswer(r *http.Request, status int, header http.Header, body []byte
 	}
 	options := &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true}
 	if kind := header.Get("Content-Type"); status == http.StatusOK && !strings.HasPrefix(kind, "application/json") {
-		// A download, which is no JSON to be looked into.
+		// A download: only its content type is compared.
 		options.ExcludeResponseBody = true
 		if answer := operation.Responses.Status(status); answer == nil || answer.Value.Content[kind] == nil {
-			return fmt.Errorf("the content type %q is not described", kind)
+			return fmt.Errorf("content type %q is not in openapi.yaml", kind)
 		}
 	}
 	return openapi3filter.ValidateResponse(r.Context(), &openapi3filter.ResponseValidationInput{
@@ -99,8 +99,8 @@ func validateAnswer(r *http.Request, status int, header http.Header, body []byte
 	})
 }
 
-// templateOf finds the path of the description that an escaped path is of;
-// fixed segments come before parameters.
+// pathTemplateOf returns the path template of openapi.yaml that matches an escaped
+// path, or "". Templates with more fixed segments take precedence.
 func pathTemplateOf(doc *openapi3.T, path string) string {
 	best, fixed := "", -1
 	segments := strings.Split(path, "/")
@@ -127,7 +127,7 @@ func pathTemplateOf(doc *openapi3.T, path string) string {
 	return best
 }
 
-// Every route of the router is described, and nothing else.
+// openapi.yaml describes every route of the router and no others.
 func TestOpenAPI_DescribesEveryRoute(t *testing.T) {
 	doc, err := openAPIDocument()
 	if err != nil {
@@ -138,7 +138,7 @@ func TestOpenAPI_DescribesEveryRoute(t *testing.T) {
 		for method, operation := range item.Operations() {
 			want = append(want, method+" "+path)
 			if operation.Summary == "" || len(operation.Tags) != 1 || operation.Responses.Status(http.StatusNotFound) == nil {
-				t.Errorf("%s %s lacks its summary, tag or refusals", method, path)
+				t.Errorf("%s %s has no summary, no tag or no error answers", method, path)
 			}
 		}
 	}
@@ -151,19 +151,19 @@ func TestOpenAPI_DescribesEveryRoute(t *testing.T) {
 	if !slices.Equal(want, got) {
 		for _, route := range got {
 			if !slices.Contains(want, route) {
-				t.Errorf("%s is not described", route)
+				t.Errorf("%s is missing in openapi.yaml", route)
 			}
 		}
 		for _, route := range want {
 			if !slices.Contains(got, route) {
-				t.Errorf("%s is described and not there", route)
+				t.Errorf("%s is in openapi.yaml but not a route", route)
 			}
 		}
 	}
 }
 
-// Every answer is described to the last property: all have a type, none may be
-// added, and what may be missing is told by name.
+// All schemas have types and forbid additional properties. Only the properties
+// listed here are optional.
 func TestOpenAPI_SchemasAreStrict(t *testing.T) {
 	doc, err := openAPIDocument()
 	if err != nil {
@@ -184,7 +184,7 @@ func TestOpenAPI_SchemasAreStrict(t *testing.T) {
 		}
 		slices.Sort(missing)
 		if !slices.Equal(missing, optional[name]) {
-			t.Errorf("%s may come without %v, want %v", name, missing, optional[name])
+			t.Errorf("%s: optional properties %v, want %v", name, missing, optional[name])
 		}
 	}
 }
@@ -207,7 +207,7 @@ func assertStrict(t *testing.T, where string, ref *openapi3.SchemaRef) {
 		assertStrict(t, where+".*", schema.AdditionalProperties.Schema)
 	case schema.Type.Is("object"):
 		if schema.AdditionalProperties.Has == nil || *schema.AdditionalProperties.Has {
-			t.Errorf("%s takes other properties", where)
+			t.Errorf("%s allows additional properties", where)
 		}
 	case schema.Type.Is("array"):
 		assertStrict(t, where+"[]", schema.Items)
@@ -219,7 +219,6 @@ func assertStrict(t *testing.T, where string, ref *openapi3.SchemaRef) {
 	}
 }
 
-// Wrong answers are found out, whatever is wrong with them.
 func TestValidateAnswer_DetectsDeviations(t *testing.T) {
 	const good = `[{"id":1,"name":"n","external_url":"","status":"passed","sha":"a","description":null,"target_url":null}]`
 	for name, test := range map[string]struct {
@@ -228,33 +227,33 @@ func TestValidateAnswer_DetectsDeviations(t *testing.T) {
 		body         string
 		wrong        bool
 	}{
-		"as described":     {"GET", "/projects/1/merge_requests/1/status_checks", 200, good, false},
-		"a word":           {"GET", "/projects/1/merge_requests/1/status_checks", 200, strings.Replace(good, "passed", "perhaps", 1), true},
-		"a type":           {"GET", "/projects/1/merge_requests/1/status_checks", 200, strings.Replace(good, `"id":1`, `"id":"1"`, 1), true},
+		"valid":            {"GET", "/projects/1/merge_requests/1/status_checks", 200, good, false},
+		"bad enum value":   {"GET", "/projects/1/merge_requests/1/status_checks", 200, strings.Replace(good, "passed", "perhaps", 1), true},
+		"wrong type":       {"GET", "/projects/1/merge_requests/1/status_checks", 200, strings.Replace(good, `"id":1`, `"id":"1"`, 1), true},
 		"null":             {"GET", "/projects/1/merge_requests/1/status_checks", 200, strings.Replace(good, `"sha":"a"`, `"sha":null`, 1), true},
-		"one too many":     {"GET", "/projects/1/merge_requests/1/status_checks", 200, strings.Replace(good, `"id"`, `"idea":1,"id"`, 1), true},
-		"one too few":      {"GET", "/projects/1/merge_requests/1/status_checks", 200, strings.Replace(good, `"sha":"a",`, ``, 1), true},
+		"extra property":   {"GET", "/projects/1/merge_requests/1/status_checks", 200, strings.Replace(good, `"id"`, `"idea":1,"id"`, 1), true},
+		"missing property": {"GET", "/projects/1/merge_requests/1/status_checks", 200, strings.Replace(good, `"sha":"a",`, ``, 1), true},
 		"null for a list":  {"GET", "/projects/1/merge_requests/1/status_checks", 200, `null`, true},
-		"a status":         {"GET", "/projects/1/merge_requests/1/status_checks", 201, good, true},
+		"wrong status":     {"GET", "/projects/1/merge_requests/1/status_checks", 201, good, true},
 		"a server error":   {"GET", "/projects/1/merge_requests/1/status_checks", 500, `{"message":"500 Internal Server Error"}`, true},
 		"a refusal":        {"GET", "/projects/1/merge_requests/1/status_checks", 404, `{"message":"404 Not Found"}`, false},
-		"an odd refusal":   {"GET", "/projects/1/merge_requests/1/status_checks", 404, `{"message":404}`, true},
-		"no such method":   {"POST", "/projects/1/merge_requests/1/status_checks", 200, good, true},
-		"no such path":     {"GET", "/projects/1/oranges", 200, `[]`, true},
-		"a body after all": {"DELETE", "/projects/1/members/1", 204, `{}`, true},
+		"invalid refusal":  {"GET", "/projects/1/merge_requests/1/status_checks", 404, `{"message":404}`, true},
+		"unknown method":   {"POST", "/projects/1/merge_requests/1/status_checks", 200, good, true},
+		"unknown path":     {"GET", "/projects/1/oranges", 200, `[]`, true},
+		"unexpected body":  {"DELETE", "/projects/1/members/1", 204, `{}`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			header := http.Header{"Content-Type": {"application/json"}, "X-Request-Id": {"r"}, "X-Total": {"1"}, "X-Next-Page": {""}, "Link": {"<x>"}}
 			err := validateAnswer(httptest.NewRequest(test.method, apiv4.Prefix+test.path, nil), test.status, header, []byte(test.body))
 			if (err != nil) != test.wrong {
-				t.Errorf("the validator says %v", err)
+				t.Errorf("validateAnswer: %v", err)
 			}
 		})
 	}
 }
 
-// The readable page has every route and every entity, and all its links lead
-// somewhere.
+// The documentation page contains every route and entity, and its links have
+// targets.
 func TestDocsPage_ShowsAllRoutesAndEntities(t *testing.T) {
 	doc, err := openAPIDocument()
 	if err != nil {
@@ -282,7 +281,7 @@ func TestDocsPage_ShowsAllRoutesAndEntities(t *testing.T) {
 	}
 	page.Find(`a[href^="#"]`).Each(func(_ int, a *goquery.Selection) {
 		if href, _ := a.Attr("href"); page.Find(href).Length() != 1 {
-			t.Errorf("%s leads nowhere", href)
+			t.Errorf("link %s has no target", href)
 		}
 	})
 	if page.Find("script, [style], style").Length() > 0 || page.Find(`link[href="/assets/style.css"]`).Length() != 1 {
@@ -290,7 +289,6 @@ func TestDocsPage_ShowsAllRoutesAndEntities(t *testing.T) {
 	}
 }
 
-// The description is served to everybody as it is in the repository.
 func TestOpenAPI_IsServedUnchanged(t *testing.T) {
 	e := echo.New()
 	apiv4.Register(e, apiv4.Deps{})
@@ -301,6 +299,6 @@ func TestOpenAPI_IsServedUnchanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	if w.Code != 200 || w.Body.String() != string(file) || w.Header().Get("Content-Type") != "application/yaml" {
-		t.Errorf("answered %d, %s", w.Code, w.Header())
+		t.Errorf("status %d, header %s", w.Code, w.Header())
 	}
 }

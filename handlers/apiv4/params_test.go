@@ -11,7 +11,7 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// The same service, made in every way in which clients send parameters.
+// Creates the same service with every encoding that clients use for parameters.
 func TestParameters_AllEncodings_AreEquivalent(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		main := must(s.Store.ProtectedBranchByName(t.Context(), s.Project.ID, "main"))(t).ID
@@ -29,10 +29,10 @@ func TestParameters_AllEncodings_AreEquivalent(t *testing.T) {
 			t.Fatal(err)
 		}
 		const json = "application/json"
-		for name, test := range map[string]struct{ query, kind, body string }{
+		for name, test := range map[string]struct{ query, contentType, body string }{
 			"json":                   {"", json, fmt.Sprintf(`{"name":"x","external_url":"https://x.example/","protected_branch_ids":[%d,%d],"shared_secret":null}`, main, release)},
 			"json, with a charset":   {"", json + "; charset=utf-8", fmt.Sprintf(`{"name":"x","external_url":"https://x.example/","protected_branch_ids":[%d,%d]}`, main, release)},
-			"numbers as texts":       {"", json, fmt.Sprintf(`{"name":"x","external_url":"https://x.example/","protected_branch_ids":["%d","%d"],"apply_to_open_merge_requests":"False"}`, main, release)},
+			"numbers as strings":     {"", json, fmt.Sprintf(`{"name":"x","external_url":"https://x.example/","protected_branch_ids":["%d","%d"],"apply_to_open_merge_requests":"False"}`, main, release)},
 			"commas":                 {"", json, fmt.Sprintf(`{"name":"x","external_url":"https://x.example/","protected_branch_ids":"%d, %d"}`, main, release)},
 			"form":                   {"", "application/x-www-form-urlencoded", form.Encode()},
 			"form, name repeated":    {"", "application/x-www-form-urlencoded", repeated.Encode()},
@@ -45,8 +45,8 @@ func TestParameters_AllEncodings_AreEquivalent(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				header := http.Header{"Private-Token": {s.tokens["maintainer"]}}
-				if test.kind != "" {
-					header.Set("Content-Type", test.kind)
+				if test.contentType != "" {
+					header.Set("Content-Type", test.contentType)
 				}
 				a := s.wantAnswer(t, s.send("POST", "/projects/olga%2Fpear/external_status_checks"+test.query, test.body, header), 201, `"name":"x"`)
 				if n := strings.Count(a.body, `"code_owner_approval_required"`); n != 2 {
@@ -58,7 +58,6 @@ func TestParameters_AllEncodings_AreEquivalent(t *testing.T) {
 	})
 }
 
-// Booleans in the spellings of several languages.
 func TestParameters_BooleanSpellings_AreAccepted(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for _, word := range []string{`true`, `"True"`, `"1"`, `1`, `"on"`} {
@@ -66,7 +65,7 @@ func TestParameters_BooleanSpellings_AreAccepted(t *testing.T) {
 				a := s.do("maintainer", "PUT", "/projects/olga%2Fpear", `{"only_allow_merge_if_all_status_checks_passed":`+value+`}`)
 				s.wantAnswer(t, a, 200)
 				if got := a.field(t, "only_allow_merge_if_all_status_checks_passed"); got != want {
-					t.Errorf("%s is read as %s", value, got)
+					t.Errorf("%s was read as %s", value, got)
 				}
 			}
 		}
@@ -75,7 +74,6 @@ func TestParameters_BooleanSpellings_AreAccepted(t *testing.T) {
 	})
 }
 
-// Lists tell where they go on, in headers of both kinds.
 func TestPagination_SetsHeadersAndLinks(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for i := range 5 {
@@ -110,12 +108,13 @@ func TestPagination_SetsHeadersAndLinks(t *testing.T) {
 		}
 		a = s.send("GET", path+"?per_page=1&private_token="+s.tokens["maintainer"], "", nil)
 		if strings.Contains(a.header.Get("Link"), s.tokens["maintainer"]) {
-			t.Error("a link tells the token")
+			t.Error("the Link header contains the token")
 		}
 	})
 }
 
-// The order in which the faults of a response are told, and what is stored.
+// If a response has several faults, the order decides which one is reported. A
+// valid response is stored with all its fields.
 func TestSetStatus_ReportsFirstFault(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		const path = "/projects/olga%2Fpear/merge_requests/1/status_check_responses"
@@ -129,7 +128,7 @@ func TestSetStatus_ReportsFirstFault(t *testing.T) {
 			text            string
 		}{
 			"no token":            {"", path, body(s.service.ID, s.mr.HeadSHA, "passed", ""), 401, "401 Unauthorized"},
-			"unseen before role":  {"outsider", path, "{", 404, "404"},
+			"404 before role":     {"outsider", path, "{", 404, "404"},
 			"no merge request":    {"reporter", "/projects/1/merge_requests/9/status_check_responses", "{", 404, "404 Merge Request Not Found"},
 			"role before params":  {"reporter", path, "{", 403, `{"message":"403 Forbidden"}`},
 			"params before check": {"developer", path, body(999, stale, "perhaps", ""), 400, `{"error":"status does not have a valid value"}`},
@@ -141,12 +140,12 @@ func TestSetStatus_ReportsFirstFault(t *testing.T) {
 			"stale":               {"developer", path, body(s.service.ID, stale, "passed", ""), 409, `{"message":"SHA does not match HEAD of source branch: ` + s.mr.HeadSHA + `"}`},
 			"abbreviated":         {"developer", path, body(s.service.ID, s.mr.HeadSHA[:12], "passed", ""), 409, "SHA does not match"},
 			"long description":    {"developer", path, body(s.service.ID, s.mr.HeadSHA, "passed", `,"description":"`+strings.Repeat("é", 256)+`"`), 400, "description"},
-			"link to run":         {"developer", path, body(s.service.ID, s.mr.HeadSHA, "passed", `,"target_url":"javascript:alert(1)"`), 400, "target_url"},
+			"javascript link":     {"developer", path, body(s.service.ID, s.mr.HeadSHA, "passed", `,"target_url":"javascript:alert(1)"`), 400, "target_url"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				s.wantAnswer(t, s.do(test.who, "POST", test.path, test.body), test.status, test.text)
 				if got := s.Status(s.mr, s.service); got != models.StatusPending {
-					t.Errorf("the check became %s", got)
+					t.Errorf("status became %s", got)
 				}
 			})
 		}
@@ -162,7 +161,7 @@ func TestSetStatus_ReportsFirstFault(t *testing.T) {
 		}
 		a = s.wantAnswer(t, s.do("developer", "POST", path, body(s.service.ID, s.mr.HeadSHA, "passed", "")), 201)
 		if a.field(t, "description") != "null" || a.field(t, "target_url") != "null" {
-			t.Errorf("a response without them leaves %s", a.body)
+			t.Errorf("after a response without description and target_url: %s", a.body)
 		}
 		a = s.wantAnswer(t, s.do("reporter", "GET", "/projects/1/merge_requests/1/status_checks", ""), 200, `"external_url":""`, `"status":"passed"`)
 		if a.header.Get("Poll-Interval") != "10000" {
@@ -171,7 +170,6 @@ func TestSetStatus_ReportsFirstFault(t *testing.T) {
 	})
 }
 
-// The two minutes hold in the API at the instant at which they end.
 func TestStatus_PendingForTwoMinutes_ReadsAsFailed(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		const checks = "/projects/1/merge_requests/1/status_checks"

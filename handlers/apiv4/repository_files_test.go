@@ -15,7 +15,7 @@ import (
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
 )
 
-// What a service reads to judge a merge request, by GitLab's own client.
+// Reads with GitLab's client what services need to examine a merge request.
 func TestGitLabClient_Repository(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		head := s.commit("", "feature", map[string]string{"src/a b/ü.txt": "one\n", "src/run.sh": "#!/bin/sh\n"})
@@ -30,7 +30,7 @@ func TestGitLabClient_Repository(t *testing.T) {
 			paths = append(paths, node.Type+" "+node.Path+" "+node.Name)
 		}
 		if got := strings.Join(paths, ", "); got != "tree src/a b a b, blob src/a b/ü.txt ü.txt, blob src/run.sh run.sh" {
-			t.Errorf("the tree is %s", got)
+			t.Errorf("tree: %s", got)
 		}
 		_, r, err = c.Repositories.ListTree(pid, &gitlab.ListTreeOptions{Path: gitlab.Ptr("nothing")})
 		assertStatus(t, r, err, 404)
@@ -39,12 +39,12 @@ func TestGitLabClient_Repository(t *testing.T) {
 		assertStatus(t, r, err, 200)
 		if content, err := base64.StdEncoding.DecodeString(file.Content); err != nil || string(content) != "one\n" ||
 			file.FileName != "ü.txt" || file.FilePath != "src/a b/ü.txt" || file.CommitID != head || file.LastCommitID != head || file.Size != 4 {
-			t.Errorf("the file is %+v, %v", file, err)
+			t.Errorf("file: %+v, %v", file, err)
 		}
 		raw, r, err := c.RepositoryFiles.GetRawFile(pid, "src/run.sh", &gitlab.GetRawFileOptions{Ref: &head})
 		assertStatus(t, r, err, 200)
 		if string(raw) != "#!/bin/sh\n" {
-			t.Errorf("the raw file is %q", raw)
+			t.Errorf("raw file: %q", raw)
 		}
 		_, r, err = c.RepositoryFiles.GetFile(pid, "src", &gitlab.GetFileOptions{Ref: gitlab.Ptr("feature")})
 		assertStatus(t, r, err, 404)
@@ -64,12 +64,12 @@ func TestGitLabClient_Repository(t *testing.T) {
 		tags, r, err := c.Tags.ListTags(pid, &gitlab.ListTagsOptions{OrderBy: gitlab.Ptr("name"), Sort: gitlab.Ptr("asc")})
 		assertStatus(t, r, err, 200)
 		if len(tags) != 2 || tags[0].Name != "rel/2" || tags[1].Commit.ID != head {
-			t.Errorf("the tags are %+v", tags)
+			t.Errorf("tags: %+v", tags)
 		}
 		tag, r, err := c.Tags.GetTag(pid, "rel/2")
 		assertStatus(t, r, err, 200)
 		if tag.Name != "rel/2" || tag.Protected {
-			t.Errorf("the tag is %+v", tag)
+			t.Errorf("tag: %+v", tag)
 		}
 		_, r, err = c.Tags.GetTag(pid, "rel")
 		assertStatus(t, r, err, 404)
@@ -77,20 +77,20 @@ func TestGitLabClient_Repository(t *testing.T) {
 		diffs, r, err := c.Commits.GetCommitDiff(pid, head, nil)
 		assertStatus(t, r, err, 200)
 		if len(diffs) != 2 || diffs[1].NewPath != "src/run.sh" || !diffs[1].NewFile {
-			t.Errorf("the commit's diff is %+v", diffs)
+			t.Errorf("diff of the commit: %+v", diffs)
 		}
 		first, r, err := c.Commits.GetCommit(pid, "main", nil)
 		assertStatus(t, r, err, 200)
 		diffs, r, err = c.Commits.GetCommitDiff(pid, first.ID, nil)
 		assertStatus(t, r, err, 200)
 		if len(diffs) != 1 || diffs[0].NewPath != "README.md" {
-			t.Errorf("the diff of the first commit is %+v", diffs)
+			t.Errorf("diff of the first commit: %+v", diffs)
 		}
 	})
 }
 
-// A commit leads to the merge requests that bring it in, open or merged, and to
-// none of those that only have it in their history.
+// A commit lists the open and merged merge requests that introduce it, and no
+// merge requests whose target branch already contains it.
 func TestCommit_ListsMergeRequestsThatIntroduceIt(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		old := s.mr.HeadSHA
@@ -126,13 +126,14 @@ func TestCommit_ListsMergeRequestsThatIntroduceIt(t *testing.T) {
 			t.Errorf("merged: %s", got)
 		}
 		if got := of(merge, ""); got != "[{1}]" {
-			t.Errorf("of the merge commit: %s", got)
+			t.Errorf("for the merge commit: %s", got)
 		}
 		s.wantAnswer(t, s.do("reporter", "GET", "/projects/1/repository/commits/nothing/merge_requests", ""), 404, "404 Commit Not Found")
 	})
 }
 
-// A download is never what a browser would run, and HEAD sends no content.
+// Browsers do not run downloads: they are attachments with a fixed type and nosniff.
+// HEAD sends no content.
 func TestDownloads_AreAttachments(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.commit("main", "feature", map[string]string{"page.html": "<script>alert(1)</script>", "empty": ""})
@@ -160,14 +161,13 @@ func TestDownloads_AreAttachments(t *testing.T) {
 		for _, path := range []string{"archive?path=nothing", "archive.tar?sha=nothing", "files/nothing/raw", "files/..%2F..%2Fconfig", "files/README.md?ref=nothing", "tree?path=../..", "tags/nothing"} {
 			a := s.wantAnswer(t, s.do("reporter", "GET", "/projects/1/repository/"+path, ""), 404)
 			if a.header.Get("Content-Disposition") != "" {
-				t.Errorf("%s is refused as a download", path)
+				t.Errorf("%s: refused with Content-Disposition", path)
 			}
 		}
 		s.wantAnswer(t, s.do("reporter", "GET", "/projects/1/repository/archive?format=exe", ""), 400)
 	})
 }
 
-// A large file goes through a real connection whole.
 func TestDownload_LargeFile_IsComplete(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		content := strings.Repeat("0123456789abcdef", 64<<10)

@@ -8,7 +8,7 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// What is wrong with a service is told in GitLab's sentences, all at once.
+// All faults of a service are reported at once, in GitLab's words.
 func TestServices_InvalidInput_GetsGitLabMessages(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		const path = "/projects/1/external_status_checks"
@@ -32,15 +32,14 @@ func TestServices_InvalidInput_GetsGitLabMessages(t *testing.T) {
 		s.wantAnswer(t, s.do("maintainer", "PUT", path+"/1", `{"shared_secret":"s3cret"}`), 200)
 		a := s.wantAnswer(t, s.do("maintainer", "GET", path, ""), 200)
 		if strings.Contains(a.body, "s3cret") {
-			t.Error("the list tells the secret")
+			t.Error("the list contains the secret")
 		}
 		s.wantAnswer(t, s.do("maintainer", "PUT", "/projects/2/external_status_checks/1", `{"name":"x"}`), 404)
 	})
 }
 
-// A scope outlives the protection of its branches: it is listed with its last
-// id, taken back under that, and connected again when the name is protected
-// anew.
+// A branch stays in a service's scope when it is unprotected. The API shows it with
+// its last id and accepts that id. Protecting the name again gives it the new id.
 func TestScope_UnprotectedBranch_IsKeptAndReconnected(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		const path = "/projects/1/external_status_checks/2"
@@ -56,7 +55,6 @@ func TestScope_UnprotectedBranch_IsKeptAndReconnected(t *testing.T) {
 	})
 }
 
-// The same ids in another project are nothing there.
 func TestIDs_OfAnotherProject_AreNotFound(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		_ = must(s.Store.CreateProject(t.Context(), s.Owner, models.ProjectInput{NamespaceID: s.Project.NamespaceID, Path: "plum"}, true))(t)
@@ -82,7 +80,6 @@ func TestIDs_OfAnotherProject_AreNotFound(t *testing.T) {
 	})
 }
 
-// Administrators see and end anybody's personal token; others only their own.
 func TestPersonalTokens_OfOtherUsers_NeedAdministrator(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		tokens := must(s.Store.PersonalTokens(t.Context(), s.users["reporter"].ID))(t)

@@ -24,16 +24,16 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(modelstest.Main(m)) }
 
-// site is the whole router on a database and real repositories of its own,
-// with the private project olga/pear. Its branches are main and feature, one
-// commit ahead, which merge request !1 would bring into main; the services
-// "licences" and, for release/* only, "notary" are asked.
+// testSite is the complete router with its own database and real repositories. It
+// has the private project olga/pear with the branches main and feature (one commit
+// ahead), merge request !1 from feature to main, and two services: "licences" for
+// all branches and "notary" for release/*.
 type testSite struct {
 	*modelstest.Fixture
-	handler http.Handler // every answer held against the description
+	handler http.Handler // plain, but validates every answer against openapi.yaml
 	plain   http.Handler
 	repos   *gitrepo.Store
-	root    string // the folder of repositories
+	root    string // the directory of the repositories
 	git     repositories.Domain
 	users   map[string]models.User
 	tokens  map[string]string
@@ -42,8 +42,8 @@ type testSite struct {
 	other   models.ExternalStatusCheck
 }
 
-// roles are the members of a site by name. Besides them "olga" owns the
-// project, "root" is the administrator and "outsider" has nothing but a token.
+// roles are the roles of the project's members by username. In addition "olga" is
+// the owner, "root" an administrator, and "outsider" a user who is not a member.
 var roles = map[string]models.Role{
 	"guest": models.RoleGuest, "reporter": models.RoleReporter, "developer": models.RoleDeveloper, "maintainer": models.RoleMaintainer,
 }
@@ -56,7 +56,9 @@ func eachDatabase(t *testing.T, test func(t *testing.T, s *testSite)) {
 func newSite(t testing.TB, db modelstest.Database) *testSite {
 	t.Helper()
 	dir := t.TempDir()
-	repos, err := gitrepo.New(filepath.Join(dir, "repositories"), gitrepo.Options{HooksDir: filepath.Join(dir, "hooks"), SocketPath: filepath.Join(dir, "s")})
+	repos, err := gitrepo.New(filepath.Join(dir, "repositories"), gitrepo.Options{
+		HooksDir: filepath.Join(dir, "hooks"), SocketPath: filepath.Join(dir, "s"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +73,7 @@ func newSite(t testing.TB, db modelstest.Database) *testSite {
 	return s
 }
 
-// limit starts the router, with limits.
+// startRouter creates the router with the given rate limits.
 func (s *testSite) startRouter(t testing.TB, limits apiv4.Limits) {
 	t.Helper()
 	e, err := handlers.New(handlers.Deps{
@@ -112,10 +114,10 @@ func (s *testSite) populate() {
 	s.mr = s.MergeRequest("feature", "main")
 }
 
-// tokenLifetime is how long the tokens of a site last.
+// tokenLifetime is the lifetime of the tokens that testSite creates.
 const tokenLifetime = 100 * 24 * time.Hour
 
-// add gives somebody a token and remembers them by name.
+// addUser stores a user and a new token for them by username.
 func (s *testSite) addUser(user models.User) models.User {
 	s.users[user.Username] = user
 	s.tokens[user.Username] = s.token(user, models.ScopeAPI)
@@ -131,8 +133,8 @@ func (s *testSite) token(user models.User, scopes ...string) string {
 	return secret
 }
 
-// commit adds a commit to a branch, which starts from another if it is new,
-// and tells the store of it. Nothing in it changes from run to run.
+// commit adds a commit to a branch, and records the push. A new branch starts at
+// from and is not recorded. The commit's id is the same in every run.
 func (s *testSite) commit(from, branch string, files map[string]string) string {
 	s.T.Helper()
 	repo := s.repos.Repo(s.Project.ID)
@@ -164,14 +166,14 @@ func must[T any](v T, err error) func(testing.TB) T {
 	}
 }
 
-// answer is what the API answered.
+// answer is an HTTP answer of the API.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// json reads the body.
+// json decodes the body.
 func (a answer) json(t testing.TB) any {
 	t.Helper()
 	var v any
@@ -181,14 +183,15 @@ func (a answer) json(t testing.TB) any {
 	return v
 }
 
-// field reads one field of the object in the body, as JSON.
+// field returns one field of the object in the body, as JSON.
 func (a answer) field(t testing.TB, name string) string {
 	t.Helper()
 	object, _ := a.json(t).(map[string]any)
 	return string(must(json.Marshal(object[name]))(t))
 }
 
-// do sends a request as somebody, "" for nobody. body is JSON, or "" for none.
+// do sends a request with the token of user who, or without a token if who is "".
+// body is JSON, or "" for none.
 func (s *testSite) do(who, method, path, body string) answer {
 	s.T.Helper()
 	header := http.Header{}
@@ -215,8 +218,8 @@ func (s *testSite) send(method, path, body string, header http.Header) answer {
 	return answer{w.Code, w.Result().Header, string(text)}
 }
 
-// want fails unless the answer has the status and, if given, the text in its
-// body.
+// wantAnswer fails the test unless the answer has the status and its body contains
+// each text. It returns the answer.
 func (s *testSite) wantAnswer(t testing.TB, a answer, status int, text ...string) answer {
 	t.Helper()
 	if a.status != status {
@@ -224,13 +227,13 @@ func (s *testSite) wantAnswer(t testing.TB, a answer, status int, text ...string
 	}
 	for _, part := range text {
 		if !strings.Contains(a.body, part) {
-			t.Errorf("%q is not in %s", part, a.body)
+			t.Errorf("body does not contain %q: %s", part, a.body)
 		}
 	}
 	return a
 }
 
-// tag makes a lightweight tag at a branch's tip.
+// tag creates a lightweight tag at the tip of a branch.
 func (s *testSite) tag(name, branch string) {
 	s.T.Helper()
 	repo := s.repos.Repo(s.Project.ID)

@@ -11,41 +11,42 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// tokenOf is what the API answers about a token.
-type tokenOf struct {
+// createdToken is the answer to a request that creates or rotates a token.
+type createdToken struct {
 	ID        int64
 	UserID    int64 `json:"user_id"`
 	Token     string
 	ExpiresAt string `json:"expires_at"`
 }
 
-func readToken(t *testing.T, a answer) tokenOf {
+func readToken(t *testing.T, a answer) createdToken {
 	t.Helper()
-	var token tokenOf
+	var token createdToken
 	if err := json.Unmarshal([]byte(a.body), &token); err != nil || a.status >= 300 || token.Token == "" {
-		t.Fatalf("answered %d %s, %v", a.status, a.body, err)
+		t.Fatalf("status %d %s, %v", a.status, a.body, err)
 	}
 	return token
 }
 
-// with sends a request with a token.
+// doWithToken sends a JSON request with the given token.
 func (s *testSite) doWithToken(secret, method, path, body string) answer {
 	s.T.Helper()
 	return s.send(method, path, body, http.Header{"Private-Token": {secret}, "Content-Type": {"application/json"}})
 }
 
-// lasting makes a personal token that ends after a while.
-func (s *testSite) tokenExpiringIn(user models.User, lasts time.Duration) string {
+// tokenExpiringIn creates a personal access token with scope api that expires after
+// the given time.
+func (s *testSite) tokenExpiringIn(user models.User, lifetime time.Duration) string {
 	s.T.Helper()
 	secret := auth.NewAccessToken()
 	_ = must(s.Store.CreatePersonalToken(s.T.Context(), user, models.AccessTokenInput{
-		Name: "lasting", Scopes: []string{models.ScopeAPI}, ExpiresAt: s.Store.Now().Add(lasts), Digest: auth.Digest(secret),
+		Name: "lasting", Scopes: []string{models.ScopeAPI}, ExpiresAt: s.Store.Now().Add(lifetime), Digest: auth.Digest(secret),
 	}))(s.T)
 	return secret
 }
 
-// Through every route that makes or replaces a token: the new one does not
-// outlive the token of the request, and revoking that one ends it.
+// On every route that creates or rotates a token, the new token does not expire
+// after the token of the request, and is revoked with it.
 func TestTokens_CreatedWithAToken_EndWithIt(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		date := func(days int) string { return s.Store.Now().AddDate(0, 0, days).Format(time.DateOnly) }
@@ -68,7 +69,7 @@ func TestTokens_CreatedWithAToken_EndWithIt(t *testing.T) {
 				s.wantAnswer(t, s.doWithToken(short, "POST", path, fmt.Sprintf(body, date(3))), 400, "expires_at", "later than the end of the token")
 				made := readToken(t, s.doWithToken(short, "POST", path, `{"name":"n","scopes":["api"],"access_level":20}`))
 				if made.ExpiresAt > date(2) {
-					t.Errorf("it ends on %s", made.ExpiresAt)
+					t.Errorf("expires on %s", made.ExpiresAt)
 				}
 				s.wantAnswer(t, s.doWithToken(made.Token, "GET", "/user", ""), 200)
 				s.wantAnswer(t, s.doWithToken(short, "DELETE", "/personal_access_tokens/self", ""), 204)
@@ -101,14 +102,15 @@ func TestTokens_RotateThemselves(t *testing.T) {
 			s.wantAnswer(t, s.doWithToken(robot.Token, "GET", "/projects/1", ""), 401)
 			s.wantAnswer(t, s.doWithToken(renewed.Token, "GET", "/projects/1/merge_requests/1", ""), 200)
 			if renewed.UserID != robot.UserID {
-				t.Errorf("the bot is %d, want %d", renewed.UserID, robot.UserID)
+				t.Errorf("bot %d, want %d", renewed.UserID, robot.UserID)
 			}
 			robot = renewed
 		}
 	})
 }
 
-// A Maintainer changes no token of a higher role, and nobody a bot's membership.
+// Maintainers cannot change tokens with a higher role. Nobody can change the
+// membership of a bot directly.
 func TestProjectTokens_OfAnOwner_CannotBeChangedByMaintainers(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		owners := readToken(t, s.do("olga", "POST", "/projects/1/access_tokens", `{"name":"owners","scopes":["api"],"access_level":50}`))

@@ -18,7 +18,7 @@ import (
 
 var pathParameter = regexp.MustCompile(`:\w+`)
 
-// examplePath fills a route with what a site has.
+// examplePath replaces the parameters of a route by values that exist on the site.
 func (s *testSite) examplePath(route string) string {
 	return pathParameter.ReplaceAllStringFunc(route, func(name string) string {
 		switch name {
@@ -42,8 +42,8 @@ func (s *testSite) setVisibility(t *testing.T, visibility models.Visibility) {
 	}
 }
 
-// Without a token exactly the routes answer that the description says do, and
-// only of public projects.
+// Without a token, only the routes that openapi.yaml marks as such can be used, and
+// only for public projects.
 func TestAnonymous_ReadsPublicProjectsOnly(t *testing.T) {
 	doc, err := openAPIDocument()
 	if err != nil {
@@ -57,7 +57,7 @@ func TestAnonymous_ReadsPublicProjectsOnly(t *testing.T) {
 				described := doc.Paths.Value(regexp.MustCompile(`:(\w+)`).ReplaceAllString(r.Path, "{$1}")).GetOperation(r.Method)
 				free := described.Security != nil && slices.ContainsFunc(*described.Security, func(needs openapi3.SecurityRequirement) bool { return len(needs) == 0 })
 				if free != r.Anonymous {
-					t.Errorf("%s %s needs no token: %v, described: %v", r.Method, r.Path, r.Anonymous, free)
+					t.Errorf("%s %s: anonymous %v, in openapi.yaml %v", r.Method, r.Path, r.Anonymous, free)
 				}
 				path := s.examplePath(r.Path)
 				if strings.HasSuffix(path, "/compare") {
@@ -68,7 +68,7 @@ func TestAnonymous_ReadsPublicProjectsOnly(t *testing.T) {
 					want = http.StatusOK
 				}
 				if a := s.send(r.Method, path, "", nil); a.status != want {
-					t.Errorf("%v: %s %s is answered %d, want %d: %s", visibility, r.Method, path, a.status, want, a.body)
+					t.Errorf("%v: %s %s: status %d, want %d: %s", visibility, r.Method, path, a.status, want, a.body)
 				}
 				s.wantAnswer(t, s.send(r.Method, path, "", http.Header{"Private-Token": {"wrong"}}), http.StatusUnauthorized)
 				s.wantAnswer(t, s.send(r.Method, path, "", http.Header{"Authorization": {"Basic eDp5"}}), http.StatusUnauthorized)
@@ -78,7 +78,7 @@ func TestAnonymous_ReadsPublicProjectsOnly(t *testing.T) {
 		s.wantAnswer(t, s.send("GET", "/projects/1/merge_requests/999", "", nil), 404)
 		a := s.wantAnswer(t, s.send("GET", "/projects/olga%2Fpear/merge_requests", "", nil), 200, `"iid":1`, `"detailed_merge_status"`)
 		if strings.Contains(a.body, "status_checks") {
-			t.Errorf("status checks show: %s", a.body)
+			t.Errorf("the answer shows status checks: %s", a.body)
 		}
 	})
 }
@@ -98,7 +98,7 @@ func TestSudo_IsRefusedOnEveryRoute(t *testing.T) {
 	})
 }
 
-// What has changed since the client saw it stays, on every route that removes.
+// Every DELETE route honours If-Unmodified-Since.
 func TestDelete_IfUnmodifiedSince_KeepsChangedResources(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		robot := readToken(t, s.do("olga", "POST", "/projects/1/access_tokens", `{"name":"robot","scopes":["api"]}`))
@@ -113,7 +113,7 @@ func TestDelete_IfUnmodifiedSince_KeepsChangedResources(t *testing.T) {
 			"/personal_access_tokens/self":                   "/personal_access_tokens/self",
 		}
 		token := s.tokens["olga"]
-		last := []string{"/projects/:id", "/personal_access_tokens/self"} // afterwards nothing is left
+		last := []string{"/projects/:id", "/personal_access_tokens/self"} // tested last, because later requests would fail
 		routes := slices.Collect(func(yield func(string) bool) {
 			for _, r := range apiv4.RoutesForTest() {
 				if r.Method == "DELETE" && !slices.Contains(last, r.Path) && !yield(r.Path) {
@@ -125,20 +125,21 @@ func TestDelete_IfUnmodifiedSince_KeepsChangedResources(t *testing.T) {
 		for _, route := range append(routes, last...) {
 			path, known := paths[route]
 			if !known {
-				t.Fatalf("DELETE %s is not in this test", route)
+				t.Fatalf("DELETE %s is missing in this test", route)
 			}
 			remove := func(since string) answer {
 				return s.send("DELETE", path, "", http.Header{"Private-Token": {token}, "If-Unmodified-Since": {since}})
 			}
 			s.wantAnswer(t, remove(changed.Add(-time.Second).UTC().Format(http.TimeFormat)), 412, "412 Precondition Failed")
 			if a := remove(changed.UTC().Format(http.TimeFormat)); a.status != 204 && a.status != 202 {
-				t.Errorf("DELETE %s of what has not changed is answered %d %s", path, a.status, a.body)
+				t.Errorf("DELETE %s of an unmodified resource: status %d %s", path, a.status, a.body)
 			}
 		}
 	})
 }
 
-// No route takes more segments than it has; a slash at the end is forgiven.
+// A path with more segments than its route is not found. A trailing slash is
+// allowed.
 func TestPaths_WithExtraSegments_AreNotFound(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for _, r := range apiv4.RoutesForTest() {
@@ -150,7 +151,7 @@ func TestPaths_WithExtraSegments_AreNotFound(t *testing.T) {
 			for _, more := range further {
 				a := s.do("root", r.Method, path+more, "")
 				if a.status != 404 || a.body != "{\"error\":\"404 Not Found\"}\n" {
-					t.Errorf("%s %s%s is answered %d %s", r.Method, path, more, a.status, a.body)
+					t.Errorf("%s %s%s: status %d %s", r.Method, path, more, a.status, a.body)
 				}
 				s.wantAnswer(t, s.do("root", "OPTIONS", path+more, ""), 404)
 			}
@@ -167,7 +168,7 @@ func TestVersion_IsThatOfGitLab(t *testing.T) {
 			a := s.wantAnswer(t, s.do("guest", "GET", path, ""), 200)
 			var body struct{ Version string }
 			if err := json.Unmarshal([]byte(a.body), &body); err != nil || !regexp.MustCompile(`^\d+\.\d+\.\d+$`).MatchString(body.Version) {
-				t.Errorf("%s answers %s", path, a.body)
+				t.Errorf("%s: body %s", path, a.body)
 			}
 			if got := a.header.Get("X-Mergegate-Version"); got != "1.2.3" {
 				t.Errorf("%s: X-Mergegate-Version is %q", path, got)
@@ -176,7 +177,8 @@ func TestVersion_IsThatOfGitLab(t *testing.T) {
 	})
 }
 
-// Whatever host and scheme a request claims, addresses begin with the base URL.
+// Addresses in answers begin with the base URL, whatever host and scheme a request
+// claims.
 func TestAddresses_IgnoreHostHeaders(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for _, r := range apiv4.RoutesForTest() {
