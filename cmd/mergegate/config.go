@@ -22,40 +22,42 @@ import (
 	"github.com/mergegate/mergegate/webhook"
 )
 
-// config is every setting, read from the environment once.
+// config holds all settings. They are read from the environment once, at start.
 type config struct {
 	// Listen is the address that the server listens on.
 	Listen string `env:"MERGEGATE_LISTEN" envDefault:"127.0.0.1:8080"`
-	// BaseURL is where people and services reach it; empty is only good for
-	// an address on this machine.
+	// BaseURL is the address under which people and services reach the server.
+	// It may be empty only if Listen is a loopback address.
 	BaseURL string `env:"MERGEGATE_BASE_URL"`
 	// Data is the folder of the repositories and the SQLite database.
 	Data string `env:"MERGEGATE_DATA" envDefault:"./data"`
-	// DatabaseURL is PostgreSQL's; empty means SQLite in the data folder.
+	// DatabaseURL is the URL of PostgreSQL. Empty means SQLite in Data.
 	DatabaseURL string `env:"MERGEGATE_DATABASE_URL"`
-	// SecretKey seals secrets and signs cookies; or the file that holds it.
+	// SecretKey seals stored secrets and signs cookies. SecretKeyFile names a
+	// file that contains it; only one of the two may be set.
 	SecretKey     string `env:"MERGEGATE_SECRET_KEY"`
 	SecretKeyFile string `env:"MERGEGATE_SECRET_KEY_FILE"`
-	// OldSecretKeys still open what they sealed.
+	// OldSecretKeys are earlier values of SecretKey, which can still open what
+	// they sealed.
 	OldSecretKeys []string `env:"MERGEGATE_OLD_SECRET_KEYS"`
-	// OutboundAllow are networks, hosts and host:port pairs that deliveries
-	// may go to although they are not public.
+	// OutboundAllow lists networks, hosts and host:port pairs to which
+	// deliveries are allowed although they are not public.
 	OutboundAllow string `env:"MERGEGATE_OUTBOUND_ALLOW"`
-	// TrustedProxies are networks whose X-Forwarded-For is believed.
+	// TrustedProxies are the networks whose X-Forwarded-For header is used.
 	TrustedProxies []string `env:"MERGEGATE_TRUSTED_PROXIES"`
 	// LogFormat is "text" or "json", LogLevel "debug", "info", "warn" or
 	// "error".
 	LogFormat string     `env:"MERGEGATE_LOG_FORMAT" envDefault:"text"`
 	LogLevel  slog.Level `env:"MERGEGATE_LOG_LEVEL" envDefault:"info"`
-	// MaxPackBytes is the largest pack that a push may send.
+	// MaxPackBytes is the maximum size of the pack of one push.
 	MaxPackBytes int64 `env:"MERGEGATE_MAX_PACK_BYTES" envDefault:"1073741824"`
-	// DatabaseConnections limits the connections to PostgreSQL.
+	// DatabaseConnections is the maximum number of connections to PostgreSQL.
 	DatabaseConnections int `env:"MERGEGATE_DATABASE_CONNECTIONS" envDefault:"20"`
-	// DatabaseWait is how long the server waits at start for a PostgreSQL that
-	// does not answer; 0 to end at once.
+	// DatabaseWait is how long the server waits at start for PostgreSQL to
+	// answer; 0 means that it exits at once.
 	DatabaseWait time.Duration `env:"MERGEGATE_DATABASE_WAIT" envDefault:"1m"`
-	// APIRatePerToken and APIRatePerAddress are how many requests per minute
-	// the API takes; 0 means any number.
+	// APIRatePerToken and APIRatePerAddress are the API requests allowed per
+	// minute; 0 means no limit.
 	APIRatePerToken   int `env:"MERGEGATE_API_RATE_PER_TOKEN" envDefault:"6000"`
 	APIRatePerAddress int `env:"MERGEGATE_API_RATE_PER_ADDRESS" envDefault:"12000"`
 
@@ -63,63 +65,63 @@ type config struct {
 	allow   webhook.AllowList
 }
 
-// readConfig reads the settings and tells every fault at once, a sentence
-// each.
+// readConfig reads the settings. Its error lists every invalid setting, one per
+// line.
 func readConfig() (config, error) {
 	var c config
 	if err := env.Parse(&c); err != nil {
-		return c, unreadable(err)
+		return c, parseError(err)
 	}
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
-		fault("MERGEGATE_LISTEN is %q; it must be an address and a port, such as 127.0.0.1:8080 or :8080.", c.Listen)
+		fault("MERGEGATE_LISTEN is %q; it must be an address and a port, such as 127.0.0.1:8080 or :8080", c.Listen)
 	}
 	if c.BaseURL == "" && err == nil {
 		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			fault("MERGEGATE_BASE_URL is missing; it must say under which address people reach this server, such as https://git.example.com.")
+			fault("MERGEGATE_BASE_URL is missing; it must be the address under which people reach this server, such as https://git.example.com")
 		}
 		c.BaseURL = "http://localhost:" + port
 	} else if c.BaseURL == "" {
-		c.BaseURL = "http://localhost" // the fault is the address to listen on, told already
+		c.BaseURL = "http://localhost" // the invalid MERGEGATE_LISTEN is reported already
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	if u, err := url.Parse(c.BaseURL); err != nil || u.Host == "" || u.User != nil || u.Path != "" || (u.Scheme != "http" && u.Scheme != "https") {
-		fault("MERGEGATE_BASE_URL is not an http or https address of a whole host, such as https://git.example.com.")
+		fault("MERGEGATE_BASE_URL is not an http or https URL without a path, such as https://git.example.com")
 	}
 	if c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://") {
-		fault("MERGEGATE_DATABASE_URL must begin with postgres://; leave it empty for SQLite in the data folder.")
+		fault("MERGEGATE_DATABASE_URL must begin with postgres://; leave it empty to use SQLite in the data folder")
 	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
-		fault("MERGEGATE_LOG_FORMAT is %q; it must be text or json.", c.LogFormat)
+		fault("MERGEGATE_LOG_FORMAT is %q; it must be text or json", c.LogFormat)
 	}
 	for _, network := range c.TrustedProxies {
 		if _, err := netip.ParsePrefix(network); err != nil {
-			fault("MERGEGATE_TRUSTED_PROXIES has %q; it must list networks such as 10.0.0.0/8, separated by commas.", network)
+			fault("MERGEGATE_TRUSTED_PROXIES has %q; it must be a comma-separated list of networks such as 10.0.0.0/8", network)
 		}
 	}
 	if c.MaxPackBytes <= 0 {
-		fault("MERGEGATE_MAX_PACK_BYTES must be a number of bytes above 0.")
+		fault("MERGEGATE_MAX_PACK_BYTES must be a number of bytes greater than 0")
 	}
 	if c.DatabaseConnections < 4 {
-		fault("MERGEGATE_DATABASE_CONNECTIONS must be at least 4.")
+		fault("MERGEGATE_DATABASE_CONNECTIONS must be at least 4")
 	}
 	if c.DatabaseWait < 0 {
-		fault("MERGEGATE_DATABASE_WAIT must not be negative.")
+		fault("MERGEGATE_DATABASE_WAIT must not be negative")
 	}
 	checkRate := func(name string, rate int) {
 		if rate < 0 || rate > maxAPIRate {
-			fault("%s must be a number of requests per minute up to %d; 0 means any number.", name, maxAPIRate)
+			fault("%s must be a number of requests per minute between 0 and %d; 0 means no limit", name, maxAPIRate)
 		}
 	}
 	checkRate("MERGEGATE_API_RATE_PER_TOKEN", c.APIRatePerToken)
 	checkRate("MERGEGATE_API_RATE_PER_ADDRESS", c.APIRatePerAddress)
 	if c.allow, err = webhook.ParseAllowList(c.OutboundAllow); err != nil {
-		fault("MERGEGATE_OUTBOUND_ALLOW cannot be read: %w.", err)
+		fault("MERGEGATE_OUTBOUND_ALLOW is invalid: %w", err)
 	}
 	if c.Data, err = filepath.Abs(c.Data); err != nil {
-		fault("MERGEGATE_DATA cannot be made an absolute path: %v.", err)
+		fault("MERGEGATE_DATA is invalid: %w", err)
 	}
 	if err := errors.Join(faults...); err != nil {
 		return c, err
@@ -127,18 +129,18 @@ func readConfig() (config, error) {
 	return c, c.readKeys()
 }
 
-// unreadable names the settings that are not of their type by their variables,
-// where the library names fields, and says what each takes.
-func unreadable(err error) error {
+// parseError replaces the errors of the env library, which name struct fields,
+// by errors that name the variable and say which values it takes.
+func parseError(err error) error {
 	var all env.AggregateError
 	if !errors.As(err, &all) {
-		return fmt.Errorf("the settings cannot be read: %w", err)
+		return fmt.Errorf("read the settings: %w", err)
 	}
 	var faults []error
 	for _, err := range all.Errors {
 		var parse env.ParseError
 		if !errors.As(err, &parse) {
-			faults = append(faults, fmt.Errorf("the settings cannot be read: %w", err))
+			faults = append(faults, fmt.Errorf("read the settings: %w", err))
 			continue
 		}
 		takes := "a whole number"
@@ -149,15 +151,15 @@ func unreadable(err error) error {
 			takes = "a duration, such as 30s or 2m"
 		}
 		field, _ := reflect.TypeFor[config]().FieldByName(parse.Name)
-		faults = append(faults, fmt.Errorf("%s must be %s.", field.Tag.Get("env"), takes))
+		faults = append(faults, fmt.Errorf("%s must be %s", field.Tag.Get("env"), takes))
 	}
 	return errors.Join(faults...)
 }
 
-// maxAPIRate is the most that a limit of the API may be, per minute.
+// maxAPIRate is the highest API rate that can be set, in requests per minute.
 const maxAPIRate = 1_000_000
 
-// apiLimits are the limits of the API; ten seconds' worth may come at once.
+// apiLimits returns the limits of the API. The burst is ten seconds of the rate.
 func (c config) apiLimits() apiv4.Limits {
 	limit := func(perMinute int) apiv4.Limit {
 		if perMinute == 0 {
@@ -168,30 +170,30 @@ func (c config) apiLimits() apiv4.Limits {
 	return apiv4.Limits{Token: limit(c.APIRatePerToken), Address: limit(c.APIRatePerAddress)}
 }
 
-// readKeys makes the keyring. On SQLite a missing key is made in the data
-// folder: one process has it to itself.
+// readKeys sets the keyring from the secret keys. With SQLite, it creates a
+// missing key in the data folder, which only one process uses.
 func (c *config) readKeys() error {
 	var faults []error
 	parse := func(name, text string) []byte {
 		key, err := auth.ParseSecretKey(text)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("%s %w.", name, err))
+			faults = append(faults, fmt.Errorf("%s %w", name, err))
 		}
 		return key
 	}
 	text, name := c.SecretKey, "MERGEGATE_SECRET_KEY"
 	switch {
 	case c.SecretKey != "" && c.SecretKeyFile != "":
-		return errors.New("MERGEGATE_SECRET_KEY and MERGEGATE_SECRET_KEY_FILE are both set; set one of them.")
+		return errors.New("MERGEGATE_SECRET_KEY and MERGEGATE_SECRET_KEY_FILE are both set; set only one of them")
 	case c.SecretKeyFile != "":
 		name = "MERGEGATE_SECRET_KEY_FILE"
 		content, err := os.ReadFile(c.SecretKeyFile)
 		if err != nil {
-			return fmt.Errorf("MERGEGATE_SECRET_KEY_FILE cannot be read: %w.", err)
+			return fmt.Errorf("MERGEGATE_SECRET_KEY_FILE cannot be read: %w", err)
 		}
 		text = string(content)
 	case c.SecretKey == "" && c.postgres():
-		return errors.New("MERGEGATE_SECRET_KEY is missing; it must be 32 random bytes, as `openssl rand -base64 32` makes them, the same on every instance.")
+		return errors.New("MERGEGATE_SECRET_KEY is missing; create one with `openssl rand -base64 32` and use the same on every instance")
 	case c.SecretKey == "":
 		var err error
 		name = "the secret key in the data folder"
@@ -212,26 +214,27 @@ func (c *config) readKeys() error {
 	return err
 }
 
-// keyInData reads the key of the data folder, made when missing.
+// keyInData returns the key in the file at path, which it creates if it is
+// missing.
 func keyInData(path string) (string, error) {
 	content, err := os.ReadFile(path)
 	if err == nil {
 		return string(content), nil
 	}
 	if !errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("the secret key in the data folder cannot be read: %w.", err)
+		return "", fmt.Errorf("read the secret key in the data folder: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", fmt.Errorf("the data folder cannot be made: %w.", err)
+		return "", fmt.Errorf("create the data folder: %w", err)
 	}
 	text := auth.NewSecretKey()
 	if err := writePrivate(path, []byte(text+"\n")); err != nil {
-		return "", fmt.Errorf("the secret key cannot be written: %w.", err)
+		return "", fmt.Errorf("write the secret key: %w", err)
 	}
 	return text, nil
 }
 
-// writePrivate writes a file that only its owner reads, whole or not at all.
+// writePrivate writes a file atomically, readable only by its owner.
 func writePrivate(path string, content []byte) error {
 	temporary := path + ".new"
 	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -248,7 +251,7 @@ func writePrivate(path string, content []byte) error {
 
 func (c config) postgres() bool { return c.DatabaseURL != "" }
 
-// database is the driver and the source that models.Open takes.
+// database returns the driver and the data source name for models.Open.
 func (c config) database() (driver, dsn string) {
 	if c.postgres() {
 		return models.DriverPostgres, c.DatabaseURL
@@ -256,7 +259,7 @@ func (c config) database() (driver, dsn string) {
 	return models.DriverSQLite, filepath.Join(c.Data, "mergegate.db")
 }
 
-// logger makes the logger of the process; logs go to standard error.
+// logger returns a logger that writes to standard error.
 func (c config) logger() *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.LogLevel}
 	if c.LogFormat == "json" {
@@ -265,14 +268,14 @@ func (c config) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, options))
 }
 
-// errDataInUse is the refusal of a second process on one SQLite database.
-var errDataInUse = errors.New("another Mergegate process uses this data folder; SQLite serves one process. Stop it, or use PostgreSQL (MERGEGATE_DATABASE_URL) for several")
+// errDataInUse is returned to a second process on the same SQLite database.
+var errDataInUse = errors.New("another Mergegate process uses this data folder, and SQLite supports only one; stop it, or use PostgreSQL (MERGEGATE_DATABASE_URL)")
 
-// lockData keeps other processes out of the data folder's SQLite database, for
-// as long as the file is open.
+// lockData locks the data folder for this process until the returned file is
+// closed. It returns errDataInUse if another process has the lock.
 func (c config) lockData() (*os.File, error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("the data folder cannot be made: %w", err)
+		return nil, fmt.Errorf("create the data folder: %w", err)
 	}
 	file, err := lockFile(filepath.Join(c.Data, "mergegate.lock"))
 	if errors.Is(err, syscall.EWOULDBLOCK) {

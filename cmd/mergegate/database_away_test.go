@@ -160,7 +160,7 @@ func TestServeWaitsForDatabase(t *testing.T) {
 	p := newProgram(t, db)
 	proxy.away, proxy.backAt = true, 3
 	p.start(nil, "serve")
-	for _, line := range []string{"waiting for the database", "the database answers"} {
+	for _, line := range []string{"waiting for database", "database reachable"} {
 		if !strings.Contains(p.output.String(), line) {
 			t.Errorf("the log does not say %q:\n%s", line, p.output)
 		}
@@ -173,7 +173,7 @@ func TestServeWaitsForDatabase(t *testing.T) {
 	}
 	proxy.comeBack()
 	p.env = append(p.env, "MERGEGATE_DATABASE_URL="+strings.Replace(db.DSN, "/test_", "/missing_", 1))
-	if out, err := p.run(nil, "serve"); err == nil || !strings.Contains(out, "cannot be used") {
+	if out, err := p.run(nil, "serve"); err == nil || !strings.Contains(out, "connect to the database") {
 		t.Errorf("with a database that does not exist: %v\n%s", err, out)
 	}
 }

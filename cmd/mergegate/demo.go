@@ -19,7 +19,7 @@ import (
 	"github.com/mergegate/mergegate/webhook"
 )
 
-// demoState is demo.json: how to get into the demo.
+// demoState is the content of demo.json: how to sign in to the demo.
 type demoState struct {
 	BaseURL string      `json:"base_url"`
 	Project demoProject `json:"project"`
@@ -38,8 +38,7 @@ type demoUser struct {
 	Token    string `json:"token"`
 }
 
-// demoServiceState is what the demo keeps of one of its services, in
-// demo-services.json.
+// demoServiceState is the entry of one service in demo-services.json.
 type demoServiceState struct {
 	Name   string `json:"name"`
 	Listen string `json:"listen"`
@@ -47,8 +46,8 @@ type demoServiceState struct {
 	Token  string `json:"token"`
 }
 
-// demoServices are the two services of the demo: what they are called, how
-// they judge, and what they say.
+// demoServices are the two services of the demo: their names, their rules for
+// the title of a merge request, and the texts of their answers.
 var demoServices = []struct {
 	name, rule, passText, failText string
 	delay                          time.Duration
@@ -57,16 +56,17 @@ var demoServices = []struct {
 	{
 		name: "Licence scan", rule: "fails-with:licence", delay: 8 * time.Second,
 		passText: "214 packages scanned, no licence conflicts.",
-		failText: "The title mentions a licence: a person has to look at this change.",
+		failText: "The title mentions a licence, so a person has to review this change.",
 	},
 	{
 		name: "Security sign-off", rule: "passes-with:reviewed", delay: 15 * time.Second, branches: []string{"main", "release/*"},
-		passText: "The title says that somebody has reviewed this change.",
-		failText: `Nobody has reviewed this change. Once somebody has, put "reviewed" into the title and retry.`,
+		passText: "The title says that this change was reviewed.",
+		failText: `This change was not reviewed. After a review, add "reviewed" to the title and retry.`,
 	},
 }
 
-// demoCommand serves with a demo project, made at the first start.
+// demoCommand runs the server with a demo project, which the first start
+// creates.
 func demoCommand(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) != 0 {
 		return errUsage
@@ -75,7 +75,7 @@ func demoCommand(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// Here the services live on this machine.
+	// The services of the demo run on this machine.
 	if c.allow, err = webhook.ParseAllowList(c.OutboundAllow + " 127.0.0.0/8 ::1/128"); err != nil {
 		return err
 	}
@@ -115,7 +115,8 @@ func demoCommand(ctx context.Context, args []string, out io.Writer) error {
 	return err
 }
 
-// loadDemo reads what an earlier start kept, or makes the demo.
+// loadDemo reads the files of the demo. If they or the project are missing, it
+// creates the demo.
 func loadDemo(ctx context.Context, o *core) (demoState, []demoServiceState, error) {
 	var state demoState
 	var services []demoServiceState
@@ -135,23 +136,23 @@ func loadDemo(ctx context.Context, o *core) (demoState, []demoServiceState, erro
 			return state, services, nil
 		}
 		state.BaseURL = o.config.BaseURL
-		return state, services, keepDemo(o.config, "demo.json", state)
+		return state, services, writeDemoFile(o.config, "demo.json", state)
 	}
 	if !errors.Is(err, os.ErrNotExist) && models.KindOf(err) != models.KindNotFound {
-		return state, nil, fmt.Errorf("the demo's files in %s cannot be read: %w", o.config.Data, err)
+		return state, nil, fmt.Errorf("read the files of the demo in %s: %w", o.config.Data, err)
 	}
-	// Nothing there, or the first start was cut off: made anew, from whatever
+	// This is the first start, or the first start was aborted. seedDemo uses what
 	// exists.
 	if state, services, err = seedDemo(ctx, o); err != nil {
-		return state, nil, fmt.Errorf("make the demo: %w", err)
+		return state, nil, fmt.Errorf("create the demo: %w", err)
 	}
-	if err := keepDemo(o.config, "demo-services.json", services); err != nil {
+	if err := writeDemoFile(o.config, "demo-services.json", services); err != nil {
 		return state, nil, err
 	}
-	return state, services, keepDemo(o.config, "demo.json", state)
+	return state, services, writeDemoFile(o.config, "demo.json", state)
 }
 
-func keepDemo(c config, name string, v any) error {
+func writeDemoFile(c config, name string, v any) error {
 	content, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
@@ -159,7 +160,7 @@ func keepDemo(c config, name string, v any) error {
 	return writePrivate(filepath.Join(c.Data, name), append(content, '\n'))
 }
 
-// freeAddress is a loopback address with a free port.
+// freeAddress returns a loopback address with a free port.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -169,16 +170,16 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// runDemoService keeps a demo service running, in a process of its own, until
-// ctx ends.
+// runDemoService runs a service of the demo as a child process until ctx ends,
+// and restarts it when it exits.
 func runDemoService(ctx context.Context, o *core, i int, state demoServiceState) {
 	log := o.config.logger().With("service", state.Name)
-	// The child is told to end with the thread that started it.
+	// Pdeathsig stops the child when the thread that started it ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	program, err := os.Executable()
 	if err != nil {
-		log.Error("the demo service cannot be started", "error", err)
+		log.Error("demo service not started", "error", err)
 		return
 	}
 	for ctx.Err() == nil {
@@ -198,7 +199,7 @@ func runDemoService(ctx context.Context, o *core, i int, state demoServiceState)
 		if ctx.Err() != nil {
 			return
 		}
-		log.Error("the demo service ended and is started again", "error", err)
+		log.Error("demo service exited, restarting", "error", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(3 * time.Second):
@@ -206,8 +207,8 @@ func runDemoService(ctx context.Context, o *core, i int, state demoServiceState)
 	}
 }
 
-// openDemoMergeRequest opens the demo's merge request, once, after its services
-// have begun to listen.
+// openDemoMergeRequest opens the merge request of the demo as soon as the
+// services listen. It does nothing if the project has a merge request.
 func openDemoMergeRequest(ctx context.Context, o *core, state demoState, services []demoServiceState) error {
 	counts, err := o.store.CountMergeRequests(ctx, state.Project.ID)
 	if err != nil || len(counts) > 0 {
@@ -226,7 +227,7 @@ func openDemoMergeRequest(ctx context.Context, o *core, state demoState, service
 	return err
 }
 
-// awaitListener waits until somebody listens, ten seconds at most.
+// awaitListener waits until a server listens on address, at most ten seconds.
 func awaitListener(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -237,15 +238,15 @@ func awaitListener(ctx context.Context, address string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("nobody listens on %s: %w", address, err)
+			return fmt.Errorf("no server listens on %s: %w", address, err)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-// printDemo tells the way in.
+// printDemo prints the addresses and the users of the demo.
 func printDemo(out io.Writer, c config, state demoState, services []demoServiceState) {
-	fmt.Fprintf(out, "\nMergegate is at %s\n\n", c.BaseURL)
+	fmt.Fprintf(out, "\nMergegate runs at %s\n\n", c.BaseURL)
 	fmt.Fprintf(out, "  project        %s/%s\n", c.BaseURL, state.Project.PathWithNamespace)
 	fmt.Fprintf(out, "  merge request  %s/%s/-/merge_requests/1\n", c.BaseURL, state.Project.PathWithNamespace)
 	fmt.Fprintf(out, "  services       %s\n\n", services[0].Name+" and "+services[1].Name)
@@ -253,5 +254,5 @@ func printDemo(out io.Writer, c config, state demoState, services []demoServiceS
 	for _, user := range state.Users {
 		fmt.Fprintf(out, "  %-12s %-14s %s\n", user.Role, user.Username, user.Password)
 	}
-	fmt.Fprintf(out, "\nAccess tokens are in %s. Ctrl-C stops.\n\n", filepath.Join(c.Data, "demo.json"))
+	fmt.Fprintf(out, "\nAccess tokens are in %s. Press Ctrl-C to stop.\n\n", filepath.Join(c.Data, "demo.json"))
 }

@@ -1,6 +1,6 @@
 package main
 
-// demoHistory is the history of the demo's project, the oldest first.
+// demoHistory lists the commits of the demo project, oldest first.
 var demoHistory = []demoCommit{
 	{branch: "main", author: "olivia", message: "Start the ticketing API", files: map[string]string{
 		"README.md": "# Ticketing API\n\nSells, changes and refunds tickets.\n\n## Run it\n\n```\ngo run ./cmd/ticketing\n```\n",

@@ -10,8 +10,8 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// The demo's people, the strongest last, so that an owner exists who adds the
-// others.
+// demoPeople are the users of the demo. The owner comes before the members, which
+// are added in the name of the owner.
 var demoPeople = []struct {
 	username, name string
 	role           models.Role
@@ -42,7 +42,7 @@ var demoMergeRequest = models.MergeRequestInput{
 - The old queue has to be drained after the deploy`,
 }
 
-// seedDemo makes the demo from whatever of it exists.
+// seedDemo creates the parts of the demo that do not exist yet.
 func seedDemo(ctx context.Context, o *core) (demoState, []demoServiceState, error) {
 	state := demoState{BaseURL: o.config.BaseURL}
 	people := map[string]models.User{}
@@ -67,7 +67,8 @@ func seedDemo(ctx context.Context, o *core) (demoState, []demoServiceState, erro
 	return state, services, err
 }
 
-// seedUser makes a user, or gives the one there is a new password, and a token.
+// seedUser creates a user, or sets a new password if the user exists, and adds a
+// token.
 func seedUser(ctx context.Context, o *core, username, name string, admin bool) (models.User, demoUser, error) {
 	entry := demoUser{Username: username, Password: auth.NewPassword(), Token: auth.NewAccessToken()}
 	digest, err := auth.HashPassword(ctx, entry.Password)
@@ -135,14 +136,15 @@ func createDemoProject(ctx context.Context, o *core, owner models.User) (models.
 	}, false)
 }
 
-// demoCommit is one commit of the demo's history.
+// demoCommit is one commit of demoHistory. A branch that does not exist starts at
+// the branch from.
 type demoCommit struct {
 	branch, from, author, message string
 	files                         map[string]string
 }
 
-// seedHistory writes the demo's commits, each on a branch that does not have
-// it yet.
+// seedHistory writes the commits of demoHistory to the branches that did not
+// exist at the beginning.
 func seedHistory(ctx context.Context, o *core, project models.Project, people map[string]models.User) error {
 	repo := o.repos.Repo(project.ID)
 	if !o.repos.Exists(project.ID) {
@@ -175,8 +177,8 @@ func seedHistory(ctx context.Context, o *core, project models.Project, people ma
 	return nil
 }
 
-// seedServices adds the demo's services. Their secrets and tokens are known to
-// nobody else, so services of an earlier start that was cut off are replaced.
+// seedServices adds the services of the demo. It replaces services that an
+// aborted start left, because their secrets and tokens are lost.
 func seedServices(ctx context.Context, o *core, by models.User, project models.Project) ([]demoServiceState, error) {
 	existing, _, err := o.store.ExternalStatusChecks(ctx, project.ID, models.Page{})
 	if err != nil {

@@ -21,19 +21,19 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// demoService is an external service as somebody else would write it: it knows
-// its own secret and token and Mergegate's address, and nothing else of
-// Mergegate. It passes or fails a merge request by a rule on its title.
+// demoService is an external service as a user of Mergegate would write it. It
+// shares no code with the server and knows only its secret, its token and the
+// address of the API. It decides by a rule on the title of a merge request.
 type demoService struct {
 	Name   string        `env:"NAME,required"`
 	Listen string        `env:"LISTEN,required"`
-	API    string        `env:"API,required"` // Mergegate's address
+	API    string        `env:"API,required"` // base URL of Mergegate
 	Secret string        `env:"SECRET,required,unset"`
 	Token  string        `env:"TOKEN,required,unset"`
 	Delay  time.Duration `env:"DELAY" envDefault:"15s"`
 	// Rule is "passes-with:WORD" or "fails-with:WORD".
 	Rule string `env:"RULE,required"`
-	// Texts of the answers, and the page that they link to.
+	// PassText and FailText are the descriptions in the responses.
 	PassText string `env:"PASS_TEXT"`
 	FailText string `env:"FAIL_TEXT"`
 
@@ -41,13 +41,14 @@ type demoService struct {
 	client *http.Client
 	work   sync.WaitGroup
 	mu     sync.Mutex
-	seen   map[string]bool // Idempotency-Keys, to answer a repeat once
+	seen   map[string]bool // Idempotency-Keys of received deliveries
 }
 
-// demoServicePrefix begins the names of a demo service's settings.
+// demoServicePrefix is the prefix of the environment variables of a demo
+// service.
 const demoServicePrefix = "MERGEGATE_DEMO_SERVICE_"
 
-// demoServiceCommand serves until ctx ends.
+// demoServiceCommand runs one demo service until ctx ends.
 func demoServiceCommand(ctx context.Context, args []string) error {
 	if len(args) != 0 {
 		return errUsage
@@ -71,7 +72,7 @@ func demoServiceCommand(ctx context.Context, args []string) error {
 	return nil
 }
 
-// demoPayload is what the service reads of a payload.
+// demoPayload has the fields of a payload that the service reads.
 type demoPayload struct {
 	ObjectKind string `json:"object_kind"`
 	Project    struct {
@@ -93,22 +94,22 @@ type demoPayload struct {
 	} `json:"mergegate"`
 }
 
-// receive takes payloads: a bad signature is refused, a good one is taken with
-// 202 and answered through the API after a while. GET serves the page that the
-// answers link to.
+// receive returns the handler of the service. POST accepts a payload with 202, or
+// rejects a wrong signature with 401; the response follows through the API. GET
+// serves the page to which the responses link.
 func (s *demoService) receive(ctx context.Context) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, "%s, one of the demo's external services.\nIts rule on the title of a merge request: %s\n", s.Name, s.Rule)
+		fmt.Fprintf(w, "%s, an external service of the demo.\nRule for the title of a merge request: %s\n", s.Name, s.Rule)
 	})
 	mux.HandleFunc("POST /{$}", func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
 		if err != nil {
-			http.Error(w, "the body cannot be read", http.StatusBadRequest)
+			http.Error(w, "cannot read the body", http.StatusBadRequest)
 			return
 		}
 		if !s.signed(body, r.Header.Get("X-Gitlab-Signature")) {
-			s.log.Warn("a payload without a good signature was refused", "from", r.RemoteAddr)
+			s.log.Warn("payload rejected: wrong signature", "from", r.RemoteAddr)
 			http.Error(w, "bad signature", http.StatusUnauthorized)
 			return
 		}
@@ -130,7 +131,7 @@ func (s *demoService) receive(ctx context.Context) http.Handler {
 	return mux
 }
 
-// signed reports whether the signature is the HMAC of the body.
+// signed reports whether signature is the HMAC of the body.
 func (s *demoService) signed(body []byte, signature string) bool {
 	sum, err := hex.DecodeString(signature)
 	mac := hmac.New(sha256.New, []byte(s.Secret))
@@ -138,7 +139,8 @@ func (s *demoService) signed(body []byte, signature string) bool {
 	return err == nil && hmac.Equal(sum, mac.Sum(nil))
 }
 
-// repeated reports whether a delivery was taken before.
+// repeated reports whether a delivery with this key was received before, and
+// stores the key.
 func (s *demoService) repeated(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,7 +154,7 @@ func (s *demoService) repeated(key string) bool {
 	return false
 }
 
-// judge looks at the title for a while and then answers.
+// judge waits for the delay of the service and then sends its response.
 func (s *demoService) judge(ctx context.Context, p demoPayload) {
 	select {
 	case <-ctx.Done():
@@ -166,32 +168,33 @@ func (s *demoService) judge(ctx context.Context, p demoPayload) {
 	}
 	body, err := json.Marshal(answer)
 	if err != nil {
-		s.log.Error("the answer cannot be written", "error", err)
+		s.log.Error("encoding the response failed", "error", err)
 		return
 	}
 	url := fmt.Sprintf("%s/api/v4/projects/%d/merge_requests/%d/status_check_responses", s.API, p.Project.ID, p.ObjectAttributes.IID)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		s.log.Error("the answer cannot be sent", "error", err)
+		s.log.Error("response not sent", "error", err)
 		return
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("PRIVATE-TOKEN", s.Token)
 	resp, err := s.client.Do(req)
 	if err != nil {
-		s.log.Error("the answer did not arrive", "error", err)
+		s.log.Error("response not sent", "error", err)
 		return
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusCreated {
-		// 409: the merge request has moved on, and another payload is coming.
-		s.log.Info("the answer was not taken", "http", resp.StatusCode, "merge_request", p.ObjectAttributes.IID)
+		// 409: HEAD has changed, and another payload follows.
+		s.log.Info("response rejected", "http_status", resp.StatusCode, "merge_request", p.ObjectAttributes.IID)
 		return
 	}
-	s.log.Info("answered", "merge_request", p.ObjectAttributes.IID, "status", status)
+	s.log.Info("response sent", "merge_request", p.ObjectAttributes.IID, "status", status)
 }
 
-// verdict applies the rule to a title.
+// verdict applies the rule to a title and returns the status and its
+// description.
 func (s *demoService) verdict(title string) (status, text string) {
 	rule, word, _ := strings.Cut(s.Rule, ":")
 	has := strings.Contains(strings.ToLower(title), strings.ToLower(word))

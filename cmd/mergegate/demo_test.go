@@ -18,7 +18,7 @@ func (p *program) demo() demoState {
 	p.t.Helper()
 	p.start(nil, "demo")
 	path := filepath.Join(p.data, "demo.json")
-	p.await("demo.json", func() bool { return strings.Contains(p.output.String(), "Ctrl-C stops") })
+	p.await("demo.json", func() bool { return strings.Contains(p.output.String(), "Press Ctrl-C to stop") })
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		p.t.Fatalf("demo.json: %v, %v", info, err)

@@ -13,8 +13,8 @@ import (
 	"github.com/mergegate/mergegate/views/gallery"
 )
 
-// galleryCommand serves every screen and state from fixtures, for those who
-// work on them. It needs neither settings nor a database.
+// galleryCommand serves every page and state with sample data, for work on the
+// pages. It needs no settings and no database.
 func galleryCommand(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) > 1 || len(args) == 1 && strings.HasPrefix(args[0], "-") {
 		return errUsage
@@ -30,7 +30,7 @@ func galleryCommand(ctx context.Context, args []string, out io.Writer) error {
 	server := &http.Server{Handler: gallery.Handler(), ReadHeaderTimeout: 10 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
-	fmt.Fprintf(out, "The gallery is at http://%s\n", listener.Addr())
+	fmt.Fprintf(out, "Gallery: http://%s\n", listener.Addr())
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}

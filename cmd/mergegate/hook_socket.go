@@ -9,18 +9,20 @@ import (
 	"time"
 )
 
-// hookFolderPrefix begins the name of a folder for a hooks' socket among the
-// temporary files.
+// hookFolderPrefix is the prefix of the temporary folders that contain the
+// socket for git's hooks.
 const hookFolderPrefix = "mergegate-hooks-"
 
-// hookFolderGrace spares folders that may be too young to be locked.
+// hookFolderGrace is the age below which a folder is kept, because its process
+// may not have locked it yet.
 const hookFolderGrace = time.Minute
 
-// hookSocket chooses where hooks find this process. On SQLite there is one
-// process to a data folder, and the socket is in it. Instances on PostgreSQL
-// may share the folder, and the kernel takes about a hundred bytes of path: they,
-// and deep folders, get a private folder among the temporary files, which cleanup
-// removes. Folders of processes that were killed are removed here.
+// hookSocket returns the path of the socket for git's hooks. With SQLite, only
+// one process uses the data folder, and the socket is in it. Instances that use
+// PostgreSQL may share the folder, and the kernel limits the path of a socket to
+// about 100 bytes. In these two cases the socket is in a private temporary
+// folder, which cleanup removes. hookSocket removes the folders of killed
+// processes.
 func (c config) hookSocket() (path string, cleanup func(), err error) {
 	if path = filepath.Join(c.Data, "hooks.sock"); !c.postgres() && len(path) <= 100 {
 		return path, func() {}, nil
@@ -28,16 +30,16 @@ func (c config) hookSocket() (path string, cleanup func(), err error) {
 	removeStaleHookFolders(os.TempDir())
 	dir, err := os.MkdirTemp("", hookFolderPrefix)
 	if err != nil {
-		return "", nil, fmt.Errorf("make a folder for the hooks' socket: %w", err)
+		return "", nil, fmt.Errorf("create the folder of the hook socket: %w", err)
 	}
 	lock, err := lockFolder(dir)
 	if err != nil {
-		return "", nil, errors.Join(fmt.Errorf("lock the folder of the hooks' socket: %w", err), os.RemoveAll(dir))
+		return "", nil, errors.Join(fmt.Errorf("lock the folder of the hook socket: %w", err), os.RemoveAll(dir))
 	}
 	return filepath.Join(dir, "hooks.sock"), func() { _ = os.RemoveAll(dir); _ = lock.Close() }, nil
 }
 
-// removeStaleHookFolders removes the folders whose process is gone: the lock
+// removeStaleHookFolders removes the folders whose process has ended: the lock
 // of a process ends with it.
 func removeStaleHookFolders(parent string) {
 	folders, _ := filepath.Glob(filepath.Join(parent, hookFolderPrefix+"*"))
@@ -58,13 +60,13 @@ func removeStaleHookFolders(parent string) {
 	}
 }
 
-// lockFolder takes the lock of a folder, for as long as the file is open.
+// lockFolder locks a folder until the returned file is closed.
 func lockFolder(dir string) (*os.File, error) {
 	return lockFile(filepath.Join(dir, "lock"))
 }
 
-// lockFile makes and locks a file, for as long as it is open. EWOULDBLOCK means
-// that another process has it.
+// lockFile creates a file and locks it until it is closed. It returns
+// EWOULDBLOCK if another process has locked it.
 func lockFile(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Command mergegate is Mergegate: the server, the demo, and the tools of its
-// operator.
+// Command mergegate runs the Mergegate server. It also has the demo and the
+// commands that an operator needs. Start with run and serveCommand.
 package main
 
 import (
@@ -16,13 +16,13 @@ import (
 )
 
 func main() {
-	// A push starts the program twice under the name of a hook: nothing may
-	// come before this.
+	// git starts this program as its hooks, twice per push. Keep this first, so
+	// that hooks start quickly and read no settings.
 	if name, ok := gitrepo.IsHook(os.Args[0]); ok {
 		os.Exit(gitrepo.RunHook(name, os.Stdin, os.Stdout, os.Stderr, os.Environ()))
 	}
-	// Repositories, the database, sockets and whatever git makes hold what is
-	// not for other users of this machine.
+	// Repositories, the database and sockets are private: nothing that this
+	// process or git creates is readable by other users of the machine.
 	syscall.Umask(0o077)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -38,21 +38,22 @@ func main() {
 
 const usage = `Usage: mergegate COMMAND
 
-  serve                       serve the pages, the API and git
-  demo                        serve with a demo project, its users and services
-  migrate                     bring the database to this version's schema
-  user create [--admin] NAME  make a user and print a one-time password
-  user password NAME          give a user a new one-time password
-  demo-service                be one of the demo's external services
-  gallery [ADDRESS]           serve every screen and state from fixtures
+  serve                       run the server: pages, API and git over HTTP
+  demo                        run the server with a demo project, users and services
+  migrate                     migrate the database to the schema of this version
+  user create [--admin] NAME  create a user and print a one-time password
+  user password NAME          reset the password of a user and print a one-time password
+  demo-service                run one external service of the demo (started by demo)
+  gallery [ADDRESS]           serve every page and state with sample data
   version                     print the version
 
-Settings are environment variables; README.md lists them.
+Settings are environment variables. README.md lists them.
 `
 
 var errUsage = errors.New("usage")
 
-// run is the program without the process around it.
+// run executes the command in args and writes its output to out. It returns
+// errUsage for an unknown command or wrong arguments.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
 		return errUsage

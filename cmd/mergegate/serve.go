@@ -20,10 +20,10 @@ import (
 	"github.com/mergegate/mergegate/webhook"
 )
 
-// drainTime is how long requests under way may take after the signal to stop.
+// drainTime is how long requests in flight may take after the stop signal.
 const drainTime = 20 * time.Second
 
-// serveCommand serves until ctx ends.
+// serveCommand runs the server until ctx ends.
 func serveCommand(ctx context.Context, args []string) error {
 	if len(args) != 0 {
 		return errUsage
@@ -47,18 +47,19 @@ func serveCommand(ctx context.Context, args []string) error {
 	return s.wait()
 }
 
-// server is a running Mergegate: pages, API and git on one listener, the hooks'
-// socket, and the jobs.
+// server is a running server: pages, API and git on one listener, the socket
+// for git's hooks, and the background jobs.
 type server struct {
 	log      *slog.Logger
 	http     *http.Server
 	listener net.Listener
-	stopped  context.Context // ends when the server is to stop
+	stopped  context.Context // ends when the server should stop
 	fail     context.CancelCauseFunc
 	running  sync.WaitGroup
 }
 
-// startServer starts everything; it all ends with ctx, and wait waits for it.
+// startServer starts all parts of the server. They stop when ctx ends; wait
+// waits for that.
 func startServer(ctx context.Context, o *core) (*server, error) {
 	log := o.config.logger()
 	slog.SetDefault(log)
@@ -78,15 +79,15 @@ func startServer(ctx context.Context, o *core) (*server, error) {
 	}
 	s.http = &http.Server{
 		Handler: handler,
-		// Git moves hundreds of megabytes in one request: only the header has
-		// a time limit here. The handler limits bodies.
+		// One request of git may take hundreds of megabytes, so only reading the
+		// header has a time limit here. The handler limits bodies.
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	answer := githttp.Hooks{Store: o.store, BaseURL: o.config.BaseURL, Log: log}
-	// A push under way at the signal to stop still asks its hooks: the socket
-	// stays open until the requests are through.
+	// A push in flight at the stop signal still runs its hooks, so the socket
+	// stays open until all requests have ended.
 	hooksContext, closeHooks := context.WithCancel(context.WithoutCancel(ctx))
 	s.running.Go(func() {
 		if err := gitrepo.ServeHooks(hooksContext, hooks, repositories.HookHandler(answer), log); err != nil {
@@ -94,7 +95,8 @@ func startServer(ctx context.Context, o *core) (*server, error) {
 		}
 	})
 	work := jobs.New(jobs.Options{
-		Store: o.store, Sender: webhook.NewClient(webhook.Options{Version: version(), Allow: o.config.allow}), Log: log, Tidy: o.repos.Tidy, SweepLocks: o.repos.SweepLocks, SingleProcess: !o.config.postgres(),
+		Store: o.store, Sender: webhook.NewClient(webhook.Options{Version: version(), Allow: o.config.allow}), Log: log,
+		Tidy: o.repos.Tidy, SweepLocks: o.repos.SweepLocks, SingleProcess: !o.config.postgres(),
 	})
 	s.running.Go(func() { work.Run(s.stopped) })
 	s.running.Go(func() {
@@ -108,29 +110,32 @@ func startServer(ctx context.Context, o *core) (*server, error) {
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 		defer cancel()
 		if err := s.http.Shutdown(drain); err != nil {
-			log.Warn("requests were cut off at the end", "error", err)
+			log.Warn("requests aborted at shutdown", "error", err)
 			s.http.Close()
 		}
 	})
-	log.Info("Mergegate serves", "address", s.listener.Addr().String(), "base_url", o.config.BaseURL, "database", o.store.Driver(), "version", version())
+	log.Info(
+		"server started", "address", s.listener.Addr().String(), "base_url", o.config.BaseURL,
+		"database", o.store.Driver(), "version", version(),
+	)
 	return s, nil
 }
 
-// wait waits until everything has ended. An end that was asked for is none to
-// complain about.
+// wait blocks until the server has stopped. A requested shutdown is not an
+// error.
 func (s *server) wait() error {
 	s.running.Wait()
 	if err := context.Cause(s.stopped); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
-	s.log.Info("Mergegate has stopped")
+	s.log.Info("server stopped")
 	return nil
 }
 
-// bodyTimeout is handlers.Deps.BodyTimeout; only tests set it.
+// bodyTimeout sets handlers.Deps.BodyTimeout. Only tests change it.
 var bodyTimeout time.Duration
 
-// newHandler puts the three front doors on one router.
+// newHandler returns a router for pages, git and API.
 func newHandler(o *core, log *slog.Logger) (http.Handler, error) {
 	git := repositories.Domain{Store: o.repos}
 	e, err := handlers.New(handlers.Deps{
@@ -142,7 +147,7 @@ func newHandler(o *core, log *slog.Logger) (http.Handler, error) {
 	}
 	githttp.Register(e, githttp.Deps{Store: o.store, Transport: o.repos, Log: log, BaseURL: o.config.BaseURL})
 	apiv4.Register(e, apiv4.Deps{
-		Store: o.store, Git: repositories.Domain{Store: o.repos}, Log: log, BaseURL: o.config.BaseURL, Version: version(), Revision: revision(),
+		Store: o.store, Git: git, Log: log, BaseURL: o.config.BaseURL, Version: version(), Revision: revision(),
 		Stylesheet: static.URL("style.css"), Limits: o.config.apiLimits(),
 	})
 	return e, nil

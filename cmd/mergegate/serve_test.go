@@ -259,9 +259,9 @@ func TestRefusedSettings(t *testing.T) {
 		"a simple key":      {[]string{"MERGEGATE_SECRET_KEY=" + strings.Repeat("41", 32)}, "MERGEGATE_SECRET_KEY is too simple"},
 		"two keys":          {[]string{"MERGEGATE_SECRET_KEY=a", "MERGEGATE_SECRET_KEY_FILE=b"}, "both set"},
 		"an unreadable key": {[]string{"MERGEGATE_SECRET_KEY_FILE=/nonexistent"}, "MERGEGATE_SECRET_KEY_FILE cannot be read"},
-		"an odd range":      {[]string{"MERGEGATE_OUTBOUND_ALLOW=10.0.0.0/99"}, "MERGEGATE_OUTBOUND_ALLOW cannot be read"},
-		"a log level":       {[]string{"MERGEGATE_LOG_LEVEL=loud"}, "MERGEGATE_LOG_LEVEL must be debug, info, warn or error."},
-		"no number":         {[]string{"MERGEGATE_MAX_PACK_BYTES=1GB"}, "MERGEGATE_MAX_PACK_BYTES must be a whole number."},
+		"an odd range":      {[]string{"MERGEGATE_OUTBOUND_ALLOW=10.0.0.0/99"}, "MERGEGATE_OUTBOUND_ALLOW is invalid"},
+		"a log level":       {[]string{"MERGEGATE_LOG_LEVEL=loud"}, "MERGEGATE_LOG_LEVEL must be debug, info, warn or error"},
+		"no number":         {[]string{"MERGEGATE_MAX_PACK_BYTES=1GB"}, "MERGEGATE_MAX_PACK_BYTES must be a whole number"},
 		"no network":        {[]string{"MERGEGATE_TRUSTED_PROXIES=proxy"}, "MERGEGATE_TRUSTED_PROXIES has \"proxy\""},
 		"a rate below 0":    {[]string{"MERGEGATE_API_RATE_PER_TOKEN=-1"}, "MERGEGATE_API_RATE_PER_TOKEN must be"},
 		"too high a rate":   {[]string{"MERGEGATE_API_RATE_PER_ADDRESS=1000001"}, "MERGEGATE_API_RATE_PER_ADDRESS must be"},
@@ -325,8 +325,8 @@ func TestUserCommand(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 		for _, test := range []struct{ args, want string }{
-			{"user create ada", "is taken"}, {"user create api", "is one of Mergegate's own addresses"}, {"user create a/b", "cannot be used"},
-			{"user password nobody", "there is no user"}, {"user", "Usage"}, {"user remove x", "Usage"}, {"nonsense", "Usage"},
+			{"user create ada", "is taken"}, {"user create api", "is reserved"}, {"user create a/b", "is invalid"},
+			{"user password nobody", "does not exist"}, {"user", "Usage"}, {"user remove x", "Usage"}, {"nonsense", "Usage"},
 		} {
 			if out, err := p.run(nil, strings.Fields(test.args)...); err == nil || !strings.Contains(out, test.want) {
 				t.Errorf("%s: %v, %s", test.args, err, out)

@@ -17,19 +17,20 @@ import (
 	"github.com/mergegate/mergegate/webhook"
 )
 
-// core is what every command that touches data needs: the settings, the
-// repositories and the store, on a database of this version's schema.
+// core is what the commands that use data share: the settings, the
+// repositories and the store. The database has the schema of this version.
 type core struct {
 	config config
 	repos  *gitrepo.Store
 	store  *models.Store
 	lock   *os.File // SQLite only
-	// socket is where hooks find this process; removeSocket clears it away.
+	// socket is the path of the socket for git's hooks; removeSocket removes it.
 	socket       string
 	removeSocket func()
 }
 
-// openCore opens it, migrating the database first.
+// openCore reads the settings, migrates the database and opens the store. The
+// caller closes the result.
 func openCore(ctx context.Context) (*core, error) {
 	c, err := readConfig()
 	if err != nil {
@@ -38,6 +39,7 @@ func openCore(ctx context.Context) (*core, error) {
 	return openConfigured(ctx, c)
 }
 
+// openConfigured is openCore with settings that were read before.
 func openConfigured(ctx context.Context, c config) (_ *core, err error) {
 	o := &core{config: c}
 	defer func() {
@@ -74,8 +76,8 @@ func openConfigured(ctx context.Context, c config) (_ *core, err error) {
 	return o, o.store.RewriteURLs(ctx)
 }
 
-// storeHooks are set by tests that end the process at a chosen point; the
-// shipped binary has none.
+// storeHooks lets tests end the process at a chosen point. It is empty in the
+// released binary.
 var storeHooks models.Hooks
 
 func (o *core) close() {
@@ -90,8 +92,8 @@ func (o *core) close() {
 	}
 }
 
-// migrate brings the database to this version's schema, one instance at a
-// time; a schema newer than the program is refused.
+// migrate migrates the database to the schema of this version. Only one
+// instance migrates at a time. A newer schema is an error.
 func (c config) migrate(ctx context.Context) error {
 	db, dialect, err := c.rawDatabase()
 	if err != nil {
@@ -99,21 +101,19 @@ func (c config) migrate(ctx context.Context) error {
 	}
 	defer db.Close()
 	if err := migrations.Up(ctx, db, dialect); err != nil {
-		return fmt.Errorf("the database cannot be brought to this version's schema: %w", err)
+		return fmt.Errorf("migrate the database to the schema of this version: %w", err)
 	}
 	return migrations.Check(ctx, db, dialect)
 }
 
-// How often a database that does not answer is asked, and how often the log
-// says so.
 const (
-	databaseRetry  = time.Second
-	databaseNotice = 10 * time.Second
+	databaseRetry  = time.Second      // between two attempts to connect
+	databaseNotice = 10 * time.Second // between two log messages about it
 )
 
-// waitForDatabase waits until PostgreSQL answers, DatabaseWait at most: both
-// may be started together. Any other fault, such as a wrong password, ends it
-// at once.
+// waitForDatabase waits until PostgreSQL answers, at most DatabaseWait, because
+// both may be started at the same time. Other errors, such as a wrong password,
+// are returned at once. With SQLite it does nothing.
 func (c config) waitForDatabase(ctx context.Context) error {
 	if !c.postgres() {
 		return nil
@@ -132,19 +132,19 @@ func (c config) waitForDatabase(ctx context.Context) error {
 		switch {
 		case err == nil:
 			if !noticed.IsZero() {
-				log.Info("the database answers", "waited", time.Since(begin).Round(time.Millisecond))
+				log.Info("database reachable", "waited", time.Since(begin).Round(time.Millisecond))
 			}
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case limited.Err() == nil && models.KindOf(err) != models.KindUnavailable:
-			return fmt.Errorf("the database cannot be used: %w", err)
+			return fmt.Errorf("connect to the database: %w", err)
 		case time.Since(begin)+databaseRetry > c.DatabaseWait:
 			return fmt.Errorf("the database did not answer within %v (MERGEGATE_DATABASE_WAIT): %w", c.DatabaseWait, err)
 		}
 		if time.Since(noticed) >= databaseNotice {
 			noticed = time.Now()
-			log.Warn("waiting for the database", "limit", c.DatabaseWait, "error", err)
+			log.Warn("waiting for database", "limit", c.DatabaseWait, "error", err)
 		}
 		select {
 		case <-limited.Done():
@@ -153,7 +153,7 @@ func (c config) waitForDatabase(ctx context.Context) error {
 	}
 }
 
-// rawDatabase opens the database below the store, for migrations.
+// rawDatabase opens the database for migrations, without the store.
 func (c config) rawDatabase() (*sql.DB, migrations.Dialect, error) {
 	driver, dsn := c.database()
 	if driver == models.DriverPostgres {
@@ -161,18 +161,18 @@ func (c config) rawDatabase() (*sql.DB, migrations.Dialect, error) {
 		return db, migrations.Postgres, err
 	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return nil, "", fmt.Errorf("the data folder cannot be made: %w", err)
+		return nil, "", fmt.Errorf("create the data folder: %w", err)
 	}
 	if err := makePrivate(dsn); err != nil {
-		return nil, "", fmt.Errorf("the database file: %w", err)
+		return nil, "", fmt.Errorf("create the database file: %w", err)
 	}
 	db, err := sql.Open("sqlite", models.SQLiteDSN(dsn))
 	return db, migrations.SQLite, err
 }
 
-// makePrivate makes the database file readable for its owner alone, and the
-// files that SQLite puts beside it, which take their mode from it. A missing
-// database is made.
+// makePrivate makes the database file readable only by its owner, and the files
+// that SQLite keeps next to it. It creates a missing database file, because
+// SQLite gives the other files its mode.
 func makePrivate(path string) error {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -189,7 +189,7 @@ func makePrivate(path string) error {
 	return nil
 }
 
-// migrateCommand migrates and says to which version.
+// migrateCommand migrates the database and prints the version of its schema.
 func migrateCommand(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) != 0 {
 		return errUsage
@@ -217,6 +217,6 @@ func migrateCommand(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "The database is at version %d.\n", at)
+	_, err = fmt.Fprintf(out, "Database schema version: %d\n", at)
 	return err
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -11,7 +10,8 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// userCommand makes users and gives them one-time passwords.
+// userCommand creates a user or resets a password. Both print a one-time
+// password.
 func userCommand(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
 		return errUsage
@@ -38,7 +38,7 @@ func userCommand(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "User %s has the one-time password:\n%s\nIt must be changed at the first sign-in at %s/users/sign_in\n", flags.Arg(0), password, o.config.BaseURL)
+	_, err = fmt.Fprintf(out, "One-time password of user %s:\n%s\nSign in at %s/users/sign_in to change it.\n", flags.Arg(0), password, o.config.BaseURL)
 	return err
 }
 
@@ -52,11 +52,11 @@ func createUser(ctx context.Context, o *core, name string, admin bool) (string, 
 	for _, f := range models.FieldErrorsOf(err) {
 		switch f.Code {
 		case models.CodeTaken:
-			return "", fmt.Errorf("the name %q is taken by a user or a namespace", name)
+			return "", fmt.Errorf("the name %q is taken by a user or namespace; choose another", name)
 		case models.CodeReserved:
-			return "", fmt.Errorf("the name %q is one of Mergegate's own addresses; take another", name)
+			return "", fmt.Errorf("the name %q is reserved for pages of Mergegate; choose another", name)
 		default:
-			return "", fmt.Errorf("the name %q cannot be used: letters, digits, _ - . are allowed, beginning with a letter, digit or _", name)
+			return "", fmt.Errorf("the name %q is invalid; use letters, digits, _ - and . only, and begin with a letter, digit or _", name)
 		}
 	}
 	return password, err
@@ -65,13 +65,13 @@ func createUser(ctx context.Context, o *core, name string, admin bool) (string, 
 func resetPassword(ctx context.Context, o *core, name string, _ bool) (string, error) {
 	user, err := o.store.UserByUsername(ctx, name)
 	if models.KindOf(err) == models.KindNotFound {
-		return "", fmt.Errorf("there is no user %q", name)
+		return "", fmt.Errorf("user %q does not exist", name)
 	}
 	if err != nil {
 		return "", err
 	}
 	if user.Bot {
-		return "", errors.New("a bot has no password")
+		return "", fmt.Errorf("user %q is a bot and has no password", name)
 	}
 	password := auth.NewPassword()
 	digest, err := auth.HashPassword(ctx, password)

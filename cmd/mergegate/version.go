@@ -2,8 +2,7 @@ package main
 
 import "runtime/debug"
 
-// version is the module's version, or the commit that the binary was built
-// from, or "dev".
+// version returns the version of the module, or "dev" for a local build.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -15,8 +14,8 @@ func version() string {
 	return "dev"
 }
 
-// revision is the commit that the binary was built from, as short as git
-// writes it, or "unknown".
+// revision returns the first 8 digits of the commit from which the binary was
+// built, or "unknown".
 func revision() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
