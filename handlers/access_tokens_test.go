@@ -30,17 +30,17 @@ func TestAccessToken_CreatedAndRevoked_IsShownOnce(t *testing.T) {
 			page := b.postAndFollow(action, form)
 			token := page.attr("#new-token", "value")
 			if !auth.IsAccessToken(token) {
-				t.Fatalf("%s: shown token %q", path, token)
+				t.Fatalf("%s: shows %q, want an access token", path, token)
 			}
 			if strings.Contains(strings.Join(page.header.Values("Set-Cookie"), ""), token) {
-				t.Errorf("%s: the token lies open in a cookie", path)
+				t.Errorf("%s: the token is in a cookie", path)
 			}
 			found, user, err := s.Store.TokenUser(t.Context(), auth.Digest(token))
 			if err != nil {
 				t.Fatalf("%s: the token does not work: %v", path, err)
 			}
 			if found.Name != "ci <b>" || user.Bot != (path == pearTokensPath) {
-				t.Errorf("%s: token %q of a bot: %v", path, found.Name, user.Bot)
+				t.Errorf("%s: token %q, bot %v", path, found.Name, user.Bot)
 			}
 			page = b.get(path).wantStatus(http.StatusOK)
 			if page.has("#new-token") || strings.Contains(page.body, token) {
@@ -59,14 +59,15 @@ func TestAccessToken_CreatedAndRevoked_IsShownOnce(t *testing.T) {
 				t.Errorf("%s: the revoked token is listed", path)
 			}
 			if got := page.text("#ended-tokens tbody"); !strings.Contains(got, "ci <b>") || !strings.Contains(got, "Revoked now") {
-				t.Errorf("%s: of the revoked token the page says %q", path, got)
+				t.Errorf("%s: the revoked tokens are %q", path, got)
 			}
 			b.get(revoke).wantStatus(http.StatusNotFound)
 		}
 	})
 }
 
-// A Maintainer can neither find nor send the form that revokes an Owner's token.
+// A Maintainer cannot revoke an Owner's token: there is no link, and the form is
+// forbidden.
 func TestProjectToken_AboveOwnRole_CannotBeRevoked(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		priya := s.userWithPassword("priya")
@@ -81,7 +82,7 @@ func TestProjectToken_AboveOwnRole_CannotBeRevoked(t *testing.T) {
 		}
 		b, path := s.signIn("priya"), pearTokensPath+"/"+itoa(token.ID)+"/revoke"
 		if page := b.get(pearTokensPath).wantStatus(http.StatusOK); !strings.Contains(page.body, "release") || page.has("td.cell-actions a") {
-			t.Error("the token is not listed, or has a link that revokes it")
+			t.Error("the token is not listed, or has a link to revoke it")
 		}
 		b.get(path).wantStatus(http.StatusForbidden)
 		b.post(path, url.Values{}).wantStatus(http.StatusForbidden)
@@ -102,16 +103,16 @@ func TestNewAccessToken_OtherTokenPage_DoesNotShowIt(t *testing.T) {
 	form["scopes"], form["name"] = []string{"api"}, []string{"ci"}
 	b.post(pearTokensPath, form).wantStatus(http.StatusSeeOther)
 	if b.get(personalTokensPath).wantStatus(http.StatusOK).has("#new-token") {
-		t.Error("a project's token among the personal ones")
+		t.Error("the page of personal tokens shows a project token")
 	}
 	if !b.get(pearTokensPath).wantStatus(http.StatusOK).has("#new-token") {
-		t.Error("the token is lost")
+		t.Error("the page of project tokens does not show the new token")
 	}
 }
 
-// TestNewAccessToken_UntilShown_IsStoredEncrypted follows a new token from the form to the page that
-// shows it: it is in no address, cookie, log or row, except sealed in the
-// session's, and that only until it is shown.
+// TestNewAccessToken_UntilShown_IsStoredEncrypted follows a new token from the
+// form to the page that shows it. It appears in no address, cookie, log or
+// table, except encrypted in the session's row until it is shown.
 func TestNewAccessToken_UntilShown_IsStoredEncrypted(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		var log bytes.Buffer
@@ -128,7 +129,7 @@ func TestNewAccessToken_UntilShown_IsStoredEncrypted(t *testing.T) {
 		form["scopes"], form["name"] = []string{"api"}, []string{"ci"}
 		made := v.post(pearTokensPath, form).wantStatus(http.StatusSeeOther)
 		if made.header.Get("Location") != pearTokensPath || len(made.header.Values("Set-Cookie")) != 0 {
-			t.Errorf("the form is answered with %v", made.header)
+			t.Errorf("the response has the header %v", made.header)
 		}
 		var sealed []byte
 		if err := s.DB.SQL(t).QueryRow("SELECT shown_once FROM sessions WHERE shown_once IS NOT NULL").Scan(&sealed); err != nil {
@@ -139,30 +140,28 @@ func TestNewAccessToken_UntilShown_IsStoredEncrypted(t *testing.T) {
 		page := v.get(pearTokensPath).wantStatus(http.StatusOK)
 		token := page.attr("#new-token", "value")
 		if !auth.IsAccessToken(token) {
-			t.Fatalf("shown token %q", token)
+			t.Fatalf("the page shows %q, want an access token", token)
 		}
 		if got := page.header.Get("Cache-Control"); got != "private, no-store" {
 			t.Errorf("Cache-Control %q", got)
 		}
 		if strings.Contains(string(sealed), token) || strings.Contains(log.String(), token) || strings.Contains(log.String(), form.Get("form_id")) {
-			t.Error("the token lies open")
+			t.Error("the token or its form id is stored or logged as plain text")
 		}
 		if n := s.queryInt(t, "SELECT count(*) FROM sessions WHERE shown_once IS NOT NULL"); n != 0 {
-			t.Errorf("%d sessions would show it again", n)
+			t.Errorf("%d sessions still hold a token", n)
 		}
 
-		// Whoever comes late does not see it.
+		// After its lifetime the token is not shown any more.
 		form.Set("form_id", "another")
 		v.post(pearTokensPath, form).wantStatus(http.StatusSeeOther)
 		s.Clock.Advance(shownOnceLifetime + time.Second)
 		if v.get(pearTokensPath).wantStatus(http.StatusOK).has("#new-token") {
-			t.Error("a token was shown after its time")
+			t.Error("an expired token was shown")
 		}
 	})
 }
 
-// TestAccessTokens_ExpirationText_ShowsTimeLeft reads the words for what is left of tokens,
-// and for those that have ended.
 func TestAccessTokens_ExpirationText_ShowsTimeLeft(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	v := s.as(s.Owner)

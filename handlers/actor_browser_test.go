@@ -11,38 +11,38 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// actor is somebody at a browser who knows the product by what it shows:
-// texts, names of links and buttons, labels of fields. What an actor does is the
-// same with script and without; journeys are written once for both.
+// actor drives Chromium by what a page shows: texts, names of links and buttons,
+// labels of fields. The methods work with and without JavaScript, so one journey
+// tests both.
 type actor struct {
 	*browsertest.Page
 	t    *testing.T
 	site *testSite
 	base string
-	// script says that the browser runs script.
+	// script reports whether the browser runs JavaScript.
 	script bool
 }
 
-// actor opens a browser on the site, with script or without.
+// actor opens a browser tab on the site, with or without JavaScript.
 func (s *testSite) actor(t *testing.T, script bool) *actor {
 	t.Helper()
 	server := httptest.NewServer(s.handler)
 	t.Cleanup(server.Close)
 	a := &actor{Page: browsertest.New(t), t: t, site: s, base: server.URL, script: script}
-	a.Allow("^(403|404|422) from ") // journeys try what they may not
+	a.Allow("^(403|404|422) from ") // journeys also try what is forbidden
 	if !script {
 		a.NoScript()
 	}
 	return a
 }
 
-// opens goes to a page by its address.
+// open loads a page by its path.
 func (a *actor) open(path string) {
 	a.t.Helper()
 	a.Go(a.base + path)
 }
 
-// signIn through the form, and arrives at the projects.
+// signIn signs a user in through the form and waits for the list of projects.
 func (a *actor) signIn(username string) {
 	a.t.Helper()
 	a.open(signInPath)
@@ -52,10 +52,10 @@ func (a *actor) signIn(username string) {
 	a.assertHeading("Projects")
 }
 
-// assertHeading waits for the page with this heading.
+// assertHeading waits for a page with this first heading.
 func (a *actor) assertHeading(heading string) { a.t.Helper(); a.WaitText("h1", heading) }
 
-// sees waits for texts anywhere on the page.
+// assertText waits until the page shows all of the texts.
 func (a *actor) assertText(texts ...string) {
 	a.t.Helper()
 	for _, text := range texts {
@@ -63,7 +63,7 @@ func (a *actor) assertText(texts ...string) {
 	}
 }
 
-// assertNoText fails when one of the texts stands on the page.
+// assertNoText fails the test if the page shows one of the texts.
 func (a *actor) assertNoText(texts ...string) {
 	a.t.Helper()
 	for _, text := range texts {
@@ -73,34 +73,34 @@ func (a *actor) assertNoText(texts ...string) {
 	}
 }
 
-// named is a JavaScript expression for the visible things to press with this
-// name.
+// controlsNamed returns a JavaScript expression for the visible links and buttons
+// with this name.
 func controlsNamed(name string) string {
 	return `[...document.querySelectorAll("a, button, summary, [type=submit]")].filter((e) => e.checkVisibility()
 		&& (e.getAttribute("aria-label") || e.innerText || e.value).replace(/\s+/g, " ").trim() === ` + strconv.Quote(name) + `)`
 }
 
-// offered waits until there are links or buttons with these names.
+// assertControls waits until there are links or buttons with these names.
 func (a *actor) assertControls(names ...string) {
 	a.t.Helper()
 	for _, name := range names {
-		a.WaitFor(name+" to be offered", controlsNamed(name)+".length > 0")
+		a.WaitFor("a control called "+name, controlsNamed(name)+".length > 0")
 	}
 }
 
-// assertNoControls fails when there is a link or button with one of these names that
-// would do something.
+// assertNoControls fails the test if there is an enabled link or button with one
+// of these names.
 func (a *actor) assertNoControls(names ...string) {
 	a.t.Helper()
 	for _, name := range names {
 		if browsertest.Eval[bool](a.Page, controlsNamed(name)+`.some((e) => e.getAttribute("aria-disabled") !== "true")`) {
-			a.t.Errorf("%s offers %q", a.URL(), name)
+			a.t.Errorf("%s has a control called %q", a.URL(), name)
 		}
 	}
 }
 
-// mark waits for an element, given as a JavaScript expression, and gives a
-// selector for it.
+// mark waits for the element that a JavaScript expression returns, marks it and
+// returns a selector for it.
 func (a *actor) mark(what, expression string) string {
 	a.t.Helper()
 	a.WaitFor(what, `(() => {
@@ -114,7 +114,7 @@ func (a *actor) mark(what, expression string) string {
 	return "[data-actor]"
 }
 
-// field marks the control with this label and gives a selector for it.
+// field waits for the field with this label and returns a selector for it.
 func (a *actor) field(label string) string {
 	a.t.Helper()
 	return a.mark("a field called "+label, `[...scope.querySelectorAll("label")].find((l) => {
@@ -124,13 +124,13 @@ func (a *actor) field(label string) string {
 	})?.control`)
 }
 
-// fills a text field, found by its label.
+// fill types into the text field with this label.
 func (a *actor) fill(label, value string) { a.t.Helper(); a.Fill(a.field(label), value) }
 
-// chooses from a list, found by its label.
+// choose selects an option of the list with this label.
 func (a *actor) choose(label, option string) { a.t.Helper(); a.Choose(a.field(label), option) }
 
-// picks from a selector that opens, found by its label.
+// pick opens the drop-down with this label and chooses an option.
 func (a *actor) pick(label, option string) {
 	a.t.Helper()
 	selector := a.mark("a selector called "+label, `[...scope.querySelectorAll("summary[aria-labelledby]")].find((e) =>
@@ -138,43 +138,44 @@ func (a *actor) pick(label, option string) {
 	a.Click(selector)
 	a.Press(option)
 	if a.script && a.Count("details:has([role=radiogroup]) > "+selector) > 0 {
-		a.WaitGone("details[open] > " + selector) // closes with the choice, a moment later
+		a.WaitGone("details[open] > " + selector) // the script closes it shortly after
 		return
 	}
 	a.Click(selector)
 }
 
-// openTab presses the tab with this name, which a number may follow.
+// openTab clicks the tab with this name; a count after the name is ignored.
 func (a *actor) openTab(tab string) {
 	a.t.Helper()
 	a.Click(a.mark("a tab called "+tab, `[...scope.querySelectorAll("nav a")].find((e) =>
 		e.checkVisibility() && collapseSpace(e.innerText).replace(/ \d+.*$/, "") === `+strconv.Quote(tab)+`)`))
 }
 
-// ticks a box or a radio button, found by its label.
+// tick clicks the check box or radio button with this label.
 func (a *actor) tick(label string) { a.t.Helper(); a.Click(a.field(label)) }
 
-// button is a selector for the button with this name.
+// button waits for the button with this name and returns a selector for it.
 func (a *actor) button(name string) string {
 	a.t.Helper()
-	return a.mark(name+" to be a button", `[...scope.querySelectorAll("button")].find((e) =>
+	return a.mark("a button called "+name, `[...scope.querySelectorAll("button")].find((e) =>
 		e.checkVisibility() && collapseSpace(e.innerText) === `+strconv.Quote(name)+`)`)
 }
 
-// submits presses the button with this name: a breadcrumb may have the same.
+// submit clicks the button with this name. Press could also find a breadcrumb
+// with the same name.
 func (a *actor) submit(name string) {
 	a.t.Helper()
 	a.Click(a.button(name))
 }
 
-// told waits for a message that says what was done, where a screen reader
-// hears of it.
+// assertAnnounced waits for a message in a live region, where screen readers
+// announce it.
 func (a *actor) assertAnnounced(message string) {
 	a.t.Helper()
 	a.WaitText("[role=status], [aria-live]", message)
 }
 
-// refused holds that pages exist but not for this actor: 403.
+// assertForbidden checks that the pages answer 403.
 func (a *actor) assertForbidden(paths ...string) {
 	a.t.Helper()
 	for _, path := range paths {
@@ -183,7 +184,7 @@ func (a *actor) assertForbidden(paths ...string) {
 	}
 }
 
-// missing holds that pages do not exist for this actor: 404.
+// assertNotFound checks that the pages answer 404.
 func (a *actor) assertNotFound(paths ...string) {
 	a.t.Helper()
 	for _, path := range paths {
@@ -192,19 +193,21 @@ func (a *actor) assertNotFound(paths ...string) {
 	}
 }
 
-// assertSignInAsked holds that pages ask to sign in first, and would lead back.
+// assertSignInAsked checks that the pages redirect to the sign-in form, which
+// keeps their address.
 func (a *actor) assertSignInAsked(paths ...string) {
 	a.t.Helper()
 	for _, path := range paths {
 		a.open(path)
 		a.assertHeading("Sign in")
 		if want := a.base + signInPath + "?return_to=" + url.QueryEscape(path); a.URL() != want {
-			a.t.Errorf("%s leads to %s, want %s", path, a.URL(), want)
+			a.t.Errorf("%s redirects to %s, want %s", path, a.URL(), want)
 		}
 	}
 }
 
-// memberWithPassword makes a user of a role who can sign in.
+// memberWithPassword creates a member with a role, or a user without membership
+// if role is RoleNone, who can sign in with testPassword.
 func (s *testSite) memberWithPassword(name string, role models.Role, admin bool) models.User {
 	s.T.Helper()
 	user := s.createUser(models.UserInput{Username: name, Admin: admin})
@@ -217,7 +220,7 @@ func (s *testSite) memberWithPassword(name string, role models.Role, admin bool)
 	return user
 }
 
-// answer lets a service answer for the HEAD of a merge request.
+// setHeadStatus sets the status of a service for the HEAD of a merge request.
 func (s *testSite) setHeadStatus(iid int64, service models.ExternalStatusCheck, status models.Status) {
 	s.T.Helper()
 	mr, err := s.Store.MergeRequest(s.T.Context(), s.Project.ID, iid)
@@ -225,6 +228,6 @@ func (s *testSite) setHeadStatus(iid int64, service models.ExternalStatusCheck, 
 		err = s.Respond(mr, service, mr.HeadSHA, status)
 	}
 	if err != nil {
-		s.T.Fatal(fmt.Errorf("answer for !%d: %w", iid, err))
+		s.T.Fatal(fmt.Errorf("set status of !%d: %w", iid, err))
 	}
 }

@@ -12,9 +12,8 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// TestAuditEvents_EveryAction_ShowsWhoWhatAndWhen does, one after the other, all that is to be audited,
-// and reads after each what the page says of it: who, what, on what, from what
-// to what, when.
+// TestAuditEvents_EveryAction_ShowsWhoWhatAndWhen performs every audited action
+// and reads the newest row of the page after each.
 func TestAuditEvents_EveryAction_ShowsWhoWhatAndWhen(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
@@ -84,21 +83,21 @@ func TestAuditEvents_EveryAction_ShowsWhoWhatAndWhen(t *testing.T) {
 				v.post(pearRulesPath+"/"+rule+"/unprotect", url.Values{}).wantStatus(303)
 				return nil
 			}, "olga", "Unprotected branch", "hotfix/*", []string{"Allowed to push and merge: Maintainers removed", "Allowed to merge: Developers and maintainers removed"}},
-			{"enforcement switched", func() error {
+			{"status checks required", func() error {
 				post("/-/settings/merge_requests", url.Values{"only_allow_merge_if_all_status_checks_passed": {"true"}})
 				return nil
 			}, "olga", "Updated project", "olga/pear", []string{"Status checks must succeed: off → on"}},
-			{"time-out", func() error {
+			{"check timed out", func() error {
 				request = s.openMergeRequest("topic")
 				s.Clock.Advance(2*time.Minute + time.Second)
 				_, err := s.Store.ExpirePending(ctx, 10)
 				return err
 			}, "(System)", "Status check timed out", "Licence !2", []string{"Status: Pending → Failed", "Commit: HEAD"}},
-			{"retried", func() error {
+			{"check retried", func() error {
 				s.as(dev).post(s.mrPath(request, "/status_checks/"+itoa(service.ID)+"/retry"), url.Values{}).wantStatus(303)
 				return nil
 			}, "dora", "Retried status check", "Licence !2", []string{"Status: Failed → Pending", "Commit: HEAD"}},
-			{"answered", func() error { return respond(models.StatusPassed) },
+			{"status set", func() error { return respond(models.StatusPassed) },
 				"olga", "Set status", "Licence !2", []string{"Status: Pending → Passed", "Commit: HEAD"}},
 			{"merge request closed", func() error { v.post(s.mrPath(request, "/close"), url.Values{}).wantStatus(303); return nil },
 				"olga", "Closed merge request", "Trim topic !2", nil},
@@ -120,17 +119,17 @@ func TestAuditEvents_EveryAction_ShowsWhoWhatAndWhen(t *testing.T) {
 			newest := v.get(pearAuditPath).wantStatus(200).Find("#audit tbody tr").First()
 			cell := func(n int) *goquery.Selection { return newest.Find("td").Eq(n) }
 			if at := cell(0).Find("time").AttrOr("datetime", ""); at != s.Clock.Now().Format(time.RFC3339) {
-				t.Errorf("%s: at %s, want %s", tt.name, at, s.Clock.Now().Format(time.RFC3339))
+				t.Errorf("%s: time %s, want %s", tt.name, at, s.Clock.Now().Format(time.RFC3339))
 			}
 			if who := collapseSpace(cell(1).Find(".row").Contents().Last().Text()); who != tt.who {
-				t.Errorf("%s: by %q, want %q", tt.name, who, tt.who)
+				t.Errorf("%s: user %q, want %q", tt.name, who, tt.who)
 			}
 			if object := collapseSpace(cell(3).Text()); object != tt.object {
-				t.Errorf("%s: on %q, want %q", tt.name, object, tt.object)
+				t.Errorf("%s: object %q, want %q", tt.name, object, tt.object)
 			}
-			said := collapseSpace(cell(2).Text())
-			if !strings.HasPrefix(said, tt.action) {
-				t.Errorf("%s: %q, want %q", tt.name, said, tt.action)
+			action := collapseSpace(cell(2).Text())
+			if !strings.HasPrefix(action, tt.action) {
+				t.Errorf("%s: action %q, want %q", tt.name, action, tt.action)
 			}
 			lines := cell(2).Find(".sub").Map(func(_ int, line *goquery.Selection) string { return collapseSpace(line.Text()) })
 			for _, change := range tt.changes {

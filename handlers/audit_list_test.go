@@ -15,13 +15,11 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestAuditEvents_Filters_ApplyToPagesAndExport narrows many events by kind and day, keeps the
-// choice from page to page and in the file, and says so when nothing is left.
 func TestAuditEvents_Filters_ApplyToPagesAndExport(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
-		const many = 46 // with main, which every project protects
-		for i := range many - 1 {
+		const rules = 46 // including the rule for main that every project has
+		for i := range rules - 1 {
 			if _, err := s.Store.CreateProtectedBranch(t.Context(), s.Owner, s.Project.ID, models.ProtectedBranchInput{
 				Name: fmt.Sprintf("release-%02d", i), PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer,
 			}); err != nil {
@@ -36,46 +34,46 @@ func TestAuditEvents_Filters_ApplyToPagesAndExport(t *testing.T) {
 
 		page := v.get(pearAuditPath + "?kind=members").wantStatus(http.StatusOK)
 		if n := page.Find("#audit tbody tr").Length(); n != 2 || !page.has(`#kind option[value="members"][selected]`) {
-			t.Errorf("%d events of members", n)
+			t.Errorf("%d events about members, want 2", n)
 		}
 		if ip := collapseSpace(page.Find("#audit tbody tr").First().Find("td").Last().Text()); ip != "192.0.2.1" {
-			t.Errorf("changed from %q", ip)
+			t.Errorf("IP address %q", ip)
 		}
 		page = v.get(pearAuditPath + "?kind=branches&to=" + later).wantStatus(http.StatusOK)
-		if got := page.text(".pagination span"); !strings.HasPrefix(got, fmt.Sprintf("Showing 1 to 20 of %d", many)) {
+		if got := page.text(".pagination span"); !strings.HasPrefix(got, fmt.Sprintf("Showing 1 to 20 of %d", rules)) {
 			t.Errorf("first page: %q", got)
 		}
 		next := page.Find(".pagination a").Last().AttrOr("href", "")
 		if !strings.Contains(next, "kind=branches") || !strings.Contains(next, "to="+later) {
-			t.Errorf("the next page forgets the filter: %s", next)
+			t.Errorf("the link to the next page lacks the filter: %s", next)
 		}
-		if got := v.get(next).wantStatus(http.StatusOK).text(".pagination span"); !strings.HasPrefix(got, fmt.Sprintf("Showing 21 to 40 of %d", many)) {
+		if got := v.get(next).wantStatus(http.StatusOK).text(".pagination span"); !strings.HasPrefix(got, fmt.Sprintf("Showing 21 to 40 of %d", rules)) {
 			t.Errorf("second page: %q", got)
 		}
 		page = v.get(pearAuditPath + "?kind=branches&from=" + later).wantStatus(http.StatusOK)
 		if got := page.text("#audit .empty p"); got != "No audit events match." || page.attr("#audit .empty a", "href") != pearAuditPath {
-			t.Errorf("nothing left: %q", got)
+			t.Errorf("empty list: %q", got)
 		}
 		if n := v.get(pearAuditPath + "?from=" + later + "&to=" + later).Find("#audit tbody tr").Length(); n != 2 {
-			t.Errorf("%d events on the day", n)
+			t.Errorf("%d events on that day, want 2", n)
 		}
 		page = v.get(pearAuditPath + "?from=yesterday&kind=nonsense&to=2026-02-30%00%ff").wantStatus(http.StatusOK)
 		if page.text("#from-error") == "" || page.text("#to-error") == "" || page.attr("#from", "aria-invalid") != "true" || page.attr("#from", "aria-describedby") != "from-error" {
-			t.Errorf("faulty days: %q, %q", page.text("#from-error"), page.text("#to-error"))
+			t.Errorf("messages for invalid dates: %q, %q", page.text("#from-error"), page.text("#to-error"))
 		}
 		if !page.has("#audit tbody tr") {
-			t.Error("faulty days hide everything")
+			t.Error("invalid dates hide all events")
 		}
 
 		file := v.get(v.get(pearAuditPath+"?kind=branches&page=2").attr("#export-audit", "href")).wantStatus(http.StatusOK)
 		if got := file.header.Get("Content-Type"); got != "text/csv; charset=utf-8" {
-			t.Errorf("type %q", got)
+			t.Errorf("Content-Type %q", got)
 		}
 		if got := file.header.Get("Content-Disposition"); got != `attachment; filename="audit-events-pear-`+later+`.csv"` {
-			t.Errorf("file name %q", got)
+			t.Errorf("Content-Disposition %q", got)
 		}
 		rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(file.body, "\ufeff"))).ReadAll()
-		if err != nil || len(rows) != many+1 || rows[1][2] != "olga" || rows[1][4] != "release-44" {
+		if err != nil || len(rows) != rules+1 || rows[1][2] != "olga" || rows[1][4] != "release-44" {
 			t.Errorf("%d rows, %v", len(rows), err)
 		}
 		s.as(s.Member("dora", models.RoleDeveloper)).get(pearAuditPath + ".csv").wantStatus(http.StatusForbidden)
@@ -83,8 +81,8 @@ func TestAuditEvents_Filters_ApplyToPagesAndExport(t *testing.T) {
 	})
 }
 
-// TestAuditExport_QueryFails_AbortsConnection: the connection breaks off, so that
-// browsers do not keep what they have as the file.
+// A query that fails during the export aborts the connection, so that browsers
+// do not keep an incomplete file.
 func TestAuditExport_QueryFails_AbortsConnection(t *testing.T) {
 	s, _, log := newLoggedSite(t, nil)
 	owner := s.as(s.Owner)
@@ -93,14 +91,14 @@ func TestAuditExport_QueryFails_AbortsConnection(t *testing.T) {
 	}
 	defer func() {
 		if broke := recover(); broke != http.ErrAbortHandler || !strings.Contains(log.String(), "audit events are not exported") {
-			t.Errorf("ended with %v: %s", broke, log)
+			t.Errorf("panic %v, log %s", broke, log)
 		}
 	}()
-	t.Errorf("answered: %s", owner.get(pearAuditPath+".csv").body)
+	t.Errorf("the request ended with %s", owner.get(pearAuditPath+".csv").body)
 }
 
-// TestAuditExport_Cells_AreNoFormulas: titles are other people's text, and a
-// spreadsheet would run it.
+// Titles are written by others. Text that a spreadsheet would run as a formula
+// gets a leading apostrophe.
 func TestAuditExport_Cells_AreNoFormulas(t *testing.T) {
 	for cell, want := range map[string]string{
 		"": "", "Licence": "Licence", "=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)", "\t=1": "'\t=1", "\n=1": "'\n=1", "＝1+1": "'＝1+1", "a=1": "a=1", "結合": "結合",
@@ -111,8 +109,6 @@ func TestAuditExport_Cells_AreNoFormulas(t *testing.T) {
 	}
 }
 
-// TestInstanceAuditEvents_SignIns_AreForAdministrators: what happens outside projects is for
-// administrators: who signed in from where, and who failed to.
 func TestInstanceAuditEvents_SignIns_AreForAdministrators(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.userWithPassword("priya")
@@ -121,28 +117,26 @@ func TestInstanceAuditEvents_SignIns_AreForAdministrators(t *testing.T) {
 		s.signIn("priya")
 		admin := s.Admin("root")
 		page := s.as(admin).get(instanceAuditPath + "?kind=sign_ins").wantStatus(http.StatusOK)
-		said := page.Find("#audit tbody tr").Map(func(_ int, row *goquery.Selection) string {
+		rows := page.Find("#audit tbody tr").Map(func(_ int, row *goquery.Selection) string {
 			cells := row.Find("td")
 			return collapseSpace(cells.Eq(1).Find(".row").Contents().Last().Text() + " | " + cells.Eq(2).Text() + " | " + cells.Eq(4).Text())
 		})
 		for _, want := range []string{"priya | Signed in | 192.0.2.1", "priya | Failed to sign in | 192.0.2.1"} {
-			if !strings.Contains(strings.Join(said, "\n"), want) {
-				t.Errorf("%q lacks %q", said, want)
+			if !strings.Contains(strings.Join(rows, "\n"), want) {
+				t.Errorf("%q lacks %q", rows, want)
 			}
 		}
 		if !page.has(`.menu a[href="` + instanceAuditPath + `"]`) {
-			t.Error("the menu does not lead there")
+			t.Error("the administrator's menu has no link to the audit events")
 		}
 		if s.as(s.Owner).get("/").has(`.menu a[href="` + instanceAuditPath + `"]`) {
-			t.Error("everybody's menu leads there")
+			t.Error("a user's menu has a link to the audit events")
 		}
 		s.as(s.Owner).get(instanceAuditPath).wantStatus(http.StatusForbidden)
 		s.as(admin).get(instanceAuditPath + ".csv").wantStatus(http.StatusOK)
 	})
 }
 
-// TestMembers_SearchAndRole_FilterPages keeps search and role, and tells when nobody is
-// left; the last Owner cannot be changed, nor offered to be.
 func TestMembers_SearchAndRole_FilterPages(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	for i := range 25 {
@@ -160,10 +154,10 @@ func TestMembers_SearchAndRole_FilterPages(t *testing.T) {
 	page = v.get(pearMembersPath + "?role=50").wantStatus(http.StatusOK)
 	row := fmt.Sprintf("#member-%d", s.Owner.ID)
 	if got := page.text(row); !strings.Contains(got, "The last owner stays.") || page.has(row+" form") || page.has(row+" a") {
-		t.Errorf("the last owner: %q", got)
+		t.Errorf("row of the last owner: %q", got)
 	}
 	if page = v.get(pearMembersPath + "?role=20&search=%3Cscript%3E"); page.text(".empty p") != "No members match." || page.attr("#member-search", "value") != "<script>" {
-		t.Errorf("nobody left: %q", page.text(".empty"))
+		t.Errorf("empty list: %q", page.text(".empty"))
 	}
 	for _, role := range []string{"x", "35", "-1", "99999999999999999999"} {
 		if n := v.get(pearMembersPath + "?role=" + role).wantStatus(http.StatusOK).Find("tr[id^=member-]").Length(); n != 20 {

@@ -15,21 +15,23 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// testPassword is the password of users made by withPassword.
+// testPassword is the password of users made by userWithPassword.
 const testPassword = "correct horse battery"
 
-// browser keeps cookies from answer to answer, as people's do.
+// browserClient sends requests to the site and keeps cookies, as a browser does.
+// It runs no script.
 type browserClient struct {
 	t       testing.TB
 	handler http.Handler
 	cookies map[string]string
-	// header is added to every request.
+	// header is sent with every request.
 	header http.Header
-	// address is where the requests come from, "" for the usual one.
+	// address is the remote address of the requests; "" means the default of
+	// httptest.
 	address string
 }
 
-// exampleAgent is what the tests' browsers call themselves.
+// exampleAgent is the User-Agent of every browserClient.
 const exampleAgent = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
 
 func newBrowserClient(t testing.TB, handler http.Handler) *browserClient {
@@ -75,20 +77,20 @@ func (b *browserClient) send(method, path, contentType string, body io.Reader) r
 	return response{Document: doc, t: b.t, status: w.Code, header: w.Header(), body: text}
 }
 
-// follow sends the form and opens the page that it leads to.
+// postAndFollow posts the form, expects a redirect and returns its target.
 func (b *browserClient) postAndFollow(path string, form url.Values) response {
 	b.t.Helper()
 	to := b.post(path, form).wantStatus(http.StatusSeeOther).header.Get("Location")
 	return b.get(to).wantStatus(http.StatusOK)
 }
 
-// withPassword makes a user who can sign in with testPassword.
+// userWithPassword creates a user who can sign in with testPassword.
 func (s *testSite) userWithPassword(name string) models.User {
 	s.T.Helper()
 	return s.createUser(models.UserInput{Username: name})
 }
 
-// userWithPassword is withPassword for any kind of user.
+// createUser creates a user who can sign in with testPassword.
 func (s *testSite) createUser(in models.UserInput) models.User {
 	s.T.Helper()
 	digest, err := auth.HashPassword(s.T.Context(), testPassword)
@@ -103,7 +105,7 @@ func (s *testSite) createUser(in models.UserInput) models.User {
 	return user
 }
 
-// signedIn is a browser that has signed in through the form.
+// signIn returns a browserClient that signed in through the form.
 func (s *testSite) signIn(name string) *browserClient {
 	s.T.Helper()
 	b := newBrowserClient(s.T, s.handler)
@@ -111,4 +113,5 @@ func (s *testSite) signIn(name string) *browserClient {
 	return b
 }
 
+// itoa formats an id.
 func itoa(id int64) string { return strconv.FormatInt(id, 10) }

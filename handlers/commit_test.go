@@ -27,7 +27,7 @@ func TestCommitPage_ShowsCommitAndDiff(t *testing.T) {
 	s.git.parents = []string{s.Git.Tip(s.Project.ID, "main"), mr.HeadSHA}
 	page = s.as(s.Owner).get(path + strings.ToUpper(mr.HeadSHA)).wantStatus(http.StatusOK)
 	if s.git.base != s.git.parents[0] || page.Find(`a[href="`+path+s.git.parents[0]+`"]`).Length() != 1 {
-		t.Errorf("a merge is compared with %q", s.git.base)
+		t.Errorf("the merge commit is compared with %q, want its first parent", s.git.base)
 	}
 	for _, id := range []string{strings.Repeat("0", 40), "main", "topic", "x", "HEAD", "-p", mr.HeadSHA + "0"} {
 		s.as(s.Owner).get(path + id).wantStatus(http.StatusNotFound)
@@ -46,15 +46,15 @@ func TestComparePage_ListsCommits(t *testing.T) {
 		t.Error("no commits are listed")
 	}
 	if same := v.get("/olga/pear/-/compare/main...main").wantStatus(http.StatusOK); same.has(".list__title") {
-		t.Error("a branch has commits that it lacks itself")
+		t.Error("comparing a branch with itself lists commits")
 	}
 	for _, between := range []string{"main", "main...nothing", "...", "main..topic", "main...a%00"} {
 		v.get("/olga/pear/-/compare/" + between).wantStatus(http.StatusNotFound)
 	}
 }
 
-// TestNamespacePage_ShowsProjectsInCommon: a project is shown only to readers
-// who are members as well, whatever its visibility.
+// A user's page lists only projects of which the reader is a member too,
+// whatever their visibility.
 func TestNamespacePage_ShowsProjectsInCommon(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		jonas, stranger, root := s.Member("jonas", models.RoleGuest), s.User("stranger"), s.Admin("root")
@@ -72,13 +72,13 @@ func TestNamespacePage_ShowsProjectsInCommon(t *testing.T) {
 			{stranger, "olga", false}, {stranger, "jonas", false}, {s.Owner, "stranger", false},
 		} {
 			if got := projects(tt.reader, tt.name); (got != "") != tt.shown {
-				t.Errorf("%s on the page of %s: %q", tt.reader.Username, tt.name, got)
+				t.Errorf("%s sees on the page of %s: %q", tt.reader.Username, tt.name, got)
 			}
 		}
 		s.as(s.Owner).get("/nobody").wantStatus(http.StatusNotFound)
 		s.as(s.Owner).get("/a%00").wantStatus(http.StatusNotFound)
 		if to := s.signedOut().get("/olga").wantStatus(http.StatusSeeOther).header.Get("Location"); to != signInPath+"?return_to=%2Folga" {
-			t.Errorf("a visitor is led to %q", to)
+			t.Errorf("a visitor is redirected to %q", to)
 		}
 	})
 }

@@ -13,13 +13,13 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestSearchesAndForms_LargeInput_StayCheap sends the largest and oddest searches
-// and forms that a stranger can send.
+// TestSearchesAndForms_LargeInput_StayCheap sends the largest and most unusual
+// searches and forms that a client can send.
 func TestSearchesAndForms_LargeInput_StayCheap(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.openMergeRequest("topic")
 	owner, visitor := s.as(s.Owner), newBrowserClient(t, s.handler)
-	sends := map[string]func(){
+	requests := map[string]func(){
 		"form of many fields": func() {
 			visitor.send(http.MethodPost, signInPath, "application/x-www-form-urlencoded", strings.NewReader(strings.Repeat("a&", maxForm/2)))
 		},
@@ -43,7 +43,7 @@ func TestSearchesAndForms_LargeInput_StayCheap(t *testing.T) {
 		if err := form.Close(); err != nil {
 			t.Fatal(err)
 		}
-		sends["multipart of many "+name] = func() {
+		requests["multipart of many "+name] = func() {
 			visitor.send(http.MethodPost, signInPath, form.FormDataContentType(), bytes.NewReader(body.Bytes()))
 		}
 	}
@@ -54,13 +54,13 @@ func TestSearchesAndForms_LargeInput_StayCheap(t *testing.T) {
 			"/?all=1&search=", pearMergeRequestsPath + "?state=all&search=", "/olga/pear/-/branches?search=", pearMembersPath + "?search=",
 			pearMergeRequestsPath + "/new/branches?field=source_branch&search=", pearAuditPath + "?search=", pearAuditPath + ".csv?author=",
 		} {
-			sends[name+" at "+path] = func() { owner.get(path + url.QueryEscape(search)) }
+			requests[name+" at "+path] = func() { owner.get(path + url.QueryEscape(search)) }
 		}
 	}
-	for name, send := range sends {
+	for name, send := range requests {
 		var before, after runtime.MemStats
 		var least time.Duration
-		for try := range 3 { // another process may slow down any of them
+		for try := range 3 { // other processes may slow down some tries
 			runtime.ReadMemStats(&before)
 			start := time.Now()
 			send()
@@ -74,7 +74,7 @@ func TestSearchesAndForms_LargeInput_StayCheap(t *testing.T) {
 			}
 		}
 		if memory := after.TotalAlloc - before.TotalAlloc; least > time.Second || memory > 256<<20 {
-			t.Errorf("%s: %v and %d MB", name, least, memory>>20)
+			t.Errorf("%s takes %v and %d MB, want at most 1 s and 256 MB", name, least, memory>>20)
 		}
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// finishNextDelivery makes the next attempt at a delivery, which ends with an HTTP
-// status.
+// finishNextDelivery claims the next due delivery and finishes the attempt with
+// an HTTP status.
 func (s *testSite) finishNextDelivery(status int) {
 	s.T.Helper()
 	claimed, err := s.Store.Claim(s.T.Context(), models.ClaimOptions{Limit: 1})
@@ -28,18 +28,18 @@ func (s *testSite) finishNextDelivery(status int) {
 	}
 }
 
-// TestBrowserDelivery_NewAttempts_AppearWithoutReload: the pages of a service and of a delivery
-// show what comes of Send test and Redeliver without a reload, leave focus,
-// choice and unchanged parts alone, and stop asking once nothing is under way.
+// The pages of a service and of a delivery show new attempts without a reload.
+// Polls keep the focus and unchanged elements, and stop once every delivery is
+// finished.
 func TestBrowserDelivery_NewAttempts_AppearWithoutReload(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	p := browsertest.Open(t, s.as(s.Owner).serve()+servicePath(service))
-	settled := func() {
+	waitSettled := func() {
 		t.Helper()
-		p.WaitFor("the page to stop asking", `!document.querySelector("#service, #delivery").hasAttribute("hx-trigger")`)
+		p.WaitFor("polling to stop", `!document.querySelector("#service, #delivery").hasAttribute("hx-trigger")`)
 	}
-	settled()
+	waitSettled()
 
 	p.Click("#send-test")
 	p.WaitText(".toast", "Test delivery sent.")
@@ -49,14 +49,14 @@ func TestBrowserDelivery_NewAttempts_AppearWithoutReload(t *testing.T) {
 	s.finishNextDelivery(http.StatusAccepted)
 	p.WaitText("#deliveries tbody tr", "HTTP 202")
 	p.WaitText(".page-head .badge", "1 of the last 1 delivery succeeded")
-	settled()
+	waitSettled()
 	if !browsertest.Eval[bool](p, `document.querySelector("#send-test").marked && document.querySelector("#service").marked && document.activeElement.id === "send-test"`) {
-		t.Error("the news replaced what had not changed, or took the focus")
+		t.Error("an update replaced unchanged elements or moved the focus")
 	}
 
 	p.Click("#deliveries tbody a")
 	p.WaitText("#delivery .page-head .badge", "Delivered")
-	settled()
+	waitSettled()
 	p.Click("#redeliver")
 	p.WaitText("#delivery .page-head .badge", "Queued")
 	browsertest.Eval[bool](p, `(document.querySelector("#request-body").marked = true)`)
@@ -64,42 +64,42 @@ func TestBrowserDelivery_NewAttempts_AppearWithoutReload(t *testing.T) {
 	p.WaitText("#delivery .page-head .badge", "Failed")
 	p.WaitText("#attempt-2", "HTTP 410")
 	p.WaitText("#attempt-1", "HTTP 202")
-	settled()
+	waitSettled()
 	if !browsertest.Eval[bool](p, `document.querySelector("#request-body").marked && document.activeElement.id === "redeliver"`) {
-		t.Error("the news replaced the request, or took the focus")
+		t.Error("an update replaced the request or moved the focus")
 	}
 }
 
-// TestBrowserDelivery_FailedPoll_KeepsContentAndShowsNotice: a poll that fails keeps what is shown and says so
-// until one succeeds; one that is under way when a form is sent is given up, so
-// that its older answer never covers the form's.
+// A failed poll keeps the content and shows a notice until a poll succeeds. A
+// poll that is in flight when a form is sent is cancelled, so its older response
+// does not replace the form's.
 func TestBrowserDelivery_FailedPoll_KeepsContentAndShowsNotice(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	s.openMergeRequest("topic")
 	v := s.as(s.Owner)
-	var fails, holds atomic.Bool
+	var failPolls, holdPoll atomic.Bool
 	held, released := make(chan struct{}, 1), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.FormValue("rev") != "" && fails.Load() {
+		if r.FormValue("rev") != "" && failPolls.Load() {
 			http.Error(w, "no", http.StatusInternalServerError)
 			return
 		}
 		r.Header.Add("Cookie", v.cookie)
-		answer := httptest.NewRecorder()
-		v.site.handler.ServeHTTP(answer, r)
-		if r.FormValue("rev") != "" && holds.CompareAndSwap(true, false) {
+		recorder := httptest.NewRecorder()
+		v.site.handler.ServeHTTP(recorder, r)
+		if r.FormValue("rev") != "" && holdPoll.CompareAndSwap(true, false) {
 			held <- struct{}{}
 			select {
 			case <-released:
 			case <-r.Context().Done():
 			}
 		}
-		for name, values := range answer.Header() {
+		for name, values := range recorder.Header() {
 			w.Header()[name] = values
 		}
-		w.WriteHeader(answer.Code)
-		_, _ = w.Write(answer.Body.Bytes())
+		w.WriteHeader(recorder.Code)
+		_, _ = w.Write(recorder.Body.Bytes())
 	}))
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { close(released) })
@@ -107,26 +107,24 @@ func TestBrowserDelivery_FailedPoll_KeepsContentAndShowsNotice(t *testing.T) {
 	p.Allow("500|abort|Abort")
 	p.WaitText("#deliveries tbody tr", "Queued")
 
-	fails.Store(true)
+	failPolls.Store(true)
 	p.WaitText("#status-checks-failed", "Failed to load deliveries")
 	p.WaitText("#deliveries tbody tr", "Queued")
 	p.Click("#status-checks-failed button")
-	p.WaitFor("Refresh to fail, too", `!document.querySelector("#status-checks-failed .spinner")`)
+	p.WaitFor("Refresh to fail as well", `!document.querySelector("#status-checks-failed .spinner")`)
 	p.WaitText("#status-checks-failed", "Failed to load deliveries")
-	fails.Store(false)
+	failPolls.Store(false)
 	p.WaitGone("#status-checks-failed")
 
-	holds.Store(true)
+	holdPoll.Store(true)
 	<-held
 	p.Click("#send-test")
 	p.WaitText("#deliveries tbody tr:first-child", "Test")
 	if p.Count("#status-checks-failed") != 0 || p.Count("#deliveries tbody tr") != 2 {
-		t.Errorf("%d lines of failure, %d deliveries", p.Count("#status-checks-failed"), p.Count("#deliveries tbody tr"))
+		t.Errorf("%d failure notices and %d deliveries, want 0 and 2", p.Count("#status-checks-failed"), p.Count("#deliveries tbody tr"))
 	}
 }
 
-// TestBrowserDelivery_ServiceRemoved_PageKeepsContent: who looks at a service that somebody
-// else removes is told, and keeps what is shown.
 func TestBrowserDelivery_ServiceRemoved_PageKeepsContent(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
@@ -139,8 +137,6 @@ func TestBrowserDelivery_ServiceRemoved_PageKeepsContent(t *testing.T) {
 	p.WaitText("#deliveries tbody tr", "Queued")
 }
 
-// TestBrowserServicePage_DialogForms_UpdatePage: on the page of a service its forms are dialogs too,
-// which renew the page behind them.
 func TestBrowserServicePage_DialogForms_UpdatePage(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
@@ -153,7 +149,7 @@ func TestBrowserServicePage_DialogForms_UpdatePage(t *testing.T) {
 	p.WaitGone("dialog")
 	p.WaitText("h1", "Licence scan")
 	p.WaitText(".breadcrumbs [aria-current]", "Licence scan")
-	p.WaitFor("the title to follow", `document.title.startsWith("Licence scan")`)
+	p.WaitFor("the new title", `document.title.startsWith("Licence scan")`)
 	p.WaitFor("the focus to be back", `document.activeElement.id === "edit-service"`)
 	p.Click("#remove-service")
 	p.WaitText("dialog[open]", "You are about to remove the Licence scan status check.")

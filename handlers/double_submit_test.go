@@ -9,8 +9,8 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// TestCreateForms_SentTwiceAtOnce_CreateOne sends every form that makes something twice at the
-// same time, as an impatient double click does: one thing is made.
+// TestCreateForms_SentTwiceAtOnce_CreateOne sends every form that creates
+// something twice at the same time, as a double click does.
 func TestCreateForms_SentTwiceAtOnce_CreateOne(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.User("jonas")
@@ -48,24 +48,24 @@ func TestCreateForms_SentTwiceAtOnce_CreateOne(t *testing.T) {
 					both.Go(func() { answers[i] = v.post(form.action, fields) })
 				}
 				both.Wait()
-				made := 0
+				redirects := 0
 				for _, a := range answers {
 					if a.status >= 500 {
 						t.Errorf("status %d", a.status)
 					}
 					if a.status == 303 {
-						made++
+						redirects++
 					}
 				}
-				if now := count(); now != before+1 || made == 0 {
-					t.Errorf("%d made, %d answers say so", now-before, made)
+				if now := count(); now != before+1 || redirects == 0 {
+					t.Errorf("%d rows created with %d redirects, want 1 row", now-before, redirects)
 				}
 			})
 		}
 	})
 }
 
-// namespaceID is the id of a user's namespace, in a form's words.
+// namespaceID returns the id of a user's namespace as a form value.
 func (s *testSite) namespaceID(user models.User) string {
 	s.T.Helper()
 	ns, err := s.Store.Namespace(s.T.Context(), user.Username)

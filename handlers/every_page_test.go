@@ -14,10 +14,10 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// visitEveryPage gives every page that the routes lead to to a function, with what
-// makes them full: a service that was asked, a member, tokens, a rule. They are
-// asked for by an owner, or an administrator, with htmx and without; then come
-// the pages for those who may not.
+// visitEveryPage calls each with every page of the routing table, with and
+// without htmx, on a site with some data. Pages are requested by the project's
+// owner, those below /admin/ by an administrator. Some error pages and pages of
+// other visitors follow.
 func visitEveryPage(t *testing.T, s *testSite, language string, each func(t *testing.T, a response)) {
 	t.Helper()
 	ids, mr, other, jonas := s.populate(t)
@@ -36,20 +36,20 @@ func visitEveryPage(t *testing.T, s *testSite, language string, each func(t *tes
 		if strings.HasPrefix(path, "/admin/") {
 			v = admin
 		}
-		if r.path == signInPath { // who is signed in is led on
+		if r.path == signInPath { // redirects signed-in users
 			visit(path, s.signedOut().withLanguage(language).get(path), http.StatusOK)
 			continue
 		}
-		// The address that a form posts to leads to the form's page, and a part
-		// of a page to that page whoever has no script.
+		// The address of a form's action redirects to the form's page, and without
+		// htmx the address of a fragment to its page.
 		if a := v.get(path); a.status != http.StatusSeeOther {
 			visit(path, a, http.StatusOK)
 		}
 		if a := v.withHTMX().get(path); a.status != http.StatusSeeOther {
-			visit(path+" by htmx", a, http.StatusOK)
+			visit(path+" with htmx", a, http.StatusOK)
 		}
 	}
-	visit("service without answers", owner.get(servicePath(other)), http.StatusOK)
+	visit("service without responses", owner.get(servicePath(other)), http.StatusOK)
 	visit("404", owner.get("/olga/nothing"), http.StatusNotFound)
 	visit("403", s.as(jonas).withLanguage(language).get(pearSettingsPath), http.StatusForbidden)
 	visit("as a developer", s.as(jonas).withLanguage(language).get(s.mrPath(mr, "")), http.StatusOK)
@@ -58,7 +58,9 @@ func visitEveryPage(t *testing.T, s *testSite, language string, each func(t *tes
 	visit("projects signed out", s.signedOut().withLanguage(language).get("/"), http.StatusOK)
 }
 
-// fill gives the site what makes its pages full, and names it for the routes.
+// populate creates what fills the pages: a service with a delivery and a
+// response, a member, tokens and a merge request. ids returns the parameters for
+// a route's path.
 func (s *testSite) populate(t *testing.T) (ids func(path string) routeIDs, mr models.MergeRequest, other models.ExternalStatusCheck, jonas models.User) {
 	t.Helper()
 	service := s.Service("licence", "main")
@@ -71,9 +73,9 @@ func (s *testSite) populate(t *testing.T) (ids func(path string) routeIDs, mr mo
 	}
 	deliveries := s.Deliveries(service)
 	if len(deliveries) == 0 {
-		t.Fatal("there is no delivery to look at")
+		t.Fatal("the service has no delivery")
 	}
-	personal, ofProject := s.createTokens()
+	personal, project := s.createTokens()
 	ids = func(path string) routeIDs {
 		ids := routeIDs{iid: itoa(mr.IID), delivery: itoa(deliveries[0].ID), sha: mr.HeadSHA}
 		switch {
@@ -86,15 +88,15 @@ func (s *testSite) populate(t *testing.T) (ids func(path string) routeIDs, mr mo
 		case strings.Contains(path, "personal_access_tokens"):
 			ids.id = itoa(personal.ID)
 		case strings.Contains(path, "access_tokens"):
-			ids.id = itoa(ofProject.ID)
+			ids.id = itoa(project.ID)
 		}
 		return ids
 	}
 	return ids, mr, other, jonas
 }
 
-// tokens are one of the owner's own and one of the project's.
-func (s *testSite) createTokens() (personal, ofProject models.AccessToken) {
+// createTokens creates one personal token of the owner and one project token.
+func (s *testSite) createTokens() (personal, project models.AccessToken) {
 	s.T.Helper()
 	in := models.AccessTokenInput{
 		Name: "CI", Scopes: []string{models.ScopeAPI}, ExpiresAt: s.Clock.Now().AddDate(0, 1, 0), Digest: auth.Digest("one"), Role: models.RoleDeveloper,
@@ -104,14 +106,12 @@ func (s *testSite) createTokens() (personal, ofProject models.AccessToken) {
 		s.T.Fatal(err)
 	}
 	in.Digest = auth.Digest("other")
-	if ofProject, err = s.Store.CreateProjectToken(s.T.Context(), s.Owner, models.RoleOwner, s.Project.ID, in); err != nil {
+	if project, err = s.Store.CreateProjectToken(s.T.Context(), s.Owner, models.RoleOwner, s.Project.ID, in); err != nil {
 		s.T.Fatal(err)
 	}
-	return personal, ofProject
+	return personal, project
 }
 
-// TestEveryPage_KeepsContentPolicyAndLanguage reads every page in both
-// languages.
 func TestEveryPage_KeepsContentPolicyAndLanguage(t *testing.T) {
 	for _, language := range []string{"en", "ja"} {
 		t.Run(language, func(t *testing.T) {
@@ -125,8 +125,8 @@ func TestEveryPage_KeepsContentPolicyAndLanguage(t *testing.T) {
 	}
 }
 
-// assertContentSecurityPolicy holds that the page may run and draw nothing but what we serve,
-// and has nothing that would need more.
+// assertContentSecurityPolicy checks that the policy allows only the server's
+// own resources, and that the page has no inline style or script.
 func assertContentSecurityPolicy(t *testing.T, a response) {
 	t.Helper()
 	policy := a.header.Get("Content-Security-Policy")
@@ -135,14 +135,14 @@ func assertContentSecurityPolicy(t *testing.T, a response) {
 			t.Errorf("the policy lacks %s: %q", want, policy)
 		}
 	}
-	for _, bad := range []string{"unsafe", "*", "http:"} {
-		if strings.Contains(policy, bad) {
-			t.Errorf("the policy allows %q: %q", bad, policy)
+	for _, forbidden := range []string{"unsafe", "*", "http:"} {
+		if strings.Contains(policy, forbidden) {
+			t.Errorf("the policy allows %q: %q", forbidden, policy)
 		}
 	}
 	a.Find("style, [style], script:not([src]), iframe, object, embed, [srcdoc]").Each(func(_ int, e *goquery.Selection) {
 		html, _ := goquery.OuterHtml(e)
-		t.Errorf("inline: %.120s", html)
+		t.Errorf("inline style, script or frame: %.120s", html)
 	})
 	a.Find("*").Each(func(_ int, e *goquery.Selection) {
 		for _, attribute := range e.Nodes[0].Attr {
@@ -154,34 +154,35 @@ func assertContentSecurityPolicy(t *testing.T, a response) {
 	})
 }
 
-// textareaStartPattern is a textarea's start tag with the line break after it.
+// textareaStartPattern matches a textarea's start tag followed by a line break.
 var textareaStartPattern = regexp.MustCompile(`<textarea[^>]*>\n`)
 
-// assertFieldsKeepText holds that no field cuts what is typed or pasted, and that
-// no textarea swallows the first line break of its text.
+// assertFieldsKeepText checks that no field cuts its input by maxlength and that
+// each textarea begins with a line break. HTML drops the first one, so without
+// it a text that begins with an empty line would lose it.
 func assertFieldsKeepText(t *testing.T, a response) {
 	t.Helper()
 	a.Find("[maxlength]").Each(func(_ int, e *goquery.Selection) {
-		t.Errorf("%s cuts what is pasted", e.AttrOr("id", e.AttrOr("name", "?")))
+		t.Errorf("%s has a maxlength", e.AttrOr("id", e.AttrOr("name", "?")))
 	})
-	if areas, whole := strings.Count(a.body, "<textarea"), len(textareaStartPattern.FindAllString(a.body, -1)); areas != whole {
-		t.Errorf("%d textareas, %d begin with the line break that HTML drops", areas, whole)
+	if areas, complete := strings.Count(a.body, "<textarea"), len(textareaStartPattern.FindAllString(a.body, -1)); areas != complete {
+		t.Errorf("%d of %d textareas begin with a line break", complete, areas)
 	}
 }
 
-// assertOutline holds what makes a page readable: its language, one first
-// heading, ids that are there once, and references that lead to them.
+// assertOutline checks the language, the title and the single first heading of a
+// page, that ids are unique, and that references to ids have a target.
 func assertOutline(t *testing.T, a response, language string) {
 	t.Helper()
 	ids := map[string]int{}
 	a.Find("[id]").Each(func(_ int, e *goquery.Selection) { ids[e.AttrOr("id", "")]++ })
 	for id, n := range ids {
 		if n > 1 {
-			t.Errorf("%d elements are called %q", n, id)
+			t.Errorf("%d elements have the id %q", n, id)
 		}
 	}
 	if !strings.HasPrefix(a.body, "<!doctype") && !strings.HasPrefix(a.body, "<!DOCTYPE") {
-		return // a fragment: its page has the rest
+		return // a fragment: its page has the rest of the outline
 	}
 	if got := a.attr("html", "lang"); got != language {
 		t.Errorf("lang %q, want %q", got, language)
@@ -189,15 +190,15 @@ func assertOutline(t *testing.T, a response, language string) {
 	if title := a.text("title"); title == "" || title == "· Mergegate" {
 		t.Errorf("title %q", title)
 	}
-	// A README or a description may have first headings of its own.
+	// A README or a description may contain first headings.
 	if n := a.Find("h1").Not(".prose h1").Length(); n != 1 {
-		t.Errorf("%d first headings", n)
+		t.Errorf("%d first headings, want 1", n)
 	}
 	for _, attribute := range []string{"aria-labelledby", "aria-describedby", "aria-controls", "for", "list", "form", "popovertarget"} {
 		a.Find("[" + attribute + "]").Each(func(_ int, e *goquery.Selection) {
 			for _, id := range strings.Fields(e.AttrOr(attribute, "")) {
 				if ids[id] == 0 {
-					t.Errorf("%s=%q leads nowhere", attribute, id)
+					t.Errorf("%s=%q refers to a missing id", attribute, id)
 				}
 			}
 		})
@@ -205,25 +206,25 @@ func assertOutline(t *testing.T, a response, language string) {
 }
 
 var (
-	// textKeyPattern is the name of a text that has no sentence.
+	// textKeyPattern matches the key of a missing text.
 	textKeyPattern = regexp.MustCompile(`\b(frame|mr|checks|git|settings)\.[a-z]+_[a-z_]+\b`)
-	// placeholderPattern is what nobody filled in.
+	// placeholderPattern matches a placeholder without a value.
 	placeholderPattern = regexp.MustCompile(`\{\{|<no value>|%!|\bundefined\b|\bNaN\b`)
 	latinWordPattern   = regexp.MustCompile(`[A-Za-z][A-Za-z'’-]+`)
-	address            = regexp.MustCompile(`https?://[^\s"]+|\b[0-9a-f]{8}\b`)
-	tag                = regexp.MustCompile(`</?[a-z][^<>]*>`)
-	japanese           = regexp.MustCompile(`[\p{Hiragana}\p{Katakana}\p{Han}]`)
+	addressPattern     = regexp.MustCompile(`https?://[^\s"]+|\b[0-9a-f]{8}\b`)
+	tagPattern         = regexp.MustCompile(`</?[a-z][^<>]*>`)
+	japanesePattern    = regexp.MustCompile(`[\p{Hiragana}\p{Katakana}\p{Han}]`)
 )
 
-// untranslatedWords are the Latin words of Japanese pages: names of products
-// and formats, and units.
+// untranslatedWords are Latin words on Japanese pages: names of products and
+// formats, and units.
 var untranslatedWords = strings.Fields("Mergegate GitLab Git HTTP HTTPS HMAC URL API SHA README Markdown ID UTC UTF HEAD English Draft Webhook Webhooks JSON CSV CI ms IP KiB")
 
-// data are the words that the fixtures brought.
-var data = strings.Fields("olga pear jonas licence security example test main feature topic other release Commit on Trim the mergegate Ines Park bot project root stable read api read_api git merge MR QA Security")
+// fixtureWords are the Latin words of the test data.
+var fixtureWords = strings.Fields("olga pear jonas licence security example test main feature topic other release Commit on Trim the mergegate Ines Park bot project root stable read api read_api git merge MR QA Security")
 
-// assertLanguage holds that every text that people read or hear is in their
-// language and complete.
+// assertLanguage checks that every visible or announced text is in the language
+// and has no missing key or placeholder.
 func assertLanguage(t *testing.T, a response, language string) {
 	t.Helper()
 	var texts []string
@@ -231,8 +232,8 @@ func assertLanguage(t *testing.T, a response, language string) {
 	doc.Find("pre, code, script, .mono, .ref, .prose, [lang], option[lang], #app-texts").Remove()
 	doc.Find("*").Contents().Each(func(_ int, node *goquery.Selection) {
 		if goquery.NodeName(node) == "#text" {
-			// What is for browsers without script is one text with its tags.
-			texts = append(texts, tag.ReplaceAllString(node.Text(), " "))
+			// The content of noscript is one text node that contains tags.
+			texts = append(texts, tagPattern.ReplaceAllString(node.Text(), " "))
 		}
 	})
 	for _, attribute := range []string{"aria-label", "title", "placeholder", "alt", "data-label"} {
@@ -248,18 +249,18 @@ func assertLanguage(t *testing.T, a response, language string) {
 	for _, text := range texts {
 		text = collapseSpace(text)
 		if textKeyPattern.MatchString(text) || placeholderPattern.MatchString(text) {
-			t.Errorf("unfinished: %q", text)
+			t.Errorf("missing text or value: %q", text)
 		}
-		text = address.ReplaceAllString(text, "")
-		if language == "en" && text != "日本語" && japanese.MatchString(text) {
+		text = addressPattern.ReplaceAllString(text, "")
+		if language == "en" && text != "日本語" && japanesePattern.MatchString(text) {
 			t.Errorf("Japanese on an English page: %q", text)
 		}
 		if language != "ja" {
 			continue
 		}
 		for _, word := range latinWordPattern.FindAllString(text, -1) {
-			if !slices.Contains(untranslatedWords, word) && !slices.Contains(data, word) {
-				t.Errorf("%q is left in English: %q", word, text)
+			if !slices.Contains(untranslatedWords, word) && !slices.Contains(fixtureWords, word) {
+				t.Errorf("%q is not translated: %q", word, text)
 			}
 		}
 	}

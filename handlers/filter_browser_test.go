@@ -8,12 +8,13 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// shownProjects are the names in the list, as it stands.
+// shownProjects is a JavaScript expression for the names in the list of
+// projects.
 const shownProjects = `[...document.querySelectorAll("#project-list .list__title a")].map((a) => a.innerText.split(" ").pop()).join(" ")`
 
-// TestBrowserProjects_Typing_FiltersList: the list follows the search and the
-// order; the focus stays, the address tells what is shown, and the way back
-// leads out of the list.
+// Typing in the search or changing the order updates the list and the page's
+// address and keeps the focus. Back leaves the list, as filtering adds no
+// entries to the history.
 func TestBrowserProjects_Typing_FiltersList(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.NewProject(s.Owner, "apple", models.VisibilityPrivate)
@@ -24,19 +25,18 @@ func TestBrowserProjects_Typing_FiltersList(t *testing.T) {
 	p.WaitFor("three projects", shownProjects+` === "plum apple pear"`)
 	p.Fill("#project-search", "p")
 	p.Fill("#project-search", "pl")
-	p.WaitFor("those that match", shownProjects+` === "plum apple"`)
-	p.WaitFor("the focus in the search", `document.activeElement.id === "project-search"`)
-	p.WaitFor("the address to tell", `location.search === "?search=pl&sort=updated"`)
-	p.WaitFor("the number to be told", `document.getElementById("project-found").innerText === "2 projects"`)
+	p.WaitFor("the matching projects", shownProjects+` === "plum apple"`)
+	p.WaitFor("the focus to stay in the search", `document.activeElement.id === "project-search"`)
+	p.WaitFor("the filter in the address", `location.search === "?search=pl&sort=updated"`)
+	p.WaitFor("the announced number", `document.getElementById("project-found").innerText === "2 projects"`)
 	p.Choose("#project-sort", "Name")
-	p.WaitFor("the other order", shownProjects+` === "apple plum"`)
+	p.WaitFor("the new order", shownProjects+` === "apple plum"`)
 	p.Reload()
 	p.WaitFor("the same list", shownProjects+` === "apple plum"`)
 	browsertest.Eval[bool](p, "history.back(), true")
 	p.WaitText("h1", "New project")
 }
 
-// Without script a button sends the filters.
 func TestBrowserProjects_WithoutScript_ButtonFiltersList(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.NewProject(s.Owner, "apple", models.VisibilityPrivate)
@@ -51,6 +51,6 @@ func TestBrowserProjects_WithoutScript_ButtonFiltersList(t *testing.T) {
 		t.Errorf("found %q", got)
 	}
 	if got := p.Text("#project-list .pagination"); got == "" {
-		t.Error("no number of projects")
+		t.Error("the list shows no number of projects")
 	}
 }

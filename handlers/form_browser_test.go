@@ -9,20 +9,20 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// value is what stands in a field, found by its label.
+// value returns the value of the field with this label.
 func (a *actor) value(label string) string {
 	a.t.Helper()
 	return browsertest.Eval[string](a.Page, "document.querySelector("+strconv.Quote(a.field(label))+").value")
 }
 
-// doubleClick presses the button with this name twice, without waiting.
+// doubleClick clicks the button with this name twice without waiting.
 func (a *actor) doubleClick(name string) {
 	a.t.Helper()
 	a.ClickTwice(a.button(name))
 }
 
-// TestBrowserForms_DoubleClickAndBack_CreateOnce: a double click makes one thing and leads to it; Back
-// leads to the form, which works again; a rejected form can be loaded again.
+// A double click creates one thing and opens its page. Back opens the form
+// again, which still works. A rejected form can be reloaded.
 func TestBrowserForms_DoubleClickAndBack_CreateOnce(t *testing.T) {
 	for mode, script := range map[string]bool{"with script": true, "without script": false} {
 		t.Run(mode, func(t *testing.T) {
@@ -42,7 +42,7 @@ func TestBrowserForms_DoubleClickAndBack_CreateOnce(t *testing.T) {
 			a.submit("Create project")
 			a.assertHeading("Cherry")
 
-			// A rejected form stands after loading it again, and still posts.
+			// A rejected form survives a reload.
 			a.open(pearMembersPath + "/new")
 			a.fill("Username", "nobody")
 			a.submit("Add member")
@@ -50,13 +50,13 @@ func TestBrowserForms_DoubleClickAndBack_CreateOnce(t *testing.T) {
 			a.Reload()
 			a.assertText("There is no user with this name")
 			if got := a.value("Username"); got != "nobody" {
-				t.Errorf("%q stands after loading again", got)
+				t.Errorf("the field holds %q after the reload, want nobody", got)
 			}
 			a.Back()
 			a.WaitURL("/new$")
 			a.assertNoText("There is no user with this name")
 
-			// In a dialog, too.
+			// The same in a dialog.
 			a.open(pearSettingsPath)
 			a.Press("Add status check")
 			a.fill("Service name", "Build")

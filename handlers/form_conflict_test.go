@@ -9,9 +9,9 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// TestEditForms_SavedInTwoTabs_SecondGetsConflict opens every form that edits
-// something in two tabs and saves both: the second is refused once, keeps what
-// was typed, shows what is saved now, and then replaces it.
+// TestEditForms_SavedInTwoTabs_SecondGetsConflict opens every edit form in two
+// tabs and saves both. The second is rejected once, keeps its input and shows
+// the saved value; sent again, it replaces that value.
 func TestEditForms_SavedInTwoTabs_SecondGetsConflict(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service, jonas := s.Service("licence", "main"), s.Member("jonas", models.RoleDeveloper)
@@ -42,52 +42,50 @@ func TestEditForms_SavedInTwoTabs_SecondGetsConflict(t *testing.T) {
 				first.Set(form.field, form.first)
 				second.Set(form.field, form.second)
 				owner.post(form.action, first).wantStatus(http.StatusSeeOther)
-				owner.post(form.action, first).wantStatus(http.StatusSeeOther) // pressed twice: nothing is overwritten
+				owner.post(form.action, first).wantStatus(http.StatusSeeOther) // the same form again overwrites nothing
 
 				a := owner.post(form.action, second).wantStatus(http.StatusConflict)
-				if said := a.text("[role=alert]:not([hidden])"); !strings.Contains(said, form.saved) {
-					t.Errorf("the form says %q, want what is saved now: %q", said, form.saved)
+				if message := a.text("[role=alert]:not([hidden])"); !strings.Contains(message, form.saved) {
+					t.Errorf("message %q, want the saved value %q in it", message, form.saved)
 				}
 				_, again := a.fields(selector)
 				if got := again.Get(form.field); got != form.second {
-					t.Errorf("%q is kept, typed was %q", got, form.second)
+					t.Errorf("the form keeps %q, want %q", got, form.second)
 				}
 				owner.post(form.action, again).wantStatus(http.StatusSeeOther)
 				_, saved := owner.get(form.page).fields(selector)
 				if got := saved.Get(form.field); got != form.second {
-					t.Errorf("%q is saved in the end, want %q", got, form.second)
+					t.Errorf("saved %q, want %q", got, form.second)
 				}
 			})
 		}
 	})
 }
 
-// TestEditForm_InvalidThenStale_StillConflicts: a fault in between does
-// not hide that something was changed.
+// A rejected form keeps its version, so a change by somebody else is still
+// detected when it is sent again.
 func TestEditForm_InvalidThenStale_StillConflicts(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service, owner := s.Service("licence", "main"), s.as(s.Owner)
-		_, mine := owner.get(servicePath(service) + "/edit").fields("#status-check-form")
+		_, stale := owner.get(servicePath(service) + "/edit").fields("#status-check-form")
 		name := "renamed by another"
 		if _, err := s.Store.UpdateExternalStatusCheck(t.Context(), s.Owner, s.Project.ID, service.ID, models.ExternalStatusCheckUpdate{Name: &name}, false); err != nil {
 			t.Fatal(err)
 		}
-		mine.Set("name", "")
-		_, mine = owner.post(servicePath(service), mine).wantStatus(http.StatusUnprocessableEntity).fields("#status-check-form")
-		mine.Set("name", "mine")
-		owner.post(servicePath(service), mine).wantStatus(http.StatusConflict)
+		stale.Set("name", "")
+		_, stale = owner.post(servicePath(service), stale).wantStatus(http.StatusUnprocessableEntity).fields("#status-check-form")
+		stale.Set("name", "mine")
+		owner.post(servicePath(service), stale).wantStatus(http.StatusConflict)
 	})
 }
 
-// TestServiceForm_ServiceRemovedMeanwhile_OffersToAddIt: the form says so, keeps what was
-// typed and adds it anew.
 func TestServiceForm_ServiceRemovedMeanwhile_OffersToAddIt(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		for _, htmx := range []bool{false, true} {
 			service, owner := s.Service("licence", "main"), s.as(s.Owner)
 			status := http.StatusNotFound
 			if htmx {
-				owner, status = owner.withHTMX(), http.StatusConflict // htmx shows no 404
+				owner, status = owner.withHTMX(), http.StatusConflict // htmx does not swap a 404
 			}
 			action, form := owner.get(servicePath(service) + "/edit").fields("#status-check-form")
 			if err := s.Store.DeleteExternalStatusCheck(t.Context(), s.Owner, s.Project.ID, service.ID); err != nil {
@@ -96,11 +94,11 @@ func TestServiceForm_ServiceRemovedMeanwhile_OffersToAddIt(t *testing.T) {
 			form.Set("name", "Typed")
 			a := owner.post(action, form).wantStatus(status)
 			if got := a.text("#form-error"); !strings.Contains(got, "was removed while you were editing") {
-				t.Errorf("the form says %q", got)
+				t.Errorf("message %q", got)
 			}
 			action, form = a.fields("#status-check-form")
 			if action != pearServicesPath || form.Get("name") != "Typed" || a.has("#save-failed:not([hidden])") {
-				t.Errorf("the form goes to %s with %v", action, form)
+				t.Errorf("the form posts %v to %s", form, action)
 			}
 			s.as(s.Owner).post(action, form).wantStatus(http.StatusSeeOther)
 			if got := s.listServices(); !strings.Contains(got, "Typed") {

@@ -9,8 +9,7 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// What nobody may type anywhere: too long a text, control characters, bytes
-// that are no text.
+// Texts that no form accepts: too long, with control characters, or not UTF-8.
 var (
 	long256  = strings.Repeat("ä", 256)
 	long2001 = strings.Repeat("x", 2001)
@@ -19,10 +18,10 @@ var (
 const (
 	lineBreak = "Lic\nence"
 	nul       = "Lic\x00ence"
-	noText    = "Lic\xff\xfe"
+	notUTF8   = "Lic\xff\xfe"
 )
 
-// formMessages are the messages of all forms, English to Japanese.
+// formMessages maps the English message of each form to the Japanese one.
 var formMessages = map[string]string{
 	"Please provide a name":                                  "名前を入力してください",
 	"Name is already taken":                                  "この名前はすでに使用されています",
@@ -80,7 +79,7 @@ var formMessages = map[string]string{
 
 const pathRule = "Use letters, digits, _ - and . only; begin with a letter, digit or _, and do not end with . or .git"
 
-// formCases makes what the forms are tried on and gives the table of them.
+// formCases creates what the forms need and returns the cases of all forms.
 func (s *testSite) formCases() []formCase {
 	s.T.Helper()
 	other := s.NewProject(s.Owner, "plum", models.VisibilityPrivate)
@@ -92,24 +91,25 @@ func (s *testSite) formCases() []formCase {
 	return cases
 }
 
-// nameFaults are those of a name by the messages of its form.
+// nameFaults returns the faults of a name field, with the messages of its form.
 func nameFaults(field, blank, tooLong, unreadable string) []fault {
 	return []fault{
-		{why: field + " left out", change: url.Values{field: nil}, want: oneMessage(field, blank)},
-		{why: field + " blank", change: url.Values{field: {" \t "}}, want: oneMessage(field, blank)},
-		{why: field + " of another type", change: url.Values{field: nil, field + "[]": {"x"}}, want: oneMessage(field, blank)},
-		{why: field + " too long", change: url.Values{field: {long256}}, want: oneMessage(field, tooLong)},
-		{why: field + " with a line break", change: url.Values{field: {lineBreak}}, want: oneMessage(field, unreadable)},
-		{why: field + " with NUL", change: url.Values{field: {nul}}, want: oneMessage(field, unreadable)},
-		{why: field + " that is no UTF-8", change: url.Values{field: {noText}}, want: oneMessage(field, unreadable)},
+		{name: field + " left out", change: url.Values{field: nil}, want: oneMessage(field, blank)},
+		{name: field + " blank", change: url.Values{field: {" \t "}}, want: oneMessage(field, blank)},
+		{name: field + " as a list", change: url.Values{field: nil, field + "[]": {"x"}}, want: oneMessage(field, blank)},
+		{name: field + " too long", change: url.Values{field: {long256}}, want: oneMessage(field, tooLong)},
+		{name: field + " with a line break", change: url.Values{field: {lineBreak}}, want: oneMessage(field, unreadable)},
+		{name: field + " with NUL", change: url.Values{field: {nul}}, want: oneMessage(field, unreadable)},
+		{name: field + " that is not UTF-8", change: url.Values{field: {notUTF8}}, want: oneMessage(field, unreadable)},
 	}
 }
 
-// choiceFaults are those of a list or a group to choose from.
+// choiceFaults returns the faults of a list or a group of choices: no value and
+// each of the values.
 func choiceFaults(field, message string, values ...string) []fault {
-	faults := []fault{{why: field + " left out", change: url.Values{field: nil}, want: oneMessage(field, message)}}
+	faults := []fault{{name: field + " left out", change: url.Values{field: nil}, want: oneMessage(field, message)}}
 	for _, value := range append(values, "", "99999999999999999999", "\xff\x00") {
-		faults = append(faults, fault{why: field + " " + strings.ToValidUTF8(value, "?"), change: url.Values{field: {value}}, want: oneMessage(field, message)})
+		faults = append(faults, fault{name: field + " " + strings.ToValidUTF8(value, "?"), change: url.Values{field: {value}}, want: oneMessage(field, message)})
 	}
 	return faults
 }
@@ -128,36 +128,36 @@ func (s *testSite) serviceCases(other models.Project) []formCase {
 	foreign, main := s.ruleID(other, "main"), s.ruleID(s.Project, "main")
 	const name, address, branch, secret = "name", "external_url", "protected_branch_ids[]", "shared_secret"
 	faults := append(nameFaults(name, nameMissing, "Name cannot be longer than 255 characters", "Name cannot contain control characters"),
-		fault{why: "name taken", change: url.Values{name: {"Licence"}}, want: oneMessage(name, nameTaken)},
-		fault{why: "name taken in another case", change: url.Values{name: {" LICENCE "}}, want: oneMessage(name, nameTaken)},
-		fault{why: "name taken by full case folding", change: url.Values{name: {"STRASSE"}}, want: oneMessage(name, nameTaken)},
-		fault{why: "secret too long", change: url.Values{secret: {strings.Repeat("s", 256)}}, want: oneMessage(secret, secretLong)},
-		fault{why: "secret that is no UTF-8", change: url.Values{secret: {noText}}, want: oneMessage(secret, "Shared secret cannot contain control characters")},
-		fault{why: "everything at once", change: url.Values{name: {"licence"}, address: {taken.ExternalURL}, branch: {"0"}, secret: {strings.Repeat("s", 256)}},
+		fault{name: "name taken", change: url.Values{name: {"Licence"}}, want: oneMessage(name, nameTaken)},
+		fault{name: "name taken in another case", change: url.Values{name: {" LICENCE "}}, want: oneMessage(name, nameTaken)},
+		fault{name: "name taken by full case folding", change: url.Values{name: {"STRASSE"}}, want: oneMessage(name, nameTaken)},
+		fault{name: "secret too long", change: url.Values{secret: {strings.Repeat("s", 256)}}, want: oneMessage(secret, secretLong)},
+		fault{name: "secret that is not UTF-8", change: url.Values{secret: {notUTF8}}, want: oneMessage(secret, "Shared secret cannot contain control characters")},
+		fault{name: "everything at once", change: url.Values{name: {"licence"}, address: {taken.ExternalURL}, branch: {"0"}, secret: {strings.Repeat("s", 256)}},
 			want: map[string]string{name: nameTaken, address: urlTaken, branch: branchWrong, secret: secretLong}},
 	)
-	for why, value := range map[string]string{
+	for kind, value := range map[string]string{
 		"blank": "  ", "relative": "/hook", "without scheme": "ci.example.test/hook", "of another scheme": "ftp://ci.example.test/",
 		"that is script": "javascript:alert(1)", "without host": "https:///hook", "with a blank": "https://ci.example.test/a b",
-		"with a line break": "https://ci.example.test/a\nb", "with a port that is none": "https://ci.example.test:99999/",
-		"that is no UTF-8": "https://ci.example.test/\xff",
+		"with a line break": "https://ci.example.test/a\nb", "with an invalid port": "https://ci.example.test:99999/",
+		"that is not UTF-8": "https://ci.example.test/\xff",
 	} {
-		faults = append(faults, fault{why: "URL " + why, change: url.Values{address: {value}}, want: oneMessage(address, urlInvalid)})
+		faults = append(faults, fault{name: "URL " + kind, change: url.Values{address: {value}}, want: oneMessage(address, urlInvalid)})
 	}
-	faults = append(faults, fault{why: "URL too long", want: oneMessage(address, urlTooLong),
+	faults = append(faults, fault{name: "URL too long", want: oneMessage(address, urlTooLong),
 		change: url.Values{address: {"https://ci.example.test/" + strings.Repeat("ä", 2025)}}})
-	faults = append(faults, fault{why: "URL left out", change: url.Values{address: nil}, want: oneMessage(address, urlInvalid)})
-	for why, value := range map[string]string{
+	faults = append(faults, fault{name: "URL left out", change: url.Values{address: nil}, want: oneMessage(address, urlInvalid)})
+	for kind, value := range map[string]string{
 		"": taken.ExternalURL, "scheme and host in capitals": "HTTPS://SCAN.example.NET/v1/check?a=1", "default port": "https://scan.example.net:443/v1/check?a=1",
 		"fragment": "https://scan.example.net/v1/check?a=1#top", "punycode and path": "https://xn--bcher-kva.example/",
 	} {
-		faults = append(faults, fault{why: "URL taken " + why, change: url.Values{address: {value}}, want: oneMessage(address, urlTaken)})
+		faults = append(faults, fault{name: "URL taken " + kind, change: url.Values{address: {value}}, want: oneMessage(address, urlTaken)})
 	}
-	for why, values := range map[string][]string{
-		"of another project": {foreign}, "that does not exist": {"999999"}, "beyond the numbers": {"99999999999999999999"},
-		"that is no number": {"main"}, "good and bad": {main, foreign},
+	for kind, values := range map[string][]string{
+		"of another project": {foreign}, "that does not exist": {"999999"}, "beyond 64 bits": {"99999999999999999999"},
+		"that is not a number": {"main"}, "valid and invalid": {main, foreign},
 	} {
-		faults = append(faults, fault{why: "branch " + why, change: url.Values{branch: values}, want: oneMessage(branch, branchWrong)})
+		faults = append(faults, fault{name: "branch " + kind, change: url.Values{branch: values}, want: oneMessage(branch, branchWrong)})
 	}
 	good := url.Values{name: {"Fresh"}, address: {"https://fresh.example.test/hook"}, secret: {"hush-hush-secret"}, "also_apply": {"1"}, branch: {main}}
 	return []formCase{
@@ -171,9 +171,9 @@ func (s *testSite) ruleCases() []formCase {
 	const invalid = "Please provide a valid branch name or wildcard"
 	levels := append(choiceFaults(merge, who, "35", "50", "everybody"), choiceFaults(push, who, "35", "50", "everybody")...)
 	faults := append(nameFaults(name, "Please provide a branch name", "Branch name cannot be longer than 255 characters", invalid),
-		fault{why: "name that no branch can have", change: url.Values{name: {"a..b"}}, want: oneMessage(name, invalid)},
-		fault{why: "name taken", change: url.Values{name: {"main"}}, want: oneMessage(name, "Branch is already protected")},
-		fault{why: "everything at once", change: url.Values{name: {""}, merge: {"x"}, push: {"x"}},
+		fault{name: "name that no branch can have", change: url.Values{name: {"a..b"}}, want: oneMessage(name, invalid)},
+		fault{name: "name taken", change: url.Values{name: {"main"}}, want: oneMessage(name, "Branch is already protected")},
+		fault{name: "everything at once", change: url.Values{name: {""}, merge: {"x"}, push: {"x"}},
 			want: map[string]string{name: "Please provide a branch name", merge: who, push: who}},
 	)
 	good := url.Values{name: {"stable/*"}, merge: {"30"}, push: {"0"}, "allow_force_push": {"1"}}
@@ -190,8 +190,8 @@ func (s *testSite) memberCases() []formCase {
 	return []formCase{{
 		name: "add member", action: pearMembersPath, as: s.as(s.Owner), dialog: true, good: url.Values{user: {"jonas"}, role: {"20"}},
 		faults: append(append(nameFaults(user, "Please provide a username", nobody, nobody), choiceFaults(role, roles, "35", "x", "-10")...),
-			fault{why: "twice", change: url.Values{user: {"olga"}}, want: oneMessage(user, "Already a member of this project")},
-			fault{why: "everything at once", change: url.Values{user: {"nobody"}, role: {"35"}}, want: map[string]string{user: nobody, role: roles}}),
+			fault{name: "twice", change: url.Values{user: {"olga"}}, want: oneMessage(user, "Already a member of this project")},
+			fault{name: "everything at once", change: url.Values{user: {"nobody"}, role: {"35"}}, want: map[string]string{user: nobody, role: roles}}),
 	}}
 }
 
@@ -200,21 +200,21 @@ func (s *testSite) tokenCases() []formCase {
 	const noDate = "Please provide a date such as 2027-02-22"
 	day := func(n int) string { return s.Clock.Now().AddDate(0, 0, n).Format(time.DateOnly) }
 	faults := append(nameFaults(name, nameMissing, "Cannot be longer than 255 characters", "Contains characters that cannot be read"),
-		fault{why: "no date", change: url.Values{expires: nil}, want: oneMessage(expires, noDate)},
-		fault{why: "a date of another type", change: url.Values{expires: {"tomorrow"}}, want: oneMessage(expires, noDate)},
-		fault{why: "a date that is no text", change: url.Values{expires: {noText}}, want: oneMessage(expires, noDate)},
-		fault{why: "a day that is none", change: url.Values{expires: {"2027-02-30"}}, want: oneMessage(expires, noDate)},
-		fault{why: "today", change: url.Values{expires: {day(0)}}, want: oneMessage(expires, "Must lie in the future")},
-		fault{why: "too far", change: url.Values{expires: {day(400)}}, want: oneMessage(expires, "Must lie within the next 365 days")},
-		fault{why: "no scope", change: url.Values{scopes: nil}, want: oneMessage(scopes, "Choose at least one scope")},
-		fault{why: "an unknown scope", change: url.Values{scopes: {"sudo"}}, want: oneMessage(scopes, "Not valid")},
-		fault{why: "a scope that is no text", change: url.Values{scopes: {noText}}, want: oneMessage(scopes, "Not valid")},
-		fault{why: "one scope good, one not", change: url.Values{scopes: {"api", "sudo"}}, want: oneMessage(scopes, "Not valid")},
-		fault{why: "everything at once", change: url.Values{name: nil, expires: nil, scopes: nil},
+		fault{name: "no date", change: url.Values{expires: nil}, want: oneMessage(expires, noDate)},
+		fault{name: "a word as date", change: url.Values{expires: {"tomorrow"}}, want: oneMessage(expires, noDate)},
+		fault{name: "a date that is not UTF-8", change: url.Values{expires: {notUTF8}}, want: oneMessage(expires, noDate)},
+		fault{name: "a day that does not exist", change: url.Values{expires: {"2027-02-30"}}, want: oneMessage(expires, noDate)},
+		fault{name: "today", change: url.Values{expires: {day(0)}}, want: oneMessage(expires, "Must lie in the future")},
+		fault{name: "too far", change: url.Values{expires: {day(400)}}, want: oneMessage(expires, "Must lie within the next 365 days")},
+		fault{name: "no scope", change: url.Values{scopes: nil}, want: oneMessage(scopes, "Choose at least one scope")},
+		fault{name: "an unknown scope", change: url.Values{scopes: {"sudo"}}, want: oneMessage(scopes, "Not valid")},
+		fault{name: "a scope that is not UTF-8", change: url.Values{scopes: {notUTF8}}, want: oneMessage(scopes, "Not valid")},
+		fault{name: "a valid and an invalid scope", change: url.Values{scopes: {"api", "sudo"}}, want: oneMessage(scopes, "Not valid")},
+		fault{name: "everything at once", change: url.Values{name: nil, expires: nil, scopes: nil},
 			want: map[string]string{name: nameMissing, expires: noDate, scopes: "Choose at least one scope"}},
 	)
 	ofRole := append(choiceFaults(role, "Choose one of the roles", "35", "x"),
-		fault{why: "above one's own", change: url.Values{role: {"50"}}, want: oneMessage(role, "Choose a role that is not above your own")})
+		fault{name: "above one's own", change: url.Values{role: {"50"}}, want: oneMessage(role, "Choose a role that is not above your own")})
 	maintainer := s.as(s.Member("mara", models.RoleMaintainer))
 	personal := url.Values{name: {"CI"}, expires: {day(30)}, scopes: {"read_api"}}
 	project := url.Values{name: {"CI"}, expires: {day(30)}, scopes: {"read_api"}, role: {"20"}}
@@ -236,46 +236,46 @@ func (s *testSite) projectCases() []formCase {
 		}
 		ns[user.Username] = itoa(found.ID)
 	}
-	tooLong := fault{why: "description too long", change: url.Values{description: {long2001}}, want: oneMessage(description, "Cannot be longer than 2000 characters")}
-	unreadable := fault{why: "description that is no text", change: url.Values{description: {noText}}, want: oneMessage(description, "Not valid")}
+	tooLong := fault{name: "description too long", change: url.Values{description: {long2001}}, want: oneMessage(description, "Cannot be longer than 2000 characters")}
+	unreadable := fault{name: "description that is not UTF-8", change: url.Values{description: {notUTF8}}, want: oneMessage(description, "Not valid")}
 	var paths []fault
 	for _, value := range []string{"-no", "a b", "a/b", "pear.git", "ä", "a\x00b", "a\xff", strings.Repeat("a", 256)} {
 		want := pathRule
 		if len(value) > 255 {
 			want = "Cannot be longer than 255 characters"
 		}
-		paths = append(paths, fault{why: "path " + strings.ToValidUTF8(value, "?"), change: url.Values{path: {value}}, want: oneMessage(path, want)})
+		paths = append(paths, fault{name: "path " + strings.ToValidUTF8(value, "?"), change: url.Values{path: {value}}, want: oneMessage(path, want)})
 	}
-	named := nameFaults(name, nameMissing, "Cannot be longer than 255 characters", "Contains characters that cannot be read")
-	seen := choiceFaults(visibility, "Not valid", "secret", "20")
-	taken := fault{why: "path taken", change: url.Values{path: {"PLUM"}}, want: oneMessage(path, "This path is already taken")}
-	create := append(append(append([]fault{}, named[3:]...), paths...), append(seen, tooLong, unreadable, taken)...)
+	names := nameFaults(name, nameMissing, "Cannot be longer than 255 characters", "Contains characters that cannot be read")
+	visibilities := choiceFaults(visibility, "Not valid", "secret", "20")
+	taken := fault{name: "path taken", change: url.Values{path: {"PLUM"}}, want: oneMessage(path, "This path is already taken")}
+	create := append(append(append([]fault{}, names[3:]...), paths...), append(visibilities, tooLong, unreadable, taken)...)
 	create = append(append(create, choiceFaults(namespace, "Choose one of your namespaces", ns["otto"], "olga")...),
-		fault{why: "neither name nor path", change: url.Values{name: nil, path: nil}, want: map[string]string{name: nameMissing}},
-		fault{why: "everything at once", change: url.Values{name: {lineBreak}, namespace: {ns["otto"]}, path: {"-no"}, description: {long2001}, visibility: {"secret"}},
+		fault{name: "neither name nor path", change: url.Values{name: nil, path: nil}, want: map[string]string{name: nameMissing}},
+		fault{name: "everything at once", change: url.Values{name: {lineBreak}, namespace: {ns["otto"]}, path: {"-no"}, description: {long2001}, visibility: {"secret"}},
 			want: map[string]string{name: "Contains characters that cannot be read", namespace: "Choose one of your namespaces", path: pathRule,
 				description: "Cannot be longer than 2000 characters", visibility: "Not valid"}})
-	rename := append(append(append([]fault{}, named...), paths...), append(seen, taken,
-		fault{why: "path blank", change: url.Values{path: {""}}, want: oneMessage(path, pathRule)},
-		fault{why: "everything at once", change: url.Values{name: nil, path: {"-no"}, visibility: {"x"}},
+	rename := append(append(append([]fault{}, names...), paths...), append(visibilities, taken,
+		fault{name: "path blank", change: url.Values{path: {""}}, want: oneMessage(path, pathRule)},
+		fault{name: "everything at once", change: url.Values{name: nil, path: {"-no"}, visibility: {"x"}},
 			want: map[string]string{name: nameMissing, path: pathRule, visibility: "Not valid"}})...)
 	return []formCase{
 		{name: "new project", action: "/projects", as: s.as(s.Owner), faults: create,
 			good: url.Values{name: {"Cherry"}, path: {"cherry"}, description: {"Fruit"}, visibility: {"internal"}, namespace: {ns["olga"]}, "readme": {"1"}}},
 		{name: "general", action: pearGeneralPath, as: s.as(s.Owner), good: url.Values{description: {"Fruit"}, branch: {"feature"}}, faults: []fault{
 			tooLong, unreadable,
-			{why: "unknown branch", change: url.Values{branch: {"nowhere"}}, want: oneMessage(branch, "There is no such branch")},
-			{why: "impossible branch", change: url.Values{branch: {"a..b"}}, want: oneMessage(branch, "There is no such branch")},
-			{why: "branch that is no text", change: url.Values{branch: {"\xff\x00"}}, want: oneMessage(branch, "There is no such branch")},
-			{why: "everything at once", change: url.Values{description: {long2001}, branch: {"nowhere"}},
+			{name: "unknown branch", change: url.Values{branch: {"nowhere"}}, want: oneMessage(branch, "There is no such branch")},
+			{name: "impossible branch", change: url.Values{branch: {"a..b"}}, want: oneMessage(branch, "There is no such branch")},
+			{name: "branch that is not UTF-8", change: url.Values{branch: {"\xff\x00"}}, want: oneMessage(branch, "There is no such branch")},
+			{name: "everything at once", change: url.Values{description: {long2001}, branch: {"nowhere"}},
 				want: map[string]string{description: "Cannot be longer than 2000 characters", branch: "There is no such branch"}},
 		}},
 		{name: "name and visibility", action: pearGeneralPath + "/advanced", as: s.as(s.Owner), faults: rename,
 			good: url.Values{name: {"Cherry"}, path: {"cherry"}, visibility: {"public"}}},
 		{name: "delete project", action: pearGeneralPath + "/delete", as: s.as(s.Owner), good: url.Values{"confirm": {"olga/pear"}}, faults: []fault{
-			{why: "blank", change: url.Values{"confirm": nil}, want: oneMessage("confirm", "This is not the path of the project")},
-			{why: "another project", change: url.Values{"confirm": {"olga/plum"}}, want: oneMessage("confirm", "This is not the path of the project")},
-			{why: "no text", change: url.Values{"confirm": {noText}}, want: oneMessage("confirm", "This is not the path of the project")},
+			{name: "blank", change: url.Values{"confirm": nil}, want: oneMessage("confirm", "This is not the path of the project")},
+			{name: "another project", change: url.Values{"confirm": {"olga/plum"}}, want: oneMessage("confirm", "This is not the path of the project")},
+			{name: "not UTF-8", change: url.Values{"confirm": {notUTF8}}, want: oneMessage("confirm", "This is not the path of the project")},
 		}},
 	}
 }
@@ -285,27 +285,27 @@ func (s *testSite) requestCases() []formCase {
 	const title, source, target, description = "title", "source_branch", "target_branch", "description"
 	const gone, pick, control = "This branch does not exist", "Select a branch", "Title cannot contain control characters"
 	titles := append(nameFaults(title, "Enter a title", "Title cannot be longer than 255 characters", control),
-		fault{why: "description that is no text", change: url.Values{description: {noText}}, want: oneMessage(description, "Description contains characters that cannot be kept")})
+		fault{name: "description that is not UTF-8", change: url.Values{description: {notUTF8}}, want: oneMessage(description, "Description contains characters that cannot be kept")})
 	branch := func(field string) []fault {
 		return []fault{
-			{why: field + " left out", change: url.Values{field: nil}, want: oneMessage(field, pick)},
-			{why: field + " blank", change: url.Values{field: {""}}, want: oneMessage(field, pick)},
-			{why: field + " unknown", change: url.Values{field: {"nowhere"}}, want: oneMessage(field, gone)},
-			{why: field + " impossible", change: url.Values{field: {"a..b"}}, want: oneMessage(field, gone)},
-			{why: field + " that is no text", change: url.Values{field: {"\xff\x00"}}, want: oneMessage(field, gone)},
+			{name: field + " left out", change: url.Values{field: nil}, want: oneMessage(field, pick)},
+			{name: field + " blank", change: url.Values{field: {""}}, want: oneMessage(field, pick)},
+			{name: field + " unknown", change: url.Values{field: {"nowhere"}}, want: oneMessage(field, gone)},
+			{name: field + " impossible", change: url.Values{field: {"a..b"}}, want: oneMessage(field, gone)},
+			{name: field + " that is not UTF-8", change: url.Values{field: {"\xff\x00"}}, want: oneMessage(field, gone)},
 		}
 	}
 	open := append(append(append([]fault{}, titles...), append(branch(source), branch(target)...)...),
-		fault{why: "same branch", change: url.Values{target: {"feature"}}, want: oneMessage(target, "Select another branch than the source branch")},
-		fault{why: "no commits", change: url.Values{source: {"main"}, target: {"feature"}}, want: oneMessage(source, "The source branch has no commits that the target branch lacks")},
-		fault{why: "duplicate", change: url.Values{source: {"other"}}, status: http.StatusConflict,
+		fault{name: "same branch", change: url.Values{target: {"feature"}}, want: oneMessage(target, "Select another branch than the source branch")},
+		fault{name: "no commits", change: url.Values{source: {"main"}, target: {"feature"}}, want: oneMessage(source, "The source branch has no commits that the target branch lacks")},
+		fault{name: "duplicate", change: url.Values{source: {"other"}}, status: http.StatusConflict,
 			want: oneMessage("", "Another open merge request already exists for these branches: !1")},
-		fault{why: "no title, and branches that do not exist", change: url.Values{title: nil, source: {"nowhere"}, target: {"elsewhere"}},
+		fault{name: "no title, and branches that do not exist", change: url.Values{title: nil, source: {"nowhere"}, target: {"elsewhere"}},
 			want: map[string]string{title: "Enter a title", source: gone, target: gone}},
-		fault{why: "everything at once", change: url.Values{title: nil, source: nil, target: {"a..b"}, description: {noText}},
+		fault{name: "everything at once", change: url.Values{title: nil, source: nil, target: {"a..b"}, description: {notUTF8}},
 			want: map[string]string{title: "Enter a title", source: pick, target: gone, description: "Description contains characters that cannot be kept"}})
 	edit := append(append(append([]fault{}, titles...), branch(target)...),
-		fault{why: "same branch", change: url.Values{target: {"other"}}, want: oneMessage(target, "Select another branch than the source branch")})
+		fault{name: "same branch", change: url.Values{target: {"other"}}, want: oneMessage(target, "Select another branch than the source branch")})
 	good := url.Values{source: {"feature"}, target: {"main"}, title: {"Typed"}, description: {"Typed <b>too</b>"}, "squash": {"true"}, "remove_source_branch": {"true"}}
 	changed := url.Values{target: {"feature"}, title: {"Typed"}, description: {"Typed <b>too</b>"}, "squash": {"true"}}
 	return []formCase{
@@ -320,30 +320,30 @@ func (s *testSite) personCases() []formCase {
 	const now, next, again = "current_password", "password", "password_confirmation"
 	const fresh = "a better password"
 	rejected := oneMessage("", "Invalid username or password.")
-	// The limit of tries is far: every fault is typed four times.
-	chosen := func(why, password, message string) fault {
-		return fault{why: why, change: url.Values{next: {password}, again: {password}}, want: oneMessage(next, message)}
+	// Every fault is posted up to four times, well below the limit of sign-in tries.
+	chosen := func(name, password, message string) fault {
+		return fault{name: name, change: url.Values{next: {password}, again: {password}}, want: oneMessage(next, message)}
 	}
 	return []formCase{
 		{name: "sign in", action: signInPath, as: s.signedOut(), good: url.Values{"login": {"priya"}, "password": {testPassword}, "remember_me": {"1"}}, hidden: []string{"password"},
 			faults: []fault{
-				{why: "nothing", change: url.Values{"login": nil, "password": nil}, want: rejected},
-				{why: "wrong password", change: url.Values{"password": {"wrong wrong"}}, want: rejected},
-				{why: "unknown user", change: url.Values{"login": {"nobody"}}, want: rejected},
-				{why: "no text", change: url.Values{"login": {noText}, "password": {"\xff"}}, want: rejected},
+				{name: "nothing", change: url.Values{"login": nil, "password": nil}, want: rejected},
+				{name: "wrong password", change: url.Values{"password": {"wrong wrong"}}, want: rejected},
+				{name: "unknown user", change: url.Values{"login": {"nobody"}}, want: rejected},
+				{name: "not UTF-8", change: url.Values{"login": {notUTF8}, "password": {"\xff"}}, want: rejected},
 			}},
 		{name: "password", action: newPasswordPath, as: s.as(priya), good: url.Values{now: {testPassword}, next: {fresh}, again: {fresh}}, hidden: []string{now, next, again},
 			faults: []fault{
-				{why: "the current one wrong", change: url.Values{now: {"wrong wrong"}}, want: oneMessage(now, "This is not your current password")},
+				{name: "the current one wrong", change: url.Values{now: {"wrong wrong"}}, want: oneMessage(now, "This is not your current password")},
 				chosen("too long", strings.Repeat("x", 1025), "The password cannot be longer than 1024 bytes"),
-				chosen("no text", "\xff\x00 is no text", "The password contains characters that cannot be read"),
-				{why: "everything at once", change: url.Values{now: nil, next: {"short"}, again: {"other"}}, want: map[string]string{
+				chosen("not UTF-8", "\xff\x00 is no text", "The password contains characters that cannot be read"),
+				{name: "everything at once", change: url.Values{now: nil, next: {"short"}, again: {"other"}}, want: map[string]string{
 					now: "This is not your current password", next: "The password needs at least 8 characters", again: "The two passwords are not the same"}},
 				chosen("the current one again", testPassword, "Choose a password other than the current one"),
 			}},
 		{name: "preferences", action: userSettingsPath, as: s.as(s.Owner), good: url.Values{"theme": {"dark"}, "language": {"browser"}},
 			faults: append(append(choiceFaults("theme", "Choose one of the themes", "neon"), choiceFaults("language", "Choose one of the languages", "tlh")...),
-				fault{why: "everything at once", change: url.Values{"theme": nil, "language": nil},
+				fault{name: "everything at once", change: url.Values{"theme": nil, "language": nil},
 					want: map[string]string{"theme": "Choose one of the themes", "language": "Choose one of the languages"}})},
 	}
 }

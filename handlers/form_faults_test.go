@@ -14,48 +14,47 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// formCase is one form and everything that can be typed wrong into it. The
-// tables are in form_faults_cases_test.go.
+// formCase is one form and every kind of invalid input for it.
 type formCase struct {
 	name string
-	// action is the address it posts to, by which it is found on the page.
+	// action is the address that the form posts to.
 	action string
 	as     visitor
-	// good is what would be accepted.
+	// good are values that the form accepts.
 	good url.Values
-	// dialogs are those that htmx opens over a page.
+	// dialog reports whether htmx opens the form as a dialog.
 	dialog bool
-	// hidden are the fields that never come back: passwords and secrets.
+	// hidden are the passwords and secrets, which a response never contains.
 	hidden []string
 	faults []fault
 }
 
-// fault is one wrong filling-in: good with some fields changed, nil leaving
-// one out.
+// fault is one kind of invalid input: the form's good values with some fields
+// changed. A nil value leaves the field out.
 type fault struct {
-	why    string
+	name   string
 	change url.Values
-	// want are the messages by field, in English; "" is the form as a whole.
+	// want are the English messages by field; "" is the whole form.
 	want map[string]string
-	// status is 422 where it is 0.
+	// status is the expected status, 422 if it is 0.
 	status int
 }
 
-// says is the message of one field.
+// oneMessage expects a message at one field.
 func oneMessage(field, message string) map[string]string { return map[string]string{field: message} }
 
-// TestForms_InvalidInput_ShowMessagesAndKeepInput types every fault into every field of every form, as readers
-// of both languages, and reads the page that comes back: every message stands
-// where the control's aria-describedby points, in the reader's language; the
-// control is marked; the first one has the focus; everything typed stands; and
-// nothing is written.
+// TestForms_InvalidInput_ShowMessagesAndKeepInput posts every fault of every
+// form in both languages, and as htmx where the form is a dialog. Each message
+// must be in the reader's language and where the control's aria-describedby
+// points; the control is marked as invalid; the first one has the focus; the
+// input is kept; and nothing is saved.
 func TestForms_InvalidInput_ShowMessagesAndKeepInput(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		db := s.DB.SQL(t)
 		for _, form := range s.formCases() {
 			t.Run(form.name, func(t *testing.T) {
 				for _, tt := range form.faults {
-					t.Run(tt.why, func(t *testing.T) {
+					t.Run(tt.name, func(t *testing.T) {
 						before := databaseSnapshot(t, db)
 						for _, language := range []string{"en", "ja"} {
 							assertFault(t, form, tt, form.as.withLanguage(language))
@@ -64,7 +63,7 @@ func TestForms_InvalidInput_ShowMessagesAndKeepInput(t *testing.T) {
 							}
 						}
 						if now := databaseSnapshot(t, db); now != before {
-							t.Errorf("written all the same:\n%s\nwas\n%s", now, before)
+							t.Errorf("the database changed to\n%s\nfrom\n%s", now, before)
 						}
 					})
 				}
@@ -73,7 +72,7 @@ func TestForms_InvalidInput_ShowMessagesAndKeepInput(t *testing.T) {
 	})
 }
 
-// assertFault posts one fault and reads the answer.
+// assertFault posts one fault and checks the response.
 func assertFault(t *testing.T, form formCase, tt fault, v visitor) {
 	t.Helper()
 	sent := url.Values{}
@@ -91,11 +90,11 @@ func assertFault(t *testing.T, form formCase, tt fault, v visitor) {
 	a := v.post(form.action, sent).wantStatus(status)
 	for _, field := range form.hidden {
 		if secret := sent.Get(field); len(secret) >= 8 && strings.Contains(a.body, secret) {
-			t.Errorf("the page shows what was typed into %s", field)
+			t.Errorf("the page shows the value of %s", field)
 		}
 	}
 	if a.has("dialog") != v.htmx {
-		t.Errorf("dialog: %t, htmx: %t", a.has("dialog"), v.htmx)
+		t.Errorf("response is a dialog: %t, want %t", a.has("dialog"), v.htmx)
 	}
 	found := a.Find(fmt.Sprintf("form[method=post][action=%q]", form.action))
 	if found.Length() != 1 {
@@ -112,7 +111,7 @@ func assertFault(t *testing.T, form formCase, tt fault, v visitor) {
 		}
 		if field == "" {
 			if got := collapseSpace(a.Find("#form-error[role=alert], #form-error [role=alert]").Text()); got != message {
-				t.Errorf("%s: the form says %q, want %q", where, got, message)
+				t.Errorf("%s: message of the form %q, want %q", where, got, message)
 			}
 			continue
 		}
@@ -124,8 +123,8 @@ func assertFault(t *testing.T, form formCase, tt fault, v visitor) {
 	}
 }
 
-// control is what a field's faults are told about: its input or list, the
-// group of its choices, or what opens them.
+// controlOf returns the element that describes the errors of a field: its input
+// or list, the group of its choices, or the button that opens them.
 func controlOf(form *goquery.Selection, field string) *goquery.Selection {
 	found := form.Find(fmt.Sprintf("[name=%q]:not([type=hidden])", field))
 	if found.Is("details input") {
@@ -137,8 +136,8 @@ func controlOf(form *goquery.Selection, field string) *goquery.Selection {
 	return found
 }
 
-// assertFieldMessage reads what a control is described by: the message must be
-// one of those texts.
+// assertFieldMessage checks that the message is one of the texts that describe
+// the control.
 func assertFieldMessage(t *testing.T, where string, a response, form *goquery.Selection, field, message string) {
 	t.Helper()
 	marked := controlOf(form, field)
@@ -154,16 +153,16 @@ func assertFieldMessage(t *testing.T, where string, a response, form *goquery.Se
 	}
 }
 
-// assertInvalidFieldsMarked holds that exactly the faulty controls are marked, and that the
-// first of them, or for a fault of the whole form one of its controls, is
-// where the page puts the focus: browsers take the first that asks.
+// assertInvalidFieldsMarked checks that exactly the invalid controls are marked
+// and that the first of them has autofocus. For an error of the whole form any
+// of its controls may have it.
 func assertInvalidFieldsMarked(t *testing.T, where string, a response, form *goquery.Selection, want map[string]string) {
 	t.Helper()
 	focused := a.Find("[autofocus]").First()
 	if form.Find("[autofocus]").First().IsSelection(focused) != (focused.Length() == 1) || focused.Length() == 0 {
 		t.Errorf("%s: the focus is not in the form", where)
 	}
-	if _, whole := want[""]; whole {
+	if _, ok := want[""]; ok {
 		return
 	}
 	marked := a.Find("[aria-invalid=true]")
@@ -176,12 +175,12 @@ func assertInvalidFieldsMarked(t *testing.T, where string, a response, form *goq
 		}
 	}
 	if first := marked.First(); !first.IsSelection(focused) && !first.Find("[autofocus]").First().IsSelection(focused) {
-		t.Errorf("%s: the focus is on %q, not on the first fault", where, focused.AttrOr("name", focused.AttrOr("id", "?")))
+		t.Errorf("%s: the focus is on %q, want the first invalid field", where, focused.AttrOr("name", focused.AttrOr("id", "?")))
 	}
 }
 
-// assertInputKept holds that what was typed stands in the field again, and that a
-// secret does not. A choice that is none cannot stand.
+// assertInputKept checks that a field shows the sent value again, and that a
+// secret field does not. A value that a list does not offer cannot be kept.
 func assertInputKept(t *testing.T, where string, form *goquery.Selection, field string, sent []string, hidden bool) {
 	t.Helper()
 	found := form.Find(fmt.Sprintf("[name=%q]:not([type=hidden])", field))
@@ -189,11 +188,11 @@ func assertInputKept(t *testing.T, where string, form *goquery.Selection, field 
 	switch {
 	case hidden:
 		if found.AttrOr("value", "") != "" {
-			t.Errorf("%s: the secret %s comes back", where, field)
+			t.Errorf("%s: the secret field %s has a value", where, field)
 		}
 	case found.Is("select"):
 		if found.Find(fmt.Sprintf("option[value=%q]", typed)).Length() == 1 && found.Find("option[selected]").AttrOr("value", "") != typed {
-			t.Errorf("%s: %q is not chosen any more in %s", where, typed, field)
+			t.Errorf("%s: %q is no longer selected in %s", where, typed, field)
 		}
 	case found.Is("[type=radio], [type=checkbox]"):
 		found.Each(func(_ int, choice *goquery.Selection) {
@@ -207,12 +206,12 @@ func assertInputKept(t *testing.T, where string, form *goquery.Selection, field 
 		got := found.AttrOr("value", found.Text())
 		want := strings.ToValidUTF8(strings.ReplaceAll(typed, "\x00", "\uFFFD"), "\uFFFD")
 		if strings.TrimSpace(got) != strings.TrimSpace(want) {
-			t.Errorf("%s: %s stands as %.60q, typed was %.60q", where, field, got, want)
+			t.Errorf("%s: %s holds %.60q, want %.60q", where, field, got, want)
 		}
 	}
 }
 
-// written is all that forms write, as text.
+// databaseSnapshot returns as text what forms can change in the database.
 func databaseSnapshot(t *testing.T, db *sql.DB) string {
 	t.Helper()
 	var out strings.Builder
@@ -255,16 +254,15 @@ func databaseSnapshot(t *testing.T, db *sql.DB) string {
 	return out.String()
 }
 
-// TestForms_EveryForm_HasInvalidInputCases: a form that somebody adds must come into the
-// table, by the address that it posts to. Forms without anything to type wrong
-// are named here.
+// TestForms_EveryForm_HasInvalidInputCases fails for a form that is missing in
+// formCases. Forms without input that can be invalid are listed here.
 func TestForms_EveryForm_HasInvalidInputCases(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	tested := map[string]bool{}
 	for _, form := range s.formCases() {
 		tested[form.action] = true
 	}
-	harmless := []string{
+	withoutInput := []string{
 		signOutPath, "/-/theme", userSettingsPath + "/sessions/:id/end", userSettingsPath + "/sessions/end_others",
 		personalTokensPath + "/:id/revoke", projectRoute + "/-/settings/access_tokens/:id/revoke",
 		projectRoute + "/-/project_members/:id/remove", projectRoute + servicesPath + "/:id/remove", projectRoute + servicesPath + "/:id/test",
@@ -272,20 +270,20 @@ func TestForms_EveryForm_HasInvalidInputCases(t *testing.T) {
 		projectRoute + mergeRequestsPath + "/:iid/close", projectRoute + mergeRequestsPath + "/:iid/reopen", projectRoute + mergeRequestsPath + "/:iid/approve", projectRoute + mergeRequestsPath + "/:iid/unapprove",
 		projectRoute + mergeRequestsPath + "/:iid/merge", projectRoute + mergeRequestsPath + "/:iid/status_checks/:id/retry",
 		projectRoute + "/-/settings/merge_requests", // one check box
-		projectRoute + "/-/project_members/:id",     // one list, TestMembers_OwnerRole_OnlyOwnersChangeIt
+		projectRoute + "/-/project_members/:id",     // one list, see TestMembers_OwnerRole_OnlyOwnersChangeIt
 	}
 	for _, r := range s.routeTable() {
-		if r.method != http.MethodPost || slices.Contains(harmless, r.path) {
+		if r.method != http.MethodPost || slices.Contains(withoutInput, r.path) {
 			continue
 		}
 		matches := func(action string) bool { return routeMatches(r.path, action) }
 		if !slices.ContainsFunc(keysOf(tested), matches) {
-			t.Errorf("no fault is typed into the form that posts to %s", r.path)
+			t.Errorf("formCases has no form that posts to %s", r.path)
 		}
 	}
 }
 
-// routeMatches reports whether an address belongs to a route.
+// routeMatches reports whether an address matches a route's path.
 func routeMatches(path, address string) bool {
 	parts, given := strings.Split(path, "/"), strings.Split(address, "/")
 	if len(parts) != len(given) {
@@ -307,12 +305,13 @@ func keysOf(set map[string]bool) []string {
 	return keys
 }
 
-// japaneseMessage is the message of a form as Japanese readers see it.
+// japaneseMessage returns the Japanese text of an English message. It fails the
+// test for a message that is missing in formMessages.
 func japaneseMessage(t *testing.T, english string) string {
 	t.Helper()
 	if japanese, known := formMessages[english]; known {
 		return japanese
 	}
-	t.Errorf("the table has no Japanese for %q", english)
+	t.Errorf("formMessages has no Japanese text for %q", english)
 	return ""
 }

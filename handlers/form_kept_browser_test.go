@@ -11,8 +11,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestBrowserForms_EscapeAndSignOut_KeepTypedText: Esc asks before it throws a dialog away, the end of a
-// session keeps its form, and Back after a refusal leads to what was typed.
+// Escape asks before it discards the input of a dialog. A form sent after the
+// session ended is restored after signing in.
 func TestBrowserForms_EscapeAndSignOut_KeepTypedText(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.memberWithPassword("mona", models.RoleMaintainer, false)
@@ -21,27 +21,27 @@ func TestBrowserForms_EscapeAndSignOut_KeepTypedText(t *testing.T) {
 	a.signIn("mona")
 
 	a.open(pearSettingsPath)
-	answers := func(yes string) {
-		browsertest.Eval[bool](a.Page, "window.asked = '', window.confirm = (text) => { window.asked = text; return "+yes+"; }, true")
+	setConfirm := func(result string) {
+		browsertest.Eval[bool](a.Page, "window.asked = '', window.confirm = (text) => { window.asked = text; return "+result+"; }, true")
 	}
 	asked := func() string { return browsertest.Eval[string](a.Page, "window.asked") }
-	answers("false")
+	setConfirm("false")
 	a.Press("Add status check")
 	a.Wait("#status-check-name")
 	a.Key(kb.Escape)
 	a.WaitGone("dialog")
 	if asked() != "" {
-		t.Errorf("an empty form asks %q", asked())
+		t.Errorf("closing an empty form asks %q", asked())
 	}
 	a.Press("Add status check")
 	a.fill("Service name", "Build")
 	a.fill("API to check", "https://ci.example.test/hook")
 	for range 2 {
-		answers("false")
+		setConfirm("false")
 		a.Key(kb.Escape)
 		a.WaitFor("the question", "window.asked === 'Discard what you entered?'")
 		if got := a.value("Service name"); got != "Build" {
-			t.Fatalf("%q is left", got)
+			t.Fatalf("the field holds %q, want Build", got)
 		}
 	}
 	if _, err := s.DB.SQL(t).Exec("DELETE FROM sessions"); err != nil {
@@ -54,19 +54,18 @@ func TestBrowserForms_EscapeAndSignOut_KeepTypedText(t *testing.T) {
 	a.submit("Sign in")
 	a.WaitText("#kept-form", "Nothing was saved")
 	if name, url := a.value("Service name"), a.value("API to check"); name != "Build" || url != "https://ci.example.test/hook" {
-		t.Errorf("%q and %q come back", name, url)
+		t.Errorf("the restored form has %q and %q", name, url)
 	}
 	a.Click("#submit-status-check")
 	a.assertAnnounced("Status check added.")
 
 	a.Press("Add status check")
 	a.fill("Service name", "Other")
-	answers("true")
+	setConfirm("true")
 	a.Key(kb.Escape)
 	a.WaitGone("dialog")
 }
 
-// TestBrowserForms_BackAfterRejection_ShowsTypedText: with script and without.
 func TestBrowserForms_BackAfterRejection_ShowsTypedText(t *testing.T) {
 	for mode, script := range map[string]bool{"with script": true, "without script": false} {
 		t.Run(mode, func(t *testing.T) {
@@ -83,7 +82,7 @@ func TestBrowserForms_BackAfterRejection_ShowsTypedText(t *testing.T) {
 			a.Back()
 			a.WaitURL("/new$")
 			if got := a.value("Project name"); got != long {
-				t.Errorf("%q stands after Back", got)
+				t.Errorf("the field holds %q after Back", got)
 			}
 		})
 	}

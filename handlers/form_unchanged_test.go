@@ -9,7 +9,7 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// withCRLF gives the line breaks of every field as browsers send them.
+// withCRLF returns the form with line breaks as browsers send them.
 func withCRLF(form url.Values) url.Values {
 	for _, values := range form {
 		for i, value := range values {
@@ -19,9 +19,8 @@ func withCRLF(form url.Values) url.Values {
 	return form
 }
 
-// TestForms_SavedUnchanged_ChangeNothing opens every form that edits something,
-// sends it back untouched and looks for a trace: an event, a delivery, an audit
-// event or another text.
+// TestForms_SavedUnchanged_ChangeNothing sends every edit form back unchanged.
+// No text may change, and no event, delivery or audit event may be recorded.
 func TestForms_SavedUnchanged_ChangeNothing(t *testing.T) {
 	texts := []string{"", "\nfirst line is empty", "\n\n\ntwo more\n", "\r\nby API\r\nwith CR LF\r\n", "old\rMac", " \n x", "<b>&amp;</b>\n", "\t\n"}
 	titles := []string{"Plain", "Draft: one", "[Draft] two", "(draft)  three", "draft:four", "Ein „Titel“ & <b>"}
@@ -30,16 +29,16 @@ func TestForms_SavedUnchanged_ChangeNothing(t *testing.T) {
 		service := s.Service("licence", "main")
 		mr := s.openMergeRequest("topic")
 		owner := s.as(s.Owner)
-		trace := func() string {
+		snapshot := func() string {
 			return databaseSnapshot(t, db) + itoa(int64(s.queryInt(t, "SELECT count(*) FROM audit_events")))
 		}
-		unchanged := func(what, page, form string) {
+		saveUnchanged := func(what, page, form string) {
 			t.Helper()
 			action, fields := owner.get(page).wantStatus(http.StatusOK).fields(form)
-			before := trace()
+			before := snapshot()
 			owner.post(action, withCRLF(fields)).wantStatus(http.StatusSeeOther)
-			if now := trace(); now != before {
-				t.Errorf("%s: changed by saving it unchanged:\n%s\nwas\n%s", what, now, before)
+			if now := snapshot(); now != before {
+				t.Errorf("%s: saving unchanged gives\n%s\nwant\n%s", what, now, before)
 			}
 		}
 		for i, text := range texts {
@@ -47,14 +46,14 @@ func TestForms_SavedUnchanged_ChangeNothing(t *testing.T) {
 			if _, err := s.Store.UpdateMergeRequest(t.Context(), s.Owner, s.Project.ID, mr.IID, models.MergeRequestUpdate{Title: &title, Description: &text}); err != nil {
 				t.Fatal(err)
 			}
-			unchanged("merge request "+title+" "+text, s.mrPath(mr, "/edit"), `.content form[method=post], main form[method=post]`)
+			saveUnchanged("merge request "+title+" "+text, s.mrPath(mr, "/edit"), `.content form[method=post], main form[method=post]`)
 			if _, err := s.Store.UpdateProject(t.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{Description: &text}); err != nil {
 				t.Fatal(err)
 			}
-			unchanged("project "+text, pearGeneralPath, `form[action$="/settings/general"]`)
+			saveUnchanged("project "+text, pearGeneralPath, `form[action$="/settings/general"]`)
 		}
-		unchanged("name and visibility", pearGeneralPath, `form[action$="/advanced"]`)
-		unchanged("service", servicePath(service)+"/edit", "#status-check-form")
-		unchanged("branch rule", pearRulesPath+"/"+s.ruleID(s.Project, "main")+"/edit", "#protected-branch-form")
+		saveUnchanged("name and visibility", pearGeneralPath, `form[action$="/advanced"]`)
+		saveUnchanged("service", servicePath(service)+"/edit", "#status-check-form")
+		saveUnchanged("branch rule", pearRulesPath+"/"+s.ruleID(s.Project, "main")+"/edit", "#protected-branch-form")
 	})
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// A merge whose source branch cannot be removed yet is a merge, and its page
-// says what is still to come.
+// A merge succeeds although the source branch cannot be removed yet; the message
+// says that the removal is retried.
 func TestMerge_SourceBranchLocked_MergesAndSaysSo(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		mr := s.openMergeRequest("topic")
@@ -23,7 +23,7 @@ func TestMerge_SourceBranchLocked_MergesAndSaysSo(t *testing.T) {
 			t.Errorf("toast %q", got)
 		}
 		if got, _ := s.Reload(mr); got.State != models.StateMerged {
-			t.Errorf("it is %s", got.State)
+			t.Errorf("state %s, want merged", got.State)
 		}
 	})
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// ended is a browser whose session was ended elsewhere, as name was signed in.
+// signInAndEndSession returns a client that signed in and whose session has
+// ended since.
 func (s *testSite) signInAndEndSession(name string) *browserClient {
 	s.T.Helper()
 	b := s.signIn(name)
@@ -24,6 +25,7 @@ func (s *testSite) signInAndEndSession(name string) *browserClient {
 	return b
 }
 
+// signInFrom signs in with the form of a sign-in page, hidden fields included.
 func (b *browserClient) signInFrom(page response, name string) response {
 	b.t.Helper()
 	_, form := page.fields(`form[action="` + signInPath + `"]`)
@@ -32,8 +34,8 @@ func (b *browserClient) signInFrom(page response, name string) response {
 	return b.post(signInPath, form).wantStatus(http.StatusSeeOther)
 }
 
-// TestForms_SentAfterSessionEnded_AreRestoredAfterSignIn sends every form of the
-// tables of faults, as it would be accepted, without a session, and signs in.
+// TestForms_SentAfterSessionEnded_AreRestoredAfterSignIn sends the good values
+// of every form after the session ended, and signs in again.
 func TestForms_SentAfterSessionEnded_AreRestoredAfterSignIn(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.memberWithPassword("olaf", models.RoleOwner, false)
@@ -53,7 +55,7 @@ func TestForms_SentAfterSessionEnded_AreRestoredAfterSignIn(t *testing.T) {
 					sent.Set("description", "\r\nfirst line is empty\r\n")
 				}
 				if form.name == "new project" {
-					sent.Del("namespace_id") // olga's
+					sent.Del("namespace_id") // belongs to another user
 				}
 				page := b.post(form.action, sent).wantStatus(http.StatusUnauthorized)
 				for _, field := range form.hidden {
@@ -68,7 +70,7 @@ func TestForms_SentAfterSessionEnded_AreRestoredAfterSignIn(t *testing.T) {
 				before := databaseSnapshot(t, db)
 				a := b.get(to).wantStatus(http.StatusOK)
 				if now := databaseSnapshot(t, db); now != before {
-					t.Errorf("the form was sent by itself:\n%s", now)
+					t.Errorf("the form was submitted automatically:\n%s", now)
 				}
 				if !strings.Contains(a.text("#kept-form"), "Nothing was saved") {
 					t.Errorf("the page %s says %q", to, a.text("#kept-form"))
@@ -81,13 +83,14 @@ func TestForms_SentAfterSessionEnded_AreRestoredAfterSignIn(t *testing.T) {
 					assertInputKept(t, to, found, field, withLF(values), slices.Contains(form.hidden, field))
 				}
 				if b.get(to).wantStatus(http.StatusOK).has("#kept-form") {
-					t.Error("the form comes back twice")
+					t.Error("the form is restored twice")
 				}
 			})
 		}
 	})
 }
 
+// withLF returns the values with line breaks as HTML shows them.
 func withLF(values []string) []string {
 	lines := slices.Clone(values)
 	for i := range lines {
@@ -96,27 +99,27 @@ func withLF(values []string) []string {
 	return lines
 }
 
-// TestKeptForm_OtherUserExpiredOrForged_IsNotShown: only who typed a form gets it back, in
-// time and unforged.
+// A form is restored only for the user who sent it, within a day, and if its
+// cookie is authentic.
 func TestKeptForm_OtherUserExpiredOrForged_IsNotShown(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.memberWithPassword("olaf", models.RoleOwner, false)
 		s.memberWithPassword("mona", models.RoleOwner, false)
 		typed := url.Values{"name": {"Typed by Olaf"}}
-		refused := func(what string, b *browserClient, page response, name string) {
+		assertNotRestored := func(what string, b *browserClient, page response, name string) {
 			t.Helper()
 			to := b.signInFrom(page, name).header.Get("Location")
 			if strings.Contains(to, keptFormParam) || strings.Contains(b.get(to).wantStatus(http.StatusOK).body, "Typed by Olaf") {
-				t.Errorf("%s: led to %s", what, to)
+				t.Errorf("%s: the form is restored at %s", what, to)
 			}
 		}
 		b := s.signInAndEndSession("olaf")
-		refused("another user", b, b.post("/projects", typed).wantStatus(http.StatusUnauthorized), "mona")
+		assertNotRestored("another user", b, b.post("/projects", typed).wantStatus(http.StatusUnauthorized), "mona")
 
 		b = s.signInAndEndSession("olaf")
 		page := b.post("/projects", typed).wantStatus(http.StatusUnauthorized)
 		s.Clock.Advance(25 * time.Hour)
-		refused("a day later", b, page, "olaf")
+		assertNotRestored("a day later", b, page, "olaf")
 
 		b = s.signInAndEndSession("olaf")
 		b.cookies[lastUserCookie] = strings.Replace(b.cookies[lastUserCookie], ".", "9.", 1)
@@ -124,11 +127,11 @@ func TestKeptForm_OtherUserExpiredOrForged_IsNotShown(t *testing.T) {
 		delete(b.cookies, lastUserCookie)
 		b.post("/projects", typed).wantStatus(http.StatusSeeOther)
 
-		// A form too large to be carried is not.
+		// A form over the size limit is not kept.
 		b = s.signInAndEndSession("olaf")
 		b.post("/projects", url.Values{"name": {strings.Repeat("x", maxKeptForm)}}).wantStatus(http.StatusSeeOther)
 
-		// A wrong password does not lose it, and a dialog's form is sent anew.
+		// A wrong password keeps the form. A form in a dialog stays on its page.
 		b = s.signInAndEndSession("olaf")
 		page = b.post("/projects", typed).wantStatus(http.StatusUnauthorized)
 		_, form := page.fields(`form[action="` + signInPath + `"]`)
@@ -136,18 +139,18 @@ func TestKeptForm_OtherUserExpiredOrForged_IsNotShown(t *testing.T) {
 		form.Set("password", "wrong")
 		page = b.post(signInPath, form).wantStatus(http.StatusUnprocessableEntity)
 		if to := b.signInFrom(page, "olaf").header.Get("Location"); to != "/projects/new?kept_form=1" {
-			t.Errorf("led to %s", to)
+			t.Errorf("redirected to %s", to)
 		}
 		b = s.signInAndEndSession("olaf")
 		b.header.Set("HX-Request", "true")
 		if a := b.post(pearServicesPath, typed).wantStatus(http.StatusUnauthorized); a.header.Get("HX-Refresh") != "" {
-			t.Error("the dialog is thrown away with its page")
+			t.Error("the response reloads the page and loses the dialog")
 		}
 	})
 }
 
-// TestKeptForm_FormNotOnPage_ListsInput: a Maintainer's page lacks the
-// Owner's form.
+// A Maintainer's page lacks a form that only Owners have, so the page lists the
+// input instead.
 func TestKeptForm_FormNotOnPage_ListsInput(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.memberWithPassword("olaf", models.RoleMaintainer, false)
@@ -159,13 +162,12 @@ func TestKeptForm_FormNotOnPage_ListsInput(t *testing.T) {
 	}
 }
 
-// TestKeptForm_PasswordFields_AreLeftOut: every password field of every page is among the
-// fields that are left out.
+// Every password field of every page is in secretFields.
 func TestKeptForm_PasswordFields_AreLeftOut(t *testing.T) {
 	visitEveryPage(t, newTestSite(t, modelstest.SQLite(t)), "en", func(t *testing.T, a response) {
 		a.Find("input[type=password]").Each(func(_ int, e *goquery.Selection) {
 			if name := e.AttrOr("name", ""); !slices.Contains(secretFields, name) {
-				t.Errorf("%s would be kept", name)
+				t.Errorf("secretFields lacks %s", name)
 			}
 		})
 	})

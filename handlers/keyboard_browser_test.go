@@ -12,8 +12,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// tabTo presses Tab until the element has the focus, as someone without a
-// mouse gets there; every stop on the way must show that it has it.
+// tabTo presses Tab until the element has the focus. Every element on the way
+// must show a focus ring.
 func tabTo(t *testing.T, p *browsertest.Page, css string) {
 	t.Helper()
 	for range 80 {
@@ -21,20 +21,20 @@ func tabTo(t *testing.T, p *browsertest.Page, css string) {
 			return
 		}
 		p.Key(kb.Tab)
-		ring := browsertest.Eval[string](p, `(() => {
+		unmarked := browsertest.Eval[string](p, `(() => {
 			const e = document.activeElement, s = getComputedStyle(e);
 			if (e === document.body || s.outlineStyle !== "none" || s.boxShadow !== "none") return "";
 			return e.outerHTML.slice(0, 200);
 		})()`)
-		if ring != "" {
-			t.Errorf("the focus cannot be seen on %s", ring)
+		if unmarked != "" {
+			t.Errorf("no visible focus on %s", unmarked)
 		}
 	}
-	t.Fatalf("80 times Tab do not lead to %s on %s", css, p.URL())
+	t.Fatalf("pressing Tab 80 times does not reach %s on %s", css, p.URL())
 }
 
-// TestBrowserKeyboard_MainTasks_NeedNoMouse signs in, retries a check, turns on the gate and adds a
-// service without touching the mouse.
+// TestBrowserKeyboard_MainTasks_NeedNoMouse signs in, retries a check, requires
+// status checks and adds a service with the keyboard alone.
 func TestBrowserKeyboard_MainTasks_NeedNoMouse(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	licence := s.Service("licence")
@@ -58,7 +58,7 @@ func TestBrowserKeyboard_MainTasks_NeedNoMouse(t *testing.T) {
 
 	p.WaitText("#status-checks-body", "No response within 2 minutes")
 	p.Key(kb.Tab)
-	p.WaitFor("the way past the navigation to come first", focusIs(".skip-link"))
+	p.WaitFor("the skip link to have the focus", focusIs(".skip-link"))
 	p.Key(kb.Enter)
 	tabTo(t, p, "#status-checks-summary")
 	p.Key(kb.Enter)
@@ -68,7 +68,7 @@ func TestBrowserKeyboard_MainTasks_NeedNoMouse(t *testing.T) {
 	tabTo(t, p, "#status-check-retry-"+itoa(licence.ID))
 	p.Key(kb.Enter)
 	p.WaitText("#status-checks-summary", "1 pending")
-	p.WaitFor("the name to have the focus", focusIs("#status-check-name-"+itoa(licence.ID)))
+	p.WaitFor("the name of the row to have the focus", focusIs("#status-check-name-"+itoa(licence.ID)))
 
 	p.Reload()
 	tabTo(t, p, `.sidebar a[href$='/settings/merge_requests']`)
@@ -82,9 +82,9 @@ func TestBrowserKeyboard_MainTasks_NeedNoMouse(t *testing.T) {
 	tabTo(t, p, "#add-status-check")
 	p.Key(kb.Enter)
 	p.WaitFor("the first field to have the focus", focusIs("#status-check-name"))
-	p.Key(kb.Enter) // nothing is filled in
+	p.Key(kb.Enter) // the form is empty
 	p.WaitText("#status-check-name-error", "Please provide a name")
-	p.WaitFor("the first fault to have the focus", focusIs("#status-check-name"))
+	p.WaitFor("the first invalid field to have the focus", focusIs("#status-check-name"))
 	p.Key("Build")
 	tabTo(t, p, "#status-check-url")
 	p.Key("https://ci.example.test/hook")
@@ -96,14 +96,14 @@ func TestBrowserKeyboard_MainTasks_NeedNoMouse(t *testing.T) {
 	p.Key(" ")
 	p.WaitText("#branch-value", "main")
 	p.Key(kb.Escape)
-	p.WaitFor("the focus to be back on the selector", focusIs("#branch-button"))
+	p.WaitFor("the focus to return to the selector", focusIs("#branch-button"))
 	tabTo(t, p, "#submit-status-check")
 	p.Key(kb.Enter)
 	p.WaitText(".toast", "Status check added.")
 	p.WaitGone("dialog")
-	p.WaitFor("the focus to be back", focusIs("#add-status-check"))
+	p.WaitFor("the focus to return", focusIs("#add-status-check"))
 	project, err := s.Store.Project(t.Context(), s.Project.ID)
 	if err != nil || !project.OnlyAllowMergeIfAllStatusChecksPassed {
-		t.Errorf("the gate is not on: %v", err)
+		t.Errorf("status checks are not required: %v", err)
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestLinks_OnEveryPage_AnswerOK follows every link of every page as the
-// owner and, where that fails, as an administrator: the pages are theirs.
+// TestLinks_OnEveryPage_AnswerOK follows every link of every page as the owner
+// and, if that fails, as an administrator.
 func TestLinks_OnEveryPage_AnswerOK(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	admin := s.Admin("ada")
@@ -28,7 +28,7 @@ func TestLinks_OnEveryPage_AnswerOK(t *testing.T) {
 				return
 			}
 			if strings.HasPrefix(link.Path, "/api/") {
-				return // the API is not part of this site
+				return // testSite does not serve the API
 			}
 			if link.Host == "mergegate.test" || link.Host == "" && strings.HasPrefix(link.Path, "/") {
 				link.Scheme, link.Host, link.Fragment = "", "", ""
@@ -37,13 +37,13 @@ func TestLinks_OnEveryPage_AnswerOK(t *testing.T) {
 		})
 	})
 	if len(found) < 40 {
-		t.Fatalf("only %d links were found", len(found))
+		t.Fatalf("only %d links were found, want at least 40", len(found))
 	}
 	for link, page := range found {
 		if a := s.as(s.Owner).get(link); a.status < http.StatusBadRequest {
 			continue
 		}
-		// The administrator "ada" has a session of her own for the instance's pages.
+		// Pages of the instance need an administrator.
 		if a := s.as(admin).get(link); a.status >= http.StatusBadRequest {
 			t.Errorf("%s on %s: status %d", link, page, a.status)
 		}
@@ -51,7 +51,7 @@ func TestLinks_OnEveryPage_AnswerOK(t *testing.T) {
 }
 
 // TestLinks_InGoldens_HaveARoute checks the addresses of this server in the
-// goldens of payloads and of the API's answers.
+// golden payloads and API responses.
 func TestLinks_InGoldens_HaveARoute(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	var pages []*regexp.Regexp
@@ -76,7 +76,7 @@ func TestLinks_InGoldens_HaveARoute(t *testing.T) {
 			for _, match := range ours.FindAllStringSubmatch(string(content), -1) {
 				path := strings.TrimSuffix(match[1], ".git")
 				if strings.HasPrefix(path, "/api/v4/") {
-					continue // followed by the test of the whole program
+					continue // checked by the tests of cmd/mergegate
 				}
 				seen++
 				known := false
@@ -84,13 +84,13 @@ func TestLinks_InGoldens_HaveARoute(t *testing.T) {
 					known = known || page.MatchString(path)
 				}
 				if !known {
-					t.Errorf("%s: no page at %s", file, path)
+					t.Errorf("%s: no route for %s", file, path)
 				}
 			}
 		}
 	}
 	if seen < 100 {
-		t.Errorf("only %d addresses were found", seen)
+		t.Errorf("only %d addresses were found, want at least 100", seen)
 	}
 }
 
@@ -105,15 +105,15 @@ func TestTrailingSlash_Redirects(t *testing.T) {
 		"/olga/pear/-/merge_requests/new/":  pearMergeRequestsPath + "/new",
 	} {
 		if got := v.get(path).wantStatus(http.StatusPermanentRedirect).header.Get("Location"); got != want {
-			t.Errorf("%s leads to %q, want %q", path, got, want)
+			t.Errorf("%s redirects to %q, want %q", path, got, want)
 		}
 	}
 	v.post(pearGeneralPath+"/", url.Values{"name": {"Pear"}}).wantStatus(http.StatusPermanentRedirect)
 	v.get("/").wantStatus(http.StatusOK)
-	// Never to another host.
+	// The redirect stays on this host.
 	for _, path := range []string{"//evil.test/", "//evil.test//", "///evil.test/"} {
 		if to := v.get(path).header.Get("Location"); strings.HasPrefix(to, "//") || strings.Contains(to, "://") {
-			t.Errorf("%s leads to %q", path, to)
+			t.Errorf("%s redirects to %q", path, to)
 		}
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// costlyMarkdown are texts that make a Markdown parser without limits slow or
-// its output huge.
+// costlyMarkdown returns texts that make a Markdown parser without limits slow
+// or its output huge.
 func costlyMarkdown() map[string]string {
 	r := strings.Repeat
 	var references, backticks strings.Builder
@@ -52,8 +52,9 @@ func costlyMarkdown() map[string]string {
 	}
 }
 
-// renderCost returns the least time and memory of a few tries: other processes
-// may slow down any of them.
+// renderCost returns the lowest time and memory of up to three tries, as other
+// processes may slow down some of them. It stops after a try that takes at most
+// enough.
 func renderCost(t *testing.T, source string, enough time.Duration) (least time.Duration, memory uint64) {
 	t.Helper()
 	var before, after runtime.MemStats
@@ -76,8 +77,8 @@ func renderCost(t *testing.T, source string, enough time.Duration) (least time.D
 	return least, memory
 }
 
-// TestMarkdownRender_CostlyText_StaysCheap compares with an ordinary text of
-// the largest size, because machines differ.
+// TestMarkdownRender_CostlyText_StaysCheap compares with an ordinary text of the
+// largest size, because machines differ in speed.
 func TestMarkdownRender_CostlyText_StaysCheap(t *testing.T) {
 	ordinary := strings.Repeat("Some *text* with `code`, a [link](https://a.example/) and **more**.\n\n> quoted\n\n- item\n\n", maxMarkdown/90)
 	baseline, _ := renderCost(t, ordinary, 0)
@@ -85,10 +86,10 @@ func TestMarkdownRender_CostlyText_StaysCheap(t *testing.T) {
 	for name, source := range costlyMarkdown() {
 		took, memory := renderCost(t, source, limit)
 		if took > limit {
-			t.Errorf("%s: %v, an ordinary text takes %v", name, took, baseline)
+			t.Errorf("%s takes %v, an ordinary text %v", name, took, baseline)
 		}
 		if memory > 256<<20 {
-			t.Errorf("%s: %d MB", name, memory>>20)
+			t.Errorf("%s takes %d MB, want at most 256", name, memory>>20)
 		}
 	}
 }
@@ -110,7 +111,7 @@ func TestMarkdownRender_OverLimit_IsMarkedAsCut(t *testing.T) {
 		"references": "[a][b]\n\n" + strings.Repeat("[b]: /c\n", maxParagraphLines),
 	} {
 		if prose, err := m.render(t.Context(), source); err != nil || prose.Cut {
-			t.Errorf("%s within the limits: cut %v, error %v", name, prose.Cut, err)
+			t.Errorf("%s at the limit: cut %v, error %v", name, prose.Cut, err)
 		}
 	}
 }
@@ -124,7 +125,7 @@ func TestMarkdownRender_SameText_IsCached(t *testing.T) {
 	m.markdown = nil // a second rendering would panic
 	again, err := m.render(t.Context(), "# a")
 	if err != nil || again != first {
-		t.Errorf("%+v and then %+v, error %v", first, again, err)
+		t.Errorf("second rendering %+v, want %+v (%v)", again, first, err)
 	}
 }
 
@@ -136,7 +137,7 @@ func TestMarkdownRender_NoFreeSlot_WaitsUntilContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := m.render(ctx, "a"); err != context.Canceled {
-		t.Errorf("error %v", err)
+		t.Errorf("error %v, want context.Canceled", err)
 	}
 }
 

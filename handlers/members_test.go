@@ -10,7 +10,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// roleOf is a user's role on the site's project.
+// roleOf returns a user's role in the project, RoleNone if the user is no
+// member.
 func (s *testSite) roleOf(user models.User) models.Role {
 	s.T.Helper()
 	member, err := s.Store.Member(s.T.Context(), s.Project.ID, user.ID)
@@ -58,11 +59,11 @@ func TestMembers_AddChangeRemove_WithoutScript(t *testing.T) {
 		remove := page.attr(row+" .cell-actions a", "href")
 		action, form = b.get(remove).wantStatus(http.StatusOK).fields("form.dialog__foot")
 		if b.get(remove).has("dialog") {
-			t.Error("a dialog without script")
+			t.Error("without htmx the page has a dialog")
 		}
 		b.header.Set("HX-Request", "true")
 		if fragment := b.get(remove).wantStatus(http.StatusOK); !fragment.has("dialog.modal form") || fragment.has(".topbar") {
-			t.Error("with script no dialog alone")
+			t.Error("with htmx the response is not only a dialog")
 		}
 		b.header.Del("HX-Request")
 		b.postAndFollow(action, form)
@@ -78,16 +79,16 @@ func TestMembers_OwnerRole_OnlyOwnersChangeIt(t *testing.T) {
 	visitor := s.as(maintainer)
 	page := visitor.get(pearMembersPath).wantStatus(http.StatusOK)
 	if page.has(fmt.Sprintf("#member-%d form", s.Owner.ID)) {
-		t.Error("a maintainer is offered to change an owner")
+		t.Error("a Maintainer sees the form to change an Owner")
 	}
 	if visitor.get(pearMembersPath + "/new").wantStatus(http.StatusOK).has(`#access_level option[value="50"]`) {
-		t.Error("a maintainer is offered to make an owner")
+		t.Error("a Maintainer can choose the role Owner")
 	}
 	visitor.post(pearMembersPath, url.Values{"username": {"jonas"}, "access_level": {"50"}}).wantStatus(http.StatusForbidden)
 	visitor.post(fmt.Sprintf("%s/%d", pearMembersPath, s.Owner.ID), url.Values{"access_level": {"10"}}).wantStatus(http.StatusForbidden)
 	visitor.post(fmt.Sprintf("%s/%d/remove", pearMembersPath, s.Owner.ID), nil).wantStatus(http.StatusForbidden)
 	if s.roleOf(jonas) != models.RoleNone || s.roleOf(s.Owner) != models.RoleOwner {
-		t.Error("a role has changed all the same")
+		t.Error("a forbidden request changed a role")
 	}
 	for _, path := range []string{"", "/remove"} {
 		page := s.as(s.Owner).post(fmt.Sprintf("%s/%d%s", pearMembersPath, s.Owner.ID, path), url.Values{"access_level": {"10"}}).
@@ -96,9 +97,9 @@ func TestMembers_OwnerRole_OnlyOwnersChangeIt(t *testing.T) {
 			t.Errorf("message %q", got)
 		}
 	}
-	// Who takes the page from themselves is led elsewhere.
+	// Users who lower their own role leave the page.
 	to := visitor.post(fmt.Sprintf("%s/%d", pearMembersPath, maintainer.ID), url.Values{"access_level": {"30"}}).wantStatus(http.StatusSeeOther)
 	if got := to.header.Get("Location"); got != "/" {
-		t.Errorf("led to %q", got)
+		t.Errorf("redirected to %q", got)
 	}
 }

@@ -10,8 +10,6 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestMergeConflicts_SameCommits_AreComputedOnce for two commits, and again when one of the
-// branches has moved.
 func TestMergeConflicts_SameCommits_AreComputedOnce(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		mr := s.openMergeRequest("topic")
@@ -24,24 +22,23 @@ func TestMergeConflicts_SameCommits_AreComputedOnce(t *testing.T) {
 			}
 		}
 		if s.git.merged != 1 {
-			t.Errorf("git was asked %d times about the same commits", s.git.merged)
+			t.Errorf("git merged the same commits %d times", s.git.merged)
 		}
-		// The source moves: another merge, that has no conflicts any more.
+		// The source moves and has no more conflicts.
 		s.Git.Conflicts = nil
 		s.Push("topic")
 		if got := box(); strings.Contains(got, "leaf.txt") || s.git.merged != 2 {
-			t.Errorf("after a push, asked %d times: %s", s.git.merged, got)
+			t.Errorf("after a push, merged %d times: %s", s.git.merged, got)
 		}
 		// The target moves.
 		s.Git.Conflicts = []string{"root.txt"}
 		s.Push("main")
 		if got := box(); !strings.Contains(got, "root.txt") || s.git.merged != 3 {
-			t.Errorf("after a push to the target, asked %d times: %s", s.git.merged, got)
+			t.Errorf("after a push to the target, merged %d times: %s", s.git.merged, got)
 		}
 	})
 }
 
-// TestMergeConflicts_GitFails_IsNotCached: what git could not say is asked again.
 func TestMergeConflicts_GitFails_IsNotCached(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
@@ -82,8 +79,7 @@ func TestAnswerCache_ManyEntries_StaysBounded(t *testing.T) {
 	}
 }
 
-// TestMergeConflicts_TooManyFiles_AreNotCached: a few strange merge requests cannot fill the
-// memory.
+// A few unusual merge requests must not fill the memory.
 func TestMergeConflicts_TooManyFiles_AreNotCached(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
@@ -92,12 +88,12 @@ func TestMergeConflicts_TooManyFiles_AreNotCached(t *testing.T) {
 		s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200)
 	}
 	if s.git.merged != 2 {
-		t.Errorf("git was asked %d times", s.git.merged)
+		t.Errorf("git merged %d times, want 2", s.git.merged)
 	}
 }
 
-// TestMergeRequestTabs_GitFails_ShowNoCounts: what git cannot count on a closed merge request is
-// left out, and the page stands.
+// The page of a closed merge request is shown even if git cannot count its
+// commits and files.
 func TestMergeRequestTabs_GitFails_ShowNoCounts(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
@@ -105,11 +101,10 @@ func TestMergeRequestTabs_GitFails_ShowNoCounts(t *testing.T) {
 	v.post(s.mrPath(mr, "/close"), nil).wantStatus(303)
 	s.git.fails = fmt.Errorf("out of memory")
 	if got := collapseSpace(v.get(s.mrPath(mr, "")).wantStatus(200).text(".tabs")); got != "Overview Commits Changes" {
-		t.Errorf("the tabs say %q", got)
+		t.Errorf("tabs %q", got)
 	}
 }
 
-// TestMergeRequestTabs_ShowCounts commits and files, on every tab, also when all is over.
 func TestMergeRequestTabs_ShowCounts(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		mr := s.openMergeRequest("topic")

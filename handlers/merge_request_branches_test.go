@@ -11,7 +11,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// names are the branches in a picker's list, the chosen one with a star.
+// pickerBranches lists the branches that a picker shows, with a star after the
+// chosen one.
 func (a response) pickerBranches(list string) string {
 	var names []string
 	for _, option := range a.Find(list + " .listbox__option").EachIter() {
@@ -50,7 +51,7 @@ func TestBranchPicker_Search_ListsMatchingBranches(t *testing.T) {
 		}
 		none := v.get(pearMergeRequestsPath + "/new/branches?field=target_branch&search=%3Cz%3E").wantStatus(http.StatusOK)
 		if got := none.text("#target_branch-options"); got != "No branches match “<z>”." || none.text("[hx-swap-oob]") != got {
-			t.Errorf("nothing found says %q", got)
+			t.Errorf("empty list %q, or the live region differs", got)
 		}
 		s.as(s.Member("rep", models.RoleReporter)).get(pearMergeRequestsPath + "/new/branches?field=source_branch").wantStatus(http.StatusForbidden)
 		s.signedOut().get(pearMergeRequestsPath + "/new/branches?field=source_branch").wantStatus(http.StatusSeeOther)
@@ -67,16 +68,16 @@ func TestBranchPicker_ThousandsOfBranches_ListsFirst(t *testing.T) {
 		t.Errorf("%d branches are listed", n)
 	}
 	if got := form.text("#target_branch-options .listbox__note"); got != "50 of 5002 branches, latest first. Search to find the others." {
-		t.Errorf("the list says %q", got)
+		t.Errorf("note %q", got)
 	}
 	if len(form.body) > 64<<10 {
 		t.Errorf("the form has %d bytes", len(form.body))
 	}
 	found := v.get(pearMergeRequestsPath + "/new/branches?field=source_branch&search=499").wantStatus(http.StatusOK)
 	if got := found.text("[hx-swap-oob]"); got != "15 branches found." {
-		t.Errorf("the live region says %q", got)
+		t.Errorf("live region %q", got)
 	}
-	// Without script the name is typed; it goes before what the list has.
+	// Without script the name is typed and takes precedence over the list.
 	fields := url.Values{"source_branch": {"main"}, "source_branch_typed": {" many/4999 "}, "target_branch": {"main"}, "title": {"Typed"}}
 	if got := v.post(pearMergeRequestsPath, fields).wantStatus(http.StatusSeeOther).header.Get("Location"); got != pearMergeRequestsPath+"/1" {
 		t.Errorf("Location = %q", got)
@@ -84,10 +85,10 @@ func TestBranchPicker_ThousandsOfBranches_ListsFirst(t *testing.T) {
 	fields.Set("target_branch_typed", "nowhere")
 	again := v.post(pearMergeRequestsPath, fields).wantStatus(http.StatusUnprocessableEntity)
 	if got := again.text("#target_branch-value"); got != "nowhere" || again.text("#target_branch-error") != "This branch does not exist" {
-		t.Errorf("the refused form has %q", got)
+		t.Errorf("target branch %q, or no message", got)
 	}
 	if _, kept := again.fields("main form[method=post]"); kept.Get("target_branch") != "nowhere" || kept.Get("source_branch") != "many/4999" {
-		t.Errorf("the refused form keeps %v", kept)
+		t.Errorf("the rejected form keeps %v", kept)
 	}
 }
 

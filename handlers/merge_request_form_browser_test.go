@@ -8,7 +8,6 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestBrowserMergeRequestForm_TargetBranch_ListsItsChecks for the branch that is chosen.
 func TestBrowserMergeRequestForm_TargetBranch_ListsItsChecks(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")

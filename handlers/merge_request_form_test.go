@@ -18,7 +18,7 @@ func TestMergeRequest_CreateToMerge_WithoutScript(t *testing.T) {
 		form := v.get(pearMergeRequestsPath + "/new?merge_request%5Bsource_branch%5D=feature").wantStatus(200)
 		action, fields := form.fields("main form[method=post]")
 		if fields.Get("source_branch") != "feature" || fields.Get("target_branch") != "main" || fields.Get("title") != "Trim the pear" {
-			t.Fatalf("form comes with %v", fields)
+			t.Fatalf("the form begins with %v", fields)
 		}
 		fields.Set("title", "Trim the pear")
 		fields.Set("description", "It has **too** many leaves.\r\n\r\n<script>alert(1)</script>")
@@ -41,11 +41,11 @@ func TestMergeRequest_CreateToMerge_WithoutScript(t *testing.T) {
 		mr, _ := s.Reload(models.MergeRequest{ProjectID: s.Project.ID, IID: 1})
 		mergeAction, mergeFields := page.fields("#merge-form")
 		if mergeFields.Get("sha") != mr.HeadSHA {
-			t.Errorf("the form carries HEAD %q, want %q", mergeFields.Get("sha"), mr.HeadSHA)
+			t.Errorf("the form has HEAD %q, want %q", mergeFields.Get("sha"), mr.HeadSHA)
 		}
-		refused := v.post(mergeAction, mergeFields).wantStatus(422)
-		if got := refused.text("#refused"); got != "The merge request cannot be merged now. The reasons stand below." {
-			t.Errorf("refused = %q", got)
+		rejected := v.post(mergeAction, mergeFields).wantStatus(422)
+		if got := rejected.text("#refused"); got != "The merge request cannot be merged now. The reasons stand below." {
+			t.Errorf("message = %q", got)
 		}
 
 		approve, _ := page.fields("#approvals form")

@@ -7,8 +7,8 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// TestMergeRequestList_ManyRows_TakesAsManyQueriesAsOne, whatever checks they have; and
-// for nothing about checks where the reader may not see them.
+// The number of queries depends neither on the number of rows nor on their
+// checks.
 func TestMergeRequestList_ManyRows_TakesAsManyQueriesAsOne(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.setVisibility(models.VisibilityPublic)
@@ -25,21 +25,21 @@ func TestMergeRequestList_ManyRows_TakesAsManyQueriesAsOne(t *testing.T) {
 				t.Fatalf("%d rows, want %d", got, rows)
 			}
 			if page.has("#mr-list .list__side a") != checks {
-				t.Errorf("the summary of checks is shown: %t", !checks)
+				t.Errorf("check summaries are shown: %t, want %t", !checks, checks)
 			}
 			return n
 		}
 		member, stranger := s.as(s.Member("rep", models.RoleReporter)), s.signedOut()
 		s.openMergeRequest("topic-0")
-		one, oneBlind := queries(member, 1, true), queries(stranger, 1, false)
+		one, oneStranger := queries(member, 1, true), queries(stranger, 1, false)
 		for i := 1; i < 20; i++ {
 			s.openMergeRequest(fmt.Sprintf("topic-%d", i))
 		}
 		if many := queries(member, 20, true); many != one {
 			t.Errorf("%d queries for twenty rows, %d for one", many, one)
 		}
-		if many := queries(stranger, 20, false); many != oneBlind {
-			t.Errorf("%d queries for twenty rows before a stranger, %d for one", many, oneBlind)
+		if many := queries(stranger, 20, false); many != oneStranger {
+			t.Errorf("%d queries for twenty rows without checks, %d for one", many, oneStranger)
 		}
 	})
 }

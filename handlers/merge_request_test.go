@@ -23,7 +23,7 @@ func TestMergeBox_Blocked_NamesEveryReason(t *testing.T) {
 		if err := s.Respond(mr, failing, mr.HeadSHA, models.StatusFailed); err != nil {
 			t.Fatal(err)
 		}
-		// Without the gate checks only inform.
+		// Without the gate checks do not block.
 		page := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200)
 		if got := page.text("#merge-state"); got != "Ready to merge1 check failed, 2 pending. This project does not require status checks to succeed." {
 			t.Errorf("without the gate: %q", got)
@@ -52,10 +52,10 @@ func TestMergeBox_Blocked_NamesEveryReason(t *testing.T) {
 		}
 		s.setGate(false)
 		if got := unmet(s.as(s.Owner)); got != "" {
-			t.Errorf("nothing is amiss, yet: %s", got)
+			t.Errorf("unmet conditions %q, want none", got)
 		}
 		if got := unmet(developer); got != "You must be allowed to merge into main." {
-			t.Errorf("a developer before a protected branch: %s", got)
+			t.Errorf("a Developer and a protected branch: %s", got)
 		}
 		developer.post(s.mrPath(mr, "/merge"), url.Values{"sha": {mr.HeadSHA}}).wantStatus(403)
 
@@ -66,7 +66,7 @@ func TestMergeBox_Blocked_NamesEveryReason(t *testing.T) {
 		}
 		conflict := s.as(s.Owner).post(s.mrPath(mr, "/merge"), url.Values{"sha": {mr.HeadSHA}}).wantStatus(422)
 		if !strings.Contains(conflict.text("#refused"), "conflict") {
-			t.Errorf("refused = %q", conflict.text("#refused"))
+			t.Errorf("message = %q", conflict.text("#refused"))
 		}
 		s.Git.Conflicts = nil
 		s.Push("main")
@@ -85,7 +85,7 @@ func TestMergeBox_Blocked_NamesEveryReason(t *testing.T) {
 
 		stale := s.as(s.Owner).post(s.mrPath(mr, "/merge"), url.Values{"sha": {strings.Repeat("0", 40)}}).wantStatus(409)
 		if !strings.Contains(stale.text("#refused"), "New commits were pushed meanwhile") {
-			t.Errorf("refused = %q", stale.text("#refused"))
+			t.Errorf("message = %q", stale.text("#refused"))
 		}
 
 		s.Git.SetBranch(s.Project.ID, "topic", "")
@@ -107,7 +107,7 @@ func TestMergeBox_Blocked_NamesEveryReason(t *testing.T) {
 func TestMergeBox_NoCommits_BlocksMerge(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
-	// A force push makes the source end where the target stands.
+	// A force push moves the source to the commit of the target.
 	main := s.Git.Tip(s.Project.ID, "main")
 	s.Git.SetBranch(s.Project.ID, "topic", main)
 	s.RecordPush("topic", mr.HeadSHA, main)
@@ -139,14 +139,14 @@ func TestMergeRequest_CloseAndReopen(t *testing.T) {
 		v.post(s.mrPath(mr, "/unapprove"), url.Values{}).wantStatus(404)
 		v.post(s.mrPath(mr, "/close"), url.Values{}).wantStatus(303)
 		second := s.MergeRequest("topic", "main")
-		refused := v.post(s.mrPath(mr, "/reopen"), url.Values{}).wantStatus(409)
-		if got := refused.text("#refused"); got != "Another open merge request already exists for these branches." {
-			t.Errorf("refused = %q", got)
+		rejected := v.post(s.mrPath(mr, "/reopen"), url.Values{}).wantStatus(409)
+		if got := rejected.text("#refused"); got != "Another open merge request already exists for these branches." {
+			t.Errorf("message = %q", got)
 		}
 		v.post(s.mrPath(second, "/close"), url.Values{}).wantStatus(303)
 		s.Git.SetBranch(s.Project.ID, "topic", "")
 		if got := v.post(s.mrPath(mr, "/reopen"), url.Values{}).wantStatus(422).text("#refused"); got != "The source branch no longer exists." {
-			t.Errorf("refused = %q", got)
+			t.Errorf("message = %q", got)
 		}
 	})
 }
@@ -181,10 +181,10 @@ func TestMergeRequestPages_Roles_SeeWhatTheyMay(t *testing.T) {
 		page := s.as(reporter).get(pearMergeRequestsPath + "/1")
 		for _, control := range []string{"#merge-button", "#approve", "#close", `a[href$="/edit"]`} {
 			if page.has(control) {
-				t.Errorf("reporters are offered %s", control)
+				t.Errorf("a Reporter sees %s", control)
 			}
 		}
-		// Another project's number finds nothing here.
+		// The same number does not exist in another project.
 		other := s.NewProject(s.Owner, "plum", models.VisibilityPrivate)
 		s.as(s.Owner).get("/olga/" + other.Path + "/-/merge_requests/1").wantStatus(404)
 	})
@@ -249,11 +249,11 @@ func TestMergeRequestTabs_ShowCommitsAndDiffs(t *testing.T) {
 	if got := strings.Join(strings.Fields(strings.Join(lines, " | ")), " "); strings.ReplaceAll(got, " ", "") != strings.ReplaceAll(want, " ", "") {
 		t.Errorf("lines:\n%s\nwant:\n%s", got, want)
 	}
-	for selector, says := range map[string]string{
+	for selector, want := range map[string]string{
 		"#file-2": "old.go → new.go", "#file-3": "The lines are not shown", "#file-4": "Binary file, not shown.", "#changes-cut": "999 more files changed",
 	} {
-		if got := changes.text(selector); !strings.Contains(got, says) {
-			t.Errorf("%s = %q, want %q in it", selector, got, says)
+		if got := changes.text(selector); !strings.Contains(got, want) {
+			t.Errorf("%s = %q, want %q in it", selector, got, want)
 		}
 	}
 }

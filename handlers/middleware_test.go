@@ -19,7 +19,8 @@ import (
 	"github.com/mergegate/mergegate/static"
 )
 
-// newLoggedSite is a site with other dependencies, whose log is kept.
+// newLoggedSite returns a site with changed dependencies, its router and its
+// log.
 func newLoggedSite(t *testing.T, change func(*Deps)) (*testSite, *echo.Echo, *bytes.Buffer) {
 	t.Helper()
 	s := newTestSite(t, modelstest.SQLite(t))
@@ -69,10 +70,10 @@ func TestHTTPSBaseURL_SetsSecureCookieAndHSTS(t *testing.T) {
 	s.userWithPassword("priya")
 	in := newBrowserClient(t, s.handler).post(signInPath, url.Values{"login": {"priya"}, "password": {testPassword}}).wantStatus(http.StatusSeeOther)
 	if !strings.Contains(in.header.Get("Set-Cookie"), "Secure") {
-		t.Errorf("cookie %q may travel without HTTPS", in.header.Get("Set-Cookie"))
+		t.Errorf("cookie %q lacks Secure", in.header.Get("Set-Cookie"))
 	}
 	if in.header.Get("Strict-Transport-Security") == "" {
-		t.Error("browsers are not told to stay with HTTPS")
+		t.Error("no Strict-Transport-Security")
 	}
 }
 
@@ -88,7 +89,7 @@ func TestForms_CrossOriginRequest_IsForbidden(t *testing.T) {
 			t.Errorf("%s: %s", name, page.text("main"))
 		}
 		if b.cookies[sessionCookie] != "" {
-			t.Errorf("%s: signed in all the same", name)
+			t.Errorf("%s: the response has a session cookie", name)
 		}
 	}
 	b := newBrowserClient(t, s.handler)
@@ -105,7 +106,7 @@ func TestForms_TooLargeOrMalformed_AreRejected(t *testing.T) {
 	if got := page.wantStatus(http.StatusRequestEntityTooLarge).text("h1"); got != "This form is too large" {
 		t.Errorf("heading %q", got)
 	}
-	// Without a Content-Length the size shows only while reading.
+	// Without a Content-Length the size is known only while reading.
 	b.send(http.MethodPost, "/projects", urlencoded, io.MultiReader(strings.NewReader("description="), strings.NewReader(strings.Repeat("a", maxForm)))).
 		wantStatus(http.StatusRequestEntityTooLarge)
 	b.send(http.MethodPost, "/projects", urlencoded, strings.NewReader("name=%zz")).wantStatus(http.StatusBadRequest)
@@ -130,7 +131,7 @@ func TestRequestLog_OmitsQueryString(t *testing.T) {
 		}
 	}
 	if strings.Contains(line, "mgat-secret") {
-		t.Errorf("the log holds a token: %s", line)
+		t.Errorf("the log contains a token: %s", line)
 	}
 }
 
@@ -144,14 +145,14 @@ func TestServerErrors_AreLoggedWithRequestID(t *testing.T) {
 		t.Errorf("request id %q on the page, %q in the header", id, page.header.Get("X-Request-Id"))
 	}
 	if !strings.Contains(log.String(), "middleware_test.go") || !strings.Contains(log.String(), id) {
-		t.Errorf("the log does not tell where it panicked: %s", log)
+		t.Errorf("the log lacks the stack or the request id: %s", log)
 	}
 	if body := s.signedOut().get("/-/failure").wantStatus(http.StatusInternalServerError).body; strings.Contains(body, "disk full") {
-		t.Error("the page tells what only the log should")
+		t.Error("the page shows the internal error")
 	}
 	fragment := s.signedOut().withHTMX().get("/-/failure").wantStatus(http.StatusInternalServerError)
 	if trigger := fragment.header.Get("HX-Trigger"); !strings.Contains(trigger, "showToast") || fragment.body != "" {
-		t.Errorf("a failed fragment answers %q with %q", fragment.body, trigger)
+		t.Errorf("failed fragment: body %q, HX-Trigger %q", fragment.body, trigger)
 	}
 }
 
@@ -197,10 +198,10 @@ func TestHealthAndReadiness_NotReady_HidesReason(t *testing.T) {
 	s.signedOut().get("/readyz").wantStatus(http.StatusOK)
 	reason = broken
 	if body := s.signedOut().get("/readyz").wantStatus(http.StatusServiceUnavailable).body; strings.Contains(body, "space") {
-		t.Errorf("the reason is told to everybody: %s", body)
+		t.Errorf("the response contains the reason: %s", body)
 	}
 	if !strings.Contains(log.String(), broken.Error()) {
-		t.Error("the reason is not in the log")
+		t.Error("the log lacks the reason")
 	}
 }
 
@@ -224,7 +225,7 @@ func TestIPExtractor_TrustsConfiguredProxies(t *testing.T) {
 		}
 	}
 	if _, err := ipExtractor([]string{"everybody"}); err == nil {
-		t.Error("a network that is none is taken")
+		t.Error("an invalid network is accepted")
 	}
 }
 
@@ -258,7 +259,6 @@ func TestTheme_WithoutScript_TogglesCookie(t *testing.T) {
 	}
 }
 
-// TestRequestLog_ProbesAssetsAndUnchangedPolls_AreLeftOut: probes, assets and polls without news.
 func TestRequestLog_ProbesAssetsAndUnchangedPolls_AreLeftOut(t *testing.T) {
 	s, _, log := newLoggedSite(t, nil)
 	service := s.Service("licence")
@@ -267,8 +267,8 @@ func TestRequestLog_ProbesAssetsAndUnchangedPolls_AreLeftOut(t *testing.T) {
 		t.Fatalf("the page is not in the log: %s", log)
 	}
 	log.Reset()
-	news, _ := page.Find("#service").Attr("data-url")
-	s.as(s.Owner).withHTMX().get(news).wantStatus(http.StatusNoContent)
+	poll, _ := page.Find("#service").Attr("data-url")
+	s.as(s.Owner).withHTMX().get(poll).wantStatus(http.StatusNoContent)
 	for _, path := range []string{"/healthz", static.WorkerPath, static.URL("app.js")} {
 		s.signedOut().get(path).wantStatus(http.StatusOK)
 	}

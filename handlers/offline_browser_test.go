@@ -12,14 +12,15 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// restartableServer is the site on the network, with everybody signed in as v, on an
-// address that it keeps while it is stopped.
+// restartableServer serves the site with the session of v. It keeps its address
+// while it is stopped.
 type restartableServer struct {
 	v       visitor
 	address string
 	server  *http.Server
 }
 
+// serveRestartable starts a server that the test can stop and start again.
 func (v visitor) serveRestartable() *restartableServer {
 	w := &restartableServer{v: v, address: "127.0.0.1:0"}
 	w.start()
@@ -43,16 +44,17 @@ func (w *restartableServer) start() {
 
 func (w *restartableServer) stop() { _ = w.server.Close() }
 
-// cachedPages are the addresses of all that the browser keeps, one per line.
+// cachedPages is a JavaScript expression for the addresses in the cache of the
+// service worker, one per line.
 const cachedPages = `(async () => {
 	const all = [];
 	for (const name of await caches.keys()) for (const kept of await (await caches.open(name)).keys()) all.push(kept.url);
 	window.kept = all.join("\n");
 })(), window.kept ?? ""`
 
-// TestBrowserOffline_ServerStops_ShowsOfflinePageUntilItReturns reads on while the server is away: whoever
-// opens a page gets ours for that, in their language and theme, and their page
-// by itself once the server is back.
+// While the server is stopped, every page shows the offline page in the reader's
+// language and theme. Once the server is back, the requested page loads by
+// itself.
 func TestBrowserOffline_ServerStops_ShowsOfflinePageUntilItReturns(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
@@ -106,8 +108,8 @@ func TestBrowserOffline_ServerStops_ShowsOfflinePageUntilItReturns(t *testing.T)
 	}
 }
 
-// The theme button renews the kept page, too, and an answer of the server's,
-// whatever its status, is shown as it is.
+// The theme button also renews the cached offline page. Error responses of the
+// server are shown unchanged.
 func TestBrowserOffline_ThemeButton_UpdatesCachedPage(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.setVisibility(models.VisibilityPublic)

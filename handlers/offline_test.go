@@ -12,9 +12,9 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// The page is in the language and theme of its address and holds nothing of
-// the reader; its policy takes the stylesheet and the script that the browser
-// puts into it, and nothing else inline.
+// The page depends only on the language and theme in its address. Its policy
+// allows the style sheet and the script that the service worker inlines, by
+// their hashes.
 func TestOfflinePage_IsTheSameForEveryUser(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	for query, want := range map[string][3]string{
@@ -85,7 +85,8 @@ func TestServiceWorker_ScopeIsWholeSite(t *testing.T) {
 	}
 }
 
-// The way back is one of our own addresses, another than the one that failed.
+// The link leads to the Referer if that is a page of this site other than the
+// failed one.
 func TestErrorPage_BackLink_StaysOnThisSite(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	guest := s.Member("gus", models.RoleGuest)

@@ -12,7 +12,7 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// twin is another instance of the program on the same database.
+// secondInstance returns another instance of the program on the same database.
 func (s *testSite) secondInstance() *testSite {
 	s.T.Helper()
 	e, err := New(Deps{
@@ -27,7 +27,8 @@ func (s *testSite) secondInstance() *testSite {
 	return &other
 }
 
-// postTwiceAtOnce sends a form twice at the same time, the second to an instance.
+// postTwiceAtOnce posts a form twice at the same time, the second time to
+// another site.
 func (v visitor) postTwiceAtOnce(path string, form url.Values, second *testSite) (answers [2]response) {
 	w := v
 	w.site = second
@@ -38,8 +39,9 @@ func (v visitor) postTwiceAtOnce(path string, form url.Values, second *testSite)
 	return answers
 }
 
-// TestCreateForms_SentTwice_RedirectToTheSamePage sends each form that makes something twice at
-// once: one row, and both answers lead to it.
+// TestCreateForms_SentTwice_RedirectToTheSamePage sends each form that creates
+// something twice at the same time. One row is created, and both responses
+// redirect to it.
 func TestCreateForms_SentTwice_RedirectToTheSamePage(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
@@ -91,8 +93,8 @@ func TestCreateForms_SentTwice_RedirectToTheSamePage(t *testing.T) {
 	})
 }
 
-// TestTokenForm_SentToTwoInstances_CreatesOneToken sends the form for a token to two
-// instances at once, where only the database can tell that it is one form.
+// The instances share only the database, which must recognise the form by its
+// id.
 func TestTokenForm_SentToTwoInstances_CreatesOneToken(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
@@ -118,7 +120,7 @@ func TestTokenForm_SentToTwoInstances_CreatesOneToken(t *testing.T) {
 	})
 }
 
-// count is the one number that a query finds.
+// queryInt returns the number that a query selects.
 func (s *testSite) queryInt(t *testing.T, query string) (n int) {
 	t.Helper()
 	if err := s.DB.SQL(t).QueryRow(query).Scan(&n); err != nil {

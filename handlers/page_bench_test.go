@@ -11,10 +11,10 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// BenchmarkPages is a whole page, session, rights and rendering included, of a
-// project as busy ones are: ten services, thirty open merge requests, twenty
-// more projects. The baseline of the same run is the bare handler of
-// BenchmarkWidgetPollUnchanged: a page costs that many requests for one row.
+// BenchmarkPages measures whole pages, with session, access check and rendering,
+// of a project with ten services and thirty open merge requests, and of twenty
+// more projects. The metric "rows" is the time of a page divided by the time of
+// bareHandler in the same run.
 func BenchmarkPages(b *testing.B) {
 	for name, open := range map[string]func(testing.TB) modelstest.Database{
 		"sqlite": modelstest.SQLite, "postgres": modelstest.Postgres,

@@ -20,15 +20,14 @@ const (
 	visitRequests   = 8
 )
 
-// meter counts what goes over the network: requests, and bytes of answers with
-// their headers. Polls are not part of a visit.
+// meter counts requests and the bytes of responses with their headers.
 type meter struct {
 	sync.Mutex
 	bytes    int
 	requests []string
 }
 
-// meteredListener hands out connections that tell a meter of what they send.
+// meteredListener returns connections that count what they send.
 type meteredListener struct {
 	net.Listener
 	*meter
@@ -52,7 +51,7 @@ func (c meteredConn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// take is what was counted since the last call.
+// take returns what was counted since the last call.
 func (m *meter) take() (bytes int, requests []string) {
 	m.Lock()
 	defer m.Unlock()
@@ -61,7 +60,7 @@ func (m *meter) take() (bytes int, requests []string) {
 	return bytes, requests
 }
 
-// metered is serve with a meter.
+// serveMetered starts a server that counts its requests and bytes.
 func (v visitor) serveMetered() (url string, m *meter) {
 	m = &meter{}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -77,9 +76,9 @@ func (v visitor) serveMetered() (url string, m *meter) {
 	return server.URL, m
 }
 
-// TestBrowserMergeRequest_Transfer_StaysWithinBudget holds it to the budget, with ten checks
-// that have all been answered, so that nothing polls. All that goes over the
-// network counts: the service worker and the page that it keeps as well.
+// TestBrowserMergeRequest_Transfer_StaysWithinBudget loads the page of a merge
+// request with ten finished checks, which polls nothing. The service worker and
+// the offline page count too.
 func TestBrowserMergeRequest_Transfer_StaysWithinBudget(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	var services []models.ExternalStatusCheck

@@ -10,8 +10,6 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestBrowserMembers_Dialogs_AddAndRemove adds a member in the drawer, with a slip first, and
-// removes one after the question, in a real browser.
 func TestBrowserMembers_Dialogs_AddAndRemove(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.User("mona")
@@ -51,8 +49,6 @@ func TestBrowserMembers_Dialogs_AddAndRemove(t *testing.T) {
 	}
 }
 
-// TestBrowserAccessTokens_BackAndReload_HideToken makes a token in a real browser, leaves the page
-// and comes back, by Back and by reloading: it is gone for good.
 func TestBrowserAccessTokens_BackAndReload_HideToken(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	base := s.as(s.Owner).serve()
@@ -91,8 +87,7 @@ func TestBrowserAccessTokens_BackAndReload_HideToken(t *testing.T) {
 	}
 }
 
-// TestBrowserForms_Rejected_FocusFirstInvalidField needs no script: browsers give
-// the focus to the first control that asks for it.
+// This needs no script: browsers focus the first control with autofocus.
 func TestBrowserForms_Rejected_FocusFirstInvalidField(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Member("dora", models.RoleDeveloper)

@@ -10,7 +10,7 @@ import (
 	"github.com/mergegate/mergegate/views"
 )
 
-// drawn writes lines as they would be read, one below the other.
+// formatDiffLines formats each line as kind, old number, new number and text.
 func formatDiffLines(lines []views.DiffLine) string {
 	var out strings.Builder
 	for _, line := range lines {
@@ -45,8 +45,8 @@ func TestDiffLines_ParsesPatch(t *testing.T) {
 	}
 }
 
-// TestChangesTab_LargeDiff_IsCut at so many lines of a file and of all together, and say so
-// with the way to see the rest.
+// The lines per file and per page are limited. The page says so and how to see
+// the rest.
 func TestChangesTab_LargeDiff_IsCut(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")

@@ -11,8 +11,8 @@ import (
 	"github.com/mergegate/mergegate/webhook"
 )
 
-// TestDeliveryErrors_AreInTheReadersLanguage: the log keeps English sentences, the page
-// words them for who reads it. What is technical stays.
+// The log has English sentences; the page translates those of Mergegate and
+// keeps technical details.
 func TestDeliveryErrors_AreInTheReadersLanguage(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")

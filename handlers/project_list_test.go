@@ -10,8 +10,8 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// projectSummaries are the rows of the list: name, status checks, open merge
-// requests.
+// projectSummaries lists the rows of the list: name, status checks and open
+// merge requests.
 func (a response) projectSummaries() string {
 	var rows []string
 	for _, row := range a.Find("#project-list li").EachIter() {
@@ -97,8 +97,7 @@ func TestProjectList_SortsAndCounts(t *testing.T) {
 	})
 }
 
-// The lists take as many queries for many rows as for one, and git is asked as
-// often.
+// Git is called as often for many rows as for few, too.
 func TestLists_ManyRows_TakeAsManyQueriesAsFew(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")

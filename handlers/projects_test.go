@@ -98,7 +98,8 @@ func TestNewProject_CreatesProjectAndShowsErrors(t *testing.T) {
 	})
 }
 
-// readmeGit has a README, or fails.
+// readmeGit is a fakeGit whose repositories have a README, and which can fail to
+// list branches.
 type readmeGit struct {
 	*fakeGit
 	readme string
@@ -220,7 +221,6 @@ func TestGeneralSettings_SaveRenameAndDelete(t *testing.T) {
 	})
 }
 
-// The default branch is the first of them.
 func TestBranches_ListSearchAndCompare(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	page := s.as(s.Owner).get("/olga/pear/-/branches").wantStatus(http.StatusOK)

@@ -9,7 +9,7 @@ import (
 	"github.com/PuerkitoBio/goquery"
 )
 
-// answer is what came back.
+// response is a response of the site with its HTML parsed.
 type response struct {
 	*goquery.Document
 	t      testing.TB
@@ -18,7 +18,7 @@ type response struct {
 	body   string
 }
 
-// want fails the test when the status is another one.
+// wantStatus fails the test unless the response has the status.
 func (a response) wantStatus(status int) response {
 	a.t.Helper()
 	if a.status != status {
@@ -27,12 +27,14 @@ func (a response) wantStatus(status int) response {
 	return a
 }
 
-// translate returns the text of what a selector finds, with single spaces.
+// text returns the text of the elements that a selector finds, with single
+// spaces.
 func (a response) text(selector string) string { return collapseSpace(a.Find(selector).Text()) }
 
+// has reports whether a selector finds an element.
 func (a response) has(selector string) bool { return a.Find(selector).Length() > 0 }
 
-// attr is an attribute of the one element that a selector finds.
+// attr returns an attribute of the only element that a selector finds, or "".
 func (a response) attr(selector, name string) string {
 	a.t.Helper()
 	found := a.Find(selector)
@@ -43,8 +45,8 @@ func (a response) attr(selector, name string) string {
 	return value
 }
 
-// fields are the fields of the one form that a selector finds, as a browser
-// would send them untouched.
+// fields returns the action and the fields of the only form that a selector
+// finds, as a browser would send them unchanged.
 func (a response) fields(selector string) (action string, form url.Values) {
 	a.t.Helper()
 	found := a.Find(selector)
@@ -70,4 +72,5 @@ func (a response) fields(selector string) (action string, form url.Values) {
 	return found.AttrOr("action", ""), form
 }
 
+// collapseSpace trims s and replaces each run of white space with one space.
 func collapseSpace(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -8,18 +8,18 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// maintainerPaths are those nobody below may open.
+// maintainerPaths are pages that need at least the role Maintainer.
 var maintainerPaths = []string{pearSettingsPath, pearServicesPath + "/new", pearRulesPath, pearMembersPath, pearTokensPath, pearGeneralPath, pearAuditPath}
 
-// journeySite is what every journey begins with: a project whose merge request !1,
-// from other into main, failed the check of the service licence; "Status checks
-// must succeed" is on.
+// journeySite is the site at the start of every journey: "Status checks must
+// succeed" is on, and the check of the service licence has failed for the merge
+// request !1 from other into main.
 type journeySite struct {
 	*testSite
 	licence models.ExternalStatusCheck
 }
 
-// journey is the main way of one role through the product.
+// journey is what a user with one role typically does.
 type journey struct {
 	name       string
 	visibility models.Visibility
@@ -29,8 +29,8 @@ type journey struct {
 	run        func(a *actor, s journeySite)
 }
 
-// TestBrowserRoles_Journeys walks every role through what it sees, does, is not
-// offered and is refused, in Chromium, with script and without.
+// TestBrowserRoles_Journeys checks for each role what it sees, can do, is not
+// offered and is denied, with and without JavaScript.
 func TestBrowserRoles_Journeys(t *testing.T) {
 	for _, j := range []journey{
 		{name: "anonymous", visibility: models.VisibilityPublic, signedOut: true, run: anonymousJourney},
@@ -62,8 +62,8 @@ func TestBrowserRoles_Journeys(t *testing.T) {
 	}
 }
 
-// browseMergeRequest is what all who may see code do: from the list to the merge
-// request and through its tabs.
+// browseMergeRequest opens the branches, the list of merge requests and all tabs
+// of a merge request, as everyone who may see code can do.
 func (a *actor) browseMergeRequest() {
 	a.t.Helper()
 	a.open(pearPath)

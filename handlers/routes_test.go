@@ -13,31 +13,30 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// routeIDs are what the parameters of a route's path stand for.
+// routeIDs are the values of the parameters in a route's path.
 type routeIDs struct{ iid, id, delivery, sha string }
 
-// address is the route's path inside olga/pear.
+// address returns the route's path for the project olga/pear.
 func (r route) address(ids routeIDs) string {
 	return strings.NewReplacer(":namespace", "olga", ":project", "pear", ":username", "olga", ":iid", ids.iid, ":id", ids.id, ":delivery", ids.delivery,
 		":sha", ids.sha, ":range", "main...feature").Replace(r.path)
 }
 
-// ofProject reports whether the route is a page of a project.
+// isProjectPage reports whether the route is a page of a project.
 func (r route) isProjectPage() bool { return strings.HasPrefix(r.path, projectRoute) }
 
-// routeTable is every route of the site.
+// routeTable returns every route of the site.
 func (s *testSite) routeTable() []route {
 	return (&pages{Deps: Deps{Store: s.Store, Git: s.git}}).routes()
 }
 
-// leadsToForm reports whether the route is a form's address that leads to the
-// page of the form.
+// leadsToForm reports whether the route is the GET of a form's action, which
+// only redirects to the form.
 func (s *testSite) leadsToForm(r route) bool {
 	return r.method == http.MethodGet && !hasPage((&pages{Deps: Deps{Store: s.Store, Git: s.git}}).declaredRoutes(), r.path)
 }
 
-// assertNoServerError fails the test for the answer that no route may give to
-// anybody: a failure of ours.
+// assertNoServerError fails the test for a status of 500 or more.
 func assertNoServerError(t *testing.T, r route, who string, a response) {
 	t.Helper()
 	if a.status >= http.StatusInternalServerError {
@@ -45,8 +44,8 @@ func assertNoServerError(t *testing.T, r route, who string, a response) {
 	}
 }
 
-// assertSignInRequired holds a route against its ability for a signed-out visitor,
-// who is asked to sign in wherever a user would get 403 or 404.
+// assertSignInRequired checks a route without a session: unless everyone may use
+// it, it redirects to the sign-in form, where a user would get 403 or 404.
 func assertSignInRequired(t *testing.T, s *testSite, r route, path string, verdict auth.Verdict) {
 	t.Helper()
 	a := s.signedOut().do(r.method, path, url.Values{})
@@ -73,7 +72,7 @@ func assertSignInRequired(t *testing.T, s *testSite, r route, path string, verdi
 	}
 }
 
-// assertAbility holds a route against its ability for a signed-in user.
+// assertAbility checks that the status for a signed-in user fits the verdict.
 func assertAbility(t *testing.T, s *testSite, r route, path, who string, user models.User, verdict auth.Verdict) {
 	t.Helper()
 	a := s.as(user).do(r.method, path, url.Values{})
@@ -97,8 +96,8 @@ func assertAbility(t *testing.T, s *testSite, r route, path, who string, user mo
 	}
 }
 
-// TestRoutes_EveryRole_NeedsTheAbility tries every route as a visitor and with
-// every role, on a project of every visibility.
+// TestRoutes_EveryRole_NeedsTheAbility requests every route without a session
+// and with every role, on projects of every visibility.
 func TestRoutes_EveryRole_NeedsTheAbility(t *testing.T) {
 	for _, visibility := range []models.Visibility{models.VisibilityPrivate, models.VisibilityInternal, models.VisibilityPublic} {
 		t.Run(visibility.String(), func(t *testing.T) {
@@ -128,7 +127,7 @@ func TestRoutes_EveryRole_NeedsTheAbility(t *testing.T) {
 	}
 }
 
-// verdictFor is what the table of abilities says on a route.
+// verdictFor returns the expected verdict for a route.
 func verdictFor(subject auth.Subject, r route) auth.Verdict {
 	switch {
 	case r.needs == anyone, r.needs == signedIn && subject.SignedIn:
@@ -139,8 +138,8 @@ func verdictFor(subject auth.Subject, r route) auth.Verdict {
 	return auth.Decide(subject, r.needs)
 }
 
-// TestRoutes_IDsOfOtherProject_AreNotFound asks olga/pear for the services, rules,
-// tokens, members and deliveries of another project by their ids.
+// TestRoutes_IDsOfOtherProject_AreNotFound requests services, rules, tokens,
+// members and deliveries of another project below olga/pear.
 func TestRoutes_IDsOfOtherProject_AreNotFound(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	ctx, home := t.Context(), s.Project
@@ -201,7 +200,6 @@ func TestRoutes_IDsOfOtherProject_AreNotFound(t *testing.T) {
 	}
 }
 
-// TestRoutes_InvalidIDs_AreNotFound sends what no id can be.
 func TestRoutes_InvalidIDs_AreNotFound(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.openMergeRequest("topic")
@@ -252,8 +250,8 @@ func TestRenamedProject_OldPath_Redirects(t *testing.T) {
 	s.as(s.Owner).get(fmt.Sprintf("/%s/%s.git", "OLGA", "Plum")).wantStatus(http.StatusOK)
 }
 
-// TestFormActions_Get_RedirectToTheForm opens the address of every form, as a
-// reload or a copied address does after a form was refused.
+// TestFormActions_Get_RedirectToTheForm opens the action of every form, as a
+// reload of a rejected form does.
 func TestFormActions_Get_RedirectToTheForm(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	ids, _, _, _ := s.populate(t)

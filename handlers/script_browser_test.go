@@ -14,8 +14,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// serveCountingPolls is serve, where polls of the widget are answered with the status
-// in fail while that is not 0, and counted.
+// serveCountingPolls starts a server that counts the polls of the widget and
+// answers them with the status in fail unless it is 0.
 func (v visitor) serveCountingPolls(fail, polls *atomic.Int64) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Header.Add("Cookie", v.cookie)
@@ -33,8 +33,8 @@ func (v visitor) serveCountingPolls(fail, polls *atomic.Int64) string {
 	return server.URL
 }
 
-// TestBrowserWidget_FailedPoll_KeepsRows is SPEC's rule on failed polls: a line above
-// the kept rows, which goes with the next success.
+// A failed poll keeps the rows and shows a notice above them until a poll
+// succeeds.
 func TestBrowserWidget_FailedPoll_KeepsRows(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
@@ -68,7 +68,6 @@ func TestBrowserWidget_FailedPoll_KeepsRows(t *testing.T) {
 	p.WaitText("#status-checks-summary", "Status checks all passed")
 }
 
-// TestBrowserWidget_PollDenied_StopsPolling says so and asks no more.
 func TestBrowserWidget_PollDenied_StopsPolling(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
@@ -92,9 +91,9 @@ func TestBrowserWidget_PollDenied_StopsPolling(t *testing.T) {
 	}
 }
 
-// TestBrowserWidget_SessionEnded_LinksToSignIn: a widget whose reader is signed out elsewhere
-// stops polling and offers to sign in, which leads back; nothing of the sign-in
-// page is put into the widget.
+// A widget whose reader signed out elsewhere stops polling and links to the
+// sign-in form, which returns to the page. The sign-in page does not replace the
+// widget's content.
 func TestBrowserWidget_SessionEnded_LinksToSignIn(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
@@ -121,7 +120,6 @@ func TestBrowserWidget_SessionEnded_LinksToSignIn(t *testing.T) {
 	}
 }
 
-// TestBrowserWidget_Collapsed_IsRemembered over pages and against the state.
 func TestBrowserWidget_Collapsed_IsRemembered(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
@@ -137,7 +135,6 @@ func TestBrowserWidget_Collapsed_IsRemembered(t *testing.T) {
 	p.Wait("#status-checks-details[open]")
 }
 
-// TestBrowserScript_MenuThemeCopyAndDialog_Work are the small things that the script does.
 func TestBrowserScript_MenuThemeCopyAndDialog_Work(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	jonas := s.Member("jonas", models.RoleDeveloper)
@@ -185,8 +182,8 @@ func TestBrowserScript_MenuThemeCopyAndDialog_Work(t *testing.T) {
 	}
 }
 
-// TestBrowserWidget_HiddenTab_StopsPolling asks for nothing while nobody looks, and at once when
-// somebody does again, a settled widget too.
+// A hidden tab does not poll. A tab that becomes visible polls at once, even if
+// all its checks are finished.
 func TestBrowserWidget_HiddenTab_StopsPolling(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")

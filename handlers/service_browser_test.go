@@ -12,7 +12,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// serve puts the site on the network, with everybody signed in as v.
+// serve starts a server with the session of v and returns its URL.
 func (v visitor) serve() string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Header.Add("Cookie", v.cookie)
@@ -22,8 +22,6 @@ func (v visitor) serve() string {
 	return server.URL
 }
 
-// TestBrowserServices_Dialogs_AddEditAndRemove adds, corrects, edits and removes a service in the
-// dialogs of a real browser.
 func TestBrowserServices_Dialogs_AddEditAndRemove(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
@@ -93,8 +91,6 @@ func TestBrowserServices_Dialogs_AddEditAndRemove(t *testing.T) {
 	p.WaitFor("the row to be gone", `!document.querySelector("#status-checks").textContent.includes("Build")`)
 }
 
-// TestBrowserServiceForm_BranchListFails_KeepsTypedText: a list that cannot be fetched says so in the
-// form, which stands with all that was typed.
 func TestBrowserServiceForm_BranchListFails_KeepsTypedText(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	url := s.as(s.Owner).serve()
@@ -122,8 +118,8 @@ func TestBrowserServiceForm_BranchListFails_KeepsTypedText(t *testing.T) {
 	p.WaitText("#branch-options .listbox__divider", "1 of 2")
 }
 
-// TestBrowserServices_ServerErrors_ShowMessageAndRecover: what fails says so once, keeps what was typed, and
-// works again when the server does.
+// A failure shows one message, keeps the input, and works again once the server
+// does.
 func TestBrowserServices_ServerErrors_ShowMessageAndRecover(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	url := s.as(s.Owner).serve()

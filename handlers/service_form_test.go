@@ -14,6 +14,7 @@ import (
 // faults are the messages of the service form by field, "" where there is none.
 type faults struct{ name, url, branch, secret string }
 
+// serviceErrorsOn returns the messages of the service form on a page.
 func serviceErrorsOn(a response) faults {
 	return faults{
 		name: a.text("#status-check-name-error"), url: a.text("#status-check-url-error"),
@@ -21,7 +22,7 @@ func serviceErrorsOn(a response) faults {
 	}
 }
 
-// services lists the project's services by name and URL.
+// listServices lists the name, URL and scope of the project's services.
 func (s *testSite) listServices() string {
 	s.T.Helper()
 	list, _, err := s.Store.ExternalStatusChecks(s.T.Context(), s.Project.ID, models.Page{})
@@ -35,7 +36,7 @@ func (s *testSite) listServices() string {
 	return strings.Join(names, "; ")
 }
 
-// ruleID is the id of a protected branch of a project, in a form's words.
+// ruleID returns the id of a branch rule as a form value.
 func (s *testSite) ruleID(project models.Project, name string) string {
 	s.T.Helper()
 	rule, err := s.Store.ProtectedBranchByName(s.T.Context(), project.ID, name)
@@ -55,7 +56,7 @@ const (
 	secretLong  = "Shared secret cannot be longer than 255 characters"
 )
 
-// TestServiceForm_20MB_IsRejected is refused unread.
+// The body is rejected before it is read.
 func TestServiceForm_20MB_IsRejected(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	huge := url.Values{"name": {strings.Repeat("x", 20<<20)}, "external_url": {"https://fresh.example.test/"}}
@@ -65,7 +66,6 @@ func TestServiceForm_20MB_IsRejected(t *testing.T) {
 	}
 }
 
-// TestServiceForm_SimilarURLs_AreDifferent: what may look alike but is another address.
 func TestServiceForm_SimilarURLs_AreDifferent(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	for i, address := range []string{
@@ -76,8 +76,8 @@ func TestServiceForm_SimilarURLs_AreDifferent(t *testing.T) {
 	}
 }
 
-// TestServiceForm_WithoutScript_AddsEditsAndRemoves walks through adding, editing and removing as a
-// browser without script does, reading each form from its page.
+// TestServiceForm_WithoutScript_AddsEditsAndRemoves reads each form from its
+// page, as a browser without script does.
 func TestServiceForm_WithoutScript_AddsEditsAndRemoves(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
@@ -132,7 +132,7 @@ func TestServiceForm_WithoutScript_AddsEditsAndRemoves(t *testing.T) {
 	})
 }
 
-// TestServiceForm_Secret_CanBeSetOnce: a service without a secret may be given one once.
+// A service without a secret can be given one; later values are rejected.
 func TestServiceForm_Secret_CanBeSetOnce(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")
@@ -156,8 +156,8 @@ func TestServiceForm_Secret_CanBeSetOnce(t *testing.T) {
 	})
 }
 
-// TestServiceForm_SavingFails_KeepsInput: half-way through, nothing is written, and the
-// form stands with everything typed but the secret.
+// A failure in the middle of saving changes nothing. The form keeps its input
+// except the secret.
 func TestServiceForm_SavingFails_KeepsInput(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")

@@ -15,11 +15,12 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
+// servicePath returns the address of a service's page.
 func servicePath(service models.ExternalStatusCheck) string {
 	return pearServicesPath + "/" + strconv.FormatInt(service.ID, 10)
 }
 
-// copies are the names of the checks on a merge request.
+// checkNames lists the names of the checks of a merge request.
 func (s *testSite) checkNames(mr models.MergeRequest) string {
 	_, checks := s.Reload(mr)
 	var names []string
@@ -29,8 +30,8 @@ func (s *testSite) checkNames(mr models.MergeRequest) string {
 	return strings.Join(names, " ")
 }
 
-// TestServiceSettings_BelowMaintainer_AreForbidden opens and posts every address of the settings as
-// everybody, and with things of another project.
+// TestServiceSettings_BelowMaintainer_AreForbidden requests every address of the
+// settings with every role, and with ids of another project.
 func TestServiceSettings_BelowMaintainer_AreForbidden(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence", "main")
@@ -138,8 +139,7 @@ func TestStatusChecksMustSucceed_CanBeSwitched(t *testing.T) {
 	})
 }
 
-// TestServices_Changes_ReachOpenMergeRequestsOnlyIfApplied: only what the maintainer chooses, and removal,
-// reach merge requests that are open.
+// Only Also apply and the removal of a service change open merge requests.
 func TestServices_Changes_ReachOpenMergeRequestsOnlyIfApplied(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
@@ -186,8 +186,6 @@ func TestServices_Changes_ReachOpenMergeRequestsOnlyIfApplied(t *testing.T) {
 	})
 }
 
-// TestServiceScope_BranchUnprotected_StaysTheSame: unprotecting neither widens nor narrows a
-// service.
 func TestServiceScope_BranchUnprotected_StaysTheSame(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v, service := s.as(s.Owner), s.Service("licence", "main")
@@ -292,8 +290,6 @@ func TestBranchRules_AddEditAndList(t *testing.T) {
 	})
 }
 
-// TestBranchRules_ServicesFail_AreStillShown: the rules are shown although the services
-// cannot be read.
 func TestBranchRules_ServicesFail_AreStillShown(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v := s.as(s.Owner)
@@ -311,7 +307,8 @@ func TestBranchRules_ServicesFail_AreStillShown(t *testing.T) {
 	})
 }
 
-// TestAuditActions_HaveTexts reads the actions from where they are declared.
+// TestAuditActions_HaveTexts reads the actions from the source file that
+// declares them.
 func TestAuditActions_HaveTexts(t *testing.T) {
 	source, err := os.ReadFile("../models/audit_event.go")
 	if err != nil {
@@ -328,7 +325,6 @@ func TestAuditActions_HaveTexts(t *testing.T) {
 	}
 }
 
-// TestAuditEvents_ShowTextsInsteadOfKeys: no action or field shows as a key.
 func TestAuditEvents_ShowTextsInsteadOfKeys(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	v := s.as(s.Owner)
@@ -351,8 +347,7 @@ func TestAuditEvents_ShowTextsInsteadOfKeys(t *testing.T) {
 	}
 }
 
-// TestGuide_ExampleNamesThisServer: the settings lead to the guide, which anybody may read and whose
-// example names this server.
+// The settings link to the guide, which is public.
 func TestGuide_ExampleNamesThisServer(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	page := s.as(s.Owner).get(pearSettingsPath).wantStatus(200)

@@ -74,7 +74,6 @@ func TestDeliveryPages_ShowAttemptsAndRedeliver(t *testing.T) {
 	})
 }
 
-// TestDeliveryLog_ManyDeliveries_HasPages leads through a log longer than a page.
 func TestDeliveryLog_ManyDeliveries_HasPages(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
@@ -90,8 +89,8 @@ func TestDeliveryLog_ManyDeliveries_HasPages(t *testing.T) {
 	}
 }
 
-// TestDeliveryPolls_UntilDelivered_BringChanges: while a delivery is under way its pages ask for news, get
-// 204 until there is some, and stop asking once it is settled.
+// The pages of a service and of a delivery poll while a delivery is unfinished.
+// A poll without changes gets 204.
 func TestDeliveryPolls_UntilDelivered_BringChanges(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v, service := s.as(s.Owner), s.Service("licence")
@@ -145,8 +144,6 @@ func TestDeliveryPolls_UntilDelivered_BringChanges(t *testing.T) {
 	})
 }
 
-// TestDeliveryLog_Outcome_FiltersPages: the log shows the deliveries of one outcome, on all its
-// pages, and tells where there are none.
 func TestDeliveryLog_Outcome_FiltersPages(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		v, service := s.as(s.Owner), s.Service("licence")
@@ -183,7 +180,6 @@ func TestDeliveryLog_Outcome_FiltersPages(t *testing.T) {
 	})
 }
 
-// TestServicePage_HTMXForms_UpdatePage: by htmx the forms of a service's page renew that page.
 func TestServicePage_HTMXForms_UpdatePage(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		htmx, service := s.as(s.Owner).withHTMX(), s.Service("licence")
@@ -200,8 +196,6 @@ func TestServicePage_HTMXForms_UpdatePage(t *testing.T) {
 	})
 }
 
-// TestAlsoApply_Toast_CountsMergeRequests: the toast tells how many merge requests were
-// touched, in both languages, with and without script.
 func TestAlsoApply_Toast_CountsMergeRequests(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		ola := s.userWithPassword("ola")
@@ -231,8 +225,7 @@ func TestAlsoApply_Toast_CountsMergeRequests(t *testing.T) {
 	})
 }
 
-// TestTextOf_BinaryBody_IsNotText: a binary answer is counted, one that was cut in
-// the middle of a character is shown.
+// A binary body is not shown. A text that was cut inside a character is.
 func TestTextOf_BinaryBody_IsNotText(t *testing.T) {
 	for _, tt := range []struct {
 		body string

@@ -9,8 +9,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestServiceURL_OutsideSettings_OmitsSecrets: only the settings of the
-// services show the query string and the user information.
+// Only the settings of the services show the query string and user information
+// of a URL.
 func TestServiceURL_OutsideSettings_OmitsSecrets(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	const address = "https://ann:hunter2pear@licence.example.test/hook?token=tops3cret#frag"

@@ -90,8 +90,7 @@ func TestNewPassword_CommonPassword_IsRejected(t *testing.T) {
 	}
 }
 
-// TestSessionCookie_HTTPS_HasHostPrefix: a sibling domain cannot set
-// it, so it can be no session of somebody else's.
+// With the prefix __Host- a sibling domain cannot set the cookie.
 func TestSessionCookie_HTTPS_HasHostPrefix(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.userWithPassword("priya")

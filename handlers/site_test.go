@@ -16,7 +16,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// testSite is the whole router on a database of its own, with an imagined git.
+// testSite is the whole router on its own database, with a fake git.
 type testSite struct {
 	*modelstest.Fixture
 	handler http.Handler
@@ -24,8 +24,8 @@ type testSite struct {
 	git     *fakeGit
 }
 
-// newTestSite makes a site with project olga/pear, whose branches are main and
-// feature.
+// newTestSite returns a site with the project olga/pear, which belongs to the
+// user olga and has the branches main and feature.
 func newTestSite(t testing.TB, db modelstest.Database) *testSite {
 	t.Helper()
 	w := modelstest.New(t, db)
@@ -44,13 +44,13 @@ func newTestSite(t testing.TB, db modelstest.Database) *testSite {
 	return &testSite{Fixture: w, handler: e, cookies: cookies, git: git}
 }
 
-// eachDatabase runs a test on both databases.
+// eachDatabase runs a test on a new site per database.
 func eachDatabase(t *testing.T, test func(t *testing.T, s *testSite)) {
 	t.Helper()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) { test(t, newTestSite(t, db)) })
 }
 
-// as signs a user in.
+// as returns a visitor with a session of the user. The zero user is signed out.
 func (s *testSite) as(user models.User) visitor {
 	s.T.Helper()
 	v := s.signedOut()
@@ -74,15 +74,16 @@ func (s *testSite) as(user models.User) visitor {
 	return v
 }
 
-// nobody is a signed-out visitor.
+// signedOut returns a visitor without a session.
 func (s *testSite) signedOut() visitor { return visitor{t: s.T, site: s} }
 
-// mrPath is a page below a merge request of the site's project.
-func (s *testSite) mrPath(mr models.MergeRequest, below string) string {
-	return fmt.Sprintf("/olga/pear/-/merge_requests/%d%s", mr.IID, below)
+// mrPath returns the address of a page of a merge request, such as "/edit"; ""
+// is its overview.
+func (s *testSite) mrPath(mr models.MergeRequest, page string) string {
+	return fmt.Sprintf("%s/%d%s", pearMergeRequestsPath, mr.IID, page)
 }
 
-// gate switches "Status checks must succeed".
+// setGate switches "Status checks must succeed".
 func (s *testSite) setGate(on bool) {
 	s.T.Helper()
 	if _, err := s.Store.UpdateProject(s.T.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{OnlyAllowMergeIfAllStatusChecksPassed: &on}); err != nil {
@@ -90,7 +91,7 @@ func (s *testSite) setGate(on bool) {
 	}
 }
 
-// visibility changes who may see the project.
+// setVisibility sets the visibility of the project.
 func (s *testSite) setVisibility(v models.Visibility) {
 	s.T.Helper()
 	if _, err := s.Store.UpdateProject(s.T.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{Visibility: &v}); err != nil {
@@ -98,7 +99,8 @@ func (s *testSite) setVisibility(v models.Visibility) {
 	}
 }
 
-// open opens a merge request with one commit from a new branch into main.
+// openMergeRequest opens a merge request with one commit from a new branch into
+// main.
 func (s *testSite) openMergeRequest(branch string) models.MergeRequest {
 	s.T.Helper()
 	s.Git.AddCommit(s.Project.ID, branch, s.Git.Tip(s.Project.ID, "main"))

@@ -8,8 +8,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// Tabs and histories tell pages apart: every page has a title of its own, with
-// its project and the product behind it, in the reader's language.
+// Every page's title names the page, its project and the product, in the
+// reader's language.
 func TestPages_HaveUniqueTitles(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")

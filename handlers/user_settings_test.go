@@ -9,8 +9,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestLanguage_UserThenBrowserThenEnglish also holds what must know
-// it: pages, fragments, toasts and errors.
+// The language applies to pages, fragments, polls and errors.
 func TestLanguage_UserThenBrowserThenEnglish(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	settings := func(choice string) {

@@ -11,20 +11,22 @@ import (
 	"github.com/PuerkitoBio/goquery"
 )
 
-// visitor is a browser; its user may be nobody.
+// visitor sends requests to the site with the session of one user, or without a
+// session. It does not keep cookies; see browserClient for that.
 type visitor struct {
 	t      testing.TB
 	site   *testSite
 	cookie string
-	htmx   bool
-	// language is the browser's Accept-Language.
+	// htmx sends the header of htmx.
+	htmx bool
+	// language is sent as Accept-Language unless it is empty.
 	language string
 }
 
-// reading is the visitor's browser with another language.
+// withLanguage returns the visitor with another Accept-Language.
 func (v visitor) withLanguage(acceptLanguage string) visitor { v.language = acceptLanguage; return v }
 
-// withHTMX is the visitor's browser with script.
+// withHTMX returns the visitor as htmx sends its requests.
 func (v visitor) withHTMX() visitor { v.htmx = true; return v }
 
 func (v visitor) get(path string) response { return v.do(http.MethodGet, path, nil) }

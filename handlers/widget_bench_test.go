@@ -17,10 +17,9 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// BenchmarkWidgetPollUnchanged is the poll of an open page while nothing is new,
-// session and rights included, measured against the least that such a request
-// could be: a bare Echo handler that finds one row by its key, on the same
-// pool. Both run in turn within one run; ratio is bare time by poll time.
+// BenchmarkWidgetPollUnchanged measures the poll of an unchanged widget, with
+// session and access check. The metric "ratio" is the time of bareHandler in the
+// same run divided by the time of the poll.
 func BenchmarkWidgetPollUnchanged(b *testing.B) {
 	b.Run("sqlite", func(b *testing.B) { benchmarkPoll(b, modelstest.SQLite(b)) })
 	b.Run("postgres", func(b *testing.B) { benchmarkPoll(b, modelstest.Postgres(b)) })
@@ -64,7 +63,8 @@ func benchmarkPoll(b *testing.B, db modelstest.Database) {
 	b.ReportMetric(float64(bares)/float64(polls), "ratio")
 }
 
-// bareHandler answers with one row found by its key.
+// bareHandler returns an Echo handler that selects one row by its key: the least
+// that such a request could cost.
 func bareHandler(b *testing.B, s *testSite, id int64) http.Handler {
 	b.Helper()
 	var dialector gorm.Dialector = &gormsqlite.Dialector{Conn: s.Store.DB()}

@@ -12,8 +12,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// serveWithPollStatus is serve with a switch: while it holds a status, polls of the
-// widget are answered with it.
+// serveWithPollStatus starts a server that answers polls of the widget with the
+// status in broken unless it is 0.
 func (v visitor) serveWithPollStatus() (url string, broken *atomic.Int64) {
 	broken = new(atomic.Int64)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -28,8 +28,8 @@ func (v visitor) serveWithPollStatus() (url string, broken *atomic.Int64) {
 	return server.URL, broken
 }
 
-// TestBrowserWidget_PendingToMerged_UpdatesInPlace watches the widget of one page from pending to merged: it
-// changes in place, keeps what the reader did, and outlives a failing server.
+// The widget updates in place from pending to merged. It keeps what the reader
+// did and survives server errors.
 func TestBrowserWidget_PendingToMerged_UpdatesInPlace(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	licence, security := s.Service("licence"), s.Service("security")
@@ -84,7 +84,6 @@ func TestBrowserWidget_PendingToMerged_UpdatesInPlace(t *testing.T) {
 	}
 }
 
-// TestBrowserWidget_NotFound_StopsPolling ends the polling for good on 404.
 func TestBrowserWidget_NotFound_StopsPolling(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")

@@ -15,13 +15,13 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// focusIs is true while the element has the focus.
+// focusIs returns a JavaScript condition: the element has the focus.
 func focusIs(css string) string {
 	return `document.activeElement.matches("` + css + `")`
 }
 
-// TestBrowserWidget_ControlRemoved_FocusMovesToItsRow: what had the focus may go, by the reader's press or
-// by news; the focus then is on the name of its row, never lost.
+// A focused control can disappear by the reader's click or by a poll. The focus
+// then moves to the name of its row.
 func TestBrowserWidget_ControlRemoved_FocusMovesToItsRow(t *testing.T) {
 	for name, role := range map[string]models.Role{"linked name": models.RoleMaintainer, "plain name": models.RoleDeveloper} {
 		t.Run(name, func(t *testing.T) {
@@ -64,8 +64,7 @@ func TestBrowserWidget_ControlRemoved_FocusMovesToItsRow(t *testing.T) {
 	}
 }
 
-// TestBrowserWidget_TwoTabs_ShowSameStatus: what one reader does another one sees by a poll, and
-// is told once.
+// A change in one tab reaches the other by a poll and is announced once.
 func TestBrowserWidget_TwoTabs_ShowSameStatus(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	licence, security := s.Service("licence"), s.Service("security")
@@ -100,9 +99,9 @@ func TestBrowserWidget_TwoTabs_ShowSameStatus(t *testing.T) {
 	}
 }
 
-// TestBrowserWidget_Countdown_CausesNoLayoutShift: the countdown runs, turns low under 30 seconds, and
-// neither it nor polls without news move anything on the page. The time-out is
-// two hours, so that "1 hour ago" stands beside the countdown throughout.
+// Neither the countdown, which is highlighted below 30 seconds, nor polls
+// without changes move anything. With a time-out of two hours "1 hour ago" is
+// shown beside the countdown throughout.
 func TestBrowserWidget_Countdown_CausesNoLayoutShift(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
@@ -133,8 +132,6 @@ func TestBrowserWidget_Countdown_CausesNoLayoutShift(t *testing.T) {
 	}
 }
 
-// TestBrowserWidget_ServerUnreachable_ShowsNoticeUntilItReturns: with nobody listening the line stands above the
-// rows, and goes when the server is there again.
 func TestBrowserWidget_ServerUnreachable_ShowsNoticeUntilItReturns(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
@@ -164,7 +161,7 @@ func TestBrowserWidget_ServerUnreachable_ShowsNoticeUntilItReturns(t *testing.T)
 	p.WaitGone("#status-checks-failed")
 }
 
-// TestBrowserWidget_WithoutScript_PromisesNoUpdates, and the widget does not say that it would.
+// Without script the widget does not say that it updates automatically.
 func TestBrowserWidget_WithoutScript_PromisesNoUpdates(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")

@@ -13,8 +13,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// assertOneHead checks that everything on a page or in the answer to a poll speaks of
-// the same HEAD.
+// assertOneHead checks that all parts of a page or of a poll's response show the
+// same HEAD.
 func assertOneHead(t *testing.T, a response, head string) {
 	t.Helper()
 	for _, place := range []string{"#merge-adds code", ".check-row__meta code"} {
@@ -24,8 +24,9 @@ func assertOneHead(t *testing.T, a response, head string) {
 	}
 }
 
-// After a push by somebody else the poll brings HEAD, counts, reasons and foot;
-// the page says once that there are new commits, and Merge waits for a reload.
+// After a push by somebody else the poll brings the new HEAD, counts and
+// reasons. The page announces the new commits once, and Merge stays disabled
+// until a reload.
 func TestPoll_AfterPush_ShowsNewHeadEverywhere(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
@@ -90,13 +91,12 @@ func TestPoll_AfterPush_ShowsNewHeadEverywhere(t *testing.T) {
 	})
 }
 
-// serviceID is the service of the only check of a merge request.
+// serviceID returns the service of the only check of a merge request.
 func (s *testSite) serviceID(mr models.MergeRequest) int64 {
 	_, checks := s.Reload(mr)
 	return checks[0].ExternalStatusCheckID
 }
 
-// Whatever speaks for or against merging is news to the next poll.
 func TestPoll_MergeReasonsChange_BringsUpdate(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
@@ -142,7 +142,7 @@ func TestPoll_MergeReasonsChange_BringsUpdate(t *testing.T) {
 	})
 }
 
-// An approval is for the HEAD that its reader saw.
+// An approval applies to the HEAD that the reader saw.
 func TestApprove_HeadMoved_Conflicts(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
@@ -152,8 +152,8 @@ func TestApprove_HeadMoved_Conflicts(t *testing.T) {
 	s.as(s.Owner).post(s.mrPath(mr, "/approve"), url.Values{}).wantStatus(303)
 }
 
-// A page that was loaded while closed gets the form when the merge request is
-// open again.
+// A page that was loaded while the merge request was closed gets the form after
+// it is reopened.
 func TestPoll_Reopened_BringsMergeForm(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
@@ -167,7 +167,8 @@ func TestPoll_Reopened_BringsMergeForm(t *testing.T) {
 	}
 }
 
-// A final result is final: an answer after the merge stands apart.
+// The result of a merged merge request is final; a later response is shown
+// beside it.
 func TestWidget_ResponseAfterMerge_IsShownSeparately(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		licence := s.Service("licence")
@@ -203,8 +204,8 @@ func TestWidget_ResponseAfterMerge_IsShownSeparately(t *testing.T) {
 	})
 }
 
-// A poll with an ended session does not load the page again; what the reader
-// triggered does.
+// A poll without a session does not reload the page; a request by the reader
+// does.
 func TestPoll_SessionEnded_DoesNotRefresh(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
@@ -223,7 +224,6 @@ func TestPoll_SessionEnded_DoesNotRefresh(t *testing.T) {
 	}
 }
 
-// Names are in the order in which people look for them.
 func TestCompareNames_SortsNaturally(t *testing.T) {
 	want := []string{"9", "10", "a", "B", "job 2", "Job 009", "job 9", "job 10", "job 10 b", "job 11", "Zoo", "é"}
 	got := slices.Clone(want)
@@ -234,7 +234,8 @@ func TestCompareNames_SortsNaturally(t *testing.T) {
 	}
 }
 
-// A signed-out reader is offered to sign in, not told to ask for a role.
+// A signed-out reader gets a link to sign in instead of the advice to ask for a
+// role.
 func TestWidget_SignedOut_OffersSignIn(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")

@@ -11,8 +11,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// A session that ended stops the polls and offers sign-in. The page stays, with
-// what was typed on it.
+// The page and its unsent input stay when the session ends.
 func TestBrowserWidget_SessionEnded_KeepsPageAndOffersSignIn(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
@@ -35,7 +34,6 @@ func TestBrowserWidget_SessionEnded_KeepsPageAndOffersSignIn(t *testing.T) {
 	}
 }
 
-// Text that the reader selected stays selected when news come.
 func TestBrowserWidget_StatusChange_KeepsTextSelection(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	licence, security := s.Service("licence"), s.Service("security")
@@ -50,8 +48,8 @@ func TestBrowserWidget_StatusChange_KeepsTextSelection(t *testing.T) {
 	p.WaitFor("the selection to be there", `getSelection().toString() === "security"`)
 }
 
-// What takes longer than 300 ms shows it on the pressed control, which keeps its
-// place and the focus; a second press waits.
+// A control whose request takes longer than 300 ms shows that it is busy. It
+// keeps its width and the focus and ignores further clicks.
 func TestBrowserButtons_SlowRequest_ShowBusy(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	licence := s.Service("licence")

@@ -9,22 +9,23 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// watchShifts makes the page add up what moves without the reader's doing.
+// watchShifts makes the page sum up layout shifts that are not caused by the
+// reader.
 const watchShifts = `(window.shifted = 0, new PerformanceObserver((list) => {
 	for (const e of list.getEntries()) if (!e.hadRecentInput) window.shifted += e.value;
 }).observe({ type: "layout-shift", buffered: true }), true)`
 
-// places is where the rows and the parts of the merge box stand, in pixels.
+// layoutPositions is a JavaScript expression for the positions of the rows and
+// of the parts of the merge box, in pixels.
 const layoutPositions = `[...document.querySelectorAll("#approvals, #status-checks-details, .check-row, .check-row > .status, .check-row__name, #merge-state, #merge-checks, #merge-form")]
 	.map((e) => (e.id || e.classList[0]) + " " + Math.round(e.getBoundingClientRect().top) + " " + Math.round(e.getBoundingClientRect().left)).join("\n")`
 
-// maxShift is what may move: words inside the line that has the news. Google
-// calls a page good up to 0.1.
+// maxShift is the largest accepted layout shift, caused by words inside a
+// changed line. Google rates pages up to 0.1 as good.
 const maxShift = 0.005
 
-// TestBrowserWidget_StatusChange_CausesNoLayoutShift: checks pass, fail, are sent again and time out while the
-// page is read, with the gate and without; rows change where they stand, and
-// all around them stays in its place.
+// Checks pass, fail, become pending and time out, with and without the gate.
+// Rows change in place, and nothing around them moves.
 func TestBrowserWidget_StatusChange_CausesNoLayoutShift(t *testing.T) {
 	for name, gate := range map[string]bool{"gate": true, "no gate": false} {
 		t.Run(name, func(t *testing.T) {

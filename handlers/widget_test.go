@@ -12,10 +12,10 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// pollURL is where the widget on a page asks for news.
+// pollURL returns the address that the widget polls.
 func (a response) pollURL() string { a.t.Helper(); return a.attr("#status-checks-body", "hx-get") }
 
-// rows are the names in the widget, in their order, each with its state.
+// checkRows lists the names in the widget in their order, each with its status.
 func (a response) checkRows() string {
 	var rows []string
 	for _, row := range a.Find(".check-row").EachIter() {
@@ -73,7 +73,7 @@ func TestPoll_StatusChange_IsSentOnce(t *testing.T) {
 	})
 }
 
-// The live region names at most two checks; beyond that it gives the counts.
+// The live region names at most two checks; for more it gives the counts.
 func TestPoll_LiveRegion_NamesAtMostTwoChecks(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	services := []models.ExternalStatusCheck{s.Service("a"), s.Service("b"), s.Service("c"), s.Service("d")}
@@ -186,7 +186,8 @@ func TestRetry_FailedCheck_BecomesPending(t *testing.T) {
 	})
 }
 
-// deliver claims what is due and ends it.
+// finishOnlyDelivery claims the only due delivery and finishes the attempt with
+// a status or an error.
 func (s *testSite) finishOnlyDelivery(status int, failure string) {
 	s.T.Helper()
 	claimed, err := s.Store.Claim(s.T.Context(), models.ClaimOptions{Limit: 10})
@@ -266,9 +267,8 @@ func TestPoll_InvalidParameters_ShowAllRows(t *testing.T) {
 	v.get(pearMergeRequestsPath + "/x/status_checks").wantStatus(404)
 }
 
-// TestMergeRequest_ChecksFailToLoad_BlocksMerge leave the page as it is: the widget says so, and
-// nobody is told that a merge is possible. Who may not see checks hears nothing
-// of it.
+// If the checks cannot be loaded, the widget says so and merging is blocked.
+// Readers who may not see checks get the usual text.
 func TestMergeRequest_ChecksFailToLoad_BlocksMerge(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.Service("licence")
