@@ -15,8 +15,10 @@ import (
 // with what only pages read.
 type fakeGit struct {
 	*modelstest.Git
+	// changes is what Diff returns.
 	changes gitrepo.Diff
-	fails   error
+	// fails is returned by the reading methods unless it is nil.
+	fails error
 	// parents are the parents of every commit.
 	parents []string
 	// base is the base of the last call of Diff.
