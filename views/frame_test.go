@@ -26,7 +26,7 @@ func draw(t *testing.T, c templ.Component) *goquery.Document {
 	return doc
 }
 
-func TestLayoutShowsWhatTheVisitorMayOpen(t *testing.T) {
+func TestLayout_Developer_HasNoSettingsLinks(t *testing.T) {
 	page := Page{
 		Title:       "Ticketing API",
 		User:        &CurrentUser{Username: "priya", Name: "Priya <Raman>", Initials: "PR"},
@@ -56,17 +56,17 @@ func TestLayoutShowsWhatTheVisitorMayOpen(t *testing.T) {
 		t.Errorf("toast = %q", got)
 	}
 	if n := doc.Find("style, [style], script:not([src])").Length(); n != 0 {
-		t.Errorf("%d inline styles or scripts, which the security policy refuses", n)
+		t.Errorf("%d inline styles or scripts, which the security policy blocks", n)
 	}
 }
 
-func TestLayoutWithoutProjectHasNoSidebar(t *testing.T) {
+func TestLayout_NoProject_HasNoSidebar(t *testing.T) {
 	doc := draw(t, Layout(Page{Title: "Projects"}))
 	if doc.Find(".sidebar, .topbar__menu").Length() != 0 {
-		t.Error("navigation of a project on a page outside projects")
+		t.Error("a page outside projects has project navigation")
 	}
 	if !doc.Find(".app").HasClass("app--wide") {
-		t.Error("the page leaves room for a sidebar that is not there")
+		t.Error("the page reserves space for a sidebar")
 	}
 }
 
@@ -90,16 +90,16 @@ func TestTimeAgo(t *testing.T) {
 	}
 }
 
-func TestFieldErrorIsNothingWithoutAMessage(t *testing.T) {
+func TestFieldError_EmptyMessage_RendersNothing(t *testing.T) {
 	if n := draw(t, FieldError("e", "")).Find(".error").Length(); n != 0 {
-		t.Error("an empty message is drawn")
+		t.Error("an empty message is rendered")
 	}
 	if got := strings.TrimSpace(draw(t, FieldError("e", "Bad <b>")).Find("#e.error").Text()); got != "Bad <b>" {
 		t.Errorf("message = %q", got)
 	}
 }
 
-func TestPluralsAndUnknownKeys(t *testing.T) {
+func TestText_PluralsAndUnknownKeys(t *testing.T) {
 	ctx := text.WithLanguage(context.Background(), "xx")
 	if got := text.N(ctx, text.KeyTimeMinutes, 1); got != "1 minute ago" {
 		t.Errorf("one = %q", got)

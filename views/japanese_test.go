@@ -12,14 +12,14 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// in is c for readers of a language.
+// in renders c in a language.
 func in(lang string, c templ.Component) templ.Component {
 	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
 		return c.Render(text.WithLanguage(ctx, lang), w)
 	})
 }
 
-func TestJapaneseTimes(t *testing.T) {
+func TestTimeAgo_Japanese(t *testing.T) {
 	now := time.Date(2026, 11, 22, 9, 42, 0, 0, time.UTC)
 	for age, want := range map[time.Duration]string{
 		0: "たった今", time.Second: "1秒前", time.Minute: "1分前", 2 * time.Hour: "2時間前", 25 * time.Hour: "昨日",
@@ -35,8 +35,8 @@ func TestJapaneseTimes(t *testing.T) {
 	}
 }
 
-// TestTheScriptCountsInThePagesLanguage: what app.js writes comes from the page.
-func TestTheScriptCountsInThePagesLanguage(t *testing.T) {
+// The texts that app.js writes are in the page's language.
+func TestLayout_ScriptTexts_FollowLanguage(t *testing.T) {
 	for lang, want := range map[string]map[string]string{
 		"en": {"data-minutes-one": "1 minute ago", "data-minutes": "{n} minutes ago", "data-seconds": "{n} s ago", "data-yesterday": "yesterday", "data-separator": ", "},
 		"ja": {"data-minutes-one": "1分前", "data-minutes": "{n}分前", "data-hours": "{n}時間前", "data-days": "{n}日前", "data-separator": "、"},

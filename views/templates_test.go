@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// version2 are words of htmx 2 that version 4 does not know, or knows with
-// another meaning; and what the security policy would stop.
+// version2 are words of htmx 2 that do not exist in htmx 4 or have another meaning,
+// and code that the security policy blocks.
 var version2 = map[string]*regexp.Regexp{
 	"hx-disabled-elt":           regexp.MustCompile(`hx-disabled-elt`),
 	"hx-ext":                    regexp.MustCompile(`hx-ext\b`),
@@ -29,18 +29,18 @@ var version2 = map[string]*regexp.Regexp{
 	"a form field against CSRF": regexp.MustCompile(`name="_csrf"`),
 }
 
-// literal is text between tags that starts with two letters: words that must
+// literal matches text between tags that starts with two letters. Such text must
 // come from the catalogue.
 var literal = regexp.MustCompile(`>\s*([A-Za-z][a-z]+[^<{}@]*)<`)
 
-// literalAttribute is such text in an attribute that people read or hear;
-// addresses (http…) are the same in every language.
+// literalAttribute matches such text in an attribute that users read or hear, except
+// URLs.
 var literalAttribute = regexp.MustCompile(`\s(?:aria-label|placeholder|title|alt)="([^"]*[A-Za-z][^"]*)"`)
 
-// literalLine is a line of a template that is nothing but words.
+// literalLine matches a line of a template that consists only of words.
 var literalLine = regexp.MustCompile(`^[A-Z][a-z]+( [a-z]+)+[.]?$`)
 
-func TestTemplatesKeepToHTMX4AndTheSecurityPolicy(t *testing.T) {
+func TestTemplates_UseHTMX4AndSecurityPolicy(t *testing.T) {
 	for _, name := range append(glob(t, "*.templ"), "../static/app.js") {
 		source := markup(t, name)
 		for word, pattern := range version2 {
@@ -51,25 +51,24 @@ func TestTemplatesKeepToHTMX4AndTheSecurityPolicy(t *testing.T) {
 	}
 }
 
-func TestNoWordsStandInTemplates(t *testing.T) {
+func TestTemplates_HaveNoLiteralText(t *testing.T) {
 	for _, name := range glob(t, "*.templ") {
 		source := markup(t, name)
 		for _, found := range append(literal.FindAllStringSubmatch(source, -1), literalAttribute.FindAllStringSubmatch(source, -1)...) {
 			if !strings.HasPrefix(found[1], "http") {
-				t.Errorf("%s: %q belongs into the catalogue", name, found[1])
+				t.Errorf("%s: %q must be a text of the catalogue", name, found[1])
 			}
 		}
 		for line := range strings.Lines(source) {
 			if line = strings.TrimSpace(line); literalLine.MatchString(line) {
-				t.Errorf("%s: %q belongs into the catalogue", name, line)
+				t.Errorf("%s: %q must be a text of the catalogue", name, line)
 			}
 		}
 	}
 }
 
-// TestThePatternsFindWhatTheyLookFor keeps the two tests above from passing on
-// everything.
-func TestThePatternsFindWhatTheyLookFor(t *testing.T) {
+// The patterns of the two tests above match what they should.
+func TestTemplates_PatternsMatch(t *testing.T) {
 	for source, pattern := range map[string]*regexp.Regexp{
 		`<button hx-disabled-elt="this">`:       version2["hx-disabled-elt"],
 		`addEventListener("htmx:beforeRequest"`: version2["a camel-case htmx event"],
@@ -85,10 +84,10 @@ func TestThePatternsFindWhatTheyLookFor(t *testing.T) {
 	}
 }
 
-// goLines are comments and the lines of control between the tags.
+// goLines matches comments and Go statements in a template.
 var goLines = regexp.MustCompile(`(?m)^\s*(//|if |for |switch |case |default:|\} else).*$`)
 
-// markup is a file without its Go: in templates, what stands in components.
+// markup returns a file without Go code: in templates, the bodies of components.
 func markup(t *testing.T, name string) string {
 	t.Helper()
 	source, err := os.ReadFile(name)
@@ -102,7 +101,7 @@ func markup(t *testing.T, name string) string {
 	return goLines.ReplaceAllString(text, "")
 }
 
-// components are the bodies of a file's components.
+// components matches the bodies of a file's components.
 var components = regexp.MustCompile(`(?ms)^templ .*?^\}$`)
 
 func glob(t *testing.T, pattern string) []string {

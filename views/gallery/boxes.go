@@ -12,22 +12,22 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// boxes are the page of a merge request with its merge box in every state, each
-// as the product's presenters make it.
-func boxes() []Entry {
+// mergeBoxes returns entries for the page of a merge request with its merge box in
+// every state.
+func mergeBoxes() []Entry {
 	overview := func(name string, change func(*views.MergeRequestPage)) Entry {
 		return Entry{Name: name, Draw: func(ctx context.Context, theme string) templ.Component {
 			m := views.MergeRequestPage{Head: requestHead(views.TabOverview), Box: box(mixed()),
 				Description: views.Prose{HTML: "<p>Retries of a refund no longer pay twice.</p><ul><li>Events carry a key.</li><li>The key is checked before the payment.</li></ul>" + prose}}
 			change(&m)
-			if m.Refused != "" { // a key, which change has no language for
+			if m.Refused != "" { // change sets a key because it has no language
 				m.Refused = text.T(ctx, text.Key(m.Refused))
 			}
 			m.Box.State = m.Head.State
 			return views.MergeRequestOverview(onePage(ctx, theme), m)
 		}}
 	}
-	// blocked is a merge request that only one thing keeps from being merged.
+	// blocked changes a merge request so that one condition is not met.
 	blocked := func(name string, unmet views.MergeCondition, more func(*views.MergeRequestPage)) Entry {
 		return overview("merge_request_"+name, func(m *views.MergeRequestPage) {
 			ready(m)
@@ -44,7 +44,7 @@ func boxes() []Entry {
 		conflicts.Files = append(conflicts.Files, fmt.Sprintf("generated/%02d-%s.go", i, strings.Repeat("long-name-", 12)))
 	}
 	return []Entry{
-		// Everything at once, after an action that was refused.
+		// All conditions unmet, after an action was refused.
 		overview("merge_request", func(m *views.MergeRequestPage) {
 			m.Head.Title, m.Head.Draft, m.Refused = "Draft: Make <refunds> idempotent", true, string(text.KeyMRRefusedBlocked)
 			m.Box.Conditions = []views.MergeCondition{{Kind: views.ConditionChecks}, {Kind: views.ConditionConflicts, Files: conflicts.Files[:2]},
@@ -79,7 +79,7 @@ func boxes() []Entry {
 		}),
 		blocked("no_commits", views.MergeCondition{Kind: views.ConditionCommits}, func(m *views.MergeRequestPage) {
 			m.Head.Commits, m.Box.Commits = 0, 0
-			m.Box.Conditions = append(m.Box.Conditions[:1:1], m.Box.Conditions[2:]...) // nothing that could conflict
+			m.Box.Conditions = append(m.Box.Conditions[:1:1], m.Box.Conditions[2:]...) // without the condition about conflicts
 		}),
 		blocked("target_gone", views.MergeCondition{Kind: views.ConditionCommits}, func(m *views.MergeRequestPage) {
 			m.Head.Commits, m.Box.Commits = -1, -1
@@ -116,7 +116,7 @@ func boxes() []Entry {
 	}
 }
 
-// ready is a merge request that nothing keeps from being merged.
+// ready sets all conditions as met.
 func ready(m *views.MergeRequestPage) {
 	for i := range m.Box.Conditions {
 		m.Box.Conditions[i] = views.MergeCondition{Kind: m.Box.Conditions[i].Kind, Met: true, Branch: "main"}
@@ -125,16 +125,16 @@ func ready(m *views.MergeRequestPage) {
 	m.Box.Checks = allPassed()
 }
 
-// end is a merge request that is no longer open: what it needed, and what could
-// be done, is gone from its box.
+// end sets the state of a merge request that is merged or closed. Its box has no
+// conditions and no actions.
 func end(m *views.MergeRequestPage, state views.MergeRequestState) {
 	m.Head.State, m.Head.CanEdit = state, true
 	m.Box = views.MergeBox{Checks: final(mixed()), Approvals: views.Approvals{By: m.Box.Approvals.By}, SHA: head, ShortSHA: "8f3c2a1d",
 		Target: "main", DoneBy: "Jonas Lindqvist", DoneAt: ago(time.Minute), Now: Now}
 }
 
-// box is the merge box of an open merge request, two of whose checks are
-// awaited and one has failed.
+// box returns the merge box of an open merge request with two pending checks and
+// one failed check.
 func box(w views.StatusChecks) views.MergeBox {
 	return views.MergeBox{State: views.MergeRequestOpen, Checks: w, MergeURL: requestPath + "/merge", SHA: head, ShortSHA: "8f3c2a1d", Target: "main",
 		Commits: 3, Now: Now, GateFailed: 1, GatePending: 2, RemoveSource: true,
@@ -143,7 +143,7 @@ func box(w views.StatusChecks) views.MergeBox {
 			{Kind: views.ConditionSource, Met: true}, {Kind: views.ConditionCommits, Met: true}, {Kind: views.ConditionRight, Met: true, Branch: "main"}}}
 }
 
-// prose is what else Markdown makes.
+// prose returns a description with many Markdown elements.
 const prose = `<ol><li>first</li><li>second</li></ol><ul><li>☑ done</li></ul>` +
 	"<pre><code>func main() {}\n</code></pre><blockquote><p>Quoted</p></blockquote>" +
 	"<table><thead><tr><th>Before</th><th>After</th></tr></thead><tbody><tr><td>2</td><td>1</td></tr></tbody></table>"

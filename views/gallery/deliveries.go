@@ -12,7 +12,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// deliveries are the page of a service with its log, and that of one delivery.
+// deliveries returns entries for a service's delivery log and for one delivery.
 func deliveries() []Entry {
 	service := func(name string, change func(context.Context, *views.ServicePage)) Entry {
 		return Entry{Name: name, Draw: func(ctx context.Context, theme string) templ.Component {

@@ -10,18 +10,18 @@ import (
 	"github.com/a-h/templ"
 )
 
-// framed is a component inside the frame of a page: dialogs stand where the
-// script opens them, all else under a heading that only screen readers meet.
+// framed renders a fragment inside a page: dialogs in the element from which app.js
+// opens them, other fragments under a heading for screen readers.
 type framed struct {
 	frame  func(templ.Component) templ.Component
 	title  string
 	inside templ.Component
 }
 
-// modalRoot is the element of every page that dialogs arrive in.
+// modalRoot is the start tag of the element that contains dialogs.
 const modalRoot = `<div id="modal-root">`
 
-// Render draws the page around the component.
+// Render renders the page with the component.
 func (f framed) Render(ctx context.Context, w io.Writer) error {
 	var inside bytes.Buffer
 	if err := f.inside.Render(templ.ClearChildren(ctx), &inside); err != nil {

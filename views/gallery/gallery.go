@@ -1,5 +1,6 @@
-// Package gallery holds every screen and every state of one as fixtures: they
-// are served without a database, to be looked at, and held against goldens.
+// Package gallery shows every component of package views in all its states, with
+// fixed example data. [Handler] serves the [Entries] without a database. The tests
+// compare them with golden files and check them in a browser.
 package gallery
 
 import (
@@ -13,7 +14,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// Now is the moment that every entry shows.
+// Now is the current time in every entry.
 var Now = time.Date(2026, 11, 22, 9, 42, 10, 0, time.UTC)
 
 const (
@@ -27,20 +28,20 @@ const (
 	head         = "8f3c2a1d5b7e9c0f1a2b3c4d5e6f708192a3b4c5"
 )
 
-// Entry is one screen in one state.
+// Entry is a page or fragment in one state.
 type Entry struct {
-	// Name is its address in the gallery and the name of its golden.
+	// Name is the last part of its address and the name of its golden file.
 	Name string
-	// Section is the entry of the sidebar that frames a fragment; "" for whole
-	// pages.
+	// Section is the current entry of the sidebar in the page around a fragment,
+	// empty for whole pages.
 	Section string
-	// Draw makes the component in the language of ctx, in a theme: "light",
-	// "dark", or "" for the system's.
+	// Draw returns the component in the language of ctx. theme is "light", "dark",
+	// or empty for the system's.
 	Draw func(ctx context.Context, theme string) templ.Component
 }
 
-// Component is the entry as a whole page: fragments stand in the frame that
-// they have in the product.
+// Component returns the entry as a whole page. A fragment is rendered in the layout
+// of the page that contains it.
 func (e Entry) Component(ctx context.Context, theme string) templ.Component {
 	component := e.Draw(ctx, theme)
 	if e.Section == "" {
@@ -54,16 +55,18 @@ func (e Entry) Component(ctx context.Context, theme string) templ.Component {
 	}}
 }
 
-// Entries is the whole gallery, in the order of a way through the product.
+// Entries returns all entries, grouped by area.
 func Entries() []Entry {
 	var all []Entry
-	for _, some := range [][]Entry{outside(), projects(), requests(), commits(), boxes(), requestForms(), widget(), settings(), services(), rules(), people()} {
-		all = append(all, some...)
+	for _, group := range [][]Entry{
+		outsideProjects(), projects(), mergeRequests(), commits(), mergeBoxes(), mergeRequestForms(), widget(), mergeRequestSettings(), services(), branchRules(), people(),
+	} {
+		all = append(all, group...)
 	}
 	return all
 }
 
-// page is the frame of a page inside the project, seen by a maintainer.
+// page returns the view model of a page in the project, for a maintainer.
 func page(ctx context.Context, theme string, title text.Key, section string) views.Page {
 	p := barePage(ctx, theme, title)
 	p.Section = section
@@ -74,12 +77,12 @@ func page(ctx context.Context, theme string, title text.Key, section string) vie
 	return p
 }
 
-// barePage is the frame of a page outside projects.
+// barePage returns the view model of a page outside projects.
 func barePage(ctx context.Context, theme string, title text.Key) views.Page {
 	return views.Page{Title: text.T(ctx, title), Theme: theme, Now: Now,
 		User:        &views.CurrentUser{Username: "priya", Name: "Priya Raman", Initials: "PR"},
 		Breadcrumbs: []views.Crumb{{Text: text.T(ctx, title), URL: "/"}}}
 }
 
-// ago is a moment before Now.
+// ago returns the time d before Now.
 func ago(d time.Duration) time.Time { return Now.Add(-d) }

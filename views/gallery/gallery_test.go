@@ -26,16 +26,15 @@ func TestMain(m *testing.M) { os.Exit(browsertest.Main(m)) }
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// fingerprint is the part of an asset's address that changes with its content.
+// fingerprint matches the part of an asset's URL that depends on its content.
 var fingerprint = regexp.MustCompile(`(/assets/[a-z.]+)-[0-9a-f]{16}`)
 
-// inJapanese are the entries that are held in Japanese, too.
+// inJapanese are the entries with a Japanese golden file, too.
 var inJapanese = []string{"widget_mixed", "widget_forbidden", "merge_request", "service_form_add", "user_settings", "projects", "project", "offline"}
 
-// TestGoldens holds what every entry draws, of a whole page its main element,
-// against testdata/<name>.golden.html, one tag per line, and some in Japanese
-// against <name>.ja.golden.html; `go test ./views/gallery -update` writes the
-// files anew.
+// TestGoldens compares every entry, for a whole page its main element, with
+// testdata/<name>.golden.html, one tag per line. Some entries also have
+// <name>.ja.golden.html. `go test ./views/gallery -update` rewrites the files.
 func TestGoldens(t *testing.T) {
 	wanted := map[string]bool{}
 	held := func(entry gallery.Entry, name, language string) {
@@ -87,12 +86,12 @@ func TestGoldens(t *testing.T) {
 	}
 }
 
-// spaceAfterFullStop is a space that the page shows after a Japanese sentence,
-// also where the next one is in an element of its own.
+// spaceAfterFullStop matches a visible space after a Japanese sentence, also before
+// an element.
 var spaceAfterFullStop = regexp.MustCompile(`[^<>]{0,20}。((</(span|a|code|strong|bdi)>)+ +[^< ]| +(<(span|a|code|strong|bdi)\b|[^< ]))`)
 
-// TestJapanesePages_NoSpaceAfterFullStop checks what templates put between two
-// sentences; the catalogue's own texts are checked in package views.
+// TestJapanesePages_NoSpaceAfterFullStop checks what templates add between
+// sentences. Package text checks the messages themselves.
 func TestJapanesePages_NoSpaceAfterFullStop(t *testing.T) {
 	for _, entry := range gallery.Entries() {
 		if found := spaceAfterFullStop.FindString(renderIn(t, entry, "ja")); found != "" {
@@ -101,8 +100,7 @@ func TestJapanesePages_NoSpaceAfterFullStop(t *testing.T) {
 	}
 }
 
-// TestEntries_ScrollableRegions_CanBeFocused checks that the keyboard reaches
-// what scrolls by itself, and that it has a name.
+// Scrollable regions can be focused with the keyboard and have a name.
 func TestEntries_ScrollableRegions_CanBeFocused(t *testing.T) {
 	for _, entry := range gallery.Entries() {
 		draw(t, entry.Component(t.Context(), "")).Find("pre.code, .table-wrap, .diff-wrap").Each(func(_ int, s *goquery.Selection) {
@@ -115,8 +113,7 @@ func TestEntries_ScrollableRegions_CanBeFocused(t *testing.T) {
 	}
 }
 
-// TestEntries_Headings_SkipNoLevel checks the levels of headings in the order of
-// the page; a dialog begins anew.
+// Heading levels are not skipped. A dialog starts again at level 2.
 func TestEntries_Headings_SkipNoLevel(t *testing.T) {
 	for _, entry := range gallery.Entries() {
 		doc := draw(t, entry.Component(t.Context(), ""))
@@ -136,9 +133,8 @@ func TestEntries_Headings_SkipNoLevel(t *testing.T) {
 	}
 }
 
-// TestEveryEntryIsServed as a whole page with one main element and one
-// heading, in both languages, and listed.
-func TestEveryEntryIsServed(t *testing.T) {
+// Every entry is listed in the index and served as a whole page in both languages.
+func TestHandler_ServesEveryEntry(t *testing.T) {
 	handler := gallery.Handler()
 	get := func(path string) *goquery.Document {
 		t.Helper()
@@ -171,7 +167,7 @@ func TestEveryEntryIsServed(t *testing.T) {
 	}
 }
 
-func TestPollsAndFormsInTheGallery(t *testing.T) {
+func TestHandler_PollsAndForms(t *testing.T) {
 	handler := gallery.Handler()
 	for request, want := range map[string]int{
 		"GET /northwind/ticketing-api/-/merge_requests/142/status_checks?rev=1x": http.StatusNoContent,
@@ -191,7 +187,7 @@ func TestPollsAndFormsInTheGallery(t *testing.T) {
 	}
 }
 
-func TestSecretFieldTakesNoValueOnceConfigured(t *testing.T) {
+func TestServiceForm_SecretConfigured_HasNoSecretField(t *testing.T) {
 	f := gallery.NewService()
 	if n := draw(t, views.ServiceFormView(f)).Find(`input[name="shared_secret"]`); n.Length() != 1 || n.AttrOr("value", "") != "" {
 		t.Errorf("%d secret fields, value %q", n.Length(), n.AttrOr("value", ""))
@@ -206,7 +202,7 @@ func TestSecretFieldTakesNoValueOnceConfigured(t *testing.T) {
 	}
 }
 
-func TestFormTiesControlsToTheirMessages(t *testing.T) {
+func TestServiceForm_Errors_DescribeControls(t *testing.T) {
 	doc := draw(t, views.ServiceFormView(gallery.RejectedService(t.Context(), gallery.NewService())))
 	for _, id := range []string{"status-check-name", "status-check-url", "status-check-secret"} {
 		control := doc.Find("#" + id)
@@ -215,13 +211,13 @@ func TestFormTiesControlsToTheirMessages(t *testing.T) {
 		}
 		for _, ref := range strings.Fields(control.AttrOr("aria-describedby", "")) {
 			if doc.Find("#"+ref).Length() != 1 {
-				t.Errorf("%s points at %q, which is not there", id, ref)
+				t.Errorf("%s refers to the missing element %q", id, ref)
 			}
 		}
 	}
 }
 
-func TestBlindBoxSaysOneThing(t *testing.T) {
+func TestMergeBox_Blind_ShowsOnlyThatMergingIsBlocked(t *testing.T) {
 	for _, entry := range gallery.Entries() {
 		if entry.Name != "merge_request_blind" {
 			continue
@@ -235,10 +231,10 @@ func TestBlindBoxSaysOneThing(t *testing.T) {
 		}
 		return
 	}
-	t.Error("no such entry")
+	t.Error("the gallery has no entry merge_request_blind")
 }
 
-// renderIn draws an entry for readers of a language.
+// renderIn renders an entry in a language.
 func renderIn(t *testing.T, entry gallery.Entry, language string) string {
 	t.Helper()
 	ctx := text.WithLanguage(context.Background(), language)

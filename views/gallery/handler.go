@@ -9,13 +9,12 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// policy is the Content-Security-Policy of the product's pages.
+// policy is the Content-Security-Policy of Mergegate's pages.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"worker-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// Where the widgets of some entries ask for news, so that they show what the
-// script makes of it: a failing server, a reader who may not look any more, a
-// server that does not answer.
+// Addresses that the widgets of some entries poll, to show how app.js handles a
+// failing server, a reader without permission, and a server that does not answer.
 const (
 	unavailablePath = "/gallery/answers/unavailable"
 	deniedPath      = "/gallery/answers/denied"
@@ -32,8 +31,8 @@ var index = template.Must(template.New("index").Parse(`<!DOCTYPE html>
 `))
 
 // Handler serves the entries at /gallery/<name>, with ?theme=light or dark and
-// ?lang=en or ja, and a list of them at /. Polls and other fragments hear of
-// no news, forms lead back to where they were.
+// ?lang=en or ja, and a list of them at /. Other htmx requests are answered with
+// 204, and forms redirect back to their page.
 func Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET "+static.Prefix, static.Handler())
@@ -49,13 +48,13 @@ func Handler() http.Handler {
 		mux.HandleFunc("GET /gallery/"+entry.Name, func(w http.ResponseWriter, r *http.Request) { entry.serve(w, r) })
 	}
 	mux.HandleFunc("GET "+unavailablePath, func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, "this one always fails", http.StatusServiceUnavailable)
+		http.Error(w, "this address always fails", http.StatusServiceUnavailable)
 	})
 	mux.HandleFunc("GET "+deniedPath, func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, "this one is never allowed", http.StatusForbidden)
+		http.Error(w, "this address is always forbidden", http.StatusForbidden)
 	})
 	mux.HandleFunc("GET "+silentPath, func(_ http.ResponseWriter, r *http.Request) {
-		<-r.Context().Done() // the reader gives up, or goes away
+		<-r.Context().Done()
 	})
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("HX-Request") == "true" {
@@ -90,5 +89,5 @@ func (e Entry) serve(w http.ResponseWriter, r *http.Request) {
 func answer(w http.ResponseWriter, html []byte) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", policy)
-	_, _ = w.Write(html) // whoever does not read it has left
+	_, _ = w.Write(html) // fails only if the client has disconnected
 }

@@ -9,16 +9,15 @@ import (
 	"github.com/mergegate/mergegate/views/gallery"
 )
 
-// widths are those of the design, in CSS pixels: the narrowest window, a
-// telephone, and either side of where the layout changes.
+// widths are window widths in CSS pixels: the narrowest, a phone, and both sides of
+// the layout's breakpoints.
 var widths = []int64{320, 390, 640, 900, 1280}
 
-// layoutFaults is, in the page, what no window may show: content that makes the
-// page scroll sideways or leaves the frame it stands in, and things to press that are smaller than 24 by 24
-// pixels. As in WCAG 2.5.8 a link inside a sentence may be as high as its line,
-// and another link smaller if a circle of 24 pixels around its middle touches
-// nothing else to press; controls may not. A check box or radio button is as
-// large as its label beside it.
+// layoutFaults is a script that lists layout faults of the page: horizontal
+// scrolling, elements that overflow their box, and targets smaller than 24 by 24
+// pixels. As in WCAG 2.5.8, a link inside a sentence may be as high as its line,
+// and another link may be smaller if a circle of 24 pixels around its centre
+// touches no other target. A check box or radio button includes its label.
 const layoutFaults = `(() => {
 	const faults = [], root = document.documentElement;
 	const name = (e) => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "") + " " + JSON.stringify((e.getAttribute("aria-label") || e.innerText || e.name || "").trim().slice(0, 40));
@@ -67,7 +66,7 @@ func requireLayout(t *testing.T, p *browsertest.Page, where string) {
 	}
 }
 
-// outline is what the page is for those who do not see it.
+// outline is the page's structure for assistive technology.
 type outline struct {
 	Lang     string
 	H1       int
@@ -76,7 +75,7 @@ type outline struct {
 	Nameless []string
 }
 
-// readOutline is the page's outline, in the page.
+// readOutline is a script that returns the page's outline.
 const readOutline = `(() => {
 	const all = (css) => [...document.querySelectorAll(css)];
 	const ids = all("[id]").map((e) => e.id);
@@ -93,8 +92,8 @@ const readOutline = `(() => {
 	};
 })()`
 
-// requireOutline holds a page's language, its one first heading, and ids and
-// labels that lead somewhere; a part of a page may be labelled by the rest.
+// requireOutline checks the page's language, that it has one h1, and that ids are
+// unique and references resolve. A fragment may refer to ids outside it.
 func requireOutline(t *testing.T, p *browsertest.Page, entry gallery.Entry, where, language string) {
 	t.Helper()
 	got := browsertest.Eval[outline](p, readOutline)
@@ -108,7 +107,7 @@ func requireOutline(t *testing.T, p *browsertest.Page, entry gallery.Entry, wher
 	}
 }
 
-// shape is where everything on the page is, but toasts, which go by themselves.
+// shape is a script that returns the positions of all elements except toasts.
 const shape = `(() => JSON.stringify([...document.body.querySelectorAll("*")].filter((e) => !e.closest("svg, .spinner, #toasts")).map((e) => {
 	const r = e.getBoundingClientRect();
 	return [e.tagName, r.x, r.y, r.width, r.height].map((v) => typeof v === "number" ? Math.round(v) : v).join(" ");

@@ -13,8 +13,8 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// outside are the screens that need no project: signing in, and errors.
-func outside() []Entry {
+// outsideProjects returns entries for signing in and for errors.
+func outsideProjects() []Entry {
 	all := []Entry{
 		{Name: "sign_in", Draw: signIn(views.Form{})},
 		{Name: "sign_in_kept_form", Draw: func(ctx context.Context, theme string) templ.Component {
@@ -54,7 +54,7 @@ func outside() []Entry {
 	return all
 }
 
-// failure is an error page.
+// failure renders an error page.
 func failure(e views.ErrorPage) func(context.Context, string) templ.Component {
 	return func(ctx context.Context, theme string) templ.Component {
 		title, _ := views.ErrorTexts(e.Status)
@@ -70,7 +70,8 @@ func signIn(form views.Form) func(context.Context, string) templ.Component {
 	}
 }
 
-// projects are the list of projects, one's first page and its branches.
+// projects returns entries for the project list, a project's overview and its
+// branches.
 func projects() []Entry {
 	list := func(change func(*views.ProjectList)) func(context.Context, string) templ.Component {
 		return func(ctx context.Context, theme string) templ.Component {
@@ -142,8 +143,8 @@ func projects() []Entry {
 	}
 }
 
-// projectRows are projects whose merge requests stand in every way, one whose
-// checks the reader may not see, and one of which they see nothing but the name.
+// projectRows returns projects with checks in every state, one whose checks the
+// reader may not see, and one of which the reader sees only the name.
 func projectRows() []views.ProjectRow {
 	private, internal, public := views.Visibility{Value: "private"}, views.Visibility{Value: "internal"}, views.Visibility{Value: "public"}
 	return []views.ProjectRow{

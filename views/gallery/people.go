@@ -13,8 +13,8 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// rules are protected branches and the services that apply to them.
-func rules() []Entry {
+// branchRules returns entries for protected branches and their services.
+func branchRules() []Entry {
 	whole := func(change func(*views.BranchRuleList)) func(context.Context, string) templ.Component {
 		return func(ctx context.Context, theme string) templ.Component {
 			l := ruleList(ctx)
@@ -71,7 +71,7 @@ func ruleList(ctx context.Context) views.BranchRuleList {
 		}}
 }
 
-// people are members, access tokens and audit events.
+// people returns entries for members, access tokens, audit events and users.
 func people() []Entry {
 	member := func(change func(context.Context, *views.MemberList)) func(context.Context, string) templ.Component {
 		return func(ctx context.Context, theme string) templ.Component {
@@ -166,7 +166,7 @@ func people() []Entry {
 	}
 }
 
-// userSettings is the page of what a user chooses for themselves.
+// userSettings renders the page of a user's preferences.
 func userSettings(v func(context.Context) views.UserSettings) func(context.Context, string) templ.Component {
 	return func(ctx context.Context, theme string) templ.Component {
 		return views.UserSettingsPage(barePage(ctx, theme, text.KeyUserSettings), v(ctx))
@@ -184,7 +184,7 @@ func ownSettings(context.Context) views.UserSettings {
 	}
 }
 
-// rejectedSettings has a choice that is none, and no other browser.
+// rejectedSettings returns settings with an invalid value and a single session.
 func rejectedSettings(ctx context.Context) views.UserSettings {
 	v := ownSettings(ctx)
 	v.Form = views.Form{Values: url.Values{"theme": {"neon"}, "language": {"ja"}}, Errors: map[string]string{"theme": text.T(ctx, text.KeyThemeInvalid)}}
@@ -192,7 +192,7 @@ func rejectedSettings(ctx context.Context) views.UserSettings {
 	return v
 }
 
-// roles are the choices of a role up to a level.
+// roles returns the options for a role up to an access level.
 func roles(ctx context.Context, highest int) []views.Option {
 	var options []views.Option
 	for level := 10; level <= highest; level += 10 {
@@ -219,7 +219,8 @@ func members(ctx context.Context) views.MemberList {
 		Rows: []views.MemberRow{you, memberRow(ctx, 2, "Jonas Lindqvist", "jonas", 40, 90), memberRow(ctx, 3, "Mona <Weiss>", "mona", 10, 6), bot}}
 }
 
-// longMembers are names that try the layout, on the second of many pages.
+// longMembers sets names that are difficult to lay out, on the second of many
+// pages.
 func longMembers(ctx context.Context, l *views.MemberList) {
 	l.Rows = []views.MemberRow{
 		memberRow(ctx, 1, strings.Repeat("Wolfeschlegelsteinhausen", 11)[:255], strings.Repeat("x", 255), 50, 400),

@@ -11,18 +11,16 @@ import (
 	"testing"
 )
 
-// component finds the components of a template by name.
+// component matches the components in a template file.
 var component = regexp.MustCompile(`(?m)^templ (?:\([^)]*\) )?(\w+)\(`)
 
-// apart are components that no page shows as they are: ServiceView, which is
-// drawn, with two lines that htmx puts elsewhere.
-var apart = map[string]bool{"ServiceSavedView": true}
+// notInGallery are components without an entry. ServiceSavedView is ServiceView,
+// which has entries, with two out-of-band elements.
+var notInGallery = map[string]bool{"ServiceSavedView": true}
 
-// TestEveryComponentIsInTheGallery: whatever a template can draw is drawn by
-// some entry, directly or by a component that one draws, so that a new screen
-// or fragment cannot be forgotten. What a component calls is read from the
-// package's Go code.
-func TestEveryComponentIsInTheGallery(t *testing.T) {
+// Every component is rendered by an entry, directly or through other components. The
+// calls between components are read from the Go code of package views.
+func TestEntries_RenderEveryComponent(t *testing.T) {
 	components := map[string]string{}
 	for _, name := range files(t, "../*.templ") {
 		source, err := os.ReadFile(name)
@@ -60,16 +58,16 @@ func TestEveryComponentIsInTheGallery(t *testing.T) {
 		}
 	}
 	if len(components) < 50 {
-		t.Fatalf("only %d components are found in the templates", len(components))
+		t.Fatalf("only %d components were found in the templates", len(components))
 	}
 	for name, file := range components {
-		if !drawn[name] && !apart[name] {
-			t.Errorf("%s of %s is in no entry", name, file)
+		if !drawn[name] && !notInGallery[name] {
+			t.Errorf("no entry renders %s of %s", name, file)
 		}
 	}
 }
 
-// files are those that match, without tests.
+// files returns the files that match, without tests.
 func files(t *testing.T, pattern string) []string {
 	t.Helper()
 	found, err := filepath.Glob(pattern)
@@ -94,7 +92,7 @@ func parse(t *testing.T, name string) *ast.File {
 	return file
 }
 
-// names are all identifiers inside a node.
+// names returns all identifiers inside a node.
 func names(n ast.Node) (all []string) {
 	ast.Inspect(n, func(n ast.Node) bool {
 		if id, ok := n.(*ast.Ident); ok {

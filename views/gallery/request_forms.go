@@ -11,9 +11,9 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// requestForms are the forms of a new merge request and of an edit, and the
-// list that a search for branches answers.
-func requestForms() []Entry {
+// mergeRequestForms returns entries for the forms that create and edit a merge
+// request, and for the branch list.
+func mergeRequestForms() []Entry {
 	form := func(title text.Key, f views.MergeRequestForm) func(context.Context, string) templ.Component {
 		return func(ctx context.Context, theme string) templ.Component {
 			p := page(ctx, theme, title, views.SectionMergeRequests)
@@ -51,23 +51,23 @@ func requestForms() []Entry {
 	}
 }
 
-// longBranch is a name as long as one can be.
+// longBranch is a branch name of the greatest length.
 var longBranch = "dependabot/" + strings.Repeat("a-very-long-name/", 14) + "2"
 
-// choices is what a picker lists in the gallery's repository.
+// choices returns the list of a branch picker.
 func choices(field, chosen string) views.BranchChoices {
 	return views.BranchChoices{Field: field, Value: chosen, Default: "main", Total: 4, URL: requestsPath + "/new/branches?field=" + field,
 		Names: []string{"main", "feature/refund", "release/4.2", "fix/<b>"}}
 }
 
-// newRequest is the form of a new merge request from source into target.
+// newRequest returns the form for a merge request from source into target.
 func newRequest(source, target string) views.MergeRequestForm {
 	return views.MergeRequestForm{Action: requestsPath, CancelURL: requestsPath, New: true, Source: source, Target: target,
 		SourceList: choices("source_branch", source), TargetList: choices("target_branch", target), Title: "Make refunds idempotent",
 		Checks: []string{"Change <approval>", "Load test gate"}, ChecksMustPass: true, PreviewURL: requestsPath + "/new"}
 }
 
-// RejectedRequest is the form of a merge request with a fault in every field.
+// RejectedRequest returns the form of a merge request with an error in every field.
 func RejectedRequest() views.MergeRequestForm {
 	f := newRequest("gone", "main")
 	f.Title, f.Description = "", "<textarea>"
@@ -78,8 +78,8 @@ func RejectedRequest() views.MergeRequestForm {
 	return f
 }
 
-// duplicateRequest is the form for branches that another merge request is open
-// for.
+// duplicateRequest returns the form for branches that already have an open merge
+// request.
 func duplicateRequest() views.MergeRequestForm {
 	f := newRequest("feature/refund", "main")
 	f.Errors = map[string]views.FormFault{

@@ -12,8 +12,8 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// requests are the screens of merge requests.
-func requests() []Entry {
+// mergeRequests returns entries for the list of merge requests and their tabs.
+func mergeRequests() []Entry {
 	return []Entry{
 		{Name: "merge_requests", Draw: func(ctx context.Context, theme string) templ.Component {
 			return views.MergeRequests(requestPage(ctx, theme), requestList())
@@ -41,7 +41,7 @@ func requests() []Entry {
 	}
 }
 
-// commits are the screens of commits outside merge requests.
+// commits returns entries for commits and comparisons.
 func commits() []Entry {
 	commit := func(change func(*views.CommitDetail)) func(context.Context, string) templ.Component {
 		return func(ctx context.Context, theme string) templ.Component {
@@ -74,12 +74,12 @@ func commits() []Entry {
 	}
 }
 
-// requestPage is the frame of the list of merge requests.
+// requestPage returns the view model of the list's page.
 func requestPage(ctx context.Context, theme string) views.Page {
 	return page(ctx, theme, text.KeyMergeRequests, views.SectionMergeRequests)
 }
 
-// onePage is the frame of the pages of one merge request.
+// onePage returns the view model of a page of one merge request.
 func onePage(ctx context.Context, theme string) views.Page {
 	p := requestPage(ctx, theme)
 	p.Title = text.T(ctx, text.KeyMRPageTitle, "Title", "Make refunds idempotent", "IID", 142)

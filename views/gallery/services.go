@@ -13,8 +13,8 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// settings is the page Merge requests of the settings.
-func settings() []Entry {
+// mergeRequestSettings returns entries for Settings › Merge requests.
+func mergeRequestSettings() []Entry {
 	whole := func(change func(*views.MergeRequestSettings)) func(context.Context, string) templ.Component {
 		return func(ctx context.Context, theme string) templ.Component {
 			s := views.MergeRequestSettings{Page: servicesFrame(ctx, theme), ChecksMustSucceed: true, SaveURL: settingsPath, Services: card()}
@@ -41,7 +41,7 @@ func settings() []Entry {
 	}
 }
 
-// services are the forms and the dialog of one status check service.
+// services returns entries for the forms, dialogs and pages of a service.
 func services() []Entry {
 	form := func(name string, change func(*views.ServiceForm)) Entry {
 		return Entry{Name: name, Section: views.SectionSettingsMergeRequests, Draw: func(ctx context.Context, theme string) templ.Component {
@@ -124,15 +124,15 @@ func services() []Entry {
 	}, deliveries()...)
 }
 
-// asPage is an entry that draws a page of its own instead of a dialog.
+// asPage returns the entry as a whole page instead of a dialog.
 func asPage(e Entry) Entry { e.Section = ""; return e }
 
-// servicesFrame frames the settings of merge requests.
+// servicesFrame returns the view model of Settings › Merge requests.
 func servicesFrame(ctx context.Context, theme string) views.Page {
 	return settingsFrame(ctx, theme, text.KeyMergeRequests, views.SectionSettingsMergeRequests)
 }
 
-// settingsFrame frames a page of the settings.
+// settingsFrame returns the view model of a settings page.
 func settingsFrame(ctx context.Context, theme string, title text.Key, section string) views.Page {
 	p := page(ctx, theme, title, section)
 	p.Breadcrumbs = slices.Insert(p.Breadcrumbs, len(p.Breadcrumbs)-1, views.Crumb{Text: text.T(ctx, text.KeySettings), URL: projectPath + "/-/settings/general"})
@@ -164,7 +164,7 @@ func serviceRows() []views.ServiceRow {
 	return rows
 }
 
-// longService has fields as long as they may be.
+// longService returns a service with fields of the greatest length.
 func longService() views.ServiceRow {
 	row := serviceRows()[0]
 	row.Name = strings.Repeat("LICENCE", 36)
@@ -178,7 +178,7 @@ func branchOptions() []views.BranchOption {
 		{ID: 4, Name: "hotfix/*", Note: "wildcard"}, {ID: 5, Name: "experiments"}}
 }
 
-// manyBranches are more than fit the selector.
+// manyBranches returns more branches than fit the selector.
 func manyBranches() []views.BranchOption {
 	options := branchOptions()
 	for i := len(options); i < 300; i++ {
@@ -187,14 +187,14 @@ func manyBranches() []views.BranchOption {
 	return options
 }
 
-// NewService is the form for a new service.
+// NewService returns the form for a new service.
 func NewService() views.ServiceForm {
 	return views.ServiceForm{Drawer: true, SaveURL: servicesPath, CloseURL: settingsPath, BranchesURL: servicesPath + "/branches",
 		CountURL: servicesPath + "/affected", Affected: 1,
 		Branches: views.BranchList{WasAll: true, Total: 5, RulesURL: rulesPath, Options: branchOptions()}}
 }
 
-// RejectedService is the form for a new service with every fault.
+// RejectedService returns the form with an error in every field.
 func RejectedService(ctx context.Context, f views.ServiceForm) views.ServiceForm {
 	f.Name, f.API = "Licence scan", "HTTP://loadgate.example.org:8080/mr"
 	f.NameError, f.APIError = text.T(ctx, text.KeyChecksNameTaken), text.T(ctx, text.KeyChecksURLTaken)

@@ -12,9 +12,9 @@ import (
 	"github.com/mergegate/mergegate/views/gallery"
 )
 
-// threshold is a width at which style.css changes the layout: Width is the last
-// one of the narrow layout, in CSS pixels, of the window or of the containers
-// called Container.
+// threshold is a breakpoint of style.css. Width is the greatest width of the narrow
+// layout, in CSS pixels. It applies to the containers named Container, or to the
+// window if that is empty.
 type threshold struct {
 	Container string
 	Width     int64
@@ -26,7 +26,7 @@ var thresholdRule = regexp.MustCompile(`@(?:container (\w+)|media) \((max|min)-w
 // anyWidthQuery matches every width query, also those thresholdRule cannot read.
 var anyWidthQuery = regexp.MustCompile(`@(container|media)[^{]*width`)
 
-// thresholds reads every width query of style.css.
+// thresholds returns the breakpoints of style.css.
 func thresholds(t *testing.T) []threshold {
 	t.Helper()
 	css, err := os.ReadFile("../../static/style.css")
@@ -53,12 +53,12 @@ func thresholds(t *testing.T) []threshold {
 	return all
 }
 
-// containerWidths lists name and width of every visible container on the page.
+// containerWidths is a script that lists name and width of every visible container.
 const containerWidths = `[...document.querySelectorAll("body *")].filter((e) => e.offsetWidth && getComputedStyle(e).containerType !== "normal")
 	.map((e) => ({ Container: getComputedStyle(e).containerName, Width: Math.floor(e.getBoundingClientRect().width - 2 * parseFloat(getComputedStyle(e).borderLeftWidth) - parseFloat(getComputedStyle(e).paddingLeft) - parseFloat(getComputedStyle(e).paddingRight)) }))`
 
-// brokenWords lists the words of ordinary length that the page breaks over two
-// lines. Ids, branch names and URLs may be broken anywhere.
+// brokenWords is a script that lists words of ordinary length that are broken over
+// two lines. Ids, branch names and URLs may be broken anywhere.
 const brokenWords = `(() => {
 	const broken = [], texts = document.createTreeWalker(document.querySelector("dialog[open]") ?? document.body, NodeFilter.SHOW_TEXT);
 	const range = document.createRange();
@@ -73,16 +73,16 @@ const brokenWords = `(() => {
 	return broken.map((word) => "breaks inside the word " + word);
 })()`
 
-// atThresholds are the entries that show each kind of table, list, form and box
-// of the product; the others repeat them in other states.
+// atThresholds are entries with every kind of table, list, form and box. The other
+// entries show the same in other states.
 var atThresholds = []string{
 	"settings_merge_requests", "settings_merge_requests_long", "branch_rules", "service_page", "delivery_page", "audit_events", "members",
 	"access_tokens", "user_settings", "settings_general", "projects", "project", "branches", "merge_requests", "merge_request",
 	"merge_request_changes", "merge_request_form", "widget_mixed",
 }
 
-// TestBrowserGallery_LayoutThresholds_NothingBreaks checks the layout in windows in which a width
-// query of style.css applies only just, and in which it only just does not.
+// TestBrowserGallery_LayoutThresholds_NothingBreaks checks the layout on both sides
+// of every breakpoint of style.css.
 func TestBrowserGallery_LayoutThresholds_NothingBreaks(t *testing.T) {
 	rules := thresholds(t)
 	server := httptest.NewServer(gallery.Handler())
@@ -118,8 +118,8 @@ func TestBrowserGallery_LayoutThresholds_NothingBreaks(t *testing.T) {
 	}
 }
 
-// windowsAt are the widths of the window at which the page's containers are as
-// wide as a threshold, and one pixel wider. It notes the thresholds in seen.
+// windowsAt returns the window widths at which a container of the page is as wide as
+// a threshold, and one pixel wider. It adds the thresholds to seen.
 func windowsAt(p *browsertest.Page, rules []threshold, seen map[threshold]bool) []int64 {
 	const narrowest, widest = 320, 1440
 	windows := map[int64]bool{}
@@ -133,8 +133,8 @@ func windowsAt(p *browsertest.Page, rules []threshold, seen map[threshold]bool) 
 			add(rule, rule.Width)
 		}
 	}
-	// A container is narrower than its window by the same number of pixels as
-	// long as no other threshold lies between, so each is measured several times.
+	// The difference between the widths of window and container is constant only
+	// between breakpoints, so each container is measured several times.
 	for _, window := range []int64{400, 760, 940, 1180} {
 		p.Size(window, 900)
 		for _, c := range browsertest.Eval[[]threshold](p, containerWidths) {

@@ -9,8 +9,8 @@ import (
 	"github.com/mergegate/mergegate/views"
 )
 
-// widget is the status check widget in each of its states, and what polls and
-// retries answer.
+// widget returns entries for the status check widget in all its states, and for the
+// answers to polls and retries.
 func widget() []Entry {
 	alone := func(name string, w views.StatusChecks) Entry {
 		return Entry{Name: name, Section: views.SectionMergeRequests, Draw: func(context.Context, string) templ.Component { return views.StatusChecksWidget(w) }}
@@ -33,12 +33,12 @@ func widget() []Entry {
 	}...)
 }
 
-// check is a row of the widget that came into its state some time ago.
+// check returns a row that entered its state some time ago.
 func check(id int64, name string, state views.CheckState, since time.Duration) views.CheckRow {
 	return views.CheckRow{ID: id, Name: name, State: state, SHA: "8f3c2a1d", Since: ago(since), Limit: 2 * time.Minute}
 }
 
-// mixed has a check in each state.
+// mixed returns a widget with a check in each state.
 func mixed() views.StatusChecks {
 	failed := check(34, "Security sign-off", views.CheckFailed, 21*time.Second)
 	failed.Linked, failed.Retryable = true, true

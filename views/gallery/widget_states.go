@@ -9,7 +9,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// widgetStates are all states that the widget can be in.
+// widgetStates returns entries for all states of the widget.
 func widgetStates(alone func(string, views.StatusChecks) Entry) []Entry {
 	polling := func(url string) views.StatusChecks {
 		w := only(mixed(), views.CheckPending)
@@ -42,7 +42,7 @@ func widgetStates(alone func(string, views.StatusChecks) Entry) []Entry {
 	}
 }
 
-// only is a widget whose checks are all in one state.
+// only returns a widget whose checks all have one state.
 func only(w views.StatusChecks, state views.CheckState) views.StatusChecks {
 	var rows []views.CheckRow
 	for _, row := range w.Rows {
@@ -53,7 +53,7 @@ func only(w views.StatusChecks, state views.CheckState) views.StatusChecks {
 	return with(w, rows...)
 }
 
-// with is a widget with other rows, that polls while one of them is pending.
+// with returns a widget with other rows. It polls if one of them is pending.
 func with(w views.StatusChecks, rows ...views.CheckRow) views.StatusChecks {
 	w.Rows, w.Polls = rows, false
 	var shown []string
@@ -66,8 +66,8 @@ func with(w views.StatusChecks, rows ...views.CheckRow) views.StatusChecks {
 	return w
 }
 
-// final is the widget of a merge request that is not open: nothing runs and
-// nothing can be retried.
+// final returns the widget of a merge request that is not open: there is no
+// countdown and no Retry.
 func final(w views.StatusChecks) views.StatusChecks {
 	w.Final, w.Polls = true, false
 	rows := append([]views.CheckRow(nil), w.Rows...)
@@ -81,8 +81,8 @@ func final(w views.StatusChecks) views.StatusChecks {
 	return w
 }
 
-// timedOut has checks that failed because nobody answered: one was reached,
-// one never.
+// timedOut returns checks that timed out. One service was reached, the other was
+// not.
 func timedOut() views.StatusChecks {
 	dead := check(33, "Load test gate", views.CheckFailed, 103*time.Second)
 	dead.TimedOut, dead.Retryable, dead.Linked = true, true, true
@@ -93,8 +93,7 @@ func timedOut() views.StatusChecks {
 	return with(mixed(), silent, dead)
 }
 
-// retrying is a check whose service does not take its delivery, with little
-// time left.
+// retrying returns a check whose delivery is being retried, with little time left.
 func retrying() views.StatusChecks {
 	row := check(33, "Load test gate", views.CheckPending, 103*time.Second)
 	row.Linked, row.Deadline = true, Now.Add(17*time.Second)
@@ -102,7 +101,7 @@ func retrying() views.StatusChecks {
 	return with(mixed(), row)
 }
 
-// superseded has checks whose deliveries are queued or overtaken.
+// superseded returns checks with queued and superseded deliveries.
 func superseded() views.StatusChecks {
 	queued, overtaken := check(31, "Change approval", views.CheckPending, time.Second), check(33, "Load test gate", views.CheckPending, time.Second)
 	queued.Linked, overtaken.Linked, queued.Retried = true, true, true
@@ -111,7 +110,7 @@ func superseded() views.StatusChecks {
 	return with(mixed(), queued, overtaken)
 }
 
-// failures has a check for every way in which a delivery can fail.
+// failures returns a check for every kind of delivery failure.
 func failures() views.StatusChecks {
 	var rows []views.CheckRow
 	for i, failure := range []text.Key{
@@ -126,7 +125,7 @@ func failures() views.StatusChecks {
 	return with(mixed(), rows...)
 }
 
-// thirty are as many checks as a careful company has.
+// thirty returns a widget with thirty checks.
 func thirty() views.StatusChecks {
 	kinds := mixed().Rows
 	var rows []views.CheckRow
@@ -144,8 +143,8 @@ func thirty() views.StatusChecks {
 	return with(mixed(), rows...)
 }
 
-// long has the longest of everything: names, descriptions and addresses of 255
-// characters and more, with and without places to break.
+// long returns names, descriptions and addresses of the greatest length, with and
+// without spaces.
 func long() views.StatusChecks {
 	w := mixed()
 	rows := append([]views.CheckRow(nil), w.Rows...)
@@ -158,8 +157,8 @@ func long() views.StatusChecks {
 	return with(w, rows...)
 }
 
-// rightToLeft has names and descriptions that are read from the right, and one
-// that tries to turn what stands around it.
+// rightToLeft returns names and descriptions in right-to-left scripts, and one with
+// a direction override.
 func rightToLeft() views.StatusChecks {
 	w := mixed()
 	rows := append([]views.CheckRow(nil), w.Rows...)

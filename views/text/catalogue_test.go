@@ -16,8 +16,8 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// sameInJapanese are the messages that are the same in both languages: names,
-// and what has no words.
+// sameInJapanese are messages that are equal in both languages: names, and messages
+// without words.
 var sameInJapanese = map[string]bool{
 	"frame.product_name": true, "frame.page_title": true, "frame.readme": true, "mr.page_title": true,
 	"mr.delivery_http": true, "checks.http_status": true, "checks.api_column": true, "checks.hmac_on": true, "checks.plain_http": true,
@@ -25,14 +25,13 @@ var sameInJapanese = map[string]bool{
 	"settings.language_english": true, "settings.language_japanese": true,
 }
 
-// madeKeys begin the keys that are put together from a word of the domain.
-var madeKeys = []string{"checks.audit_"}
+// computedKeys are prefixes of keys that are built at run time.
+var computedKeys = []string{"checks.audit_"}
 
-// message is one text with its plural forms; "other" is the only one of a text
-// without.
+// message is a text by plural form. A text without plural forms has only "other".
 type message map[string]string
 
-// messages are those of a language, by key.
+// messages returns the messages of a language by key.
 func messages(t *testing.T, lang string) map[string]message {
 	t.Helper()
 	all := map[string]message{}
@@ -62,7 +61,7 @@ func messages(t *testing.T, lang string) map[string]message {
 	return all
 }
 
-// keys are the constants of keys_*.go: the constant's name by the key.
+// keys returns the constants' names by key, as declared in keys_*.go.
 func keys(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -77,9 +76,8 @@ func keys(t *testing.T) map[string]string {
 	return found
 }
 
-// TestEveryKeyHasAMessage holds the constants of keys_*.go against the message
-// files of every language, both ways.
-func TestEveryKeyHasAMessage(t *testing.T) {
+// Every key has a message in every language, and every message has a key.
+func TestKeys_HaveMessages(t *testing.T) {
 	declared := keys(t)
 	for _, lang := range languages {
 		texts := messages(t, lang)
@@ -96,8 +94,7 @@ func TestEveryKeyHasAMessage(t *testing.T) {
 	}
 }
 
-// TestEveryKeyIsUsed: no text is kept that nothing shows.
-func TestEveryKeyIsUsed(t *testing.T) {
+func TestKeys_AreUsed(t *testing.T) {
 	words := map[string]bool{}
 	identifier := regexp.MustCompile(`\bKey[A-Za-z0-9]+\b`)
 	for _, pattern := range []string{"*.go", "../*.go", "../*.templ", "../../handlers/*.go", "../../handlers/*/*.go"} {
@@ -115,64 +112,62 @@ func TestEveryKeyIsUsed(t *testing.T) {
 		}
 	}
 	for key, constant := range keys(t) {
-		made := slices.ContainsFunc(madeKeys, func(start string) bool { return strings.HasPrefix(key, start) })
-		if !words[constant] && !made {
-			t.Errorf("%s (%q) is used nowhere", constant, key)
+		computed := slices.ContainsFunc(computedKeys, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
+		if !words[constant] && !computed {
+			t.Errorf("%s (%q) is not used", constant, key)
 		}
 	}
 }
 
-// placeholder is what a message leaves to be filled in: by T, or by app.js.
+// placeholder matches a placeholder for T or for app.js.
 var placeholder = regexp.MustCompile(`\{\{\.\w+\}\}|\{n\}`)
 
-// placeholders are those of a text, each once, in order of name.
+// placeholders returns the distinct placeholders of a text, sorted.
 func placeholders(text string) string {
 	found := placeholder.FindAllString(text, -1)
 	slices.Sort(found)
 	return strings.Join(slices.Compact(found), " ")
 }
 
-// TestLanguagesAskForTheSame: a value that one language shows no other one
-// leaves out, and none asks for one that it is not given.
-func TestLanguagesAskForTheSame(t *testing.T) {
+// All languages and plural forms of a message use the same placeholders.
+func TestMessages_UseSamePlaceholders(t *testing.T) {
 	english, japanese := messages(t, "en"), messages(t, "ja")
 	for key, forms := range english {
 		want := placeholders(forms["other"])
 		for form, text := range forms {
 			got := placeholders(text)
-			saysOne := form == "one" && got == placeholders(strings.ReplaceAll(forms["other"], "{{.Count}}", ""))
-			if got != want && !saysOne { // "the last delivery" needs no number
-				t.Errorf("en %s: %q asks for %q, the other form for %q", key, form, got, want)
+			omitsCount := form == "one" && got == placeholders(strings.ReplaceAll(forms["other"], "{{.Count}}", ""))
+			if got != want && !omitsCount { // "the last delivery" needs no number
+				t.Errorf("en %s: %q uses %q, the other form %q", key, form, got, want)
 			}
 		}
 		if got := placeholders(japanese[key]["other"]); got != want {
-			t.Errorf("ja %s asks for %q, English for %q", key, got, want)
+			t.Errorf("ja %s uses %q, English %q", key, got, want)
 		}
 		if len(japanese[key]) > 1 {
-			t.Errorf("ja %s has plural forms, which Japanese has not", key)
+			t.Errorf("ja %s has plural forms, but Japanese has none", key)
 		}
 		if strings.Contains(fmt.Sprint(forms), "{{") && !placeholder.MatchString(forms["other"]) {
-			t.Errorf("en %s: a placeholder that is none: %s", key, forms["other"])
+			t.Errorf("en %s: invalid placeholder: %s", key, forms["other"])
 		}
 	}
 }
 
-// japaneseLetter is a letter or a mark that only Japanese texts have.
+// japaneseLetter matches letters and marks that only Japanese texts have.
 var japaneseLetter = regexp.MustCompile(`[\p{Hiragana}\p{Katakana}\p{Han}、。]`)
 
-// letter is part of a word in any language.
+// letter matches a letter in any language.
 var letter = regexp.MustCompile(`\p{L}`)
 
-// TestNoMessageIsLeftInTheOtherLanguage: Japanese texts have Japanese letters,
-// English ones have none.
-func TestNoMessageIsLeftInTheOtherLanguage(t *testing.T) {
+// Japanese texts have Japanese letters, and English texts have none.
+func TestMessages_AreInTheirLanguage(t *testing.T) {
 	english, japanese := messages(t, "en"), messages(t, "ja")
 	for key, forms := range japanese {
 		text := forms["other"]
 		same := text == english[key]["other"]
 		switch {
 		case sameInJapanese[key] && !same:
-			t.Errorf("ja %s: %q is not the English message, as the list says", key, text)
+			t.Errorf("ja %s: %q differs from the English message, but is in sameInJapanese", key, text)
 		case sameInJapanese[key]:
 		case same, !japaneseLetter.MatchString(text) && letter.MatchString(placeholder.ReplaceAllString(text, "")):
 			t.Errorf("ja %s is not Japanese: %q", key, text)
@@ -187,13 +182,13 @@ func TestNoMessageIsLeftInTheOtherLanguage(t *testing.T) {
 	}
 	for key := range sameInJapanese {
 		if japanese[key] == nil {
-			t.Errorf("%s is on the list, but there is no such message", key)
+			t.Errorf("sameInJapanese has %s, but there is no such message", key)
 		}
 	}
 }
 
-// TestTheWordsOfGitLabsDocumentation holds the terms that its users know.
-func TestTheWordsOfGitLabsDocumentation(t *testing.T) {
+// Japanese texts use the terms of GitLab's documentation.
+func TestMessages_Japanese_UseGitLabTerms(t *testing.T) {
 	ctx := WithLanguage(t.Context(), "ja")
 	for key, want := range map[Key]string{
 		KeyMRStatusChecks: "ステータスチェック", KeyChecksMustSucceed: "ステータスチェックが成功する必要があります",
@@ -219,7 +214,7 @@ func glob(t *testing.T, pattern string) []string {
 	return names
 }
 
-// stringConstants are the string constants of a Go file, values by name.
+// stringConstants returns the string constants of a Go file by name.
 func stringConstants(t *testing.T, name string) map[string]string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)

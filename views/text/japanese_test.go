@@ -6,15 +6,14 @@ import (
 	"testing"
 )
 
-// avoidedWords maps words that the Japanese texts do not use to the one that
-// they use for the same thing.
+// avoidedWords maps words that Japanese texts must not use to the preferred word.
 var avoidedWords = map[string]string{
 	"合格": "成功", "完了する必要": "成功する必要", "対象ブランチ": "ターゲットブランチ", "競合": "コンフリクト", "非公開": "プライベート",
 	"要求": "リクエスト", "再送信": "再試行",
 	"マージがブロックされ": "マージはブロックされ",
 }
 
-// japaneseFaults are spellings that no Japanese text has.
+// japaneseFaults match spellings that Japanese texts must not use.
 var japaneseFaults = map[string]*regexp.Regexp{
 	"a space after 。 or 、":                       regexp.MustCompile(`[。、] `),
 	"a bracket without a space before it":        regexp.MustCompile(`[^ 「(]\(`),
@@ -25,13 +24,11 @@ var japaneseFaults = map[string]*regexp.Regexp{
 	"a name of an API scope that is not code":    regexp.MustCompile(`スコープapi`),
 }
 
-// spacedInJapanese are the texts with a space after a placeholder: a terminal
-// would take the words for a part of the URL.
+// spacedInJapanese are texts with a space after a placeholder. Without it, terminals
+// would treat the following words as part of the URL.
 var spacedInJapanese = map[string]bool{"git.new_password": true}
 
-// TestJapaneseTexts_OneWordForOneThing checks the catalogue for words and
-// spellings that were used beside the usual ones.
-func TestJapaneseTexts_OneWordForOneThing(t *testing.T) {
+func TestMessages_Japanese_UsePreferredWords(t *testing.T) {
 	for key, forms := range messages(t, "ja") {
 		text := forms["other"]
 		for word, use := range avoidedWords {

@@ -1,6 +1,6 @@
 package text
 
-// Texts of settings › Merge requests and its table of services.
+// Texts of Settings › Merge requests and its table of services.
 const (
 	KeyChecksSettingsTitle     Key = "checks.settings_title"
 	KeyChecksSettingsIntro     Key = "checks.settings_intro"
@@ -59,7 +59,7 @@ const (
 	KeyChecksRemove            Key = "checks.remove"
 )
 
-// Texts of the add and update form and of the question before removing.
+// Texts of the form for services and of the confirmation for removing one.
 const (
 	KeyChecksClose              Key = "checks.close"
 	KeyChecksUpdate             Key = "checks.update"
@@ -96,7 +96,7 @@ const (
 	KeyChecksRemoveConfirm      Key = "checks.remove_confirm"
 )
 
-// Messages under the fields of the service form, as SPEC.md words them.
+// Error messages of the service form.
 const (
 	KeyChecksNameMissing        Key = "checks.name_missing"
 	KeyChecksNameTaken          Key = "checks.name_taken"
@@ -114,7 +114,7 @@ const (
 	KeyChecksUpdateFailed       Key = "checks.update_failed"
 )
 
-// Toasts.
+// Texts of toasts.
 const (
 	KeyChecksToastAdded          Key = "checks.toast_added"
 	KeyChecksToastAddedApplied   Key = "checks.toast_added_applied"

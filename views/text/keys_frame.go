@@ -1,6 +1,6 @@
 package text
 
-// Texts of the frame around every page and of the shared components.
+// Texts of the layout and of shared components.
 const (
 	KeyProductName            Key = "frame.product_name"
 	KeyPageTitle              Key = "frame.page_title"

@@ -1,7 +1,7 @@
 package text
 
-// Texts that git shows to people: refusals of fetches and pushes, and what is
-// said after a push.
+// Texts that git clients show: refused fetches and pushes, and messages after a
+// push.
 const (
 	KeyGitSignIn          Key = "git.sign_in"
 	KeyGitLimited         Key = "git.limited"

@@ -1,6 +1,6 @@
 package text
 
-// Texts of the user's own settings.
+// Texts of the user settings.
 const (
 	KeyUserSettings        Key = "settings.title"
 	KeyUserSettingsIntro   Key = "settings.intro"

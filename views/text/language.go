@@ -7,24 +7,24 @@ import (
 	"golang.org/x/text/language"
 )
 
-// defaultLanguage is spoken where nobody chose another.
+// defaultLanguage is used if no other language is requested.
 const defaultLanguage = "en"
 
-// languages are those that pages speak, the default first.
+// languages are the supported languages, the default first.
 var languages = []string{defaultLanguage, "ja"}
 
-// accepted finds the language of ours that suits a browser's best.
+// accepted matches supported languages with a browser's.
 var accepted = language.NewMatcher([]language.Tag{language.English, language.Japanese})
 
 type languageKey struct{}
 
-// WithLanguage is ctx in which T and N speak the language lang, such as "en".
-// A language that is none of ours is English.
+// WithLanguage returns a context in which T and N use the language lang, such as
+// "en". An unsupported language means English.
 func WithLanguage(ctx context.Context, lang string) context.Context {
 	return context.WithValue(ctx, languageKey{}, lang)
 }
 
-// Language is the language of ctx that pages name in their lang attribute.
+// Language returns the language of ctx, "en" if none is set.
 func Language(ctx context.Context) string {
 	if lang, ok := ctx.Value(languageKey{}).(string); ok && IsLanguage(lang) {
 		return lang
@@ -32,8 +32,8 @@ func Language(ctx context.Context) string {
 	return defaultLanguage
 }
 
-// SentenceGap is what separates two sentences: a space in English, nothing in
-// Japanese, whose full stop is as wide as a character.
+// SentenceGap returns the separator of two sentences: a space in English, nothing
+// in Japanese.
 func SentenceGap(ctx context.Context) string {
 	if Language(ctx) == "ja" {
 		return ""
@@ -41,14 +41,14 @@ func SentenceGap(ctx context.Context) string {
 	return " "
 }
 
-// Languages are those that pages speak, such as "ja".
+// Languages returns the supported languages, such as "ja", the default first.
 func Languages() []string { return slices.Clone(languages) }
 
-// IsLanguage reports whether pages speak the language lang, such as "ja".
+// IsLanguage reports whether the language lang, such as "ja", is supported.
 func IsLanguage(lang string) bool { return slices.Contains(languages, lang) }
 
-// AcceptedLanguage is the language of ours that suits an Accept-Language
-// header best, the default where none does.
+// AcceptedLanguage returns the supported language that matches an Accept-Language
+// header best, or the default if none does.
 func AcceptedLanguage(header string) string {
 	_, index := language.MatchStrings(accepted, header)
 	return languages[index]

@@ -1,3 +1,6 @@
+// Package text is the catalogue of all texts that users read, in English and
+// Japanese. [T] and [N] return the text of a [Key] in the language of a context;
+// [WithLanguage] sets it. The messages are in locales/<area>.<language>.toml.
 package text
 
 import (
@@ -12,28 +15,28 @@ import (
 	"golang.org/x/text/language"
 )
 
-// Key names one text that people read. Each area declares its keys in
-// text_<area>.go and their English messages in locales/<area>.en.toml.
+// Key identifies a text that users read. The keys of an area are declared in
+// keys_<area>.go, its messages in locales/<area>.<language>.toml.
 type Key string
 
 //go:embed locales/*.toml
 var localeFiles embed.FS
 
-// localizers has one localizer per language with messages. They are made at
-// first use: git's hooks run this program too, and have no time to lose.
+// localizers returns one localizer per language. They are created at first use,
+// because git hooks run this program, too, and must start fast.
 var localizers = sync.OnceValue(newLocalizers)
 
-// loadBundle reads the messages of every area and language.
+// loadBundle reads the messages of all areas and languages.
 func loadBundle() *i18n.Bundle {
 	b := i18n.NewBundle(language.English)
 	b.RegisterUnmarshalFunc("toml", toml.Unmarshal)
 	names, err := fs.Glob(localeFiles, "locales/*.toml")
 	if err != nil {
-		panic(fmt.Sprintf("views: message files: %v", err))
+		panic(fmt.Sprintf("text: message files: %v", err))
 	}
 	for _, name := range names {
 		if _, err := b.LoadMessageFileFS(localeFiles, name); err != nil {
-			panic(fmt.Sprintf("views: message file %s: %v", name, err))
+			panic(fmt.Sprintf("text: message file %s: %v", name, err))
 		}
 	}
 	return b
@@ -47,16 +50,16 @@ func newLocalizers() map[string]*i18n.Localizer {
 	return m
 }
 
-// T is the text of k in the language of ctx. args are alternating names and
-// values for the message's placeholders: T(ctx, KeyGreeting, "Name", name).
-// The result is plain text; templates escape it. A key without a message reads
-// as the key itself.
+// T returns the text of k in the language of ctx. args are alternating names and
+// values for the message's placeholders: T(ctx, KeyGreeting, "Name", name). The
+// result is plain text; templates escape it. For a key without a message it
+// returns the key.
 func T(ctx context.Context, k Key, args ...any) string {
 	return localize(ctx, &i18n.LocalizeConfig{MessageID: string(k), TemplateData: data(args)})
 }
 
-// N is the text of k for n things, in the plural form that the language asks
-// for. The placeholder .Count is n unless args say otherwise.
+// N returns the text of k in the plural form for n. The placeholder .Count is n
+// unless args contain "Count".
 func N(ctx context.Context, k Key, n int, args ...any) string {
 	values := data(append([]any{"Count", n}, args...))
 	return localize(ctx, &i18n.LocalizeConfig{MessageID: string(k), TemplateData: values, PluralCount: n})
@@ -70,7 +73,7 @@ func localize(ctx context.Context, config *i18n.LocalizeConfig) string {
 	return text
 }
 
-// data turns alternating names and values into a map.
+// data converts alternating names and values to a map.
 func data(args []any) map[string]any {
 	values := make(map[string]any, len(args)/2+1)
 	for i := 0; i+1 < len(args); i += 2 {
