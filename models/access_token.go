@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// AccessToken is a personal token, or a project's (ProjectID set; UserID is
-// then its bot member).
+// AccessToken is a personal access token or, if ProjectID is set, a project access
+// token. UserID is the token's owner; for a project token it is the bot user.
 type AccessToken struct {
 	ID          int64
 	UserID      int64
 	User        User
 	ProjectID   *int64
 	CreatedByID *int64
-	// MadeByTokenID is the token whose request made this one, nil for pages
-	// and commands. Revoking that token revokes this one too.
+	// MadeByTokenID is the token whose API request created this one; nil if it was
+	// created on a page or by a command. Revoking that token also revokes this one.
 	MadeByTokenID *int64
 	Name          string
 	Digest        string
-	// FormID is of the form that made the token, nil for the API.
+	// FormID identifies the form that created the token; nil for the API.
 	FormID     *string
 	Scopes     []string `gorm:"serializer:json"`
 	ExpiresAt  time.Time
@@ -33,25 +33,25 @@ const (
 	ScopeReadAPI = "read_api"
 )
 
-// MaxTokenLifetime is the furthest an access token's expiry may lie ahead.
+// MaxTokenLifetime is the longest time from now until an access token expires.
 const MaxTokenLifetime = 365 * 24 * time.Hour
 
-// RotatedTokenLifetime is how long a token lasts that replaces another, unless
-// a date is given.
+// RotatedTokenLifetime is the lifetime of a rotated token if the request gives no
+// expiry date.
 const RotatedTokenLifetime = 7 * 24 * time.Hour
 
-// lifetime is how long the token was made for, rounded up to whole days.
+// lifetime returns the time between creation and expiry, rounded up to whole days.
 func (t AccessToken) lifetime() time.Duration {
 	const day = 24 * time.Hour
 	return (t.ExpiresAt.Sub(t.CreatedAt) + day - 1) / day * day
 }
 
-// ActiveAt reports whether the token still lets its owner in.
+// ActiveAt reports whether the token is neither revoked nor expired at now.
 func (t AccessToken) ActiveAt(now time.Time) bool {
 	return t.RevokedAt == nil && now.Before(t.ExpiresAt)
 }
 
-// Has reports whether the token has a scope; api includes read_api.
+// Has reports whether the token has a scope. The scope api includes read_api.
 func (t AccessToken) Has(scope string) bool {
 	for _, s := range t.Scopes {
 		if s == scope || s == ScopeAPI {
@@ -61,31 +61,31 @@ func (t AccessToken) Has(scope string) bool {
 	return false
 }
 
-// AccessTokenInput makes a token. Digest is the hash of the secret part, made
-// by the caller, who alone knows the token and shows it once.
+// AccessTokenInput creates an access token. Digest is the hash of the secret part; only
+// the caller knows the secret itself.
 type AccessTokenInput struct {
 	Name      string
 	Scopes    []string
 	ExpiresAt time.Time
 	Digest    string
-	// Role is the bot's role, for project tokens only.
+	// Role is the role of the bot user; only project tokens use it.
 	Role Role
-	// MadeBy is the token whose request makes this one, nil for pages and
-	// commands. The new token may not outlive it or have more scopes.
+	// MadeBy is the token whose API request creates this one, nil for pages and
+	// commands. The new token must not expire later or have more scopes.
 	MadeBy *AccessToken
-	// FormID makes one token of a form, however often it is sent: the second is
-	// KindConflict with CodeFormUsed. "" for no such promise.
+	// FormID makes a form idempotent: a second token with the same FormID is refused as
+	// KindConflict with CodeFormUsed. "" disables the check.
 	FormID string
-	// Session is the digest of the session whose next page shows the token, and
-	// Shown what it shows, sealed; "" for none.
+	// Session is the digest of the session that shows the new token once, and Shown the
+	// sealed text to show. "" means that no session shows it.
 	Session string
 	Shown   []byte
 }
 
-// maxFormID is the longest id of a form, in bytes; ours are shorter.
+// maxFormID is the longest accepted FormID, in bytes.
 const maxFormID = 64
 
-// formID is the input's FormID as it is stored, nil for none.
+// formID returns the FormID as it is stored; nil if it is empty or malformed.
 func (in AccessTokenInput) formID() *string {
 	if in.FormID == "" || len(in.FormID) > maxFormID || cleanText(in.FormID) != in.FormID {
 		return nil
@@ -93,16 +93,16 @@ func (in AccessTokenInput) formID() *string {
 	return &in.FormID
 }
 
-// Validate tells the faults of the input at a moment.
+// Validate normalises the input and returns its field errors: name, scopes, expires_at.
 func (in *AccessTokenInput) Validate(now time.Time) error {
-	f := in.faults(now)
+	f := in.fieldErrors(now)
 	return f.err()
 }
 
-// validateForProject is Validate for a project token, whose role must not be
-// above its maker's.
+// validateForProject is Validate for a project token. It also checks access_level: the
+// role must not be higher than byRole, the role of the user who creates the token.
 func (in *AccessTokenInput) validateForProject(now time.Time, byRole Role) error {
-	f := in.faults(now)
+	f := in.fieldErrors(now)
 	switch {
 	case !in.Role.Valid():
 		f.add("access_level", CodeInvalid)
@@ -112,7 +112,7 @@ func (in *AccessTokenInput) validateForProject(now time.Time, byRole Role) error
 	return f.err()
 }
 
-func (in *AccessTokenInput) faults(now time.Time) fieldErrors {
+func (in *AccessTokenInput) fieldErrors(now time.Time) fieldErrors {
 	var f fieldErrors
 	in.Name = cleanName(in.Name)
 	checkName(&f, "name", in.Name)
@@ -133,8 +133,11 @@ func (in *AccessTokenInput) faults(now time.Time) fieldErrors {
 	case in.MadeBy != nil && in.ExpiresAt.After(in.MadeBy.ExpiresAt):
 		f.add("expires_at", CodeOutlivesToken)
 	}
-	if in.MadeBy != nil && !f.has("scopes") && slices.ContainsFunc(in.Scopes, func(s string) bool { return !in.MadeBy.Has(s) }) {
-		f.add("scopes", CodeInvalid)
+	if in.MadeBy != nil && !f.has("scopes") {
+		missing := func(scope string) bool { return !in.MadeBy.Has(scope) }
+		if slices.ContainsFunc(in.Scopes, missing) {
+			f.add("scopes", CodeInvalid)
+		}
 	}
 	return f
 }

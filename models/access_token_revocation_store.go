@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// RevokePersonalToken ends a token of a user at once, and every token that it
-// made.
+// RevokePersonalToken revokes a personal token of a user and every token that it
+// created. Revoking a revoked token does nothing.
 func (s *Store) RevokePersonalToken(ctx context.Context, by User, userID, tokenID int64) error {
 	return s.revoke(ctx, by, RoleOwner, "id = ? AND user_id = ? AND project_id IS NULL", tokenID, userID)
 }
 
-// RevokeProjectToken ends a token of a project at once; its bot is no longer a
-// member. byRole is the role of who does it: a token with a higher role is
-// KindForbidden with CodeRoleTooHigh.
+// RevokeProjectToken revokes a project token and every token that it created, and
+// removes its bot from the members. byRole is the role of the acting user: a token with
+// a higher role is refused as KindForbidden with CodeRoleTooHigh.
 func (s *Store) RevokeProjectToken(ctx context.Context, by User, byRole Role, projectID, tokenID int64) error {
 	return s.revoke(ctx, by, byRole, "id = ? AND project_id = ?", tokenID, projectID)
 }
@@ -28,8 +28,8 @@ func (s *Store) revoke(ctx context.Context, by User, byRole Role, where string, 
 	})
 }
 
-// lockToken finds and locks a token, with the role of its bot: RoleNone for
-// personal tokens and bots that are no longer members. A role above byRole is
+// lockToken finds and locks a token and returns the role of its bot: RoleNone for
+// personal tokens and for bots that are no longer members. A role above byRole is
 // KindForbidden with CodeRoleTooHigh.
 func (s *Store) lockToken(ctx context.Context, byRole Role, where string, args ...any) (AccessToken, Role, error) {
 	var token AccessToken
@@ -54,8 +54,8 @@ func (s *Store) botRole(ctx context.Context, token AccessToken) (Role, error) {
 	return member.Role, err
 }
 
-// revokeToken revokes a locked token, then the tokens that it made. The bot of a
-// project token stays a member if keepBot is set.
+// revokeToken revokes a locked token and, recursively, the tokens that it created. If
+// keepBot is set, the bot of a project token stays a member.
 func (s *Store) revokeToken(ctx context.Context, by User, token AccessToken, role Role, keepBot bool) error {
 	if err := s.writer(ctx).Model(&AccessToken{}).Where("id = ?", token.ID).UpdateColumn("revoked_at", s.Now()).Error; err != nil {
 		return err
@@ -76,11 +76,11 @@ func (s *Store) revokeToken(ctx context.Context, by User, token AccessToken, rol
 	if err := s.audit(ctx, by, projectID, AuditTokenRevoked, token.Name, token.ID, tokenChanges(token, AccessToken{}, changes...)...); err != nil {
 		return err
 	}
-	var made []AccessToken
-	if err := s.forUpdate(s.writer(ctx)).Where("made_by_token_id = ? AND revoked_at IS NULL", token.ID).Order("id").Find(&made).Error; err != nil {
+	var children []AccessToken
+	if err := s.forUpdate(s.writer(ctx)).Where("made_by_token_id = ? AND revoked_at IS NULL", token.ID).Order("id").Find(&children).Error; err != nil {
 		return err
 	}
-	for _, child := range made {
+	for _, child := range children {
 		role, err := s.botRole(ctx, child)
 		if err != nil {
 			return err
@@ -92,33 +92,31 @@ func (s *Store) revokeToken(ctx context.Context, by User, token AccessToken, rol
 	return nil
 }
 
-// TokenRotation replaces a token by a new one with the same owner, name and
-// scopes.
+// TokenRotation replaces a token by a new one with the same owner, name and scopes.
 type TokenRotation struct {
-	// ExpiresAt is the end of the new token; nil for RotatedTokenLifetime from
-	// now, or less if the new token may not last that long.
+	// ExpiresAt is when the new token expires. If nil, it is RotatedTokenLifetime from
+	// now or the latest allowed time, whichever is earlier.
 	ExpiresAt *time.Time
 	// Digest is the hash of the new token's secret part.
 	Digest string
-	// MadeBy is the token of the request, which may be the one that is rotated.
+	// MadeBy is the token that authenticates the request. It may be the rotated token.
 	MadeBy AccessToken
 }
 
-// RotatePersonalToken replaces a personal token of a user. It ends the old token
-// and every token that the old one made.
+// RotatePersonalToken replaces a personal token of a user. It revokes the old token and
+// every token that the old one created.
 //
-// A token that rotates itself gets at most the lifetime that it was made with,
-// in whole days, and is still bound to the token that made it. A token that
-// rotates another makes the new one: the new one does not outlive it. A later
-// expiry is KindInvalid with CodeOutlivesToken. A token that has expired or was
-// revoked, or that is ended by the rotation it asks for, is KindForbidden with
-// CodeTokenEnded.
+// A token that rotates itself gets at most its original lifetime, in whole days, and
+// keeps its parent token. If a token rotates another one, it becomes the parent of the
+// new token, which must not expire later. A later expiry is KindInvalid with
+// CodeOutlivesToken. KindForbidden with CodeTokenEnded is returned if one of the tokens
+// is expired or revoked, or if the rotation would revoke the token that asks for it.
 func (s *Store) RotatePersonalToken(ctx context.Context, by User, userID, tokenID int64, in TokenRotation) (AccessToken, error) {
 	return s.rotate(ctx, by, RoleOwner, in, tokenID, "id = ? AND user_id = ? AND project_id IS NULL", tokenID, userID)
 }
 
-// RotateProjectToken is RotatePersonalToken for a token of a project, whose bot
-// stays a member. byRole is as for RevokeProjectToken.
+// RotateProjectToken is RotatePersonalToken for a project token. The bot stays a
+// member. byRole is as in RevokeProjectToken.
 func (s *Store) RotateProjectToken(ctx context.Context, by User, byRole Role, projectID, tokenID int64, in TokenRotation) (AccessToken, error) {
 	return s.rotate(ctx, by, byRole, in, tokenID, "id = ? AND project_id = ?", tokenID, projectID)
 }
@@ -126,19 +124,18 @@ func (s *Store) RotateProjectToken(ctx context.Context, by User, byRole Role, pr
 func (s *Store) rotate(ctx context.Context, by User, byRole Role, in TokenRotation, tokenID int64, where string, args ...any) (AccessToken, error) {
 	now := s.Now()
 	self := tokenID == in.MadeBy.ID
-	maker := &in.MadeBy
+	parent := &in.MadeBy
 	if self {
-		maker = nil
+		parent = nil
 		if id := in.MadeBy.MadeByTokenID; id != nil {
-			maker = &AccessToken{ID: *id}
+			parent = &AccessToken{ID: *id}
 		}
 	}
 	var token AccessToken
 	err := s.Transaction(ctx, func(tx *Store) error {
-		// A token is locked before those that it made, as revoking does: its id
-		// is lower.
-		if maker != nil && maker.ID < tokenID {
-			if err := tx.lockParentToken(ctx, maker); err != nil {
+		// Lock parents before children, as revocation does. A parent has the lower id.
+		if parent != nil && parent.ID < tokenID {
+			if err := tx.lockParentToken(ctx, parent); err != nil {
 				return err
 			}
 		}
@@ -152,8 +149,8 @@ func (s *Store) rotate(ctx context.Context, by User, byRole Role, in TokenRotati
 		limit := in.MadeBy
 		if self {
 			limit = AccessToken{ExpiresAt: now.Add(old.lifetime()), Scopes: old.Scopes}
-			if maker != nil {
-				limit.ID, limit.ExpiresAt = maker.ID, earlier(maker.ExpiresAt, limit.ExpiresAt)
+			if parent != nil {
+				limit.ID, limit.ExpiresAt = parent.ID, earlier(parent.ExpiresAt, limit.ExpiresAt)
 			}
 		}
 		next := AccessTokenInput{Name: old.Name, Scopes: old.Scopes, Digest: in.Digest, MadeBy: &limit}
@@ -168,8 +165,8 @@ func (s *Store) rotate(ctx context.Context, by User, byRole Role, in TokenRotati
 		if err := tx.revokeToken(ctx, by, old, role, true); err != nil {
 			return err
 		}
-		// Ending the old token has ended the maker if the old one made it.
-		if err := tx.lockParentToken(ctx, maker); err != nil {
+		// If the old token created the parent, revoking it has revoked the parent too.
+		if err := tx.lockParentToken(ctx, parent); err != nil {
 			return err
 		}
 		user, err := tx.User(ctx, old.UserID)

@@ -9,8 +9,9 @@ import (
 	"gorm.io/gorm"
 )
 
-// CreatePersonalToken keeps a token of a user. KindConflict with CodeFormUsed
-// when its form has made one before.
+// CreatePersonalToken creates a personal token. It returns KindConflict with
+// CodeFormUsed if the same form has already created one, and KindForbidden with
+// CodeTokenEnded if the parent token is no longer active.
 func (s *Store) CreatePersonalToken(ctx context.Context, user User, in AccessTokenInput) (AccessToken, error) {
 	now := s.Now()
 	if err := in.Validate(now); err != nil {
@@ -29,9 +30,9 @@ func (s *Store) CreatePersonalToken(ctx context.Context, user User, in AccessTok
 	return token, err
 }
 
-// insertToken stores a token, and what its maker's session shows of it next, in
-// one transaction: of a form that is sent twice at once, both answers lead to
-// the page that shows the one token.
+// insertToken stores a token together with the text that the session shows once. Both
+// are in one transaction: if a form is sent twice, both answers lead to the page that
+// shows the token.
 func (s *Store) insertToken(ctx context.Context, token *AccessToken, in AccessTokenInput) error {
 	err := s.writer(ctx).Create(token).Error
 	if isUniqueViolation(err, "access_tokens", "form_id", "form_id") {
@@ -43,7 +44,7 @@ func (s *Store) insertToken(ctx context.Context, token *AccessToken, in AccessTo
 	return s.writer(ctx).Model(&Session{}).Where("digest = ?", in.Session).UpdateColumn("shown_once", in.Shown).Error
 }
 
-// tokenChanges is what an audit event tells of a token that is made or ended.
+// tokenChanges lists the audited fields of a token that is created or revoked.
 func tokenChanges(from, to AccessToken, role ...AuditChange) []AuditChange {
 	day := func(t AccessToken) string {
 		if t.ExpiresAt.IsZero() {
@@ -56,8 +57,8 @@ func tokenChanges(from, to AccessToken, role ...AuditChange) []AuditChange {
 		AuditChange{Field: "expires_at", From: day(from), To: day(to)})
 }
 
-// CreateProjectToken keeps a token of a project, with a bot member of the
-// token's role, which must not be above the maker's (CodeRoleTooHigh).
+// CreateProjectToken creates a project token and a bot user that is a member with the
+// token's role. A role above byRole is a field error (CodeRoleTooHigh).
 func (s *Store) CreateProjectToken(ctx context.Context, by User, byRole Role, projectID int64, in AccessTokenInput) (AccessToken, error) {
 	now := s.Now()
 	if err := in.validateForProject(now, byRole); err != nil {
@@ -101,28 +102,28 @@ func newToken(user User, projectID *int64, by User, in AccessTokenInput, now tim
 	return token
 }
 
-// lockParentToken locks the token that makes another, so that revoking it at the same
-// moment either comes first (KindForbidden with CodeTokenEnded) or also revokes
-// the new token. It reads the maker anew; nil needs no lock.
-func (s *Store) lockParentToken(ctx context.Context, maker *AccessToken) error {
-	if maker == nil {
+// lockParentToken locks and reloads the token that creates another one. A concurrent
+// revocation then either comes first, which is KindForbidden with CodeTokenEnded, or
+// also revokes the new token. A nil parent needs no lock.
+func (s *Store) lockParentToken(ctx context.Context, parent *AccessToken) error {
+	if parent == nil {
 		return nil
 	}
-	err := s.forUpdate(s.writer(ctx)).Take(maker, maker.ID).Error
+	err := s.forUpdate(s.writer(ctx)).Take(parent, parent.ID).Error
 	if err := orNotFound(err, "access token"); err != nil && KindOf(err) != KindNotFound {
 		return err
 	}
-	if err != nil || !maker.ActiveAt(s.Now()) {
+	if err != nil || !parent.ActiveAt(s.Now()) {
 		return forbidden(CodeTokenEnded)
 	}
 	return nil
 }
 
-// tokenUsageInterval is how stale LastUsedAt may be.
+// tokenUsageInterval is how often LastUsedAt is written at most.
 const tokenUsageInterval = time.Minute
 
-// TokenUser finds the token with a digest and its user. KindNotFound when there
-// is none, or it has expired or been revoked, or its user is blocked.
+// TokenUser finds a token by its digest, with its user. It returns KindNotFound if the
+// token does not exist, is expired or revoked, or its user is blocked.
 func (s *Store) TokenUser(ctx context.Context, digest string) (AccessToken, User, error) {
 	var token AccessToken
 	err := s.preparedReader(ctx).Joins("User").Take(&token, "access_tokens.digest = ?", digest).Error
@@ -135,8 +136,8 @@ func (s *Store) TokenUser(ctx context.Context, digest string) (AccessToken, User
 	return token, token.User, nil
 }
 
-// useToken notes that a token is used now. KindNotFound when it may not be: it
-// has expired or been revoked, or its user is blocked.
+// useToken records that a token is used now. It returns KindNotFound if the token is
+// expired or revoked or its user is blocked.
 func (s *Store) useToken(ctx context.Context, token *AccessToken) error {
 	now := s.Now()
 	if !token.ActiveAt(now) || token.User.Blocked {
@@ -149,15 +150,15 @@ func (s *Store) useToken(ctx context.Context, token *AccessToken) error {
 	return s.writer(ctx).Model(&AccessToken{}).Where("id = ?", token.ID).UpdateColumn("last_used_at", now).Error
 }
 
-// PersonalTokens lists a user's tokens, the newest first; all of them, the
-// ended ones too.
+// PersonalTokens lists all personal tokens of a user, newest first, including expired
+// and revoked ones.
 func (s *Store) PersonalTokens(ctx context.Context, userID int64) ([]AccessToken, error) {
 	var tokens []AccessToken
 	err := s.reader(ctx).Preload("User").Where("user_id = ? AND project_id IS NULL", userID).Order("id DESC").Find(&tokens).Error
 	return tokens, err
 }
 
-// PersonalToken finds a personal token of anybody. KindNotFound when there is
+// PersonalToken finds a personal token of any user. It returns KindNotFound if there is
 // none.
 func (s *Store) PersonalToken(ctx context.Context, tokenID int64) (AccessToken, error) {
 	var token AccessToken
@@ -165,22 +166,21 @@ func (s *Store) PersonalToken(ctx context.Context, tokenID int64) (AccessToken, 
 	return token, orNotFound(err, "access token")
 }
 
-// ProjectTokens lists a project's tokens, the newest first.
+// ProjectTokens lists all tokens of a project, newest first.
 func (s *Store) ProjectTokens(ctx context.Context, projectID int64) ([]AccessToken, error) {
 	var tokens []AccessToken
 	err := s.reader(ctx).Preload("User").Where("project_id = ?", projectID).Order("id DESC").Find(&tokens).Error
 	return tokens, err
 }
 
-// TokenList says whose tokens to list: a project's, or with ProjectID 0 the
-// personal ones of a user. Ended are those that expired or were revoked,
-// instead of those that still work.
+// TokenList selects the tokens of a project or, if ProjectID is 0, the personal tokens
+// of a user. Ended selects expired and revoked tokens instead of active ones.
 type TokenList struct {
 	ProjectID, UserID int64
 	Ended             bool
 }
 
-// Tokens lists access tokens, the newest first.
+// Tokens lists the selected access tokens, newest first, with their total number.
 func (s *Store) Tokens(ctx context.Context, list TokenList, page Page) ([]AccessToken, int64, error) {
 	query := s.tokens(ctx, list)
 	var total int64
@@ -207,16 +207,15 @@ func (s *Store) tokens(ctx context.Context, list TokenList) *gorm.DB {
 	return query
 }
 
-// ActiveToken finds one of the tokens of a list that still work. KindNotFound
-// when there is none.
+// ActiveToken finds an active token of a list. It returns KindNotFound if there is
+// none.
 func (s *Store) ActiveToken(ctx context.Context, list TokenList, tokenID int64) (AccessToken, error) {
 	var token AccessToken
 	err := s.tokens(ctx, list).Take(&token, "id = ?", tokenID).Error
 	return token, orNotFound(err, "access token")
 }
 
-// TokenRoles are the roles of a project's tokens, by the id of the bot behind
-// each.
+// TokenRoles returns the roles of a project's tokens, by the id of the bot user.
 func (s *Store) TokenRoles(ctx context.Context, projectID int64) (map[int64]Role, error) {
 	var members []Member
 	err := s.reader(ctx).Select("members.user_id", "members.role").Joins("JOIN users ON users.id = members.user_id").
@@ -228,8 +227,8 @@ func (s *Store) TokenRoles(ctx context.Context, projectID int64) (map[int64]Role
 	return roles, err
 }
 
-// AccessOfBot is what a user has to do with the project that the bot of a
-// project token belongs to. KindNotFound when it belongs to none.
+// AccessOfBot returns a user's access to the project that a bot user belongs to. It
+// returns KindNotFound if the bot belongs to no project.
 func (s *Store) AccessOfBot(ctx context.Context, user User, botID int64) (Access, error) {
 	var token AccessToken
 	err := s.reader(ctx).Where("user_id = ? AND project_id IS NOT NULL", botID).Order("id").Take(&token).Error

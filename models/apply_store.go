@@ -17,8 +17,8 @@ const (
 	applyRemove
 )
 
-// decideApply decides what taking a service as it stands now to an open merge
-// request changes; check is the copy it has, nil for none.
+// decideApply decides what applying the current service to an open merge request
+// changes. check is the merge request's copy of the service, nil if it has none.
 func decideApply(service ExternalStatusCheck, mr MergeRequest, check *MergeRequestCheck) applyChange {
 	applies := service.AppliesTo(mr.TargetBranch)
 	switch {
@@ -35,14 +35,14 @@ func decideApply(service ExternalStatusCheck, mr MergeRequest, check *MergeReque
 	return applyNothing
 }
 
-// sameScope compares two scopes as the sets they are: the databases sort names
-// each in their own way.
+// sameScope compares two scopes as sets: the databases sort names differently.
 func sameScope(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-// CountApply counts the open merge requests that "Also apply" would touch if a
-// service (ID 0 for one not yet made) had the name, URL and scope given.
+// CountApply counts the open merge requests that "Also apply" would change if the
+// service had the given name, URL and scope. The ID of a service that does not exist
+// yet is 0.
 func (s *Store) CountApply(ctx context.Context, service ExternalStatusCheck) (int, error) {
 	var open []MergeRequest
 	err := s.reader(ctx).Select("id", "target_branch").Find(&open, "project_id = ? AND state = ?", service.ProjectID, StateOpened).Error
@@ -71,9 +71,9 @@ func (s *Store) CountApply(ctx context.Context, service ExternalStatusCheck) (in
 // applyBatchSize is how many merge requests "Also apply" reads at a time.
 const applyBatchSize = 50
 
-// continueApply takes a service to the open merge requests and counts those it
-// changed. Each batch remembers how far it came, so a crash loses nothing. A
-// merge request that fails does not stop the others; recovery comes back to it.
+// continueApply applies a service to the open merge requests and counts those it
+// changed. It stores its progress after each batch, so recovery can continue after a
+// crash. An error on one merge request does not stop the others; recovery retries it.
 func (s *Store) continueApply(ctx context.Context, service ExternalStatusCheck) (applied int, err error) {
 	var failed error
 	for after := service.ApplyAfterID; after != nil; {
@@ -100,9 +100,9 @@ func (s *Store) continueApply(ctx context.Context, service ExternalStatusCheck) 
 			next = map[string]any{"apply_after_id": *after}
 		}
 		if failed != nil {
-			continue // the row stays at the first that failed
+			continue // recovery retries from the first failed batch
 		}
-		// A save meanwhile asked for a new round; it is not overwritten.
+		// The condition keeps a new run that was requested by a concurrent save.
 		result := s.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ? AND apply_after_id = ?", service.ID, before).UpdateColumns(next)
 		if result.Error != nil || result.RowsAffected == 0 {
 			return applied, result.Error
@@ -118,8 +118,8 @@ func (s *Store) applyBatch(ctx context.Context, projectID, after int64) (batch [
 	return batch, err
 }
 
-// RecoverApplies goes on with every "Also apply" that was cut off. One that fails
-// does not stop the others: the errors come joined, each a *ProjectError.
+// RecoverApplies continues every interrupted "Also apply". A failure does not stop the
+// others; all errors are joined, each as a *ProjectError.
 func (s *Store) RecoverApplies(ctx context.Context) error {
 	cutOff := s.reader(ctx).Where("apply_after_id IS NOT NULL AND updated_at <= ?", s.Now().Add(-pushGracePeriod))
 	return eachRow(ctx, cutOff, func(service ExternalStatusCheck) error {
@@ -131,12 +131,12 @@ func (s *Store) RecoverApplies(ctx context.Context) error {
 	})
 }
 
-// applyTo takes a service, as it stands now, to one merge request, and tells
-// whether that changed it. Done twice it changes nothing.
-func (s *Store) applyTo(ctx context.Context, serviceID int64, found MergeRequest) (changed bool, err error) {
+// applyTo applies the current service to one merge request and reports whether it
+// changed anything. It is idempotent.
+func (s *Store) applyTo(ctx context.Context, serviceID int64, candidate MergeRequest) (changed bool, err error) {
 	err = s.Transaction(ctx, func(tx *Store) error {
 		changed = false
-		mr, project, err := tx.lockMergeRequest(ctx, found.ProjectID, found.IID)
+		mr, project, err := tx.lockMergeRequest(ctx, candidate.ProjectID, candidate.IID)
 		if err != nil || mr.State != StateOpened {
 			return err
 		}
@@ -176,12 +176,13 @@ func (s *Store) applyTo(ctx context.Context, serviceID int64, found MergeRequest
 	return changed, err
 }
 
-// updateCopy renews a merge request's copy of a service. The result stays unless
-// the URL changed: then another service answers, and is asked.
+// updateCopy updates a merge request's copy of a service. The result is kept unless the
+// URL changed: then the check is pending and the new URL gets an event.
 func (s *Store) updateCopy(ctx context.Context, project Project, mr MergeRequest, service ExternalStatusCheck, check MergeRequestCheck) error {
-	moved := !sameURL(check.ExternalURL, service.ExternalURL)
-	check.Name, check.ExternalURL, check.Scope, check.TimeoutSeconds = service.Name, service.ExternalURL, service.Scope(), service.TimeoutSeconds
-	if !moved {
+	urlChanged := !sameURL(check.ExternalURL, service.ExternalURL)
+	check.Name, check.ExternalURL = service.Name, service.ExternalURL
+	check.Scope, check.TimeoutSeconds = service.Scope(), service.TimeoutSeconds
+	if !urlChanged {
 		return s.saveCheck(ctx, &check)
 	}
 	check.restart(mr.HeadSHA, s.Now())

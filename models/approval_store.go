@@ -2,16 +2,16 @@ package models
 
 import "context"
 
-// Approvals lists who approved a merge request, the first first.
+// Approvals lists the approvals of a merge request, oldest first.
 func (s *Store) Approvals(ctx context.Context, mergePushRequestID int64) ([]Approval, error) {
 	var list []Approval
 	err := s.reader(ctx).Preload("User").Where("merge_request_id = ?", mergePushRequestID).Order("id").Find(&list).Error
 	return list, err
 }
 
-// ApproveMergeRequest records a user's approval of an open merge request and
-// tells the services. A second approval by the same user changes nothing and
-// is no event. sha, when given, must be HEAD (CodeStaleSHA).
+// ApproveMergeRequest records a user's approval of an open merge request and sends an
+// event. A second approval by the same user changes nothing and sends no event. If sha
+// is not empty, it must be HEAD (CodeStaleSHA).
 func (s *Store) ApproveMergeRequest(ctx context.Context, by User, projectID, iid int64, sha string) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		mr, project, err := tx.lockMergeRequest(ctx, projectID, iid)
@@ -38,8 +38,8 @@ func (s *Store) ApproveMergeRequest(ctx context.Context, by User, projectID, iid
 	})
 }
 
-// UnapproveMergeRequest takes a user's approval back and tells the services.
-// CodeNotApproved when there was none.
+// UnapproveMergeRequest removes a user's approval and sends an event. It returns
+// KindNotFound with CodeNotApproved if there is no approval.
 func (s *Store) UnapproveMergeRequest(ctx context.Context, by User, projectID, iid int64) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		mr, project, err := tx.lockMergeRequest(ctx, projectID, iid)
@@ -63,7 +63,7 @@ func (s *Store) UnapproveMergeRequest(ctx context.Context, by User, projectID, i
 	})
 }
 
-// setUpdatedAt marks a merge request as changed now.
+// setUpdatedAt sets UpdatedAt of a merge request to now.
 func (s *Store) setUpdatedAt(ctx context.Context, mr *MergeRequest) error {
 	mr.UpdatedAt = s.Now()
 	return s.writer(ctx).Model(&MergeRequest{}).Where("id = ?", mr.ID).UpdateColumn("updated_at", mr.UpdatedAt).Error

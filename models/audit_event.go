@@ -36,8 +36,8 @@ const (
 	AuditMergeRequestReopened AuditAction = "merge_request_reopened"
 )
 
-// TargetsMergeRequest reports whether TargetID of such an event is the iid of the
-// merge request that it happened on.
+// TargetsMergeRequest reports whether TargetID of the event is the iid of a merge
+// request.
 func (a AuditAction) TargetsMergeRequest() bool {
 	switch a {
 	case AuditResponse, AuditRetry, AuditTimeout, AuditMergeRequestMerged, AuditMergeRequestClosed, AuditMergeRequestReopened:
@@ -46,19 +46,20 @@ func (a AuditAction) TargetsMergeRequest() bool {
 	return false
 }
 
-// AuditChange is one value before and after; "" where there was none.
+// AuditChange is the value of one field before and after a change. "" means no value.
 type AuditChange struct {
 	Field string `json:"field"`
 	From  string `json:"from,omitempty"`
 	To    string `json:"to,omitempty"`
 }
 
-// AuditEvent says who did what. Names are text: it outlives its subject.
+// AuditEvent records who did what. It stores names as text, because it outlives the
+// user and the target.
 type AuditEvent struct {
 	ID        int64
 	ProjectID *int64
 	UserID    *int64
-	// User is nil once the account has gone; UserName stays.
+	// User is nil if the account was deleted; UserName stays.
 	User     *User
 	UserName string
 	Action   AuditAction
@@ -66,13 +67,12 @@ type AuditEvent struct {
 	Target   string
 	TargetID int64
 	Details  []AuditChange `gorm:"serializer:json"`
-	// IP is where the person or service came from; "" for what happens by
-	// itself.
+	// IP is the address of the client; "" for events that no request caused.
 	IP        string
 	CreatedAt time.Time
 }
 
-// AuditKind is a group of audited actions that belong together.
+// AuditKind is a group of related audit actions.
 type AuditKind string
 
 // The kinds of a project's audit events, and those that happen outside one.
@@ -87,7 +87,7 @@ const (
 	AuditKindUsers         AuditKind = "users"
 )
 
-// auditKinds are the actions of each kind; every action has one.
+// auditKinds maps each kind to its actions. Every action belongs to one kind.
 var auditKinds = map[AuditKind][]AuditAction{
 	AuditKindStatusChecks: {
 		AuditStatusCheckAdded, AuditStatusCheckUpdated, AuditStatusCheckRemoved, AuditStatusCheckApplied, AuditResponse, AuditRetry, AuditTimeout,
@@ -101,8 +101,8 @@ var auditKinds = map[AuditKind][]AuditAction{
 	AuditKindUsers:         {AuditUserCreated},
 }
 
-// AuditKindsOf are the kinds that a project's audit events are of, or with
-// projectID 0 those outside projects.
+// AuditKindsOf returns the kinds of a project's audit events or, if projectID is 0, the
+// kinds of events outside projects.
 func AuditKindsOf(projectID int64) []AuditKind {
 	if projectID == 0 {
 		return []AuditKind{AuditKindSignIns, AuditKindUsers, AuditKindTokens, AuditKindProject}
@@ -110,11 +110,10 @@ func AuditKindsOf(projectID int64) []AuditKind {
 	return []AuditKind{AuditKindStatusChecks, AuditKindMergeRequests, AuditKindMembers, AuditKindTokens, AuditKindBranches, AuditKindProject}
 }
 
-// AuditFilter narrows a list of audit events; the zero value is all of them.
+// AuditFilter narrows a list of audit events. The zero value selects all of them.
 type AuditFilter struct {
-	// Kind is "" for every kind. An unknown one matches nothing.
+	// Kind is "" for all kinds. An unknown kind matches nothing.
 	Kind AuditKind
-	// From is the first moment, Before the first one after the last; zero for
-	// no limit.
+	// From is inclusive and Before exclusive; zero means no limit.
 	From, Before time.Time
 }

@@ -6,18 +6,17 @@ import (
 	"gorm.io/gorm"
 )
 
-// SystemName is the author of what happens by itself, as GitLab writes it.
+// SystemName is the author of events that no user caused, as in GitLab.
 const SystemName = "(System)"
 
 type addressKey struct{}
 
-// WithAddress makes ctx tell the address that a request came from; audit
-// events keep it.
+// WithAddress returns a context that carries the client's address for audit events.
 func WithAddress(ctx context.Context, ip string) context.Context {
 	return context.WithValue(ctx, addressKey{}, ip)
 }
 
-// audit records who did what, in the transaction of what was done.
+// audit records an audit event in the transaction of the change.
 func (s *Store) audit(ctx context.Context, by User, projectID int64, action AuditAction, target string, targetID int64, details ...AuditChange) error {
 	name := by.Username
 	if name == "" {
@@ -36,8 +35,8 @@ func (s *Store) audit(ctx context.Context, by User, projectID int64, action Audi
 	return s.writer(ctx).Create(&event).Error
 }
 
-// AuditEvents lists the audit events of a project, or with projectID 0 those
-// outside projects, the newest first.
+// AuditEvents lists the audit events of a project, or those outside projects if
+// projectID is 0, newest first, with their total number.
 func (s *Store) AuditEvents(ctx context.Context, projectID int64, filter AuditFilter, page Page) ([]AuditEvent, int64, error) {
 	query := s.auditEvents(ctx, projectID, filter)
 	var total int64
@@ -49,8 +48,8 @@ func (s *Store) AuditEvents(ctx context.Context, projectID int64, filter AuditFi
 	return events, total, err
 }
 
-// EachAuditEvent hands over what AuditEvents lists, all pages of it, some at a
-// time, until each returns an error.
+// EachAuditEvent calls each for every event that AuditEvents lists, newest first. It
+// reads them in batches and stops at the first error.
 func (s *Store) EachAuditEvent(ctx context.Context, projectID int64, filter AuditFilter, each func(AuditEvent) error) error {
 	const batch = 500
 	below := int64(0)

@@ -6,10 +6,9 @@ import (
 	"unicode"
 )
 
-// MatchBranch reports whether a protected branch's name, which may hold
-// wildcards, covers a branch. "*" matches any run of characters, "/" included
-// and none too; case counts; nothing else is special. The form, dispatch, the
-// gate and protected branches all ask this one function.
+// MatchBranch reports whether a branch matches a protected branch's name or pattern.
+// "*" matches any run of characters, including "/" and the empty run. Case matters, and
+// no other character is special. Every rule about branches uses this function.
 func MatchBranch(pattern, branch string) bool {
 	parts := strings.Split(pattern, "*")
 	if len(parts) == 1 {
@@ -33,8 +32,8 @@ func MatchBranch(pattern, branch string) bool {
 // IsWildcard reports whether a protected branch's name is a pattern.
 func IsWildcard(name string) bool { return strings.Contains(name, "*") }
 
-// ValidBranchName reports whether git would take name as a branch
-// (git-check-ref-format(1)), and it is not absurdly long.
+// ValidBranchName reports whether git accepts name as a branch, see
+// git-check-ref-format(1), and it has at most 255 bytes.
 func ValidBranchName(name string) bool {
 	if name == "" || len(name) > 255 || name == "@" || name == "HEAD" || strings.HasPrefix(name, "-") || hasControl(name) {
 		return false
@@ -52,16 +51,16 @@ func ValidBranchName(name string) bool {
 
 var objectID = regexp.MustCompile(`^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$`)
 
-// validNewBranchName is ValidBranchName for a branch that does not exist yet:
-// not a full object id, which it would stand in for, and without bidirectional
-// control characters, which make a name look like another. git's hooks refuse
-// the same names.
+// validNewBranchName is ValidBranchName for a branch that does not exist yet. It also
+// refuses full object ids, which git would resolve to a commit, and bidirectional
+// control characters, which make a name look like another one. The git hooks refuse the
+// same names.
 func validNewBranchName(name string) bool {
 	return ValidBranchName(name) && !objectID.MatchString(name) &&
 		!strings.ContainsFunc(name, func(r rune) bool { return unicode.Is(unicode.Bidi_Control, r) })
 }
 
-// validBranchPattern is ValidBranchName for names that may hold wildcards.
+// validBranchPattern is ValidBranchName for names that may contain wildcards.
 func validBranchPattern(name string) bool {
 	return ValidBranchName(strings.ReplaceAll(name, "*", "x"))
 }

@@ -15,10 +15,10 @@ import (
 	"modernc.org/sqlite"
 )
 
-// openSQLite opens one connection that writes and a pool that reads. One
-// writer beats several: SQLite would make them wait for each other anyway, and
-// a transaction that begins immediately never has to be thrown away.
-// synchronous=FULL: a delivery that was promised survives a power cut.
+// openSQLite opens one write connection and a pool of read connections. SQLite allows
+// one writer at a time; with a single connection, writers queue in Go instead of
+// failing with SQLITE_BUSY. synchronous=FULL keeps committed deliveries through a power
+// failure.
 func openSQLite(path string) (writer, reader *sql.DB, err error) {
 	dsn := SQLiteDSN(path)
 	if writer, err = sql.Open("sqlite", dsn+"&_txlock=immediate"); err != nil {
@@ -38,8 +38,8 @@ func openSQLite(path string) (writer, reader *sql.DB, err error) {
 	return writer, reader, nil
 }
 
-// SQLiteDSN is the connection string for a database file; migrations open the
-// file with the same settings.
+// SQLiteDSN returns the connection string of a database file. Migrations use the same
+// settings.
 func SQLiteDSN(path string) string {
 	escaped := strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
 	return "file:" + escaped + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)" +
@@ -51,8 +51,8 @@ func isDeadlock(err error) bool {
 	return errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001")
 }
 
-// isUnavailable reports whether err says that the database is away, cannot be
-// reached, or did not get a lock in time: the same request may succeed later.
+// isUnavailable reports whether err means that the database is down, unreachable or did
+// not grant a lock in time, so the same request may succeed later.
 func isUnavailable(err error) bool {
 	var (
 		pg      *pgconn.PgError
@@ -83,9 +83,9 @@ func isUnavailable(err error) bool {
 		errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
 }
 
-// isUniqueViolation reports whether err is a violation of the unique index over
-// columns that end in the given one. PostgreSQL names the index
-// (table_column_key), SQLite the columns.
+// isUniqueViolation reports whether err is a violation of a unique index. PostgreSQL
+// reports the name of the index, table_index_key; SQLite reports its columns, of which
+// lastColumn is the last.
 func isUniqueViolation(err error, table, index, lastColumn string) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
@@ -97,15 +97,15 @@ func isUniqueViolation(err error, table, index, lastColumn string) bool {
 		if lite.Code() != uniqueViolation && lite.Code() != primaryKeyViolation {
 			return false
 		}
-		// "constraint failed: UNIQUE constraint failed: t.a, t.b (2067)"
+		// The text is "constraint failed: UNIQUE constraint failed: t.a, t.b (2067)".
 		text, _, _ := strings.Cut(lite.Error(), " (")
 		return strings.HasSuffix(text, table+"."+lastColumn)
 	}
 	return false
 }
 
-// isForeignKeyViolation reports whether err is a violation of a foreign key: the row
-// that was referred to has gone.
+// isForeignKeyViolation reports whether err is a foreign key violation: the referenced
+// row does not exist.
 func isForeignKeyViolation(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
@@ -115,7 +115,8 @@ func isForeignKeyViolation(err error) bool {
 	return errors.As(err, &lite) && lite.Code() == 787
 }
 
-// orNotFound turns GORM's "record not found" into the domain's error.
+// orNotFound replaces GORM's ErrRecordNotFound by a KindNotFound error about what. It
+// returns other errors, and nil, as they are.
 func orNotFound(err error, what string) error {
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return notFound(what)

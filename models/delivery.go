@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// DeliveryState is where a delivery stands.
+// DeliveryState is the state of a delivery.
 type DeliveryState string
 
-// The states of a delivery. Waiting covers "in flight" too: LeasedUntil tells.
+// The states of a delivery. A waiting delivery is in flight if LeasedUntil is set.
 const (
 	DeliveryWaiting    DeliveryState = "waiting"
 	DeliveryDelivered  DeliveryState = "delivered"
@@ -16,7 +16,7 @@ const (
 	DeliveryFailed     DeliveryState = "failed"
 )
 
-// DeliveryKind is why a delivery was made.
+// DeliveryKind is why a delivery was created.
 type DeliveryKind string
 
 // The kinds of delivery.
@@ -26,7 +26,7 @@ const (
 	DeliveryOfTest  DeliveryKind = "test"
 )
 
-// Why a delivery was superseded.
+// The reasons why a delivery was superseded.
 const (
 	SupersededByHead    = "head_moved"
 	SupersededByRetry   = "retried"
@@ -36,17 +36,17 @@ const (
 	SupersededByRemoval = "no_longer_applies"
 )
 
-// Delivery is one payload to one service, with what became of it. URL and
-// Payload never change after it was made.
+// Delivery is one payload for one service and its outcome. URL and Payload never
+// change.
 type Delivery struct {
 	ID                    int64
 	ProjectID             int64
 	ExternalStatusCheckID int64
 	MergeRequestID        *int64
 	MergeRequestIID       int64 `gorm:"column:merge_request_iid"`
-	// UUID is the Idempotency-Key, the same over attempts and Redeliver.
+	// UUID is the Idempotency-Key. It is the same for all attempts and for Redeliver.
 	UUID string
-	// EventUUID is the same for all services that an event was sent to.
+	// EventUUID is the same for all services that receive the event.
 	EventUUID string
 	Kind      DeliveryKind
 	Action    Action
@@ -54,11 +54,13 @@ type Delivery struct {
 	URL       string `gorm:"column:url"`
 	Payload   []byte
 	State     DeliveryState
-	// WholeSchedule marks close and merge, which are tried to the end.
+	// WholeSchedule marks close and merge events. They are never superseded.
 	WholeSchedule bool
-	// SingleAttempt marks tests and Redeliver: tried once, never superseded.
+	// SingleAttempt marks test deliveries and redeliveries. They are tried once and
+	// never superseded.
 	SingleAttempt bool
-	// Attempts counts the attempts begun; it fences the end of one.
+	// Attempts counts the attempts started. It also fences FinishDelivery: an attempt
+	// whose number is no longer current is ignored.
 	Attempts          int
 	ScheduleStartedAt *time.Time
 	NextAttemptAt     time.Time
@@ -74,12 +76,12 @@ type Delivery struct {
 	CreatedAt        time.Time
 }
 
-// InFlightAt reports whether an attempt is under way.
+// InFlightAt reports whether an attempt holds the lease at now.
 func (d Delivery) InFlightAt(now time.Time) bool {
 	return d.LeasedUntil != nil && now.Before(*d.LeasedUntil)
 }
 
-// DeliveryAttempt is one try of a delivery.
+// DeliveryAttempt is one HTTP request of a delivery.
 type DeliveryAttempt struct {
 	ID                int64
 	DeliveryID        int64
@@ -95,10 +97,10 @@ type DeliveryAttempt struct {
 	ResponseTruncated bool
 }
 
-// Header holds the header lines of a request or response that the log keeps.
+// Header holds the logged headers of a request or response.
 type Header map[string][]string
 
-// AttemptResult is how an attempt ended.
+// AttemptResult is the outcome of an attempt.
 type AttemptResult struct {
 	StartedAt         time.Time
 	Duration          time.Duration
@@ -112,45 +114,46 @@ type AttemptResult struct {
 	ResponseTruncated bool
 }
 
-// ErrorInterrupted is the error of an attempt whose process died under it.
+// ErrorInterrupted is the error of an attempt whose process ended before the attempt
+// did.
 const ErrorInterrupted = "interrupted"
 
 // ErrorSecret is the error of an attempt that could not be signed.
 const ErrorSecret = "secret"
 
-// DetailSecret is the sentence about it in the log of deliveries.
+// DetailSecret is the text that the delivery log shows for ErrorSecret.
 const DetailSecret = "The shared secret cannot be read. Was the server's secret key changed?"
 
-// ErrorGone is the error of a delivery that HTTP 410 ended.
+// ErrorGone is the error of a delivery that HTTP status 410 ended.
 const ErrorGone = "gone"
 
-// Succeeded reports whether the service took the delivery: any 2xx.
+// Succeeded reports whether the service answered with a 2xx status.
 func (r AttemptResult) Succeeded() bool {
 	return r.Error == "" && r.HTTPStatus >= 200 && r.HTTPStatus < 300
 }
 
-// The schedule of a delivery: six quick attempts inside the two minutes, so
-// that a blip never becomes a two-minute failure, then six slow ones.
+// The schedule of a delivery: six quick attempts within the default time-out of two
+// minutes, so that a short outage does not fail the check, then six slow ones.
 var (
 	quickOffsets = []time.Duration{0, time.Second, 5 * time.Second, 15 * time.Second, 40 * time.Second, 80 * time.Second}
 	slowWaits    = []time.Duration{5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 24 * time.Hour}
 )
 
 const (
-	// QuickAttempts is how many attempts belong to the first two minutes.
+	// QuickAttempts is the number of attempts within the first two minutes.
 	QuickAttempts = 6
-	// MaxAttempts is how many attempts a delivery gets.
+	// MaxAttempts is the number of attempts of a delivery.
 	MaxAttempts = 12
-	// MaxRetryAfter is the longest wait that a service may ask for.
+	// MaxRetryAfter is the longest accepted Retry-After of a service.
 	MaxRetryAfter = 10 * time.Minute
-	// LeaseDuration is how long an attempt may hold a delivery: the ten
-	// seconds of the attempt and time to write down its end.
+	// LeaseDuration is how long an attempt holds a delivery: ten seconds for the
+	// request, the rest for storing the result.
 	LeaseDuration = 30 * time.Second
 )
 
-// NextAttempt is when to try again after the given number of attempts, the
-// last of which ended at now; ok is false when the schedule has ended. started
-// is when the first attempt began. random is in [0,1).
+// NextAttempt returns when to try again after the given number of attempts, the last of
+// which ended at now. started is when the first attempt began and random is in [0,1).
+// ok is false if the schedule has ended.
 func NextAttempt(attempts int, started, now time.Time, retryAfter time.Duration, random float64) (at time.Time, ok bool) {
 	if attempts >= MaxAttempts {
 		return time.Time{}, false
@@ -158,8 +161,7 @@ func NextAttempt(attempts int, started, now time.Time, retryAfter time.Duration,
 	if attempts < QuickAttempts {
 		gap := quickOffsets[attempts] - quickOffsets[attempts-1]
 		at = started.Add(quickOffsets[attempts] + time.Duration(random*0.1*float64(gap)))
-		// An attempt that hung until its limit ends after the next one was
-		// due; a second's breath keeps them from running into each other.
+		// An attempt that ran into its time limit ends after the next one was due.
 		if soonest := now.Add(time.Second); at.Before(soonest) {
 			at = soonest
 		}
@@ -176,8 +178,8 @@ func NextAttempt(attempts int, started, now time.Time, retryAfter time.Duration,
 	return at, true
 }
 
-// finish puts the end of an attempt into the delivery. newerWaits tells that a
-// newer delivery of the same merge request and service waits behind it.
+// finish applies the result of an attempt to the delivery. newerWaits says that a newer
+// delivery for the same merge request and service is waiting.
 func (d *Delivery) finish(r AttemptResult, newerWaits bool, now time.Time) {
 	d.LeasedUntil = nil
 	d.LastHTTPStatus = r.HTTPStatus
@@ -221,15 +223,15 @@ func (d *Delivery) finish(r AttemptResult, newerWaits bool, now time.Time) {
 	d.NextAttemptAt = dbTime(next)
 }
 
-// ClaimedDelivery is a delivery that a worker holds a lease on, with the
-// secret it is signed with.
+// ClaimedDelivery is a delivery that a worker holds a lease on, with the secret to sign
+// it.
 type ClaimedDelivery struct {
 	Delivery Delivery
 	Secret   string
-	// SecretError tells why the secret could not be opened. Such a delivery
-	// must not be sent: it would go out unsigned.
+	// SecretError is set if the secret could not be decrypted. The delivery must not be
+	// sent then, because it would be unsigned.
 	SecretError error
 }
 
-// DeliveryRetention is how long a delivery is kept after its end.
+// DeliveryRetention is how long a finished delivery is kept.
 const DeliveryRetention = 30 * 24 * time.Hour

@@ -10,36 +10,35 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// ClaimOptions says which deliveries a worker can take.
+// ClaimOptions selects the deliveries that a worker can take.
 type ClaimOptions struct {
-	// Limit is how many at most.
+	// Limit is the maximum number of deliveries.
 	Limit int
-	// Admit is asked about every delivery before it is taken; what it refuses
-	// stays where it is, and its service is passed over in this claim. It may
-	// be asked twice about the same delivery. Nil admits everything.
+	// Admit decides about each delivery before it is claimed. A refused delivery stays
+	// waiting, and its service is skipped for the rest of this claim. Admit may be
+	// called twice for one delivery. Nil admits all.
 	Admit func(Delivery) bool
 }
 
-// claimLock is the key of PostgreSQL's advisory lock around a claim.
+// claimLock is the key of the PostgreSQL advisory lock that serialises claims.
 const claimLock = 0x6d67_636c
 
-// ErrClaimBusy is returned by Claim while another process claims: try again in
-// a moment.
+// ErrClaimBusy is returned by Claim while another process claims. Try again shortly.
 var ErrClaimBusy = errors.New("models: another process claims deliveries")
 
-// Claim takes deliveries that are due, with a lease on each, in the order of
-// their events: per merge request and service one is in flight, and none
-// starts while an earlier one is still in its quick attempts. A delivery whose
-// lease ran out, because its process died, is due again. On PostgreSQL one
-// process claims at a time; the others get ErrClaimBusy.
+// Claim leases deliveries that are due, in the order of their events. Per merge request
+// and service, at most one delivery is in flight, and none starts while an earlier one
+// still has quick attempts left. A delivery whose lease expired, because its process
+// died, is due again. On PostgreSQL only one process claims at a time; the others get
+// ErrClaimBusy.
 func (s *Store) Claim(ctx context.Context, o ClaimOptions) ([]ClaimedDelivery, error) {
 	var claimed []ClaimedDelivery
 	err := s.Transaction(ctx, func(tx *Store) error {
 		claimed = nil
 		if tx.postgres() {
-			// One claim at a time: "nothing else of this pair is in flight"
-			// must not be decided twice at once. Nobody waits for the lock:
-			// its holder may be stopped.
+			// The condition "no other delivery of this pair is in flight" must not be
+			// evaluated concurrently. Do not wait for the lock: its holder may be
+			// suspended.
 			var alone bool
 			if err := tx.writer(ctx).Raw("SELECT pg_try_advisory_xact_lock(?)", claimLock).Scan(&alone).Error; err != nil {
 				return err
@@ -57,7 +56,8 @@ func (s *Store) Claim(ctx context.Context, o ClaimOptions) ([]ClaimedDelivery, e
 			}
 			refused := false
 			for _, d := range due {
-				// A test belongs to no merge request and stands for itself.
+				// Test deliveries have no merge request, so each is its own ordering
+				// key.
 				pair := [2]int64{-d.ID, d.ExternalStatusCheckID}
 				if d.MergeRequestID != nil {
 					pair[0] = *d.MergeRequestID
@@ -76,7 +76,7 @@ func (s *Store) Claim(ctx context.Context, o ClaimOptions) ([]ClaimedDelivery, e
 				}
 				claimed = append(claimed, c)
 			}
-			// What was refused may have stood before others in the line.
+			// A refused delivery may have hidden others behind the limit.
 			if !refused {
 				break
 			}
@@ -86,7 +86,7 @@ func (s *Store) Claim(ctx context.Context, o ClaimOptions) ([]ClaimedDelivery, e
 	return claimed, err
 }
 
-// dueDeliveries finds deliveries that can be claimed, the longest due first.
+// dueDeliveries finds deliveries that can be claimed, longest due first.
 func (s *Store) dueDeliveries(ctx context.Context, limit int, exceptServices []int64) ([]Delivery, error) {
 	now := s.Now()
 	query := s.writer(ctx).Table("deliveries AS d").Select("d.*").
@@ -110,7 +110,7 @@ func (s *Store) dueDeliveries(ctx context.Context, limit int, exceptServices []i
 func (s *Store) lease(ctx context.Context, d Delivery) (ClaimedDelivery, error) {
 	now := s.Now()
 	if d.LeasedUntil != nil {
-		// The process that held it died; its attempt is told as such.
+		// The previous process died; log its attempt as interrupted.
 		interrupted := DeliveryAttempt{DeliveryID: d.ID, Number: d.Attempts, StartedAt: *d.LastAttemptAt, Error: ErrorInterrupted,
 			RequestHeader: Header{}, ResponseHeader: Header{}}
 		if err := s.writer(ctx).Create(&interrupted).Error; err != nil && !isUniqueViolation(err, "delivery_attempts", "number", "number") {
@@ -133,21 +133,20 @@ func (s *Store) lease(ctx context.Context, d Delivery) (ClaimedDelivery, error) 
 	if err := s.writer(ctx).Select("id", "sealed_secret").Take(&service, d.ExternalStatusCheckID).Error; err != nil {
 		return ClaimedDelivery{}, orNotFound(err, "external status check")
 	}
-	// A secret that cannot be opened must not hold up the others' deliveries.
+	// A secret that cannot be decrypted must not block other deliveries.
 	secret, err := s.openSecret(service)
 	return ClaimedDelivery{Delivery: d, Secret: secret, SecretError: err}, nil
 }
 
-// ReleaseLeases gives back every lease; at the start of the only process on a
-// database, nobody can hold one.
+// ReleaseLeases ends all leases. Call it at start-up, and only if no other process uses
+// the database.
 func (s *Store) ReleaseLeases(ctx context.Context) error {
 	return s.writer(ctx).Model(&Delivery{}).Where("leased_until IS NOT NULL").UpdateColumn("leased_until", s.Now().Add(-time.Microsecond)).Error
 }
 
-// FinishDelivery writes down how the attempt of a claimed delivery ended. An
-// attempt whose lease had run out and was taken over changes nothing any more;
-// neither does one whose end is written down already, or whose service has
-// been removed.
+// FinishDelivery stores the result of an attempt. It does nothing if the lease expired
+// and another attempt took over, if the result is already stored, or if the service was
+// deleted.
 func (s *Store) FinishDelivery(ctx context.Context, claimed Delivery, r AttemptResult) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		var d Delivery
@@ -195,8 +194,8 @@ func nonNil(h Header) Header {
 	return h
 }
 
-// NextDeliveryAt is the next instant, after now, at which a delivery becomes
-// dueDeliveries or a lease runs out; ok is false when there is none.
+// NextDeliveryAt returns the next time, after now, at which a delivery becomes due or a
+// lease expires. ok is false if there is none.
 func (s *Store) NextDeliveryAt(ctx context.Context) (at time.Time, ok bool, err error) {
 	now := s.Now()
 	next := func(column string) (Delivery, error) {
@@ -225,8 +224,8 @@ func (s *Store) NextDeliveryAt(ctx context.Context) (at time.Time, ok bool, err 
 	return at, ok, nil
 }
 
-// Deliveries lists a service's deliveries in a state, "" for every state,
-// without payloads, the newest first.
+// Deliveries lists a service's deliveries without payloads, newest first, with their
+// total number. An empty state selects all states.
 func (s *Store) Deliveries(ctx context.Context, projectID, serviceID int64, state DeliveryState, page Page) ([]Delivery, int64, error) {
 	query := s.reader(ctx).Model(&Delivery{}).Where("project_id = ? AND external_status_check_id = ?", projectID, serviceID)
 	if state != "" {
@@ -241,12 +240,12 @@ func (s *Store) Deliveries(ctx context.Context, projectID, serviceID int64, stat
 	return list, total, err
 }
 
-// RecentDeliveries lists the last n deliveries, one or more, of each service of
-// a project by service, the oldest first, without payloads.
+// RecentDeliveries returns the last n deliveries, n >= 1, of each service of a project,
+// by service id, oldest first, without payloads.
 func (s *Store) RecentDeliveries(ctx context.Context, projectID int64, n int) (map[int64][]Delivery, error) {
 	var list []Delivery
-	// The n-th newest of each service is one look into the index of its log:
-	// nothing older is read, however long the log is.
+	// The subquery finds the n-th newest delivery in the index, so older rows are not
+	// read.
 	err := s.reader(ctx).Raw(`SELECT d.id, d.external_status_check_id, d.state, d.action, d.kind, d.attempts, d.last_http_status, d.last_error,
 			d.last_duration_ms, d.last_attempt_at, d.next_attempt_at, d.leased_until, d.created_at
 		FROM external_status_checks s JOIN deliveries d ON d.external_status_check_id = s.id
@@ -259,8 +258,7 @@ func (s *Store) RecentDeliveries(ctx context.Context, projectID int64, n int) (m
 	return byService, err
 }
 
-// Delivery finds a delivery of a service with its payload and its attempts,
-// the first first.
+// Delivery finds a delivery of a service, with its payload and its attempts in order.
 func (s *Store) Delivery(ctx context.Context, projectID, serviceID, id int64) (Delivery, []DeliveryAttempt, error) {
 	var d Delivery
 	err := s.reader(ctx).Take(&d, "project_id = ? AND external_status_check_id = ? AND id = ?", projectID, serviceID, id).Error
@@ -272,8 +270,8 @@ func (s *Store) Delivery(ctx context.Context, projectID, serviceID, id int64) (D
 	return d, attempts, err
 }
 
-// Redeliver sends a delivery once more, with the same bytes to the same URL
-// under the same UUID. One that still waits is only tried at once.
+// Redeliver sends a delivery again, with the same payload, URL and UUID. A delivery
+// that is still waiting is only made due now.
 func (s *Store) Redeliver(ctx context.Context, projectID, serviceID, id int64) (Delivery, error) {
 	var d Delivery
 	err := s.Transaction(ctx, func(tx *Store) error {
@@ -295,8 +293,8 @@ func (s *Store) Redeliver(ctx context.Context, projectID, serviceID, id int64) (
 	return d, err
 }
 
-// SendTest sends a service a test: the newest merge request's data, or a
-// sample where the project has none. It changes no check.
+// SendTest sends a test delivery to a service. The payload describes the project's
+// newest merge request, or a sample if there is none. It changes no check.
 func (s *Store) SendTest(ctx context.Context, by User, projectID, serviceID int64) (Delivery, error) {
 	var d Delivery
 	err := s.Transaction(ctx, func(tx *Store) error {
@@ -325,7 +323,7 @@ func (s *Store) SendTest(ctx context.Context, by User, projectID, serviceID int6
 		if err != nil {
 			return err
 		}
-		// Not of the merge request: a test waits behind nothing.
+		// Without MergeRequestID, the test waits for no other delivery.
 		d = Delivery{
 			ProjectID: projectID, ExternalStatusCheckID: serviceID, MergeRequestIID: mr.IID, UUID: uuid.NewString(), EventUUID: event.UUID,
 			Kind: DeliveryOfTest, SHA: mr.HeadSHA, URL: service.ExternalURL, Payload: payload, State: DeliveryWaiting, SingleAttempt: true,
@@ -339,7 +337,8 @@ func (s *Store) SendTest(ctx context.Context, by User, projectID, serviceID int6
 	return d, err
 }
 
-// sampleMergeRequest stands in for a merge request in a test.
+// sampleMergeRequest returns the merge request of a test payload for a project that has
+// none.
 func sampleMergeRequest(project Project, by User, now time.Time) MergeRequest {
 	mr := MergeRequest{
 		ProjectID: project.ID, Title: "Sample merge request", SourceBranch: "sample", TargetBranch: project.DefaultBranch,

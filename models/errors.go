@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Kind says what sort of failure an error is. Each front door maps kinds to
-// its own status codes and words.
+// Kind classifies a failure. Each entry point (pages, API, git) maps kinds to its own
+// status codes and texts.
 type Kind int
 
 // The kinds of failure. Everything that is not an *Error is internal.
@@ -19,12 +19,12 @@ const (
 	KindForbidden
 	KindConflict
 	KindUnprocessable
-	// KindUnavailable is a lack of resources that passes: try again later.
+	// KindUnavailable is a temporary lack of resources: try again later.
 	KindUnavailable
 )
 
-// Code names one particular failure, so that a front door can word it. Codes
-// are never shown to people.
+// Code identifies a particular failure, so that each entry point can word it. Users
+// never see codes.
 type Code string
 
 // Codes of field errors and of whole operations.
@@ -71,30 +71,28 @@ const (
 	CodeGitBusy          Code = "git_busy"
 )
 
-// FieldError is one fault of one field of an input. Params fill the sentence
-// that a front door makes of it.
+// FieldError is an error of one input field. Params are the values for its text.
 type FieldError struct {
 	Field  string
 	Code   Code
 	Params map[string]string
 }
 
-// Error is a failure that the caller can do something about.
+// Error is a failure that the caller can handle.
 type Error struct {
 	Kind   Kind
 	Code   Code
 	Fields []FieldError
-	// Params carries facts for the sentence, for example "head" for a stale
-	// SHA.
+	// Params holds facts for the text, such as "head" for a stale SHA.
 	Params map[string]string
-	// List carries facts of which there may be many: conflicting files.
+	// List holds facts that can be many: the files in conflict.
 	List []string
 	// Reasons says why a merge is blocked.
 	Reasons []BlockReason
 	Err     error
 }
 
-// Error makes a line for logs; people get words from their front door.
+// Error returns one line for logs. Users see the text of their entry point instead.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "models: %s", e.Code)
@@ -115,11 +113,11 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives the cause, when there is one.
+// Unwrap returns the cause, nil if there is none.
 func (e *Error) Unwrap() error { return e.Err }
 
-// KindOf tells the kind of err: of an *Error its own, KindUnavailable for a
-// database that is away or busy, KindInternal for anything else.
+// KindOf returns the kind of err: that of an *Error, KindUnavailable if the database is
+// down or busy, else KindInternal.
 func KindOf(err error) Kind {
 	var e *Error
 	if errors.As(err, &e) {
@@ -131,7 +129,7 @@ func KindOf(err error) Kind {
 	return KindInternal
 }
 
-// CodeOf tells the code of err, or "".
+// CodeOf returns the code of err, "" if it has none.
 func CodeOf(err error) Code {
 	var e *Error
 	if errors.As(err, &e) {
@@ -140,7 +138,7 @@ func CodeOf(err error) Code {
 	return ""
 }
 
-// FieldErrorsOf gives the field errors that err carries.
+// FieldErrorsOf returns the field errors of err, nil if it has none.
 func FieldErrorsOf(err error) []FieldError {
 	var e *Error
 	if errors.As(err, &e) {
@@ -149,8 +147,8 @@ func FieldErrorsOf(err error) []FieldError {
 	return nil
 }
 
-// notFound is the error for anything that is not there, or not in the project
-// that was asked.
+// notFound is the error for something that does not exist or belongs to another
+// project.
 func notFound(what string) error {
 	return &Error{Kind: KindNotFound, Code: CodeNotFound, Params: map[string]string{"what": what}}
 }
@@ -159,9 +157,10 @@ func conflict(code Code) error      { return &Error{Kind: KindConflict, Code: co
 func unprocessable(code Code) error { return &Error{Kind: KindUnprocessable, Code: code} }
 func forbidden(code Code) error     { return &Error{Kind: KindForbidden, Code: code} }
 
-// fieldErrors collects the faults of an input; err is nil while there is none.
+// fieldErrors collects the field errors of an input.
 type fieldErrors []FieldError
 
+// add appends an error; params are pairs of name and value.
 func (f *fieldErrors) add(field string, code Code, params ...string) {
 	fe := FieldError{Field: field, Code: code}
 	for i := 0; i+1 < len(params); i += 2 {
@@ -182,6 +181,7 @@ func (f fieldErrors) has(field string) bool {
 	return false
 }
 
+// err returns all errors as one KindInvalid error, nil if there are none.
 func (f fieldErrors) err() error {
 	if len(f) == 0 {
 		return nil

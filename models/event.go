@@ -2,11 +2,11 @@ package models
 
 import "time"
 
-// Action is what happened to a merge request, in the payload's words.
+// Action is what happened to a merge request, in the words of the payload.
 type Action string
 
-// The actions. ActionNone marks a payload that tells the current state again:
-// a retry or a test.
+// The actions. ActionNone marks a payload that repeats the current state, for a
+// retry or a test.
 const (
 	ActionNone       Action = ""
 	ActionOpen       Action = "open"
@@ -18,23 +18,23 @@ const (
 	ActionMerged     Action = "merge"
 )
 
-// Change is one field of an edit, as the payload's changes tell it. Values are
-// strings, booleans, numbers, times or nil.
+// Change is one edited field in the payload. Values are strings, booleans, numbers,
+// times or nil.
 type Change struct {
 	Field    string
 	Previous any
 	Current  any
 }
 
-// EventService is the service that an event is rendered for: its id, and the
-// name and URL of the merge request's copy.
+// EventService is the service that receives an event: its id, and the name and URL of
+// the merge request's copy.
 type EventService struct {
 	ID   int64
 	Name string
 	URL  string
 }
 
-// Event is everything that one payload says.
+// Event holds everything that a payload is rendered from.
 type Event struct {
 	UUID         string
 	Action       Action
@@ -45,9 +45,8 @@ type Event struct {
 	Project      Project
 	MergeRequest MergeRequest
 	Service      EventService
-	// MergeStatus is GitLab's detailed_merge_status as far as the database
-	// knows it.
+	// MergeStatus is GitLab's detailed_merge_status, as far as the database knows it.
 	MergeStatus string
-	// Test marks a payload that Send test made.
+	// Test marks the payload of a test delivery.
 	Test bool
 }

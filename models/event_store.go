@@ -9,35 +9,34 @@ import (
 	"github.com/google/uuid"
 )
 
-// eventInput is one thing that happened to a merge request, to be told to its
-// services.
+// eventInput describes an event of a merge request that its services receive.
 type eventInput struct {
 	action  Action
 	kind    DeliveryKind
 	oldRev  string
 	changes []Change
 	by      User
-	// only restricts the telling to one service; 0 for all.
+	// only restricts the event to one service; 0 means all.
 	only int64
 }
 
-// recordEvent records one delivery per check of the merge request, in the transaction
-// of what happened, and makes each the check's newest. project and mr are as
-// they are after the change; the merge request's row must be locked.
-func (s *Store) recordEvent(ctx context.Context, project Project, mr MergeRequest, h eventInput) error {
+// recordEvent creates one delivery per check of the merge request, in the transaction
+// of the change, and links it as the check's newest. project and mr are the state after
+// the change; the merge request's row must be locked.
+func (s *Store) recordEvent(ctx context.Context, project Project, mr MergeRequest, in eventInput) error {
 	if s.shared.cfg.Payload == nil {
 		return errNoPayload
 	}
-	if h.kind == "" {
-		h.kind = DeliveryOfEvent
+	if in.kind == "" {
+		in.kind = DeliveryOfEvent
 	}
 	checks, err := s.checksWithLockedServices(ctx, mr.ID)
 	if err != nil {
 		return err
 	}
 	s.recordActivity(ctx, project)
-	if h.only != 0 {
-		checks = slices.DeleteFunc(checks, func(c MergeRequestCheck) bool { return c.ExternalStatusCheckID != h.only })
+	if in.only != 0 {
+		checks = slices.DeleteFunc(checks, func(c MergeRequestCheck) bool { return c.ExternalStatusCheckID != in.only })
 	}
 	if len(checks) == 0 {
 		return nil
@@ -45,13 +44,13 @@ func (s *Store) recordEvent(ctx context.Context, project Project, mr MergeReques
 	if err := s.loadAuthor(ctx, &mr); err != nil {
 		return err
 	}
-	if err := s.supersedeAfterQuickAttempts(ctx, mr.ID, h.only); err != nil {
+	if err := s.supersedeAfterQuickAttempts(ctx, mr.ID, in.only); err != nil {
 		return err
 	}
 	now := s.Now()
 	event := Event{
-		UUID: uuid.NewString(), Action: h.action, OldRev: h.oldRev, Changes: h.changes, At: now,
-		User: h.by, Project: project, MergeRequest: mr, MergeStatus: mergeStatus(project, mr, checks, now),
+		UUID: uuid.NewString(), Action: in.action, OldRev: in.oldRev, Changes: in.changes, At: now,
+		User: in.by, Project: project, MergeRequest: mr, MergeStatus: mergeStatus(project, mr, checks, now),
 	}
 	for _, check := range checks {
 		event.Service = EventService{ID: check.ExternalStatusCheckID, Name: check.Name, URL: check.ExternalURL}
@@ -62,13 +61,13 @@ func (s *Store) recordEvent(ctx context.Context, project Project, mr MergeReques
 		d := Delivery{
 			ProjectID: project.ID, ExternalStatusCheckID: check.ExternalStatusCheckID,
 			MergeRequestID: ID(mr.ID), MergeRequestIID: mr.IID, UUID: uuid.NewString(), EventUUID: event.UUID,
-			Kind: h.kind, Action: h.action, SHA: mr.HeadSHA, URL: check.ExternalURL, Payload: payload, State: DeliveryWaiting,
-			WholeSchedule: h.action == ActionClose || h.action == ActionMerged,
-			NextAttemptAt: now, UserID: ID(h.by.ID), CreatedAt: now,
+			Kind: in.kind, Action: in.action, SHA: mr.HeadSHA, URL: check.ExternalURL, Payload: payload, State: DeliveryWaiting,
+			WholeSchedule: in.action == ActionClose || in.action == ActionMerged,
+			NextAttemptAt: now, UserID: ID(in.by.ID), CreatedAt: now,
 		}
 		if err := s.writer(ctx).Create(&d).Error; err != nil {
 			if isForeignKeyViolation(err) {
-				continue // the service was removed under us
+				continue // the service was deleted concurrently
 			}
 			return err
 		}
@@ -80,7 +79,7 @@ func (s *Store) recordEvent(ctx context.Context, project Project, mr MergeReques
 	return s.notifyDeliveries(ctx)
 }
 
-// mergeStatus is GitLab's detailed_merge_status as far as rows tell it.
+// mergeStatus returns GitLab's detailed_merge_status, as far as the database knows it.
 func mergeStatus(project Project, mr MergeRequest, checks []MergeRequestCheck, at time.Time) string {
 	reasons := Mergeable(project, mr, checks, at)
 	if len(reasons) == 0 {
@@ -92,7 +91,7 @@ func mergeStatus(project Project, mr MergeRequest, checks []MergeRequestCheck, a
 	return string(reasons[0])
 }
 
-// loadAuthor fills in the author of a merge request.
+// loadAuthor loads the author of a merge request. A deleted author stays nil.
 func (s *Store) loadAuthor(ctx context.Context, mr *MergeRequest) error {
 	if mr.Author != nil || mr.AuthorID == nil {
 		return nil
@@ -109,9 +108,9 @@ func (s *Store) loadAuthor(ctx context.Context, mr *MergeRequest) error {
 	return nil
 }
 
-// checksWithLockedServices lists the checks of a merge request by name. The services' rows are
-// locked first, before any check is written: a removal locks the service and
-// then its checks, and the other way round would be a deadlock.
+// checksWithLockedServices lists the checks of a merge request by name. Within a
+// transaction it locks the services first: DeleteExternalStatusCheck locks the service
+// before its checks, and the opposite order would deadlock.
 func (s *Store) checksWithLockedServices(ctx context.Context, mrID int64) ([]MergeRequestCheck, error) {
 	if s.inTx && s.postgres() {
 		var ids []int64
@@ -126,20 +125,20 @@ func (s *Store) checksWithLockedServices(ctx context.Context, mrID int64) ([]Mer
 	return checks, err
 }
 
-// supersede gives up, for a reason, the deliveries of a merge
-// request, of one service or (0) all, that still wait and may be superseded.
+// supersede marks the waiting deliveries of a merge request as superseded, those of one
+// service or, if serviceID is 0, of all.
 func (s *Store) supersede(ctx context.Context, mrID, serviceID int64, reason string) error {
 	query := s.writer(ctx).Model(&Delivery{}).
 		Where("merge_request_id = ? AND state = ? AND whole_schedule = ? AND single_attempt = ?", mrID, DeliveryWaiting, false, false)
 	if serviceID != 0 {
 		query = query.Where("external_status_check_id = ?", serviceID)
 	}
-	// The lease stays: an attempt in flight is still in flight.
+	// Keep the lease: an attempt may be in flight.
 	return query.Updates(map[string]any{"state": DeliverySuperseded, "superseded_reason": reason, "finished_at": s.Now()}).Error
 }
 
-// supersedeRemovedServices gives up what waits for services that are no longer on the
-// merge request.
+// supersedeRemovedServices supersedes the waiting deliveries of services that are no
+// longer on the merge request.
 func (s *Store) supersedeRemovedServices(ctx context.Context, mrID int64) error {
 	return s.writer(ctx).Model(&Delivery{}).
 		Where("merge_request_id = ? AND state = ? AND whole_schedule = ? AND single_attempt = ?", mrID, DeliveryWaiting, false, false).
@@ -147,8 +146,8 @@ func (s *Store) supersedeRemovedServices(ctx context.Context, mrID int64) error 
 		Updates(map[string]any{"state": DeliverySuperseded, "superseded_reason": SupersededByRemoval, "finished_at": s.Now()}).Error
 }
 
-// supersedeAfterQuickAttempts gives up, for a newer one that is about to be recorded, those
-// that are past their quick attempts and not in flight.
+// supersedeAfterQuickAttempts supersedes, in favour of a new delivery, those that have
+// used their quick attempts and are not in flight.
 func (s *Store) supersedeAfterQuickAttempts(ctx context.Context, mrID, serviceID int64) error {
 	now := s.Now()
 	query := s.writer(ctx).Model(&Delivery{}).

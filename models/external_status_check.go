@@ -9,17 +9,16 @@ import (
 
 // Limits of a service's fields.
 const (
-	// MaxURLLength is the longest "API to check", in characters.
+	// MaxURLLength is the longest URL of a service, in characters.
 	MaxURLLength = 2048
 	// MaxSecretLength is the longest HMAC shared secret, in characters.
 	MaxSecretLength = 255
-	// DefaultTimeout is how long a check may stay pending (GitLab's two
-	// minutes).
+	// DefaultTimeout is how long a check may stay pending, as in GitLab.
 	DefaultTimeout = 2 * time.Minute
 )
 
-// ExternalStatusCheck is a status check service: an external service that a
-// project asks about its merge requests.
+// ExternalStatusCheck is a status check service: an external service that receives the
+// events of a project's merge requests and answers with a status.
 type ExternalStatusCheck struct {
 	ID             int64
 	ProjectID      int64
@@ -29,38 +28,37 @@ type ExternalStatusCheck struct {
 	URLKey         string `gorm:"column:url_key"`
 	SealedSecret   []byte
 	TimeoutSeconds int
-	// ApplyAfterID is set while "Also apply" is under way: the id of the last
-	// merge request it has done.
+	// ApplyAfterID is set while "Also apply" runs: the id of the last merge request it
+	// has processed.
 	ApplyAfterID *int64
 	ApplyByID    *int64
-	// Applied is how many open merge requests the "Also apply" of this very
-	// change touched; only what CreateExternalStatusCheck and UpdateExternalStatusCheck give
-	// back has it.
+	// Applied is how many open merge requests "Also apply" changed. Only
+	// CreateExternalStatusCheck and UpdateExternalStatusCheck set it; it is not stored.
 	Applied int `gorm:"-"`
-	// Incomplete says why "Also apply" has not reached all of them yet; recovery
-	// goes on with it. It is not stored.
+	// Incomplete is why "Also apply" has not reached all merge requests; recovery
+	// continues it. It is not stored.
 	Incomplete error                       `gorm:"-"`
 	Branches   []ExternalStatusCheckBranch `gorm:"foreignKey:ExternalStatusCheckID"`
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
 }
 
-// ExternalStatusCheckBranch is one name or pattern of a service's scope, with
-// the last id of the protected branch that it was chosen from.
+// ExternalStatusCheckBranch is one branch name or pattern of a service's scope, with
+// the id of the protected branch that it was last chosen from.
 type ExternalStatusCheckBranch struct {
 	ID                    int64
 	ExternalStatusCheckID int64
 	ProtectedBranchID     int64
 	Name                  string
-	// Protected tells whether the branch is still protected. Queries fill it.
+	// Protected reports whether the branch is still protected. Queries set it.
 	Protected bool `gorm:"-"`
 }
 
-// HasSecret reports whether the service signs what it is sent.
+// HasSecret reports whether deliveries to the service are signed.
 func (c ExternalStatusCheck) HasSecret() bool { return len(c.SealedSecret) > 0 }
 
-// Scope is the list of names and patterns that the service applies to; empty
-// for all branches.
+// Scope returns the branch names and patterns that the service applies to. Empty means
+// all branches.
 func (c ExternalStatusCheck) Scope() []string {
 	scope := make([]string, 0, len(c.Branches))
 	for _, b := range c.Branches {
@@ -69,8 +67,7 @@ func (c ExternalStatusCheck) Scope() []string {
 	return scope
 }
 
-// AppliesTo reports whether the service is asked about merge requests into a
-// target branch.
+// AppliesTo reports whether the service applies to merge requests into a target branch.
 func (c ExternalStatusCheck) AppliesTo(targetBranch string) bool {
 	return scopeCovers(c.Scope(), targetBranch)
 }
@@ -87,29 +84,30 @@ func scopeCovers(scope []string, targetBranch string) bool {
 	return false
 }
 
-// ExternalStatusCheckInput makes a service.
+// ExternalStatusCheckInput creates a service.
 type ExternalStatusCheckInput struct {
 	Name        string
 	ExternalURL string
-	// ProtectedBranchIDs choose the scope; none means all branches.
+	// ProtectedBranchIDs selects the scope; empty means all branches.
 	ProtectedBranchIDs []int64
 	SharedSecret       string
 }
 
-// ExternalStatusCheckUpdate changes a service; nil leaves a field as it is.
+// ExternalStatusCheckUpdate changes a service. Nil leaves a field unchanged.
 type ExternalStatusCheckUpdate struct {
 	Name               *string
 	ExternalURL        *string
 	ProtectedBranchIDs *[]int64
-	// SharedSecret may be given to a service that has none; afterwards nil, ""
-	// and the same secret leave it as it is, and another is refused.
+	// SharedSecret can be set once. Afterwards nil, "" and the same secret change
+	// nothing, and another secret is refused with CodeImmutable.
 	SharedSecret *string
-	// Version is the service's Version that the change was made from; "" is
-	// not checked.
+	// Version is the Version of the service that the form showed; "" disables the check
+	// for concurrent edits.
 	Version string
 }
 
-// Validate cleans the input and tells its faults.
+// Validate normalises the input and returns its field errors: name, external_url,
+// shared_secret.
 func (in *ExternalStatusCheckInput) Validate() error {
 	var f fieldErrors
 	in.Name = cleanName(in.Name)
@@ -119,7 +117,8 @@ func (in *ExternalStatusCheckInput) Validate() error {
 	return f.err()
 }
 
-// Validate cleans the update and tells its faults.
+// Validate normalises the update and returns its field errors, as for
+// ExternalStatusCheckInput.
 func (in *ExternalStatusCheckUpdate) Validate() error {
 	var f fieldErrors
 	if in.Name != nil {
@@ -137,8 +136,8 @@ func (in *ExternalStatusCheckUpdate) Validate() error {
 	return f.err()
 }
 
-// checkURL tells the faults of a URL and returns it as it is sent, or trimmed
-// where it has faults.
+// checkURL adds the errors of a URL and returns it in the form of URLAsSent, or only
+// trimmed if it is invalid.
 func checkURL(f *fieldErrors, field, raw string) string {
 	raw = strings.TrimSpace(raw)
 	sent, ok := URLAsSent(raw)
@@ -164,12 +163,12 @@ func checkSecret(f *fieldErrors, secret string) {
 	}
 }
 
-// serviceChanges lists what differs between two states of a service, for the
-// audit events. The secret is told only as on or off, the URL without its
-// query string, which may hold one.
+// serviceChanges lists the differences between two states of a service for the audit
+// events. The secret appears as on or off, and the URL without its query string, which
+// may contain a token.
 func serviceChanges(from, to ExternalStatusCheck) []AuditChange {
 	var changes []AuditChange
-	note := func(field, a, b string, differs bool) {
+	addChange := func(field, a, b string, differs bool) {
 		if differs {
 			changes = append(changes, AuditChange{Field: field, From: a, To: b})
 		}
@@ -189,9 +188,9 @@ func serviceChanges(from, to ExternalStatusCheck) []AuditChange {
 		}
 		return formatSwitch(c.HasSecret())
 	}
-	note("name", from.Name, to.Name, from.Name != to.Name)
-	note("external_url", DisplayURL(from.ExternalURL), DisplayURL(to.ExternalURL), !sameURL(from.ExternalURL, to.ExternalURL))
-	note("target_branches", scope(from), scope(to), scope(from) != scope(to))
-	note("hmac", hmac(from), hmac(to), hmac(from) != hmac(to))
+	addChange("name", from.Name, to.Name, from.Name != to.Name)
+	addChange("external_url", DisplayURL(from.ExternalURL), DisplayURL(to.ExternalURL), !sameURL(from.ExternalURL, to.ExternalURL))
+	addChange("target_branches", scope(from), scope(to), scope(from) != scope(to))
+	addChange("hmac", hmac(from), hmac(to), hmac(from) != hmac(to))
 	return changes
 }

@@ -17,29 +17,29 @@ func (s *Store) ExternalStatusChecks(ctx context.Context, projectID int64, page 
 	if err := query.Count(&total).Error; err != nil {
 		return nil, 0, err
 	}
-	var checks []ExternalStatusCheck
-	err := page.apply(query.Preload("Branches", byBranchName).Order("id")).Find(&checks).Error
+	var services []ExternalStatusCheck
+	err := page.apply(query.Preload("Branches", byBranchName).Order("id")).Find(&services).Error
 	if err != nil {
 		return nil, 0, err
 	}
-	return checks, total, s.markProtected(ctx, projectID, checks)
+	return services, total, s.markProtected(ctx, projectID, services)
 }
 
 func byBranchName(db *gorm.DB) *gorm.DB { return db.Order("name") }
 
 // ExternalStatusCheck finds a service of a project. KindNotFound when there is none.
 func (s *Store) ExternalStatusCheck(ctx context.Context, projectID, id int64) (ExternalStatusCheck, error) {
-	var check ExternalStatusCheck
-	err := s.reader(ctx).Preload("Branches", byBranchName).Take(&check, "project_id = ? AND id = ?", projectID, id).Error
+	var service ExternalStatusCheck
+	err := s.reader(ctx).Preload("Branches", byBranchName).Take(&service, "project_id = ? AND id = ?", projectID, id).Error
 	if err != nil {
-		return check, orNotFound(err, "external status check")
+		return service, orNotFound(err, "external status check")
 	}
-	list := []ExternalStatusCheck{check}
-	return check, s.markProtected(ctx, projectID, list)
+	list := []ExternalStatusCheck{service}
+	return service, s.markProtected(ctx, projectID, list)
 }
 
 // markProtected fills in which branches of the scopes are still protected.
-func (s *Store) markProtected(ctx context.Context, projectID int64, checks []ExternalStatusCheck) error {
+func (s *Store) markProtected(ctx context.Context, projectID int64, services []ExternalStatusCheck) error {
 	rules, err := s.allProtectedBranches(ctx, projectID)
 	if err != nil {
 		return err
@@ -48,9 +48,9 @@ func (s *Store) markProtected(ctx context.Context, projectID int64, checks []Ext
 	for _, rule := range rules {
 		names[rule.Name] = true
 	}
-	for i := range checks {
-		for j := range checks[i].Branches {
-			checks[i].Branches[j].Protected = names[checks[i].Branches[j].Name]
+	for i := range services {
+		for j := range services[i].Branches {
+			services[i].Branches[j].Protected = names[services[i].Branches[j].Name]
 		}
 	}
 	return nil
@@ -59,10 +59,10 @@ func (s *Store) markProtected(ctx context.Context, projectID int64, checks []Ext
 // CreateExternalStatusCheck adds a service. Field errors: name, external_url,
 // protected_branch_ids, shared_secret.
 func (s *Store) CreateExternalStatusCheck(ctx context.Context, by User, projectID int64, in ExternalStatusCheckInput, apply bool) (ExternalStatusCheck, error) {
-	faults := fieldErrors(FieldErrorsOf(in.Validate()))
+	inputErrs := fieldErrors(FieldErrorsOf(in.Validate()))
 	now := s.Now()
 	key, _ := URLKey(in.ExternalURL)
-	check := ExternalStatusCheck{
+	service := ExternalStatusCheck{
 		ProjectID: projectID, Name: in.Name, NameKey: foldKey(in.Name), ExternalURL: in.ExternalURL, URLKey: key,
 		TimeoutSeconds: int(DefaultTimeout.Seconds()), CreatedAt: now, UpdatedAt: now,
 	}
@@ -73,152 +73,152 @@ func (s *Store) CreateExternalStatusCheck(ctx context.Context, by User, projectI
 		if err := tx.lockProject(ctx, projectID, &project); err != nil {
 			return err
 		}
-		faults := append(fieldErrors(nil), faults...)
-		scope, err := tx.resolveScope(ctx, &faults, projectID, 0, in.ProtectedBranchIDs)
+		fieldErrs := append(fieldErrors(nil), inputErrs...)
+		scope, err := tx.resolveScope(ctx, &fieldErrs, projectID, 0, in.ProtectedBranchIDs)
 		if err != nil {
 			return err
 		}
-		if err := tx.addTakenErrors(ctx, &faults, check); err != nil {
+		if err := tx.addTakenErrors(ctx, &fieldErrs, service); err != nil {
 			return err
 		}
-		if err := faults.err(); err != nil {
+		if err := fieldErrs.err(); err != nil {
 			return err
 		}
 		if apply {
-			check.ApplyAfterID, check.ApplyByID = new(int64), ID(by.ID)
+			service.ApplyAfterID, service.ApplyByID = new(int64), ID(by.ID)
 		}
-		if err := tx.writer(ctx).Create(&check).Error; err != nil {
+		if err := tx.writer(ctx).Create(&service).Error; err != nil {
 			return err
 		}
-		if err := tx.setScope(ctx, &check, scope); err != nil {
+		if err := tx.setScope(ctx, &service, scope); err != nil {
 			return err
 		}
 		if in.SharedSecret != "" {
-			if err := tx.sealSecret(ctx, &check, in.SharedSecret); err != nil {
+			if err := tx.sealSecret(ctx, &service, in.SharedSecret); err != nil {
 				return err
 			}
 		}
-		if err := tx.audit(ctx, by, projectID, AuditStatusCheckAdded, check.Name, check.ID, serviceChanges(ExternalStatusCheck{}, check)...); err != nil {
+		if err := tx.audit(ctx, by, projectID, AuditStatusCheckAdded, service.Name, service.ID, serviceChanges(ExternalStatusCheck{}, service)...); err != nil {
 			return err
 		}
-		return tx.auditApply(ctx, by, check, apply)
+		return tx.auditApply(ctx, by, service, apply)
 	})
 	if err != nil {
 		return ExternalStatusCheck{}, err
 	}
-	return s.applyToOpen(ctx, check, apply), nil
+	return s.applyToOpen(ctx, service, apply), nil
 }
 
 // applyToOpen takes a service that has been saved to the open merge requests,
 // where that was asked for, and counts them in Applied. What fails is in
 // Incomplete; recovery goes on with it.
-func (s *Store) applyToOpen(ctx context.Context, check ExternalStatusCheck, apply bool) ExternalStatusCheck {
+func (s *Store) applyToOpen(ctx context.Context, service ExternalStatusCheck, apply bool) ExternalStatusCheck {
 	if !apply {
-		return check
+		return service
 	}
-	check.Applied, check.Incomplete = s.continueApply(context.WithoutCancel(ctx), check)
-	return check
+	service.Applied, service.Incomplete = s.continueApply(context.WithoutCancel(ctx), service)
+	return service
 }
 
 // auditApply records that a service is taken to open merge requests too, where
 // it is.
-func (s *Store) auditApply(ctx context.Context, by User, check ExternalStatusCheck, apply bool) error {
+func (s *Store) auditApply(ctx context.Context, by User, service ExternalStatusCheck, apply bool) error {
 	if !apply {
 		return nil
 	}
-	return s.audit(ctx, by, check.ProjectID, AuditStatusCheckApplied, check.Name, check.ID)
+	return s.audit(ctx, by, service.ProjectID, AuditStatusCheckApplied, service.Name, service.ID)
 }
 
 // UpdateExternalStatusCheck changes a service; merge requests that are open keep their
 // copy, unless apply takes the change to them too.
 func (s *Store) UpdateExternalStatusCheck(ctx context.Context, by User, projectID, id int64, in ExternalStatusCheckUpdate, apply bool) (ExternalStatusCheck, error) {
-	invalid := fieldErrors(FieldErrorsOf(in.Validate()))
-	var check ExternalStatusCheck
+	inputErrs := fieldErrors(FieldErrorsOf(in.Validate()))
+	var service ExternalStatusCheck
 	err := s.Transaction(ctx, func(tx *Store) error {
 		var project Project
 		if err := tx.lockProject(ctx, projectID, &project); err != nil {
 			return err
 		}
 		var err error
-		if check, err = tx.ExternalStatusCheck(ctx, projectID, id); err != nil {
+		if service, err = tx.ExternalStatusCheck(ctx, projectID, id); err != nil {
 			return err
 		}
-		before := check
-		faults := append(fieldErrors(nil), invalid...)
+		before := service
+		fieldErrs := append(fieldErrors(nil), inputErrs...)
 		if in.Name != nil {
-			check.Name, check.NameKey = *in.Name, foldKey(*in.Name)
+			service.Name, service.NameKey = *in.Name, foldKey(*in.Name)
 		}
 		if in.ExternalURL != nil {
-			check.ExternalURL = *in.ExternalURL
-			check.URLKey, _ = URLKey(*in.ExternalURL)
+			service.ExternalURL = *in.ExternalURL
+			service.URLKey, _ = URLKey(*in.ExternalURL)
 		}
-		if in.SharedSecret != nil && *in.SharedSecret != "" && check.HasSecret() {
+		if in.SharedSecret != nil && *in.SharedSecret != "" && service.HasSecret() {
 			// Declarative clients send what they sent before, every time.
-			secret, err := tx.openSecret(check)
+			secret, err := tx.openSecret(service)
 			if err != nil {
 				return err
 			}
 			if subtle.ConstantTimeCompare([]byte(secret), []byte(*in.SharedSecret)) == 0 {
-				faults.add("shared_secret", CodeImmutable)
+				fieldErrs.add("shared_secret", CodeImmutable)
 			}
 		}
-		scope := check.Branches
+		scope := service.Branches
 		if in.ProtectedBranchIDs != nil {
-			if scope, err = tx.resolveScope(ctx, &faults, projectID, id, *in.ProtectedBranchIDs); err != nil {
+			if scope, err = tx.resolveScope(ctx, &fieldErrs, projectID, id, *in.ProtectedBranchIDs); err != nil {
 				return err
 			}
 		}
-		if err := tx.addTakenErrors(ctx, &faults, check); err != nil {
+		if err := tx.addTakenErrors(ctx, &fieldErrs, service); err != nil {
 			return err
 		}
-		if err := faults.err(); err != nil {
+		if err := fieldErrs.err(); err != nil {
 			return err
 		}
-		edited := check
+		edited := service
 		edited.Branches = scope
 		if err := checkVersion(in.Version, before.Version(), edited.Version()); err != nil {
 			return err
 		}
 		if apply {
-			check.ApplyAfterID, check.ApplyByID = new(int64), ID(by.ID)
+			service.ApplyAfterID, service.ApplyByID = new(int64), ID(by.ID)
 		}
-		check.UpdatedAt = tx.Now()
-		if err := tx.writer(ctx).Omit("Branches").Save(&check).Error; err != nil {
+		service.UpdatedAt = tx.Now()
+		if err := tx.writer(ctx).Omit("Branches").Save(&service).Error; err != nil {
 			return err
 		}
 		if in.ProtectedBranchIDs != nil {
-			if err := tx.setScope(ctx, &check, scope); err != nil {
+			if err := tx.setScope(ctx, &service, scope); err != nil {
 				return err
 			}
 		}
-		if in.SharedSecret != nil && *in.SharedSecret != "" && !check.HasSecret() {
-			if err := tx.sealSecret(ctx, &check, *in.SharedSecret); err != nil {
+		if in.SharedSecret != nil && *in.SharedSecret != "" && !service.HasSecret() {
+			if err := tx.sealSecret(ctx, &service, *in.SharedSecret); err != nil {
 				return err
 			}
 		}
-		changes := serviceChanges(before, check)
+		changes := serviceChanges(before, service)
 		if len(changes) > 0 {
-			if err := tx.audit(ctx, by, projectID, AuditStatusCheckUpdated, check.Name, check.ID, changes...); err != nil {
+			if err := tx.audit(ctx, by, projectID, AuditStatusCheckUpdated, service.Name, service.ID, changes...); err != nil {
 				return err
 			}
 		}
-		return tx.auditApply(ctx, by, check, apply)
+		return tx.auditApply(ctx, by, service, apply)
 	})
 	if err != nil {
 		return ExternalStatusCheck{}, err
 	}
-	return s.applyToOpen(ctx, check, apply), nil
+	return s.applyToOpen(ctx, service, apply), nil
 }
 
-// DeleteExternalStatusCheck removes a service with its deliveries and its checks on
+// DeleteExternalStatusCheck removes a service with its deliveries and its services on
 // every merge request, at once and for good.
 func (s *Store) DeleteExternalStatusCheck(ctx context.Context, by User, projectID, id int64) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		check, err := tx.ExternalStatusCheck(ctx, projectID, id)
+		service, err := tx.ExternalStatusCheck(ctx, projectID, id)
 		if err != nil {
 			return err
 		}
-		result := tx.writer(ctx).Delete(&ExternalStatusCheck{}, check.ID)
+		result := tx.writer(ctx).Delete(&ExternalStatusCheck{}, service.ID)
 		if result.Error != nil {
 			return result.Error
 		}
@@ -229,13 +229,13 @@ func (s *Store) DeleteExternalStatusCheck(ctx context.Context, by User, projectI
 		if err := tx.notifyDeliveries(ctx); err != nil {
 			return err
 		}
-		return tx.audit(ctx, by, projectID, AuditStatusCheckRemoved, check.Name, check.ID, serviceChanges(check, ExternalStatusCheck{})...)
+		return tx.audit(ctx, by, projectID, AuditStatusCheckRemoved, service.Name, service.ID, serviceChanges(service, ExternalStatusCheck{})...)
 	})
 }
 
 // resolveScope turns ids of protected branches into names. An id that a scope
 // of this service remembers stays good after the branch was unprotected.
-func (s *Store) resolveScope(ctx context.Context, faults *fieldErrors, projectID, serviceID int64, ids []int64) ([]ExternalStatusCheckBranch, error) {
+func (s *Store) resolveScope(ctx context.Context, fieldErrs *fieldErrors, projectID, serviceID int64, ids []int64) ([]ExternalStatusCheckBranch, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -263,7 +263,7 @@ func (s *Store) resolveScope(ctx context.Context, faults *fieldErrors, projectID
 	for _, id := range ids {
 		name, ok := names[id]
 		if !ok {
-			faults.add("protected_branch_ids", CodeForeignBranch)
+			fieldErrs.add("protected_branch_ids", CodeForeignBranch)
 			return nil, nil
 		}
 		if !seen[name] {
@@ -276,43 +276,43 @@ func (s *Store) resolveScope(ctx context.Context, faults *fieldErrors, projectID
 
 // addTakenErrors finds a name or URL that another service of the project has. A name
 // that is faulty anyway is not looked up: the database may not even take it.
-func (s *Store) addTakenErrors(ctx context.Context, faults *fieldErrors, check ExternalStatusCheck) error {
-	nameKey := check.NameKey
-	if faults.has("name") {
+func (s *Store) addTakenErrors(ctx context.Context, fieldErrs *fieldErrors, service ExternalStatusCheck) error {
+	nameKey := service.NameKey
+	if fieldErrs.has("name") {
 		nameKey = ""
 	}
 	var others []ExternalStatusCheck
 	err := s.reader(ctx).Select("id", "name_key", "url_key").
-		Find(&others, "project_id = ? AND id <> ? AND (name_key = ? OR url_key = ?)", check.ProjectID, check.ID, nameKey, check.URLKey).Error
+		Find(&others, "project_id = ? AND id <> ? AND (name_key = ? OR url_key = ?)", service.ProjectID, service.ID, nameKey, service.URLKey).Error
 	if err != nil {
 		return err
 	}
 	for _, other := range others {
 		if other.NameKey == nameKey {
-			faults.add("name", CodeTaken)
+			fieldErrs.add("name", CodeTaken)
 		}
-		if other.URLKey == check.URLKey && !faults.has("external_url") {
-			faults.add("external_url", CodeTaken)
+		if other.URLKey == service.URLKey && !fieldErrs.has("external_url") {
+			fieldErrs.add("external_url", CodeTaken)
 		}
 	}
 	return nil
 }
 
-func (s *Store) setScope(ctx context.Context, check *ExternalStatusCheck, scope []ExternalStatusCheckBranch) error {
-	if err := s.writer(ctx).Where("external_status_check_id = ?", check.ID).Delete(&ExternalStatusCheckBranch{}).Error; err != nil {
+func (s *Store) setScope(ctx context.Context, service *ExternalStatusCheck, scope []ExternalStatusCheckBranch) error {
+	if err := s.writer(ctx).Where("external_status_check_id = ?", service.ID).Delete(&ExternalStatusCheckBranch{}).Error; err != nil {
 		return err
 	}
-	check.Branches = nil
+	service.Branches = nil
 	for _, b := range scope {
-		check.Branches = append(check.Branches, ExternalStatusCheckBranch{ExternalStatusCheckID: check.ID, ProtectedBranchID: b.ProtectedBranchID, Name: b.Name})
+		service.Branches = append(service.Branches, ExternalStatusCheckBranch{ExternalStatusCheckID: service.ID, ProtectedBranchID: b.ProtectedBranchID, Name: b.Name})
 	}
-	if len(check.Branches) == 0 {
+	if len(service.Branches) == 0 {
 		return nil
 	}
-	if err := s.writer(ctx).Create(&check.Branches).Error; err != nil {
+	if err := s.writer(ctx).Create(&service.Branches).Error; err != nil {
 		return err
 	}
-	return s.markProtected(ctx, check.ProjectID, []ExternalStatusCheck{*check})
+	return s.markProtected(ctx, service.ProjectID, []ExternalStatusCheck{*service})
 }
 
 // secretContext binds a sealed secret to its row.
@@ -320,22 +320,22 @@ func secretContext(serviceID int64) string {
 	return "external_status_checks.sealed_secret:" + strconv.FormatInt(serviceID, 10)
 }
 
-func (s *Store) sealSecret(ctx context.Context, check *ExternalStatusCheck, secret string) error {
-	sealed, err := s.shared.cfg.Sealer.Seal([]byte(secret), secretContext(check.ID))
+func (s *Store) sealSecret(ctx context.Context, service *ExternalStatusCheck, secret string) error {
+	sealed, err := s.shared.cfg.Sealer.Seal([]byte(secret), secretContext(service.ID))
 	if err != nil {
-		return fmt.Errorf("models: seal the shared secret of service %d: %w", check.ID, err)
+		return fmt.Errorf("models: seal the shared secret of service %d: %w", service.ID, err)
 	}
-	check.SealedSecret = sealed
-	return s.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", check.ID).UpdateColumn("sealed_secret", sealed).Error
+	service.SealedSecret = sealed
+	return s.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", service.ID).UpdateColumn("sealed_secret", sealed).Error
 }
 
-func (s *Store) openSecret(check ExternalStatusCheck) (string, error) {
-	if !check.HasSecret() {
+func (s *Store) openSecret(service ExternalStatusCheck) (string, error) {
+	if !service.HasSecret() {
 		return "", nil
 	}
-	plain, err := s.shared.cfg.Sealer.Open(check.SealedSecret, secretContext(check.ID))
+	plain, err := s.shared.cfg.Sealer.Open(service.SealedSecret, secretContext(service.ID))
 	if err != nil {
-		return "", fmt.Errorf("models: open the shared secret of service %d: %w", check.ID, err)
+		return "", fmt.Errorf("models: open the shared secret of service %d: %w", service.ID, err)
 	}
 	return string(plain), nil
 }

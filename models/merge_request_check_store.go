@@ -210,20 +210,20 @@ func (s *Store) ExpirePending(ctx context.Context, limit int) (int, error) {
 		candidates[check.MergeRequestID] = append(candidates[check.MergeRequestID], check)
 	}
 	n := 0
-	var faults []error
+	var errs []error
 	for _, id := range mergeRequests {
 		expired, err := s.expireChecks(ctx, id, candidates[id])
 		switch {
 		case err == nil:
 			n += expired
 		case KindOf(err) != KindNotFound:
-			faults = append(faults, &ProjectError{ProjectID: candidates[id][0].ProjectID, Err: err})
+			errs = append(errs, &ProjectError{ProjectID: candidates[id][0].ProjectID, Err: err})
 		}
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return n, errors.Join(faults...)
+	return n, errors.Join(errs...)
 }
 
 // expireChecks stores the time-outs of one merge request and returns how many

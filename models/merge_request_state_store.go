@@ -94,14 +94,14 @@ func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid 
 			return err
 		}
 		now, before := tx.Now(), mr.UpdatedAt
-		moved := head.SHA != mr.HeadSHA
+		headChanged := head.SHA != mr.HeadSHA
 		mr.State, mr.ClosedAt, mr.ClosedByID, mr.UpdatedAt, mr.UpdatedByID = StateOpened, nil, nil, now, ID(by.ID)
 		mr.SourceBranchDeleted = false
 		mr.setHead(head)
 		if err := tx.saveMergeRequest(ctx, &mr); err != nil {
 			return err
 		}
-		if moved {
+		if headChanged {
 			// After the commit: a ref moved before it would stay ahead of HEAD
 			// if there is no commit.
 			if err := tx.createStep(ctx, mr, stepKeepHead); err != nil {
@@ -117,14 +117,14 @@ func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid 
 			return err
 		}
 		for _, check := range checks {
-			if moved || check.Status == StatusPending {
+			if headChanged || check.Status == StatusPending {
 				check.restart(mr.HeadSHA, now)
 				if err := tx.saveCheck(ctx, &check); err != nil {
 					return err
 				}
 			}
 		}
-		if moved {
+		if headChanged {
 			if err := tx.supersede(ctx, mr.ID, 0, SupersededByHead); err != nil {
 				return err
 			}

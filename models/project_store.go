@@ -90,7 +90,7 @@ func (s *Store) AccessByID(ctx context.Context, user *User, projectID int64) (Ac
 
 // AccessByPath is AccessByID for namespace/path, without regard to case. A
 // path that a renamed project had leads to it, with moved true.
-func (s *Store) AccessByPath(ctx context.Context, user *User, namespace, path string) (access Access, moved bool, err error) {
+func (s *Store) AccessByPath(ctx context.Context, user *User, namespace, path string) (access Access, redirected bool, err error) {
 	access, err = s.access(ctx, user, "n.path_key = ? AND p.path_key = ?", foldKey(namespace), foldKey(path))
 	if KindOf(err) != KindNotFound {
 		return access, false, err
@@ -119,30 +119,30 @@ func (s *Store) UpdateProject(ctx context.Context, by User, projectID int64, in 
 			return err
 		}
 		var changes []AuditChange
-		note := func(field, from, to string) bool {
+		addChange := func(field, from, to string) bool {
 			if from != to {
 				changes = append(changes, AuditChange{Field: field, From: cutText(from, 255), To: cutText(to, 255)})
 			}
 			return from != to
 		}
-		if in.Name != nil && note("name", project.Name, *in.Name) {
+		if in.Name != nil && addChange("name", project.Name, *in.Name) {
 			project.Name = *in.Name
 		}
-		if in.Path != nil && note("path", project.Path, *in.Path) {
+		if in.Path != nil && addChange("path", project.Path, *in.Path) {
 			if err := tx.changePath(ctx, &project, *in.Path); err != nil {
 				return err
 			}
 		}
-		if in.Description != nil && note("description", project.Description, *in.Description) {
+		if in.Description != nil && addChange("description", project.Description, *in.Description) {
 			project.Description = *in.Description
 		}
-		if in.Visibility != nil && note("visibility", project.Visibility.String(), in.Visibility.String()) {
+		if in.Visibility != nil && addChange("visibility", project.Visibility.String(), in.Visibility.String()) {
 			project.Visibility = *in.Visibility
 		}
-		if v := in.OnlyAllowMergeIfAllStatusChecksPassed; v != nil && note("only_allow_merge_if_all_status_checks_passed", formatSwitch(project.OnlyAllowMergeIfAllStatusChecksPassed), formatSwitch(*v)) {
+		if v := in.OnlyAllowMergeIfAllStatusChecksPassed; v != nil && addChange("only_allow_merge_if_all_status_checks_passed", formatSwitch(project.OnlyAllowMergeIfAllStatusChecksPassed), formatSwitch(*v)) {
 			project.OnlyAllowMergeIfAllStatusChecksPassed = *v
 		}
-		if in.DefaultBranch != nil && note("default_branch", project.DefaultBranch, *in.DefaultBranch) {
+		if in.DefaultBranch != nil && addChange("default_branch", project.DefaultBranch, *in.DefaultBranch) {
 			git := tx.shared.cfg.Git
 			if _, exists, err := git.BranchTip(ctx, projectID, *in.DefaultBranch); err != nil {
 				return err

@@ -36,25 +36,25 @@ func (c ExternalStatusCheck) recoveryIDs() (id, projectID int64) { return c.ID, 
 // error and returns all of them joined, each a *ProjectError.
 func eachRow[T recoverable](ctx context.Context, query *gorm.DB, do func(T) error) error {
 	query = query.Session(&gorm.Session{})
-	var faults []error
+	var errs []error
 	for after, more := int64(0), true; more; {
 		var rows []T
 		if err := query.Where("id > ?", after).Order("id").Limit(recoveryBatch).Find(&rows).Error; err != nil {
-			return errors.Join(append(faults, err)...)
+			return errors.Join(append(errs, err)...)
 		}
 		for _, row := range rows {
 			id, projectID := row.recoveryIDs()
 			if ctx.Err() != nil {
-				return errors.Join(append(faults, ctx.Err())...)
+				return errors.Join(append(errs, ctx.Err())...)
 			}
 			if err := do(row); err != nil {
-				faults = append(faults, &ProjectError{ProjectID: projectID, Err: err})
+				errs = append(errs, &ProjectError{ProjectID: projectID, Err: err})
 			}
 			after = id
 		}
 		more = len(rows) == recoveryBatch
 	}
-	return errors.Join(faults...)
+	return errors.Join(errs...)
 }
 
 // dropIfExpired drops a row whose recovery failed with err, once it is too old. Without
