@@ -9,8 +9,8 @@ import (
 	"gorm.io/gorm"
 )
 
-// ExternalStatusChecks lists a project's services by id, scopes included, with their
-// total number.
+// ExternalStatusChecks lists a project's services by id, with their scopes, and returns
+// their total number.
 func (s *Store) ExternalStatusChecks(ctx context.Context, projectID int64, page Page) ([]ExternalStatusCheck, int64, error) {
 	query := s.reader(ctx).Model(&ExternalStatusCheck{}).Where("project_id = ?", projectID)
 	var total int64
@@ -27,7 +27,8 @@ func (s *Store) ExternalStatusChecks(ctx context.Context, projectID int64, page 
 
 func byBranchName(db *gorm.DB) *gorm.DB { return db.Order("name") }
 
-// ExternalStatusCheck finds a service of a project. KindNotFound when there is none.
+// ExternalStatusCheck finds a service of a project, with its scope. It returns
+// KindNotFound if there is none.
 func (s *Store) ExternalStatusCheck(ctx context.Context, projectID, id int64) (ExternalStatusCheck, error) {
 	var service ExternalStatusCheck
 	err := s.reader(ctx).Preload("Branches", byBranchName).Take(&service, "project_id = ? AND id = ?", projectID, id).Error
@@ -38,7 +39,7 @@ func (s *Store) ExternalStatusCheck(ctx context.Context, projectID, id int64) (E
 	return service, s.markProtected(ctx, projectID, list)
 }
 
-// markProtected fills in which branches of the scopes are still protected.
+// markProtected sets Protected of every branch in the services' scopes.
 func (s *Store) markProtected(ctx context.Context, projectID int64, services []ExternalStatusCheck) error {
 	rules, err := s.allProtectedBranches(ctx, projectID)
 	if err != nil {
@@ -56,8 +57,9 @@ func (s *Store) markProtected(ctx context.Context, projectID int64, services []E
 	return nil
 }
 
-// CreateExternalStatusCheck adds a service. Field errors: name, external_url,
-// protected_branch_ids, shared_secret.
+// CreateExternalStatusCheck creates a service. Its field errors are name, external_url,
+// protected_branch_ids and shared_secret. If apply is set, the service is also added to
+// the open merge requests that it applies to; see Applied and Incomplete of the result.
 func (s *Store) CreateExternalStatusCheck(ctx context.Context, by User, projectID int64, in ExternalStatusCheckInput, apply bool) (ExternalStatusCheck, error) {
 	inputErrs := fieldErrors(FieldErrorsOf(in.Validate()))
 	now := s.Now()
@@ -67,8 +69,8 @@ func (s *Store) CreateExternalStatusCheck(ctx context.Context, by User, projectI
 		TimeoutSeconds: int(DefaultTimeout.Seconds()), CreatedAt: now, UpdatedAt: now,
 	}
 	err := s.Transaction(ctx, func(tx *Store) error {
-		// The project's lock makes the tests below as good as the indexes,
-		// so that every fault can be told at once.
+		// The project's lock serialises changes of services, so the checks below report
+		// all field errors at once instead of the first violated index.
 		var project Project
 		if err := tx.lockProject(ctx, projectID, &project); err != nil {
 			return err
@@ -109,9 +111,9 @@ func (s *Store) CreateExternalStatusCheck(ctx context.Context, by User, projectI
 	return s.applyToOpen(ctx, service, apply), nil
 }
 
-// applyToOpen takes a service that has been saved to the open merge requests,
-// where that was asked for, and counts them in Applied. What fails is in
-// Incomplete; recovery goes on with it.
+// applyToOpen applies a saved service to the open merge requests if apply is set. It
+// stores their number in Applied and an error in Incomplete; recovery continues after
+// an error.
 func (s *Store) applyToOpen(ctx context.Context, service ExternalStatusCheck, apply bool) ExternalStatusCheck {
 	if !apply {
 		return service
@@ -120,8 +122,7 @@ func (s *Store) applyToOpen(ctx context.Context, service ExternalStatusCheck, ap
 	return service
 }
 
-// auditApply records that a service is taken to open merge requests too, where
-// it is.
+// auditApply records that a service is applied to open merge requests, if apply is set.
 func (s *Store) auditApply(ctx context.Context, by User, service ExternalStatusCheck, apply bool) error {
 	if !apply {
 		return nil
@@ -129,8 +130,10 @@ func (s *Store) auditApply(ctx context.Context, by User, service ExternalStatusC
 	return s.audit(ctx, by, service.ProjectID, AuditStatusCheckApplied, service.Name, service.ID)
 }
 
-// UpdateExternalStatusCheck changes a service; merge requests that are open keep their
-// copy, unless apply takes the change to them too.
+// UpdateExternalStatusCheck changes a service. Open merge requests keep their copy
+// unless apply is set. It returns the field errors of CreateExternalStatusCheck,
+// CodeImmutable for a shared secret that differs from the stored one, and KindConflict
+// with CodeChangedMeanwhile if in.Version is outdated.
 func (s *Store) UpdateExternalStatusCheck(ctx context.Context, by User, projectID, id int64, in ExternalStatusCheckUpdate, apply bool) (ExternalStatusCheck, error) {
 	inputErrs := fieldErrors(FieldErrorsOf(in.Validate()))
 	var service ExternalStatusCheck
@@ -153,7 +156,7 @@ func (s *Store) UpdateExternalStatusCheck(ctx context.Context, by User, projectI
 			service.URLKey, _ = URLKey(*in.ExternalURL)
 		}
 		if in.SharedSecret != nil && *in.SharedSecret != "" && service.HasSecret() {
-			// Declarative clients send what they sent before, every time.
+			// Declarative clients send the same secret with every update.
 			secret, err := tx.openSecret(service)
 			if err != nil {
 				return err
@@ -210,8 +213,8 @@ func (s *Store) UpdateExternalStatusCheck(ctx context.Context, by User, projectI
 	return s.applyToOpen(ctx, service, apply), nil
 }
 
-// DeleteExternalStatusCheck removes a service with its deliveries and its services on
-// every merge request, at once and for good.
+// DeleteExternalStatusCheck deletes a service with its deliveries and its checks on all
+// merge requests, permanently.
 func (s *Store) DeleteExternalStatusCheck(ctx context.Context, by User, projectID, id int64) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		service, err := tx.ExternalStatusCheck(ctx, projectID, id)
@@ -225,7 +228,7 @@ func (s *Store) DeleteExternalStatusCheck(ctx context.Context, by User, projectI
 		if result.RowsAffected == 0 {
 			return notFound("external status check")
 		}
-		// A delivery that waited behind one of the removed may go now.
+		// Deliveries that waited behind a deleted one may be due now.
 		if err := tx.notifyDeliveries(ctx); err != nil {
 			return err
 		}
@@ -233,8 +236,9 @@ func (s *Store) DeleteExternalStatusCheck(ctx context.Context, by User, projectI
 	})
 }
 
-// resolveScope turns ids of protected branches into names. An id that a scope
-// of this service remembers stays good after the branch was unprotected.
+// resolveScope resolves ids of protected branches to names. An id in the current scope
+// of the service stays valid after the branch was unprotected. An unknown id is a field
+// error (CodeForeignBranch).
 func (s *Store) resolveScope(ctx context.Context, fieldErrs *fieldErrors, projectID, serviceID int64, ids []int64) ([]ExternalStatusCheckBranch, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -274,8 +278,8 @@ func (s *Store) resolveScope(ctx context.Context, fieldErrs *fieldErrors, projec
 	return scope, nil
 }
 
-// addTakenErrors finds a name or URL that another service of the project has. A name
-// that is faulty anyway is not looked up: the database may not even take it.
+// addTakenErrors adds an error for a name or URL that another service of the project
+// has. An invalid name is not looked up, because PostgreSQL may reject its bytes.
 func (s *Store) addTakenErrors(ctx context.Context, fieldErrs *fieldErrors, service ExternalStatusCheck) error {
 	nameKey := service.NameKey
 	if fieldErrs.has("name") {

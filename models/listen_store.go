@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// deliveriesChannel is the PostgreSQL channel that tells of new deliveries.
+// deliveriesChannel is the PostgreSQL channel that announces new deliveries.
 const deliveriesChannel = "mergegate_deliveries"
 
-// deliveryNotifier wakes those who wait for deliveries in this process.
+// deliveryNotifier wakes the goroutines of this process that wait for deliveries.
 type deliveryNotifier struct {
 	mu        sync.Mutex
 	listeners map[chan struct{}]struct{}
@@ -28,9 +28,9 @@ func (w *deliveryNotifier) notify() {
 	}
 }
 
-// WatchDeliveries tells, on the channel, that there may be deliveries to
-// claim, from this process or, on PostgreSQL, from any other. stop ends it.
-// It is a hint: a poll must stand behind it.
+// WatchDeliveries returns a channel that receives a value when there may be deliveries
+// to claim, created by this process or, on PostgreSQL, by any other. stop ends it and
+// waits for its goroutine. Notifications can be lost, so the caller must also poll.
 func (s *Store) WatchDeliveries(ctx context.Context) (wake <-chan struct{}, stop func()) {
 	c := make(chan struct{}, 1)
 	w := &s.shared.notifier
@@ -56,12 +56,10 @@ func (s *Store) WatchDeliveries(ctx context.Context) (wake <-chan struct{}, stop
 	}
 }
 
-// listen waits for notifications on a connection of its own and comes back
-// after the server has been away.
+// listen waits for notifications on its own connection and reconnects after an error.
 func (s *Store) listen(ctx context.Context) {
 	for ctx.Err() == nil {
 		s.listenOnce(ctx)
-		// Whatever came while nobody listened is found by claiming.
 		s.shared.notifier.notify()
 		select {
 		case <-ctx.Done():
@@ -88,7 +86,7 @@ func (s *Store) listenOnce(ctx context.Context) {
 	}
 }
 
-// notifyDeliveries wakes the job loops once the transaction is committed.
+// notifyDeliveries wakes the delivery loops when the transaction is committed.
 func (s *Store) notifyDeliveries(ctx context.Context) error {
 	if s.postgres() {
 		return s.writer(ctx).Exec("SELECT pg_notify(?, '')", deliveriesChannel).Error

@@ -2,14 +2,14 @@ package models
 
 import "time"
 
-// Member is a user's role on a project.
+// Member is a user's membership of a project.
 type Member struct {
 	ID        int64
 	ProjectID int64
 	UserID    int64
 	User      User
 	Role      Role
-	// CreatedBy added the member, nil where that is not known.
+	// CreatedBy is the user who added the member; nil if unknown.
 	CreatedByID *int64
 	CreatedBy   *User
 	CreatedAt   time.Time

@@ -4,8 +4,9 @@ import (
 	"context"
 )
 
-// Members lists a project's members by role, the strongest first, then name.
-// search looks into user names and names; role is RoleNone for all of them.
+// Members lists a project's members by descending role, then user name, with their
+// total number. search matches parts of user names and names. RoleNone selects all
+// roles.
 func (s *Store) Members(ctx context.Context, projectID int64, search string, role Role, page Page) ([]Member, int64, error) {
 	query := s.reader(ctx).Model(&Member{}).Joins("JOIN users ON users.id = members.user_id").Where("members.project_id = ?", projectID)
 	if search != "" {
@@ -24,16 +25,16 @@ func (s *Store) Members(ctx context.Context, projectID int64, search string, rol
 	return members, total, err
 }
 
-// Member finds a user's membership. KindNotFound when there is none.
+// Member finds a user's membership. It returns KindNotFound if there is none.
 func (s *Store) Member(ctx context.Context, projectID, userID int64) (Member, error) {
 	var member Member
 	err := s.reader(ctx).Preload("User").Preload("CreatedBy").Take(&member, "project_id = ? AND user_id = ?", projectID, userID).Error
 	return member, orNotFound(err, "member")
 }
 
-// AddMember makes a user a member. byRole is the role of who does it: only an
-// Owner (admins pass RoleOwner) makes an Owner. A second membership is
-// KindConflict with CodeMemberExists.
+// AddMember adds a user to a project. byRole is the role of the acting user, RoleOwner
+// for administrators: only Owners can add an Owner (CodeOwnerOnly). An existing
+// membership is KindConflict with CodeMemberExists.
 func (s *Store) AddMember(ctx context.Context, by User, byRole Role, projectID, userID int64, role Role) (Member, error) {
 	if err := checkRole(byRole, role); err != nil {
 		return Member{}, err
@@ -76,10 +77,10 @@ func checkRole(byRole, role Role) error {
 	return nil
 }
 
-// ChangeMember gives a member another role. Only an Owner makes or unmakes an
-// Owner, and the last Owner stays (CodeLastOwner). The bot of a project token
-// is KindForbidden with CodeBotMember: it belongs to its token. from is the
-// member's Version that the change was made from; "" is not checked.
+// ChangeMember changes a member's role. Only Owners can promote to or demote from Owner
+// (CodeOwnerOnly), and the last Owner cannot be demoted (CodeLastOwner). The bot of a
+// project token is KindForbidden with CodeBotMember. from is the member's Version that
+// the form showed; "" disables the check for concurrent edits.
 func (s *Store) ChangeMember(ctx context.Context, by User, byRole Role, projectID, userID int64, role Role, from string) (Member, error) {
 	if err := checkRole(byRole, role); err != nil {
 		return Member{}, err
@@ -113,9 +114,9 @@ func (s *Store) ChangeMember(ctx context.Context, by User, byRole Role, projectI
 	return member, err
 }
 
-// RemoveMember ends a membership. Only an Owner removes an Owner, and the last
-// Owner stays. The bot of a project token is KindForbidden with CodeBotMember:
-// revoking its token removes it.
+// RemoveMember removes a member. Only Owners can remove an Owner, and the last Owner
+// cannot be removed (CodeLastOwner). The bot of a project token is KindForbidden with
+// CodeBotMember: revoke its token instead.
 func (s *Store) RemoveMember(ctx context.Context, by User, byRole Role, projectID, userID int64) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		member, err := tx.lockMember(ctx, projectID, userID)
@@ -134,9 +135,9 @@ func (s *Store) RemoveMember(ctx context.Context, by User, byRole Role, projectI
 	})
 }
 
-// lockMember finds a person's membership under the project's lock, so that two
-// last Owners cannot unmake each other at once. The bot of a project token is
-// KindForbidden with CodeBotMember.
+// lockMember finds a membership under the project's lock, so that two Owners cannot
+// demote each other at the same time. The bot of a project token is KindForbidden with
+// CodeBotMember.
 func (s *Store) lockMember(ctx context.Context, projectID, userID int64) (Member, error) {
 	var project Project
 	if err := s.lockProject(ctx, projectID, &project); err != nil {
@@ -149,6 +150,8 @@ func (s *Store) lockMember(ctx context.Context, projectID, userID int64) (Member
 	return member, err
 }
 
+// checkOwnerRemovable returns an error if byRole may not remove an Owner or if member
+// is the last one.
 func (s *Store) checkOwnerRemovable(ctx context.Context, byRole Role, member Member) error {
 	if byRole < RoleOwner {
 		return forbidden(CodeOwnerOnly)
@@ -163,8 +166,8 @@ func (s *Store) checkOwnerRemovable(ctx context.Context, byRole Role, member Mem
 	return nil
 }
 
-// LastOwner is the user who is a project's only Owner; false where there are
-// several. Tokens' bots do not count.
+// LastOwner returns the only Owner of a project; ok is false if there are several. Bots
+// are not counted.
 func (s *Store) LastOwner(ctx context.Context, projectID int64) (userID int64, ok bool, err error) {
 	var owners []int64
 	err = s.reader(ctx).Model(&Member{}).Joins("JOIN users ON users.id = members.user_id").

@@ -6,10 +6,9 @@ import (
 	"time"
 )
 
-// afterMerge carries out what follows from a merge: the move of the target
-// counts as a push for the other merge requests, and the source branch is
-// removed when that was asked for. It is idempotent; what fails is left to
-// recovery.
+// afterMerge processes the consequences of a merge: it records the move of the target
+// as a push for other merge requests and deletes the source branch if requested. It is
+// idempotent; recovery retries what fails.
 func (s *Store) afterMerge(ctx context.Context, by User, mr MergeRequest) error {
 	pending, err := s.PendingPushID(ctx, mr.ProjectID, mergePushRequestID(mr))
 	if err == nil {
@@ -21,9 +20,9 @@ func (s *Store) afterMerge(ctx context.Context, by User, mr MergeRequest) error 
 	return errors.Join(err, s.finishSteps(ctx, mr, stepRemoveSourceBranch))
 }
 
-// isMergeInterrupted reports whether the merge of a locked open merge request was cut off
-// after its target had moved: the target contains the commit prepared for this
-// merge, which is nobody else's.
+// isMergeInterrupted reports whether the merge of a locked, open merge request was
+// interrupted after its target moved: the target contains the commit that was prepared
+// for this merge only.
 func (s *Store) isMergeInterrupted(ctx context.Context, mr MergeRequest) (bool, error) {
 	if mr.State != StateOpened || mr.MergingSHA == "" || mr.MergingHeadSHA != mr.HeadSHA {
 		return false, nil
@@ -31,8 +30,8 @@ func (s *Store) isMergeInterrupted(ctx context.Context, mr MergeRequest) (bool, 
 	return s.targetContains(ctx, mr, mr.MergingSHA)
 }
 
-// completeMerge finishes a locked merge request whose merge was cut off after
-// its target had moved, and reports whether it did.
+// completeMerge completes an interrupted merge of a locked merge request and reports
+// whether there was one.
 func (s *Store) completeMerge(ctx context.Context, project Project, mr *MergeRequest) (bool, error) {
 	interrupted, err := s.isMergeInterrupted(ctx, *mr)
 	if err != nil || !interrupted {
@@ -47,15 +46,14 @@ func (s *Store) completeMerge(ctx context.Context, project Project, mr *MergeReq
 	return true, s.finishMerge(ctx, project, mr, by)
 }
 
-// mergeGracePeriod is how long a merge may take between its announcement and its row
-// before the sweep looks after it.
+// mergeGracePeriod is how long a merge may take before recovery looks at it.
 const mergeGracePeriod = 30 * time.Second
 
-// RecoverMerges completes merges that were cut off between ref and row, each
-// with exactly one merge event, forgets those whose target never moved, and
-// counts the completed. It also finishes the steps in the repository that
-// follow from a change of a merge request or the deletion of a project. One that fails does not stop the others: the errors
-// come joined, each a *ProjectError.
+// RecoverMerges completes merges that were interrupted between ref and row, each with
+// exactly one merge event, and returns their number. It clears those whose target never
+// moved. It also finishes pending steps and repository removals. With atStart it does
+// not wait for the grace period; use that only when no other process is running. A
+// failure does not stop the others; all errors are joined, each as a *ProjectError.
 func (s *Store) RecoverMerges(ctx context.Context, atStart bool) (int, error) {
 	before := s.Now()
 	if !atStart {
@@ -73,8 +71,8 @@ func (s *Store) RecoverMerges(ctx context.Context, atStart bool) (int, error) {
 	return n, errors.Join(err, s.recoverSteps(ctx, before), s.recoverRemovals(ctx, before))
 }
 
-// recoverMerge completes a cut-off merge whose target has moved, and forgets it
-// otherwise.
+// recoverMerge completes an interrupted merge whose target has moved, and clears its
+// intent otherwise.
 func (s *Store) recoverMerge(ctx context.Context, candidate MergeRequest) (completed bool, err error) {
 	var mr MergeRequest
 	err = s.Transaction(ctx, func(tx *Store) error {
@@ -105,7 +103,7 @@ func (s *Store) recoverMerge(ctx context.Context, candidate MergeRequest) (compl
 	return true, s.afterMerge(ctx, by, mr)
 }
 
-// clearMergeIntent clears the announcement of a merge that did not happen.
+// clearMergeIntent removes the recorded intent of a merge that did not happen.
 func (s *Store) clearMergeIntent(ctx context.Context, mr MergeRequest) error {
 	return s.writer(ctx).Model(&MergeRequest{}).Where("id = ? AND state = ? AND merging_sha = ?", mr.ID, StateOpened, mr.MergingSHA).
 		UpdateColumns(map[string]any{"merging_sha": "", "merging_started_at": nil}).Error

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// MergeRequestState is where a merge request stands.
+// MergeRequestState is the state of a merge request.
 type MergeRequestState string
 
 // The states of a merge request, in GitLab's words.
@@ -25,9 +25,9 @@ const (
 	MaxMergeRequestDescription = 1048576
 )
 
-// MergeRequest asks to merge one branch into another. HeadSHA is HEAD: the
-// commit that responses and the gate speak of, which may lag behind the branch
-// until the push has been told.
+// MergeRequest asks to merge one branch into another. HeadSHA is HEAD: the commit that
+// responses and the merge rules refer to. It lags behind the branch until the push is
+// recorded.
 type MergeRequest struct {
 	ID                  int64
 	ProjectID           int64
@@ -53,8 +53,8 @@ type MergeRequest struct {
 	MergeUserID         *int64
 	MergeUser           *User
 	MergedAt            *time.Time
-	// ChecksRequired is the project's "Status checks must succeed" at the
-	// instant of the merge; nil while not merged, or where it was not recorded.
+	// ChecksRequired is the value of "Status checks must succeed" when the merge
+	// request was merged; nil if it is not merged or the value was not recorded.
 	ChecksRequired      *bool
 	ClosedByID          *int64
 	ClosedBy            *User
@@ -69,14 +69,14 @@ type MergeRequest struct {
 	MergingRemoveSource bool
 	MergingUserID       *int64
 	MergingStartedAt    *time.Time
-	// Incomplete says what an operation that has been carried out still leaves
-	// to recovery; nil when nothing is left. It is not stored.
+	// Incomplete is what recovery still has to do for the operation that returned this
+	// value; nil if nothing. It is not stored.
 	Incomplete error `gorm:"-"`
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
 }
 
-// Approval is one person's approval of a merge request.
+// Approval is one user's approval of a merge request.
 type Approval struct {
 	ID             int64
 	MergeRequestID int64
@@ -85,7 +85,7 @@ type Approval struct {
 	CreatedAt      time.Time
 }
 
-// Commit is what a payload and a page tell about a commit.
+// Commit holds what payloads and pages show of a commit.
 type Commit struct {
 	SHA         string
 	Message     string
@@ -94,16 +94,15 @@ type Commit struct {
 	CommittedAt time.Time
 }
 
-// Title is the first line of a commit's message.
+// Title returns the first line of the message.
 func (c Commit) Title() string {
 	title, _, _ := strings.Cut(strings.TrimSpace(c.Message), "\n")
 	return strings.TrimSpace(title)
 }
 
-// SuggestedTitle is a title for a merge request of the commit, made of its
-// subject, and whether that marks a draft. The title has no mark and leaves
-// room for one, so it follows the rule of titles either way; it is empty where
-// the subject holds nothing to read.
+// SuggestedTitle derives a merge request title from the commit's subject and reports
+// whether the subject marks a draft. The title has no draft prefix and is short enough
+// to get one. It is empty if the subject is.
 func (c Commit) SuggestedTitle() (title string, draft bool) {
 	title = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -117,13 +116,12 @@ func (c Commit) SuggestedTitle() (title string, draft bool) {
 	return strings.TrimSpace(cutText(title, MaxTitleLength-len("Draft: "))), draft
 }
 
-// Head is HEAD as a commit, from the merge request's own row.
+// Head returns HEAD as a commit, from the merge request's own row.
 func (m MergeRequest) Head() Commit {
 	return Commit{SHA: m.HeadSHA, Message: m.HeadMessage, AuthorName: m.HeadAuthorName, AuthorEmail: m.HeadAuthorEmail, CommittedAt: m.HeadCommittedAt}
 }
 
-// maxStoredMessage keeps a monstrous commit message out of the row and the
-// payload; in bytes.
+// maxStoredMessage limits the stored commit message, in bytes.
 const maxStoredMessage = 64 << 10
 
 func (m *MergeRequest) setHead(c Commit) {
@@ -134,8 +132,7 @@ func (m *MergeRequest) setHead(c Commit) {
 	m.HeadCommittedAt = dbTime(c.CommittedAt)
 }
 
-// cutText cuts s to at most n characters, which is what limits of columns and
-// fields count.
+// cutText cuts s to at most n characters.
 func cutText(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -161,11 +158,11 @@ func cutBytes(s string, n int) string {
 
 var draftPrefix = regexp.MustCompile(`(?i)^\s*(\[draft\]|\(draft\)|draft:)\s*`)
 
-// IsDraftTitle reports whether a title marks a draft: it begins with
-// "Draft:", "[Draft]" or "(Draft)".
+// IsDraftTitle reports whether a title begins with "Draft:", "[Draft]" or "(Draft)", in
+// upper or lower case.
 func IsDraftTitle(title string) bool { return draftPrefix.MatchString(title) }
 
-// WithDraft is the title with or without the mark of a draft.
+// WithDraft returns the title with or without a draft prefix.
 func WithDraft(title string, draft bool) string {
 	if draft == IsDraftTitle(title) {
 		return title
@@ -179,7 +176,7 @@ func WithDraft(title string, draft bool) string {
 	return title
 }
 
-// MergeRequestInput opens a merge request.
+// MergeRequestInput creates a merge request.
 type MergeRequestInput struct {
 	Title              string
 	Description        string
@@ -189,7 +186,7 @@ type MergeRequestInput struct {
 	RemoveSourceBranch bool
 }
 
-// MergeRequestUpdate edits one; nil leaves a field as it is.
+// MergeRequestUpdate edits a merge request. Nil leaves a field unchanged.
 type MergeRequestUpdate struct {
 	Title              *string
 	Description        *string
@@ -197,12 +194,13 @@ type MergeRequestUpdate struct {
 	Draft              *bool
 	Squash             *bool
 	RemoveSourceBranch *bool
-	// Version is the merge request's Version that the edit was made from; "" is
-	// not checked.
+	// Version is the Version of the merge request that the form showed; "" disables the
+	// check for concurrent edits.
 	Version string
 }
 
-// Validate cleans the input and tells its faults.
+// Validate normalises the input and returns its field errors: title, description,
+// source_branch, target_branch.
 func (in *MergeRequestInput) Validate() error {
 	var f fieldErrors
 	in.Title = strings.TrimSpace(in.Title)
@@ -224,7 +222,8 @@ func (in *MergeRequestInput) Validate() error {
 	return f.err()
 }
 
-// Validate cleans the update and tells its faults.
+// Validate normalises the update and returns its field errors: title, description,
+// target_branch.
 func (in *MergeRequestUpdate) Validate() error {
 	var f fieldErrors
 	if in.Title != nil {
@@ -264,7 +263,7 @@ func checkBody(f *fieldErrors, text string) {
 	}
 }
 
-// BlockReason is one reason why a merge request cannot be merged.
+// BlockReason is a reason why a merge request cannot be merged.
 type BlockReason string
 
 // The reasons that the database knows; git adds conflicts and missing commits.
@@ -280,11 +279,10 @@ const (
 	BlockedStatusChecks BlockReason = "status_checks_must_pass"
 )
 
-// RepositoryReasons are the reasons against a merge that only the repository
-// knows, and the files in conflict: whether the target branch exists, how many
-// commits the source has that the target lacks, and what conflicts says, which
-// is asked only where there is something to merge. Pages and the API ask this
-// one function; the merge itself fails for the same reasons.
+// RepositoryReasons returns the reasons against a merge that only the repository knows,
+// and the files in conflict. commits is the number of commits that the target lacks.
+// conflicts is called only if there is something to merge. Pages and the API share this
+// function; Merge fails for the same reasons.
 func RepositoryReasons(targetExists bool, commits int, conflicts func() ([]string, error)) (reasons []BlockReason, files []string, err error) {
 	switch {
 	case !targetExists:
@@ -305,9 +303,9 @@ func RepositoryReasons(targetExists bool, commits int, conflicts func() ([]strin
 	return nil, nil, nil
 }
 
-// Mergeable tells every reason, as far as the database knows, why a merge
-// request cannot be merged at an instant; none means that it can. It is the
-// gate: pages, the API and the merge itself ask this one function.
+// Mergeable returns the reasons, known to the database, why a merge request cannot be
+// merged at now. It returns nil if there are none. Pages, the API and the merge itself
+// use this function.
 func Mergeable(project Project, mr MergeRequest, checks []MergeRequestCheck, now time.Time) []BlockReason {
 	var reasons []BlockReason
 	if mr.State != StateOpened {

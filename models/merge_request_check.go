@@ -17,7 +17,7 @@ const (
 	StatusFailed  Status = "failed"
 )
 
-// ParseStatus reads one of the API's words.
+// ParseStatus parses a status of the API; ok is false for any other word.
 func ParseStatus(word string) (Status, bool) {
 	switch s := Status(word); s {
 	case StatusPending, StatusPassed, StatusFailed:
@@ -26,9 +26,9 @@ func ParseStatus(word string) (Status, bool) {
 	return "", false
 }
 
-// MergeRequestCheck is the status check of one service on one merge request:
-// the copy of the service taken when the merge request was opened or
-// retargeted, and the state for HEAD.
+// MergeRequestCheck is the status check of one service on one merge request: the copy
+// of the service, taken when the merge request was opened or its target changed, and
+// the state for HEAD.
 type MergeRequestCheck struct {
 	ID                    int64
 	ProjectID             int64
@@ -39,39 +39,38 @@ type MergeRequestCheck struct {
 	Scope                 []string `gorm:"serializer:json"`
 	TimeoutSeconds        int
 	SHA                   string `gorm:"column:sha"`
-	// Status is what was last stored. Read StatusAt instead: a stored pending
-	// may have timed out.
+	// Status is the stored state. Use StatusAt instead: a stored pending check may have
+	// timed out.
 	Status Status
-	// TimedOut tells that a stored failed came from the time-out.
+	// TimedOut reports whether a stored failure was caused by the time-out.
 	TimedOut bool
-	// PendingSince is when the clock last started.
+	// PendingSince is when the time-out last started.
 	PendingSince time.Time
-	// StoppedAt is when the clock stopped, because the merge request was
-	// closed or merged; nil while it runs.
+	// StoppedAt is when the time-out was suspended because the merge request was closed
+	// or merged; nil while it runs.
 	StoppedAt *time.Time
-	// SettledAt is when the check passed or failed; nil while pending.
+	// SettledAt is when the check passed or failed; nil while it is pending.
 	SettledAt   *time.Time
 	Description string
 	TargetURL   string `gorm:"column:target_url"`
-	// DeliveryID is the newest delivery of an event of this merge request to
-	// the service.
+	// DeliveryID is the newest delivery of the merge request's events to the service.
 	DeliveryID *int64
 	Delivery   *Delivery
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
 }
 
-// Timeout is how long the check may stay pending.
+// Timeout returns how long the check may stay pending.
 func (c MergeRequestCheck) Timeout() time.Duration {
 	return time.Duration(c.TimeoutSeconds) * time.Second
 }
 
-// Deadline is the last instant at which the check is still pending.
+// Deadline returns the last instant at which the check is still pending.
 func (c MergeRequestCheck) Deadline() time.Time { return c.PendingSince.Add(c.Timeout()) }
 
-// StatusAt is the state of the check at an instant. A check pending for more
-// than its time-out is failed from that instant on, whether or not anything
-// has noticed; while the merge request is closed its clock stands still.
+// StatusAt returns the state of the check at now. A check that is pending for longer
+// than its time-out is failed, even if the row still says pending. The time-out does
+// not run while the merge request is closed.
 func (c MergeRequestCheck) StatusAt(now time.Time) Status {
 	if c.Status == StatusPending && c.expiredAt(now) {
 		return StatusFailed
@@ -79,8 +78,7 @@ func (c MergeRequestCheck) StatusAt(now time.Time) Status {
 	return c.Status
 }
 
-// TimedOutAt reports whether the check is failed because nobody answered in
-// time.
+// TimedOutAt reports whether the check is failed at now because of its time-out.
 func (c MergeRequestCheck) TimedOutAt(now time.Time) bool {
 	if c.Status == StatusPending {
 		return c.expiredAt(now)
@@ -95,7 +93,7 @@ func (c MergeRequestCheck) expiredAt(now time.Time) bool {
 	return now.Sub(c.PendingSince) > c.Timeout()
 }
 
-// Since is when the check came into the state it has at an instant.
+// Since returns when the check entered the state that it has at now.
 func (c MergeRequestCheck) Since(now time.Time) time.Time {
 	switch {
 	case c.Status == StatusPending && c.expiredAt(now):
@@ -106,13 +104,13 @@ func (c MergeRequestCheck) Since(now time.Time) time.Time {
 	return *c.SettledAt
 }
 
-// CanRetry reports whether the check may be retried at an instant: it is
-// failed and its merge request is open. Who may is the table of abilities'.
+// CanRetry reports whether the check can be retried at now: it is failed and its merge
+// request is open. It does not check the user's role.
 func (c MergeRequestCheck) CanRetry(state MergeRequestState, now time.Time) bool {
 	return state == StateOpened && c.StatusAt(now) == StatusFailed
 }
 
-// restart makes the check pending for a HEAD, with its clock starting at now.
+// restart makes the check pending for a new HEAD; its time-out starts at now.
 func (c *MergeRequestCheck) restart(sha string, now time.Time) {
 	c.SHA = sha
 	c.Status = StatusPending
@@ -124,7 +122,7 @@ func (c *MergeRequestCheck) restart(sha string, now time.Time) {
 	c.TargetURL = ""
 }
 
-// record puts a response into the check.
+// record applies a response to the check.
 func (c *MergeRequestCheck) record(in ResponseInput, open bool, now time.Time) {
 	c.Status = in.Status
 	c.TimedOut = false
@@ -142,8 +140,8 @@ func (c *MergeRequestCheck) record(in ResponseInput, open bool, now time.Time) {
 	c.SettledAt = &now
 }
 
-// stop stops the clock, because the merge request was closed or merged. What
-// had timed out by then is written down.
+// stop suspends the time-out of a pending check because the merge request was closed or
+// merged. A check that has already timed out becomes failed.
 func (c *MergeRequestCheck) stop(now time.Time) {
 	if c.Status != StatusPending {
 		return
@@ -155,7 +153,7 @@ func (c *MergeRequestCheck) stop(now time.Time) {
 	c.StoppedAt = &now
 }
 
-// expire writes down what StatusAt already says.
+// expire stores the time-out that StatusAt already reports.
 func (c *MergeRequestCheck) expire() {
 	settled := c.Deadline()
 	c.Status = StatusFailed
@@ -163,13 +161,13 @@ func (c *MergeRequestCheck) expire() {
 	c.SettledAt = &settled
 }
 
-// StatusCounts is how many checks stand in each state.
+// StatusCounts is the number of checks in each state.
 type StatusCounts struct{ Passed, Pending, Failed int }
 
-// Total is the number of checks.
+// Total returns the number of all checks.
 func (n StatusCounts) Total() int { return n.Passed + n.Pending + n.Failed }
 
-// CountStatuses counts checks by their state at an instant.
+// CountStatuses counts checks by their state at now.
 func CountStatuses(checks []MergeRequestCheck, now time.Time) StatusCounts {
 	var n StatusCounts
 	for _, check := range checks {
@@ -178,7 +176,7 @@ func CountStatuses(checks []MergeRequestCheck, now time.Time) StatusCounts {
 	return n
 }
 
-// add counts more checks of one state.
+// add adds count checks in one state.
 func (n *StatusCounts) add(status Status, more int) {
 	switch status {
 	case StatusPassed:
@@ -190,7 +188,7 @@ func (n *StatusCounts) add(status Status, more int) {
 	}
 }
 
-// StatusCheckResponse is one answer of a service, kept for ever.
+// StatusCheckResponse is one response of a service. Responses are kept permanently.
 type StatusCheckResponse struct {
 	ID                    int64
 	ProjectID             int64
@@ -201,17 +199,16 @@ type StatusCheckResponse struct {
 	Status                Status
 	Description           string
 	TargetURL             string `gorm:"column:target_url"`
-	// Late marks an answer after the merge: it is recorded, but the check keeps
-	// the state it was merged with.
+	// Late marks a response after the merge. It is recorded, but the check keeps the
+	// state it had when merged.
 	Late      bool
 	CreatedAt time.Time
 }
 
-// MaxResponseDescription is the longest description of a response, in
-// characters.
+// MaxResponseDescription is the longest description of a response, in characters.
 const MaxResponseDescription = 255
 
-// ResponseInput is an answer of a service.
+// ResponseInput is a response of a service.
 type ResponseInput struct {
 	ExternalStatusCheckID int64
 	SHA                   string
@@ -220,8 +217,9 @@ type ResponseInput struct {
 	TargetURL             string
 }
 
-// Validate tells the faults of the input: the description is one line of plain
-// text, the target URL is http or https and kept as URLAsSent, with its fragment.
+// Validate normalises the input and returns its field errors. The description is one
+// line of plain text; the target URL is an http or https URL without user information
+// and is stored in the form of URLAsSent plus its fragment.
 func (in *ResponseInput) Validate() error {
 	var f fieldErrors
 	in.Description = strings.TrimSpace(in.Description)

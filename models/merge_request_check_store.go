@@ -9,14 +9,13 @@ import (
 	"gorm.io/gorm"
 )
 
-// withoutPayload loads deliveries without the bytes they carry.
+// withoutPayload omits the payload from a query for deliveries.
 func withoutPayload(db *gorm.DB) *gorm.DB { return db.Omit("payload") }
 
-// RecordResponse records an answer of a service for HEAD. Errors: KindNotFound
-// when the service is not on this merge request; KindConflict with
-// CodeStaleSHA and Params["head"] when the SHA is not HEAD; nothing is stored
-// then. After the merge the answer is recorded as late and the check stays as it
-// was merged.
+// RecordResponse records a service's response for HEAD. It returns KindNotFound if the
+// service is not on this merge request, and KindConflict with CodeStaleSHA and
+// Params["head"] if in.SHA is not HEAD; nothing is stored then. A response after the
+// merge is stored as late and does not change the check.
 func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int64, in ResponseInput) (StatusCheckResponse, MergeRequestCheck, error) {
 	if err := in.Validate(); err != nil {
 		return StatusCheckResponse{}, MergeRequestCheck{}, err
@@ -42,8 +41,8 @@ func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int6
 			ProjectID: projectID, MergeRequestID: mr.ID, ExternalStatusCheckID: check.ExternalStatusCheckID, UserID: ID(by.ID),
 			SHA: in.SHA, Status: in.Status, Description: in.Description, TargetURL: in.TargetURL, Late: mr.State == StateMerged, CreatedAt: now,
 		}
-		// The response first: its foreign key locks the service before the
-		// check is written, in the order in which a removal locks them.
+		// Insert the response first: its foreign key locks the service before the
+		// check, the same order as in DeleteExternalStatusCheck.
 		if err := tx.writer(ctx).Create(&response).Error; err != nil {
 			if isForeignKeyViolation(err) {
 				return notFound("external status check")
@@ -83,8 +82,8 @@ func (s *Store) checkOfService(ctx context.Context, mr MergeRequest, serviceID i
 	return check, orNotFound(err, "external status check")
 }
 
-// Responses lists the answers of one service on a merge request, the newest
-// first.
+// Responses lists the responses of one service on a merge request, newest first, with
+// their total number.
 func (s *Store) Responses(ctx context.Context, mergePushRequestID, serviceID int64, page Page) ([]StatusCheckResponse, int64, error) {
 	query := s.reader(ctx).Model(&StatusCheckResponse{}).Where("merge_request_id = ? AND external_status_check_id = ?", mergePushRequestID, serviceID)
 	var total int64
@@ -96,8 +95,8 @@ func (s *Store) Responses(ctx context.Context, mergePushRequestID, serviceID int
 	return list, total, err
 }
 
-// LateResponses finds the newest answer after the merge of each service, by
-// service id. It is empty for a merge request that is not merged.
+// LateResponses returns the newest response after the merge of each service, by service
+// id. It is empty for a merge request that is not merged.
 func (s *Store) LateResponses(ctx context.Context, mergePushRequestID int64) (map[int64]StatusCheckResponse, error) {
 	var list []StatusCheckResponse
 	newest := s.reader(ctx).Model(&StatusCheckResponse{}).Select("MAX(id)").Where("merge_request_id = ? AND late", mergePushRequestID).
@@ -112,8 +111,8 @@ func (s *Store) LateResponses(ctx context.Context, mergePushRequestID int64) (ma
 	return late, nil
 }
 
-// ResponseAfter is the first answer that a service gave for the commit of a
-// delivery after the delivery was made; false where there is none.
+// ResponseAfter returns a service's first response for the commit of a delivery after
+// the delivery was created; ok is false if there is none.
 func (s *Store) ResponseAfter(ctx context.Context, d Delivery) (StatusCheckResponse, bool, error) {
 	if d.MergeRequestID == nil {
 		return StatusCheckResponse{}, false, nil
@@ -127,9 +126,9 @@ func (s *Store) ResponseAfter(ctx context.Context, d Delivery) (StatusCheckRespo
 	return first, err == nil, err
 }
 
-// RetryCheck makes a failed check pending again and sends the service the
-// current state once more. KindUnprocessable with CodeNotOpen or CodeNotFailed
-// when it cannot be.
+// RetryCheck makes a failed check pending and sends the current state to its service
+// again. It returns KindUnprocessable with CodeNotOpen or CodeNotFailed if the check
+// cannot be retried.
 func (s *Store) RetryCheck(ctx context.Context, by User, projectID, iid, serviceID int64) (MergeRequestCheck, error) {
 	var check MergeRequestCheck
 	err := s.Transaction(ctx, func(tx *Store) error {
@@ -152,7 +151,7 @@ func (s *Store) RetryCheck(ctx context.Context, by User, projectID, iid, service
 		}
 		timedOut := check.Status == StatusPending
 		if timedOut {
-			// The time-out happened; it is told before it is undone.
+			// Record the time-out before it is reset.
 			if err := tx.auditTimeout(ctx, mr, check); err != nil {
 				return err
 			}
@@ -173,8 +172,8 @@ func (s *Store) RetryCheck(ctx context.Context, by User, projectID, iid, service
 	return check, err
 }
 
-// auditTimeout records that checks of a merge request timed out: one event,
-// however many checks.
+// auditTimeout records one audit event for the checks of a merge request that timed
+// out.
 func (s *Store) auditTimeout(ctx context.Context, mr MergeRequest, checks ...MergeRequestCheck) error {
 	names := make([]string, len(checks))
 	for i, check := range checks {
@@ -185,14 +184,12 @@ func (s *Store) auditTimeout(ctx context.Context, mr MergeRequest, checks ...Mer
 		AuditChange{Field: "status", From: string(StatusPending), To: string(StatusFailed)}, AuditChange{Field: "sha", To: mr.HeadSHA})
 }
 
-// ExpirePending stores the time-outs that StatusAt already reports, at most
-// limit of them, and returns how many. It continues after an error and returns
-// all of them as ProjectErrors. Nothing depends on when it runs.
+// ExpirePending stores the time-outs that StatusAt already reports and returns how
+// many. It looks at no more than limit checks. An error does not stop the others; all
+// errors are joined, each as a *ProjectError. No rule depends on when it runs.
 func (s *Store) ExpirePending(ctx context.Context, limit int) (int, error) {
 	now := s.Now()
 	var due []MergeRequestCheck
-	// The shortest time-out a column may hold bounds the search; StatusAt
-	// decides.
 	err := s.reader(ctx).Where("status = ? AND stopped_at IS NULL AND pending_since < ?", StatusPending, now).
 		Order("pending_since, merge_request_id").Limit(limit).Find(&due).Error
 	if err != nil {
@@ -226,9 +223,9 @@ func (s *Store) ExpirePending(ctx context.Context, limit int) (int, error) {
 	return n, errors.Join(errs...)
 }
 
-// expireChecks stores the time-outs of one merge request and returns how many
-// of the candidates were still pending. KindNotFound when the merge request no
-// longer exists.
+// expireChecks stores the time-outs of one merge request and returns how many of the
+// candidates were still pending. It returns KindNotFound if the merge request no longer
+// exists.
 func (s *Store) expireChecks(ctx context.Context, mergePushRequestID int64, candidates []MergeRequestCheck) (int, error) {
 	var expired []MergeRequestCheck
 	err := s.Transaction(ctx, func(tx *Store) error {
@@ -262,8 +259,7 @@ func (s *Store) expireChecks(ctx context.Context, mergePushRequestID int64, cand
 	return len(expired), err
 }
 
-// CountOpenWithCheck counts the open merge requests that have a check of a
-// service.
+// CountOpenWithCheck counts the open merge requests that have a check of a service.
 func (s *Store) CountOpenWithCheck(ctx context.Context, projectID, serviceID int64) (int, error) {
 	var n int64
 	err := s.reader(ctx).Table("merge_request_checks AS c").Joins("JOIN merge_requests AS m ON m.id = c.merge_request_id").

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// CreateMergeRequest opens a merge request at the tip of its source branch,
-// takes a copy of the services that apply and tells them. A second open one
-// for the same branches is KindConflict with CodeAlreadyOpen and its iid in
+// CreateMergeRequest opens a merge request at the tip of its source branch, copies the
+// services that apply and sends them an event. A second open merge request for the same
+// branches is KindConflict with CodeAlreadyOpen and the iid of the first in
 // Params["iid"].
 func (s *Store) CreateMergeRequest(ctx context.Context, by User, projectID int64, in MergeRequestInput) (MergeRequest, error) {
 	if err := in.Validate(); err != nil {
@@ -53,7 +53,9 @@ func (s *Store) CreateMergeRequest(ctx context.Context, by User, projectID int64
 	return mr, err
 }
 
-// validateBranches finds the tip of a source branch and makes sure of the target.
+// validateBranches returns the tip of the source branch. A missing branch is a field
+// error (CodeUnknownBranch), and with needCommits also a source without commits that
+// the target lacks (CodeNoCommits).
 func (s *Store) validateBranches(ctx context.Context, projectID int64, source, target string, needCommits bool) (Commit, error) {
 	git := s.shared.cfg.Git
 	var f fieldErrors
@@ -87,6 +89,8 @@ func (s *Store) validateBranches(ctx context.Context, projectID int64, source, t
 	return git.Commit(ctx, projectID, sourceTip)
 }
 
+// checkNotOpenTwice returns a conflict if another merge request than except is open for
+// the same branches.
 func (s *Store) checkNotOpenTwice(ctx context.Context, projectID int64, source, target string, except int64) error {
 	var other MergeRequest
 	err := s.writer(ctx).Take(&other, "project_id = ? AND source_branch = ? AND target_branch = ? AND state = ? AND id <> ?", projectID, source, target, StateOpened, except).Error
@@ -99,8 +103,8 @@ func (s *Store) checkNotOpenTwice(ctx context.Context, projectID int64, source, 
 	return &Error{Kind: KindConflict, Code: CodeAlreadyOpen, Params: map[string]string{"iid": itoa(other.IID), "source": source, "target": target}}
 }
 
-// replaceChecks takes a fresh copy of the services that apply to a merge
-// request: all its checks are pending and their clocks start now.
+// replaceChecks deletes the checks of a merge request and creates a pending check for
+// every service that applies now.
 func (s *Store) replaceChecks(ctx context.Context, mr MergeRequest) error {
 	if err := s.writer(ctx).Where("merge_request_id = ?", mr.ID).Delete(&MergeRequestCheck{}).Error; err != nil {
 		return err
@@ -121,7 +125,7 @@ func (s *Store) replaceChecks(ctx context.Context, mr MergeRequest) error {
 	return nil
 }
 
-// newCheck is a merge request's copy of a service, pending from now.
+// newCheck returns a merge request's copy of a service, pending since now.
 func newCheck(service ExternalStatusCheck, mr MergeRequest, now time.Time) MergeRequestCheck {
 	check := MergeRequestCheck{
 		ProjectID: mr.ProjectID, MergeRequestID: mr.ID, ExternalStatusCheckID: service.ID,
@@ -135,9 +139,9 @@ func newCheck(service ExternalStatusCheck, mr MergeRequest, now time.Time) Merge
 	return check
 }
 
-// UpdateMergeRequest edits a merge request. One edit is one event, one that
-// changes nothing is none. A new target branch takes a fresh copy of the
-// services; only an open or closed merge request can be retargeted.
+// UpdateMergeRequest edits a merge request. An edit sends at most one event, and none
+// if it changes nothing. A new target branch replaces the checks; a merged merge
+// request keeps its target (CodeNotOpen).
 func (s *Store) UpdateMergeRequest(ctx context.Context, by User, projectID, iid int64, in MergeRequestUpdate) (MergeRequest, error) {
 	if err := in.Validate(); err != nil {
 		return MergeRequest{}, err
@@ -239,7 +243,7 @@ func (s *Store) edit(ctx context.Context, by User, project Project, mr *MergeReq
 	return s.recordEvent(ctx, project, *mr, eventInput{action: ActionUpdate, changes: changes, by: by})
 }
 
-// value is what a pointer points at, nil for nil, so that two can be compared.
+// value returns what p points to, nil for nil, so that two values can be compared.
 func value[T any](p *T) any {
 	if p == nil {
 		return nil
@@ -248,7 +252,7 @@ func value[T any](p *T) any {
 }
 
 func (s *Store) checkRetarget(ctx context.Context, mr MergeRequest, target string) error {
-	// One whose merge was cut off is merged; recovery only has to say so.
+	// An interrupted merge counts as merged; recovery completes it.
 	interrupted, err := s.isMergeInterrupted(ctx, mr)
 	if err != nil {
 		return err

@@ -4,15 +4,15 @@ import (
 	"context"
 )
 
-// CloseMergeRequest closes an open merge request: clocks stop, waiting
-// deliveries are superseded, and the services get an event.
+// CloseMergeRequest closes an open merge request: time-outs stop, waiting deliveries
+// are superseded, and the services get an event.
 func (s *Store) CloseMergeRequest(ctx context.Context, by User, projectID, iid int64) (closed MergeRequest, err error) {
 	err = s.Transaction(ctx, func(tx *Store) error {
 		mr, project, err := tx.lockMergeRequest(ctx, projectID, iid)
 		if err != nil {
 			return err
 		}
-		// One whose merge was cut off is merged; recovery only has to say so.
+		// An interrupted merge counts as merged; recovery completes it.
 		interrupted, err := tx.isMergeInterrupted(ctx, mr)
 		if err != nil {
 			return err
@@ -49,10 +49,10 @@ func stateID(state MergeRequestState) int {
 	return map[MergeRequestState]int{StateOpened: 1, StateClosed: 2, StateMerged: 3}[state]
 }
 
-// StateID is GitLab's number for the state (state_id).
+// StateID returns GitLab's state_id.
 func (state MergeRequestState) StateID() int { return stateID(state) }
 
-// stopClocks stops the clocks of a merge request's pending checks.
+// stopClocks stops the time-outs of a merge request's pending checks.
 func (s *Store) stopClocks(ctx context.Context, mr MergeRequest) error {
 	checks, err := s.checksWithLockedServices(ctx, mr.ID)
 	if err != nil {
@@ -70,9 +70,8 @@ func (s *Store) stopClocks(ctx context.Context, mr MergeRequest) error {
 	return nil
 }
 
-// ReopenMergeRequest opens a closed merge request again, at the tip of its
-// source branch: pending checks, and all of them if HEAD moved, are pending
-// with the clock starting now.
+// ReopenMergeRequest opens a closed merge request at the tip of its source branch.
+// Pending checks restart; if HEAD changed, all checks become pending.
 func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid int64) (reopened MergeRequest, err error) {
 	err = s.Transaction(ctx, func(tx *Store) error {
 		var project Project
@@ -102,13 +101,13 @@ func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid 
 			return err
 		}
 		if headChanged {
-			// After the commit: a ref moved before it would stay ahead of HEAD
-			// if there is no commit.
+			// Move the head ref after the commit: if the transaction is rolled back,
+			// the ref must not be ahead of HEAD.
 			if err := tx.createStep(ctx, mr, stepKeepHead); err != nil {
 				return err
 			}
 			tx.afterCommit(func() {
-				// On failure the step stays for recovery.
+				// After an error the step stays for recovery.
 				_ = tx.root.finishSteps(context.WithoutCancel(ctx), mr, stepKeepHead)
 			})
 		}
@@ -142,8 +141,8 @@ func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid 
 	return reopened, err
 }
 
-// reopenError words missing branches as reasons rather than as fields: there
-// is no form to correct them in.
+// reopenError turns field errors about missing branches into errors of the operation,
+// because reopening has no form.
 func reopenError(err error) error {
 	for _, f := range FieldErrorsOf(err) {
 		if f.Code == CodeUnknownBranch && f.Field == "source_branch" {

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// stepKind says what a MergeRequestStep does.
+// stepKind is the kind of a MergeRequestStep.
 type stepKind string
 
 const (
-	// stepRemoveSourceBranch removes the source branch of a merged merge request.
+	// stepRemoveSourceBranch deletes the source branch of a merged merge request.
 	stepRemoveSourceBranch stepKind = "remove_source"
 	// stepKeepHead points refs/merge-requests/N/head at HEAD.
 	stepKeepHead stepKind = "keep_head"
 )
 
-// MergeRequestStep is a change of a repository that follows from a change of a
-// merge request and still has to be made.
+// MergeRequestStep is a pending change of a repository that follows from a committed
+// change of a merge request.
 type MergeRequestStep struct {
 	ID             int64
 	ProjectID      int64
@@ -28,17 +28,16 @@ type MergeRequestStep struct {
 
 func (m MergeRequestStep) recoveryIDs() (id, projectID int64) { return m.ID, m.ProjectID }
 
-// ErrSourceNotRemoved is in MergeRequest.Incomplete when the source branch
-// could not be removed yet.
+// ErrSourceNotRemoved is in MergeRequest.Incomplete if the source branch could not be
+// deleted yet.
 var ErrSourceNotRemoved = errors.New("models: the source branch is not removed yet")
 
-// createStep records a step in the transaction of the change it follows from.
+// createStep records a step in the transaction of the change that it follows from.
 func (s *Store) createStep(ctx context.Context, mr MergeRequest, kind stepKind) error {
 	return s.writer(ctx).Create(&MergeRequestStep{ProjectID: mr.ProjectID, MergeRequestID: mr.ID, Kind: kind, CreatedAt: s.Now()}).Error
 }
 
-// finishSteps makes the remembered changes of one kind for a merge request, and
-// forgets them when they are made.
+// finishSteps carries out the recorded steps of one kind and then deletes them.
 func (s *Store) finishSteps(ctx context.Context, mr MergeRequest, kind stepKind) error {
 	var n int64
 	steps := s.writer(ctx).Model(&MergeRequestStep{}).Where("merge_request_id = ? AND kind = ?", mr.ID, kind)
@@ -58,7 +57,7 @@ func (s *Store) finishSteps(ctx context.Context, mr MergeRequest, kind stepKind)
 	return s.writer(ctx).Delete(&MergeRequestStep{}, "merge_request_id = ? AND kind = ?", mr.ID, kind).Error
 }
 
-// recoverSteps finishes the steps that were cut off.
+// recoverSteps finishes interrupted steps that were created before a time.
 func (s *Store) recoverSteps(ctx context.Context, before time.Time) error {
 	return eachRow(ctx, s.reader(ctx).Where("created_at <= ?", before), func(step MergeRequestStep) error {
 		var mr MergeRequest
@@ -75,8 +74,8 @@ func (s *Store) recoverSteps(ctx context.Context, before time.Time) error {
 	})
 }
 
-// removeSourceBranch deletes the source branch of a merged merge request, if it is
-// still at HEAD and neither protected nor the default branch.
+// removeSourceBranch deletes the source branch of a merged merge request if it still is
+// at HEAD and is neither protected nor the default branch.
 func (s *Store) removeSourceBranch(ctx context.Context, mr MergeRequest) error {
 	project, err := s.Project(ctx, mr.ProjectID)
 	if err != nil {
@@ -89,7 +88,7 @@ func (s *Store) removeSourceBranch(ctx context.Context, mr MergeRequest) error {
 	git := s.shared.cfg.Git
 	err = git.DeleteBranch(ctx, mr.ProjectID, mr.SourceBranch, mr.HeadSHA)
 	if errors.Is(err, ErrRefMoved) {
-		// Somebody has pushed to it, or it is gone and only the rest is missing.
+		// The branch was pushed to, or deleted without recording it.
 		_, exists, err := git.BranchTip(ctx, mr.ProjectID, mr.SourceBranch)
 		if err != nil || exists {
 			return err
@@ -105,7 +104,7 @@ func (s *Store) removeSourceBranch(ctx context.Context, mr MergeRequest) error {
 	return err
 }
 
-// mergeUser is who merged, the zero User when that is no longer known.
+// mergeUser returns the user who merged, the zero User if the account was deleted.
 func (s *Store) mergeUser(ctx context.Context, mr MergeRequest) (User, error) {
 	if mr.MergeUserID == nil {
 		return User{}, nil
@@ -117,8 +116,8 @@ func (s *Store) mergeUser(ctx context.Context, mr MergeRequest) (User, error) {
 	return user, err
 }
 
-// RepositoryRemoval is the repository of a deleted project that still has to be
-// removed.
+// RepositoryRemoval is the repository of a deleted project that has not been removed
+// yet.
 type RepositoryRemoval struct {
 	ID        int64
 	ProjectID int64
@@ -135,7 +134,7 @@ func (s *Store) removeRepository(ctx context.Context, removal RepositoryRemoval)
 	return s.writer(ctx).Delete(&RepositoryRemoval{}, removal.ID).Error
 }
 
-// recoverRemovals removes the repositories whose removal was cut off.
+// recoverRemovals removes repositories whose removal was interrupted.
 func (s *Store) recoverRemovals(ctx context.Context, before time.Time) error {
 	return eachRow(ctx, s.reader(ctx).Where("created_at <= ?", before), func(removal RepositoryRemoval) error {
 		return s.dropIfExpired(s.removeRepository(ctx, removal), removal.CreatedAt, func() error {

@@ -8,19 +8,19 @@ import (
 	"gorm.io/gorm"
 )
 
-// MergeRequest finds a merge request of a project by its iid, with its people.
-// KindNotFound when there is none.
+// MergeRequest finds a merge request of a project by its iid, with its users. It
+// returns KindNotFound if there is none.
 func (s *Store) MergeRequest(ctx context.Context, projectID, iid int64) (MergeRequest, error) {
 	var mr MergeRequest
 	err := s.reader(ctx).Preload("Author").Preload("MergeUser").Preload("ClosedBy").Take(&mr, "project_id = ? AND iid = ?", projectID, iid).Error
 	return mr, orNotFound(err, "merge request")
 }
 
-// MergeRequestFilter chooses merge requests of a list; zero values choose all.
+// MergeRequestFilter selects merge requests of a list. Zero values select all.
 type MergeRequestFilter struct {
-	// ProjectIDs restricts the list; nil for every project.
+	// ProjectIDs restricts the list; nil means all projects.
 	ProjectIDs []int64
-	// ReadableBy restricts the list to projects whose code a user may read.
+	// ReadableBy restricts the list to projects whose code the user can read.
 	ReadableBy     *User
 	State          MergeRequestState
 	SourceBranch   string
@@ -34,7 +34,7 @@ type MergeRequestFilter struct {
 	CreatedBefore  *time.Time
 	UpdatedAfter   *time.Time
 	UpdatedBefore  *time.Time
-	// OrderBy is "created_at" (default), "updated_at" or "title".
+	// OrderBy is "created_at" (the default), "updated_at" or "title".
 	OrderBy   string
 	Ascending bool
 }
@@ -85,7 +85,7 @@ func (f MergeRequestFilter) apply(query *gorm.DB) *gorm.DB {
 	return query
 }
 
-// MergeRequests lists merge requests with their people, and their total number.
+// MergeRequests lists merge requests with their users, and returns their total number.
 func (s *Store) MergeRequests(ctx context.Context, filter MergeRequestFilter, page Page) ([]MergeRequest, int64, error) {
 	query := filter.apply(s.reader(ctx).Model(&MergeRequest{}))
 	var total int64
@@ -105,8 +105,8 @@ func (s *Store) MergeRequests(ctx context.Context, filter MergeRequestFilter, pa
 	return list, total, err
 }
 
-// MergeRequestsMergedBy returns the numbers of the merge requests that a commit merged, as merge
-// or squash commit.
+// MergeRequestsMergedBy returns the iids of the merge requests whose merge or squash
+// commit is sha.
 func (s *Store) MergeRequestsMergedBy(ctx context.Context, projectID int64, sha string) ([]int64, error) {
 	var iids []int64
 	err := s.reader(ctx).Model(&MergeRequest{}).Where("project_id = ? AND (merge_commit_sha = ? OR squash_commit_sha = ?)", projectID, sha, sha).
@@ -114,8 +114,8 @@ func (s *Store) MergeRequestsMergedBy(ctx context.Context, projectID int64, sha 
 	return iids, err
 }
 
-// OpenMergeRequestsFrom finds the open merge requests of source branches: the
-// number of the newest of each, by branch.
+// OpenMergeRequestsFrom returns the iid of the newest open merge request of each source
+// branch, by branch.
 func (s *Store) OpenMergeRequestsFrom(ctx context.Context, projectID int64, branches ...string) (map[string]int64, error) {
 	var rows []struct {
 		SourceBranch string
@@ -144,9 +144,8 @@ func (s *Store) CountMergeRequests(ctx context.Context, projectID int64) (map[Me
 	return counts, err
 }
 
-// Checks lists the checks of merge requests, by merge request id, each sorted
-// by name, with the newest delivery of each. Services that were removed are
-// gone from it at once.
+// Checks lists the checks of merge requests by merge request id, each list sorted by
+// name, with the newest delivery of each check.
 func (s *Store) Checks(ctx context.Context, mergeRequestIDs ...int64) (map[int64][]MergeRequestCheck, error) {
 	var checks []MergeRequestCheck
 	err := s.reader(ctx).Preload("Delivery", withoutPayload).Where("merge_request_id IN ?", mergeRequestIDs).Order("name, id").Find(&checks).Error
@@ -157,8 +156,8 @@ func (s *Store) Checks(ctx context.Context, mergeRequestIDs ...int64) (map[int64
 	return byMR, err
 }
 
-// lockMergeRequest locks a merge request's row and finds its project. Whatever
-// changes HEAD, state, target or checks does so under this lock.
+// lockMergeRequest locks a merge request's row and loads its project. Every change of
+// HEAD, state, target or checks holds this lock.
 func (s *Store) lockMergeRequest(ctx context.Context, projectID, iid int64) (MergeRequest, Project, error) {
 	var mr MergeRequest
 	err := s.forUpdate(s.writer(ctx)).Take(&mr, "project_id = ? AND iid = ?", projectID, iid).Error
@@ -173,8 +172,7 @@ func (s *Store) saveMergeRequest(ctx context.Context, mr *MergeRequest) error {
 	return s.writer(ctx).Save(mr).Error
 }
 
-// saveCheck writes the state of a check; one whose service was just removed is
-// gone, and stays gone.
+// saveCheck updates a check. It does nothing if the check's service was deleted.
 func (s *Store) saveCheck(ctx context.Context, check *MergeRequestCheck) error {
 	check.UpdatedAt = s.Now()
 	return s.writer(ctx).Select("*").Omit("Delivery", "delivery_id").Where("id = ?", check.ID).Updates(check).Error

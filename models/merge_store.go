@@ -8,33 +8,32 @@ import (
 
 // MergeOptions says how to merge.
 type MergeOptions struct {
-	// SHA, when given, must be HEAD (CodeStaleSHA).
+	// SHA, if not empty, must be HEAD (CodeStaleSHA).
 	SHA string
-	// Role is the role of who merges, RoleOwner for admins; protected
-	// branches decide by it.
+	// Role is the role of the user who merges, RoleOwner for administrators. Protected
+	// branches are checked against it.
 	Role               Role
 	Squash             bool
 	Message            string
 	RemoveSourceBranch bool
 }
 
-// maxMergeAttempts is how often a merge is prepared again because its target moved.
+// maxMergeAttempts is how often a merge is prepared if its target keeps moving.
 const maxMergeAttempts = 3
 
-// errMergeOutdated tells that target or HEAD moved under a prepared merge.
+// errMergeOutdated means that target or HEAD moved after the merge was prepared.
 var errMergeOutdated = errors.New("models: the merge must be prepared again")
 
-// Merge merges a merge request. The commit is prepared first; then, under the
-// lock of the merge request's row, the gate, HEAD and the target are read
-// again, the target moves by compare-and-swap and the row becomes merged. What
-// follows from that and fails is in Incomplete, with ErrSourceNotRemoved for
-// the source branch; recovery completes it.
+// Merge merges a merge request. It prepares the commit first. Then, with the merge
+// request's row locked, it checks the merge rules, HEAD and the target again, moves the
+// target by compare-and-swap and marks the row as merged. Later steps that fail are
+// reported in Incomplete, with ErrSourceNotRemoved for the source branch; recovery
+// completes them.
 //
-// Errors: KindForbidden (CodeProtectedBranch) when the target may not be merged
-// into; KindConflict (CodeStaleSHA) when SHA is not HEAD; KindUnprocessable
-// (CodeMergeBlocked with Reasons, CodeConflicts with the files in List);
-// KindConflict (CodeTargetMoved) when the target moved three times, or the
-// merge request was given another target meanwhile.
+// Errors: KindForbidden (CodeProtectedBranch) if a protected branch refuses the merge;
+// KindConflict (CodeStaleSHA) if o.SHA is not HEAD; KindUnprocessable (CodeMergeBlocked
+// with Reasons, CodeConflicts with the files in List); KindConflict (CodeTargetMoved)
+// if the target moved three times or the merge request got another target meanwhile.
 func (s *Store) Merge(ctx context.Context, by User, projectID, iid int64, o MergeOptions) (MergeRequest, error) {
 	for try := 0; try < maxMergeAttempts; try++ {
 		mr, err := s.mergeOnce(ctx, by, projectID, iid, o)
@@ -50,12 +49,13 @@ func (s *Store) Merge(ctx context.Context, by User, projectID, iid int64, o Merg
 	return MergeRequest{}, conflict(CodeTargetMoved)
 }
 
-// blocked is the error of a merge request that the gate holds.
+// blocked is the error of a merge request that cannot be merged.
 func blocked(reasons ...BlockReason) error {
 	return &Error{Kind: KindUnprocessable, Code: CodeMergeBlocked, Reasons: reasons}
 }
 
-// checkMergeAllowed holds everything against a merge that rows can tell.
+// checkMergeAllowed returns an error if protected branches, o.SHA or the merge rules
+// refuse the merge. It does not look at the repository.
 func (s *Store) checkMergeAllowed(ctx context.Context, project Project, mr MergeRequest, o MergeOptions) error {
 	refusal, err := s.BranchDecision(ctx, project, o.Role, mr.TargetBranch, ActionMerge)
 	if err != nil {
@@ -128,7 +128,6 @@ func (s *Store) mergeOnce(ctx context.Context, by User, projectID, iid int64, o 
 			return err
 		}
 		if mr.TargetBranch != prepared.TargetBranch {
-			// Whoever pressed Merge saw another target.
 			return conflict(CodeTargetMoved)
 		}
 		if mr.HeadSHA != prepared.HeadSHA || mr.MergingSHA != commit {
@@ -151,8 +150,8 @@ func (s *Store) mergeOnce(ctx context.Context, by User, projectID, iid int64, o 
 	return mr, err
 }
 
-// recordMergeIntent writes down what is about to happen, before the target moves:
-// a merge cut off between ref and row can then be completed as what it was.
+// recordMergeIntent stores what the merge is about to do before the target moves, so
+// recovery can complete a merge that is interrupted between ref and row.
 func (s *Store) recordMergeIntent(ctx context.Context, by User, mr MergeRequest, commit, base string, o MergeOptions) error {
 	now := s.Now()
 	result := s.writer(ctx).Model(&MergeRequest{}).Where("id = ? AND state = ?", mr.ID, StateOpened).UpdateColumns(map[string]any{
@@ -165,8 +164,8 @@ func (s *Store) recordMergeIntent(ctx context.Context, by User, mr MergeRequest,
 	return result.Error
 }
 
-// moveTarget moves the target by compare-and-swap. A transaction that runs
-// again after a deadlock finds its own move done.
+// moveTarget moves the target by compare-and-swap. If the transaction runs again after
+// a deadlock, the target already contains the commit.
 func (s *Store) moveTarget(ctx context.Context, mr MergeRequest, commit, base string) error {
 	git := s.shared.cfg.Git
 	err := git.MoveBranch(ctx, mr.ProjectID, mr.TargetBranch, commit, base)
@@ -193,11 +192,11 @@ func (s *Store) targetContains(ctx context.Context, mr MergeRequest, commit stri
 	return git.IsAncestor(ctx, mr.ProjectID, commit, tip)
 }
 
-// finishMerge makes the row of a merge whose target has moved say so.
+// finishMerge marks a merge request as merged after its target has moved.
 func (s *Store) finishMerge(ctx context.Context, project Project, mr *MergeRequest, by User) error {
 	updates := []RefUpdate{{Ref: "refs/heads/" + mr.TargetBranch, Old: mr.MergingBaseSHA, New: mr.MergingSHA}}
-	// To other merge requests from or into the target its move is a push like
-	// any other: afterMerge carries it out, or recovery does.
+	// For other merge requests, the move of the target is a push. afterMerge or
+	// recovery processes it.
 	row := PendingPush{ProjectID: mr.ProjectID, UserID: ID(by.ID), RequestID: mergePushRequestID(*mr), Updates: updates, RefsMoved: true, CreatedAt: s.Now()}
 	if err := s.writer(ctx).Create(&row).Error; err != nil {
 		return err
@@ -210,10 +209,11 @@ func (s *Store) finishMerge(ctx context.Context, project Project, mr *MergeReque
 	return s.markMerged(ctx, project, mr, by, mr.MergingSHA, mr.MergingSquash)
 }
 
+// mergePushRequestID is the RequestID of the pending push that a merge creates.
 func mergePushRequestID(mr MergeRequest) string { return fmt.Sprintf("merge-%d", mr.ID) }
 
-// markMerged makes a merge request merged: clocks stop, what waits is
-// superseded, and the services are told.
+// markMerged sets the state to merged: time-outs stop, waiting deliveries are
+// superseded, and the services get an event.
 func (s *Store) markMerged(ctx context.Context, project Project, mr *MergeRequest, by User, commit string, squash bool) error {
 	now, before := s.Now(), mr.UpdatedAt
 	mr.State, mr.MergedAt, mr.MergeUserID, mr.UpdatedAt = StateMerged, &now, ID(by.ID), now
@@ -243,8 +243,7 @@ func (s *Store) markMerged(ctx context.Context, project Project, mr *MergeReques
 
 const zeroSHA = "0000000000000000000000000000000000000000"
 
-// mergeMessage is the message of a merge commit, as GitLab writes it by
-// default.
+// mergeMessage returns the message of the merge commit, by default the one of GitLab.
 func mergeMessage(project Project, mr MergeRequest, o MergeOptions) string {
 	if o.Message != "" {
 		return o.Message
