@@ -2,7 +2,7 @@ package models
 
 import "strings"
 
-// column names an SQL expression and the variable that its value is scanned into.
+// column is an SQL expression and the variable that its value is scanned into.
 type column struct {
 	expr string
 	dest any

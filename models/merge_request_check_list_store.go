@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// checkRow is one row of widgetQuery. The columns of check and delivery are NULL
-// where the merge request has no check or nothing was sent.
+// checkRow is one row of widgetQuery. The columns of the check are NULL if the merge
+// request has none, those of the delivery if nothing was sent.
 type checkRow struct {
 	mr MergeRequest
 

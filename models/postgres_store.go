@@ -15,11 +15,10 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// sessionSettings are set on every PostgreSQL session, unless the connection
-// string sets them itself. They keep an instance that was stopped or cut off
-// from holding up the others: the server ends a session that idles inside a
-// transaction or whose client is gone, and a lock is not waited for any longer
-// than that takes.
+// sessionSettings are set on every PostgreSQL session unless the connection string sets
+// them. They keep a suspended or disconnected instance from blocking others: the server
+// ends a session that idles in a transaction or whose client is gone, and waits for
+// locks end.
 var sessionSettings = []struct{ name, value string }{
 	{"idle_in_transaction_session_timeout", "10s"},
 	{"lock_timeout", "15s"},
@@ -50,12 +49,12 @@ var postgresDialer = net.Dialer{
 	},
 }
 
-// postgresConfig reads a connection string and adds what holds for every
-// session: times in UTC and limits.
+// postgresConfig parses a connection string and adds the settings of every connection:
+// UTC, dialer and connect time-out.
 func postgresConfig(dsn string) (*pgx.ConnConfig, error) {
 	conf, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		// The error of the parser may quote the password.
+		// The parser's error may contain the password.
 		return nil, errors.New("models: the PostgreSQL connection string cannot be read; it looks like postgres://user:password@host:5432/name")
 	}
 	conf.RuntimeParams["timezone"] = "UTC"
@@ -67,8 +66,8 @@ func postgresConfig(dsn string) (*pgx.ConnConfig, error) {
 	return conf, nil
 }
 
-// applySessionSettings sets the session settings. They are no start-up parameters,
-// because connection poolers refuse those that they do not know.
+// applySessionSettings sets sessionSettings with SET statements: connection poolers
+// refuse unknown start-up parameters.
 func applySessionSettings(ctx context.Context, c *pgx.Conn) error {
 	given := c.Config().RuntimeParams
 	var set strings.Builder
@@ -83,8 +82,8 @@ func applySessionSettings(ctx context.Context, c *pgx.Conn) error {
 	return c.PgConn().Exec(ctx, set.String()).Close()
 }
 
-// OpenPostgres opens a pool of sessions whose times are UTC and that have
-// limits for locks and for idling in a transaction.
+// OpenPostgres opens a pool of PostgreSQL sessions that use UTC and have time limits
+// for locks and idle transactions.
 func OpenPostgres(dsn string) (*sql.DB, error) {
 	conf, err := postgresConfig(dsn)
 	if err != nil {

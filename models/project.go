@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// Project is a git repository with its merge requests, services and members.
-// Its repository on disk is named by ID, so that a rename moves nothing.
+// Project is a git repository with its merge requests, services and members. The
+// repository on disk is named by ID, so renaming the project does not move it.
 type Project struct {
 	ID                                    int64
 	NamespaceID                           int64
@@ -25,12 +25,12 @@ type Project struct {
 	LastActivityAt                        time.Time
 }
 
-// FullPath is namespace/path. The namespace must be loaded; every query of
-// this package loads it.
+// FullPath returns namespace/path. Namespace must be loaded, as every query of this
+// package does.
 func (p Project) FullPath() string { return p.Namespace.Path + "/" + p.Path }
 
-// ProjectRedirect keeps an old path of a renamed project until another
-// project takes it.
+// ProjectRedirect keeps the former path of a renamed project until another project
+// takes it.
 type ProjectRedirect struct {
 	ID          int64
 	ProjectID   int64
@@ -39,7 +39,7 @@ type ProjectRedirect struct {
 	CreatedAt   time.Time
 }
 
-// ProjectInput is what makes a project.
+// ProjectInput creates a project.
 type ProjectInput struct {
 	NamespaceID   int64
 	Name          string
@@ -51,7 +51,7 @@ type ProjectInput struct {
 	OnlyAllowMergeIfAllStatusChecksPassed bool
 }
 
-// ProjectUpdate changes a project; nil leaves a field as it is.
+// ProjectUpdate changes a project. Nil leaves a field unchanged.
 type ProjectUpdate struct {
 	Name                                  *string
 	Path                                  *string
@@ -59,13 +59,13 @@ type ProjectUpdate struct {
 	Visibility                            *Visibility
 	DefaultBranch                         *string
 	OnlyAllowMergeIfAllStatusChecksPassed *bool
-	// BasicsVersion and IdentityVersion are the project's versions that the
-	// change was made from; "" is not checked.
+	// BasicsVersion and IdentityVersion are the project's versions that the form
+	// showed; "" disables the check for concurrent edits.
 	BasicsVersion   string
 	IdentityVersion string
 }
 
-// edited is the project after the update, as far as its versions go.
+// edited returns the project after the update, as far as its versions depend on it.
 func (in ProjectUpdate) edited(p Project) Project {
 	for to, from := range map[*string]*string{&p.Name: in.Name, &p.Path: in.Path, &p.Description: in.Description, &p.DefaultBranch: in.DefaultBranch} {
 		if from != nil {
@@ -81,8 +81,9 @@ func (in ProjectUpdate) edited(p Project) Project {
 // MaxDescriptionLength is the longest description of a project, in characters.
 const MaxDescriptionLength = 2000
 
-// Validate cleans the input and tells its faults. An empty name is taken from
-// the path and the other way round, as GitLab does.
+// Validate normalises the input and returns its field errors: name, path, description,
+// visibility, default_branch. As in GitLab, an empty name is derived from the path and
+// an empty path from the name.
 func (in *ProjectInput) Validate() error {
 	var f fieldErrors
 	in.Name = cleanName(in.Name)
@@ -109,7 +110,7 @@ func (in *ProjectInput) Validate() error {
 	return f.err()
 }
 
-// Validate cleans the update and tells its faults.
+// Validate normalises the update and returns its field errors, as for ProjectInput.
 func (in *ProjectUpdate) Validate() error {
 	var f fieldErrors
 	if in.Name != nil {
@@ -147,8 +148,8 @@ func checkProjectPath(f *fieldErrors, path string) {
 	}
 }
 
-// pathFromName makes a path segment of a name: what is not allowed becomes a
-// dash.
+// pathFromName derives a path segment from a name. It replaces each run of other
+// characters by a dash.
 func pathFromName(name string) string {
 	var out []rune
 	for _, r := range name {

@@ -9,28 +9,28 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// ProjectFilter chooses projects of a list.
+// ProjectFilter selects and sorts projects of a list.
 type ProjectFilter struct {
 	Search     string
 	Owned      bool
 	Membership bool
 	Visibility *Visibility
-	// MemberID, unless 0, chooses the projects that this user is a member of.
+	// MemberID, unless 0, selects the projects that this user is a member of.
 	MemberID int64
-	// NamespaceID, unless 0, chooses the projects of a namespace.
+	// NamespaceID, unless 0, selects the projects of a namespace.
 	NamespaceID int64
-	// OrderBy is "id", "name", "path", "created_at", "updated_at",
-	// "last_activity_at" (default) or OrderByFailed; Ascending turns it round.
+	// OrderBy is "id", "name", "path", "created_at", "updated_at", "last_activity_at"
+	// (the default) or OrderByFailed. The order is descending unless Ascending is set.
 	OrderBy   string
 	Ascending bool
 }
 
-// OrderByFailed puts the projects first that have a failed status check on an
-// open merge request, as far as the reader may see its checks.
+// OrderByFailed lists projects first that have a failed status check on an open merge
+// request, as far as the user can see the checks.
 const OrderByFailed = "failed_checks"
 
-// visibleProjects are the projects that user (nil when signed out) may see,
-// joined with their namespaces and the user's membership.
+// visibleProjects selects the projects that user (nil if signed out) can see, joined
+// with their namespaces and the user's membership.
 func (s *Store) visibleProjects(ctx context.Context, user *User) *gorm.DB {
 	var userID int64
 	if user != nil {
@@ -47,15 +47,15 @@ func (s *Store) visibleProjects(ctx context.Context, user *User) *gorm.DB {
 	return query
 }
 
-// CountProjects counts the projects that user (nil when signed out) may see,
-// and those of them that the user is a member of.
+// CountProjects counts the projects that user (nil if signed out) can see, and those of
+// them that the user is a member of.
 func (s *Store) CountProjects(ctx context.Context, user *User) (mine, all int64, err error) {
 	err = s.visibleProjects(ctx, user).Select("count(members.role), count(*)").Row().Scan(&mine, &all)
 	return mine, all, err
 }
 
-// Projects lists the projects that user (nil when signed out) may see, with
-// the user's role, and their total number.
+// Projects lists the projects that user (nil if signed out) can see, with the user's
+// role, and returns their total number.
 func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, page Page) ([]Access, int64, error) {
 	query := s.visibleProjects(ctx, user)
 	if filter.Owned {
@@ -113,8 +113,8 @@ func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, 
 	return list, total, nil
 }
 
-// SharesProject reports whether reader may see the code of a project in which
-// the user with an id is a member or has opened a merge request.
+// SharesProject reports whether reader can see the code of a project in which the user
+// with userID is a member or has opened a merge request.
 func (s *Store) SharesProject(ctx context.Context, reader User, userID int64) (bool, error) {
 	query := s.visibleProjects(ctx, &reader).
 		Where(`(EXISTS (SELECT 1 FROM members other WHERE other.project_id = projects.id AND other.user_id = ?)
@@ -127,7 +127,7 @@ func (s *Store) SharesProject(ctx context.Context, reader User, userID int64) (b
 	return len(ids) > 0, err
 }
 
-// orderProjects is how visibleProjects are sorted.
+// orderProjects returns the ORDER BY clause for visibleProjects.
 func (s *Store) orderProjects(ctx context.Context, user *User, filter ProjectFilter) (clause.OrderBy, error) {
 	order := map[string]string{"id": "projects.id", "name": "lower(projects.name)", "path": "projects.path_key", "created_at": "projects.created_at", "updated_at": "projects.updated_at"}[filter.OrderBy]
 	if order == "" {
@@ -143,20 +143,21 @@ func (s *Store) orderProjects(ctx context.Context, user *User, filter ProjectFil
 	failed, args, err := s.failedCondition(ctx)
 	seen := "TRUE"
 	if !user.Admin {
-		// The rule of package auth for seeing checks: the order must not tell
-		// what the rows do not.
+		// The rule of package auth for seeing checks. Without it the order would reveal
+		// hidden states.
 		seen = "(members.role >= ? OR projects.visibility = ?)"
 		args = append([]any{RoleReporter, VisibilityInternal}, args...)
 	}
-	// IN, not EXISTS: the failed ones are looked for once, not for each project.
+	// IN is faster than EXISTS here: the failed checks are searched once, not once per
+	// project.
 	order = "CASE WHEN " + seen + ` AND projects.id IN (SELECT mr.project_id FROM merge_requests mr JOIN merge_request_checks c ON c.merge_request_id = mr.id
 		WHERE mr.state = 'opened' AND ` + failed + ") THEN 0 ELSE 1 END, " + order
 	return clause.OrderBy{Expression: clause.Expr{SQL: order, Vars: args}}, err
 }
 
-// failedCondition is what MergeRequestCheck.StatusAt says of checks of open
-// merge requests, for a query that sorts by it: a check c is failed, or pending
-// for longer than its own time-out. There are few different time-outs.
+// failedCondition returns MergeRequestCheck.StatusAt as an SQL condition on a check c
+// of an open merge request: it is failed, or pending for longer than its time-out. The
+// condition has one term per distinct time-out, of which there are few.
 func (s *Store) failedCondition(ctx context.Context) (condition string, args []any, err error) {
 	var timeouts []int
 	err = s.reader(ctx).Model(&MergeRequestCheck{}).Where("status = ? AND stopped_at IS NULL", StatusPending).
@@ -171,7 +172,7 @@ func (s *Store) failedCondition(ctx context.Context) (condition string, args []a
 	return "(" + strings.Join(conditions, " OR ") + ")", args, err
 }
 
-// CountOpenMergeRequests counts the open merge requests of projects.
+// CountOpenMergeRequests counts the open merge requests of projects, by project id.
 func (s *Store) CountOpenMergeRequests(ctx context.Context, projectIDs ...int64) (map[int64]int, error) {
 	var rows []struct {
 		ProjectID int64
@@ -186,9 +187,9 @@ func (s *Store) CountOpenMergeRequests(ctx context.Context, projectIDs ...int64)
 	return counts, err
 }
 
-// CountOpenChecks counts the status checks of the open merge requests of
-// projects by the state they have now. It takes two queries: settled checks
-// are counted by the database, and each that is stored as pending is asked.
+// CountOpenChecks counts the status checks of the projects' open merge requests by
+// their current state. The database counts settled checks; pending checks are loaded,
+// because StatusAt decides whether they have timed out.
 func (s *Store) CountOpenChecks(ctx context.Context, projectIDs ...int64) (map[int64]StatusCounts, error) {
 	open := func() *gorm.DB {
 		return s.reader(ctx).Table("merge_request_checks AS c").Joins("JOIN merge_requests AS mr ON mr.id = c.merge_request_id").

@@ -8,10 +8,9 @@ import (
 	"gorm.io/gorm"
 )
 
-// CreateProject makes a project with its repository; the creator becomes its
-// Owner and the default branch is protected for Maintainers. With readme the
-// default branch has a first commit. A path that another project of the
-// namespace has is KindInvalid with field "path" taken.
+// CreateProject creates a project and its repository. The creator becomes Owner, and
+// the default branch is protected for Maintainers. With readme, the default branch has
+// a first commit. A path that the namespace already has is a field error (CodeTaken).
 func (s *Store) CreateProject(ctx context.Context, by User, in ProjectInput, readme bool) (Project, error) {
 	if err := in.Validate(); err != nil {
 		return Project{}, err
@@ -31,7 +30,7 @@ func (s *Store) CreateProject(ctx context.Context, by User, in ProjectInput, rea
 		if err := tx.writer(ctx).Create(&project).Error; err != nil {
 			return err
 		}
-		// A redirect from this path ends: another project has taken it.
+		// The new project takes the path over from a redirect.
 		if err := tx.writer(ctx).Where("namespace_id = ? AND path_key = ?", ns.ID, project.PathKey).Delete(&ProjectRedirect{}).Error; err != nil {
 			return err
 		}
@@ -49,7 +48,7 @@ func (s *Store) CreateProject(ctx context.Context, by User, in ProjectInput, rea
 		if err := tx.audit(ctx, by, project.ID, AuditProjectCreated, project.FullPath(), project.ID); err != nil {
 			return err
 		}
-		// Last, so that a failure leaves neither row nor repository.
+		// Create the repository last: if it fails, the rows are rolled back.
 		return tx.shared.cfg.Git.CreateRepository(ctx, project, readme, by, now)
 	})
 	if isUniqueViolation(err, "projects", "path_key", "path_key") {
@@ -58,7 +57,7 @@ func (s *Store) CreateProject(ctx context.Context, by User, in ProjectInput, rea
 	return project, err
 }
 
-// Project finds a project by id. KindNotFound when there is none.
+// Project finds a project by id. It returns KindNotFound if there is none.
 func (s *Store) Project(ctx context.Context, id int64) (Project, error) {
 	var project Project
 	err := s.reader(ctx).Preload("Namespace").Take(&project, id).Error
@@ -82,14 +81,15 @@ func (s *Store) access(ctx context.Context, user *User, where string, args ...an
 	return access, nil
 }
 
-// AccessByID finds a project and what user (nil when signed out) has to do
-// with it, in one query.
+// AccessByID finds a project and the access that user (nil if signed out) has to it, in
+// one query. It returns KindNotFound if the project does not exist, but does not check
+// whether the user can see it.
 func (s *Store) AccessByID(ctx context.Context, user *User, projectID int64) (Access, error) {
 	return s.access(ctx, user, "p.id = ?", projectID)
 }
 
-// AccessByPath is AccessByID for namespace/path, without regard to case. A
-// path that a renamed project had leads to it, with moved true.
+// AccessByPath is AccessByID for a project at namespace/path, ignoring case. If the
+// path is the former path of a renamed project, redirected is true.
 func (s *Store) AccessByPath(ctx context.Context, user *User, namespace, path string) (access Access, redirected bool, err error) {
 	access, err = s.access(ctx, user, "n.path_key = ? AND p.path_key = ?", foldKey(namespace), foldKey(path))
 	if KindOf(err) != KindNotFound {
@@ -100,8 +100,8 @@ func (s *Store) AccessByPath(ctx context.Context, user *User, namespace, path st
 	return access, err == nil, err
 }
 
-// UpdateProject changes a project. A new path leaves a redirect from the old
-// one. A new default branch must exist.
+// UpdateProject changes a project. A new path leaves a redirect from the old one. A new
+// default branch must exist (CodeUnknownBranch).
 func (s *Store) UpdateProject(ctx context.Context, by User, projectID int64, in ProjectUpdate) (Project, error) {
 	if err := in.Validate(); err != nil {
 		return Project{}, err
@@ -169,7 +169,7 @@ func (s *Store) UpdateProject(ctx context.Context, by User, projectID int64, in 
 	return project, err
 }
 
-// changePath gives a locked project a new path and leaves a redirect.
+// changePath gives a locked project a new path and creates a redirect.
 func (s *Store) changePath(ctx context.Context, project *Project, path string) error {
 	oldKey, newKey := project.PathKey, foldKey(path)
 	project.Path, project.PathKey = path, newKey
@@ -183,8 +183,8 @@ func (s *Store) changePath(ctx context.Context, project *Project, path string) e
 	return s.writer(ctx).Create(&ProjectRedirect{ProjectID: project.ID, NamespaceID: project.NamespaceID, PathKey: oldKey, CreatedAt: s.Now()}).Error
 }
 
-// lockProject locks a project's row, so that merge requests are opened and
-// reopened, and branches pushed, one after the other.
+// lockProject locks a project's row. Opening and reopening merge requests, and pushes
+// to the project, are serialised by it.
 func (s *Store) lockProject(ctx context.Context, id int64, project *Project) error {
 	err := s.forUpdate(s.writer(ctx)).Take(project, id).Error
 	if err != nil {
@@ -193,22 +193,22 @@ func (s *Store) lockProject(ctx context.Context, id int64, project *Project) err
 	return orNotFound(s.writer(ctx).Take(&project.Namespace, project.NamespaceID).Error, "namespace")
 }
 
-// lockProjectShared locks a project's row against lockProject, not against others
-// that share it.
+// lockProjectShared locks a project's row against lockProject, but not against other
+// shared locks.
 func (s *Store) lockProjectShared(ctx context.Context, id int64) error {
 	var project Project
 	return orNotFound(s.locking(s.writer(ctx), "SHARE").Select("id").Take(&project, id).Error, "project")
 }
 
-// DeleteProject removes a project and everything of it: rows first, then the
-// repository. A repository that cannot be removed is left to recovery.
+// DeleteProject deletes a project with all its rows, then its repository. If the
+// repository cannot be removed, recovery retries it.
 func (s *Store) DeleteProject(ctx context.Context, by User, projectID int64) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		var project Project
 		if err := tx.lockProject(ctx, projectID, &project); err != nil {
 			return err
 		}
-		// The bots of its tokens have no other life.
+		// The bots of the project's tokens are deleted with it.
 		var bots []int64
 		err := tx.writer(ctx).Model(&AccessToken{}).Where("project_id = ?", projectID).Distinct().Pluck("user_id", &bots).Error
 		if err != nil {
@@ -222,7 +222,7 @@ func (s *Store) DeleteProject(ctx context.Context, by User, projectID int64) err
 			return err
 		}
 		tx.afterCommit(func() {
-			// On failure the row stays for recovery, which reports it.
+			// After an error the row stays for recovery, which reports it.
 			_ = tx.root.removeRepository(context.WithoutCancel(ctx), removal)
 		})
 		if len(bots) > 0 {
@@ -234,21 +234,21 @@ func (s *Store) DeleteProject(ctx context.Context, by User, projectID int64) err
 	})
 }
 
-// activityInterval is how stale a project's last activity may be.
+// activityInterval is how often a project's last activity is written at most.
 const activityInterval = time.Minute
 
-// recordActivity moves a project up in lists sorted by activity, after the
-// transaction: its row must not be locked after a merge request's.
+// recordActivity updates the last activity of a project after the transaction: inside
+// it, locking the project's row after a merge request's row could deadlock.
 func (s *Store) recordActivity(ctx context.Context, project Project) {
 	now := s.Now()
 	if now.Sub(project.LastActivityAt) < activityInterval {
 		return
 	}
 	s.afterCommit(func() {
-		// A failure costs a place in a list, nothing else.
+		// An error only affects the order of a list.
 		_ = s.root.writer(context.WithoutCancel(ctx)).Model(&Project{}).Where("id = ?", project.ID).UpdateColumn("last_activity_at", now).Error
 	})
 }
 
-// isRecordNotFound reports whether err is GORM's for "no such row".
+// isRecordNotFound reports whether err is GORM's ErrRecordNotFound.
 func isRecordNotFound(err error) bool { return errors.Is(err, gorm.ErrRecordNotFound) }

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// ProtectedBranch is a rule about the branches its name covers.
+// ProtectedBranch is a rule for the branches that match its name or pattern.
 type ProtectedBranch struct {
 	ID               int64
 	ProjectID        int64
@@ -17,22 +17,23 @@ type ProtectedBranch struct {
 	UpdatedAt        time.Time
 }
 
-// Matches reports whether the rule covers a branch.
+// Matches reports whether the rule applies to a branch.
 func (b ProtectedBranch) Matches(branch string) bool { return MatchBranch(b.Name, branch) }
 
-// ProtectedBranchInput makes or changes a protected branch. Levels are
-// RoleNone (no one), RoleDeveloper or RoleMaintainer.
+// ProtectedBranchInput creates or changes a protected branch. Levels are RoleNone (no
+// one), RoleDeveloper or RoleMaintainer.
 type ProtectedBranchInput struct {
 	Name             string
 	PushAccessLevel  Role
 	MergeAccessLevel Role
 	AllowForcePush   bool
-	// Version is the protected branch's Version that a change was made from; ""
-	// is not checked.
+	// Version is the Version of the protected branch that the form showed; "" disables
+	// the check for concurrent edits.
 	Version string
 }
 
-// Validate tells the faults of the input.
+// Validate normalises the input and returns its field errors: name, push_access_level,
+// merge_access_level.
 func (in *ProtectedBranchInput) Validate() error {
 	var f fieldErrors
 	in.Name = cleanName(in.Name)
@@ -57,7 +58,7 @@ func validProtectionLevel(r Role) bool {
 	return r == RoleNone || r == RoleDeveloper || r == RoleMaintainer
 }
 
-// BranchAction is what someone wants to do to a branch.
+// BranchAction is a change of a branch.
 type BranchAction int
 
 // The actions that protected branches decide on.
@@ -68,8 +69,7 @@ const (
 	ActionMerge
 )
 
-// BranchRefusal says why a branch may not be changed: the protected branch
-// that decides, or the default branch.
+// BranchRefusal says why a branch must not be changed.
 type BranchRefusal struct {
 	// Rule is the name of the protected branch, "" where no rule but the
 	// role or the default branch refuses.
@@ -78,9 +78,9 @@ type BranchRefusal struct {
 	DefaultBranch bool
 }
 
-// DecideBranch decides whether a member with this role may do something to a
-// branch; nil means yes. Of several matching rules the most permissive counts.
-// Admins pass RoleOwner.
+// DecideBranch returns nil if a member with this role may change a branch, else the
+// reason. If several rules match, the most permissive one applies. Pass RoleOwner for
+// administrators.
 func DecideBranch(project Project, rules []ProtectedBranch, role Role, branch string, action BranchAction) *BranchRefusal {
 	var matching []ProtectedBranch
 	for _, rule := range rules {

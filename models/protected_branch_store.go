@@ -4,8 +4,8 @@ import (
 	"context"
 )
 
-// ProtectedBranches lists a project's protected branches by name. search looks
-// into names.
+// ProtectedBranches lists a project's protected branches by name, with their total
+// number. search matches parts of names.
 func (s *Store) ProtectedBranches(ctx context.Context, projectID int64, search string, page Page) ([]ProtectedBranch, int64, error) {
 	query := s.reader(ctx).Model(&ProtectedBranch{}).Where("project_id = ?", projectID)
 	if search != "" {
@@ -20,29 +20,30 @@ func (s *Store) ProtectedBranches(ctx context.Context, projectID int64, search s
 	return rules, total, err
 }
 
-// allProtectedBranches lists a project's protected branches.
+// allProtectedBranches lists all protected branches of a project by name.
 func (s *Store) allProtectedBranches(ctx context.Context, projectID int64) ([]ProtectedBranch, error) {
 	var rules []ProtectedBranch
 	err := s.reader(ctx).Where("project_id = ?", projectID).Order("name").Find(&rules).Error
 	return rules, err
 }
 
-// ProtectedBranch finds a protected branch by its id.
+// ProtectedBranch finds a protected branch by its id. It returns KindNotFound if there
+// is none.
 func (s *Store) ProtectedBranch(ctx context.Context, projectID, id int64) (ProtectedBranch, error) {
 	var rule ProtectedBranch
 	err := s.reader(ctx).Take(&rule, "project_id = ? AND id = ?", projectID, id).Error
 	return rule, orNotFound(err, "protected branch")
 }
 
-// ProtectedBranchByName finds a protected branch by its name or pattern.
+// ProtectedBranchByName finds a protected branch by its exact name or pattern. It
+// returns KindNotFound if there is none.
 func (s *Store) ProtectedBranchByName(ctx context.Context, projectID int64, name string) (ProtectedBranch, error) {
 	var rule ProtectedBranch
 	err := s.reader(ctx).Take(&rule, "project_id = ? AND name = ?", projectID, cleanText(name)).Error
 	return rule, orNotFound(err, "protected branch")
 }
 
-// BranchDecision decides whether a member with a role may do something to a
-// branch of a project; nil means yes.
+// BranchDecision is DecideBranch with the project's protected branches.
 func (s *Store) BranchDecision(ctx context.Context, project Project, role Role, branch string, action BranchAction) (*BranchRefusal, error) {
 	rules, err := s.allProtectedBranches(ctx, project.ID)
 	if err != nil {
@@ -51,9 +52,9 @@ func (s *Store) BranchDecision(ctx context.Context, project Project, role Role, 
 	return DecideBranch(project, rules, role, branch, action), nil
 }
 
-// CreateProtectedBranch protects a branch or pattern. Services whose scope
-// names it are connected with it again. A name that is protected already is
-// KindConflict with CodeAlreadyProtected and a field error of the name.
+// CreateProtectedBranch protects a branch or pattern and reconnects it with the scopes
+// of services that name it. A name that is already protected is KindConflict with
+// CodeAlreadyProtected.
 func (s *Store) CreateProtectedBranch(ctx context.Context, by User, projectID int64, in ProtectedBranchInput) (ProtectedBranch, error) {
 	if err := in.Validate(); err != nil {
 		return ProtectedBranch{}, err
@@ -86,7 +87,8 @@ func (s *Store) CreateProtectedBranch(ctx context.Context, by User, projectID in
 	return rule, err
 }
 
-// UpdateProtectedBranch changes what a protected branch allows; its name stays.
+// UpdateProtectedBranch changes the levels of a protected branch. Its name cannot be
+// changed.
 func (s *Store) UpdateProtectedBranch(ctx context.Context, by User, projectID, id int64, in ProtectedBranchInput) (ProtectedBranch, error) {
 	var rule ProtectedBranch
 	err := s.Transaction(ctx, func(tx *Store) error {
@@ -137,8 +139,7 @@ func levelName(rule ProtectedBranch, level Role) string {
 	return level.String()
 }
 
-// DeleteProtectedBranch unprotects a branch. The scope of services that name
-// it stays as it is.
+// DeleteProtectedBranch unprotects a branch. Scopes of services keep its name.
 func (s *Store) DeleteProtectedBranch(ctx context.Context, by User, projectID, id int64) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		rule, err := tx.ProtectedBranch(ctx, projectID, id)

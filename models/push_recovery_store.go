@@ -6,16 +6,15 @@ import (
 	"time"
 )
 
-// pushGracePeriod is how long a push may take between its pre-receive and the end of
-// its post-receive before recovery looks at it.
+// pushGracePeriod is how long a push may take from its pre-receive to the end of its
+// post-receive before recovery looks at it.
 const pushGracePeriod = 30 * time.Second
 
-// pendingPushMaxAge is the age at which a pending push is dropped whose refs have
-// not moved. Until then the git process of a server that died may still move
-// them.
+// pendingPushMaxAge is the age at which a pending push whose refs have not moved is
+// deleted. Until then a git process that outlived its server may still move them.
 const pendingPushMaxAge = 15 * time.Minute
 
-// runningPushes are the requests whose pushes this process is serving.
+// runningPushes holds the request ids of the pushes that this process serves.
 type runningPushes struct{ ids sync.Map }
 
 func (r *runningPushes) has(requestID string) bool {
@@ -23,10 +22,9 @@ func (r *runningPushes) has(requestID string) bool {
 	return ok
 }
 
-// BeginPush keeps recovery away from the push of a request for as long as it
-// runs. The caller calls end when receive-pack has ended: what its post-receive
-// did not carry out is carried out for the refs that moved, and the pending
-// push is dropped.
+// BeginPush marks the push of a request as running, so recovery ignores it. Call end
+// after receive-pack has ended: it processes the refs that moved if post-receive has
+// not, and deletes the pending push.
 func (s *Store) BeginPush(projectID int64, requestID string) (end func(ctx context.Context) error) {
 	running := &s.shared.running
 	running.ids.Store(requestID, nil)
@@ -45,10 +43,10 @@ func (s *Store) BeginPush(projectID int64, requestID string) (end func(ctx conte
 	}
 }
 
-// RecoverPushes carries out pushes that were cut off between their refs and their
-// rows, and counts them. It takes pending pushes older than a grace time; with
-// atStart all, as after a crash of the only instance. One that fails does not
-// stop the others: the errors come joined, each a *ProjectError.
+// RecoverPushes processes pushes that were interrupted between their refs and their
+// rows, and returns their number. It looks at pending pushes older than a grace period;
+// with atStart, at all of them. Use atStart only when no other process is running. A
+// failure does not stop the others; all errors are joined, each as a *ProjectError.
 func (s *Store) RecoverPushes(ctx context.Context, atStart bool) (int, error) {
 	before := s.Now()
 	if !atStart {
@@ -70,9 +68,9 @@ func (s *Store) RecoverPushes(ctx context.Context, atStart bool) (int, error) {
 	return n, err
 }
 
-// recoverPush carries out a pending push for the branches that it moved itself.
-// The rest of the row is dropped when over is set, as no process can move it any
-// more, and kept otherwise.
+// recoverPush processes the branches that a pending push has moved. The other updates
+// are deleted if over is set, because no process can apply them any more, and kept
+// otherwise.
 func (s *Store) recoverPush(ctx context.Context, row PendingPush, over bool) (replayed bool, err error) {
 	var moved, rest []RefUpdate
 	for _, update := range row.Updates {
@@ -118,8 +116,8 @@ func (s *Store) recoverPush(ctx context.Context, row PendingPush, over bool) (re
 	return len(moved) > 0, err
 }
 
-// isUpdateApplied looks for the evidence that a pending push moved a branch: the
-// repository attributes the move to it, and the branch still contains it.
+// isUpdateApplied reports whether a pending push moved a branch and the branch still
+// contains the pushed commit.
 func (s *Store) isUpdateApplied(ctx context.Context, row PendingPush, branch string, update RefUpdate) (bool, error) {
 	if row.RefsMoved {
 		return true, nil
@@ -144,9 +142,9 @@ func (s *Store) isUpdateApplied(ctx context.Context, row PendingPush, branch str
 	return git.IsAncestor(ctx, row.ProjectID, update.New, tip)
 }
 
-// restoreHeadRefs makes refs/merge-requests/N/head show HEAD again, for the merge
-// requests that a cut-off push may have moved it for: the push moves it inside
-// its transaction, and the transaction may not have been committed.
+// restoreHeadRefs points refs/merge-requests/N/head at HEAD again for merge requests
+// that an interrupted push may have touched: the push moves the ref in its transaction,
+// which may have been rolled back.
 func (s *Store) restoreHeadRefs(ctx context.Context, row PendingPush, branch string) error {
 	var touched []MergeRequest
 	err := s.reader(ctx).Select("id", "project_id", "iid").Order("id").
@@ -163,7 +161,7 @@ func (s *Store) restoreHeadRefs(ctx context.Context, row PendingPush, branch str
 	return nil
 }
 
-// setHeadRef points refs/merge-requests/N/head at HEAD as its row has it.
+// setHeadRef points refs/merge-requests/N/head at the HeadSHA of the row.
 func (s *Store) setHeadRef(ctx context.Context, mr MergeRequest) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		mr, _, err := tx.lockMergeRequest(ctx, mr.ProjectID, mr.IID)

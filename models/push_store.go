@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// PreparePush records a push that is about to move refs, so that a crash before
-// its post-receive loses nothing. It returns the row's id for PushInput.
+// PreparePush records a push before its refs move, so that recovery can process it
+// after a crash. It returns the id for PushInput.PendingID.
 func (s *Store) PreparePush(ctx context.Context, by User, projectID int64, requestID string, updates []RefUpdate, options PushOptions) (int64, error) {
 	row := PendingPush{ProjectID: projectID, UserID: ID(by.ID), RequestID: requestID, Updates: updates, Options: options, CreatedAt: s.Now()}
 	err := s.writer(ctx).Create(&row).Error
@@ -17,7 +17,7 @@ func (s *Store) PreparePush(ctx context.Context, by User, projectID int64, reque
 	return row.ID, err
 }
 
-// PendingPushID finds the pending push of a request, 0 when there is none.
+// PendingPushID returns the id of a request's pending push, 0 if there is none.
 func (s *Store) PendingPushID(ctx context.Context, projectID int64, requestID string) (int64, error) {
 	var row PendingPush
 	err := s.reader(ctx).Order("id DESC").Take(&row, "project_id = ? AND request_id = ?", projectID, requestID).Error
@@ -27,11 +27,11 @@ func (s *Store) PendingPushID(ctx context.Context, projectID int64, requestID st
 	return row.ID, err
 }
 
-// Push carries out what follows from refs that have moved. Each branch is one
-// transaction: it moves HEAD of the open merge requests from the branch, resets
-// their checks, records the deliveries, and marks merged what a push to the
-// target brought in. It is idempotent and may run late or out of order: HEAD
-// ends where the branch is. A push option opens a merge request.
+// Push processes refs that have moved. For each branch, one transaction moves HEAD of
+// the open merge requests from the branch, resets their checks, records deliveries, and
+// marks merge requests into the branch as merged if the push contains their HEAD. Push
+// is idempotent and may run late or out of order: HEAD ends at the branch's tip. A push
+// option can open a merge request.
 func (s *Store) Push(ctx context.Context, in PushInput) ([]PushedBranch, error) {
 	var result []PushedBranch
 	for _, update := range in.Updates {
@@ -58,7 +58,7 @@ func (s *Store) Push(ctx context.Context, in PushInput) ([]PushedBranch, error) 
 	return result, nil
 }
 
-// pushBranch carries out one branch of a push.
+// pushBranch processes one branch of a push.
 func (s *Store) pushBranch(ctx context.Context, in PushInput, branch string, update RefUpdate) (PushedBranch, error) {
 	git := s.shared.cfg.Git
 	reached, err := s.reachedHeads(ctx, in.ProjectID, branch, update)
@@ -81,9 +81,9 @@ func (s *Store) pushBranch(ctx context.Context, in PushInput, branch string, upd
 		if err != nil {
 			return err
 		}
-		// Read under the locks: whoever comes last sees the last tip. A branch that
-		// no merge request waits for is not looked at: a first push may bring
-		// thousands of them.
+		// Read the tip under the locks, so the last of several pushes sees the last
+		// tip. Skip this for branches without an open merge request: a first push may
+		// bring thousands of them.
 		tip, exists := "", !IsZeroSHA(update.New)
 		if len(open) > 0 {
 			if tip, exists, err = git.BranchTip(ctx, in.ProjectID, branch); err != nil {
@@ -124,8 +124,8 @@ func (s *Store) pushBranch(ctx context.Context, in PushInput, branch string, upd
 	return pushed, err
 }
 
-// reachedHeads finds, before any lock is taken, which HEADs an update of their
-// target branch has made reachable.
+// reachedHeads finds, before locks are taken, the HEADs that an update of their target
+// branch has made reachable.
 func (s *Store) reachedHeads(ctx context.Context, projectID int64, branch string, update RefUpdate) (map[string]bool, error) {
 	if IsZeroSHA(update.New) || IsZeroSHA(update.Old) {
 		return nil, nil
@@ -139,10 +139,10 @@ func (s *Store) reachedHeads(ctx context.Context, projectID int64, branch string
 	return s.shared.cfg.Git.Reached(ctx, projectID, update.Old, update.New, heads)
 }
 
-// isMergedByPush reports whether an update of its target branch brought HEAD of
-// a merge request in: HEAD was not reachable before, so the merge request had
-// commits, the update made it reachable, and it is reachable from tip, where
-// the target is now. A target that was created or is gone ("") merges nothing.
+// isMergedByPush reports whether an update of its target branch merged a merge request:
+// HEAD was not reachable before, so the merge request had commits; the update made it
+// reachable; and it is reachable from tip, the current tip of the target. Creating or
+// deleting the target merges nothing.
 func (s *Store) isMergedByPush(ctx context.Context, mr MergeRequest, update RefUpdate, reached map[string]bool, tip string) (bool, error) {
 	if IsZeroSHA(update.New) || IsZeroSHA(update.Old) || tip == "" {
 		return false, nil
@@ -150,7 +150,7 @@ func (s *Store) isMergedByPush(ctx context.Context, mr MergeRequest, update RefU
 	git := s.shared.cfg.Git
 	isReached, known := reached[mr.HeadSHA]
 	if !known {
-		// HEAD moved between the look and the lock: look again.
+		// HEAD moved between reachedHeads and the lock.
 		again, err := git.Reached(ctx, mr.ProjectID, update.Old, update.New, []string{mr.HeadSHA})
 		if err != nil {
 			return false, err
@@ -163,10 +163,9 @@ func (s *Store) isMergedByPush(ctx context.Context, mr MergeRequest, update RefU
 	return git.IsAncestor(ctx, mr.ProjectID, mr.HeadSHA, tip)
 }
 
-// followBranch brings HEAD of an open merge request to where its source branch is,
-// with one event for each step. When HEAD is where the push began, the pushed
-// commit is a step of its own, so two pushes in quick succession both produce
-// events.
+// followBranch moves HEAD of an open merge request to the tip of its source branch,
+// with one event per step. If HEAD is where the push began, the pushed commit is a step
+// of its own. Two pushes in quick succession both produce events.
 func (s *Store) followBranch(ctx context.Context, project Project, mr *MergeRequest, in PushInput, update RefUpdate, tip string, exists bool) error {
 	if !exists {
 		if mr.SourceBranchDeleted {
@@ -195,8 +194,8 @@ func (s *Store) followBranch(ctx context.Context, project Project, mr *MergeRequ
 	return nil
 }
 
-// advanceHead makes a commit HEAD: every check is pending again, what waits for
-// the old HEAD is superseded, and the services get an event.
+// advanceHead makes a commit HEAD: all checks become pending, waiting deliveries are
+// superseded, and the services get an event.
 func (s *Store) advanceHead(ctx context.Context, project Project, mr *MergeRequest, commit Commit, by User) error {
 	old := mr.HeadSHA
 	mr.setHead(commit)
@@ -224,9 +223,9 @@ func (s *Store) advanceHead(ctx context.Context, project Project, mr *MergeReque
 	return s.recordEvent(ctx, project, *mr, eventInput{action: ActionUpdate, oldRev: old, by: by})
 }
 
-// createFromPushOption opens the merge request that a push option asks for. What
-// prevents it is shown to the pusher and never fails the push. A replay opens
-// none where the push itself came so far.
+// createFromPushOption opens the merge request that a push option asks for. A refusal
+// is reported in CreateErr and does not fail the push. Recovery opens none if the push
+// had already opened it.
 func (s *Store) createFromPushOption(ctx context.Context, in PushInput, pushed *PushedBranch) error {
 	project, err := s.Project(ctx, in.ProjectID)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// ProjectError is an error of recovery, with the project it is about.
+// ProjectError is an error of recovery about one project.
 type ProjectError struct {
 	ProjectID int64
 	Err       error
@@ -19,21 +19,21 @@ func (e *ProjectError) Error() string { return fmt.Sprintf("project %d: %v", e.P
 
 func (e *ProjectError) Unwrap() error { return e.Err }
 
-// recoveryMaxAge is the age at which recovery drops a row that fails each time.
+// recoveryMaxAge is the age at which recovery deletes a row that still fails.
 const recoveryMaxAge = 24 * time.Hour
 
 // recoveryBatch is how many rows a recovery loop reads at a time.
 const recoveryBatch = 100
 
-// recoverable is a row that a recovery loop works on.
+// recoverable is a row that recovery processes.
 type recoverable interface{ recoveryIDs() (id, projectID int64) }
 
 func (p PendingPush) recoveryIDs() (id, projectID int64)         { return p.ID, p.ProjectID }
 func (mr MergeRequest) recoveryIDs() (id, projectID int64)       { return mr.ID, mr.ProjectID }
 func (c ExternalStatusCheck) recoveryIDs() (id, projectID int64) { return c.ID, c.ProjectID }
 
-// eachRow calls do for every row that query finds, by id. It goes on after an
-// error and returns all of them joined, each a *ProjectError.
+// eachRow calls do for every row of query in the order of ids. It continues after an
+// error and returns all errors joined, each as a *ProjectError.
 func eachRow[T recoverable](ctx context.Context, query *gorm.DB, do func(T) error) error {
 	query = query.Session(&gorm.Session{})
 	var errs []error
@@ -57,8 +57,8 @@ func eachRow[T recoverable](ctx context.Context, query *gorm.DB, do func(T) erro
 	return errors.Join(errs...)
 }
 
-// dropIfExpired drops a row whose recovery failed with err, once it is too old. Without
-// err it does nothing.
+// dropIfExpired returns err. If err is not nil and the row is older than
+// recoveryMaxAge, it also deletes the row by calling drop.
 func (s *Store) dropIfExpired(err error, since time.Time, drop func() error) error {
 	if err == nil || s.Now().Sub(since) <= recoveryMaxAge {
 		return err

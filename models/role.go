@@ -2,8 +2,8 @@ package models
 
 import "fmt"
 
-// Role is a member's role on a project. The numbers are GitLab's access
-// levels, which the API shows as access_level.
+// Role is a member's role on a project. The numbers are GitLab's access levels, which
+// the API returns as access_level.
 type Role int
 
 // The roles a member can have, weakest first. RoleNone is the absence of a
@@ -17,10 +17,10 @@ const (
 	RoleOwner      Role = 50
 )
 
-// Roles lists every role a member can have, weakest first.
+// Roles lists the roles of members, weakest first.
 var Roles = []Role{RoleGuest, RoleReporter, RoleDeveloper, RoleMaintainer, RoleOwner}
 
-// Valid reports whether r is a role that a member can have.
+// Valid reports whether r is a role that a member can have. RoleNone is not.
 func (r Role) Valid() bool {
 	for _, known := range Roles {
 		if r == known {
@@ -30,7 +30,7 @@ func (r Role) Valid() bool {
 	return false
 }
 
-// String is the role's name in lower case, as demo.json and logs write it.
+// String returns the role's name in lower case.
 func (r Role) String() string {
 	switch r {
 	case RoleNone:
@@ -49,8 +49,8 @@ func (r Role) String() string {
 	return fmt.Sprintf("role(%d)", int(r))
 }
 
-// Visibility says who may see a project. The numbers are GitLab's visibility
-// levels, which the payload sends as visibility_level.
+// Visibility says who can see a project. The numbers are GitLab's visibility levels,
+// which payloads contain as visibility_level.
 type Visibility int
 
 // The visibilities of a project.
@@ -60,7 +60,7 @@ const (
 	VisibilityPublic   Visibility = 20
 )
 
-// ParseVisibility reads GitLab's word for a visibility.
+// ParseVisibility parses GitLab's name of a visibility; ok is false for any other.
 func ParseVisibility(word string) (Visibility, bool) {
 	for _, v := range []Visibility{VisibilityPrivate, VisibilityInternal, VisibilityPublic} {
 		if v.String() == word {
@@ -70,7 +70,7 @@ func ParseVisibility(word string) (Visibility, bool) {
 	return 0, false
 }
 
-// String is GitLab's word for the visibility.
+// String returns GitLab's name of the visibility.
 func (v Visibility) String() string {
 	switch v {
 	case VisibilityPrivate:

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// CreateSession keeps a session for a user who has just proved who they are.
+// CreateSession stores a session of a user who has just signed in.
 func (s *Store) CreateSession(ctx context.Context, user User, digest, userAgent, ip string) (Session, error) {
 	now := s.Now()
 	session := Session{
@@ -21,8 +21,8 @@ func (s *Store) CreateSession(ctx context.Context, user User, digest, userAgent,
 	return session, err
 }
 
-// sessionRefreshInterval is how stale LastSeenAt may be: a poll every three seconds must
-// not write every three seconds.
+// sessionRefreshInterval is how often LastSeenAt and ExpiresAt are written at most.
+// Widgets poll every few seconds.
 const sessionRefreshInterval = 10 * time.Minute
 
 // sessionColumns reads a row s of sessions and its user, except for the digest,
@@ -40,8 +40,9 @@ var sessionQuery = "SELECT " + sessionColumns(&Session{}, &User{}).sql() + `
 	FROM sessions s JOIN users u ON u.id = s.user_id
 	WHERE s.digest = ? AND s.expires_at > ? AND u.blocked = ?`
 
-// SessionUser finds the session with a digest, and its user, in one query.
-// KindNotFound when there is none, it has expired, or the user is blocked.
+// SessionUser finds the session with a digest, and its user, in one query. It extends
+// the session. It returns KindNotFound if the session does not exist or is expired, or
+// if the user is blocked.
 func (s *Store) SessionUser(ctx context.Context, digest string) (Session, User, error) {
 	now := s.Now()
 	var user User
@@ -61,14 +62,15 @@ func (s *Store) SessionUser(ctx context.Context, digest string) (Session, User, 
 	return session, user, nil
 }
 
-// Sessions lists a user's live sessions, the newest first.
+// Sessions lists a user's active sessions, most recently used first.
 func (s *Store) Sessions(ctx context.Context, userID int64) ([]Session, error) {
 	var sessions []Session
 	err := s.reader(ctx).Where("user_id = ? AND expires_at > ?", userID, s.Now()).Order("last_seen_at DESC, id DESC").Find(&sessions).Error
 	return sessions, err
 }
 
-// DeleteSession ends a session of a user.
+// DeleteSession signs a session of a user out. A session that does not exist is no
+// error.
 func (s *Store) DeleteSession(ctx context.Context, user User, digest string) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		result := tx.writer(ctx).Where("digest = ? AND user_id = ?", digest, user.ID).Delete(&Session{})
@@ -79,8 +81,9 @@ func (s *Store) DeleteSession(ctx context.Context, user User, digest string) err
 	})
 }
 
-// EndSessions ends sessions of a user: the one with an id, or with id 0 all but
-// the one whose digest is keep, which no id ends either. It tells how many.
+// EndSessions ends the session of a user with an id or, if id is 0, all sessions of the
+// user. The session with the digest keep is never ended. It returns the number of ended
+// sessions.
 func (s *Store) EndSessions(ctx context.Context, user User, id int64, keep string) (int, error) {
 	var ended []Session
 	err := s.Transaction(ctx, func(tx *Store) error {
@@ -104,22 +107,22 @@ func (s *Store) EndSessions(ctx context.Context, user User, id int64, keep strin
 	return len(ended), err
 }
 
-// ShownOnce is what a session is to show once, sealed as it was kept; nil for
-// nothing.
+// ShownOnce returns the sealed text that a session's next page shows, nil if there is
+// none.
 func (s *Store) ShownOnce(ctx context.Context, digest string) ([]byte, error) {
 	var session Session
 	err := s.reader(ctx).Select("shown_once").Where("digest = ?", digest).Limit(1).Find(&session).Error
 	return session.ShownOnce, err
 }
 
-// SetShownOnce keeps what a session is to show once, sealed, in place of what
-// was kept before.
+// SetShownOnce stores the sealed text that a session's next page shows, replacing any
+// other.
 func (s *Store) SetShownOnce(ctx context.Context, digest string, sealed []byte) error {
 	return s.writer(ctx).Model(&Session{}).Where("digest = ?", digest).UpdateColumn("shown_once", sealed).Error
 }
 
-// ClearShownOnce clears it, and reports whether it was still there: of two pages
-// that want to show it at once, one may.
+// ClearShownOnce removes the sealed text and reports whether it was still there. Of two
+// concurrent pages only one shows it.
 func (s *Store) ClearShownOnce(ctx context.Context, digest string, sealed []byte) (bool, error) {
 	result := s.writer(ctx).Model(&Session{}).Where("digest = ? AND shown_once = ?", digest, sealed).UpdateColumn("shown_once", nil)
 	return result.RowsAffected == 1, result.Error

@@ -15,9 +15,9 @@ const (
 	SignInWindow         = 10 * time.Minute
 )
 
-// CountSignInAttempt counts a try to sign in to an account from an address, and
-// reports whether it is within the limits. account is a user's UsernameKey, or
-// what was typed where there is no such user.
+// CountSignInAttempt counts an attempt to sign in to an account from an address and
+// reports whether it is within the limits. account is a user's UsernameKey, or the name
+// that was typed if there is no such user.
 func (s *Store) CountSignInAttempt(ctx context.Context, account, address string) (bool, error) {
 	byAccount, err := s.CountAttempt(ctx, signInCounter(account, address), MaxSignInsPerAccount, SignInWindow)
 	if err != nil {
@@ -27,17 +27,19 @@ func (s *Store) CountSignInAttempt(ctx context.Context, account, address string)
 	return byAccount && byAddress, err
 }
 
-// ResetSignInAttempts clears the counter of an account at an address, after a success.
+// ResetSignInAttempts clears the counter of an account at an address. Call it after a
+// successful sign-in.
 func (s *Store) ResetSignInAttempts(ctx context.Context, account, address string) error {
 	return s.ResetAttempts(ctx, signInCounter(account, address))
 }
 
-// signInCounter names the counter; the account is last, as names are cut.
+// signInCounter returns the counter's name. The account comes last, because long names
+// are cut.
 func signInCounter(account, address string) string {
 	return "sign_in:account:" + network(address) + ":" + foldKey(account)
 }
 
-// network is what one client can be expected to hold: an IPv4 address, or the
+// network returns the address range that one client may control: an IPv4 address or the
 // /64 of an IPv6 address.
 func network(address string) string {
 	ip, err := netip.ParseAddr(address)

@@ -21,32 +21,32 @@ const (
 	DriverPostgres = "postgres"
 )
 
-// Sealer encrypts what must not lie in the database in plain. context binds a
-// sealed value to its place.
+// Sealer encrypts values for storage. Open fails unless context is the one that the
+// value was sealed with.
 type Sealer interface {
 	Seal(plain []byte, context string) ([]byte, error)
 	Open(sealed []byte, context string) ([]byte, error)
 }
 
-// Config is what a store is opened with.
+// Config configures a store.
 type Config struct {
 	// Driver is DriverSQLite or DriverPostgres.
 	Driver string
 	// DSN is the file's path for SQLite, a connection string for PostgreSQL.
 	DSN string
-	// Now is the clock; nil for the real one.
+	// Now is the clock; nil uses time.Now.
 	Now func() time.Time
-	// Payload renders an event into the bytes that a delivery keeps.
+	// Payload renders an event into the body of a delivery.
 	Payload func(Event) ([]byte, error)
 	Sealer  Sealer
 	Git     Git
-	// MaxConns limits the connections to PostgreSQL; 0 for 20.
+	// MaxConns limits the connections to PostgreSQL; 0 means 20.
 	MaxConns int
 }
 
-// Store keeps the entities in a database. It is safe for concurrent use.
-// Methods are the operations of the domain; each is one transaction, or takes
-// part in the one it is called in.
+// Store is the domain on a database. It is safe for concurrent use. Each method is one
+// operation and runs in its own transaction, or in the transaction of the store that
+// Transaction passes to its callback.
 type Store struct {
 	shared *shared
 	db     *gorm.DB // writes, and reads inside a transaction
@@ -62,31 +62,29 @@ type shared struct {
 	reader   *sql.DB
 	notifier deliveryNotifier
 	hooks    Hooks
-	// prepared reads by statements that SQLite keeps prepared.
+	// prepared reads with statements that SQLite keeps prepared.
 	prepared *gorm.DB
 	running  runningPushes
 }
 
-// Hooks let a test force an order of events inside operations. The shipped
-// binary sets none.
+// Hooks let tests force an order of events inside operations. The program sets none.
 type Hooks struct {
 	// BeforeMergeLock runs between the preparation of a merge and its lock.
 	BeforeMergeLock func()
-	// AfterMergeMoved runs between the ref and the row of a merge.
+	// AfterMergeMoved runs after a merge moved the ref and before it updates the row.
 	AfterMergeMoved func() error
 	// BeforeResponseLock runs before a response locks its merge request.
 	BeforeResponseLock func()
 	// BeforePushCommit runs at the end of the transaction of a push.
 	BeforePushCommit func() error
-	// Query is told every statement that is sent to the database.
+	// Query receives every statement that is sent to the database.
 	Query func(sql string)
 }
 
-// SetHooks installs hooks; for tests.
+// SetHooks installs hooks. It is for tests and not safe while operations run.
 func (s *Store) SetHooks(h Hooks) { s.shared.hooks = h }
 
-// Open opens the database. The schema must be there: migrations are the
-// command's business.
+// Open opens the database. The schema must exist: package migrations creates it.
 func Open(cfg Config) (*Store, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -123,7 +121,7 @@ func Open(cfg Config) (*Store, error) {
 			Logger:                 queryTrace{Interface: logger.Discard, shared: sh},
 			SkipDefaultTransaction: true,
 			NowFunc:                func() time.Time { return dbTime(cfg.Now()) },
-			// Associations are written by name, never by surprise.
+			// Associated rows are only written by explicit statements.
 			FullSaveAssociations: false,
 		}
 	}
@@ -146,7 +144,7 @@ func Open(cfg Config) (*Store, error) {
 	return store, nil
 }
 
-// Close closes the database. Nothing may use the store afterwards.
+// Close closes the database. The store must not be used afterwards.
 func (s *Store) Close() error { return s.shared.close() }
 
 func (sh *shared) close() error {
@@ -157,22 +155,23 @@ func (sh *shared) close() error {
 	return err
 }
 
-// Ping asks whether the database answers.
+// Ping returns an error if the database does not answer.
 func (s *Store) Ping(ctx context.Context) error { return s.shared.writer.PingContext(ctx) }
 
-// Driver is DriverSQLite or DriverPostgres.
+// Driver returns DriverSQLite or DriverPostgres.
 func (s *Store) Driver() string { return s.shared.cfg.Driver }
 
-// DB gives the pool that writes, for migrations' version gate and tests.
+// DB returns the pool that writes, for the schema check at start-up and for tests.
 func (s *Store) DB() *sql.DB { return s.shared.writer }
 
-// Now is the store's clock, in UTC and microseconds.
+// Now returns the time of the store's clock, in UTC and whole microseconds.
 func (s *Store) Now() time.Time { return dbTime(s.shared.cfg.Now()) }
 
-// postgresStore reports whether rows can be locked one by one.
+// postgres reports whether the database is PostgreSQL.
 func (s *Store) postgres() bool { return s.shared.cfg.Driver == DriverPostgres }
 
-// reader is the database for reads: the transaction's own, or the read pool.
+// reader returns the database for reads: the transaction if there is one, else the read
+// pool.
 func (s *Store) reader(ctx context.Context) *gorm.DB {
 	if s.inTx {
 		return s.db.WithContext(ctx)
@@ -180,8 +179,8 @@ func (s *Store) reader(ctx context.Context) *gorm.DB {
 	return s.read.WithContext(ctx)
 }
 
-// preparedReader is reader for the few statements of which there are many. SQLite keeps them
-// prepared; PostgreSQL's driver does so by itself.
+// preparedReader is reader for frequent statements. SQLite keeps them prepared; the
+// PostgreSQL driver does so for all statements.
 func (s *Store) preparedReader(ctx context.Context) *gorm.DB {
 	if s.inTx || s.postgres() {
 		return s.reader(ctx)
@@ -189,11 +188,11 @@ func (s *Store) preparedReader(ctx context.Context) *gorm.DB {
 	return s.shared.prepared.WithContext(ctx)
 }
 
-// writer is the database for writes.
+// writer returns the database for writes.
 func (s *Store) writer(ctx context.Context) *gorm.DB { return s.db.WithContext(ctx) }
 
-// forUpdate locks the rows that a query reads. On SQLite the transaction
-// itself is the lock.
+// forUpdate locks the rows that a query reads. On SQLite the write transaction itself
+// is the lock.
 func (s *Store) forUpdate(db *gorm.DB) *gorm.DB { return s.locking(db, "NO KEY UPDATE") }
 
 func (s *Store) locking(db *gorm.DB, strength string) *gorm.DB {
@@ -203,14 +202,13 @@ func (s *Store) locking(db *gorm.DB, strength string) *gorm.DB {
 	return db.Clauses(clause.Locking{Strength: strength, Table: clause.Table{Name: clause.CurrentTable}})
 }
 
-// maxTransactionTries bounds how often PostgreSQL may make one transaction the
-// victim of a deadlock.
+// maxTransactionTries is how often a transaction runs if PostgreSQL reports deadlocks.
 const maxTransactionTries = 5
 
-// Transaction runs fn in a transaction: everything or nothing. Inside fn only
-// tx may be used. Called on a store that is in a transaction it makes a
-// savepoint. fn may run again when PostgreSQL chose the transaction as the
-// victim of a deadlock.
+// Transaction runs fn in a transaction and rolls it back if fn returns an error. fn
+// must use tx instead of s. Inside a transaction it creates a savepoint. fn may run
+// several times, because a transaction that PostgreSQL aborts as a deadlock victim is
+// repeated.
 func (s *Store) Transaction(ctx context.Context, fn func(tx *Store) error) error {
 	if s.inTx {
 		return s.db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
@@ -235,10 +233,11 @@ func (s *Store) Transaction(ctx context.Context, fn func(tx *Store) error) error
 	}
 }
 
-// afterCommit runs f once the transaction has been committed.
+// afterCommit runs f after the transaction is committed. It must be called in a
+// transaction.
 func (s *Store) afterCommit(f func()) { *s.after = append(*s.after, f) }
 
-// ID points at an id; a helper for optional references.
+// ID returns a pointer to id for an optional reference, nil for 0.
 func ID(id int64) *int64 {
 	if id == 0 {
 		return nil
@@ -246,7 +245,8 @@ func ID(id int64) *int64 {
 	return &id
 }
 
-// Page is one page of a list: Number from 1, Size entries.
+// Page selects one page of a list. Number starts at 1; a Size of 0 selects the whole
+// list.
 type Page struct{ Number, Size int }
 
 func (p Page) apply(db *gorm.DB) *gorm.DB {
@@ -257,12 +257,11 @@ func (p Page) apply(db *gorm.DB) *gorm.DB {
 	return db.Offset((number - 1) * p.Size).Limit(p.Size)
 }
 
-// maxSearch is how many characters of a search are looked for. Longer texts
-// are cut: SQLite refuses patterns beyond 50,000 bytes.
+// maxSearch is the number of characters of a search that are used: SQLite refuses
+// patterns of more than 50,000 bytes.
 const maxSearch = 1000
 
-// likeContains is a LIKE pattern for "contains", with LIKE's own characters
-// escaped by a backslash; use it with ESCAPE '\'.
+// likeContains returns a LIKE pattern for "contains s". Use it with ESCAPE '\'.
 func likeContains(s string) string {
 	if runes := []rune(s); len(runes) > maxSearch {
 		s = string(runes[:maxSearch])

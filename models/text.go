@@ -10,23 +10,21 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// MaxNameLength is the longest name of anything, in characters (GitLab's
-// column width).
+// MaxNameLength is the longest name of any entity, in characters, as in GitLab.
 const MaxNameLength = 255
 
-// cleanName trims s and brings it to NFC, so that what looks the same is the
-// same.
+// cleanName trims s and converts it to Unicode normal form NFC.
 func cleanName(s string) string {
 	return norm.NFC.String(strings.TrimSpace(s))
 }
 
-// foldKey is the form of a name that unique indexes compare: case-folded by
-// Unicode's rules, which neither database's lower() follows.
+// foldKey returns the form of a name that unique indexes compare. It folds case by
+// Unicode's rules; lower() of the databases does not agree outside ASCII.
 func foldKey(s string) string {
 	return norm.NFC.String(cases.Fold().String(norm.NFC.String(s)))
 }
 
-// hasControl reports whether s holds control characters or is not valid UTF-8.
+// hasControl reports whether s contains control characters or invalid UTF-8.
 func hasControl(s string) bool {
 	if !utf8.ValidString(s) {
 		return true
@@ -34,13 +32,13 @@ func hasControl(s string) bool {
 	return strings.ContainsFunc(s, unicode.IsControl)
 }
 
-// validText reports whether a free text may be stored: valid UTF-8 without
-// NUL, which PostgreSQL cannot hold. Line breaks and tabs are fine.
+// validText reports whether s is valid UTF-8 without NUL, which PostgreSQL cannot
+// store. Line breaks and tabs are allowed.
 func validText(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsRune(s, 0)
 }
 
-// checkName finds the faults that every name field shares.
+// checkName adds the errors that all name fields share.
 func checkName(f *fieldErrors, field, value string) {
 	switch {
 	case value == "":
@@ -52,9 +50,9 @@ func checkName(f *fieldErrors, field, value string) {
 	}
 }
 
-// checkPath finds the faults of a namespace's or project's path segment:
-// letters, digits, _ - . as SPEC's projects have them, not starting with a
-// dash or dot, not ending in ".git" or ".atom" or a dot.
+// checkPath adds the errors of a path segment of a namespace or project. It may contain
+// ASCII letters, digits, "_", "-" and ".", must not start with "-" or ".", and must not
+// end with ".git", ".atom" or ".".
 func checkPath(f *fieldErrors, field, value string) {
 	if value == "" {
 		f.add(field, CodeBlank)
@@ -78,12 +76,12 @@ func checkPath(f *fieldErrors, field, value string) {
 	}
 }
 
-// cleanText makes a text from outside storable: valid UTF-8 without NUL.
+// cleanText replaces invalid UTF-8 and removes NUL, so PostgreSQL can store s.
 func cleanText(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 }
 
-// formatSwitch writes a switch in audit events.
+// formatSwitch returns "on" or "off" for audit events.
 func formatSwitch(b bool) string {
 	if b {
 		return "on"

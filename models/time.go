@@ -2,6 +2,6 @@ package models
 
 import "time"
 
-// dbTime is t as both databases keep it: UTC, in microseconds. SQLite compares
-// times as text and PostgreSQL cuts to microseconds; with this they agree.
+// dbTime returns t in UTC and whole microseconds. SQLite compares times as text and
+// PostgreSQL stores microseconds; with this form both agree.
 func dbTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

@@ -7,8 +7,8 @@ import (
 	"gorm.io/gorm/logger"
 )
 
-// queryTrace tells Hooks.Query of every statement; nothing is ever logged: a
-// statement's values may hold what must not be seen.
+// queryTrace passes every statement to Hooks.Query. It logs nothing, because statements
+// contain confidential values.
 type queryTrace struct {
 	logger.Interface
 	shared *shared

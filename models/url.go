@@ -9,18 +9,18 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// URLAsSent is the form in which a service's URL is stored, compared, shown and
-// requested: scheme and host in lower case, an international host in ASCII
-// (IDNA), no default port and no fragment, everything else percent-encoded
-// where a URL needs it and otherwise as typed. ok is false for what is not an
-// absolute http or https URL with a host, or is longer than MaxURLLength as typed.
+// URLAsSent returns the form of a service's URL that is stored, compared, shown and
+// requested: scheme and host in lower case, an international host name in ASCII (IDNA),
+// without default port and fragment, and percent-encoded where a URL requires it. ok is
+// false if raw is not an absolute http or https URL with a host, or is longer than
+// MaxURLLength.
 func URLAsSent(raw string) (sent string, ok bool) {
 	sent, _, ok = canonicalURL(raw)
 	return sent, ok
 }
 
-// URLKey is URLAsSent with an empty path as "/": two services of a project have
-// different keys.
+// URLKey is URLAsSent with "/" for an empty path. It is unique among the services of a
+// project.
 func URLKey(raw string) (key string, ok bool) {
 	key, ok = URLAsSent(raw)
 	if ok && !strings.Contains(afterScheme(key), "/") {
@@ -29,16 +29,16 @@ func URLKey(raw string) (key string, ok bool) {
 	return key, ok
 }
 
-// sameURL reports whether two stored URLs are sent alike. Rows of earlier
-// versions hold URLs as they were typed.
+// sameURL reports whether two stored URLs are sent to the same address. Earlier
+// versions stored URLs as typed.
 func sameURL(a, b string) bool {
 	sentA, okA := URLAsSent(a)
 	sentB, okB := URLAsSent(b)
 	return a == b || okA && okB && sentA == sentB
 }
 
-// DisplayURL is a service's address as those below Maintainer see it: as it is
-// sent, without query string and user information. "" for what is no URL.
+// DisplayURL returns a service's URL as users below Maintainer see it: as sent, without
+// query string and user information. It returns "" if raw is not a URL.
 func DisplayURL(raw string) string {
 	if sent, ok := URLAsSent(raw); ok {
 		raw = sent
@@ -60,8 +60,7 @@ func DisplayURL(raw string) string {
 	return scheme + "://" + authority + path
 }
 
-// canonicalURL is URLAsSent, and the fragment with its "#", "" when there is
-// none.
+// canonicalURL returns URLAsSent and, with its "#", the fragment; "" if there is none.
 func canonicalURL(raw string) (sent, fragment string, ok bool) {
 	if utf8.RuneCountInString(raw) > MaxURLLength || hasControl(raw) || strings.ContainsAny(raw, " \\") {
 		return "", "", false
@@ -78,8 +77,7 @@ func canonicalURL(raw string) (sent, fragment string, ok bool) {
 	if !ok {
 		return "", "", false
 	}
-	// The rest is cut from the text as typed: net/url would re-encode what is
-	// fine already.
+	// Cut the rest from the text as typed: net/url would re-encode valid parts.
 	user, rest := afterScheme(raw), ""
 	if i := strings.IndexAny(user, "/?#"); i >= 0 {
 		user, rest = user[:i], user[i:]
@@ -101,8 +99,8 @@ func afterScheme(raw string) string {
 	return rest
 }
 
-// canonicalHost is the host of a URL in lower-case ASCII, with its port unless
-// that is the scheme's own.
+// canonicalHost returns the host in lower-case ASCII, with its port unless it is the
+// default port of the scheme.
 func canonicalHost(scheme string, u *url.URL) (string, bool) {
 	name := u.Hostname()
 	host := strings.ToLower(name)
@@ -125,8 +123,8 @@ func canonicalHost(scheme string, u *url.URL) (string, bool) {
 	return host, true
 }
 
-// isASCIIHost accepts the host names that IDNA refuses but that resolve in
-// practice, such as names with underscores.
+// isASCIIHost accepts host names that IDNA refuses but that resolve in practice, such
+// as names with underscores.
 func isASCIIHost(host string) bool {
 	for _, r := range host {
 		if !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == '_') {
@@ -136,9 +134,8 @@ func isASCIIHost(host string) bool {
 	return true
 }
 
-// percentEncode encodes what must not stand in a URL: bytes beyond ASCII, some
-// punctuation, and a "%" that begins no escape. What is encoded already and
-// what may stand either way stays as it is.
+// percentEncode encodes bytes that a URL must not contain: non-ASCII bytes, some
+// punctuation, and "%" that does not begin an escape. Everything else stays as it is.
 func percentEncode(text string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder

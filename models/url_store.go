@@ -6,10 +6,9 @@ import (
 	"gorm.io/gorm"
 )
 
-// RewriteURLs brings the URLs of services that an earlier version stored as
-// they were typed into the form of URLAsSent. A service whose URL is then that
-// of another one of the project keeps its old key, so that both go on working.
-// Run it after migrating; it may run again at any time.
+// RewriteURLs converts the URLs of services that an earlier version stored as typed to
+// the form of URLAsSent. If two services of a project get the same URL, one keeps its
+// old key and both continue to work. Run it after migrating; it is idempotent.
 func (s *Store) RewriteURLs(ctx context.Context) error {
 	var batch []ExternalStatusCheck
 	return s.writer(ctx).Select("id", "external_url", "url_key").FindInBatches(&batch, 1000, func(*gorm.DB, int) error {

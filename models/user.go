@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// User is a person, or a bot that stands behind a project's access token.
+// User is a person, or the bot user of a project access token.
 type User struct {
 	ID                     int64
 	Username               string
@@ -24,8 +24,8 @@ type User struct {
 	UpdatedAt              time.Time
 }
 
-// Namespace is the first half of a project's path: a user's name, or a free
-// one made by an admin (UserID nil). Both share one name space.
+// Namespace is the first part of a project's path: a user's name or, if UserID is nil,
+// a free namespace that an administrator created. Both must be unique together.
 type Namespace struct {
 	ID        int64
 	Path      string
@@ -34,8 +34,8 @@ type Namespace struct {
 	CreatedAt time.Time
 }
 
-// Session is a signed-in browser. Digest is the hash of the random id that the
-// cookie holds; the id itself is stored nowhere.
+// Session is a signed-in browser. Digest is the hash of the random id in the cookie;
+// the id itself is not stored.
 type Session struct {
 	ID         int64
 	Digest     string
@@ -45,11 +45,11 @@ type Session struct {
 	CreatedAt  time.Time
 	LastSeenAt time.Time
 	ExpiresAt  time.Time
-	// ShownOnce is sealed text for the session's next page, nil for none.
+	// ShownOnce is sealed text for the session's next page; nil if there is none.
 	ShownOnce []byte
 }
 
-// RateCounter counts tries of one thing in one window.
+// RateCounter counts attempts in a time window.
 type RateCounter struct {
 	ID           int64
 	Name         string
@@ -57,10 +57,10 @@ type RateCounter struct {
 	WindowEndsAt time.Time
 }
 
-// SessionLifetime is how long a session lasts without use.
+// SessionLifetime is how long an unused session lasts.
 const SessionLifetime = 14 * 24 * time.Hour
 
-// reservedPaths are the router's top-level words, which no namespace may take.
+// reservedPaths are the first segments of routes. No namespace can have these names.
 var reservedPaths = map[string]bool{
 	"-": true, "admin": true, "api": true, "assets": true, "dashboard": true, "explore": true, "groups": true,
 	"healthz": true, "readyz": true, "metrics": true, "help": true, "login": true, "logout": true, "new": true, "oauth": true,
@@ -68,11 +68,10 @@ var reservedPaths = map[string]bool{
 	"sign_in": true, "sign_out": true, "static": true, "user_settings": true, "users": true, "v2": true, "offline": true,
 }
 
-// themes are the choices of a user; the first follows the system.
+// themes are the themes that a user can choose. "" follows the system.
 var themes = []string{"", "light", "dark"}
 
-// CheckTheme tells whether theme is one: KindInvalid with field "theme" where
-// it is not.
+// CheckTheme returns a KindInvalid error with field "theme" if theme is unknown.
 func CheckTheme(theme string) error {
 	var f fieldErrors
 	if !slices.Contains(themes, theme) {
@@ -81,7 +80,7 @@ func CheckTheme(theme string) error {
 	return f.err()
 }
 
-// UserInput is what makes a user.
+// UserInput creates a user.
 type UserInput struct {
 	Username               string
 	Name                   string
@@ -92,7 +91,7 @@ type UserInput struct {
 	Bot                    bool
 }
 
-// Validate cleans the input and tells its faults.
+// Validate normalises the input and returns its field errors: username, name, email.
 func (in *UserInput) Validate() error {
 	var f fieldErrors
 	in.Name = cleanName(in.Name)

@@ -9,9 +9,8 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// CreateUser makes a user and the namespace of the same name. A name that a
-// user or free namespace has is KindInvalid with field "username" taken. Bots
-// get no namespace.
+// CreateUser creates a user and, unless it is a bot, the namespace of the same name. A
+// name that a user or namespace already has is a field error (CodeTaken).
 func (s *Store) CreateUser(ctx context.Context, by User, in UserInput) (User, error) {
 	if err := in.Validate(); err != nil {
 		return User{}, err
@@ -40,28 +39,28 @@ func (s *Store) CreateUser(ctx context.Context, by User, in UserInput) (User, er
 	return user, err
 }
 
-// errTaken is the error for a field whose value something else has.
+// errTaken is the error for a field whose value is already in use.
 func errTaken(field string) error {
 	return &Error{Kind: KindInvalid, Code: CodeInvalid, Fields: []FieldError{{Field: field, Code: CodeTaken}}}
 }
 
-// User finds a user by id. KindNotFound when there is none.
+// User finds a user by id. It returns KindNotFound if there is none.
 func (s *Store) User(ctx context.Context, id int64) (User, error) {
 	var user User
 	err := s.reader(ctx).Take(&user, id).Error
 	return user, orNotFound(err, "user")
 }
 
-// UserByUsername finds a user by name, without regard to case. KindNotFound
-// when there is none.
+// UserByUsername finds a user by name, ignoring case. It returns KindNotFound if there
+// is none.
 func (s *Store) UserByUsername(ctx context.Context, username string) (User, error) {
 	var user User
 	err := s.reader(ctx).Take(&user, "username_key = ?", foldKey(username)).Error
 	return user, orNotFound(err, "user")
 }
 
-// Users lists people by name, bots left out, with their total number. search
-// looks into user names and names; usernames match exactly when given.
+// Users lists users without bots, newest first, with their total number. search matches
+// parts of user names and names; username, if not empty, must match exactly.
 func (s *Store) Users(ctx context.Context, search, username string, page Page) ([]User, int64, error) {
 	query := s.reader(ctx).Model(&User{}).Where("bot = ?", false)
 	if search != "" {
@@ -80,8 +79,8 @@ func (s *Store) Users(ctx context.Context, search, username string, page Page) (
 	return users, total, err
 }
 
-// SetPassword gives a user a new password digest and ends all of the user's
-// sessions but the one named, whose digest may be "".
+// SetPassword sets a user's password digest and ends all sessions of the user except
+// the one with the digest keepSession, which may be "".
 func (s *Store) SetPassword(ctx context.Context, user User, digest, keepSession string, changeRequired bool) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		err := tx.writer(ctx).Model(&User{}).Where("id = ?", user.ID).
@@ -96,9 +95,9 @@ func (s *Store) SetPassword(ctx context.Context, user User, digest, keepSession 
 	})
 }
 
-// SetTheme keeps a user's choice of theme ("" for the system's, "light",
-// "dark") and of language, whose names are the pages' to know; "" for the
-// browser's. Another theme is KindInvalid with field "theme".
+// SetTheme sets a user's theme ("" for the system's, "light" or "dark") and language
+// ("" for the browser's). An unknown theme is KindInvalid with field "theme"; the
+// caller must check the language.
 func (s *Store) SetTheme(ctx context.Context, userID int64, theme, language string) error {
 	if err := CheckTheme(theme); err != nil {
 		return err
@@ -107,8 +106,8 @@ func (s *Store) SetTheme(ctx context.Context, userID int64, theme, language stri
 		Updates(map[string]any{"theme": theme, "language": language, "updated_at": s.Now()}).Error
 }
 
-// DeleteExpired removes what time has made useless: sessions, counters, and
-// deliveries that ended DeliveryRetention ago.
+// DeleteExpired deletes expired sessions and counters, and deliveries that finished
+// DeliveryRetention ago.
 func (s *Store) DeleteExpired(ctx context.Context) error {
 	now := s.Now()
 	if err := s.writer(ctx).Where("expires_at <= ?", now).Delete(&Session{}).Error; err != nil {
@@ -120,9 +119,8 @@ func (s *Store) DeleteExpired(ctx context.Context) error {
 	return s.writer(ctx).Where("finished_at <= ?", now.Add(-DeliveryRetention)).Delete(&Delivery{}).Error
 }
 
-// CountAttempt counts one try of something and reports whether it is still within
-// limit for its window. Counters are in the database, so that several
-// instances count together.
+// CountAttempt counts an attempt under a name and reports whether it is within limit
+// for its window. Counters are in the database, so all instances share them.
 func (s *Store) CountAttempt(ctx context.Context, name string, limit int, window time.Duration) (bool, error) {
 	now := s.Now()
 	var count int64
@@ -143,19 +141,19 @@ func (s *Store) CountAttempt(ctx context.Context, name string, limit int, window
 	return count <= int64(limit), err
 }
 
-// ResetAttempts clears a counter, after a success.
+// ResetAttempts clears a counter.
 func (s *Store) ResetAttempts(ctx context.Context, name string) error {
 	return s.writer(ctx).Where("name = ?", cutText(cleanText(name), 255)).Delete(&RateCounter{}).Error
 }
 
-// RecordFailedSignIn keeps a rejected sign-in in the audit events.
+// RecordFailedSignIn records a rejected sign-in as an audit event.
 func (s *Store) RecordFailedSignIn(ctx context.Context, username, ip string) error {
 	username = cutText(cleanText(username), 255)
 	return s.audit(WithAddress(ctx, ip), User{Username: username}, 0, AuditSignInFailed, username, 0)
 }
 
-// CreateNamespace makes a free namespace. Only admins may; that is the front
-// door's to ask.
+// CreateNamespace creates a free namespace. The caller must check that the user is an
+// administrator.
 func (s *Store) CreateNamespace(ctx context.Context, path string) (Namespace, error) {
 	var f fieldErrors
 	checkPath(&f, "path", path)
@@ -173,22 +171,23 @@ func (s *Store) CreateNamespace(ctx context.Context, path string) (Namespace, er
 	return ns, err
 }
 
-// Namespace finds a namespace by its path, without regard to case.
+// Namespace finds a namespace by its path, ignoring case. It returns KindNotFound if
+// there is none.
 func (s *Store) Namespace(ctx context.Context, path string) (Namespace, error) {
 	var ns Namespace
 	err := s.reader(ctx).Take(&ns, "path_key = ?", foldKey(path)).Error
 	return ns, orNotFound(err, "namespace")
 }
 
-// NamespaceByID finds a namespace.
+// NamespaceByID finds a namespace by id. It returns KindNotFound if there is none.
 func (s *Store) NamespaceByID(ctx context.Context, id int64) (Namespace, error) {
 	var ns Namespace
 	err := s.reader(ctx).Take(&ns, id).Error
 	return ns, orNotFound(err, "namespace")
 }
 
-// NamespacesFor lists the namespaces in which a user may create projects: the
-// user's own, and for admins the free ones.
+// NamespacesFor lists the namespaces in which a user can create projects: the user's
+// own and, for administrators, the free ones.
 func (s *Store) NamespacesFor(ctx context.Context, user User) ([]Namespace, error) {
 	query := s.reader(ctx).Where("user_id = ?", user.ID)
 	if user.Admin {

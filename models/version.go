@@ -17,8 +17,8 @@ func version(fields ...any) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// checkVersion refuses an edit that was made from another version than the
-// current one, unless it changes nothing. An empty sent version is not checked.
+// checkVersion returns a conflict if an edit was made from an outdated version, unless
+// the edit changes nothing. An empty sent version is accepted.
 func checkVersion(sent, current, edited string) error {
 	if sent == "" || sent == current || edited == current {
 		return nil
@@ -26,27 +26,27 @@ func checkVersion(sent, current, edited string) error {
 	return conflict(CodeChangedMeanwhile)
 }
 
-// Version is the version of the service as its form shows it. The secret, which
-// an edit cannot overwrite, is not part of it.
+// Version returns the version of the service's form. It does not include the secret,
+// which an edit cannot overwrite.
 func (c ExternalStatusCheck) Version() string {
 	return version(c.Name, c.ExternalURL, slices.Sorted(slices.Values(c.Scope())))
 }
 
-// Version is the version of the merge request as its form shows it.
+// Version returns the version of the merge request's form.
 func (m MergeRequest) Version() string {
 	return version(m.Title, m.Description, m.TargetBranch, m.Squash, m.RemoveSourceBranch)
 }
 
-// Version is the version of what the protected branch allows.
+// Version returns the version of the protected branch's levels.
 func (b ProtectedBranch) Version() string {
 	return version(b.PushAccessLevel, b.MergeAccessLevel, b.AllowForcePush)
 }
 
-// Version is the version of the member's role.
+// Version returns the version of the member's role.
 func (m Member) Version() string { return version(m.Role) }
 
-// BasicsVersion is the version of the project's description and default branch.
+// BasicsVersion returns the version of the project's description and default branch.
 func (p Project) BasicsVersion() string { return version(p.Description, p.DefaultBranch) }
 
-// IdentityVersion is the version of the project's name, path and visibility.
+// IdentityVersion returns the version of the project's name, path and visibility.
 func (p Project) IdentityVersion() string { return version(p.Name, p.Path, p.Visibility) }
