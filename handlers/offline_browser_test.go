@@ -58,14 +58,14 @@ const cachedPages = `(async () => {
 func TestBrowserOffline_ServerStops_ShowsOfflinePageUntilItReturns(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
-	web := s.as(s.Owner).serveRestartable()
-	base := "http://" + web.address
+	server := s.as(s.Owner).serveRestartable()
+	base := "http://" + server.address
 	p := browsertest.Open(t, base+"/")
 	p.Allow("503 from .*")
 	p.Allow("request failed: net::ERR_CONNECTION_REFUSED")
-	p.WaitFor("the page to be kept", "("+cachedPages+`).includes("lang=en&release=")`)
+	p.WaitFor("the offline page to be cached", "("+cachedPages+`).includes("lang=en&release=")`)
 
-	web.stop()
+	server.stop()
 	p.Go(base + s.mrPath(mr, ""))
 	p.WaitText("h1", "Mergegate cannot be reached")
 	if got := browsertest.Eval[string](p, `document.documentElement.lang + " " + getComputedStyle(document.querySelector("h1")).textAlign`); got != "en center" {
@@ -73,38 +73,38 @@ func TestBrowserOffline_ServerStops_ShowsOfflinePageUntilItReturns(t *testing.T)
 	}
 	p.Press("Try again")
 	p.WaitText("h1", "Mergegate cannot be reached")
-	web.start()
+	server.start()
 	p.WaitText("h1", mr.Title)
 	if got := p.URL(); got != base+s.mrPath(mr, "") {
-		t.Errorf("came back to %s", got)
+		t.Errorf("the page loaded is %s", got)
 	}
 
-	// Another language and theme: the page is fetched anew, alone.
+	// With another language and theme the page is fetched again and replaces the old one.
 	if err := s.Store.SetTheme(t.Context(), s.Owner.ID, "dark", "ja"); err != nil {
 		t.Fatal(err)
 	}
 	p.Reload()
-	p.WaitFor("the page to be kept in Japanese", "("+cachedPages+`).includes("lang=ja")`)
-	p.WaitFor("the one in English to be gone", "!("+cachedPages+`).includes("lang=en")`)
+	p.WaitFor("the offline page to be cached in Japanese", "("+cachedPages+`).includes("lang=ja")`)
+	p.WaitFor("the English page to be gone", "!("+cachedPages+`).includes("lang=en")`)
 	if kept := browsertest.Eval[string](p, "window.kept"); strings.Contains(kept, "\n") || !strings.HasPrefix(kept, base+offlinePath+"?") || !strings.HasSuffix(kept, "&theme=dark") {
-		t.Errorf("the browser keeps %q", kept)
+		t.Errorf("the cache holds %q", kept)
 	}
-	web.stop()
+	server.stop()
 	p.Go(base + "/olga/pear/-/branches?search=ma#content")
 	p.WaitText("h1", "Mergegateに接続できません")
 	if got := browsertest.Eval[string](p, `document.documentElement.lang + " " + getComputedStyle(document.documentElement).colorScheme`); got != "ja dark" {
 		t.Errorf("language and colours %q", got)
 	}
-	// Programs' addresses are the browser's own business.
+	// For addresses of API and git the browser shows its own error page.
 	for _, path := range []string{"/api/v4/version", "/olga/pear.git/info/refs"} {
 		browsertest.Eval[bool](p, `location.href = "`+path+`"; true`)
 		p.WaitURL("^chrome-error:")
 		p.Go(base + "/olga/pear/-/branches?search=ma#content")
 	}
-	web.start()
+	server.start()
 	p.WaitText("#content h1", "ブランチ")
 	if got := p.URL(); got != base+"/olga/pear/-/branches?search=ma#content" {
-		t.Errorf("came back to %s", got)
+		t.Errorf("the page loaded is %s", got)
 	}
 }
 
@@ -113,14 +113,14 @@ func TestBrowserOffline_ServerStops_ShowsOfflinePageUntilItReturns(t *testing.T)
 func TestBrowserOffline_ThemeButton_UpdatesCachedPage(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.setVisibility(models.VisibilityPublic)
-	web := s.as(s.Owner).serveRestartable()
-	base := "http://" + web.address
+	server := s.as(s.Owner).serveRestartable()
+	base := "http://" + server.address
 	p := browsertest.Open(t, base+pearPath)
 	p.Allow("404 from .*/nothing")
-	p.WaitFor("the page to be kept", "("+cachedPages+`).includes("theme=")`)
+	p.WaitFor("the offline page to be cached", "("+cachedPages+`).includes("theme=")`)
 	p.Click("#user-menu summary")
 	p.Click("#user-menu [data-theme-toggle]")
-	p.WaitFor("the page to be kept in dark", "("+cachedPages+`).endsWith("theme=dark")`)
+	p.WaitFor("the dark offline page to be cached", "("+cachedPages+`).endsWith("theme=dark")`)
 	p.Go(base + "/olga/nothing")
 	p.WaitText("h1", "Page not found")
 	p.Press("Go to projects")

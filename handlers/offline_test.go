@@ -29,10 +29,10 @@ func TestOfflinePage_IsTheSameForEveryUser(t *testing.T) {
 			t.Errorf("%s: %q", path, got)
 		}
 		if again := s.as(s.Owner).withLanguage("en").get(path); again.body != page.body {
-			t.Errorf("%s differs for a user", path)
+			t.Errorf("%s differs for a signed-in user", path)
 		}
 		if page.Find("script[src]").Length() != 1 || page.Find(`link[rel="stylesheet"]`).Length() != 1 || page.Find("style").Length() != 0 {
-			t.Errorf("%s: other assets than one script and one stylesheet", path)
+			t.Errorf("%s: assets other than one script and one style sheet", path)
 		}
 	}
 	policy := s.signedOut().get(offlinePath).header.Get("Content-Security-Policy")
@@ -43,7 +43,7 @@ func TestOfflinePage_IsTheSameForEveryUser(t *testing.T) {
 		}
 		sum := sha256.Sum256(content)
 		if want := directive + " 'self' 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "';"; !strings.Contains(policy, want) {
-			t.Errorf("%q is not in %q", want, policy)
+			t.Errorf("policy %q lacks %q", policy, want)
 		}
 	}
 	if strings.Contains(policy, "unsafe") {
@@ -53,35 +53,35 @@ func TestOfflinePage_IsTheSameForEveryUser(t *testing.T) {
 
 func TestOfflinePage_AddressNamesLanguageAndTheme(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
-	kept := func(v visitor, path string) string { return v.get(path).attr("#app-texts", "data-kept-page") }
-	english := kept(s.signedOut(), signInPath)
+	offlineAddress := func(v visitor, path string) string { return v.get(path).attr("#app-texts", "data-kept-page") }
+	english := offlineAddress(s.signedOut(), signInPath)
 	if !strings.HasPrefix(english, offlinePath+"?lang=en&release=") || !strings.HasSuffix(english, "&theme=") {
-		t.Errorf("a visitor's page is %s", english)
+		t.Errorf("the address for a visitor is %s", english)
 	}
 	if err := s.Store.SetTheme(t.Context(), s.Owner.ID, "dark", "ja"); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := kept(s.as(s.Owner), "/"), strings.Replace(english, "lang=en", "lang=ja", 1)+"dark"; got != want {
-		t.Errorf("the owner's page is %s, want %s", got, want)
+	if got, want := offlineAddress(s.as(s.Owner), "/"), strings.Replace(english, "lang=en", "lang=ja", 1)+"dark"; got != want {
+		t.Errorf("the address for the owner is %s, want %s", got, want)
 	}
-	if got := kept(s.signedOut(), offlinePath); got != "" {
-		t.Errorf("the kept page keeps another, %s", got)
+	if got := offlineAddress(s.signedOut(), offlinePath); got != "" {
+		t.Errorf("the offline page refers to an offline page, %s", got)
 	}
 }
 
 func TestServiceWorker_ScopeIsWholeSite(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	path := s.signedOut().get(signInPath).attr("#app-texts", "data-worker")
-	answer := s.signedOut().get(path).wantStatus(http.StatusOK)
+	worker := s.signedOut().get(path).wantStatus(http.StatusOK)
 	for header, want := range map[string]string{
 		"Content-Type": "text/javascript; charset=utf-8", "Cache-Control": "no-cache", "Service-Worker-Allowed": "/", "Set-Cookie": "",
 	} {
-		if got := answer.header.Get(header); got != want {
+		if got := worker.header.Get(header); got != want {
 			t.Errorf("%s: %q, want %q", header, got, want)
 		}
 	}
-	if answer.header.Get("ETag") == "" || !strings.Contains(answer.body, "mergegate-offline") {
-		t.Error("the worker has no ETag, or looks elsewhere")
+	if worker.header.Get("ETag") == "" || !strings.Contains(worker.body, "mergegate-offline") {
+		t.Error("the worker has no ETag or no cache")
 	}
 }
 
@@ -90,7 +90,7 @@ func TestServiceWorker_ScopeIsWholeSite(t *testing.T) {
 func TestErrorPage_BackLink_StaysOnThisSite(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	guest := s.Member("gus", models.RoleGuest)
-	back := func(user models.User, path, referer string) string {
+	backLink := func(user models.User, path, referer string) string {
 		t.Helper()
 		b := newBrowserClient(t, s.handler)
 		b.header.Set("Cookie", s.as(user).cookie)
@@ -107,11 +107,11 @@ func TestErrorPage_BackLink_StaysOnThisSite(t *testing.T) {
 		"https://evil.test/olga/pear": "", "http://mergegate.test@evil.test/": "", "http://mergegate.test//evil.test/": "/", `http://mergegate.test/\evil.test`: "/",
 		"javascript:alert(1)": "", "%": "", pearPath: "",
 	} {
-		if got := back(s.Owner, "/olga/nothing", referer); got != want {
+		if got := backLink(s.Owner, "/olga/nothing", referer); got != want {
 			t.Errorf("from %q: %q, want %q", referer, got, want)
 		}
 	}
-	if got := back(guest, pearMembersPath, "http://mergegate.test/olga/pear"); got != "" {
-		t.Errorf("403 leads back to %q", got)
+	if got := backLink(guest, pearMembersPath, "http://mergegate.test/olga/pear"); got != "" {
+		t.Errorf("the page for 403 links back to %q", got)
 	}
 }

@@ -75,20 +75,20 @@ func TestCreateForms_SentTwice_RedirectToTheSamePage(t *testing.T) {
 					t.Errorf("%s: status %d to %q\n%s", name, a.status, a.header.Get("Location"), a.text("main"))
 				}
 				if a.header.Get("Set-Cookie") != answers[0].header.Get("Set-Cookie") {
-					t.Errorf("%s: one of the answers has no toast", name)
+					t.Errorf("%s: only one of the responses has the toast", name)
 				}
 			}
 			if n := s.queryInt(t, tt.count); n != 1 {
-				t.Errorf("%s: %d were made", name, n)
+				t.Errorf("%s: %d rows, want 1", name, n)
 			}
 		}
 
-		// Right afterwards it is the same form still; later it is another one.
+		// Within onceFor it counts as the same form, later as another one.
 		member := url.Values{"username": {"mona"}, "access_level": {"20"}}
 		v.post(pearMembersPath, member).wantStatus(http.StatusSeeOther)
 		s.Clock.Advance(onceFor)
 		if got := v.post(pearMembersPath, member).wantStatus(http.StatusUnprocessableEntity).text("#username-error"); got != "Already a member of this project" {
-			t.Errorf("later: %q", got)
+			t.Errorf("message %q", got)
 		}
 	})
 }
@@ -114,7 +114,7 @@ func TestTokenForm_SentToTwoInstances_CreatesOneToken(t *testing.T) {
 			s.Clock.Advance(onceFor)
 			v.post(path, form).wantStatus(http.StatusSeeOther)
 			if page = v.get(path); page.Find("td.cell-actions").Length() != 1 || page.has("#new-token") {
-				t.Errorf("%s: the form made another token when it was sent again", path)
+				t.Errorf("%s: sending the form again created another token", path)
 			}
 		}
 	})

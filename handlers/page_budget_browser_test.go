@@ -12,8 +12,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// The budget of a merge request's page: bytes over the network, compressed and
-// with headers, on the first visit and on later ones, and requests.
+// The budget of a merge request's page: compressed bytes with headers, and
+// requests.
 const (
 	firstVisitBytes = 60 << 10
 	laterVisitBytes = 15 << 10
@@ -93,13 +93,13 @@ func TestBrowserMergeRequest_Transfer_StaysWithinBudget(t *testing.T) {
 	}
 	base, m := s.as(s.Owner).serveMetered()
 	p := browsertest.New(t)
-	visit := func(what string, budget int, asksForNewer bool) {
+	visit := func(what string, budget int, updatesWorker bool) {
 		t.Helper()
 		p.Go(base + s.mrPath(mr, ""))
 		p.WaitFor("the page to be loaded", `performance.getEntriesByType("navigation")[0].loadEventEnd > 0`)
-		p.WaitFor("the worker to work", `(navigator.serviceWorker.ready.then((r) => window.worker = r), window.worker?.active?.state === "activated")`)
-		p.WaitFor("the page for a server out of reach to be kept", "("+cachedPages+`).includes("/-/offline")`)
-		if asksForNewer { // as the browser does some time after a visit
+		p.WaitFor("the worker to be active", `(navigator.serviceWorker.ready.then((r) => window.worker = r), window.worker?.active?.state === "activated")`)
+		p.WaitFor("the offline page to be cached", "("+cachedPages+`).includes("/-/offline")`)
+		if updatesWorker { // as browsers do some time after a visit
 			browsertest.Eval[bool](p, `window.worker.update().then(() => window.updated = true), true`)
 			p.WaitFor("the worker to be up to date", "!!window.updated")
 		}

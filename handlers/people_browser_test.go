@@ -21,9 +21,9 @@ func TestBrowserMembers_Dialogs_AddAndRemove(t *testing.T) {
 	p.Fill("#username", "mnoa")
 	p.Click("#submit-member")
 	p.WaitText("#username-error", "There is no user with this name")
-	p.WaitFor("the focus on the fault", focusIs("#username"))
+	p.WaitFor("the focus on the invalid field", focusIs("#username"))
 	if got := browsertest.Eval[string](p, `document.querySelector("#username").value`); got != "mnoa" {
-		t.Errorf("%q is kept of the name", got)
+		t.Errorf("the field holds %q, want mnoa", got)
 	}
 	p.Fill("#username", "mona")
 	p.Choose("#access_level", "Reporter")
@@ -31,7 +31,7 @@ func TestBrowserMembers_Dialogs_AddAndRemove(t *testing.T) {
 	p.WaitText("#toasts", "Member added.")
 	p.WaitText("table", "@mona")
 	if p.Count("dialog") != 0 {
-		t.Error("the drawer is still there")
+		t.Error("the drawer is still open")
 	}
 
 	remove := "[aria-label='Remove mona']"
@@ -40,7 +40,7 @@ func TestBrowserMembers_Dialogs_AddAndRemove(t *testing.T) {
 	p.WaitFor("the focus on Cancel", focusIs("dialog .dialog__foot a"))
 	p.Click("dialog .dialog__foot a")
 	p.WaitGone("dialog")
-	p.WaitFor("the focus back on the opener", focusIs(remove))
+	p.WaitFor("the focus to return to the opener", focusIs(remove))
 	p.Click(remove)
 	p.Click("dialog .btn--danger")
 	p.WaitText("#toasts", "Member removed.")
@@ -58,12 +58,12 @@ func TestBrowserAccessTokens_BackAndReload_HideToken(t *testing.T) {
 	p.Wait("#new-token")
 	token := browsertest.Eval[string](p, `document.querySelector("#new-token").value`)
 	if !auth.IsAccessToken(token) {
-		t.Fatalf("shown token %q", token)
+		t.Fatalf("the page shows %q, want an access token", token)
 	}
 	if url := p.URL(); url != base+pearTokensPath {
-		t.Errorf("shown at %s", url)
+		t.Errorf("the token is shown at %s", url)
 	}
-	gone := func(how string) {
+	assertHidden := func(how string) {
 		p.WaitText("#tokens-h", "1")
 		if p.Count("#new-token") != 0 || strings.Contains(browsertest.Eval[string](p, `document.documentElement.outerHTML`), token) {
 			t.Errorf("%s: the token is shown again", how)
@@ -72,9 +72,9 @@ func TestBrowserAccessTokens_BackAndReload_HideToken(t *testing.T) {
 	p.Go(base + pearMembersPath)
 	browsertest.Eval[bool](p, `history.back() || true`)
 	p.WaitURL("access_tokens")
-	gone("Back")
+	assertHidden("Back")
 	p.Reload()
-	gone("reloaded")
+	assertHidden("reloaded")
 
 	p.Click(`[aria-label="Revoke ci"]`)
 	p.WaitText("dialog", "You are about to revoke the ci access token.")

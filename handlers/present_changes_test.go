@@ -27,11 +27,11 @@ func TestDiffLines_ParsesPatch(t *testing.T) {
 	tests := []struct{ name, patch, want string }{
 		{"a change", "@@ -9,3 +9,4 @@ main()\n context\n-old\n+new\n+more\n\\ No newline at end of file\n",
 			"hunk 0 0 @@ -9,3 +9,4 @@ main()\ncontext 9 9 context\ndeleted 10 0 old\nadded 0 10 new\nadded 0 11 more\nnote 0 0 \n"},
-		{"ends of lines alike", "@@ -1 +1 @@\n-a\r\n+b\r\n", "hunk 0 0 @@ -1 +1 @@\ndeleted 1 0 a\nadded 0 1 b\n"},
-		{"ends of lines changed", "@@ -1,2 +1,2 @@\n same\r\n-a\r\n+a\n", "hunk 0 0 @@ -1,2 +1,2 @@\ncontext 1 1 same␍\ndeleted 2 0 a␍\nadded 0 2 a\n"},
-		{"a line of signs", "@@ -1 +1 @@\n---\n++++\n", "hunk 0 0 @@ -1 +1 @@\ndeleted 1 0 --\nadded 0 1 +++\n"},
-		{"hidden direction", "@@ -0,0 +1 @@\n+if admin \u202e} \u2066 {\n", "hunk 0 0 @@ -0,0 +1 @@\nadded 0 1 if admin ⟦U+202E⟧} ⟦U+2066⟧ {\n"},
-		{"a head without numbers", "@@ @@\n+a\n", "hunk 0 0 @@ @@\nadded 0 0 a\n"},
+		{"same line endings", "@@ -1 +1 @@\n-a\r\n+b\r\n", "hunk 0 0 @@ -1 +1 @@\ndeleted 1 0 a\nadded 0 1 b\n"},
+		{"changed line endings", "@@ -1,2 +1,2 @@\n same\r\n-a\r\n+a\n", "hunk 0 0 @@ -1,2 +1,2 @@\ncontext 1 1 same␍\ndeleted 2 0 a␍\nadded 0 2 a\n"},
+		{"lines of plus and minus signs", "@@ -1 +1 @@\n---\n++++\n", "hunk 0 0 @@ -1 +1 @@\ndeleted 1 0 --\nadded 0 1 +++\n"},
+		{"bidirectional control characters", "@@ -0,0 +1 @@\n+if admin \u202e} \u2066 {\n", "hunk 0 0 @@ -0,0 +1 @@\nadded 0 1 if admin ⟦U+202E⟧} ⟦U+2066⟧ {\n"},
+		{"a hunk header without numbers", "@@ @@\n+a\n", "hunk 0 0 @@ @@\nadded 0 0 a\n"},
 		{"an empty patch", "", ""},
 		{"no line break at the end", "@@ -0,0 +1 @@\n+a", "hunk 0 0 @@ -0,0 +1 @@\nadded 0 1 a\n"},
 	}
@@ -41,7 +41,7 @@ func TestDiffLines_ParsesPatch(t *testing.T) {
 		}
 	}
 	if got := len(diffLines("@@ -0,0 +1,9 @@\n"+strings.Repeat("+a\n", 9), 4)); got != 4 {
-		t.Errorf("%d lines of at most 4", got)
+		t.Errorf("%d lines, want at most 4", got)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestChangesTab_LargeDiff_IsCut(t *testing.T) {
 		}
 	}
 	if total > maxLines {
-		t.Errorf("%d lines on a page", total)
+		t.Errorf("%d lines on a page, want at most %d", total, maxLines)
 	}
 	for selector, want := range map[string]string{
 		"#file-1 .card__foot": "Only the first lines are shown.", "#file-2 .card__foot": "Only the first lines are shown.",
@@ -81,11 +81,11 @@ func TestChangesTab_LargeDiff_IsCut(t *testing.T) {
 		"#changes-cut p":     "7 files are listed without all of their lines.To see everything, run this in a clone of the project:",
 	} {
 		if got := page.text(selector); got != want && (selector != "#changes-cut .code" || !strings.HasPrefix(got, want)) {
-			t.Errorf("%s says %q, want %q", selector, got, want)
+			t.Errorf("%s is %q, want %q", selector, got, want)
 		}
 	}
 	if n, open := page.Find("details[id^=file-] > summary h2").Length(), page.Find("details[id^=file-][open]").Length(); n != 9 || open != 2 {
-		t.Errorf("%d files can be folded, %d are open; those that are cut are not", n, open)
+		t.Errorf("%d files can be collapsed and %d are open, want 9 and 2; files that are cut are closed", n, open)
 	}
 }
 
@@ -99,28 +99,28 @@ func TestCommitsTab_ManyCommits_HasPages(t *testing.T) {
 		v := s.as(s.Owner)
 		first := v.get(s.mrPath(mr, "/commits")).wantStatus(200)
 		if got := first.text(".pagination > span:first-child"); got != "Showing 1 to 1 of 120" || s.git.offset != 0 {
-			t.Errorf("the first page says %q, from %d on", got, s.git.offset)
+			t.Errorf("first page: %q, offset %d", got, s.git.offset)
 		}
 		if got := first.text(".tabs [aria-current] .count"); got != "120" {
-			t.Errorf("the tab counts %q", got)
+			t.Errorf("count on the tab %q", got)
 		}
 		v.get(first.Find(".pagination a").Last().AttrOr("href", "")).wantStatus(200)
 		if s.git.offset != commitsPageSize {
-			t.Errorf("the second page begins at %d", s.git.offset)
+			t.Errorf("second page: offset %d", s.git.offset)
 		}
 		last := v.get(s.mrPath(mr, "/commits?page=3")).wantStatus(200)
 		if s.git.offset != 2*commitsPageSize || last.Find(".pagination a").Length() != 1 {
-			t.Errorf("the last page begins at %d and leads to %d others", s.git.offset, last.Find(".pagination a").Length())
+			t.Errorf("last page: offset %d, %d links to other pages", s.git.offset, last.Find(".pagination a").Length())
 		}
 		for page, offset := range map[string]int{"0": 0, "-1": 0, "x": 0, "99": 2 * commitsPageSize} {
 			v.get(s.mrPath(mr, "/commits?page="+page)).wantStatus(200)
 			if s.git.offset != offset {
-				t.Errorf("page %s begins at %d", page, s.git.offset)
+				t.Errorf("page %s: offset %d", page, s.git.offset)
 			}
 		}
 		one := s.openMergeRequest("short")
 		if v.get(s.mrPath(one, "/commits")).has(".pagination") {
-			t.Error("one commit has pages")
+			t.Error("a list of one commit has pages")
 		}
 	})
 }

@@ -17,7 +17,7 @@ func TestDeliveryErrors_AreInTheReadersLanguage(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")
 		s.openMergeRequest("topic")
-		details := []struct{ kind, kept, english, japanese string }{
+		details := []struct{ kind, stored, english, japanese string }{
 			{webhook.ErrorTimeout, webhook.DetailTimeout, "No answer in time.", "時間内に応答がありませんでした。"},
 			{webhook.ErrorRedirect, fmt.Sprintf(webhook.DetailRedirectTo, "https://a.test/"), "The answer was a redirect to https://a.test/, which is not followed.",
 				"応答はhttps://a.test/へのリダイレクトでした。リダイレクトには従いません。"},
@@ -34,11 +34,11 @@ func TestDeliveryErrors_AreInTheReadersLanguage(t *testing.T) {
 			if err != nil || len(claimed) != 1 {
 				t.Fatalf("%d claimed: %v", len(claimed), err)
 			}
-			result := models.AttemptResult{StartedAt: s.Clock.Now(), Error: d.kind, ErrorDetail: d.kept}
+			result := models.AttemptResult{StartedAt: s.Clock.Now(), Error: d.kind, ErrorDetail: d.stored}
 			if err := s.Store.FinishDelivery(t.Context(), claimed[0].Delivery, result); err != nil {
 				t.Fatal(err)
 			}
-			// The newest attempt stands first.
+			// The newest attempt is listed first.
 			english, japanese = slices.Insert(english, 0, d.english), slices.Insert(japanese, 0, d.japanese)
 		}
 		v := s.as(s.Owner)

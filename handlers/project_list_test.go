@@ -86,10 +86,10 @@ func TestProjectList_SortsAndCounts(t *testing.T) {
 		}
 		page := s.as(s.Owner).get("/?sort=name&search=ea").wantStatus(http.StatusOK)
 		if got := page.attr("#project-sort option[selected]", "value"); got != "name" {
-			t.Errorf("chosen order %q", got)
+			t.Errorf("selected order %q", got)
 		}
 		if got := page.text("#project-found"); got != "1 project" {
-			t.Errorf("found %q", got)
+			t.Errorf("number of projects %q", got)
 		}
 		if page := s.signedOut().get("/"); page.has(`#project-sort option[value="failed"]`) || page.has(".tabs") {
 			t.Error("a visitor can sort by status checks that they may not see")

@@ -41,7 +41,7 @@ func TestProjectList_ShowsVisibleProjects(t *testing.T) {
 			}
 		}
 		if page := s.signedOut().get("/"); !page.has(`.topbar a[href="/users/sign_in"]`) || page.has(`a[href="/projects/new"]`) {
-			t.Error("a visitor is not asked to sign in, or offered a new project")
+			t.Error("a visitor has no link to sign in, or one to a new project")
 		}
 	})
 }
@@ -60,7 +60,7 @@ func TestNewProject_CreatesProjectAndShowsErrors(t *testing.T) {
 		form.Set("namespace_id", itoa(ns.ID))
 		to := b.post(action, form).wantStatus(http.StatusSeeOther).header.Get("Location")
 		if to != "/priya/ticketing-api" {
-			t.Fatalf("led to %q", to)
+			t.Fatalf("redirected to %q", to)
 		}
 		page := b.get(to).wantStatus(http.StatusOK)
 		if got := page.attr("#clone-http", "value"); got != "http://mergegate.test/priya/ticketing-api.git" {
@@ -87,7 +87,7 @@ func TestNewProject_CreatesProjectAndShowsErrors(t *testing.T) {
 			}
 		}
 		if page.attr("#name", "value") != "Ticketing API" || !page.has("#visibility-internal[checked]") {
-			t.Error("what was typed is not kept")
+			t.Error("the form lost its input")
 		}
 		form.Set("namespace_id", itoa(ns.ID))
 		form.Set("description", "")
@@ -140,7 +140,7 @@ func TestProjectOverview_Roles_SeeWhatTheyMay(t *testing.T) {
 
 	page := s.as(guest).get(pearPath).wantStatus(http.StatusOK)
 	if page.has("#branches, #mr-h, #readme-h, #clone-http") || strings.Contains(page.body, "topic") {
-		t.Error("a guest sees more than the head")
+		t.Error("a Guest sees more than the header")
 	}
 	page = s.as(reporter).get(pearPath).wantStatus(http.StatusOK)
 	if got := page.text(".prose h2"); got != "Hello alert(1)" || page.has(".prose script") {
@@ -150,28 +150,28 @@ func TestProjectOverview_Roles_SeeWhatTheyMay(t *testing.T) {
 		t.Errorf("checks %q", got)
 	}
 	if !strings.Contains(page.text("main"), "1 status check") || page.has("a.badge--info") {
-		t.Error("the number of services is missing, or leads where a reporter may not go")
+		t.Error("the number of services is missing, or links to a page that a Reporter may not open")
 	}
 	if page.has(".page-head__actions") {
-		t.Error("a reporter is offered a new merge request")
+		t.Error("a Reporter sees the link to a new merge request")
 	}
 	page = s.as(s.Owner).get(pearPath).wantStatus(http.StatusOK)
 	if got := page.attr("#branches td .btn", "href"); got != pearMergeRequestsPath+"/new?source_branch=feature" {
-		t.Errorf("the branch leads to %q", got)
+		t.Errorf("the branch links to %q", got)
 	}
-	// Whom the project is public for sees merge requests, not their checks.
+	// Visitors of a public project see merge requests without their checks.
 	s.setVisibility(models.VisibilityPublic)
 	page = s.signedOut().get(pearPath).wantStatus(http.StatusOK)
 	if text := page.text("main"); strings.Contains(text, "pending") || strings.Contains(text, "status check") || !strings.Contains(text, "Trim topic") {
-		t.Errorf("a visitor of a public project reads %q", text)
+		t.Errorf("a visitor of a public project sees %q", text)
 	}
 	git.fails = errors.New("object 1234 is corrupt")
 	page = s.as(s.Owner).get(pearPath).wantStatus(http.StatusOK)
 	if !strings.Contains(page.text(".alert--danger"), "cannot be read") || strings.Contains(page.body, "1234") {
-		t.Error("a damaged repository is not told, or too much of it")
+		t.Error("the page hides that the repository is damaged, or shows the internal error")
 	}
 	if !strings.Contains(log.String(), "object 1234 is corrupt") {
-		t.Error("a damaged repository is not logged")
+		t.Error("the log lacks the error")
 	}
 }
 
@@ -181,7 +181,7 @@ func TestGeneralSettings_SaveRenameAndDelete(t *testing.T) {
 		maintainer := s.as(s.Member("mara", models.RoleMaintainer))
 		page := maintainer.get(path).wantStatus(http.StatusOK)
 		if page.has("#name, #visibility-public, #confirm") {
-			t.Error("a maintainer is offered what only owners may")
+			t.Error("a Maintainer sees settings that only Owners may change")
 		}
 		maintainer.post(path, url.Values{"description": {"Fruit"}, "default_branch": {"feature"}}).wantStatus(http.StatusSeeOther)
 		page = maintainer.post(path, url.Values{"description": {strings.Repeat("x", 2001)}, "default_branch": {"nowhere"}}).wantStatus(http.StatusUnprocessableEntity)
@@ -201,22 +201,22 @@ func TestGeneralSettings_SaveRenameAndDelete(t *testing.T) {
 			}
 		}
 		if page.attr("#path", "value") != "a b" {
-			t.Error("what was typed is not kept")
+			t.Error("the form lost its input")
 		}
 		to := owner.post(path+"/advanced", url.Values{"name": {"Plum"}, "path": {"plum"}, "visibility": {"public"}}).wantStatus(http.StatusSeeOther)
 		if got := to.header.Get("Location"); got != "/olga/plum/-/settings/general" {
-			t.Errorf("led to %q", got)
+			t.Errorf("redirected to %q", got)
 		}
 		project, err := s.Store.Project(t.Context(), s.Project.ID)
 		if err != nil || project.Visibility != models.VisibilityPublic || project.Description != "Fruit" || project.DefaultBranch != "feature" {
 			t.Errorf("saved %+v, %v", project, err)
 		}
 
-		gone := "/olga/plum/-/settings/general/delete"
-		if got := owner.post(gone, url.Values{"confirm": {"plum"}}).wantStatus(http.StatusUnprocessableEntity).text("#confirm-error"); got != "This is not the path of the project" {
+		deletePath := "/olga/plum/-/settings/general/delete"
+		if got := owner.post(deletePath, url.Values{"confirm": {"plum"}}).wantStatus(http.StatusUnprocessableEntity).text("#confirm-error"); got != "This is not the path of the project" {
 			t.Errorf("message %q", got)
 		}
-		owner.post(gone, url.Values{"confirm": {"olga/plum"}}).wantStatus(http.StatusSeeOther)
+		owner.post(deletePath, url.Values{"confirm": {"olga/plum"}}).wantStatus(http.StatusSeeOther)
 		owner.get("/olga/plum").wantStatus(http.StatusNotFound)
 	})
 }
@@ -234,6 +234,6 @@ func TestBranches_ListSearchAndCompare(t *testing.T) {
 		t.Errorf("badges %q", got)
 	}
 	if got := s.as(s.Owner).get("/olga/pear/-/branches?search=zzz").wantStatus(http.StatusOK).text(".empty h2"); got != "Nothing matches" {
-		t.Errorf("nothing found reads %q", got)
+		t.Errorf("heading of the empty list %q", got)
 	}
 }

@@ -91,8 +91,8 @@ func anonymousJourney(a *actor, _ journeySite) {
 	a.assertText("pear")
 	a.assertNoControls("New project")
 	a.browseMergeRequest()
-	// The merge request, not its checks: not in the widget, the merge box, the
-	// list or the overview.
+	// The merge request is visible, but its checks are hidden in the widget, the
+	// merge box, the list and the overview.
 	a.assertText("You cannot view status check responses", "Merging is blocked")
 	a.assertNoText("licence", "1 failed")
 	a.assertNoControls("Retry licence", "Merge", "Approve", "Edit", "Close merge request", "New merge request")
@@ -110,7 +110,7 @@ func strangerJourney(a *actor, s journeySite) {
 	a.openTab("All")
 	a.assertText("pear", "Internal")
 	a.browseMergeRequest()
-	// Internal: who sees the merge request sees its checks.
+	// In an internal project every user sees the checks.
 	a.assertText("licence", "No response within 2 minutes", "Merge blocked: 1 check failed")
 	a.assertNoControls("Retry licence", "Merge", "Approve", "Edit", "Close merge request")
 	a.assertForbidden(append(maintainerPaths, pearNewMergeRequestPath, pearMergeRequestPath+"/edit")...)
@@ -118,7 +118,7 @@ func strangerJourney(a *actor, s journeySite) {
 	s.setVisibility(models.VisibilityPrivate)
 	a.assertNotFound(pearPath, pearMergeRequestPath, pearSettingsPath)
 
-	// What everybody does: a project of one's own, settings, signing out.
+	// Tasks of every user: an own project, settings, signing out.
 	a.open("/")
 	a.Press("New project")
 	a.fill("Project name", "Plum Tart")
@@ -177,7 +177,7 @@ func developerJourney(a *actor, s journeySite) {
 	a.Press("Reopen merge request")
 	a.assertAnnounced("Merge request reopened.")
 
-	// A merge request of their own, into a branch that nothing protects.
+	// An own merge request into an unprotected branch.
 	a.open(pearMergeRequestsPath)
 	a.Press("New merge request")
 	a.pick("Source branch", "feature")
@@ -292,10 +292,10 @@ func ownerJourney(a *actor, s journeySite) {
 	a.open(pearGeneralPath)
 	a.fill("Path", "quince")
 	a.tick("Internal")
-	a.Click(`form[action$="/advanced"] button`) // one of two called Save changes
+	a.Click(`form[action$="/advanced"] button`) // one of two buttons called Save changes
 	a.assertAnnounced("Changes saved.")
 	a.WaitURL("/olga/quince/-/settings/general$")
-	a.open(pearMergeRequestPath) // the old path leads on
+	a.open(pearMergeRequestPath) // the old path redirects
 	a.WaitURL("/olga/quince/-/merge_requests/1$")
 	a.assertControls("Approve", "Edit", "Retry licence")
 	a.open("/olga/quince/-/settings/general")

@@ -50,25 +50,25 @@ func assertSignInRequired(t *testing.T, s *testSite, r route, path string, verdi
 	t.Helper()
 	a := s.signedOut().do(r.method, path, url.Values{})
 	assertNoServerError(t, r, "a visitor", a)
-	asked := a.status == http.StatusSeeOther && strings.HasPrefix(a.header.Get("Location"), signInPath)
+	redirected := a.status == http.StatusSeeOther && strings.HasPrefix(a.header.Get("Location"), signInPath)
 	if verdict == auth.Allowed {
-		if asked && !strings.HasSuffix(r.path, "sign_out") {
-			t.Errorf("%s %s asks a visitor to sign in who may use it", r.method, r.path)
+		if redirected && !strings.HasSuffix(r.path, "sign_out") {
+			t.Errorf("%s %s redirects a visitor, who may use it, to the sign-in form", r.method, r.path)
 		}
 		return
 	}
-	if !asked {
-		t.Errorf("%s %s: status %d for a visitor, want the sign-in page", r.method, r.path, a.status)
+	if !redirected {
+		t.Errorf("%s %s: status %d for a visitor, want the sign-in form", r.method, r.path, a.status)
 	}
 	want := signInPath
 	if r.method == http.MethodGet {
 		want += "?return_to=" + url.QueryEscape(path)
 	}
 	if got := a.header.Get("Location"); got != want {
-		t.Errorf("%s %s: led to %q, want %q", r.method, r.path, got, want)
+		t.Errorf("%s %s: redirected to %q, want %q", r.method, r.path, got, want)
 	}
 	if fragment := s.signedOut().withHTMX().do(r.method, path, url.Values{}); fragment.status != http.StatusUnauthorized || fragment.header.Get("HX-Refresh") != "true" {
-		t.Errorf("%s %s: status %d for an ended session's fragment, want 401 with HX-Refresh", r.method, r.path, fragment.status)
+		t.Errorf("%s %s: status %d for a fragment without a session, want 401 with HX-Refresh", r.method, r.path, fragment.status)
 	}
 }
 
@@ -88,7 +88,7 @@ func assertAbility(t *testing.T, s *testSite, r route, path, who string, user mo
 		}
 	case auth.Allowed:
 		if a.status == http.StatusForbidden || a.status == http.StatusUnauthorized {
-			t.Errorf("%s %s as %s: status %d, but they may", r.method, r.path, who, a.status)
+			t.Errorf("%s %s as %s: status %d, but it is allowed", r.method, r.path, who, a.status)
 		}
 		if r.method == http.MethodGet && !strings.Contains(r.path, "/:i") && a.status >= http.StatusBadRequest {
 			t.Errorf("%s %s as %s: status %d, want the page", r.method, r.path, who, a.status)
@@ -103,7 +103,7 @@ func TestRoutes_EveryRole_NeedsTheAbility(t *testing.T) {
 		t.Run(visibility.String(), func(t *testing.T) {
 			s := newTestSite(t, modelstest.SQLite(t))
 			s.setVisibility(visibility)
-			// Into a branch that no rule protects, so that roles alone decide.
+			// The target branch is unprotected, so that only roles decide.
 			s.Git.AddCommit(s.Project.ID, "other", s.Git.Tip(s.Project.ID, "main"))
 			s.Git.AddCommit(s.Project.ID, "topic", s.Git.Tip(s.Project.ID, "main"))
 			s.MergeRequest("topic", "other")
@@ -113,9 +113,9 @@ func TestRoutes_EveryRole_NeedsTheAbility(t *testing.T) {
 				users[role.String()], roles[role.String()] = s.Member("a-"+role.String(), role), role
 			}
 			s.Git.AddCommit(s.Project.ID, "feature", s.Git.Tip(s.Project.ID, "main"))
-			nowhere := routeIDs{iid: "1", id: "999999", delivery: "999999", sha: s.Git.Tip(s.Project.ID, "main")}
+			unknownIDs := routeIDs{iid: "1", id: "999999", delivery: "999999", sha: s.Git.Tip(s.Project.ID, "main")}
 			for _, r := range s.routeTable() {
-				path := r.address(nowhere)
+				path := r.address(unknownIDs)
 				subject := auth.Subject{Visibility: visibility}
 				assertSignInRequired(t, s, r, path, verdictFor(subject, r))
 				for who, user := range users {
@@ -156,9 +156,9 @@ func TestRoutes_IDsOfOtherProject_AreNotFound(t *testing.T) {
 	s.MergeRequest("topic", "main")
 	deliveries := s.Deliveries(service)
 	if len(deliveries) == 0 {
-		t.Fatal("the other project has no delivery to ask for")
+		t.Fatal("the other project has no delivery")
 	}
-	rulesOf, _, err := s.Store.ProtectedBranches(ctx, s.Project.ID, "", models.Page{})
+	rules, _, err := s.Store.ProtectedBranches(ctx, s.Project.ID, "", models.Page{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,13 +180,13 @@ func TestRoutes_IDsOfOtherProject_AreNotFound(t *testing.T) {
 		case strings.Contains(r.path, "status_checks"):
 			ids.id = strconv.FormatInt(service.ID, 10)
 		case strings.Contains(r.path, "branch_rules"):
-			ids.id = strconv.FormatInt(rulesOf[0].ID, 10)
+			ids.id = strconv.FormatInt(rules[0].ID, 10)
 		case strings.Contains(r.path, "access_tokens"):
 			ids.id = strconv.FormatInt(tokens[0].ID, 10)
 		case strings.Contains(r.path, "project_members"):
 			ids.id = strconv.FormatInt(tokens[0].UserID, 10)
 		default:
-			t.Errorf("%s %s: what is its :id?", r.method, r.path)
+			t.Errorf("%s %s: the test has no id for this route", r.method, r.path)
 			continue
 		}
 		tried++
@@ -196,7 +196,7 @@ func TestRoutes_IDsOfOtherProject_AreNotFound(t *testing.T) {
 		}
 	}
 	if tried < 12 {
-		t.Errorf("only %d routes were tried", tried)
+		t.Errorf("only %d routes were tried, want at least 12", tried)
 	}
 }
 
@@ -225,7 +225,7 @@ func TestUnknownPages_AreNotFound(t *testing.T) {
 		}
 		to := s.signedOut().get(path).wantStatus(http.StatusSeeOther).header.Get("Location")
 		if want := signInPath + "?return_to=" + url.QueryEscape(path); to != want && to != signInPath {
-			t.Errorf("%s: a visitor is led to %q, want %q", path, to, want)
+			t.Errorf("%s: a visitor is redirected to %q, want %q", path, to, want)
 		}
 	}
 	s.as(s.Owner).do(http.MethodDelete, pearPath, nil).wantStatus(http.StatusNotFound)
@@ -242,7 +242,7 @@ func TestRenamedProject_OldPath_Redirects(t *testing.T) {
 		"/olga/pear/-/branches?search=a%2F": "/olga/plum/-/branches?search=a%2F",
 	} {
 		if got := s.as(s.Owner).get(old).wantStatus(http.StatusFound).header.Get("Location"); got != want {
-			t.Errorf("%s leads to %q, want %q", old, got, want)
+			t.Errorf("%s redirects to %q, want %q", old, got, want)
 		}
 	}
 	s.as(s.Owner).post(pearMembersPath, url.Values{}).wantStatus(http.StatusTemporaryRedirect)
@@ -286,7 +286,7 @@ func TestFormActions_Get_RedirectToTheForm(t *testing.T) {
 		"/-/user_settings/sessions/1/end": "/-/user_settings",
 	} {
 		if got := visitors[0].get(path).wantStatus(http.StatusSeeOther).header.Get("Location"); got != want {
-			t.Errorf("GET %s leads to %s, want %s", path, got, want)
+			t.Errorf("GET %s redirects to %s, want %s", path, got, want)
 		}
 	}
 }

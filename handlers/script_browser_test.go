@@ -48,16 +48,16 @@ func TestBrowserWidget_FailedPoll_KeepsRows(t *testing.T) {
 	p.WaitText("#status-checks-failed", "Failed to load status checks")
 	p.WaitText(".check-row__name", "licence")
 	if strings.Contains(p.Text("#status-checks"), "an error page") {
-		t.Error("the error was swapped in")
+		t.Error("the error page replaced the content")
 	}
 	for before := polls.Load(); polls.Load() < before+3; {
-		// The button asks at once, so that nobody waits for three rounds.
+		// The button polls at once, which is faster than waiting for three polls.
 		p.Click("#status-checks-failed button")
-		p.WaitFor("the request to be over", `!document.querySelector("#status-checks-body").classList.contains("htmx-request")`)
+		p.WaitFor("the request to end", `!document.querySelector("#status-checks-body").classList.contains("htmx-request")`)
 	}
 	p.WaitText("#status-checks-failed", "Last checked")
 	if n := p.Count("#status-checks-failed"); n != 1 {
-		t.Errorf("%d lines tell of failures", n)
+		t.Errorf("%d notices, want 1", n)
 	}
 	fail.Store(0)
 	p.WaitGone("#status-checks-failed")
@@ -80,14 +80,14 @@ func TestBrowserWidget_PollDenied_StopsPolling(t *testing.T) {
 	p.WaitText(".check-row__name", "licence")
 	seen := polls.Load()
 	fail.Store(0)
-	// Longer than a round: the clock in the row must move on by four seconds.
+	// Four seconds of the countdown are longer than the interval of the polls.
 	left := browsertest.Eval[string](p, `document.querySelector("[data-deadline]").textContent`)
 	p.WaitFor("some seconds to pass", `(() => {
 		const seconds = (text) => { const [m, s] = text.match(/(\d+):(\d\d)/).slice(1).map(Number); return 60 * m + s; };
 		return seconds(`+"`"+left+"`"+`) - seconds(document.querySelector("[data-deadline]").textContent) >= 4;
 	})()`)
 	if got := polls.Load(); got != seen {
-		t.Errorf("%d polls after the answer that stops them", got-seen)
+		t.Errorf("%d polls after the response that denied them", got-seen)
 	}
 }
 
@@ -107,16 +107,16 @@ func TestBrowserWidget_SessionEnded_LinksToSignIn(t *testing.T) {
 	}
 	p.WaitText("#status-checks-failed", "You are no longer signed in")
 	if polls.Load() != 1 {
-		t.Errorf("%d polls", polls.Load())
+		t.Errorf("%d polls, want 1", polls.Load())
 	}
 	p.Click("#status-checks-failed a")
 	p.WaitURL("/users/sign_in[?]")
 	p.Wait("input[name=password]")
 	if p.Count("#status-checks-body") != 0 || p.Count("main") != 1 {
-		t.Error("not the sign-in page alone")
+		t.Error("the page is not only the sign-in form")
 	}
 	if back := browsertest.Eval[string](p, `new URLSearchParams(location.search).get("return_to")`); back != s.mrPath(mr, "") {
-		t.Errorf("signing in leads to %q", back)
+		t.Errorf("signing in returns to %q", back)
 	}
 }
 
@@ -144,7 +144,7 @@ func TestBrowserScript_MenuThemeCopyAndDialog_Work(t *testing.T) {
 	p.Wait("#user-menu[open]")
 	p.Key(kb.Escape)
 	p.WaitGone("#user-menu[open]")
-	p.WaitFor("the focus to be back", `document.activeElement.matches("#user-menu summary")`)
+	p.WaitFor("the focus to return", `document.activeElement.matches("#user-menu summary")`)
 	p.Click("#user-menu summary")
 	p.Wait("#user-menu[open]")
 	p.Click("h1")
@@ -153,7 +153,7 @@ func TestBrowserScript_MenuThemeCopyAndDialog_Work(t *testing.T) {
 	p.Click("#user-menu summary")
 	p.Click("[data-theme-toggle]")
 	p.Wait(`html[data-theme="dark"]`)
-	p.WaitFor("the server to know", `performance.getEntriesByType("resource").some((r) => r.name.endsWith("/-/theme"))`)
+	p.WaitFor("the request for the theme", `performance.getEntriesByType("resource").some((r) => r.name.endsWith("/-/theme"))`)
 	p.Reload()
 	p.Wait(`html[data-theme="dark"]`)
 	p.Click("#user-menu summary")
@@ -172,7 +172,7 @@ func TestBrowserScript_MenuThemeCopyAndDialog_Work(t *testing.T) {
 	p.WaitFor("Cancel to have the focus", `document.activeElement.textContent.trim() === "Cancel"`)
 	p.Key(kb.Escape)
 	p.WaitGone("dialog")
-	p.WaitFor("the focus to be back", `document.activeElement.matches("`+remove+`")`)
+	p.WaitFor("the focus to return", `document.activeElement.matches("`+remove+`")`)
 	p.Click(remove)
 	p.WaitText("dialog:modal", "Remove member?")
 	p.Click("dialog .btn--danger")
@@ -198,9 +198,9 @@ func TestBrowserWidget_HiddenTab_StopsPolling(t *testing.T) {
 	hide("true")
 	browsertest.Eval[bool](p, `(window.fired = 0, document.addEventListener("every", () => window.fired++, true), true)`)
 	seen := polls.Load()
-	p.WaitFor("two rounds to pass", `window.fired >= 2`)
+	p.WaitFor("two intervals to pass", `window.fired >= 2`)
 	if got := polls.Load(); got != seen {
-		t.Errorf("%d polls by a hidden tab", got-seen)
+		t.Errorf("%d polls of a hidden tab", got-seen)
 	}
 	if err := s.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
 		t.Fatal(err)

@@ -46,13 +46,13 @@ func TestBrowserServices_Dialogs_AddEditAndRemove(t *testing.T) {
 	p.WaitText("#also-apply-label", "Also apply to open merge requests (none would change now)")
 	p.Fill("#branch-search", "zzz")
 	p.WaitText("#branch-options .listbox__note", "No protected branches match “zzz”.")
-	p.WaitText("#branch-options", "release/*") // chosen, so it stays
+	p.WaitText("#branch-options", "release/*") // stays because it is selected
 	p.Click("#submit-status-check")
 	p.WaitText("#status-check-name-error", "Name is already taken")
-	p.WaitFor("the wrong field to have the focus", `document.activeElement.id === "status-check-name"`)
+	p.WaitFor("the invalid field to have the focus", `document.activeElement.id === "status-check-name"`)
 	p.WaitText("#branch-value", "release/*")
 	if got := browsertest.Eval[string](p, `document.querySelector("#status-check-secret").value`); got != "" {
-		t.Errorf("the secret field holds %q again", got)
+		t.Errorf("the secret field holds %q", got)
 	}
 	p.Fill("#status-check-name", "Build")
 	p.Click("#branch-button")
@@ -66,7 +66,7 @@ func TestBrowserServices_Dialogs_AddEditAndRemove(t *testing.T) {
 	p.WaitText(".toast", "Status check added.")
 	p.WaitGone("dialog")
 	p.WaitText("#status-checks", "Build")
-	p.WaitFor("the focus to be back", `document.activeElement.id === "add-status-check"`)
+	p.WaitFor("the focus to return", `document.activeElement.id === "add-status-check"`)
 	if got := s.listServices(); !strings.HasSuffix(got, "Build http://ci.example.test/hook ") {
 		t.Errorf("services: %q", got)
 	}
@@ -138,7 +138,7 @@ func TestBrowserServices_ServerErrors_ShowMessageAndRecover(t *testing.T) {
 	p.WaitText("#save-failed", "Unable to create status check. Please try again.")
 	p.Wait(".toast")
 	if n := p.Count(".toast"); n != 1 {
-		t.Errorf("%d toasts", n)
+		t.Errorf("%d toasts, want 1", n)
 	}
 	p.Go(url + pearSettingsPath)
 	p.WaitText("#status-checks", "Failed to load status checks")
@@ -149,7 +149,7 @@ func TestBrowserServices_ServerErrors_ShowMessageAndRecover(t *testing.T) {
 	p.Press("Try again")
 	p.WaitText("#status-checks", "No status checks are defined yet.")
 	if n := p.Count("#status-checks"); n != 1 {
-		t.Errorf("%d cards", n)
+		t.Errorf("%d cards, want 1", n)
 	}
 	if got := s.listServices(); got != "" {
 		t.Errorf("services: %q", got)

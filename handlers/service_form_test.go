@@ -11,12 +11,13 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// faults are the messages of the service form by field, "" where there is none.
-type faults struct{ name, url, branch, secret string }
+// serviceFormErrors are the messages of the service form by field, "" if there
+// is none.
+type serviceFormErrors struct{ name, url, branch, secret string }
 
 // serviceErrorsOn returns the messages of the service form on a page.
-func serviceErrorsOn(a response) faults {
-	return faults{
+func serviceErrorsOn(a response) serviceFormErrors {
+	return serviceFormErrors{
 		name: a.text("#status-check-name-error"), url: a.text("#status-check-url-error"),
 		branch: a.text("#branch-error"), secret: a.text("#status-check-secret-error"),
 	}
@@ -62,7 +63,7 @@ func TestServiceForm_20MB_IsRejected(t *testing.T) {
 	huge := url.Values{"name": {strings.Repeat("x", 20<<20)}, "external_url": {"https://fresh.example.test/"}}
 	s.as(s.Owner).post(pearServicesPath, huge).wantStatus(http.StatusRequestEntityTooLarge)
 	if now := s.listServices(); now != "" {
-		t.Errorf("services are %q", now)
+		t.Errorf("services %q, want none", now)
 	}
 }
 
@@ -103,7 +104,7 @@ func TestServiceForm_WithoutScript_AddsEditsAndRemoves(t *testing.T) {
 		}
 		edit := v.get(page.attr(`#status-checks a[title="Edit"]`, "href")).wantStatus(200)
 		if edit.has(`[name="shared_secret"]`) || strings.Contains(edit.body, "hush-hush") {
-			t.Error("the form shows or takes a secret although one is configured")
+			t.Error("the form shows or accepts a secret although one is configured")
 		}
 		if !strings.Contains(edit.text("#status-check-form"), "A secret is configured.") {
 			t.Error("the form does not say that a secret is configured")
@@ -113,7 +114,7 @@ func TestServiceForm_WithoutScript_AddsEditsAndRemoves(t *testing.T) {
 			t.Errorf("the form begins with %v", form)
 		}
 		form.Set("name", "Licence")
-		form["protected_branch_ids[]"] = []string{"", s.ruleID(s.Project, "main")} // "All branches" is the new choice
+		form["protected_branch_ids[]"] = []string{"", s.ruleID(s.Project, "main")} // "" selects all branches
 		v.post(action, form).wantStatus(http.StatusSeeOther)
 		if got := s.listServices(); got != "Licence http://scan.example.net:8080/mr " {
 			t.Errorf("after the edit: %q", got)
@@ -121,7 +122,7 @@ func TestServiceForm_WithoutScript_AddsEditsAndRemoves(t *testing.T) {
 		page = v.get(pearSettingsPath)
 		remove := v.get(page.attr(`#status-checks a[title="Remove"]`, "href")).wantStatus(200)
 		if got := remove.text("main"); !strings.Contains(got, "Remove status check?") || !strings.Contains(got, "You are about to remove the Licence status check.") {
-			t.Errorf("question %q", got)
+			t.Errorf("confirmation %q", got)
 		}
 		action, form = remove.fields("main form")
 		v.post(action, form).wantStatus(http.StatusSeeOther)
@@ -151,7 +152,7 @@ func TestServiceForm_Secret_CanBeSetOnce(t *testing.T) {
 		form.Set("shared_secret", "")
 		v.post(path, form).wantStatus(http.StatusSeeOther)
 		if after, err := s.Store.ExternalStatusCheck(t.Context(), s.Project.ID, service.ID); err != nil || !after.HasSecret() {
-			t.Errorf("an empty field took the secret away (%v)", err)
+			t.Errorf("an empty field removed the secret (%v)", err)
 		}
 	})
 }
@@ -176,11 +177,11 @@ func TestServiceForm_SavingFails_KeepsInput(t *testing.T) {
 				t.Errorf("message %q, want %q", got, want)
 			}
 			if a.attr("#status-check-name", "value") != "Build" || a.text("#branch-value") != "main" || strings.Contains(a.body, "hush-hush") {
-				t.Error("the form lost what was typed, or shows the secret")
+				t.Error("the form lost its input or shows the secret")
 			}
 		}
 		if now := s.listServices(); now != before {
-			t.Errorf("services are %q, were %q", now, before)
+			t.Errorf("services %q, want %q", now, before)
 		}
 	})
 }
@@ -190,10 +191,10 @@ func TestServiceForm_HTMX_UpdatesCard(t *testing.T) {
 	v := s.as(s.Owner).withHTMX()
 	dialog := v.get(pearServicesPath + "/new").wantStatus(200)
 	if !dialog.has("dialog.drawer #status-check-form") || dialog.has("main") {
-		t.Error("not a dialog alone")
+		t.Error("the response is not only a dialog")
 	}
 	if got := dialog.attr("#branch-options", "hx-trigger"); got != "load" {
-		t.Errorf("the branch list does not fetch itself: %q", got)
+		t.Errorf("hx-trigger of the branch list %q, want load", got)
 	}
 	_, form := dialog.fields("#status-check-form")
 	form.Set("name", "Größe")
@@ -202,20 +203,20 @@ func TestServiceForm_HTMX_UpdatesCard(t *testing.T) {
 	if got := a.header.Get("HX-Trigger"); !strings.Contains(got, "closeModal") || !strings.Contains(got, "Status check added.") {
 		t.Errorf("HX-Trigger %q", got)
 	}
-	if a.attr("#status-checks", "hx-swap-oob") != "true" || !strings.Contains(a.text("#status-checks"), "Größe") {
+	if a.attr("#status-checks", "hx-swap-oob") != "outerHTML" || !strings.Contains(a.text("#status-checks"), "Größe") {
 		t.Errorf("card %q", a.body)
 	}
 
 	rules := v.get(pearServicesPath + "/new?return_to=branch_rules&branch=" + s.ruleID(s.Project, "main")).wantStatus(200)
 	if got := rules.text("#branch-value"); got != "main" {
-		t.Errorf("chosen in advance %q", got)
+		t.Errorf("selected branch %q, want main", got)
 	}
 	_, form = rules.fields("#status-check-form")
 	form.Set("name", "For main")
 	form.Set("external_url", "https://main.example.test/")
 	form["protected_branch_ids[]"] = []string{s.ruleID(s.Project, "main")}
 	a = v.post(pearServicesPath, form).wantStatus(200)
-	if a.attr("#branch-rules", "hx-swap-oob") != "true" || !strings.Contains(a.text("#branch-rules"), "For main") {
+	if a.attr("#branch-rules", "hx-swap-oob") != "outerHTML" || !strings.Contains(a.text("#branch-rules"), "For main") {
 		t.Errorf("branch rules %q", a.body)
 	}
 }
@@ -248,7 +249,7 @@ func TestServiceForm_BranchSearch_ListsProtectedBranches(t *testing.T) {
 			}
 		}
 		if _, a := options("search=rel&protected_branch_ids%5B%5D=" + main); a.attr(`input[value="`+main+`"]`, "checked") != "" {
-			t.Error("a ticked branch is no longer ticked")
+			t.Error("the selected branch is not checked")
 		}
 		if _, err := s.DB.SQL(t).Exec("ALTER TABLE protected_branches RENAME TO away"); err != nil {
 			t.Fatal(err)
@@ -259,16 +260,16 @@ func TestServiceForm_BranchSearch_ListsProtectedBranches(t *testing.T) {
 		}
 		form := s.as(s.Owner).get(pearServicesPath + "/new").wantStatus(200)
 		if form.has("#branch-list-error[hidden]") || form.text("#branch-list-error") != failed || !form.has("#status-check-name") {
-			t.Error("the form does not stand with the message")
+			t.Error("the form is missing or shows no message")
 		}
-		// What was ticked stays ticked: saved again it must not be all branches.
+		// The selection is kept; otherwise saving again would apply to all branches.
 		rejected := s.as(s.Owner).post(pearServicesPath, url.Values{"name": {""}, "protected_branch_ids[]": {main}})
 		if !rejected.has(`#branch-options input[value="`+main+`"][checked]`) || rejected.has(`#branch-options input[value=""][checked]`) {
-			t.Errorf("status %d: the ticked branch is lost", rejected.status)
+			t.Errorf("status %d: the selected branch is lost", rejected.status)
 		}
 		page := s.as(s.Owner).get(pearSettingsPath).wantStatus(200)
 		if got := page.text("#status-checks [role=alert]"); got != "Failed to load status checksTry again" {
-			t.Errorf("the card says %q", got)
+			t.Errorf("message %q", got)
 		}
 	})
 }

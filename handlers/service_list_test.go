@@ -41,7 +41,7 @@ func TestServiceSettings_BelowMaintainer_AreForbidden(t *testing.T) {
 		delivery := strconv.FormatInt(s.Deliveries(service)[0].ID, 10)
 		rule := s.ruleID(s.Project, "main")
 		s.setVisibility(models.VisibilityInternal)
-		outsider, guest, developer := s.User("oskar"), s.Member("gina", models.RoleGuest), s.Member("dora", models.RoleDeveloper)
+		stranger, guest, developer := s.User("oskar"), s.Member("gina", models.RoleGuest), s.Member("dora", models.RoleDeveloper)
 		maintainer := s.Member("maria", models.RoleMaintainer)
 		plum := s.NewProject(s.Owner, "plum", models.VisibilityPrivate)
 
@@ -75,36 +75,36 @@ func TestServiceSettings_BelowMaintainer_AreForbidden(t *testing.T) {
 
 		before := s.listServices()
 		for _, path := range everyGet {
-			for _, who := range []models.User{outsider, guest, developer} {
+			for _, who := range []models.User{stranger, guest, developer} {
 				s.as(who).get(pearPath + path).wantStatus(http.StatusForbidden)
 			}
 			if got := s.signedOut().get(pearPath + path).wantStatus(http.StatusSeeOther).header.Get("Location"); !strings.HasPrefix(got, "/users/sign_in") {
-				t.Errorf("%s leads a visitor to %q", path, got)
+				t.Errorf("%s redirects a visitor to %q", path, got)
 			}
 			s.as(maintainer).get(pearPath + path).wantStatus(http.StatusOK)
 			s.as(maintainer).get("/olga/plum" + path).wantStatus(http.StatusNotFound)
 		}
 		for _, path := range everyPost {
-			for _, who := range []models.User{outsider, guest, developer} {
+			for _, who := range []models.User{stranger, guest, developer} {
 				s.as(who).post(pearPath+path, url.Values{"name": {"x"}}).wantStatus(http.StatusForbidden)
 			}
 			s.signedOut().post(pearPath+path, url.Values{"name": {"x"}}).wantStatus(http.StatusSeeOther)
 		}
-		// The owner of both projects, with ids of the other one.
+		// The owner of both projects, with ids of olga/pear below olga/plum.
 		for _, path := range append(fill(ofService, id), fill(ofRule, rule)...) {
 			s.as(s.Owner).get("/olga/plum" + path).wantStatus(http.StatusNotFound)
 		}
 		for _, path := range append(fill(posts, id), fill(postsOfRule, rule)...) {
 			s.as(s.Owner).post("/olga/plum"+path, url.Values{"name": {"x"}, "external_url": {"https://x.example.test/"}}).wantStatus(http.StatusNotFound)
 		}
-		for _, bad := range []string{"0", "-1", "x", "99999999999999999999", "1%00"} {
-			s.as(s.Owner).get(pearServicesPath + "/" + bad).wantStatus(http.StatusNotFound)
+		for _, id := range []string{"0", "-1", "x", "99999999999999999999", "1%00"} {
+			s.as(s.Owner).get(pearServicesPath + "/" + id).wantStatus(http.StatusNotFound)
 		}
 		if now := s.listServices(); now != before {
-			t.Errorf("services are %q, were %q", now, before)
+			t.Errorf("services %q, want %q", now, before)
 		}
 		if n := len(s.Deliveries(service)); n != 1 {
-			t.Errorf("%d deliveries", n)
+			t.Errorf("%d deliveries, want 1", n)
 		}
 		if _, err := s.Store.ProtectedBranchByName(t.Context(), plum.ID, "main"); err != nil {
 			t.Error(err)
@@ -126,15 +126,15 @@ func TestStatusChecksMustSucceed_CanBeSwitched(t *testing.T) {
 		form.Set("only_allow_merge_if_all_status_checks_passed", "1")
 		v.post(action, form).wantStatus(http.StatusSeeOther)
 		if page := v.get(pearSettingsPath); !on() || !page.has("#checks-must-succeed[checked]") {
-			t.Error("the switch is not on")
+			t.Error("the setting is not on")
 		}
 		v.post(action, url.Values{"only_allow_merge_if_all_status_checks_passed": {"perhaps"}}).wantStatus(http.StatusBadRequest)
 		if !on() {
-			t.Error("nonsense switched it off")
+			t.Error("an invalid value changed the setting")
 		}
 		a := v.withHTMX().post(action, url.Values{}).wantStatus(200)
 		if on() || a.has("#checks-must-succeed[checked]") || !strings.Contains(a.header.Get("HX-Trigger"), "Changes saved.") {
-			t.Errorf("the switch is not off: %q", a.header.Get("HX-Trigger"))
+			t.Errorf("the setting is not off; HX-Trigger %q", a.header.Get("HX-Trigger"))
 		}
 	})
 }
@@ -159,13 +159,13 @@ func TestServices_Changes_ReachOpenMergeRequestsOnlyIfApplied(t *testing.T) {
 		late := list[0]
 		edit := v.get(servicePath(late) + "/edit").wantStatus(200)
 		if got := edit.text("#also-apply-label"); got != "Also apply to 1 open merge request" {
-			t.Errorf("choice %q: only the first merge request lacks the service", got)
+			t.Errorf("label %q: only the first merge request lacks the service", got)
 		}
 		action, form := edit.fields("#status-check-form")
 		form.Set("name", "renamed")
 		count := v.withHTMX().get(pearServicesPath + "/affected?service=" + strconv.FormatInt(late.ID, 10) + "&name=renamed&external_url=" + url.QueryEscape(late.ExternalURL) + "&protected_branch_ids%5B%5D=").wantStatus(200)
 		if got := count.text("body"); got != "Also apply to 2 open merge requests" {
-			t.Errorf("choice %q after the rename", got)
+			t.Errorf("label %q after the rename", got)
 		}
 		v.post(action, form).wantStatus(http.StatusSeeOther)
 		if got := s.checkNames(first) + "|" + s.checkNames(second); got != "|late" {
@@ -177,7 +177,7 @@ func TestServices_Changes_ReachOpenMergeRequestsOnlyIfApplied(t *testing.T) {
 			t.Errorf("after applying: %q", got)
 		}
 		if got := v.get(servicePath(late) + "/remove").text("main"); !strings.Contains(got, "2 open merge requests currently show this check") {
-			t.Errorf("question %q", got)
+			t.Errorf("confirmation %q", got)
 		}
 		v.post(servicePath(late)+"/remove", url.Values{}).wantStatus(http.StatusSeeOther)
 		if got := s.checkNames(first) + "|" + s.checkNames(second); got != "|" {
@@ -192,23 +192,23 @@ func TestServiceScope_BranchUnprotected_StaysTheSame(t *testing.T) {
 		old := s.ruleID(s.Project, "main")
 		ask := v.get(pearRulesPath + "/" + old + "/unprotect").wantStatus(200)
 		if got := ask.text("main"); !strings.Contains(got, "licence") || !strings.Contains(got, "goes on applying") {
-			t.Errorf("question %q", got)
+			t.Errorf("confirmation %q", got)
 		}
 		v.post(pearRulesPath+"/"+old+"/unprotect", url.Values{}).wantStatus(http.StatusSeeOther)
 		if got := v.get(pearSettingsPath).text("#status-checks tbody .ref"); got != "main (no longer protected)" {
-			t.Errorf("the table says %q", got)
+			t.Errorf("scope in the table %q", got)
 		}
 		rules := v.get(pearRulesPath).wantStatus(200)
 		if got := rules.text("#unprotected-rule-1"); !strings.Contains(got, "main (no longer protected)") || !strings.Contains(got, "licence") {
-			t.Errorf("the branch rules say %q", got)
+			t.Errorf("branch rule %q", got)
 		}
 		again := rules.attr("#unprotected-rule-1-protect", "href")
 		if _, form := v.get(again).wantStatus(200).fields("#protected-branch-form"); form.Get("name") != "main" {
-			t.Errorf("%s protects %q", again, form.Get("name"))
+			t.Errorf("the form at %s protects %q", again, form.Get("name"))
 		}
 		edit := v.get(servicePath(service) + "/edit").wantStatus(200)
 		if got := edit.text("#branch-value"); got != "main (no longer protected)" {
-			t.Errorf("the form says %q", got)
+			t.Errorf("scope in the form %q", got)
 		}
 		action, form := edit.fields("#status-check-form")
 		form["protected_branch_ids[]"] = []string{old}
@@ -223,10 +223,10 @@ func TestServiceScope_BranchUnprotected_StaysTheSame(t *testing.T) {
 		v.post(pearServicesPath, url.Values{"name": {"new"}, "external_url": {"https://new.example.test/"}, "protected_branch_ids[]": {old}}).wantStatus(http.StatusUnprocessableEntity)
 		v.post(pearRulesPath, url.Values{"name": {"main"}, "push_access_level": {"40"}, "merge_access_level": {"40"}}).wantStatus(http.StatusSeeOther)
 		if got := v.get(pearSettingsPath).text("#status-checks tbody .ref"); got != "main" {
-			t.Errorf("protected again, the table says %q", got)
+			t.Errorf("after protecting again: scope in the table %q", got)
 		}
 		if got := v.get(pearRulesPath).wantStatus(200).text("#unprotected-rule-1"); got != "" {
-			t.Errorf("protected again, the branch rules say %q", got)
+			t.Errorf("after protecting again: branch rule %q", got)
 		}
 	})
 }

@@ -44,7 +44,7 @@ func TestDeliveryPages_ShowAttemptsAndRedeliver(t *testing.T) {
 			}
 		}
 		if strings.Contains(page.body, "deadbeef") || strings.Contains(page.body, "session=abc") || page.has("main script") {
-			t.Error("the page shows what must be masked, or runs what was answered")
+			t.Error("the page shows a masked header or runs a script of the response")
 		}
 		a := v.withHTMX().post(page.attr("#delivery form", "action"), url.Values{}).wantStatus(200)
 		if !strings.Contains(a.header.Get("HX-Trigger"), "Delivery queued again.") || a.text("#delivery .page-head .badge") != "Retrying" {
@@ -55,7 +55,7 @@ func TestDeliveryPages_ShowAttemptsAndRedeliver(t *testing.T) {
 		}
 		v.post(page.attr("#delivery form", "action"), url.Values{}).wantStatus(http.StatusSeeOther)
 		if n := len(s.Deliveries(service)); n != 1 {
-			t.Errorf("%d deliveries: the same one is sent again", n)
+			t.Errorf("%d deliveries, want the same one to be sent again", n)
 		}
 
 		mr := s.openMergeRequest("later")
@@ -69,7 +69,7 @@ func TestDeliveryPages_ShowAttemptsAndRedeliver(t *testing.T) {
 			t.Errorf("test payload %+v", payload)
 		}
 		if got := s.Status(mr, service); got != models.StatusPending {
-			t.Errorf("the check is %q", got)
+			t.Errorf("status %q, want pending", got)
 		}
 	})
 }
@@ -98,7 +98,7 @@ func TestDeliveryPolls_UntilDelivered_BringChanges(t *testing.T) {
 		mr := s.openMergeRequest("topic")
 		page := v.get(servicePath(service)).wantStatus(200)
 		if page.attr("#service", "hx-trigger") != "every 3s" {
-			t.Errorf("the page asks %q", page.attr("#service", "hx-trigger"))
+			t.Errorf("hx-trigger %q, want every 3s", page.attr("#service", "hx-trigger"))
 		}
 		poll := page.attr("#service", "hx-get")
 		htmx.get(poll).wantStatus(http.StatusNoContent)
@@ -120,7 +120,7 @@ func TestDeliveryPolls_UntilDelivered_BringChanges(t *testing.T) {
 			s.finishNextDelivery(503)
 		}
 		if got := v.get(one).wantStatus(200).attr("#delivery", "hx-trigger"); got != "every 60s" {
-			t.Errorf("until a slow attempt the page asks %q", got)
+			t.Errorf("before a later attempt: hx-trigger %q, want every 60s", got)
 		}
 		s.Clock.Advance(10 * time.Minute)
 		s.finishNextDelivery(202)
@@ -139,7 +139,7 @@ func TestDeliveryPolls_UntilDelivered_BringChanges(t *testing.T) {
 			t.Errorf("summary %q", got)
 		}
 		if got := htmx.post(one+"/redeliver", url.Values{}).wantStatus(200).text("#delivery .kv"); !strings.Contains(got, "Queued") || !strings.Contains(got, "7 of 8") {
-			t.Errorf("sent once more: %q", got)
+			t.Errorf("summary after Redeliver: %q", got)
 		}
 	})
 }
@@ -167,7 +167,7 @@ func TestDeliveryLog_Outcome_FiltersPages(t *testing.T) {
 		} {
 			a, n := rows(tt.query)
 			if n != tt.rows || a.attr("#delivery-outcome option[selected]", "value") != tt.chosen {
-				t.Errorf("%q: %d rows of %q", tt.query, n, a.attr("#delivery-outcome option[selected]", "value"))
+				t.Errorf("%q: %d rows, selected outcome %q", tt.query, n, a.attr("#delivery-outcome option[selected]", "value"))
 			}
 			if n == 0 && !strings.Contains(a.text("#deliveries"), "No deliveries with this outcome") {
 				t.Errorf("%q: %q", tt.query, a.text("#deliveries"))
@@ -191,7 +191,7 @@ func TestServicePage_HTMXForms_UpdatePage(t *testing.T) {
 		}
 		a = htmx.post(servicePath(service)+"/remove", url.Values{"return_to": {"service"}}).wantStatus(204)
 		if a.header.Get("HX-Redirect") != pearSettingsPath {
-			t.Errorf("removing leads to %q", a.header.Get("HX-Redirect"))
+			t.Errorf("removing redirects to %q", a.header.Get("HX-Redirect"))
 		}
 	})
 }

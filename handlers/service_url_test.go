@@ -38,9 +38,9 @@ func TestServiceURL_OutsideSettings_OmitsSecrets(t *testing.T) {
 		}
 	}
 	if !strings.Contains(v.get(servicePath(service)).body, "https://licence.example.test/hook") {
-		t.Error("the page of the service does not show its address")
+		t.Error("the page of the service does not show its URL")
 	}
 	if !strings.Contains(v.get(pearSettingsPath).body, "tops3cret2") || !strings.Contains(v.get(servicePath(service)+"/edit").body, "tops3cret2") {
-		t.Error("the settings do not show the whole address")
+		t.Error("the settings do not show the whole URL")
 	}
 }

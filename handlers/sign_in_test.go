@@ -21,23 +21,23 @@ func TestSignIn_ReturnsToRequestedPage_AndSignsOut(t *testing.T) {
 
 		asked := b.get("/projects/new?x=1").wantStatus(http.StatusSeeOther)
 		if got := asked.header.Get("Location"); got != "/users/sign_in?return_to=%2Fprojects%2Fnew%3Fx%3D1" {
-			t.Fatalf("sent to %q", got)
+			t.Fatalf("redirected to %q", got)
 		}
 		action, form := b.get(asked.header.Get("Location")).wantStatus(http.StatusOK).fields("form[action='/users/sign_in']")
 		form.Set("login", "PRIYA")
 		form.Set("password", testPassword)
 		in := b.post(action, form).wantStatus(http.StatusSeeOther)
 		if got := in.header.Get("Location"); got != "/projects/new?x=1" {
-			t.Errorf("after signing in sent to %q", got)
+			t.Errorf("signing in redirects to %q", got)
 		}
 		cookie := strings.Join(in.header.Values("Set-Cookie"), "\n")
 		for _, attribute := range []string{"HttpOnly", "SameSite=Lax", "Path=/"} {
 			if !strings.Contains(cookie, attribute) {
-				t.Errorf("the session's cookie lacks %s: %s", attribute, cookie)
+				t.Errorf("the session cookie lacks %s: %s", attribute, cookie)
 			}
 		}
 		if strings.Contains(cookie, "Max-Age") {
-			t.Errorf("the cookie outlives the browser unasked: %s", cookie)
+			t.Errorf("the cookie is kept although that was not requested: %s", cookie)
 		}
 		if page := b.get("/").wantStatus(http.StatusOK); !page.has("#user-menu") {
 			t.Error("no user menu after signing in")
@@ -45,7 +45,7 @@ func TestSignIn_ReturnsToRequestedPage_AndSignsOut(t *testing.T) {
 
 		kept := b.cookies[sessionCookie]
 		b.post("/users/sign_out", nil).wantStatus(http.StatusSeeOther)
-		b.cookies[sessionCookie] = kept // a stolen cookie must be dead
+		b.cookies[sessionCookie] = kept // the session must have ended
 		b.get("/projects/new").wantStatus(http.StatusSeeOther)
 	})
 }
@@ -62,7 +62,7 @@ func TestSignIn_TooManyTries_LimitsAccountAndAddress(t *testing.T) {
 		}
 		attacker.post(signInPath, right).wantStatus(http.StatusTooManyRequests)
 		owner.post(signInPath, right).wantStatus(http.StatusSeeOther)
-		// The owner's success does not help the attacker.
+		// The owner's success does not reset the limit of the attacker.
 		attacker.post(signInPath, right).wantStatus(http.StatusTooManyRequests)
 		s.Clock.Advance(models.SignInWindow + time.Second)
 		attacker.post(signInPath, right).wantStatus(http.StatusSeeOther)
@@ -109,7 +109,7 @@ func TestSessionCookie_HTTPS_HasHostPrefix(t *testing.T) {
 			continue
 		}
 		if !cookie.Secure || cookie.Path != "/" || cookie.Domain != "" || !cookie.HttpOnly {
-			t.Errorf("browsers refuse or leak %s", cookie)
+			t.Errorf("cookie %s lacks an attribute of the prefix __Host-", cookie)
 		}
 		for name, want := range map[string]int{cookie.Name: http.StatusOK, sessionCookie: http.StatusSeeOther} {
 			r := httptest.NewRequest(http.MethodGet, userSettingsPath, nil)
@@ -146,18 +146,18 @@ func TestOneTimePassword_MustBeChanged(t *testing.T) {
 		s.createUser(models.UserInput{Username: "priya", PasswordChangeRequired: true})
 		b := s.signIn("priya")
 		if to := b.get("/").wantStatus(http.StatusSeeOther).header.Get("Location"); to != newPasswordPath {
-			t.Fatalf("sent to %q", to)
+			t.Fatalf("redirected to %q", to)
 		}
 		b.header.Set("HX-Request", "true")
 		if b.get("/").wantStatus(http.StatusUnauthorized).header.Get("HX-Refresh") != "true" {
-			t.Error("a fragment is not told to load the page again")
+			t.Error("the response to a fragment has no HX-Refresh")
 		}
 		b.header.Del("HX-Request")
 
 		page := b.post(newPasswordPath, url.Values{"current_password": {"wrong"}, "password": {"short"}, "password_confirmation": {"other"}}).
 			wantStatus(http.StatusUnprocessableEntity)
 		if n := page.Find(".error").Length(); n != 3 {
-			t.Errorf("%d messages at once, want 3", n)
+			t.Errorf("%d messages, want 3", n)
 		}
 		page = b.post(newPasswordPath, url.Values{"current_password": {testPassword}, "password": {testPassword}, "password_confirmation": {testPassword}}).
 			wantStatus(http.StatusUnprocessableEntity)
@@ -172,7 +172,7 @@ func TestOneTimePassword_MustBeChanged(t *testing.T) {
 			t.Error("the toast is shown twice")
 		}
 		if page = b.get(newPasswordPath).wantStatus(http.StatusOK); strings.Contains(page.text("main"), "administrator") {
-			t.Error("who has a password of their own is told that an administrator made it")
+			t.Error("the page says that an administrator set the password, although the user did")
 		}
 		newBrowserClient(t, s.handler).post(signInPath, url.Values{"login": {"priya"}, "password": {"a better password"}}).wantStatus(http.StatusSeeOther)
 	})
@@ -204,6 +204,6 @@ func TestSafePath_OtherSites_BecomeRoot(t *testing.T) {
 	s.userWithPassword("priya")
 	to := newBrowserClient(t, s.handler).post(signInPath, url.Values{"login": {"priya"}, "password": {testPassword}, "return_to": {"//evil.example"}})
 	if got := to.wantStatus(http.StatusSeeOther).header.Get("Location"); got != "/" {
-		t.Errorf("led to %q", got)
+		t.Errorf("redirected to %q", got)
 	}
 }

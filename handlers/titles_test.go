@@ -26,14 +26,14 @@ func TestPages_HaveUniqueTitles(t *testing.T) {
 			page := owner.get(path).wantStatus(http.StatusOK)
 			title := page.text("head title")
 			if other, taken := seen[title]; taken {
-				t.Errorf("%s and %s are both called %q", path, other, title)
+				t.Errorf("%s and %s have the same title %q", path, other, title)
 			}
 			seen[title] = path
 			if strings.HasPrefix(path, pearPath+"/") && !strings.HasSuffix(title, " · pear · Mergegate") || !strings.HasSuffix(title, " · Mergegate") {
-				t.Errorf("%s is called %q", path, title)
+				t.Errorf("%s has the title %q", path, title)
 			}
 			if got := page.attr("html", "lang"); got != language {
-				t.Errorf("%s is in %q", path, got)
+				t.Errorf("%s has the language %q", path, got)
 			}
 		}
 		if seen[first] != "/" || seen["pear · Mergegate"] != pearPath {

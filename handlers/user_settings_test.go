@@ -12,7 +12,7 @@ import (
 // The language applies to pages, fragments, polls and errors.
 func TestLanguage_UserThenBrowserThenEnglish(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
-	settings := func(choice string) {
+	setLanguage := func(choice string) {
 		t.Helper()
 		if err := s.Store.SetTheme(t.Context(), s.Owner.ID, "", choice); err != nil {
 			t.Fatal(err)
@@ -21,7 +21,7 @@ func TestLanguage_UserThenBrowserThenEnglish(t *testing.T) {
 	for _, tt := range []struct{ chosen, browser, want string }{
 		{"", "", "en"}, {"", "ja", "ja"}, {"", "fr", "en"}, {"en", "ja", "en"}, {"ja", "en", "ja"}, {"ja", "", "ja"}, {"xx", "ja", "ja"},
 	} {
-		settings(tt.chosen)
+		setLanguage(tt.chosen)
 		a := s.as(s.Owner).withLanguage(tt.browser).get("/").wantStatus(http.StatusOK)
 		if got := a.attr("html", "lang"); got != tt.want {
 			t.Errorf("chosen %q, browser %q: %q, want %q", tt.chosen, tt.browser, got, tt.want)
@@ -30,7 +30,7 @@ func TestLanguage_UserThenBrowserThenEnglish(t *testing.T) {
 			t.Errorf("Vary: %s", vary)
 		}
 	}
-	settings("ja")
+	setLanguage("ja")
 	if got := s.as(s.Owner).get("/nobody/nothing").wantStatus(http.StatusNotFound).text("h1"); got != "ページが見つかりません" {
 		t.Errorf("error page: %q", got)
 	}
@@ -57,7 +57,7 @@ func TestPreferences_SaveThemeAndLanguage(t *testing.T) {
 		b := s.signIn("priya")
 		action, form := b.get(userSettingsPath).wantStatus(http.StatusOK).fields("#preferences")
 		if form.Get("theme") != "system" || form.Get("language") != "browser" {
-			t.Errorf("chosen at first: %v", form)
+			t.Errorf("initial choice: %v", form)
 		}
 		form.Set("theme", "dark")
 		form.Set("language", "ja")
@@ -69,18 +69,18 @@ func TestPreferences_SaveThemeAndLanguage(t *testing.T) {
 			t.Errorf("toast %q", got)
 		}
 		if b.cookies[themeCookie] != "dark" {
-			t.Errorf("the cookie says %q", b.cookies[themeCookie])
+			t.Errorf("the theme cookie is %q", b.cookies[themeCookie])
 		}
 		_, form = page.fields("#preferences")
 		if form.Get("theme") != "dark" || form.Get("language") != "ja" {
-			t.Errorf("chosen now: %v", form)
+			t.Errorf("saved choice: %v", form)
 		}
-		// Another browser of the same user gets both at sign-in.
+		// Signing in with another browser applies both.
 		other := s.signIn("priya")
 		if page := other.get("/"); other.cookies[themeCookie] != "dark" || page.attr("html", "data-theme") != "dark" || page.attr("html", "lang") != "ja" {
-			t.Errorf("elsewhere: cookie %q, theme %q", other.cookies[themeCookie], page.attr("html", "data-theme"))
+			t.Errorf("other browser: cookie %q, theme %q", other.cookies[themeCookie], page.attr("html", "data-theme"))
 		}
-		// The button of the menu keeps user and cookie in step, with script and without.
+		// The button of the menu changes both user and cookie, with and without script.
 		b.post("/-/theme", nil).wantStatus(http.StatusSeeOther)
 		if got := other.get("/").attr("html", "data-theme"); got != "light" || b.cookies[themeCookie] != "light" {
 			t.Errorf("after the button: user %q, cookie %q", got, b.cookies[themeCookie])
@@ -89,11 +89,11 @@ func TestPreferences_SaveThemeAndLanguage(t *testing.T) {
 		b.post("/-/theme", url.Values{"theme": {"light"}}).wantStatus(http.StatusNoContent)
 		b.header.Del("HX-Request")
 		if page := other.get("/"); page.attr("html", "data-theme") != "light" || page.attr("html", "lang") != "ja" {
-			t.Error("the named theme is not kept, or the language is lost")
+			t.Error("the theme is not saved, or the language is lost")
 		}
 		b.postAndFollow(userSettingsPath, url.Values{"theme": {"system"}, "language": {"browser"}})
 		if page := b.get("/"); page.attr("html", "lang") != "en" || page.Find("html[data-theme]").Length() != 0 || b.cookies[themeCookie] != "" {
-			t.Error("the choices cannot be taken back")
+			t.Error("the defaults cannot be restored")
 		}
 	})
 }
@@ -105,10 +105,10 @@ func TestSessions_CanBeEnded(t *testing.T) {
 		here, second, third := s.signIn("priya"), s.signIn("priya"), s.signIn("priya")
 		page := here.get(userSettingsPath).wantStatus(http.StatusOK)
 		if n := page.Find("#sessions tbody tr").Length(); n != 3 {
-			t.Fatalf("%d sessions", n)
+			t.Fatalf("%d sessions, want 3", n)
 		}
 		if n := page.Find("#sessions .badge").Length(); n != 1 || page.has("#sessions tr:has(.badge) form") {
-			t.Error("this browser's session is not marked, or can be ended")
+			t.Error("the current session is not marked, or can be ended")
 		}
 		if got := page.text("#sessions tbody"); !strings.Contains(got, "192.0.2.1") || !strings.Contains(got, "now") {
 			t.Errorf("sessions: %q", got)
@@ -136,7 +136,7 @@ func TestSessions_CanBeEnded(t *testing.T) {
 		third.get(userSettingsPath).wantStatus(http.StatusSeeOther)
 		page = here.get(userSettingsPath).wantStatus(http.StatusOK)
 		if n := page.Find("#sessions tbody tr").Length(); n != 1 || page.has("#end-others") {
-			t.Errorf("%d sessions are left, others to end: %t", n, page.has("#end-others"))
+			t.Errorf("%d sessions left, button to end others: %t", n, page.has("#end-others"))
 		}
 		if got := here.postAndFollow(userSettingsPath+"/sessions/end_others", nil).text("#toasts .toast span"); got != "There was no other session to end." {
 			t.Errorf("toast %q", got)
@@ -144,7 +144,7 @@ func TestSessions_CanBeEnded(t *testing.T) {
 		mallory.get(userSettingsPath).wantStatus(http.StatusOK)
 		var events int
 		if err := s.DB.SQL(t).QueryRow("SELECT count(*) FROM audit_events WHERE action = 'session_ended' AND user_name = 'priya'").Scan(&events); err != nil || events != 2 {
-			t.Errorf("%d audit events (%v)", events, err)
+			t.Errorf("%d audit events, want 2 (%v)", events, err)
 		}
 	})
 }

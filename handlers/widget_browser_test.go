@@ -43,8 +43,8 @@ func TestBrowserWidget_PendingToMerged_UpdatesInPlace(t *testing.T) {
 	p.Click("#merge-squash")
 	browsertest.Eval[bool](p, `!!(document.querySelector(".check-row").dataset.kept = "yes")`)
 
-	// Nothing new: nothing is exchanged.
-	p.WaitFor("a poll to come back", `performance.getEntriesByType("resource").some(e => e.name.includes("/status_checks?"))`)
+	// A poll without changes replaces nothing.
+	p.WaitFor("a poll", `performance.getEntriesByType("resource").some(e => e.name.includes("/status_checks?"))`)
 	p.WaitFor("the rows to stay the same nodes", `document.querySelector(".check-row").dataset.kept === "yes"`)
 
 	if err := s.Respond(mr, security, mr.HeadSHA, models.StatusFailed); err != nil {
@@ -53,14 +53,14 @@ func TestBrowserWidget_PendingToMerged_UpdatesInPlace(t *testing.T) {
 	p.WaitText("#status-checks-summary", "1 failed, 1 pending")
 	p.WaitText("#merge-h", "Merge blocked: 1 check failed, 1 pending")
 	p.WaitText("#status-checks-live", "security failed. 1 failed, 1 pending.")
-	p.WaitFor("the rows to keep their places", `[...document.querySelectorAll(".check-row__name > :first-child")].map(e => e.textContent.trim()).join() === "licence,security"`)
-	p.WaitFor("the ticked box to stay ticked", `document.querySelector("#merge-squash").checked`)
+	p.WaitFor("the rows to keep their order", `[...document.querySelectorAll(".check-row__name > :first-child")].map(e => e.textContent.trim()).join() === "licence,security"`)
+	p.WaitFor("the check box to stay checked", `document.querySelector("#merge-squash").checked`)
 
-	// A failing server: the rows stay, a line says so, and goes by itself.
+	// A server error keeps the rows and shows a notice until a poll succeeds.
 	broken.Store(500)
 	p.WaitText("#status-checks-failed", "Failed to load status checks")
 	p.WaitText("#status-checks-body", "security")
-	p.Press("Refresh") // and fails again
+	p.Press("Refresh") // fails again
 	p.WaitText("#status-checks-failed", "Last checked")
 	p.WaitText("#status-checks-failed", "Failed to load status checks")
 	broken.Store(0)
@@ -76,11 +76,11 @@ func TestBrowserWidget_PendingToMerged_UpdatesInPlace(t *testing.T) {
 	}
 	p.WaitText("#status-checks-summary", "Status checks all passed")
 	p.WaitText("#merge-h", "Ready to merge!")
-	p.WaitFor("polling to have ended", `!document.querySelector("#status-checks-body").hasAttribute("hx-get")`)
+	p.WaitFor("polling to stop", `!document.querySelector("#status-checks-body").hasAttribute("hx-get")`)
 	p.Click("#merge-button")
 	p.WaitText("#mr-state", "Merged")
 	if merged, _ := s.Reload(mr); merged.SquashCommitSHA == "" {
-		t.Error("the ticked box was lost on the way")
+		t.Error("the check box was lost")
 	}
 }
 

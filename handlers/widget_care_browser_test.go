@@ -40,10 +40,10 @@ func TestBrowserWidget_ControlRemoved_FocusMovesToItsRow(t *testing.T) {
 			browsertest.Eval[bool](p, `(document.querySelector("`+retry(licence)+`").focus(), true)`)
 			p.Key(kb.Enter)
 			p.WaitText("#status-checks-summary", "1 failed, 1 pending")
-			p.WaitFor("the name to have the focus", focusIs(rowName(licence)))
+			p.WaitFor("the name of the row to have the focus", focusIs(rowName(licence)))
 
-			// News about another row leave the focus where it is, and so do news
-			// about the row as long as the control is there.
+			// An update of another row keeps the focus, and so does an update of the
+			// row as long as the control exists.
 			browsertest.Eval[bool](p, `(document.querySelector("`+retry(security)+`").focus(), true)`)
 			if err := s.Respond(mr, licence, mr.HeadSHA, models.StatusPassed); err != nil {
 				t.Fatal(err)
@@ -53,13 +53,13 @@ func TestBrowserWidget_ControlRemoved_FocusMovesToItsRow(t *testing.T) {
 			p.WaitText("#status-check-"+itoa(licence.ID), "Passed")
 			p.WaitFor("Retry to keep the focus", focusIs(retry(security)))
 
-			// The service answers anew: Retry goes without a press.
+			// Somebody else retries the check: Retry disappears without a click.
 			if _, err := s.Store.RetryCheck(t.Context(), s.Owner, mr.ProjectID, mr.IID, security.ID); err != nil {
 				t.Fatal(err)
 			}
 			browsertest.Eval[bool](p, `document.dispatchEvent(new Event("visibilitychange"))`)
 			p.WaitText("#status-checks-summary", "1 pending")
-			p.WaitFor("the name to have the focus", focusIs(rowName(security)))
+			p.WaitFor("the name of the row to have the focus", focusIs(rowName(security)))
 		})
 	}
 }
@@ -74,9 +74,9 @@ func TestBrowserWidget_TwoTabs_ShowSameStatus(t *testing.T) {
 	}
 	url := s.as(s.Owner).serve() + s.mrPath(mr, "")
 	one, other := browsertest.Open(t, url), browsertest.Open(t, url)
-	browsertest.Eval[bool](other, `(window.said = [], new MutationObserver(() => {
+	browsertest.Eval[bool](other, `(window.announced = [], new MutationObserver(() => {
 		const text = document.querySelector("#status-checks-live").textContent.trim();
-		if (text) window.said.push(text);
+		if (text) window.announced.push(text);
 	}).observe(document.querySelector("#status-checks-live"), { childList: true, characterData: true, subtree: true }), true)`)
 
 	one.Click("#status-check-retry-" + itoa(security.ID))
@@ -92,10 +92,10 @@ func TestBrowserWidget_TwoTabs_ShowSameStatus(t *testing.T) {
 		p.WaitText("#status-checks-summary", "Status checks all passed")
 		p.WaitText("#merge-h", "Ready to merge!")
 	}
-	said := browsertest.Eval[[]string](other, "window.said")
+	announced := browsertest.Eval[[]string](other, "window.announced")
 	want := []string{"security is pending. 2 pending.", "security passed. licence passed. All passed."}
-	if strings.Join(said, "|") != strings.Join(want, "|") {
-		t.Errorf("the live region said %q, want %q", said, want)
+	if strings.Join(announced, "|") != strings.Join(want, "|") {
+		t.Errorf("announced %q, want %q", announced, want)
 	}
 }
 
@@ -117,18 +117,18 @@ func TestBrowserWidget_Countdown_CausesNoLayoutShift(t *testing.T) {
 	browsertest.Eval[bool](p, `(window.polled = `+polls+`, window.shifts = [], new PerformanceObserver((list) => {
 		for (const e of list.getEntries()) if (!e.hadRecentInput) window.shifts.push(...e.sources.map((s) => s.node?.parentElement?.outerHTML ?? "?"));
 	}).observe({ type: "layout-shift", buffered: true }), true)`)
-	read := browsertest.Eval[string](p, `document.querySelector("[data-deadline]").textContent`)
-	p.WaitFor("a tick", `document.querySelector("[data-deadline]").textContent !== "`+read+`"`)
-	// The reader's clock jumps, instead of the test waiting for it.
+	shown := browsertest.Eval[string](p, `document.querySelector("[data-deadline]").textContent`)
+	p.WaitFor("the countdown to change", `document.querySelector("[data-deadline]").textContent !== "`+shown+`"`)
+	// The browser's clock jumps instead of the test waiting.
 	browsertest.Eval[bool](p, `((real) => { Date.now = () => real() + 75000; return true; })(Date.now)`)
 	p.WaitText("[data-deadline]", "0:")
 	p.Wait("progress.countdown--low")
 	p.WaitFor("a poll", polls+" > window.polled")
 	if shifts := browsertest.Eval[[]string](p, "window.shifts"); len(shifts) > 0 {
-		t.Errorf("moved: %q", shifts)
+		t.Errorf("layout shifts: %q", shifts)
 	}
-	if said := browsertest.Eval[string](p, `document.querySelector("#status-checks-live").textContent`); said != "" {
-		t.Errorf("ticking was told: %q", said)
+	if announced := browsertest.Eval[string](p, `document.querySelector("#status-checks-live").textContent`); announced != "" {
+		t.Errorf("the countdown was announced: %q", announced)
 	}
 }
 
@@ -175,7 +175,7 @@ func TestBrowserWidget_WithoutScript_PromisesNoUpdates(t *testing.T) {
 		p.Go(s.as(s.Owner).serve() + s.mrPath(mr, ""))
 		p.WaitText("#status-checks-body", "licence")
 		if got := browsertest.Eval[bool](p, shown); got != script {
-			t.Errorf("script %t: told to update automatically: %t", script, got)
+			t.Errorf("script %t: the widget says that it updates automatically: %t", script, got)
 		}
 	}
 }

@@ -17,9 +17,9 @@ import (
 // same HEAD.
 func assertOneHead(t *testing.T, a response, head string) {
 	t.Helper()
-	for _, place := range []string{"#merge-adds code", ".check-row__meta code"} {
-		if got := a.text(place); got != head[:8] {
-			t.Errorf("%s says %q, want %s", place, got, head[:8])
+	for _, selector := range []string{"#merge-adds code", ".check-row__meta code"} {
+		if got := a.text(selector); got != head[:8] {
+			t.Errorf("%s shows %q, want %s", selector, got, head[:8])
 		}
 	}
 }
@@ -37,56 +37,56 @@ func TestPoll_AfterPush_ShowsNewHeadEverywhere(t *testing.T) {
 		old := mr.HeadSHA
 		head := s.Push("topic")
 
-		news := v.get(page.pollURL()).wantStatus(200)
-		assertOneHead(t, news, head)
-		if got := news.text(`[hx-swap-oob="innerHTML:#new-commits"]`); got != "New commits were pushed "+head[:8]+"Reload" {
+		update := v.get(page.pollURL()).wantStatus(200)
+		assertOneHead(t, update, head)
+		if got := update.text(`[hx-swap-oob="innerHTML:#new-commits"]`); got != "New commits were pushed "+head[:8]+"Reload" {
 			t.Errorf("banner = %q", got)
 		}
-		if got := news.attr("#reload", "href"); got != s.mrPath(mr, "") {
-			t.Errorf("Reload leads to %q", got)
+		if got := update.attr("#reload", "href"); got != s.mrPath(mr, "") {
+			t.Errorf("Reload links to %q", got)
 		}
-		if got := news.text("#mr-head .tabs a:nth-child(2) .count"); got != "2" {
+		if got := update.text("#mr-head .tabs a:nth-child(2) .count"); got != "2" {
 			t.Errorf("count of commits = %q, want 2", got)
 		}
-		if got := news.text("#merge-h"); got != "Merge blocked: HEAD has moved" {
+		if got := update.text("#merge-h"); got != "Merge blocked: HEAD has moved" {
 			t.Errorf("headline = %q", got)
 		}
-		if news.attr("#merge-button", "aria-disabled") != "true" {
-			t.Error("Merge does not wait for the reload")
+		if update.attr("#merge-button", "aria-disabled") != "true" {
+			t.Error("Merge is enabled before the reload")
 		}
-		if page.attr("#merge-form input[name=sha]", "value") != old || news.has("#merge-form") {
-			t.Error("the form no longer asks for the HEAD that its reader saw")
+		if page.attr("#merge-form input[name=sha]", "value") != old || update.has("#merge-form") {
+			t.Error("the form does not send the HEAD that the reader saw")
 		}
-		v.get(news.pollURL()).wantStatus(204)
+		v.get(update.pollURL()).wantStatus(204)
 
-		// Other news do not say it again, and Merge goes on waiting.
+		// Other updates do not repeat the notice, and Merge stays disabled.
 		if err := s.Respond(mr, models.ExternalStatusCheck{ID: s.serviceID(mr)}, head, models.StatusPassed); err != nil {
 			t.Fatal(err)
 		}
-		final := v.get(news.pollURL()).wantStatus(200)
+		final := v.get(update.pollURL()).wantStatus(200)
 		if final.has(`[hx-swap-oob="innerHTML:#new-commits"]`) {
-			t.Error("the push is told twice")
+			t.Error("the notice is sent twice")
 		}
 		if final.attr("#merge-button", "aria-disabled") != "true" {
-			t.Error("Merge no longer waits")
+			t.Error("Merge is enabled before the reload")
 		}
 		settled := final.attr("#status-checks-body", "data-url")
 		v.get(settled).wantStatus(204)
-		// A second push is told again; back at the HEAD that was read, nothing is.
+		// A second push shows the notice again; returning to the page's HEAD removes it.
 		second := s.Push("topic")
 		if got := v.get(settled).wantStatus(200).text("#new-commits, [hx-swap-oob='innerHTML:#new-commits']"); !strings.Contains(got, second[:8]) {
-			t.Errorf("after the second push the banner says %q", got)
+			t.Errorf("banner after the second push %q", got)
 		}
 		s.Git.SetBranch(s.Project.ID, "topic", old)
 		s.RecordPush("topic", second, old)
 		back := v.get(settled).wantStatus(200)
 		if !back.has(`[hx-swap-oob="innerHTML:#new-commits"]`) || back.has("#reload") || back.attr("#merge-button", "aria-disabled") == "true" {
-			t.Error("HEAD is what the page was loaded with again, yet the page does not say so")
+			t.Error("HEAD is that of the page again, but the notice stays or Merge is disabled")
 		}
 
 		fresh := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200)
 		if fresh.has("#reload") || fresh.attr("#merge-button", "aria-disabled") == "true" {
-			t.Error("a fresh page asks to be reloaded")
+			t.Error("a new page shows the notice or disables Merge")
 		}
 	})
 }
@@ -125,11 +125,11 @@ func TestPoll_MergeReasonsChange_BringsUpdate(t *testing.T) {
 			if err := step.do(); err != nil {
 				t.Fatal(err)
 			}
-			news := v.get(poll).wantStatus(200)
-			if got := news.text("#merge-h"); got != step.headline {
+			update := v.get(poll).wantStatus(200)
+			if got := update.text("#merge-h"); got != step.headline {
 				t.Errorf("after %s: %q, want %q", step.name, got, step.headline)
 			}
-			poll = news.pollURL()
+			poll = update.pollURL()
 			v.get(poll).wantStatus(204)
 		}
 		s.Clock.Advance(time.Millisecond)
@@ -162,8 +162,8 @@ func TestPoll_Reopened_BringsMergeForm(t *testing.T) {
 	owner.post(s.mrPath(mr, "/close"), nil).wantStatus(303)
 	closed := owner.get(s.mrPath(mr, "")).wantStatus(200).attr("#status-checks-body", "data-url")
 	owner.post(s.mrPath(mr, "/reopen"), nil).wantStatus(303)
-	if news := owner.withHTMX().get(closed).wantStatus(200); !news.has("form#merge-form[hx-swap-oob] #merge-button") {
-		t.Error("no form to merge")
+	if update := owner.withHTMX().get(closed).wantStatus(200); !update.has("form#merge-form[hx-swap-oob] #merge-button") {
+		t.Error("the update has no form to merge")
 	}
 }
 
@@ -180,7 +180,7 @@ func TestWidget_ResponseAfterMerge_IsShownSeparately(t *testing.T) {
 		owner.post(s.mrPath(mr, "/merge"), url.Values{"sha": {mr.HeadSHA}}).wantStatus(303)
 		merged := owner.get(s.mrPath(mr, "")).wantStatus(200)
 		if got := merged.text("#merge-state"); !strings.Contains(got, "Status checks did not have to succeed.") {
-			t.Errorf("the merge box says %q", got)
+			t.Errorf("merge box = %q", got)
 		}
 		if got := merged.text("#approvals"); got != "No approvals" {
 			t.Errorf("approvals = %q", got)
@@ -189,8 +189,8 @@ func TestWidget_ResponseAfterMerge_IsShownSeparately(t *testing.T) {
 		if err := s.Respond(mr, licence, mr.HeadSHA, models.StatusPassed); err != nil {
 			t.Fatal(err)
 		}
-		news := owner.withHTMX().get(merged.attr("#status-checks-body", "data-url")).wantStatus(200)
-		for name, page := range map[string]response{"poll": news, "page": owner.get(s.mrPath(mr, "")).wantStatus(200)} {
+		update := owner.withHTMX().get(merged.attr("#status-checks-body", "data-url")).wantStatus(200)
+		for name, page := range map[string]response{"poll": update, "page": owner.get(s.mrPath(mr, "")).wantStatus(200)} {
 			if got := page.checkRows(); got != "licence Failed" {
 				t.Errorf("%s: rows = %q", name, got)
 			}

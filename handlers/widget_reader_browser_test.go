@@ -27,10 +27,10 @@ func TestBrowserWidget_SessionEnded_KeepsPageAndOffersSignIn(t *testing.T) {
 	p.WaitText("#status-checks-failed", "You are no longer signed in")
 	href := browsertest.Eval[string](p, `document.querySelector("#status-checks-failed a").getAttribute("href")`)
 	if want := "/users/sign_in?return_to=" + strings.ReplaceAll(s.mrPath(mr, ""), "/", "%2F"); href != want {
-		t.Errorf("sign-in is offered at %q, want %q", href, want)
+		t.Errorf("sign-in link %q, want %q", href, want)
 	}
 	if !browsertest.Eval[bool](p, `window.kept && document.querySelector("#merge-squash").checked`) {
-		t.Error("the page was loaded anew")
+		t.Error("the page was reloaded")
 	}
 }
 
@@ -45,7 +45,7 @@ func TestBrowserWidget_StatusChange_KeepsTextSelection(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.WaitText("#status-checks-summary", "1 pending")
-	p.WaitFor("the selection to be there", `getSelection().toString() === "security"`)
+	p.WaitFor("the selection to stay", `getSelection().toString() === "security"`)
 }
 
 // A control whose request takes longer than 300 ms shows that it is busy. It
@@ -70,7 +70,7 @@ func TestBrowserButtons_SlowRequest_ShowBusy(t *testing.T) {
 			case <-release:
 			case <-r.Context().Done():
 				return
-			case <-t.Context().Done(): // the test failed
+			case <-t.Context().Done(): // the test has failed
 				return
 			}
 		}
@@ -95,8 +95,8 @@ func TestBrowserButtons_SlowRequest_ShowBusy(t *testing.T) {
 	release <- struct{}{}
 	p.WaitText("#status-checks-summary", "1 pending")
 
-	// A form of the browser's own: the page tells the server when it is busy, as
-	// it cannot be asked while it waits for the next page.
+	// A form that the browser sends: the page tells the server when it is busy, as
+	// the test cannot query it while it waits for the next page.
 	browsertest.Eval[bool](p, `(new MutationObserver(() => fetch("/?busy")).observe(document.querySelector("#approve"), { attributes: true, attributeFilter: ["aria-busy"] }), true)`)
 	p.ClickTwice("#approve")
 	<-posts
@@ -104,7 +104,7 @@ func TestBrowserButtons_SlowRequest_ShowBusy(t *testing.T) {
 	release <- struct{}{}
 	p.WaitText("#approvals", "1 approval")
 	if len(posts) != 0 {
-		t.Errorf("a second press was sent: %s", <-posts)
+		t.Errorf("the second click was sent: %s", <-posts)
 	}
 }
 

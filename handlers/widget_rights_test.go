@@ -20,23 +20,23 @@ func TestWidget_Roles_SeeWhatTheyMay(t *testing.T) {
 		s.setGate(true)
 		guest, reporter := s.Member("guest", models.RoleGuest), s.Member("reporter", models.RoleReporter)
 		developer, maintainer := s.Member("dev", models.RoleDeveloper), s.Member("maint", models.RoleMaintainer)
-		stranger, nobody := s.User("stranger"), models.User{}
-		const page, widget, retry, link = "page", "widget", "retry", "link" // what each sees adds to the one before
+		stranger, signedOut := s.User("stranger"), models.User{}
+		const page, widget, retry, link = "page", "widget", "retry", "link" // each adds to the one before
 		tests := []struct {
 			visibility models.Visibility
 			who        models.User
 			sees       []string
 		}{
-			{models.VisibilityPrivate, nobody, nil},
+			{models.VisibilityPrivate, signedOut, nil},
 			{models.VisibilityPrivate, stranger, nil},
 			{models.VisibilityPrivate, guest, nil},
 			{models.VisibilityPrivate, reporter, []string{page, widget}},
 			{models.VisibilityPrivate, developer, []string{page, widget, retry}},
 			{models.VisibilityPrivate, maintainer, []string{page, widget, retry, link}},
-			{models.VisibilityInternal, nobody, nil},
+			{models.VisibilityInternal, signedOut, nil},
 			{models.VisibilityInternal, stranger, []string{page, widget}},
 			{models.VisibilityInternal, guest, []string{page, widget}},
-			{models.VisibilityPublic, nobody, []string{page}},
+			{models.VisibilityPublic, signedOut, []string{page}},
 			{models.VisibilityPublic, stranger, []string{page}},
 			{models.VisibilityPublic, guest, []string{page}},
 			{models.VisibilityPublic, reporter, []string{page, widget}},
@@ -90,7 +90,7 @@ func TestWidget_Roles_SeeWhatTheyMay(t *testing.T) {
 					t.Errorf("merge box = %q", got)
 				}
 				if strings.Contains(a.body, "licence") || strings.Contains(a.text("#merge-box"), "pass") || a.has("#merge-checks li") {
-					t.Errorf("the page tells of the checks: %q", a.text("#merge-box"))
+					t.Errorf("the page shows the checks: %q", a.text("#merge-box"))
 				}
 			})
 		}
@@ -135,7 +135,7 @@ func TestWidget_ClosedMergeRequest_StopsPolling(t *testing.T) {
 			t.Error("the widget of a closed merge request polls or offers Retry")
 		}
 		if got := final.checkRows(); got != "licence Pending" {
-			t.Errorf("rows = %q: the clock stood still", got)
+			t.Errorf("rows = %q: the check must not time out", got)
 		}
 		if final.has("[data-deadline]") {
 			t.Error("a countdown runs on a closed merge request")
@@ -164,11 +164,11 @@ func TestWidget_NoChecks_OnlyMaintainersSeeIt(t *testing.T) {
 
 func TestWidget_ServiceRemoved_RowDisappears(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
-		gone := s.Service("licence")
+		removed := s.Service("licence")
 		s.Service("security")
 		mr := s.openMergeRequest("topic")
 		page := s.as(s.Owner).get(s.mrPath(mr, ""))
-		if err := s.Store.DeleteExternalStatusCheck(t.Context(), s.Owner, s.Project.ID, gone.ID); err != nil {
+		if err := s.Store.DeleteExternalStatusCheck(t.Context(), s.Owner, s.Project.ID, removed.ID); err != nil {
 			t.Fatal(err)
 		}
 		if got := s.as(s.Owner).withHTMX().get(page.pollURL()).wantStatus(200).checkRows(); got != "security Pending" {

@@ -37,10 +37,10 @@ func TestBrowserWidget_StatusChange_CausesNoLayoutShift(t *testing.T) {
 			p.WaitText("#status-checks-summary", "2 pending")
 			browsertest.Eval[bool](p, watchShifts)
 			before := browsertest.Eval[string](p, layoutPositions)
-			still := func(after string) {
+			assertSamePositions := func(after string) {
 				t.Helper()
 				if now := browsertest.Eval[string](p, layoutPositions); now != before {
-					t.Errorf("after %s the page stands so:\n%s\nbefore:\n%s", after, now, before)
+					t.Errorf("positions after %s:\n%s\nwant:\n%s", after, now, before)
 				}
 			}
 			respond := func(service models.ExternalStatusCheck, status models.Status, summary string) {
@@ -50,12 +50,12 @@ func TestBrowserWidget_StatusChange_CausesNoLayoutShift(t *testing.T) {
 					t.Fatal(err)
 				}
 				p.WaitText("#status-checks-summary", summary)
-				still(summary)
+				assertSamePositions(summary)
 			}
 			respond(licence, models.StatusPassed, "1 pending")
 			respond(security, models.StatusPassed, "Status checks all passed")
-			// Answers may change: a settled page hears of it when it is looked at.
-			again := func(service models.ExternalStatusCheck, status models.Status, summary string) {
+			// A page with only finished checks polls when it becomes visible.
+			respondWhenSettled := func(service models.ExternalStatusCheck, status models.Status, summary string) {
 				t.Helper()
 				s.Clock.Advance(time.Second)
 				if err := s.Respond(mr, service, mr.HeadSHA, status); err != nil {
@@ -63,12 +63,12 @@ func TestBrowserWidget_StatusChange_CausesNoLayoutShift(t *testing.T) {
 				}
 				browsertest.Eval[bool](p, `document.dispatchEvent(new Event("visibilitychange"))`)
 				p.WaitText("#status-checks-summary", summary)
-				still(summary)
+				assertSamePositions(summary)
 			}
-			again(security, models.StatusFailed, "1 failed")
-			again(security, models.StatusPending, "1 pending")
+			respondWhenSettled(security, models.StatusFailed, "1 failed")
+			respondWhenSettled(security, models.StatusPending, "1 pending")
 			p.WaitText("#status-checks-live", "security is pending. 1 pending.")
-			// Two frames, so that whatever moved has been reported.
+			// After two frames every layout shift has been reported.
 			p.WaitFor("the page to be drawn", `(requestAnimationFrame(() => requestAnimationFrame(() => window.drawn = true)), window.drawn === true)`)
 			if shifted := browsertest.Eval[float64](p, "window.shifted"); shifted > maxShift {
 				t.Errorf("the layout shifted by %.4f", shifted)

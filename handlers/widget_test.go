@@ -45,28 +45,28 @@ func TestPoll_StatusChange_IsSentOnce(t *testing.T) {
 		if err := s.Respond(mr, security, mr.HeadSHA, models.StatusFailed); err != nil {
 			t.Fatal(err)
 		}
-		news := v.get(poll).wantStatus(200)
-		if got := news.checkRows(); got != "licence Pending, security Failed" {
-			t.Errorf("rows = %q: they must stay in their places", got)
+		update := v.get(poll).wantStatus(200)
+		if got := update.checkRows(); got != "licence Pending, security Failed" {
+			t.Errorf("rows = %q, want the same order", got)
 		}
-		if got := news.text(`[hx-swap-oob="innerHTML:#status-checks-live"]`); got != "security failed. 1 failed, 1 pending." {
+		if got := update.text(`[hx-swap-oob="innerHTML:#status-checks-live"]`); got != "security failed. 1 failed, 1 pending." {
 			t.Errorf("live region = %q", got)
 		}
-		if got := news.text(`[hx-swap-oob="innerHTML:#status-checks-summary"] .widget__sub`); got != "1 failed, 1 pending" {
+		if got := update.text(`[hx-swap-oob="innerHTML:#status-checks-summary"] .widget__sub`); got != "1 failed, 1 pending" {
 			t.Errorf("summary = %q", got)
 		}
-		v.get(news.pollURL()).wantStatus(http.StatusNoContent)
+		v.get(update.pollURL()).wantStatus(http.StatusNoContent)
 
 		if err := s.Respond(mr, licence, mr.HeadSHA, models.StatusPassed); err != nil {
 			t.Fatal(err)
 		}
-		final := v.get(news.pollURL()).wantStatus(200)
+		final := v.get(update.pollURL()).wantStatus(200)
 		if final.attr("#status-checks-body", "hx-get") != "" || final.attr("#status-checks-body", "hx-trigger") != "" {
-			t.Error("the final body polls")
+			t.Error("the last update polls")
 		}
 		again := final.attr("#status-checks-body", "data-url")
 		v.get(again).wantStatus(http.StatusNoContent)
-		// On a page drawn anew the failed check stands first.
+		// A new page lists the failed check first.
 		if got := s.as(s.Owner).get(s.mrPath(mr, "")).checkRows(); got != "security Failed, licence Passed" {
 			t.Errorf("rows of a new page = %q", got)
 		}
@@ -79,7 +79,7 @@ func TestPoll_LiveRegion_NamesAtMostTwoChecks(t *testing.T) {
 	services := []models.ExternalStatusCheck{s.Service("a"), s.Service("b"), s.Service("c"), s.Service("d")}
 	mr := s.openMergeRequest("topic")
 	poll := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200).pollURL()
-	said := func(services ...models.ExternalStatusCheck) string {
+	announced := func(services ...models.ExternalStatusCheck) string {
 		t.Helper()
 		for _, service := range services {
 			if err := s.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
@@ -88,13 +88,13 @@ func TestPoll_LiveRegion_NamesAtMostTwoChecks(t *testing.T) {
 		}
 		return s.as(s.Owner).withHTMX().get(poll).wantStatus(200).text(`[hx-swap-oob="innerHTML:#status-checks-live"]`)
 	}
-	if got := said(services[:2]...); got != "a passed. b passed. 2 pending." {
+	if got := announced(services[:2]...); got != "a passed. b passed. 2 pending." {
 		t.Errorf("two: %q", got)
 	}
-	if got := said(services[2]); got != "1 pending." {
+	if got := announced(services[2]); got != "1 pending." {
 		t.Errorf("three: %q", got)
 	}
-	if got := said(services[3]); got != "All passed." {
+	if got := announced(services[3]); got != "All passed." {
 		t.Errorf("four: %q", got)
 	}
 }
@@ -124,16 +124,16 @@ func TestPoll_TimeOut_ShowsAtExactTime(t *testing.T) {
 			t.Errorf("reason = %q", got)
 		}
 		if late.attr("#status-checks-body", "hx-get") != "" {
-			t.Error("nothing is pending, yet the body polls")
+			t.Error("the widget polls although nothing is pending")
 		}
-		// A late answer for HEAD still counts.
+		// A late response for HEAD still counts.
 		_, checks := s.Reload(mr)
 		service := models.ExternalStatusCheck{ID: checks[0].ExternalStatusCheckID}
 		if err := s.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
 			t.Fatal(err)
 		}
 		if got := v.get(late.attr("#status-checks-body", "data-url")).wantStatus(200).checkRows(); got != "licence Passed" {
-			t.Errorf("rows after a late answer = %q", got)
+			t.Errorf("rows after a late response = %q", got)
 		}
 	})
 }
@@ -149,7 +149,7 @@ func TestRetry_FailedCheck_BecomesPending(t *testing.T) {
 		s.Clock.Advance(3 * time.Minute)
 		page := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200)
 		if page.attr("#status-checks-body", "hx-get") != "" {
-			t.Fatal("a settled widget polls")
+			t.Fatal("the widget polls although nothing is pending")
 		}
 		if n := page.Find(".check-row form").Length(); n != 2 {
 			t.Fatalf("%d Retry buttons, want 2", n)
@@ -160,19 +160,19 @@ func TestRetry_FailedCheck_BecomesPending(t *testing.T) {
 			t.Errorf("rows = %q", got.checkRows())
 		}
 		if got.attr("#status-checks-body", "hx-get") == "" {
-			t.Error("polling does not come back")
+			t.Error("the widget does not poll again")
 		}
 		if !strings.Contains(got.text(fmt.Sprintf("#status-check-%d .check-row__meta", licence.ID)), "retried now") {
 			t.Errorf("meta = %q", got.text(".check-row__meta"))
 		}
-		// Twice is refused; with script the row shows how it stands.
+		// A second retry is rejected; with htmx the row shows the current status.
 		got = s.as(s.Owner).withHTMX().post(action, form).wantStatus(200)
 		if !strings.Contains(got.header.Get("HX-Trigger"), "Only a failed status check can be retried.") {
 			t.Errorf("HX-Trigger = %q", got.header.Get("HX-Trigger"))
 		}
-		refused := s.as(s.Owner).post(action, form).wantStatus(422)
-		if refused.text("#refused") != "Only a failed status check can be retried." {
-			t.Errorf("refused = %q", refused.text("#refused"))
+		rejected := s.as(s.Owner).post(action, form).wantStatus(422)
+		if rejected.text("#refused") != "Only a failed status check can be retried." {
+			t.Errorf("message = %q", rejected.text("#refused"))
 		}
 		s.Clock.Advance(3 * time.Minute)
 		done := s.as(s.Owner).post(action, nil).wantStatus(303)
@@ -254,7 +254,7 @@ func TestPoll_InvalidParameters_ShowAllRows(t *testing.T) {
 	s.Service("licence")
 	mr := s.openMergeRequest("topic")
 	v := s.as(s.Owner).withHTMX()
-	// A failure keeps what the page shows: no body, and a status that does not swap.
+	// htmx does not swap a response with status 500, so the page keeps its rows.
 	s.git.fails = errors.New("repository damaged")
 	v.get(s.mrPath(mr, "/status_checks?rev=x")).wantStatus(500)
 	s.git.fails = nil
@@ -274,21 +274,21 @@ func TestMergeRequest_ChecksFailToLoad_BlocksMerge(t *testing.T) {
 		s.Service("licence")
 		mr := s.openMergeRequest("topic")
 		s.setVisibility(models.VisibilityPublic)
-		if _, err := s.DB.SQL(t).Exec("ALTER TABLE merge_request_checks RENAME TO mislaid"); err != nil {
+		if _, err := s.DB.SQL(t).Exec("ALTER TABLE merge_request_checks RENAME TO away"); err != nil {
 			t.Fatal(err)
 		}
 		page := s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200)
 		if got := page.text("#status-checks"); got != "Failed to load status checks If this keeps happening, tell your administrator.Refresh" {
-			t.Errorf("the widget says %q", got)
+			t.Errorf("widget = %q", got)
 		}
 		if page.text("#merge-h") != "Merging is blocked" || page.attr("#merge-button", "aria-disabled") != "true" {
-			t.Errorf("the merge box says %q", page.text("#merge-h"))
+			t.Errorf("merge box = %q", page.text("#merge-h"))
 		}
 		if got := page.attr("#status-checks-refresh", "href"); got != s.mrPath(mr, "") {
-			t.Errorf("Refresh leads to %s", got)
+			t.Errorf("Refresh links to %s", got)
 		}
 		if got := s.signedOut().get(s.mrPath(mr, "")).wantStatus(200).text("#status-checks"); strings.Contains(got, "Failed") || !strings.Contains(got, "You cannot view") {
-			t.Errorf("strangers read %q", got)
+			t.Errorf("a visitor sees %q", got)
 		}
 		s.as(s.Owner).withHTMX().get(s.mrPath(mr, "/status_checks?rev=x")).wantStatus(500)
 	})
