@@ -1,13 +1,13 @@
 package gitrepo
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/sync/singleflight"
 )
 
@@ -30,23 +30,21 @@ type answerKey struct {
 	limits     DiffLimits
 }
 
-// answers keeps what git said, the question asked last in front. Its zero
-// value is empty and ready.
+// answers is a cache of what git said. When it is full, it drops the answers that
+// were used longest ago. Its zero value is empty and ready.
 type answers struct {
 	running singleflight.Group
 
 	mu    sync.Mutex
-	byKey map[answerKey]*list.Element
-	order list.List
+	byKey *simplelru.LRU[answerKey, answer] // nil while nothing was added
 	bytes int
 }
 
 type answer struct {
-	key   answerKey
 	value any
 	err   error
 	size  int
-	until time.Time // zero: for good
+	until time.Time // zero: no expiry
 }
 
 // cached returns the answer to a question, asking once however many ask at the
@@ -60,12 +58,12 @@ func cached[T any](ctx context.Context, a *answers, key answerKey, ask func(cont
 	}
 	done := a.running.DoChan(fmt.Sprint(key), func() (any, error) {
 		value, size, complete, err := ask(context.WithoutCancel(ctx))
-		entry := answer{key: key, value: value, err: err, size: size}
+		entry := answer{value: value, err: err, size: size}
 		if !complete {
 			entry.until = time.Now().Add(cutAnswerTime)
 		}
 		if err == nil || errors.Is(err, ErrTooLarge) {
-			a.put(entry)
+			a.put(key, entry)
 		}
 		return value, err
 	})
@@ -82,41 +80,35 @@ func cached[T any](ctx context.Context, a *answers, key answerKey, ask func(cont
 func (a *answers) get(key answerKey) (answer, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	element, ok := a.byKey[key]
-	if !ok {
+	if a.byKey == nil {
 		return answer{}, false
 	}
-	found := element.Value.(answer)
-	if !found.until.IsZero() && time.Now().After(found.until) {
-		a.remove(element)
+	found, ok := a.byKey.Get(key)
+	if ok && !found.until.IsZero() && time.Now().After(found.until) {
+		a.byKey.Remove(key)
 		return answer{}, false
 	}
-	a.order.MoveToFront(element)
-	return found, true
+	return found, ok
 }
 
-// put keeps an answer in the place of those not asked for longest.
-func (a *answers) put(entry answer) {
+// put adds an answer. One that is larger than the whole cache is not kept.
+func (a *answers) put(key answerKey, entry answer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if entry.size > maxAnswerBytes {
 		return
 	}
-	if element, ok := a.byKey[entry.key]; ok {
-		a.remove(element)
-	}
 	if a.byKey == nil {
-		a.byKey = map[answerKey]*list.Element{}
+		dropped := func(_ answerKey, gone answer) { a.bytes -= gone.size }
+		var err error
+		if a.byKey, err = simplelru.NewLRU(maxAnswers, dropped); err != nil {
+			panic(err) // only for a size below 1
+		}
 	}
-	a.byKey[entry.key] = a.order.PushFront(entry)
+	a.byKey.Remove(key) // Add would replace the entry without a call of dropped
+	a.byKey.Add(key, entry)
 	a.bytes += entry.size
-	for a.order.Len() > maxAnswers || a.bytes > maxAnswerBytes {
-		a.remove(a.order.Back())
+	for a.bytes > maxAnswerBytes {
+		a.byKey.RemoveOldest()
 	}
-}
-
-func (a *answers) remove(element *list.Element) {
-	gone := a.order.Remove(element).(answer)
-	delete(a.byKey, gone.key)
-	a.bytes -= gone.size
 }

@@ -213,7 +213,7 @@ func TestAnswersAreShared(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if asked != 3 || len(a.byKey) != 2 || a.bytes != maxAnswerBytes/2*2 {
-		t.Errorf("asked %d times, %d answers of %d bytes are kept", asked, len(a.byKey), a.bytes)
+	if asked != 3 || a.byKey.Len() != 2 || a.bytes != maxAnswerBytes/2*2 {
+		t.Errorf("asked %d times, %d answers of %d bytes are kept", asked, a.byKey.Len(), a.bytes)
 	}
 }

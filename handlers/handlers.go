@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gorilla/sessions"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/labstack/echo/v4"
 
 	"github.com/mergegate/mergegate/gitrepo"
@@ -53,8 +54,8 @@ type pages struct {
 	Deps
 	sessions  *sessions.CookieStore
 	markdown  *markdownRenderer
-	spans     keptAnswers[commitPair, span]
-	conflicts keptAnswers[commitPair, mergeAnswer]
+	spans     *lru.Cache[commitPair, span]
+	conflicts *lru.Cache[commitPair, mergeAnswer]
 	once      once
 	// secure is set where people come by HTTPS: cookies then go no other way.
 	secure bool
@@ -73,6 +74,12 @@ func New(d Deps) (*echo.Echo, error) {
 	}
 	d.BaseURL = strings.TrimSuffix(d.BaseURL, "/")
 	p := &pages{Deps: d, markdown: newMarkdownRenderer(), secure: base.Scheme == "https"}
+	if p.spans, err = lru.New[commitPair, span](maxComparisons); err != nil {
+		return nil, err
+	}
+	if p.conflicts, err = lru.New[commitPair, mergeAnswer](maxComparisons); err != nil {
+		return nil, err
+	}
 	if p.sessions, err = newCookieStore(d.SessionKey, p.secure); err != nil {
 		return nil, err
 	}

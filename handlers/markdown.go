@@ -26,8 +26,7 @@ import (
 type markdownRenderer struct {
 	markdown goldmark.Markdown
 	policy   *bluemonday.Policy
-	// kept holds rendered texts by the digest of their source.
-	kept keptAnswers[[sha256.Size]byte, views.Prose]
+	cache    *markdownCache
 	// rendering holds a place for each text being rendered.
 	rendering chan struct{}
 }
@@ -49,7 +48,7 @@ func newMarkdownRenderer() *markdownRenderer {
 			))),
 		),
 		policy:    policy,
-		kept:      keptAnswers[[sha256.Size]byte, views.Prose]{maxWeight: maxKeptMarkdown},
+		cache:     newMarkdownCache(maxKeptMarkdown),
 		rendering: make(chan struct{}, maxRendering),
 	}
 }
@@ -118,8 +117,8 @@ func (m *markdownRenderer) render(ctx context.Context, source string) (views.Pro
 	if len(source) > maxMarkdown {
 		short = strings.ToValidUTF8(source[:maxMarkdown], "")
 	}
-	key := sha256.Sum256([]byte(source))
-	if prose, ok := m.kept.get(key); ok {
+	key := markdownKey(sha256.Sum256([]byte(source)))
+	if prose, ok := m.cache.get(key); ok {
 		return prose, nil
 	}
 	select {
@@ -142,7 +141,7 @@ func (m *markdownRenderer) render(ctx context.Context, source string) (views.Pro
 	}
 	// After the deadline the result depends on how busy the machine was.
 	if !work.late {
-		m.kept.put(key, prose, len(prose.HTML)+sha256.Size)
+		m.cache.add(key, prose)
 	}
 	return prose, nil
 }

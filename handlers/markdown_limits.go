@@ -35,8 +35,6 @@ const (
 	// have: short rows are filled up.
 	maxParagraphLines = 2000
 	maxTableCells     = 20_000
-	// maxKeptMarkdown is how much rendered HTML is kept, in bytes.
-	maxKeptMarkdown = 16 << 20
 	// maxRendering is how many texts are rendered at once.
 	maxRendering = 2
 )

@@ -1,12 +1,9 @@
 package handlers
 
 import (
-	"cmp"
-	"container/list"
 	"context"
 	"errors"
 	"slices"
-	"sync"
 
 	"github.com/labstack/echo/v4"
 
@@ -21,63 +18,12 @@ type commitPair struct {
 }
 
 const (
-	// maxKept is how many pairs of commits are kept: those of the merge requests
-	// that were looked at last.
-	maxKept = 2048
-	// maxKeptConflicts is from how many files in conflict on their names are not
-	// kept, so that a few strange merge requests cannot fill the memory.
+	// maxComparisons is the size of each cache of comparisons, in pairs of commits.
+	maxComparisons = 2048
+	// maxKeptConflicts is the largest number of conflicting files that is cached
+	// for one pair, so that a few merge requests cannot fill the memory.
 	maxKeptConflicts = 500
 )
-
-// keptAnswers is a cache that drops the answer used longest ago once the
-// answers together weigh more than maxWeight, maxKept by default. The zero value
-// is empty and ready; it is safe for concurrent use.
-type keptAnswers[K comparable, T any] struct {
-	maxWeight int
-
-	mu     sync.Mutex
-	byKey  map[K]*list.Element
-	weight int
-	// order holds the answers, the one used last in front.
-	order list.List
-}
-
-type keptAnswer[K comparable, T any] struct {
-	key    K
-	said   T
-	weight int
-}
-
-// get returns the answer for a key; ok is false when it is not in the cache.
-func (k *keptAnswers[K, T]) get(key K) (said T, ok bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	element, ok := k.byKey[key]
-	if !ok {
-		return said, false
-	}
-	k.order.MoveToFront(element)
-	return element.Value.(keptAnswer[K, T]).said, true
-}
-
-// put keeps an answer with its weight. One that is there already stays.
-func (k *keptAnswers[K, T]) put(key K, said T, weight int) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if _, known := k.byKey[key]; known {
-		return
-	}
-	if k.byKey == nil {
-		k.byKey = map[K]*list.Element{}
-	}
-	k.byKey[key] = k.order.PushFront(keptAnswer[K, T]{key, said, weight})
-	k.weight += weight
-	for k.weight > cmp.Or(k.maxWeight, maxKept) {
-		oldest := k.order.Remove(k.order.Back()).(keptAnswer[K, T])
-		delete(k.byKey, oldest.key)
-		k.weight -= oldest.weight
-	}
-}
 
 // span is what lies between a target and a source.
 type span struct {
@@ -93,7 +39,7 @@ type span struct {
 
 // span asks git what lies between target and source, or remembers.
 func (p *pages) span(ctx context.Context, key commitPair) (span, error) {
-	said, known := p.spans.get(key)
+	said, known := p.spans.Get(key)
 	if known {
 		return said, nil
 	}
@@ -116,7 +62,7 @@ func (p *pages) span(ctx context.Context, key commitPair) (span, error) {
 			said.files = -1
 		}
 	}
-	p.spans.put(key, said, 1)
+	p.spans.Add(key, said)
 	return said, nil
 }
 
@@ -129,7 +75,7 @@ type mergeAnswer struct {
 // conflictsOf asks git which files cannot be merged, or remembers. Having no
 // history in common is remembered as well; what was too large may fit later.
 func (p *pages) conflictsOf(ctx context.Context, key commitPair) ([]string, error) {
-	said, known := p.conflicts.get(key)
+	said, known := p.conflicts.Get(key)
 	if known {
 		return said.files, said.err
 	}
@@ -137,7 +83,7 @@ func (p *pages) conflictsOf(ctx context.Context, key commitPair) ([]string, erro
 	var blocked *models.Error
 	unrelated := errors.As(said.err, &blocked) && slices.Contains(blocked.Reasons, models.BlockedUnrelated)
 	if (said.err == nil || unrelated) && len(said.files) <= maxKeptConflicts {
-		p.conflicts.put(key, said, 1)
+		p.conflicts.Add(key, said)
 	}
 	return said.files, said.err
 }

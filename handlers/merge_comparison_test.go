@@ -3,7 +3,6 @@ package handlers
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/mergegate/mergegate/gitrepo"
@@ -47,36 +46,6 @@ func TestMergeConflicts_GitFails_IsNotCached(t *testing.T) {
 	v.get(s.mrPath(mr, "")).wantStatus(500)
 	s.git.fails = nil
 	v.get(s.mrPath(mr, "")).wantStatus(200)
-}
-
-func TestAnswerCache_ManyEntries_StaysBounded(t *testing.T) {
-	var kept keptAnswers[commitPair, int]
-	key := func(i int) commitPair { return commitPair{1, fmt.Sprint(i), "source"} }
-	var all sync.WaitGroup
-	for worker := range 4 {
-		all.Go(func() {
-			for i := range maxKept {
-				kept.put(key(worker*maxKept+i), i, 1)
-				kept.get(key(i))
-			}
-		})
-	}
-	all.Wait()
-	if kept.order.Len() != maxKept || len(kept.byKey) != maxKept {
-		t.Errorf("%d and %d answers are kept", kept.order.Len(), len(kept.byKey))
-	}
-	// What is asked for stays, what is not goes.
-	kept = keptAnswers[commitPair, int]{}
-	kept.put(key(0), 7, 1)
-	for i := 1; i <= maxKept; i++ {
-		kept.put(key(i), 0, 1)
-		if said, ok := kept.get(key(0)); !ok || said != 7 {
-			t.Fatalf("the one that is asked for is gone after %d others", i)
-		}
-	}
-	if _, ok := kept.get(key(1)); ok {
-		t.Error("the one that nobody asked for is still kept")
-	}
 }
 
 // A few unusual merge requests must not fill the memory.

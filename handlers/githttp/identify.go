@@ -8,10 +8,10 @@ import (
 	"crypto/sha256"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/labstack/echo/v4"
 
 	"github.com/mergegate/mergegate/auth"
@@ -111,7 +111,7 @@ func (h *handler) checkPassword(
 // its slow digest again.
 const rememberDuration = 5 * time.Minute
 
-// maxRemembered limits the remembered passwords. At the limit all are forgotten.
+// maxRemembered is how many passwords are remembered.
 const maxRemembered = 4096
 
 // rememberedPasswords is a cache of recently verified passwords. It stores
@@ -119,12 +119,15 @@ const maxRemembered = 4096
 // of each, so a password change takes effect at once.
 type rememberedPasswords struct {
 	key     [32]byte
-	mu      sync.Mutex
-	expires map[[sha256.Size]byte]time.Time
+	expires *lru.Cache[[sha256.Size]byte, time.Time]
 }
 
 func newRememberedPasswords() *rememberedPasswords {
-	r := &rememberedPasswords{expires: map[[sha256.Size]byte]time.Time{}}
+	expires, err := lru.New[[sha256.Size]byte, time.Time](maxRemembered)
+	if err != nil {
+		panic(err) // only for a size below 1
+	}
+	r := &rememberedPasswords{expires: expires}
 	_, _ = rand.Read(r.key[:]) // never fails since Go 1.24
 	return r
 }
@@ -142,19 +145,11 @@ func (r *rememberedPasswords) digest(user models.User, password string) (sum [sh
 
 // remembers reports whether the password was verified within rememberDuration.
 func (r *rememberedPasswords) remembers(now time.Time, user models.User, password string) bool {
-	digest := r.digest(user, password)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return now.Before(r.expires[digest])
+	expires, found := r.expires.Get(r.digest(user, password))
+	return found && now.Before(expires)
 }
 
 // remember stores a password that was verified at now.
 func (r *rememberedPasswords) remember(now time.Time, user models.User, password string) {
-	digest := r.digest(user, password)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.expires) >= maxRemembered {
-		clear(r.expires)
-	}
-	r.expires[digest] = now.Add(rememberDuration)
+	r.expires.Add(r.digest(user, password), now.Add(rememberDuration))
 }
