@@ -11,18 +11,18 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// The size of the cache of answers. Commits never change, so what git says
-// about two of them stays true.
+// Limits of the cache. Commits never change, so a result for two commits stays
+// valid.
 const (
 	maxAnswers     = 4096
 	maxAnswerBytes = 32 << 20
 )
 
-// cutAnswerTime is how long an answer is kept that another try may better: git
-// ran out of time or memory.
+// cutAnswerTime is how long an incomplete result is kept. git reached a limit of
+// time or memory, and a later attempt may give more.
 const cutAnswerTime = time.Minute
 
-// answerKey names a question about two commits of a project.
+// answerKey identifies a query about two commits of a project.
 type answerKey struct {
 	project    int64
 	question   string
@@ -30,8 +30,8 @@ type answerKey struct {
 	limits     DiffLimits
 }
 
-// answers is a cache of what git said. When it is full, it drops the answers that
-// were used longest ago. Its zero value is empty and ready.
+// answers is an LRU cache of the results of git. The zero value is an empty
+// cache.
 type answers struct {
 	running singleflight.Group
 
@@ -44,13 +44,14 @@ type answer struct {
 	value any
 	err   error
 	size  int
-	until time.Time // zero: no expiry
+	until time.Time // when it expires; zero means never
 }
 
-// cached returns the answer to a question, asking once however many ask at the
-// same time. ask returns the answer, its size in bytes, and whether it is
-// complete; what is not, and ErrTooLarge, is kept for cutAnswerTime, other
-// errors not at all. ask goes on when its first caller goes away.
+// cached returns the result for key from the cache, or else from ask. Concurrent
+// callers share one call of ask, which goes on when its first caller is
+// cancelled. ask returns the result, its size in bytes and whether it is
+// complete. Incomplete results and ErrTooLarge expire after cutAnswerTime; other
+// errors are not cached.
 func cached[T any](ctx context.Context, a *answers, key answerKey, ask func(context.Context) (T, int, bool, error)) (T, error) {
 	if found, ok := a.get(key); ok {
 		value, _ := found.value.(T)
@@ -91,7 +92,8 @@ func (a *answers) get(key answerKey) (answer, bool) {
 	return found, ok
 }
 
-// put adds an answer. One that is larger than the whole cache is not kept.
+// put stores an entry and evicts the least recently used ones. An entry that is
+// larger than the cache is not stored.
 func (a *answers) put(key answerKey, entry answer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

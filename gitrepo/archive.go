@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// What an archive may hold. It is counted before the first byte is sent, since
-// a few hundred bytes of trees can name more files than any disk holds.
+// Limits of an archive. They are checked before the first byte is sent, because
+// a few hundred bytes of tree objects can name more files than fit on a disk.
 const (
 	maxArchiveEntries = 50_000
 	maxArchiveBytes   = 512 << 20 // of all files together
 	maxArchiveList    = 32 << 20  // bytes of the list of its files
-	// maxArchiveOutput is more only when attributes in the tree make files grow.
+	// maxArchiveOutput is larger because attributes in the tree can expand files.
 	maxArchiveOutput = 2 * maxArchiveBytes
 )
 
-// ArchiveFormats are the formats of archives, as git names them.
+// ArchiveFormats are the supported formats, as git names them.
 var ArchiveFormats = []string{"tar.gz", "tar", "zip"}
 
-// Archive is what an archive holds: a commit, or one path of it.
+// Archive describes an archive of a commit or of one path of it.
 type Archive struct {
 	SHA    string
 	Path   string // "" for the whole commit
@@ -33,8 +33,8 @@ type Archive struct {
 	Prefix string // the folder that holds everything, with a slash at the end
 }
 
-// CheckArchive reports whether an archive can be made: ErrNotFound when there is
-// no such path, ErrTooLarge when it would hold too much.
+// CheckArchive returns nil if the archive can be created, ErrNotFound if the path
+// does not exist and ErrTooLarge if the archive exceeds a limit.
 func (r Repo) CheckArchive(ctx context.Context, a Archive) error {
 	object, err := objectAt(a.SHA, "")
 	if err != nil {
@@ -62,18 +62,18 @@ func (r Repo) CheckArchive(ctx context.Context, a Archive) error {
 	case err != nil:
 		return noSuchPath(err, a.Path)
 	case entries > maxArchiveEntries, size > maxArchiveBytes, listed > maxArchiveList:
-		return fmt.Errorf("an archive of %s: %w", a.SHA, ErrTooLarge)
+		return fmt.Errorf("archive of %s: %w", a.SHA, ErrTooLarge)
 	case entries == 0 && a.Path != "":
 		return fmt.Errorf("%q: %w", validText(a.Path), ErrNotFound)
 	}
 	return nil
 }
 
-// literalPaths makes git take paths as they are, without wildcards.
+// literalPaths makes git read paths literally, without wildcards.
 const literalPaths = "GIT_LITERAL_PATHSPECS=1"
 
-// eachRecord calls f with every NUL-terminated record until f returns false;
-// complete is false then.
+// eachRecord calls f with every NUL-terminated record until f returns false, and
+// reports whether it reached the end.
 func eachRecord(in io.Reader, f func(record string) bool) (complete bool, err error) {
 	reader := bufio.NewReaderSize(in, 64<<10)
 	for {
@@ -90,9 +90,8 @@ func eachRecord(in io.Reader, f func(record string) bool) (complete bool, err er
 	}
 }
 
-// WriteArchive sends an archive that CheckArchive has found possible. An error
-// after the first byte leaves it incomplete, and the caller breaks off the
-// connection.
+// WriteArchive sends an archive that CheckArchive accepted. After an error the
+// response may be incomplete, so the caller must abort the connection.
 func (r Repo) WriteArchive(ctx context.Context, w http.ResponseWriter, a Archive) error {
 	if err := checkIDs(a.SHA); err != nil {
 		return err
@@ -105,7 +104,8 @@ func (r Repo) WriteArchive(ctx context.Context, w http.ResponseWriter, a Archive
 	return r.download(ctx, w, maxArchiveOutput, args...)
 }
 
-// WriteBlob sends the content of a file, by its object id, size bytes at most.
+// WriteBlob sends the file with this object id, at most size bytes. After an
+// error the response may be incomplete, so the caller must abort the connection.
 func (r Repo) WriteBlob(ctx context.Context, w http.ResponseWriter, id string, size int64) error {
 	if err := checkIDs(id); err != nil {
 		return err
@@ -113,13 +113,14 @@ func (r Repo) WriteBlob(ctx context.Context, w http.ResponseWriter, id string, s
 	return r.download(ctx, w, size, "-c", "core.bigFileThreshold="+strconv.Itoa(bigFile), "cat-file", "blob", id)
 }
 
-// downloadLimits are for what git reads while a client takes it. Most of the
-// time goes into waiting for the client, whose rate of transfer is limited.
+// downloadLimits are the limits of git while a client downloads its output. It
+// mostly waits for the client, so the time limit is long; TransferRate is the
+// lower limit for the client.
 func (s *Store) downloadLimits() limits {
 	return limits{memory: 256 << 20, cpuSeconds: 60, time: time.Hour, pool: s.pools.services}
 }
 
-// download sends the output of git to a client, limit bytes at most.
+// download sends the output of git to a client, at most limit bytes.
 func (r Repo) download(ctx context.Context, w http.ResponseWriter, limit int64, args ...string) error {
 	c := r.command(args...)
 	c.env = append(c.env, literalPaths)

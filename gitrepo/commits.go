@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Commit is what a commit says about itself. Texts are valid UTF-8 whatever
-// the commit holds; times keep the zone that the commit gives.
+// Commit is a commit. Invalid UTF-8 in its texts is replaced; times keep the
+// time zone of the commit.
 type Commit struct {
 	SHA            string
 	ParentSHAs     []string
@@ -26,20 +26,21 @@ type Commit struct {
 	CommittedAt    time.Time
 }
 
-// commitFormat prints the fields of a Commit, each followed by NUL; with -z
-// another NUL ends the record, which commitFields counts as one more field.
+// commitFormat prints the fields of a Commit, separated by NUL. With -z the
+// record ends with NUL, too.
 const commitFormat = "--format=%H%x00%P%x00%an%x00%ae%x00%ad%x00%cn%x00%ce%x00%cd%x00%B"
 
-// commitFields is how many NUL-separated fields commitFormat makes.
+// commitFields is the number of fields of commitFormat.
 const commitFields = 9
 
-// Commit reads one commit; an unknown id is ErrNotFound.
+// Commit returns a commit, or ErrNotFound.
 func (r Repo) Commit(ctx context.Context, sha string) (Commit, error) {
 	found, err := r.commitsByID(ctx, []string{sha})
 	return found[sha], err
 }
 
-// commitsByID reads commits in one process.
+// commitsByID reads commits with one git process. It returns ErrNotFound if one
+// is missing.
 func (r Repo) commitsByID(ctx context.Context, ids []string) (map[string]Commit, error) {
 	commits := make(map[string]Commit, len(ids))
 	if len(ids) == 0 {
@@ -67,15 +68,16 @@ func (r Repo) commitsByID(ctx context.Context, ids []string) (map[string]Commit,
 	return commits, nil
 }
 
-// Log lists the commits that to has and from has not, newest first, from
-// offset on, limit at most. An empty from lists all that to has.
+// Log lists the commits reachable from to but not from from, newest first. It
+// skips offset commits and returns at most limit. An empty from lists the whole
+// history of to.
 func (r Repo) Log(ctx context.Context, from, to string, offset, limit int) ([]Commit, error) {
-	span, err := span(from, to)
+	revisions, err := revisionRange(from, to)
 	if err != nil || limit <= 0 {
 		return nil, err
 	}
 	args := append([]string{"log", "-z", commitFormat, "--date=raw", "--topo-order",
-		"--skip=" + strconv.Itoa(max(offset, 0)), "--max-count=" + strconv.Itoa(limit), "--end-of-options"}, span...)
+		"--skip=" + strconv.Itoa(max(offset, 0)), "--max-count=" + strconv.Itoa(limit), "--end-of-options"}, revisions...)
 	out, err := r.git(ctx, append(args, "--")...)
 	if err != nil {
 		return nil, r.unknownCommit(ctx, err, from, to)
@@ -83,13 +85,13 @@ func (r Repo) Log(ctx context.Context, from, to string, offset, limit int) ([]Co
 	return parseCommits(string(out))
 }
 
-// Count is how many commits to has and from has not; an empty from counts all.
+// Count returns the number of commits that Log lists without offset and limit.
 func (r Repo) Count(ctx context.Context, from, to string) (int, error) {
-	span, err := span(from, to)
+	revisions, err := revisionRange(from, to)
 	if err != nil {
 		return 0, err
 	}
-	args := append([]string{"rev-list", "--count", "--end-of-options"}, span...)
+	args := append([]string{"rev-list", "--count", "--end-of-options"}, revisions...)
 	out, err := r.git(ctx, append(args, "--")...)
 	if err != nil {
 		return 0, r.unknownCommit(ctx, err, from, to)
@@ -97,16 +99,17 @@ func (r Repo) Count(ctx context.Context, from, to string) (int, error) {
 	return strconv.Atoi(strings.TrimSpace(string(out)))
 }
 
-// span is the revisions for "in to, not in from".
-func span(from, to string) ([]string, error) {
+// revisionRange returns the arguments of git for "reachable from to but not from
+// from".
+func revisionRange(from, to string) ([]string, error) {
 	if from == "" {
 		return []string{to}, checkIDs(to)
 	}
 	return []string{to, "^" + from}, checkIDs(to, from)
 }
 
-// IsAncestor reports whether ancestor can be reached from descendant; a commit
-// is its own ancestor.
+// IsAncestor reports whether ancestor is reachable from descendant. A commit is
+// its own ancestor.
 func (r Repo) IsAncestor(ctx context.Context, ancestor, descendant string) (bool, error) {
 	if err := checkIDs(ancestor, descendant); err != nil {
 		return false, err
@@ -118,9 +121,9 @@ func (r Repo) IsAncestor(ctx context.Context, ancestor, descendant string) (bool
 	return err == nil, r.unknownCommit(ctx, err, ancestor, descendant)
 }
 
-// MergeBase is the best common ancestor of two commits; ok is false where
-// they share no history.
-func (r Repo) MergeBase(ctx context.Context, a, b string) (sha string, ok bool, err error) {
+// MergeBase returns the best common ancestor of two commits. exists is false if
+// they have no common history.
+func (r Repo) MergeBase(ctx context.Context, a, b string) (sha string, exists bool, err error) {
 	if err := checkIDs(a, b); err != nil {
 		return "", false, err
 	}
@@ -134,8 +137,8 @@ func (r Repo) MergeBase(ctx context.Context, a, b string) (sha string, ok bool, 
 	return strings.TrimSpace(string(out)), true, nil
 }
 
-// unknownCommit makes git's failure ErrNotFound where one of the ids is not a
-// commit of the repository, which git tells by exit codes of many meanings.
+// unknownCommit replaces a CommandError by ErrNotFound if one of the ids is not a
+// commit. The exit codes of git do not distinguish that from other failures.
 func (r Repo) unknownCommit(ctx context.Context, err error, ids ...string) error {
 	var failed *CommandError
 	if !errors.As(err, &failed) {
@@ -154,14 +157,14 @@ func (r Repo) unknownCommit(ctx context.Context, err error, ids ...string) error
 	return err
 }
 
-// parseCommits reads what commitFormat printed with -z.
+// parseCommits parses the output of commitFormat with -z.
 func parseCommits(out string) ([]Commit, error) {
 	if out == "" {
 		return nil, nil
 	}
 	fields := strings.Split(strings.TrimSuffix(out, "\x00"), "\x00")
 	if len(fields)%commitFields != 0 {
-		return nil, fmt.Errorf("git log printed %d fields, not a multiple of %d", len(fields), commitFields)
+		return nil, fmt.Errorf("parse git log: %d fields are not a multiple of %d", len(fields), commitFields)
 	}
 	commits := make([]Commit, 0, len(fields)/commitFields)
 	for ; len(fields) > 0; fields = fields[commitFields:] {
@@ -183,12 +186,12 @@ func parseCommits(out string) ([]Commit, error) {
 	return commits, nil
 }
 
-// maxCommitTime is the last second a four-digit year has; commits may claim
-// times that no calendar, JSON encoder or database takes.
+// maxCommitTime is the last second of the year 9999. A commit may have a later
+// time, which JSON and databases cannot represent.
 const maxCommitTime = 253402300799
 
-// parseDate reads git's raw date, "<seconds> <+hhmm>". A date outside the
-// years 1970 to 9999 is read as the nearest of the two, a strange zone as UTC.
+// parseDate parses a raw date of git, "<seconds> <+hhmm>". It limits the result to
+// the years 1970 to 9999 and reads an invalid zone as UTC.
 func parseDate(raw string) time.Time {
 	text, zone, _ := strings.Cut(raw, " ")
 	seconds, err := strconv.ParseInt(text, 10, 64)
@@ -203,9 +206,9 @@ func parseDate(raw string) time.Time {
 	return at.In(time.FixedZone("", (n/100*60+n%100)*60))
 }
 
-// Reached tells which of heads can be reached from new but not from old: what
-// moving a branch from old to new has brought in. Heads that the repository
-// does not know are not reached.
+// Reached reports for each of heads whether it is reachable from new but not from
+// old, which means that moving a branch from old to new added it. Unknown heads
+// are not reached.
 func (r Repo) Reached(ctx context.Context, old, new string, heads []string) (map[string]bool, error) {
 	if err := checkIDs(old, new); err != nil {
 		return nil, err

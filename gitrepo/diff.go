@@ -10,20 +10,21 @@ import (
 	"strings"
 )
 
-// DiffLimits bounds what a Diff reads; zero fields mean DefaultDiffLimits'.
+// DiffLimits limits what Diff returns. A zero field means the value of
+// DefaultDiffLimits.
 type DiffLimits struct {
-	MaxFiles     int // files listed
-	MaxFileBytes int // patch text of one file
-	MaxBytes     int // patch text of all files together
+	MaxFiles     int // number of files
+	MaxFileBytes int // size of the patch of one file
+	MaxBytes     int // size of all patches together
 }
 
-// DefaultDiffLimits is enough for people to read, and for a page to hold.
+// DefaultDiffLimits are the limits for a page that people read.
 var DefaultDiffLimits = DiffLimits{MaxFiles: 1000, MaxFileBytes: 100 << 10, MaxBytes: 1 << 20}
 
-// FileStatus says what happened to a file.
+// FileStatus is the kind of change of a file, as the letter that git uses.
 type FileStatus string
 
-// What can happen to a file; the letters are git's.
+// The kinds of changes.
 const (
 	FileAdded       FileStatus = "A"
 	FileDeleted     FileStatus = "D"
@@ -35,56 +36,59 @@ const (
 // FileDiff is one changed file.
 type FileDiff struct {
 	Status    FileStatus
-	OldPath   string // as NewPath unless renamed
+	OldPath   string // equal to NewPath unless renamed
 	NewPath   string
-	OldMode   string // octal, "000000" where there was no file
+	OldMode   string // octal; "000000" if there is no file
 	NewMode   string
-	OldBlob   string // object ids, ZeroID where there was no file
+	OldBlob   string // object id; ZeroID if there is no file
 	NewBlob   string
-	Additions int // lines; 0 when Binary, less than there are when the patch was not read
+	Additions int // lines; 0 if Binary, and too low if Truncated
 	Deletions int
 	Binary    bool
-	// Patch is the file's hunks, beginning with "@@", in valid UTF-8. It is
-	// empty for binary files, plain renames and changes of mode.
+	// Patch contains the hunks, beginning with "@@", in valid UTF-8. It is empty
+	// for binary files, renames without changes, and changes of the mode.
 	Patch string
-	// TooLarge means that Patch was cut, or left out, for the file's own size.
+	// TooLarge means that Patch is cut or missing because this file exceeds the
+	// limit of one file.
 	TooLarge bool
-	// Truncated means that Patch was left out because the whole was too large.
+	// Truncated means that Patch is missing because all patches together exceed
+	// their limit.
 	Truncated bool
 }
 
-// Diff is what changed between two trees.
+// Diff is the difference between two trees.
 type Diff struct {
 	Files []FileDiff
-	// TotalFiles counts all changed files, listed or not.
+	// TotalFiles is the number of changed files, including those not in Files.
 	TotalFiles int
-	// MoreFiles means that there are more than TotalFiles: the count stopped.
+	// MoreFiles means that there are more than TotalFiles, because counting
+	// stopped at a limit.
 	MoreFiles bool
-	Additions int // of all files whose patch was read
+	Additions int // in the files whose patches were read
 	Deletions int
-	// Truncated means that files are missing from Files, or patches from files.
+	// Truncated means that Files is incomplete or that a patch is cut or missing.
 	Truncated bool
 }
 
-// bigFile is the size from which a file's content is not compared, in bytes.
+// bigFile is the size in bytes from which git does not compare the content of a
+// file.
 const bigFile = 8 << 20
 
-// Limits of the search for renames, which reads the content of every added and
-// deleted file. Beyond maxRenameBytes only files that are equal are renames.
+// Limits of the search for renames, which reads every added and deleted file.
+// Above maxRenameBytes, only renames without changes are found.
 const (
 	maxRenames     = 400
 	maxRenameBytes = 32 << 20
 )
 
-// diffOptions are the options of every diff.
+// diffOptions are the options of every diff-tree command.
 var diffOptions = []string{"-c", "core.bigFileThreshold=" + strconv.Itoa(bigFile), "diff-tree", "-r", "-z", "--no-color",
 	"--no-ext-diff", "--no-textconv", "--full-index", "--no-commit-id", "-l" + strconv.Itoa(maxRenames), "--src-prefix=a/", "--dst-prefix=b/"}
 
-// Diff compares two commits, or trees, by id; an empty base means EmptyTree.
-// Whatever the commits hold it takes about a second at most: where there are
-// too many files, those found first are listed without patches and MoreFiles
-// is set; where reading takes too long, the remaining patches are left out.
-// The result is cached and must not be changed.
+// Diff compares two commits or trees. An empty base means EmptyTree. It takes at
+// most about one second: with too many files, it lists the first ones without
+// patches and sets MoreFiles; if reading takes too long, it omits the remaining
+// patches. The result is cached and must not be changed.
 func (r Repo) Diff(ctx context.Context, base, head string, limits DiffLimits) (Diff, error) {
 	if base == "" {
 		base = EmptyTree
@@ -103,15 +107,15 @@ func (r Repo) Diff(ctx context.Context, base, head string, limits DiffLimits) (D
 	})
 }
 
-// diff is Diff without the cache. complete is false where the machine's speed
-// decided what was read.
+// diff is Diff without the cache. complete is false if a limit of time or memory
+// was reached.
 func (r Repo) diff(ctx context.Context, base, head string, limits DiffLimits) (d Diff, complete bool, err error) {
 	changes, all, err := r.treeChanges(ctx, base, head)
 	if err != nil {
 		return Diff{}, false, err
 	}
 	if !all {
-		return listed(changes, limits), true, nil
+		return diffWithoutPatches(changes, limits), true, nil
 	}
 	if len(changes) == 0 {
 		return Diff{}, true, nil
@@ -124,9 +128,9 @@ func (r Repo) diff(ctx context.Context, base, head string, limits DiffLimits) (d
 	err = r.store.stream(ctx, r.diffTree(base, head, renames, "--raw", "-p"), p.read)
 	if errors.Is(err, ErrTooLarge) {
 		if len(d.Files) == 0 {
-			return listed(changes, limits), false, nil
+			return diffWithoutPatches(changes, limits), false, nil
 		}
-		p.breakOff()
+		p.markIncomplete()
 	} else if err != nil {
 		return Diff{}, false, err
 	}
@@ -137,8 +141,8 @@ func (r Repo) diff(ctx context.Context, base, head string, limits DiffLimits) (d
 	return d, err == nil, nil
 }
 
-// listed is a Diff that only names the first files of a list that may go on.
-func listed(changes []treeChange, limits DiffLimits) Diff {
+// diffWithoutPatches returns a Diff that lists the first changes without patches.
+func diffWithoutPatches(changes []treeChange, limits DiffLimits) Diff {
 	d := Diff{TotalFiles: len(changes), MoreFiles: true, Truncated: true}
 	fill := func(text, missing string, width int) string {
 		if text == "" {
@@ -157,15 +161,15 @@ func listed(changes []treeChange, limits DiffLimits) Diff {
 	return d
 }
 
-// FileCount is how many files differ between two commits.
+// FileCount is the number of files that differ between two commits.
 type FileCount struct {
 	Files int
-	// More means that there are more: the count stopped.
+	// More means that there are more than Files, because counting stopped at a
+	// limit.
 	More bool
 }
 
-// CountFiles counts the files that differ between two commits or trees: Diff's
-// TotalFiles and MoreFiles, without reading patches.
+// CountFiles returns TotalFiles and MoreFiles of Diff without reading patches.
 func (r Repo) CountFiles(ctx context.Context, base, head string) (FileCount, error) {
 	if err := checkIDs(base, head); err != nil {
 		return FileCount{}, err
@@ -176,14 +180,14 @@ func (r Repo) CountFiles(ctx context.Context, base, head string) (FileCount, err
 	})
 }
 
-// countFiles is CountFiles without the cache; complete is diff's.
+// countFiles is CountFiles without the cache. complete is that of diff.
 func (r Repo) countFiles(ctx context.Context, base, head string) (n FileCount, complete bool, err error) {
 	changes, all, err := r.treeChanges(ctx, base, head)
 	n = FileCount{Files: len(changes), More: !all}
 	if err != nil || !all {
 		return n, true, err
 	}
-	if added, deleted := loneFiles(changes); len(added) == 0 || len(deleted) == 0 {
+	if added, deleted := addedAndDeleted(changes); len(added) == 0 || len(deleted) == 0 {
 		return n, true, nil // no renames
 	}
 	renames, err := r.renameOption(ctx, changes)
@@ -198,8 +202,9 @@ func (r Repo) countFiles(ctx context.Context, base, head string) (n FileCount, c
 	return n, true, err
 }
 
-// PatchID is git's stable id of the changes between two commits: the same for
-// the same changes elsewhere. It is "" where there are no changes, or too many.
+// PatchID returns the stable patch id of git for the difference between two
+// commits, which equal changes share. It is "" if there are no changes or too
+// many.
 func (r Repo) PatchID(ctx context.Context, base, head string) (string, error) {
 	if err := checkIDs(base, head); err != nil {
 		return "", err
@@ -221,8 +226,9 @@ func (r Repo) PatchID(ctx context.Context, base, head string) (string, error) {
 	})
 }
 
-// loneFiles are the ids of the files that only one of two trees has.
-func loneFiles(changes []treeChange) (added, deleted []string) {
+// addedAndDeleted returns the object ids of the files that exist in only one of
+// the trees.
+func addedAndDeleted(changes []treeChange) (added, deleted []string) {
 	for _, c := range changes {
 		switch {
 		case c.oldID == "":
@@ -234,10 +240,10 @@ func loneFiles(changes []treeChange) (added, deleted []string) {
 	return added, deleted
 }
 
-// renameOption is how renames are looked for: by likeness, or only among equal
-// files where reading all of them would take too long.
+// renameOption returns the option of git for the search for renames: among
+// similar files, or only among equal files if reading all would take too long.
 func (r Repo) renameOption(ctx context.Context, changes []treeChange) (string, error) {
-	added, deleted := loneFiles(changes)
+	added, deleted := addedAndDeleted(changes)
 	if len(added) == 0 || len(deleted) == 0 || len(added) > maxRenames || len(deleted) > maxRenames {
 		return "-M", nil // git itself compares no more than maxRenames
 	}
@@ -248,7 +254,7 @@ func (r Repo) renameOption(ctx context.Context, changes []treeChange) (string, e
 	}
 	total := 0
 	for line := range strings.Lines(string(out)) {
-		size, _ := strconv.Atoi(strings.TrimSpace(line)) // a submodule's commit is missing
+		size, _ := strconv.Atoi(strings.TrimSpace(line)) // fails for a submodule, whose commit is missing
 		total += size
 	}
 	if total > maxRenameBytes {
@@ -257,13 +263,13 @@ func (r Repo) renameOption(ctx context.Context, changes []treeChange) (string, e
 	return "-M", nil
 }
 
-// diffTree is diff-tree with every option of diffOptions.
+// diffTree returns a diff-tree command with diffOptions and further options.
 func (r Repo) diffTree(base, head string, options ...string) command {
 	args := append(diffOptions[:len(diffOptions):len(diffOptions)], options...)
 	return r.command(append(args, "--end-of-options", base, head, "--")...)
 }
 
-// withDefaults fills in what is not set.
+// withDefaults replaces zero fields by those of DefaultDiffLimits.
 func (l DiffLimits) withDefaults() DiffLimits {
 	if l.MaxFiles <= 0 {
 		l.MaxFiles = DefaultDiffLimits.MaxFiles
@@ -277,12 +283,12 @@ func (l DiffLimits) withDefaults() DiffLimits {
 	return l
 }
 
-// parseRaw reads one record of diff-tree -z --raw, ":<modes> <ids> <status>",
-// and the one or two paths after it.
+// parseRaw parses one record of diff-tree -z --raw, ":<modes> <ids> <status>",
+// and reads its one or two paths with next.
 func parseRaw(record string, next func() (string, error)) (FileDiff, error) {
 	words := strings.Fields(strings.TrimPrefix(record, ":"))
 	if len(words) != 5 || !strings.HasPrefix(record, ":") {
-		return FileDiff{}, errors.New("git diff-tree printed what cannot be read")
+		return FileDiff{}, errors.New("parse git diff-tree: invalid record")
 	}
 	path, err := next()
 	if err != nil {
@@ -297,8 +303,8 @@ func parseRaw(record string, next func() (string, error)) (FileDiff, error) {
 	return f, err
 }
 
-// sections is how many "diff --git" sections git prints for the file: a
-// change between file, link and submodule is printed as removed and added.
+// sections returns the number of "diff --git" sections that git prints for the
+// file. A change between file, link and submodule has two: removed and added.
 func (f FileDiff) sections() int {
 	if f.OldBlob != ZeroID && f.NewBlob != ZeroID && fileKind(f.OldMode) != fileKind(f.NewMode) {
 		return 2
@@ -306,23 +312,22 @@ func (f FileDiff) sections() int {
 	return 1
 }
 
-// patchReader reads diff-tree -z --raw -p: first a record for every file, then
-// an empty one, then the patches, whose lines it hands to the files. Sections
-// come in the order of the records, names in them are quoted, and no line
-// inside a hunk can begin with "diff --git", so counting sections is enough; no
-// quoted path is parsed.
+// patchReader reads the output of diff-tree -z --raw -p: a record for every file,
+// an empty record, and the patches. The sections of the patches have the order of
+// the records, and no line of a hunk begins with "diff --git". So patchReader
+// counts sections to find the file and parses no quoted paths.
 type patchReader struct {
 	diff     *Diff
 	limits   DiffLimits
 	file     int  // index of the current file
-	sections int  // sections of it still to come
-	inHunks  bool // of the current section
-	full     bool // the patches of all files together are long enough
-	total    int  // bytes kept
+	sections int  // sections of it that are still to be read
+	inHunks  bool // the hunks of the current section have begun
+	full     bool // limits.MaxBytes is reached
+	total    int  // bytes of the patches of earlier files
 	text     bytes.Buffer
 }
 
-// read takes the whole output. Patches beyond the limits are only counted.
+// read reads the output to its end. Beyond the limits it only counts lines.
 func (p *patchReader) read(r io.Reader) (complete bool, err error) {
 	lines := bufio.NewReaderSize(r, 64<<10)
 	if err := p.readFiles(lines); err != nil {
@@ -330,7 +335,7 @@ func (p *patchReader) read(r io.Reader) (complete bool, err error) {
 	}
 	lineStart := true
 	for {
-		// A line longer than the buffer comes in pieces.
+		// A line that is longer than the buffer is read in pieces.
 		piece, err := lines.ReadSlice('\n')
 		p.take(piece, lineStart)
 		lineStart = err == nil
@@ -344,8 +349,8 @@ func (p *patchReader) read(r io.Reader) (complete bool, err error) {
 	}
 }
 
-// readFiles reads the records before the patches. An end before them is none
-// of its business: the process tells why it ended.
+// readFiles reads the records before the patches. A premature end is not an
+// error here, because stream returns the error of the process.
 func (p *patchReader) readFiles(in *bufio.Reader) error {
 	next := func() (string, error) {
 		text, err := in.ReadString(0)
@@ -371,7 +376,7 @@ func (p *patchReader) readFiles(in *bufio.Reader) error {
 	}
 }
 
-// take hands a line, or a piece of one, to its file.
+// take adds a line, or a piece of one, to its file.
 func (p *patchReader) take(piece []byte, lineStart bool) {
 	if lineStart && bytes.HasPrefix(piece, []byte("diff --git ")) {
 		if p.sections == 0 {
@@ -414,8 +419,8 @@ func (p *patchReader) take(piece []byte, lineStart bool) {
 	p.keep(piece, lineStart)
 }
 
-// keep appends to the current patch unless the file has had enough. A patch is
-// cut at the beginning of a line.
+// keep appends to the current patch, up to limits.MaxFileBytes. It cuts a patch
+// at the beginning of a line.
 func (p *patchReader) keep(piece []byte, lineStart bool) {
 	f := &p.diff.Files[p.file]
 	if f.TooLarge {
@@ -431,7 +436,7 @@ func (p *patchReader) keep(piece []byte, lineStart bool) {
 	p.text.Write(piece)
 }
 
-// finish stores the current patch.
+// finish stores the current patch in its file.
 func (p *patchReader) finish() {
 	if p.file >= 0 && p.file < len(p.diff.Files) {
 		f := &p.diff.Files[p.file]
@@ -442,9 +447,8 @@ func (p *patchReader) finish() {
 	p.text.Reset()
 }
 
-// breakOff marks the files whose patches were not read to their end, the
-// current one among them.
-func (p *patchReader) breakOff() {
+// markIncomplete marks the current file and all later files as incomplete.
+func (p *patchReader) markIncomplete() {
 	p.diff.Truncated = true
 	for i := max(p.file, 0); i < len(p.diff.Files); i++ {
 		if f := &p.diff.Files[i]; f.Patch != "" {

@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// Divergence is how far a commit is from another: Ahead counts the commits
-// that only it has, Behind those that only the other has.
+// Divergence compares two histories. Ahead is the number of commits that only the
+// first has, Behind the number of commits that only the second has.
 type Divergence struct{ Ahead, Behind int }
 
-// maxDivergences is how many commits are compared at once: one bit of a mask
-// for each and one for the commit that they are compared with.
+// maxDivergences is the number of commits compared at once. Each has a bit in a
+// mask of 64 bits, and so has the commit that they are compared with.
 const maxDivergences = 63
 
-// Divergences compares commits with the commit main, by commit. However many
-// they are, git is asked twice: for an ancestor of all of them, and for the
-// history above it. (Git counts by itself, in for-each-ref, from 2.41 on only.)
+// Divergences compares each of tips with main and returns the results by tip. It
+// runs two git commands for up to 63 tips: one for a common ancestor, one for the
+// history since then. (for-each-ref can count only since git 2.41.)
 func (r Repo) Divergences(ctx context.Context, main string, tips ...string) (map[string]Divergence, error) {
 	if err := checkIDs(append([]string{main}, tips...)...); err != nil {
 		return nil, err
@@ -32,6 +32,7 @@ func (r Repo) Divergences(ctx context.Context, main string, tips ...string) (map
 	return all, nil
 }
 
+// addDivergences adds the results for up to maxDivergences tips.
 func (r Repo) addDivergences(ctx context.Context, main string, tips []string, into map[string]Divergence) error {
 	commits := append([]string{main}, tips...)
 	args := append([]string{"rev-list", "--topo-order", "--parents", "--end-of-options"}, commits...)
@@ -39,10 +40,10 @@ func (r Repo) addDivergences(ctx context.Context, main string, tips []string, in
 	switch {
 	case err == nil:
 		args = append(args, "^"+strings.TrimSpace(string(base)))
-	case exitCode(err) != 1: // 1: they share no history
+	case exitCode(err) != 1: // 1 means no common history
 		return r.unknownCommit(ctx, err, commits...)
 	}
-	// The bit i of a commit's mask says that commits[i] has it in its history.
+	// Bit i of masks[sha] means that commits[i] has sha in its history.
 	masks := map[string]uint64{}
 	for i, sha := range commits {
 		masks[sha] |= 1 << i
@@ -53,7 +54,7 @@ func (r Repo) addDivergences(ctx context.Context, main string, tips []string, in
 		for lines.Scan() {
 			ids := strings.Fields(lines.Text())
 			mask := masks[ids[0]]
-			delete(masks, ids[0]) // children come first: nothing adds to it now
+			delete(masks, ids[0]) // complete, because git lists children first
 			for _, parent := range ids[1:] {
 				masks[parent] |= mask
 			}

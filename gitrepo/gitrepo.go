@@ -1,11 +1,11 @@
-// Package gitrepo keeps bare git repositories and reads, writes and serves
-// them through the git program. It imports nothing of Mergegate.
+// Package gitrepo stores bare git repositories and runs the git program to read,
+// change and serve them. It imports no other package of Mergegate. Start with New
+// and Store; Reader lists what can be read from a repository.
 //
-// A repository is known by the number of its project alone and lives at
-// <root>/<id>.git, so that renaming a project moves nothing and no name that
-// a stranger typed ever becomes part of a path. Object ids are the only
-// revisions that reach git's command line: names are resolved once, by
-// BranchTip or Resolve, and everything else takes ids.
+// A repository is at <root>/<project id>.git. So renaming a project moves no
+// files, and no user input becomes part of a path. Commits are passed to git as
+// object ids only: BranchTip and Resolve return them for names, and all other
+// methods take ids.
 package gitrepo
 
 import (
@@ -26,59 +26,62 @@ import (
 	"time"
 )
 
-// ZeroID is git's "no object": the old value of a ref that is created and the
-// new value of one that is deleted.
+// ZeroID means "no object": it is the old value of a ref that is created and the
+// new value of a ref that is deleted.
 const ZeroID = "0000000000000000000000000000000000000000"
 
-// EmptyTree is the id of the tree without entries, which git knows without
-// storing it. As the base of a Diff it shows everything as added.
+// EmptyTree is the id of the tree without entries. Every repository has it. As
+// the base of a Diff it shows all files as added.
 const EmptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
-// DefaultMaxPackBytes is the largest pack a push may send when Options does
-// not say otherwise: 1 GiB.
+// DefaultMaxPackBytes is the default of Options.MaxPackBytes: 1 GiB.
 const DefaultMaxPackBytes = 1 << 30
 
-// What can go wrong, apart from git itself failing (see CommandError).
+// Errors of this package. Other failures of git are a CommandError.
 var (
-	// ErrNotFound means that the repository, commit, path or ref is not there.
+	// ErrNotFound means that a repository, commit, path or ref does not exist.
 	ErrNotFound = errors.New("not found in the repository")
-	// ErrMissing is the ErrNotFound of a repository whose folder is not there.
+	// ErrMissing means that the folder of a repository does not exist. It wraps
+	// ErrNotFound.
 	ErrMissing = fmt.Errorf("the repository folder is missing: %w", ErrNotFound)
-	// ErrExists means that Create was asked for a repository that is there.
-	ErrExists = errors.New("repository exists")
-	// ErrRefMoved means that a ref was not where the caller expected it.
+	// ErrExists means that the repository to create exists already.
+	ErrExists = errors.New("the repository exists already")
+	// ErrRefMoved means that a ref does not have the value that the caller
+	// expects.
 	ErrRefMoved = errors.New("the ref has moved")
-	// ErrUnrelated means that two commits share no history and cannot be merged.
+	// ErrUnrelated means that two commits have no common history.
 	ErrUnrelated = errors.New("the branches have no history in common")
 	// ErrNothingToMerge means that the target already contains the source.
 	ErrNothingToMerge = errors.New("the target already contains the source")
-	// ErrTooLarge means that git's answer was longer than its reader allows.
+	// ErrTooLarge means that git reached a limit of output, time or memory.
 	ErrTooLarge = errors.New("git's answer is too large")
 )
 
-// Options configures a Store. The zero value of each field is usable, except
-// that without HooksDir and SocketPath every push is refused.
+// Options configures a Store. Without SocketPath every push is rejected; all
+// other fields may be zero.
 type Options struct {
-	// GitPath is the git program; empty means the one found in PATH.
+	// GitPath is the git program. Empty means git in PATH.
 	GitPath string
-	// HooksDir is a folder of ours that New fills with the two hooks.
+	// HooksDir is the folder in which New creates the hooks. Empty means .hooks
+	// in the root of the repositories.
 	HooksDir string
-	// HookProgram is what the hooks run; empty means the running binary.
+	// HookProgram is the program that the hooks run. Empty means the running
+	// binary.
 	HookProgram string
-	// SocketPath is where the hooks find the server (see ListenHooks).
+	// SocketPath is the path of the socket of ListenHooks.
 	SocketPath string
-	// MaxPackBytes is the largest pack a push may send; 0 means
+	// MaxPackBytes is the maximum size of the pack of one push. 0 means
 	// DefaultMaxPackBytes.
 	MaxPackBytes int64
-	// TransferRate is the least that clients must send and take; zero means
+	// TransferRate is the minimum rate of clients. Zero means
 	// DefaultTransferRate.
 	TransferRate TransferRate
-	// Log takes what has no caller to be told to; nil discards it.
+	// Log receives the failures that no caller gets as an error. Nil discards
+	// them.
 	Log *slog.Logger
 }
 
-// Store is a folder of bare repositories. It may be used by any number of
-// goroutines at once.
+// Store is a folder of bare repositories. It is safe for concurrent use.
 type Store struct {
 	root    string
 	git     string
@@ -89,18 +92,18 @@ type Store struct {
 	answers answers
 
 	sweptMu sync.Mutex
-	swept   map[int64]time.Time // when the lease was used that SweepLocks saw last
+	swept   map[int64]time.Time // last use of the lease that SweepLocks has seen, by project
 }
 
-// New opens the folder root, made when missing, checks that git is new enough
-// and (re)writes the hooks.
+// New opens the folder root, which it creates if it is missing. It checks the
+// version of git and writes the hooks.
 func New(root string, o Options) (*Store, error) {
 	if o.GitPath == "" {
 		o.GitPath = "git"
 	}
 	git, err := exec.LookPath(o.GitPath)
 	if err != nil {
-		return nil, fmt.Errorf("git is missing: Mergegate needs git %s or later (%w)", minimumVersion, err)
+		return nil, fmt.Errorf("git is missing: install git %s or later (%w)", minimumVersion, err)
 	}
 	if git, err = filepath.Abs(git); err != nil {
 		return nil, err
@@ -118,7 +121,7 @@ func New(root string, o Options) (*Store, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(root, 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of repositories: %w", err)
+		return nil, fmt.Errorf("create the folder of repositories: %w", err)
 	}
 	if o.HooksDir == "" {
 		o.HooksDir = filepath.Join(root, ".hooks")
@@ -133,7 +136,7 @@ func New(root string, o Options) (*Store, error) {
 	}
 	if o.HookProgram == "" {
 		if o.HookProgram, err = os.Executable(); err != nil {
-			return nil, fmt.Errorf("find the program that the hooks are to run: %w", err)
+			return nil, fmt.Errorf("find the program of the hooks: %w", err)
 		}
 	}
 	if o.HookProgram, err = filepath.Abs(o.HookProgram); err != nil {
@@ -150,33 +153,33 @@ func New(root string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// minimumVersion is the first git with merge-tree --write-tree.
+// minimumVersion is the first version of git with merge-tree --write-tree.
 const minimumVersion = "2.38"
 
 var versionPattern = regexp.MustCompile(`^git version (\d+)\.(\d+)`)
 
-// checkVersion refuses a git older than minimumVersion.
+// checkVersion returns an error if git is older than minimumVersion.
 func (s *Store) checkVersion() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	out, err := s.run(ctx, command{dir: s.root, args: []string{"version"}})
 	if err != nil {
-		return fmt.Errorf("ask git for its version: %w", err)
+		return fmt.Errorf("read the version of git: %w", err)
 	}
 	found := strings.TrimSpace(string(out))
 	m := versionPattern.FindStringSubmatch(found)
 	if m == nil {
-		return fmt.Errorf("%s says %q instead of its version", s.git, found)
+		return fmt.Errorf("read the version of git: %s printed %q", s.git, found)
 	}
 	major, _ := strconv.Atoi(m[1])
 	minor, _ := strconv.Atoi(m[2])
 	if major < 2 || major == 2 && minor < 38 {
-		return fmt.Errorf("git is too old: Mergegate needs git %s or later, %s is %s", minimumVersion, s.git, strings.TrimPrefix(found, "git version "))
+		return fmt.Errorf("git is too old: install git %s or later; %s is %s", minimumVersion, s.git, strings.TrimPrefix(found, "git version "))
 	}
 	return nil
 }
 
-// path is the folder of a project's repository.
+// path returns the folder of the repository of a project.
 func (s *Store) path(id int64) string {
 	return filepath.Join(s.root, strconv.FormatInt(id, 10)+".git")
 }
@@ -187,8 +190,9 @@ func (s *Store) Exists(id int64) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// Create makes an empty repository whose HEAD names defaultBranch. It is made
-// beside its place and moved there, so a crash leaves none half made.
+// Create creates an empty repository whose HEAD is defaultBranch, or returns
+// ErrExists. It creates a temporary folder and renames it, so a crash leaves no
+// incomplete repository.
 func (s *Store) Create(ctx context.Context, id int64, defaultBranch string) error {
 	if err := errors.Join(checkBranch(defaultBranch), checkNewRef(defaultBranch)); err != nil {
 		return err
@@ -209,8 +213,8 @@ func (s *Store) Create(ctx context.Context, id int64, defaultBranch string) erro
 	return nil
 }
 
-// SetDefaultBranch makes the repository's HEAD name the branch, which clients
-// check out after a clone.
+// SetDefaultBranch sets HEAD of the repository to a branch, which need not exist.
+// Clients check it out after a clone.
 func (s *Store) SetDefaultBranch(ctx context.Context, id int64, branch string) error {
 	if err := checkBranch(branch); err != nil {
 		return err
@@ -218,12 +222,13 @@ func (s *Store) SetDefaultBranch(ctx context.Context, id int64, branch string) e
 	return s.Repo(id).change(ctx, "", "symbolic-ref", "HEAD", "refs/heads/"+branch)
 }
 
-// leftoverPrefix marks folders on their way in or out; Sweep removes old ones.
+// leftoverPrefix is the prefix of folders that are being created or deleted.
+// Sweep removes old ones.
 const leftoverPrefix = ".leftover-"
 
-// Delete removes a repository. It is out of reach at once, by a rename; its
-// files go after that, and Sweep finishes what a crash interrupts. Deleting a
-// repository that is not there is no error.
+// Delete deletes a repository. It renames the folder first, so the repository
+// disappears at once; Sweep removes files that a crash leaves. A missing
+// repository is not an error.
 func (s *Store) Delete(_ context.Context, id int64) error {
 	gone := filepath.Join(s.root, leftoverPrefix+strconv.FormatInt(id, 10)+"-"+randomName())
 	if err := os.Rename(s.path(id), gone); err != nil {
@@ -233,28 +238,29 @@ func (s *Store) Delete(_ context.Context, id int64) error {
 		return fmt.Errorf("delete the repository of project %d: %w", id, err)
 	}
 	if err := os.RemoveAll(gone); err != nil {
-		s.log.Warn("a deleted repository could not be removed whole; the sweep will try again", "project", id, "error", err)
+		s.log.Warn("removing a deleted repository failed, will retry", "project_id", id, "error", err)
 	}
 	return nil
 }
 
-// Repo names a project's repository. It is a value; nothing is opened.
+// Repo returns the repository of a project with the limits of the domain. It
+// opens nothing, so the repository may be missing.
 func (s *Store) Repo(id int64) Repo { return Repo{store: s, id: id} }
 
-// View is Repo for what pages and the API show: git gets little time and
-// memory, and few processes of one project run at once. What does not fit is
-// ErrTooLarge, or a result that says that it was cut; ErrBusy means that no
-// process ended in time.
+// View is Repo with lower limits, for pages and API: git gets less time and memory,
+// and fewer processes of one project run at once. If a limit is reached, methods
+// return ErrTooLarge or a result that is marked as incomplete. ErrBusy means that
+// no other process ended in time.
 func (s *Store) View(id int64) Repo { return Repo{store: s, id: id, view: true} }
 
 // Repo is one repository of a Store.
 type Repo struct {
 	store *Store
 	id    int64
-	view  bool // its processes have the limits of views
+	view  bool // use viewLimits
 }
 
-// randomName is a name that nothing else has: 64 random bits in hex.
+// randomName returns 64 random bits in hexadecimal.
 func randomName() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails since Go 1.24
@@ -263,12 +269,12 @@ func randomName() string {
 
 var idPattern = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
-// checkIDs refuses anything but full object ids, so that no text of a
-// stranger is ever read by git as a revision or an option.
+// checkIDs returns ErrNotFound for anything but full object ids, so git never
+// reads user input as a revision or an option.
 func checkIDs(ids ...string) error {
 	for _, id := range ids {
 		if !idPattern.MatchString(id) {
-			return fmt.Errorf("%q is no object id: %w", id, ErrNotFound)
+			return fmt.Errorf("%q is not an object id: %w", id, ErrNotFound)
 		}
 	}
 	return nil

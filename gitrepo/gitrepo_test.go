@@ -213,7 +213,7 @@ func TestNewChecksGit(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := New(filepath.Join(dir, "r"), Options{GitPath: old})
-	if err == nil || !strings.Contains(err.Error(), "git is too old: Mergegate needs git 2.38 or later") {
+	if err == nil || !strings.Contains(err.Error(), "git is too old: install git 2.38 or later") {
 		t.Errorf("old git: %v", err)
 	}
 	_, err = New(filepath.Join(dir, "r"), Options{GitPath: filepath.Join(dir, "nothing")})
@@ -372,5 +372,5 @@ func TestRunHookRefusesGarbage(t *testing.T) {
 	if code != 1 || out.Len() > 0 {
 		t.Errorf("RunHook = %d, printed %q", code, out.String())
 	}
-	contains(t, errs.String(), "cannot be read")
+	contains(t, errs.String(), "is invalid")
 }

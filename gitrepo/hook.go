@@ -14,15 +14,14 @@ import (
 	"time"
 )
 
-// The names of the hooks, which are also the kinds of a HookRequest.
+// The names of the hooks, which are the kinds of a HookRequest.
 const (
 	PreReceive  = "pre-receive"
 	PostReceive = "post-receive"
 )
 
-// The environment by which the server tells its hooks who is pushing. It is
-// not inherited by anything else: every git process gets its whole
-// environment from us.
+// Environment variables that tell the hooks where the server is and who pushes.
+// Only receive-pack and its hooks get them.
 const (
 	envSocket    = "MERGEGATE_HOOK_SOCKET"
 	envProject   = "MERGEGATE_HOOK_PROJECT"
@@ -30,11 +29,11 @@ const (
 	envRequestID = "MERGEGATE_HOOK_REQUEST"
 )
 
-// hookTime is how long a hook waits for the server's answer.
+// hookTime is how long a hook waits for the response of the server.
 const hookTime = 2 * time.Minute
 
-// HookRequest is what a hook tells the server: before the refs of a push move
-// (pre-receive) and after (post-receive).
+// HookRequest is the request of a hook to the server. pre-receive sends it before
+// the refs of a push move, post-receive afterwards.
 type HookRequest struct {
 	Kind        string      `json:"kind"` // PreReceive or PostReceive
 	ProjectID   int64       `json:"project_id"`
@@ -44,29 +43,28 @@ type HookRequest struct {
 	PushOptions []string    `json:"push_options"`
 }
 
-// RefUpdate is one ref of a push: refs/heads/… or refs/tags/….
+// RefUpdate is the update of one ref by a push, in refs/heads/ or refs/tags/.
 type RefUpdate struct {
 	Ref string `json:"ref"`
-	Old string `json:"old"` // ZeroID when the ref is created
-	New string `json:"new"` // ZeroID when the ref is deleted
+	Old string `json:"old"` // ZeroID if the ref is created
+	New string `json:"new"` // ZeroID if the ref is deleted
 	// Forced means that the new commit does not contain the old one.
 	Forced bool `json:"forced"`
 }
 
-// HookResponse is the server's answer. Only a pre-receive can be refused, and
-// then the whole push is; the message is shown to the pusher either way.
+// HookResponse is the response of the server. Refuse rejects the whole push; it
+// has no effect for post-receive. git shows Message to the user.
 type HookResponse struct {
 	Refuse  bool   `json:"refuse"`
 	Message string `json:"message"`
 }
 
-// RunHook is the hook process: the program under the name pre-receive or
-// post-receive, started by git inside the repository, with the lines
-// "<old> <new> <ref>" on its standard input. It returns the exit code. What a
-// hook prints is shown to the pusher.
+// RunHook runs the hook pre-receive or post-receive and returns its exit code. git
+// starts it inside the repository, with lines "<old> <new> <ref>" on stdin, and
+// shows its output to the user.
 //
-// The new commits of a push can be seen by this process only, until it has
-// been let through; so what must be asked of them is asked here.
+// Only this process can read the new commits of a push before it is accepted, so
+// checks of these commits are made here and not in the server.
 func RunHook(name string, stdin io.Reader, stdout, stderr io.Writer, env []string) int {
 	h := hook{name: name, env: env}
 	message, err := h.run(stdin)
@@ -81,33 +79,34 @@ func RunHook(name string, stdin io.Reader, stdout, stderr io.Writer, env []strin
 		return 1
 	default:
 		// The refs have moved; git ignores the exit code.
-		fmt.Fprintln(stderr, "Your push has arrived. Mergegate could not be told at once and will notice it by itself.")
+		fmt.Fprintln(stderr, "Your push was received. Mergegate could not be reached and will process it later.")
 		return 1
 	}
 }
 
-// IsHook reports whether a program started under argv0 is to be RunHook, and
-// under which name.
+// IsHook reports whether a program that was started as argv0 must call RunHook,
+// and returns the name of the hook.
 func IsHook(argv0 string) (name string, ok bool) {
 	name = filepath.Base(argv0)
 	return name, name == PreReceive || name == PostReceive
 }
 
-// hook is one run of a hook.
+// hook is one execution of a hook.
 type hook struct {
 	name string
 	env  []string
 }
 
-// refusal is an error that is a sentence for the pusher.
+// refusal is an error whose text is shown to the user who pushes.
 type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
-// errUnreachable is what a pusher reads when the server cannot decide.
-const errUnreachable = refusal("The push was refused because Mergegate cannot check it at the moment. Please try again in a minute.")
+// errUnreachable is shown when the server cannot check the push.
+const errUnreachable = refusal("The push was rejected because Mergegate cannot check it at the moment. Please try again in a minute.")
 
-// run checks the updates, asks the server and returns what it says.
+// run checks the updates, asks the server and returns its message for the user. A
+// rejected push is a refusal.
 func (h hook) run(stdin io.Reader) (message string, err error) {
 	updates, err := h.readUpdates(stdin)
 	if err != nil {
@@ -136,14 +135,15 @@ func (h hook) run(stdin io.Reader) (message string, err error) {
 	}
 	if answer.Refuse && h.name == PreReceive {
 		if answer.Message == "" {
-			answer.Message = "The push was refused."
+			answer.Message = "The push was rejected."
 		}
 		return "", refusal(answer.Message)
 	}
 	return answer.Message, nil
 }
 
-// readUpdates reads git's lines.
+// readUpdates reads the ref updates that git writes to the standard input of a
+// hook.
 func (h hook) readUpdates(stdin io.Reader) ([]RefUpdate, error) {
 	var updates []RefUpdate
 	lines := bufio.NewScanner(stdin)
@@ -151,25 +151,25 @@ func (h hook) readUpdates(stdin io.Reader) ([]RefUpdate, error) {
 	for lines.Scan() {
 		words := strings.SplitN(lines.Text(), " ", 3)
 		if len(words) != 3 || checkIDs(words[0], words[1]) != nil {
-			return nil, refusal("The push was refused because git's list of refs cannot be read.")
+			return nil, refusal("The push was rejected because the list of refs from git is invalid.")
 		}
 		updates = append(updates, RefUpdate{Old: words[0], New: words[1], Ref: words[2]})
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("read git's list of refs: %w", err)
+		return nil, fmt.Errorf("read the list of refs from git: %w", err)
 	}
 	return updates, nil
 }
 
-// git prepares a git process with the hook's own environment, the only one in
-// which a push's new objects can be seen.
+// git returns a git command with the environment of the hook, in which the new
+// objects of the push are visible.
 func (h hook) git(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Env = h.env
 	return cmd
 }
 
-// get is a variable of the hook's environment.
+// get returns a variable of the environment of the hook, or "".
 func (h hook) get(name string) string {
 	for _, e := range h.env {
 		if v, ok := strings.CutPrefix(e, name+"="); ok {
@@ -179,10 +179,10 @@ func (h hook) get(name string) string {
 	return ""
 }
 
-// maxPushOptions is how many push options are passed on.
+// maxPushOptions is the maximum number of push options that are passed on.
 const maxPushOptions = 100
 
-// pushOptions are the texts given by git push -o, in order.
+// pushOptions returns the values of git push -o, in order.
 func (h hook) pushOptions() []string {
 	n, _ := strconv.Atoi(h.get("GIT_PUSH_OPTION_COUNT"))
 	options := make([]string, 0, min(max(n, 0), maxPushOptions))
@@ -192,7 +192,7 @@ func (h hook) pushOptions() []string {
 	return options
 }
 
-// hookEnv tells the hooks of one push whom to ask, and for whom.
+// hookEnv returns the environment variables for the hooks of one push.
 func (s *Store) hookEnv(projectID, userID int64, requestID string) []string {
 	return []string{
 		envSocket + "=" + s.options.SocketPath,
@@ -202,12 +202,11 @@ func (s *Store) hookEnv(projectID, userID int64, requestID string) []string {
 	}
 }
 
-// writeHooks makes HooksDir hold a link for each hook to the program that is
-// RunHook under these names. Each is put in place by a rename, so a push that
-// runs meanwhile finds the old or the new one.
+// writeHooks creates a link to HookProgram in HooksDir for each hook. It replaces
+// links by a rename, so a concurrent push finds the old or the new one.
 func (s *Store) writeHooks() error {
 	if err := os.MkdirAll(s.options.HooksDir, 0o700); err != nil {
-		return fmt.Errorf("make the folder of hooks: %w", err)
+		return fmt.Errorf("create the folder of hooks: %w", err)
 	}
 	for _, name := range []string{PreReceive, PostReceive} {
 		fresh := filepath.Join(s.options.HooksDir, "."+name+"-"+randomName())
@@ -221,9 +220,8 @@ func (s *Store) writeHooks() error {
 	return nil
 }
 
-// ensureHooks makes sure that git will find the hooks, before every push: git
-// takes a hook that it cannot run for one that is not there, and would let
-// everything through.
+// ensureHooks checks the hooks before a push and repairs them if necessary. git
+// ignores a hook that it cannot run and would accept every push.
 func (s *Store) ensureHooks() error {
 	if s.checkHooks() == nil {
 		return nil
@@ -234,15 +232,15 @@ func (s *Store) ensureHooks() error {
 	return s.checkHooks()
 }
 
-// checkHooks reports a hook that git could not run.
+// checkHooks returns an error if git cannot run one of the hooks.
 func (s *Store) checkHooks() error {
 	for _, name := range []string{PreReceive, PostReceive} {
 		info, err := os.Stat(filepath.Join(s.options.HooksDir, name))
 		if err != nil {
-			return fmt.Errorf("the hook %s leads nowhere: %w", name, err)
+			return fmt.Errorf("find the program of the hook %s: %w", name, err)
 		}
 		if !info.Mode().IsRegular() || info.Mode()&0o100 == 0 {
-			return fmt.Errorf("the hook %s is no program that can be run", name)
+			return fmt.Errorf("the hook %s is not executable", name)
 		}
 	}
 	return nil

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// checkRefs refuses what can be told from the names alone.
+// checkRefs rejects refs that are not allowed because of their names.
 func (h hook) checkRefs(ctx context.Context, updates []RefUpdate) error {
 	var created []string
 	gone := map[string]bool{}
@@ -18,18 +18,18 @@ func (h hook) checkRefs(ctx context.Context, updates []RefUpdate) error {
 		if !branch {
 			var tag bool
 			if name, tag = strings.CutPrefix(u.Ref, "refs/tags/"); !tag {
-				return refusal(fmt.Sprintf("%s cannot be pushed: only branches and tags can.", validText(u.Ref)))
+				return refusal(fmt.Sprintf("%s cannot be pushed: only branches and tags can be pushed.", validText(u.Ref)))
 			}
 		}
 		if u.New == ZeroID {
 			gone[u.Ref] = true
-			continue // whatever its name, it may go
+			continue // a ref with an invalid name may be deleted
 		}
 		if !utf8.ValidString(name) || checkBranch(name) != nil {
-			return refusal(fmt.Sprintf("%q cannot be pushed: names are valid UTF-8, do not begin with a dash and have at most %d bytes.", validText(name), maxBranchBytes))
+			return refusal(fmt.Sprintf("%q cannot be pushed: a name must be valid for git and UTF-8, must not begin with a dash and may have at most %d bytes.", validText(name), maxBranchBytes))
 		}
 		if err := checkNewRef(name); err != nil && (u.Old == ZeroID || fullID.MatchString(name)) {
-			return refusal("The push was refused: " + err.Error() + ".")
+			return refusal("The push was rejected: " + err.Error() + ".")
 		}
 		if u.Old == ZeroID {
 			created = append(created, u.Ref)
@@ -54,10 +54,10 @@ func (h hook) checkRefs(ctx context.Context, updates []RefUpdate) error {
 	return checkClashes(created, taken)
 }
 
-// checkClashes refuses names like main/x beside main: git keeps refs as files
-// and folders and would only say that it failed to update the ref.
+// checkClashes rejects names like main/x if main exists. git stores refs as files
+// and folders, and its own error message would not name the reason.
 func checkClashes(created []string, taken map[string]bool) error {
-	inside := map[string]string{} // folder -> a ref in it
+	inside := map[string]string{} // a ref by each folder that contains it
 	for ref := range taken {
 		for i := len(ref) - 1; i > len("refs/heads"); i-- {
 			if ref[i] == '/' {
@@ -76,14 +76,13 @@ func checkClashes(created []string, taken map[string]bool) error {
 			}
 		}
 		if other != "" {
-			return refusal(fmt.Sprintf("%s cannot be created because %s exists: git cannot have both names at once.", short(ref), short(other)))
+			return refusal(fmt.Sprintf("%s cannot be created because %s exists: git does not allow both names.", short(ref), short(other)))
 		}
 	}
 	return nil
 }
 
-// markForced finds out whether a branch loses commits. Tags have no history to
-// lose: a tag that moves is forced.
+// markForced sets Forced if a branch loses commits or a tag moves.
 func (h hook) markForced(ctx context.Context, u *RefUpdate) error {
 	if u.Old == ZeroID || u.New == ZeroID {
 		return nil

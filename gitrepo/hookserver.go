@@ -15,25 +15,26 @@ import (
 	"time"
 )
 
-// maxHookBytes bounds one request or answer on the socket: some ten thousand
-// refs.
+// maxHookBytes is the maximum size of a request or response: enough for tens of
+// thousands of refs.
 const maxHookBytes = 16 << 20
 
-// maxSocketPath is what Linux takes for the path of a unix socket, in bytes.
+// maxSocketPath is the maximum length of the path of a unix socket on Linux, in
+// bytes.
 const maxSocketPath = 107
 
-// HookHandler decides on a HookRequest.
+// HookHandler handles the request of a hook.
 type HookHandler func(ctx context.Context, r HookRequest) HookResponse
 
-// ListenHooks opens the unix socket that hooks find by Options.SocketPath. Its
-// mode (0600, in a folder of 0700) is what keeps others out. A socket left
-// behind by a crash is replaced; one that answers is somebody else's.
+// ListenHooks opens the unix socket at path, which Options.SocketPath tells the
+// hooks. Only the own user can connect: it has mode 0600. ListenHooks replaces a
+// socket that a crash left, and returns an error if another process listens.
 func ListenHooks(path string) (net.Listener, error) {
 	if len(path) > maxSocketPath {
-		return nil, fmt.Errorf("the path of the hook socket has %d bytes and may have %d: %s", len(path), maxSocketPath, path)
+		return nil, fmt.Errorf("the path of the hook socket has %d bytes, the maximum is %d: %s", len(path), maxSocketPath, path)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of the hook socket: %w", err)
+		return nil, fmt.Errorf("create the folder of the hook socket: %w", err)
 	}
 	if conn, err := net.Dial("unix", path); err == nil {
 		_ = conn.Close()
@@ -44,7 +45,7 @@ func ListenHooks(path string) (net.Listener, error) {
 	}
 	l, err := net.Listen("unix", path)
 	if err != nil {
-		return nil, fmt.Errorf("listen for the hooks: %w", err)
+		return nil, fmt.Errorf("listen on the hook socket: %w", err)
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(err, l.Close())
@@ -52,13 +53,13 @@ func ListenHooks(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// ServeHooks answers hooks until ctx ends; then it takes no more and returns
-// when those under way are answered. It closes the listener.
+// ServeHooks handles the requests of hooks until ctx ends. Then it closes the
+// listener, waits for the requests in progress and returns nil.
 func ServeHooks(ctx context.Context, l net.Listener, handle HookHandler, log *slog.Logger) error {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
-	var under sync.WaitGroup
-	defer under.Wait()
+	var running sync.WaitGroup
+	defer running.Wait()
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -66,26 +67,26 @@ func ServeHooks(ctx context.Context, l net.Listener, handle HookHandler, log *sl
 				return nil
 			}
 			if errors.Is(err, net.ErrClosed) {
-				return fmt.Errorf("accept a hook: %w", err)
+				return fmt.Errorf("accept a hook connection: %w", err)
 			}
-			log.Error("a hook could not be accepted", "error", err)
-			select { // out of descriptors, say: the next may fare better
+			log.Error("accepting a hook connection failed", "error", err)
+			select { // a temporary error, such as too many open files
 			case <-ctx.Done():
 			case <-time.After(100 * time.Millisecond):
 			}
 			continue
 		}
-		under.Go(func() {
+		running.Go(func() {
 			defer conn.Close()
 			if err := answerHook(context.WithoutCancel(ctx), conn, handle, log); err != nil {
-				log.Error("a hook was not answered", "error", err)
+				log.Error("hook request failed", "error", err)
 			}
 		})
 	}
 }
 
-// answerHook reads one request and writes one answer. A handler that panics
-// refuses.
+// answerHook reads one request and writes one response. If the handler panics, it
+// writes none, and the hook rejects the push.
 func answerHook(ctx context.Context, conn net.Conn, handle HookHandler, log *slog.Logger) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, hookTime)
 	defer cancel()
@@ -94,22 +95,22 @@ func answerHook(ctx context.Context, conn net.Conn, handle HookHandler, log *slo
 	}
 	var request HookRequest
 	if err := json.NewDecoder(io.LimitReader(conn, maxHookBytes)).Decode(&request); err != nil {
-		return fmt.Errorf("read a hook's request: %w", err)
+		return fmt.Errorf("read the hook request: %w", err)
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			log.Error("a hook's handler panicked", "panic", v, "request_id", request.RequestID)
-			err = errors.Join(err, fmt.Errorf("handle a %s: panic", request.Kind))
+			log.Error("hook handler panicked", "panic", v, "request_id", request.RequestID)
+			err = errors.Join(err, fmt.Errorf("handle %s: panic", request.Kind))
 		}
 	}()
 	return json.NewEncoder(conn).Encode(handle(ctx, request))
 }
 
-// askServer is the hook's side: one request, one answer.
+// askServer sends a request to the socket and returns the response.
 func askServer(ctx context.Context, socket string, request HookRequest) (HookResponse, error) {
 	var answer HookResponse
 	if socket == "" {
-		return answer, errors.New("no hook socket is configured")
+		return answer, errors.New("the hook socket is not configured")
 	}
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", socket)

@@ -96,12 +96,12 @@ func TestRefusals(t *testing.T) {
 	h.seen(PreReceive)
 	for ref, want := range map[string]string{
 		"refs/heads/main/x":          "main/x cannot be created because main exists",
-		"refs/notes/x":               "refs/notes/x cannot be pushed: only branches and tags can.",
+		"refs/notes/x":               "refs/notes/x cannot be pushed: only branches and tags can be pushed.",
 		"refs/merge-requests/1/head": "deny updating a hidden ref",
 		"refs/mergegate/x":           "deny updating a hidden ref",
-		"refs/heads/-x":              "cannot be pushed: names are valid UTF-8",
-		"refs/heads/\xff":            "cannot be pushed: names are valid UTF-8",
-		"refs/heads/HEAD":            "cannot be pushed: names are valid UTF-8",
+		"refs/heads/-x":              "cannot be pushed: a name must be valid for git and UTF-8",
+		"refs/heads/\xff":            "cannot be pushed: a name must be valid for git and UTF-8",
+		"refs/heads/HEAD":            "cannot be pushed: a name must be valid for git and UTF-8",
 		"refs/heads/" + long("y", 200) + "/" + long("z", 200): "at most 255 bytes",
 	} {
 		contains(t, c.refused("push", "origin", "main:"+ref), want)
@@ -111,7 +111,7 @@ func TestRefusals(t *testing.T) {
 	}
 	c.git("push", "origin", "main:refs/heads/a/b/c")
 	contains(t, c.refused("push", "origin", "main:refs/heads/a"), "a cannot be created because a/b/c exists")
-	contains(t, c.refused("push", "origin", "main:refs/heads/n", "main:refs/heads/n/m"), "exists: git cannot have both names")
+	contains(t, c.refused("push", "origin", "main:refs/heads/n", "main:refs/heads/n/m"), "exists: git does not allow both names")
 
 	// Nobody to ask: nothing moves.
 	h.stopHook()

@@ -321,7 +321,7 @@ func TestUserCommand(t *testing.T) {
 		t.Parallel()
 		p := newProgram(t, db)
 		out, err := p.run(nil, "user", "create", "--admin", "ada")
-		if err != nil || !strings.Contains(out, "one-time password") {
+		if err != nil || !strings.Contains(out, "One-time password") {
 			t.Fatalf("%v: %s", err, out)
 		}
 		for _, test := range []struct{ args, want string }{
