@@ -73,11 +73,14 @@ func (s *Store) revokeToken(ctx context.Context, by User, token AccessToken, rol
 			}
 		}
 	}
-	if err := s.audit(ctx, by, projectID, AuditTokenRevoked, token.Name, token.ID, tokenChanges(token, AccessToken{}, changes...)...); err != nil {
+	changes = tokenChanges(token, AccessToken{}, changes...)
+	if err := s.audit(ctx, by, projectID, AuditTokenRevoked, token.Name, token.ID, changes...); err != nil {
 		return err
 	}
 	var children []AccessToken
-	if err := s.forUpdate(s.writer(ctx)).Where("made_by_token_id = ? AND revoked_at IS NULL", token.ID).Order("id").Find(&children).Error; err != nil {
+	err := s.forUpdate(s.writer(ctx)).Where("made_by_token_id = ? AND revoked_at IS NULL", token.ID).
+		Order("id").Find(&children).Error
+	if err != nil {
 		return err
 	}
 	for _, child := range children {

@@ -154,7 +154,8 @@ func (s *Store) useToken(ctx context.Context, token *AccessToken) error {
 // and revoked ones.
 func (s *Store) PersonalTokens(ctx context.Context, userID int64) ([]AccessToken, error) {
 	var tokens []AccessToken
-	err := s.reader(ctx).Preload("User").Where("user_id = ? AND project_id IS NULL", userID).Order("id DESC").Find(&tokens).Error
+	err := s.reader(ctx).Preload("User").Where("user_id = ? AND project_id IS NULL", userID).Order("id DESC").
+		Find(&tokens).Error
 	return tokens, err
 }
 

@@ -45,7 +45,8 @@ func sameScope(a, b []string) bool {
 // yet is 0.
 func (s *Store) CountApply(ctx context.Context, service ExternalStatusCheck) (int, error) {
 	var open []MergeRequest
-	err := s.reader(ctx).Select("id", "target_branch").Find(&open, "project_id = ? AND state = ?", service.ProjectID, StateOpened).Error
+	err := s.reader(ctx).Select("id", "target_branch").
+		Find(&open, "project_id = ? AND state = ?", service.ProjectID, StateOpened).Error
 	if err != nil {
 		return 0, err
 	}
@@ -103,7 +104,8 @@ func (s *Store) continueApply(ctx context.Context, service ExternalStatusCheck) 
 			continue // recovery retries from the first failed batch
 		}
 		// The condition keeps a new run that was requested by a concurrent save.
-		result := s.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ? AND apply_after_id = ?", service.ID, before).UpdateColumns(next)
+		result := s.writer(ctx).Model(&ExternalStatusCheck{}).
+			Where("id = ? AND apply_after_id = ?", service.ID, before).UpdateColumns(next)
 		if result.Error != nil || result.RowsAffected == 0 {
 			return applied, result.Error
 		}

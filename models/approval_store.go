@@ -3,9 +3,9 @@ package models
 import "context"
 
 // Approvals lists the approvals of a merge request, oldest first.
-func (s *Store) Approvals(ctx context.Context, mergePushRequestID int64) ([]Approval, error) {
+func (s *Store) Approvals(ctx context.Context, mergeRequestID int64) ([]Approval, error) {
 	var list []Approval
-	err := s.reader(ctx).Preload("User").Where("merge_request_id = ?", mergePushRequestID).Order("id").Find(&list).Error
+	err := s.reader(ctx).Preload("User").Where("merge_request_id = ?", mergeRequestID).Order("id").Find(&list).Error
 	return list, err
 }
 
@@ -25,7 +25,9 @@ func (s *Store) ApproveMergeRequest(ctx context.Context, by User, projectID, iid
 			return &Error{Kind: KindConflict, Code: CodeStaleSHA, Params: map[string]string{"head": mr.HeadSHA}}
 		}
 		var n int64
-		if err := tx.writer(ctx).Model(&Approval{}).Where("merge_request_id = ? AND user_id = ?", mr.ID, by.ID).Count(&n).Error; err != nil || n > 0 {
+		err = tx.writer(ctx).Model(&Approval{}).Where("merge_request_id = ? AND user_id = ?", mr.ID, by.ID).
+			Count(&n).Error
+		if err != nil || n > 0 {
 			return err
 		}
 		if err := tx.writer(ctx).Create(&Approval{MergeRequestID: mr.ID, UserID: by.ID, CreatedAt: tx.Now()}).Error; err != nil {

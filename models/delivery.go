@@ -105,7 +105,7 @@ type AttemptResult struct {
 	StartedAt         time.Time
 	Duration          time.Duration
 	HTTPStatus        int
-	Error             string // kind of failure, "" when an HTTP answer came
+	Error             string // kind of failure, "" if the service answered
 	ErrorDetail       string
 	RetryAfter        time.Duration
 	RequestHeader     Header

@@ -141,7 +141,8 @@ func (s *Store) lease(ctx context.Context, d Delivery) (ClaimedDelivery, error) 
 // ReleaseLeases ends all leases. Call it at start-up, and only if no other process uses
 // the database.
 func (s *Store) ReleaseLeases(ctx context.Context) error {
-	return s.writer(ctx).Model(&Delivery{}).Where("leased_until IS NOT NULL").UpdateColumn("leased_until", s.Now().Add(-time.Microsecond)).Error
+	return s.writer(ctx).Model(&Delivery{}).Where("leased_until IS NOT NULL").
+		UpdateColumn("leased_until", s.Now().Add(-time.Microsecond)).Error
 }
 
 // FinishDelivery stores the result of an attempt. It does nothing if the lease expired
@@ -160,8 +161,9 @@ func (s *Store) FinishDelivery(ctx context.Context, claimed Delivery, r AttemptR
 		newer := false
 		if d.MergeRequestID != nil {
 			var n int64
-			err := tx.writer(ctx).Model(&Delivery{}).Where("merge_request_id = ? AND external_status_check_id = ? AND id > ? AND state = ? AND single_attempt = ?",
-				*d.MergeRequestID, d.ExternalStatusCheckID, d.ID, DeliveryWaiting, false).Limit(1).Count(&n).Error
+			err := tx.writer(ctx).Model(&Delivery{}).
+				Where("merge_request_id = ? AND external_status_check_id = ? AND id > ? AND state = ? AND single_attempt = ?",
+					*d.MergeRequestID, d.ExternalStatusCheckID, d.ID, DeliveryWaiting, false).Limit(1).Count(&n).Error
 			if err != nil {
 				return err
 			}
@@ -200,7 +202,8 @@ func (s *Store) NextDeliveryAt(ctx context.Context) (at time.Time, ok bool, err 
 	now := s.Now()
 	next := func(column string) (Delivery, error) {
 		var d Delivery
-		err := s.reader(ctx).Select("id", "next_attempt_at", "leased_until").Where("state = ? AND "+column+" > ?", DeliveryWaiting, now).
+		err := s.reader(ctx).Select("id", "next_attempt_at", "leased_until").
+			Where("state = ? AND "+column+" > ?", DeliveryWaiting, now).
 			Order(column).Take(&d).Error
 		if isRecordNotFound(err) {
 			err = nil
@@ -227,7 +230,8 @@ func (s *Store) NextDeliveryAt(ctx context.Context) (at time.Time, ok bool, err 
 // Deliveries lists a service's deliveries without payloads, newest first, with their
 // total number. An empty state selects all states.
 func (s *Store) Deliveries(ctx context.Context, projectID, serviceID int64, state DeliveryState, page Page) ([]Delivery, int64, error) {
-	query := s.reader(ctx).Model(&Delivery{}).Where("project_id = ? AND external_status_check_id = ?", projectID, serviceID)
+	query := s.reader(ctx).Model(&Delivery{}).
+		Where("project_id = ? AND external_status_check_id = ?", projectID, serviceID)
 	if state != "" {
 		query = query.Where("state = ?", state)
 	}
@@ -261,7 +265,8 @@ func (s *Store) RecentDeliveries(ctx context.Context, projectID int64, n int) (m
 // Delivery finds a delivery of a service, with its payload and its attempts in order.
 func (s *Store) Delivery(ctx context.Context, projectID, serviceID, id int64) (Delivery, []DeliveryAttempt, error) {
 	var d Delivery
-	err := s.reader(ctx).Take(&d, "project_id = ? AND external_status_check_id = ? AND id = ?", projectID, serviceID, id).Error
+	err := s.reader(ctx).
+		Take(&d, "project_id = ? AND external_status_check_id = ? AND id = ?", projectID, serviceID, id).Error
 	if err != nil {
 		return d, nil, orNotFound(err, "delivery")
 	}
@@ -275,7 +280,8 @@ func (s *Store) Delivery(ctx context.Context, projectID, serviceID, id int64) (D
 func (s *Store) Redeliver(ctx context.Context, projectID, serviceID, id int64) (Delivery, error) {
 	var d Delivery
 	err := s.Transaction(ctx, func(tx *Store) error {
-		err := tx.forUpdate(tx.writer(ctx)).Take(&d, "project_id = ? AND external_status_check_id = ? AND id = ?", projectID, serviceID, id).Error
+		err := tx.forUpdate(tx.writer(ctx)).
+			Take(&d, "project_id = ? AND external_status_check_id = ? AND id = ?", projectID, serviceID, id).Error
 		if err != nil {
 			return orNotFound(err, "delivery")
 		}

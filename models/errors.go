@@ -11,7 +11,7 @@ import (
 // status codes and texts.
 type Kind int
 
-// The kinds of failure. Everything that is not an *Error is internal.
+// The kinds of failure.
 const (
 	KindInternal Kind = iota
 	KindInvalid

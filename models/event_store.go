@@ -71,7 +71,8 @@ func (s *Store) recordEvent(ctx context.Context, project Project, mr MergeReques
 			}
 			return err
 		}
-		err = s.writer(ctx).Model(&MergeRequestCheck{}).Where("id = ?", check.ID).UpdateColumn("delivery_id", d.ID).Error
+		err = s.writer(ctx).Model(&MergeRequestCheck{}).Where("id = ?", check.ID).
+			UpdateColumn("delivery_id", d.ID).Error
 		if err != nil {
 			return err
 		}

@@ -31,7 +31,8 @@ func byBranchName(db *gorm.DB) *gorm.DB { return db.Order("name") }
 // KindNotFound if there is none.
 func (s *Store) ExternalStatusCheck(ctx context.Context, projectID, id int64) (ExternalStatusCheck, error) {
 	var service ExternalStatusCheck
-	err := s.reader(ctx).Preload("Branches", byBranchName).Take(&service, "project_id = ? AND id = ?", projectID, id).Error
+	err := s.reader(ctx).Preload("Branches", byBranchName).
+		Take(&service, "project_id = ? AND id = ?", projectID, id).Error
 	if err != nil {
 		return service, orNotFound(err, "external status check")
 	}
@@ -100,7 +101,8 @@ func (s *Store) CreateExternalStatusCheck(ctx context.Context, by User, projectI
 				return err
 			}
 		}
-		if err := tx.audit(ctx, by, projectID, AuditStatusCheckAdded, service.Name, service.ID, serviceChanges(ExternalStatusCheck{}, service)...); err != nil {
+		changes := serviceChanges(ExternalStatusCheck{}, service)
+		if err := tx.audit(ctx, by, projectID, AuditStatusCheckAdded, service.Name, service.ID, changes...); err != nil {
 			return err
 		}
 		return tx.auditApply(ctx, by, service, apply)
@@ -232,7 +234,8 @@ func (s *Store) DeleteExternalStatusCheck(ctx context.Context, by User, projectI
 		if err := tx.notifyDeliveries(ctx); err != nil {
 			return err
 		}
-		return tx.audit(ctx, by, projectID, AuditStatusCheckRemoved, service.Name, service.ID, serviceChanges(service, ExternalStatusCheck{})...)
+		changes := serviceChanges(service, ExternalStatusCheck{})
+		return tx.audit(ctx, by, projectID, AuditStatusCheckRemoved, service.Name, service.ID, changes...)
 	})
 }
 
@@ -253,7 +256,9 @@ func (s *Store) resolveScope(ctx context.Context, fieldErrs *fieldErrors, projec
 	}
 	if serviceID != 0 && len(names) < len(ids) {
 		var remembered []ExternalStatusCheckBranch
-		if err := s.reader(ctx).Find(&remembered, "external_status_check_id = ? AND protected_branch_id IN ?", serviceID, ids).Error; err != nil {
+		err := s.reader(ctx).
+			Find(&remembered, "external_status_check_id = ? AND protected_branch_id IN ?", serviceID, ids).Error
+		if err != nil {
 			return nil, err
 		}
 		for _, b := range remembered {
@@ -308,7 +313,8 @@ func (s *Store) setScope(ctx context.Context, service *ExternalStatusCheck, scop
 	}
 	service.Branches = nil
 	for _, b := range scope {
-		service.Branches = append(service.Branches, ExternalStatusCheckBranch{ExternalStatusCheckID: service.ID, ProtectedBranchID: b.ProtectedBranchID, Name: b.Name})
+		b.ID, b.ExternalStatusCheckID, b.Protected = 0, service.ID, false
+		service.Branches = append(service.Branches, b)
 	}
 	if len(service.Branches) == 0 {
 		return nil
@@ -330,7 +336,8 @@ func (s *Store) sealSecret(ctx context.Context, service *ExternalStatusCheck, se
 		return fmt.Errorf("models: seal the shared secret of service %d: %w", service.ID, err)
 	}
 	service.SealedSecret = sealed
-	return s.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", service.ID).UpdateColumn("sealed_secret", sealed).Error
+	return s.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", service.ID).
+		UpdateColumn("sealed_secret", sealed).Error
 }
 
 func (s *Store) openSecret(service ExternalStatusCheck) (string, error) {

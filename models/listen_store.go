@@ -60,6 +60,7 @@ func (s *Store) WatchDeliveries(ctx context.Context) (wake <-chan struct{}, stop
 func (s *Store) listen(ctx context.Context) {
 	for ctx.Err() == nil {
 		s.listenOnce(ctx)
+		// Notifications may have been lost while disconnected.
 		s.shared.notifier.notify()
 		select {
 		case <-ctx.Done():

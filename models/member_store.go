@@ -8,7 +8,8 @@ import (
 // total number. search matches parts of user names and names. RoleNone selects all
 // roles.
 func (s *Store) Members(ctx context.Context, projectID int64, search string, role Role, page Page) ([]Member, int64, error) {
-	query := s.reader(ctx).Model(&Member{}).Joins("JOIN users ON users.id = members.user_id").Where("members.project_id = ?", projectID)
+	query := s.reader(ctx).Model(&Member{}).Joins("JOIN users ON users.id = members.user_id").
+		Where("members.project_id = ?", projectID)
 	if search != "" {
 		like := likeContains(foldKey(cleanText(search)))
 		query = query.Where(`(users.username_key LIKE ? ESCAPE '\' OR lower(users.name) LIKE ? ESCAPE '\')`, like, like)
@@ -28,7 +29,8 @@ func (s *Store) Members(ctx context.Context, projectID int64, search string, rol
 // Member finds a user's membership. It returns KindNotFound if there is none.
 func (s *Store) Member(ctx context.Context, projectID, userID int64) (Member, error) {
 	var member Member
-	err := s.reader(ctx).Preload("User").Preload("CreatedBy").Take(&member, "project_id = ? AND user_id = ?", projectID, userID).Error
+	err := s.reader(ctx).Preload("User").Preload("CreatedBy").
+		Take(&member, "project_id = ? AND user_id = ?", projectID, userID).Error
 	return member, orNotFound(err, "member")
 }
 
@@ -109,7 +111,8 @@ func (s *Store) ChangeMember(ctx context.Context, by User, byRole Role, projectI
 		if err != nil {
 			return err
 		}
-		return tx.audit(ctx, by, projectID, AuditMemberChanged, member.User.Username, userID, AuditChange{Field: "role", From: before.String(), To: role.String()})
+		change := AuditChange{Field: "role", From: before.String(), To: role.String()}
+		return tx.audit(ctx, by, projectID, AuditMemberChanged, member.User.Username, userID, change)
 	})
 	return member, err
 }
@@ -131,7 +134,8 @@ func (s *Store) RemoveMember(ctx context.Context, by User, byRole Role, projectI
 		if err := tx.writer(ctx).Delete(&Member{}, member.ID).Error; err != nil {
 			return err
 		}
-		return tx.audit(ctx, by, projectID, AuditMemberRemoved, member.User.Username, userID, AuditChange{Field: "role", From: member.Role.String()})
+		change := AuditChange{Field: "role", From: member.Role.String()}
+		return tx.audit(ctx, by, projectID, AuditMemberRemoved, member.User.Username, userID, change)
 	})
 }
 
@@ -185,7 +189,8 @@ func (s *Store) CountMembers(ctx context.Context, projectID int64) (map[Role]int
 		Role Role
 		N    int
 	}
-	err := s.reader(ctx).Model(&Member{}).Select("role, count(*) AS n").Where("project_id = ?", projectID).Group("role").Scan(&rows).Error
+	err := s.reader(ctx).Model(&Member{}).Select("role, count(*) AS n").Where("project_id = ?", projectID).
+		Group("role").Scan(&rows).Error
 	counts := map[Role]int{}
 	for _, row := range rows {
 		counts[row.Role] = row.N

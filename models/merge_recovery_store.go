@@ -83,7 +83,7 @@ func (s *Store) recoverMerge(ctx context.Context, candidate MergeRequest) (compl
 			return err
 		}
 		if mr.MergingSHA != candidate.MergingSHA {
-			return nil // another merge is under way
+			return nil // another merge has started
 		}
 		if completed, err = tx.completeMerge(ctx, project, &mr); err != nil || completed {
 			return err
@@ -105,6 +105,7 @@ func (s *Store) recoverMerge(ctx context.Context, candidate MergeRequest) (compl
 
 // clearMergeIntent removes the recorded intent of a merge that did not happen.
 func (s *Store) clearMergeIntent(ctx context.Context, mr MergeRequest) error {
-	return s.writer(ctx).Model(&MergeRequest{}).Where("id = ? AND state = ? AND merging_sha = ?", mr.ID, StateOpened, mr.MergingSHA).
+	return s.writer(ctx).Model(&MergeRequest{}).
+		Where("id = ? AND state = ? AND merging_sha = ?", mr.ID, StateOpened, mr.MergingSHA).
 		UpdateColumns(map[string]any{"merging_sha": "", "merging_started_at": nil}).Error
 }

@@ -118,7 +118,10 @@ func (c Commit) SuggestedTitle() (title string, draft bool) {
 
 // Head returns HEAD as a commit, from the merge request's own row.
 func (m MergeRequest) Head() Commit {
-	return Commit{SHA: m.HeadSHA, Message: m.HeadMessage, AuthorName: m.HeadAuthorName, AuthorEmail: m.HeadAuthorEmail, CommittedAt: m.HeadCommittedAt}
+	return Commit{
+		SHA: m.HeadSHA, Message: m.HeadMessage,
+		AuthorName: m.HeadAuthorName, AuthorEmail: m.HeadAuthorEmail, CommittedAt: m.HeadCommittedAt,
+	}
 }
 
 // maxStoredMessage limits the stored commit message, in bytes.
@@ -266,7 +269,8 @@ func checkBody(f *fieldErrors, text string) {
 // BlockReason is a reason why a merge request cannot be merged.
 type BlockReason string
 
-// The reasons that the database knows; git adds conflicts and missing commits.
+// The reasons why a merge is blocked. Mergeable returns those that the database knows,
+// RepositoryReasons the others.
 const (
 	BlockedNotOpen      BlockReason = "not_open"
 	BlockedDraft        BlockReason = "draft_status"

@@ -10,7 +10,7 @@ import (
 // Status is the state of a status check.
 type Status string
 
-// The three states, which are also the API's words.
+// The states of a status check. The API uses the same values.
 const (
 	StatusPending Status = "pending"
 	StatusPassed  Status = "passed"

@@ -64,11 +64,11 @@ func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int6
 			return err
 		}
 		if from == in.Status && !timedOut {
-			return nil // the same answer again is no event
+			return nil // a repeated response is not audited
 		}
 		change := AuditChange{Field: "status", From: string(from), To: string(in.Status)}
 		if from == in.Status {
-			change.From = "" // failed by the time-out, now by an answer
+			change.From = "" // the check had timed out and is now failed by a response
 		}
 		return tx.audit(ctx, by, projectID, AuditResponse, check.Name, mr.IID, change, AuditChange{Field: "sha", To: in.SHA})
 	})
@@ -84,8 +84,9 @@ func (s *Store) checkOfService(ctx context.Context, mr MergeRequest, serviceID i
 
 // Responses lists the responses of one service on a merge request, newest first, with
 // their total number.
-func (s *Store) Responses(ctx context.Context, mergePushRequestID, serviceID int64, page Page) ([]StatusCheckResponse, int64, error) {
-	query := s.reader(ctx).Model(&StatusCheckResponse{}).Where("merge_request_id = ? AND external_status_check_id = ?", mergePushRequestID, serviceID)
+func (s *Store) Responses(ctx context.Context, mergeRequestID, serviceID int64, page Page) ([]StatusCheckResponse, int64, error) {
+	query := s.reader(ctx).Model(&StatusCheckResponse{}).
+		Where("merge_request_id = ? AND external_status_check_id = ?", mergeRequestID, serviceID)
 	var total int64
 	if err := query.Count(&total).Error; err != nil {
 		return nil, 0, err
@@ -97,9 +98,10 @@ func (s *Store) Responses(ctx context.Context, mergePushRequestID, serviceID int
 
 // LateResponses returns the newest response after the merge of each service, by service
 // id. It is empty for a merge request that is not merged.
-func (s *Store) LateResponses(ctx context.Context, mergePushRequestID int64) (map[int64]StatusCheckResponse, error) {
+func (s *Store) LateResponses(ctx context.Context, mergeRequestID int64) (map[int64]StatusCheckResponse, error) {
 	var list []StatusCheckResponse
-	newest := s.reader(ctx).Model(&StatusCheckResponse{}).Select("MAX(id)").Where("merge_request_id = ? AND late", mergePushRequestID).
+	newest := s.reader(ctx).Model(&StatusCheckResponse{}).Select("MAX(id)").
+		Where("merge_request_id = ? AND late", mergeRequestID).
 		Group("external_status_check_id")
 	if err := s.reader(ctx).Where("id IN (?)", newest).Find(&list).Error; err != nil {
 		return nil, err
@@ -118,8 +120,9 @@ func (s *Store) ResponseAfter(ctx context.Context, d Delivery) (StatusCheckRespo
 		return StatusCheckResponse{}, false, nil
 	}
 	var first StatusCheckResponse
-	err := s.reader(ctx).Order("id").Take(&first, "merge_request_id = ? AND external_status_check_id = ? AND sha = ? AND created_at >= ?",
-		*d.MergeRequestID, d.ExternalStatusCheckID, d.SHA, d.CreatedAt).Error
+	err := s.reader(ctx).Order("id").
+		Take(&first, "merge_request_id = ? AND external_status_check_id = ? AND sha = ? AND created_at >= ?",
+			*d.MergeRequestID, d.ExternalStatusCheckID, d.SHA, d.CreatedAt).Error
 	if isRecordNotFound(err) {
 		return StatusCheckResponse{}, false, nil
 	}
@@ -163,8 +166,10 @@ func (s *Store) RetryCheck(ctx context.Context, by User, projectID, iid, service
 		if err := tx.supersede(ctx, mr.ID, serviceID, SupersededByRetry); err != nil {
 			return err
 		}
-		if err := tx.audit(ctx, by, projectID, AuditRetry, check.Name, mr.IID,
-			AuditChange{Field: "status", From: string(StatusFailed), To: string(StatusPending)}, AuditChange{Field: "sha", To: mr.HeadSHA}); err != nil {
+		err = tx.audit(ctx, by, projectID, AuditRetry, check.Name, mr.IID,
+			AuditChange{Field: "status", From: string(StatusFailed), To: string(StatusPending)},
+			AuditChange{Field: "sha", To: mr.HeadSHA})
+		if err != nil {
 			return err
 		}
 		return tx.recordEvent(ctx, project, mr, eventInput{action: ActionNone, kind: DeliveryOfRetry, by: by, only: serviceID})
@@ -226,18 +231,18 @@ func (s *Store) ExpirePending(ctx context.Context, limit int) (int, error) {
 // expireChecks stores the time-outs of one merge request and returns how many of the
 // candidates were still pending. It returns KindNotFound if the merge request no longer
 // exists.
-func (s *Store) expireChecks(ctx context.Context, mergePushRequestID int64, candidates []MergeRequestCheck) (int, error) {
+func (s *Store) expireChecks(ctx context.Context, mergeRequestID int64, candidates []MergeRequestCheck) (int, error) {
 	var expired []MergeRequestCheck
 	err := s.Transaction(ctx, func(tx *Store) error {
 		expired = nil
 		var mr MergeRequest
-		if err := tx.forUpdate(tx.writer(ctx)).Take(&mr, mergePushRequestID).Error; err != nil {
+		if err := tx.forUpdate(tx.writer(ctx)).Take(&mr, mergeRequestID).Error; err != nil {
 			return orNotFound(err, "merge request")
 		}
 		for _, candidate := range candidates {
 			check, err := tx.checkOfService(ctx, mr, candidate.ExternalStatusCheckID)
 			if KindOf(err) == KindNotFound {
-				continue // removed meanwhile
+				continue // deleted concurrently
 			}
 			if err != nil {
 				return err
@@ -262,7 +267,8 @@ func (s *Store) expireChecks(ctx context.Context, mergePushRequestID int64, cand
 // CountOpenWithCheck counts the open merge requests that have a check of a service.
 func (s *Store) CountOpenWithCheck(ctx context.Context, projectID, serviceID int64) (int, error) {
 	var n int64
-	err := s.reader(ctx).Table("merge_request_checks AS c").Joins("JOIN merge_requests AS m ON m.id = c.merge_request_id").
+	err := s.reader(ctx).Table("merge_request_checks AS c").
+		Joins("JOIN merge_requests AS m ON m.id = c.merge_request_id").
 		Where("c.project_id = ? AND c.external_status_check_id = ? AND m.state = ?", projectID, serviceID, StateOpened).Count(&n).Error
 	return int(n), err
 }

@@ -15,7 +15,7 @@ func (s *Store) CreateMergeRequest(ctx context.Context, by User, projectID int64
 	}
 	var mr MergeRequest
 	err := s.Transaction(ctx, func(tx *Store) error {
-		// Under the project's lock no push to it can be told in between.
+		// The project's lock keeps pushes from being recorded in between.
 		var project Project
 		if err := tx.lockProject(ctx, projectID, &project); err != nil {
 			return err
@@ -29,7 +29,9 @@ func (s *Store) CreateMergeRequest(ctx context.Context, by User, projectID int64
 		}
 		now := tx.Now()
 		project.LastMergeRequestIID++
-		if err := tx.writer(ctx).Model(&Project{}).Where("id = ?", projectID).UpdateColumn("last_merge_request_iid", project.LastMergeRequestIID).Error; err != nil {
+		err = tx.writer(ctx).Model(&Project{}).Where("id = ?", projectID).
+			UpdateColumn("last_merge_request_iid", project.LastMergeRequestIID).Error
+		if err != nil {
 			return err
 		}
 		mr = MergeRequest{
@@ -93,14 +95,17 @@ func (s *Store) validateBranches(ctx context.Context, projectID int64, source, t
 // the same branches.
 func (s *Store) checkNotOpenTwice(ctx context.Context, projectID int64, source, target string, except int64) error {
 	var other MergeRequest
-	err := s.writer(ctx).Take(&other, "project_id = ? AND source_branch = ? AND target_branch = ? AND state = ? AND id <> ?", projectID, source, target, StateOpened, except).Error
+	err := s.writer(ctx).
+		Take(&other, "project_id = ? AND source_branch = ? AND target_branch = ? AND state = ? AND id <> ?",
+			projectID, source, target, StateOpened, except).Error
 	if isRecordNotFound(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return &Error{Kind: KindConflict, Code: CodeAlreadyOpen, Params: map[string]string{"iid": itoa(other.IID), "source": source, "target": target}}
+	params := map[string]string{"iid": itoa(other.IID), "source": source, "target": target}
+	return &Error{Kind: KindConflict, Code: CodeAlreadyOpen, Params: params}
 }
 
 // replaceChecks deletes the checks of a merge request and creates a pending check for
@@ -149,8 +154,8 @@ func (s *Store) UpdateMergeRequest(ctx context.Context, by User, projectID, iid 
 	var mr MergeRequest
 	err := s.Transaction(ctx, func(tx *Store) error {
 		if in.TargetBranch != nil {
-			// One open merge request per pair is decided under the
-			// project's lock, which is always taken first.
+			// checkNotOpenTwice needs the project's lock, which is always taken before
+			// that of a merge request.
 			var project Project
 			if err := tx.lockProject(ctx, projectID, &project); err != nil {
 				return err

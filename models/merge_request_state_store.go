@@ -21,7 +21,8 @@ func (s *Store) CloseMergeRequest(ctx context.Context, by User, projectID, iid i
 			return unprocessable(CodeNotOpen)
 		}
 		now, before := tx.Now(), mr.UpdatedAt
-		mr.State, mr.ClosedAt, mr.ClosedByID, mr.UpdatedAt, mr.UpdatedByID = StateClosed, &now, ID(by.ID), now, ID(by.ID)
+		mr.State, mr.ClosedAt, mr.ClosedByID = StateClosed, &now, ID(by.ID)
+		mr.UpdatedAt, mr.UpdatedByID = now, ID(by.ID)
 		if err := tx.saveMergeRequest(ctx, &mr); err != nil {
 			return err
 		}
@@ -94,7 +95,8 @@ func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid 
 		}
 		now, before := tx.Now(), mr.UpdatedAt
 		headChanged := head.SHA != mr.HeadSHA
-		mr.State, mr.ClosedAt, mr.ClosedByID, mr.UpdatedAt, mr.UpdatedByID = StateOpened, nil, nil, now, ID(by.ID)
+		mr.State, mr.ClosedAt, mr.ClosedByID = StateOpened, nil, nil
+		mr.UpdatedAt, mr.UpdatedByID = now, ID(by.ID)
 		mr.SourceBranchDeleted = false
 		mr.setHead(head)
 		if err := tx.saveMergeRequest(ctx, &mr); err != nil {

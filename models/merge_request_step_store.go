@@ -34,7 +34,8 @@ var ErrSourceNotRemoved = errors.New("models: the source branch is not removed y
 
 // createStep records a step in the transaction of the change that it follows from.
 func (s *Store) createStep(ctx context.Context, mr MergeRequest, kind stepKind) error {
-	return s.writer(ctx).Create(&MergeRequestStep{ProjectID: mr.ProjectID, MergeRequestID: mr.ID, Kind: kind, CreatedAt: s.Now()}).Error
+	return s.writer(ctx).
+		Create(&MergeRequestStep{ProjectID: mr.ProjectID, MergeRequestID: mr.ID, Kind: kind, CreatedAt: s.Now()}).Error
 }
 
 // finishSteps carries out the recorded steps of one kind and then deletes them.
@@ -63,7 +64,7 @@ func (s *Store) recoverSteps(ctx context.Context, before time.Time) error {
 		var mr MergeRequest
 		err := s.reader(ctx).Take(&mr, step.MergeRequestID).Error
 		if isRecordNotFound(err) {
-			return nil // and the step with it
+			return nil // deleting the merge request deleted the step
 		}
 		if err == nil {
 			err = s.finishSteps(ctx, mr, step.Kind)
@@ -100,7 +101,8 @@ func (s *Store) removeSourceBranch(ctx context.Context, mr MergeRequest) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.Push(ctx, PushInput{ProjectID: mr.ProjectID, By: by, Updates: []RefUpdate{{Ref: "refs/heads/" + mr.SourceBranch, Old: mr.HeadSHA, New: zeroSHA}}})
+	update := RefUpdate{Ref: "refs/heads/" + mr.SourceBranch, Old: mr.HeadSHA, New: zeroSHA}
+	_, err = s.Push(ctx, PushInput{ProjectID: mr.ProjectID, By: by, Updates: []RefUpdate{update}})
 	return err
 }
 

@@ -12,7 +12,8 @@ import (
 // returns KindNotFound if there is none.
 func (s *Store) MergeRequest(ctx context.Context, projectID, iid int64) (MergeRequest, error) {
 	var mr MergeRequest
-	err := s.reader(ctx).Preload("Author").Preload("MergeUser").Preload("ClosedBy").Take(&mr, "project_id = ? AND iid = ?", projectID, iid).Error
+	err := s.reader(ctx).Preload("Author").Preload("MergeUser").Preload("ClosedBy").
+		Take(&mr, "project_id = ? AND iid = ?", projectID, iid).Error
 	return mr, orNotFound(err, "merge request")
 }
 
@@ -109,7 +110,8 @@ func (s *Store) MergeRequests(ctx context.Context, filter MergeRequestFilter, pa
 // commit is sha.
 func (s *Store) MergeRequestsMergedBy(ctx context.Context, projectID int64, sha string) ([]int64, error) {
 	var iids []int64
-	err := s.reader(ctx).Model(&MergeRequest{}).Where("project_id = ? AND (merge_commit_sha = ? OR squash_commit_sha = ?)", projectID, sha, sha).
+	err := s.reader(ctx).Model(&MergeRequest{}).
+		Where("project_id = ? AND (merge_commit_sha = ? OR squash_commit_sha = ?)", projectID, sha, sha).
 		Order("iid").Pluck("iid", &iids).Error
 	return iids, err
 }
@@ -122,7 +124,8 @@ func (s *Store) OpenMergeRequestsFrom(ctx context.Context, projectID int64, bran
 		IID          int64 `gorm:"column:iid"`
 	}
 	err := s.reader(ctx).Model(&MergeRequest{}).Select("source_branch, max(iid) AS iid").
-		Where("project_id = ? AND state = ? AND source_branch IN ?", projectID, StateOpened, branches).Group("source_branch").Scan(&rows).Error
+		Where("project_id = ? AND state = ? AND source_branch IN ?", projectID, StateOpened, branches).
+		Group("source_branch").Scan(&rows).Error
 	open := map[string]int64{}
 	for _, row := range rows {
 		open[row.SourceBranch] = row.IID
@@ -136,7 +139,8 @@ func (s *Store) CountMergeRequests(ctx context.Context, projectID int64) (map[Me
 		State MergeRequestState
 		N     int64
 	}
-	err := s.reader(ctx).Model(&MergeRequest{}).Select("state, count(*) AS n").Where("project_id = ?", projectID).Group("state").Scan(&rows).Error
+	err := s.reader(ctx).Model(&MergeRequest{}).Select("state, count(*) AS n").
+		Where("project_id = ?", projectID).Group("state").Scan(&rows).Error
 	counts := map[MergeRequestState]int64{}
 	for _, row := range rows {
 		counts[row.State] = row.N
@@ -148,7 +152,8 @@ func (s *Store) CountMergeRequests(ctx context.Context, projectID int64) (map[Me
 // name, with the newest delivery of each check.
 func (s *Store) Checks(ctx context.Context, mergeRequestIDs ...int64) (map[int64][]MergeRequestCheck, error) {
 	var checks []MergeRequestCheck
-	err := s.reader(ctx).Preload("Delivery", withoutPayload).Where("merge_request_id IN ?", mergeRequestIDs).Order("name, id").Find(&checks).Error
+	err := s.reader(ctx).Preload("Delivery", withoutPayload).Where("merge_request_id IN ?", mergeRequestIDs).
+		Order("name, id").Find(&checks).Error
 	byMR := map[int64][]MergeRequestCheck{}
 	for _, check := range checks {
 		byMR[check.MergeRequestID] = append(byMR[check.MergeRequestID], check)

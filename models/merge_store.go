@@ -62,7 +62,8 @@ func (s *Store) checkMergeAllowed(ctx context.Context, project Project, mr Merge
 		return err
 	}
 	if refusal != nil {
-		return &Error{Kind: KindForbidden, Code: CodeProtectedBranch, Params: map[string]string{"rule": refusal.Rule, "branch": mr.TargetBranch}}
+		params := map[string]string{"rule": refusal.Rule, "branch": mr.TargetBranch}
+		return &Error{Kind: KindForbidden, Code: CodeProtectedBranch, Params: params}
 	}
 	if o.SHA != "" && o.SHA != mr.HeadSHA {
 		return &Error{Kind: KindConflict, Code: CodeStaleSHA, Params: map[string]string{"head": mr.HeadSHA}}
@@ -154,10 +155,11 @@ func (s *Store) mergeOnce(ctx context.Context, by User, projectID, iid int64, o 
 // recovery can complete a merge that is interrupted between ref and row.
 func (s *Store) recordMergeIntent(ctx context.Context, by User, mr MergeRequest, commit, base string, o MergeOptions) error {
 	now := s.Now()
-	result := s.writer(ctx).Model(&MergeRequest{}).Where("id = ? AND state = ?", mr.ID, StateOpened).UpdateColumns(map[string]any{
-		"merging_sha": commit, "merging_head_sha": mr.HeadSHA, "merging_base_sha": base, "merging_squash": o.Squash,
-		"merging_remove_source": o.RemoveSourceBranch, "merging_user_id": ID(by.ID), "merging_started_at": now,
-	})
+	result := s.writer(ctx).Model(&MergeRequest{}).Where("id = ? AND state = ?", mr.ID, StateOpened).
+		UpdateColumns(map[string]any{
+			"merging_sha": commit, "merging_head_sha": mr.HeadSHA, "merging_base_sha": base, "merging_squash": o.Squash,
+			"merging_remove_source": o.RemoveSourceBranch, "merging_user_id": ID(by.ID), "merging_started_at": now,
+		})
 	if result.Error == nil && result.RowsAffected == 0 {
 		return blocked(BlockedNotOpen)
 	}
@@ -197,7 +199,10 @@ func (s *Store) finishMerge(ctx context.Context, project Project, mr *MergeReque
 	updates := []RefUpdate{{Ref: "refs/heads/" + mr.TargetBranch, Old: mr.MergingBaseSHA, New: mr.MergingSHA}}
 	// For other merge requests, the move of the target is a push. afterMerge or
 	// recovery processes it.
-	row := PendingPush{ProjectID: mr.ProjectID, UserID: ID(by.ID), RequestID: mergePushRequestID(*mr), Updates: updates, RefsMoved: true, CreatedAt: s.Now()}
+	row := PendingPush{
+		ProjectID: mr.ProjectID, UserID: ID(by.ID), RequestID: mergePushRequestID(*mr),
+		Updates: updates, RefsMoved: true, CreatedAt: s.Now(),
+	}
 	if err := s.writer(ctx).Create(&row).Error; err != nil {
 		return err
 	}
@@ -234,7 +239,9 @@ func (s *Store) markMerged(ctx context.Context, project Project, mr *MergeReques
 	if err := s.supersede(ctx, mr.ID, 0, SupersededByMerge); err != nil {
 		return err
 	}
-	if err := s.audit(ctx, by, mr.ProjectID, AuditMergeRequestMerged, mr.Title, mr.IID, AuditChange{Field: "sha", To: mr.HeadSHA}, AuditChange{Field: "target_branch", To: mr.TargetBranch}); err != nil {
+	err := s.audit(ctx, by, mr.ProjectID, AuditMergeRequestMerged, mr.Title, mr.IID,
+		AuditChange{Field: "sha", To: mr.HeadSHA}, AuditChange{Field: "target_branch", To: mr.TargetBranch})
+	if err != nil {
 		return err
 	}
 	changes := []Change{{"state_id", stateID(StateOpened), stateID(StateMerged)}, {"updated_at", before, now}}

@@ -28,7 +28,7 @@ var sessionSettings = []struct{ name, value string }{
 	{"tcp_user_timeout", "30s"},
 }
 
-// The same limits on our side, for a server that is gone.
+// Time limits of the client for a server that does not answer.
 const (
 	postgresConnectTimeout = 10 * time.Second
 	postgresUserTimeout    = 30 * time.Second
@@ -90,7 +90,8 @@ func OpenPostgres(dsn string) (*sql.DB, error) {
 		return nil, err
 	}
 	return stdlib.OpenDB(*conf, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
-		c.TypeMap().RegisterType(&pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}})
+		c.TypeMap().
+			RegisterType(&pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}})
 		return applySessionSettings(ctx, c)
 	})), nil
 }

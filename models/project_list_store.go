@@ -75,7 +75,8 @@ func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, 
 	}
 	if filter.Search != "" {
 		like := likeContains(foldKey(cleanText(filter.Search)))
-		query = query.Where(`(projects.path_key LIKE ? ESCAPE '\' OR lower(projects.name) LIKE ? ESCAPE '\' OR namespaces.path_key || '/' || projects.path_key LIKE ? ESCAPE '\')`, like, like, like)
+		query = query.Where(`(projects.path_key LIKE ? ESCAPE '\' OR lower(projects.name) LIKE ? ESCAPE '\'
+			OR namespaces.path_key || '/' || projects.path_key LIKE ? ESCAPE '\')`, like, like, like)
 	}
 	var total int64
 	if err := query.Count(&total).Error; err != nil {
@@ -89,7 +90,8 @@ func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, 
 		Project    `gorm:"embedded"`
 		MemberRole Role
 	}
-	err = page.apply(query.Select("projects.*, COALESCE(members.role, 0) AS member_role").Clauses(order)).Scan(&rows).Error
+	err = page.apply(query.Select("projects.*, COALESCE(members.role, 0) AS member_role").Clauses(order)).
+		Scan(&rows).Error
 	if err != nil {
 		return nil, 0, err
 	}
@@ -129,7 +131,13 @@ func (s *Store) SharesProject(ctx context.Context, reader User, userID int64) (b
 
 // orderProjects returns the ORDER BY clause for visibleProjects.
 func (s *Store) orderProjects(ctx context.Context, user *User, filter ProjectFilter) (clause.OrderBy, error) {
-	order := map[string]string{"id": "projects.id", "name": "lower(projects.name)", "path": "projects.path_key", "created_at": "projects.created_at", "updated_at": "projects.updated_at"}[filter.OrderBy]
+	order := map[string]string{
+		"id":         "projects.id",
+		"name":       "lower(projects.name)",
+		"path":       "projects.path_key",
+		"created_at": "projects.created_at",
+		"updated_at": "projects.updated_at",
+	}[filter.OrderBy]
 	if order == "" {
 		order = "projects.last_activity_at"
 	}
@@ -192,7 +200,8 @@ func (s *Store) CountOpenMergeRequests(ctx context.Context, projectIDs ...int64)
 // because StatusAt decides whether they have timed out.
 func (s *Store) CountOpenChecks(ctx context.Context, projectIDs ...int64) (map[int64]StatusCounts, error) {
 	open := func() *gorm.DB {
-		return s.reader(ctx).Table("merge_request_checks AS c").Joins("JOIN merge_requests AS mr ON mr.id = c.merge_request_id").
+		return s.reader(ctx).Table("merge_request_checks AS c").
+			Joins("JOIN merge_requests AS mr ON mr.id = c.merge_request_id").
 			Where("mr.project_id IN ? AND mr.state = ?", projectIDs, StateOpened)
 	}
 	var settled []struct {

@@ -31,7 +31,9 @@ func (s *Store) CreateProject(ctx context.Context, by User, in ProjectInput, rea
 			return err
 		}
 		// The new project takes the path over from a redirect.
-		if err := tx.writer(ctx).Where("namespace_id = ? AND path_key = ?", ns.ID, project.PathKey).Delete(&ProjectRedirect{}).Error; err != nil {
+		err := tx.writer(ctx).Where("namespace_id = ? AND path_key = ?", ns.ID, project.PathKey).
+			Delete(&ProjectRedirect{}).Error
+		if err != nil {
 			return err
 		}
 		member := Member{ProjectID: project.ID, UserID: by.ID, Role: RoleOwner, CreatedByID: ID(by.ID), CreatedAt: now, UpdatedAt: now}
@@ -139,8 +141,10 @@ func (s *Store) UpdateProject(ctx context.Context, by User, projectID int64, in 
 		if in.Visibility != nil && addChange("visibility", project.Visibility.String(), in.Visibility.String()) {
 			project.Visibility = *in.Visibility
 		}
-		if v := in.OnlyAllowMergeIfAllStatusChecksPassed; v != nil && addChange("only_allow_merge_if_all_status_checks_passed", formatSwitch(project.OnlyAllowMergeIfAllStatusChecksPassed), formatSwitch(*v)) {
-			project.OnlyAllowMergeIfAllStatusChecksPassed = *v
+		if required := in.OnlyAllowMergeIfAllStatusChecksPassed; required != nil {
+			addChange("only_allow_merge_if_all_status_checks_passed",
+				formatSwitch(project.OnlyAllowMergeIfAllStatusChecksPassed), formatSwitch(*required))
+			project.OnlyAllowMergeIfAllStatusChecksPassed = *required
 		}
 		if in.DefaultBranch != nil && addChange("default_branch", project.DefaultBranch, *in.DefaultBranch) {
 			git := tx.shared.cfg.Git
@@ -176,11 +180,15 @@ func (s *Store) changePath(ctx context.Context, project *Project, path string) e
 	if oldKey == newKey {
 		return nil
 	}
-	err := s.writer(ctx).Where("namespace_id = ? AND path_key IN ?", project.NamespaceID, []string{oldKey, newKey}).Delete(&ProjectRedirect{}).Error
+	err := s.writer(ctx).
+		Where("namespace_id = ? AND path_key IN ?", project.NamespaceID, []string{oldKey, newKey}).Delete(&ProjectRedirect{}).Error
 	if err != nil {
 		return err
 	}
-	return s.writer(ctx).Create(&ProjectRedirect{ProjectID: project.ID, NamespaceID: project.NamespaceID, PathKey: oldKey, CreatedAt: s.Now()}).Error
+	redirect := ProjectRedirect{
+		ProjectID: project.ID, NamespaceID: project.NamespaceID, PathKey: oldKey, CreatedAt: s.Now(),
+	}
+	return s.writer(ctx).Create(&redirect).Error
 }
 
 // lockProject locks a project's row. Opening and reopening merge requests, and pushes
@@ -210,7 +218,8 @@ func (s *Store) DeleteProject(ctx context.Context, by User, projectID int64) err
 		}
 		// The bots of the project's tokens are deleted with it.
 		var bots []int64
-		err := tx.writer(ctx).Model(&AccessToken{}).Where("project_id = ?", projectID).Distinct().Pluck("user_id", &bots).Error
+		err := tx.writer(ctx).Model(&AccessToken{}).Where("project_id = ?", projectID).Distinct().
+			Pluck("user_id", &bots).Error
 		if err != nil {
 			return err
 		}
@@ -246,7 +255,8 @@ func (s *Store) recordActivity(ctx context.Context, project Project) {
 	}
 	s.afterCommit(func() {
 		// An error only affects the order of a list.
-		_ = s.root.writer(context.WithoutCancel(ctx)).Model(&Project{}).Where("id = ?", project.ID).UpdateColumn("last_activity_at", now).Error
+		_ = s.root.writer(context.WithoutCancel(ctx)).Model(&Project{}).Where("id = ?", project.ID).
+			UpdateColumn("last_activity_at", now).Error
 	})
 }
 

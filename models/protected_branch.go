@@ -61,7 +61,7 @@ func validProtectionLevel(r Role) bool {
 // BranchAction is a change of a branch.
 type BranchAction int
 
-// The actions that protected branches decide on.
+// The changes that protected branches restrict.
 const (
 	ActionPush BranchAction = iota
 	ActionForcePush
@@ -71,8 +71,8 @@ const (
 
 // BranchRefusal says why a branch must not be changed.
 type BranchRefusal struct {
-	// Rule is the name of the protected branch, "" where no rule but the
-	// role or the default branch refuses.
+	// Rule is the name of the protected branch that refuses; "" if the role or the
+	// default branch is the reason.
 	Rule          string
 	Action        BranchAction
 	DefaultBranch bool

@@ -116,8 +116,8 @@ type MergeInput struct {
 // at the expected commit.
 var ErrRefMoved = errors.New("models: the branch has moved")
 
-// Git is what the domain needs of a project's repository. Package gitrepo implements it
-// with the git program, modelstest.Git in memory.
+// Git is what the domain needs of a project's repository. The program implements
+// it with package gitrepo; modelstest.Git is a fake in memory.
 type Git interface {
 	// CreateRepository creates an empty repository. With readme, its default branch has
 	// a first commit.

@@ -95,7 +95,9 @@ func (s *Store) recoverPush(ctx context.Context, row PendingPush, over bool) (re
 				return false, err
 			}
 		}
-		_, err = s.Push(ctx, PushInput{ProjectID: row.ProjectID, By: by, Updates: moved, Options: row.Options, RecoveredPushAt: row.CreatedAt})
+		_, err = s.Push(ctx, PushInput{
+			ProjectID: row.ProjectID, By: by, Updates: moved, Options: row.Options, RecoveredPushAt: row.CreatedAt,
+		})
 		if err != nil {
 			return false, err
 		}

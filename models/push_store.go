@@ -9,7 +9,10 @@ import (
 // PreparePush records a push before its refs move, so that recovery can process it
 // after a crash. It returns the id for PushInput.PendingID.
 func (s *Store) PreparePush(ctx context.Context, by User, projectID int64, requestID string, updates []RefUpdate, options PushOptions) (int64, error) {
-	row := PendingPush{ProjectID: projectID, UserID: ID(by.ID), RequestID: requestID, Updates: updates, Options: options, CreatedAt: s.Now()}
+	row := PendingPush{
+		ProjectID: projectID, UserID: ID(by.ID), RequestID: requestID,
+		Updates: updates, Options: options, CreatedAt: s.Now(),
+	}
 	err := s.writer(ctx).Create(&row).Error
 	if isForeignKeyViolation(err) {
 		return 0, notFound("project")
@@ -76,7 +79,8 @@ func (s *Store) pushBranch(ctx context.Context, in PushInput, branch string, upd
 			return err
 		}
 		var open []MergeRequest
-		err = tx.forUpdate(tx.writer(ctx)).Where("project_id = ? AND state = ? AND (source_branch = ? OR target_branch = ?)", in.ProjectID, StateOpened, branch, branch).
+		err = tx.forUpdate(tx.writer(ctx)).
+			Where("project_id = ? AND state = ? AND (source_branch = ? OR target_branch = ?)", in.ProjectID, StateOpened, branch, branch).
 			Order("id").Find(&open).Error
 		if err != nil {
 			return err
@@ -131,7 +135,8 @@ func (s *Store) reachedHeads(ctx context.Context, projectID int64, branch string
 		return nil, nil
 	}
 	var heads []string
-	err := s.reader(ctx).Model(&MergeRequest{}).Where("project_id = ? AND state = ? AND target_branch = ?", projectID, StateOpened, branch).
+	err := s.reader(ctx).Model(&MergeRequest{}).
+		Where("project_id = ? AND state = ? AND target_branch = ?", projectID, StateOpened, branch).
 		Distinct().Pluck("head_sha", &heads).Error
 	if err != nil || len(heads) == 0 {
 		return nil, err
@@ -240,8 +245,9 @@ func (s *Store) createFromPushOption(ctx context.Context, in PushInput, pushed *
 	}
 	if !in.RecoveredPushAt.IsZero() {
 		var n int64
-		err := s.reader(ctx).Model(&MergeRequest{}).Where("project_id = ? AND source_branch = ? AND target_branch = ? AND created_at >= ?",
-			in.ProjectID, pushed.Name, target, in.RecoveredPushAt).Count(&n).Error
+		err := s.reader(ctx).Model(&MergeRequest{}).
+			Where("project_id = ? AND source_branch = ? AND target_branch = ? AND created_at >= ?",
+				in.ProjectID, pushed.Name, target, in.RecoveredPushAt).Count(&n).Error
 		if err != nil || n > 0 {
 			return err
 		}

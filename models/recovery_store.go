@@ -63,5 +63,5 @@ func (s *Store) dropIfExpired(err error, since time.Time, drop func() error) err
 	if err == nil || s.Now().Sub(since) <= recoveryMaxAge {
 		return err
 	}
-	return errors.Join(fmt.Errorf("given up after %s: %w", recoveryMaxAge, err), drop())
+	return errors.Join(fmt.Errorf("recovery gave up after %s: %w", recoveryMaxAge, err), drop())
 }

@@ -6,8 +6,8 @@ import "fmt"
 // the API returns as access_level.
 type Role int
 
-// The roles a member can have, weakest first. RoleNone is the absence of a
-// membership and, on a protected branch, "no one".
+// The roles of members, weakest first. RoleNone means that a user is not a member and,
+// on a protected branch, "no one".
 const (
 	RoleNone       Role = 0
 	RoleGuest      Role = 10

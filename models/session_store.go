@@ -65,7 +65,8 @@ func (s *Store) SessionUser(ctx context.Context, digest string) (Session, User, 
 // Sessions lists a user's active sessions, most recently used first.
 func (s *Store) Sessions(ctx context.Context, userID int64) ([]Session, error) {
 	var sessions []Session
-	err := s.reader(ctx).Where("user_id = ? AND expires_at > ?", userID, s.Now()).Order("last_seen_at DESC, id DESC").Find(&sessions).Error
+	err := s.reader(ctx).Where("user_id = ? AND expires_at > ?", userID, s.Now()).
+		Order("last_seen_at DESC, id DESC").Find(&sessions).Error
 	return sessions, err
 }
 
@@ -98,7 +99,8 @@ func (s *Store) EndSessions(ctx context.Context, user User, id int64, keep strin
 			if err := tx.writer(ctx).Where("id = ?", session.ID).Delete(&Session{}).Error; err != nil {
 				return err
 			}
-			if err := tx.audit(ctx, user, 0, AuditSessionEnded, user.Username, user.ID, AuditChange{Field: "ip", From: session.IP}); err != nil {
+			change := AuditChange{Field: "ip", From: session.IP}
+			if err := tx.audit(ctx, user, 0, AuditSessionEnded, user.Username, user.ID, change); err != nil {
 				return err
 			}
 		}
@@ -124,6 +126,7 @@ func (s *Store) SetShownOnce(ctx context.Context, digest string, sealed []byte) 
 // ClearShownOnce removes the sealed text and reports whether it was still there. Of two
 // concurrent pages only one shows it.
 func (s *Store) ClearShownOnce(ctx context.Context, digest string, sealed []byte) (bool, error) {
-	result := s.writer(ctx).Model(&Session{}).Where("digest = ? AND shown_once = ?", digest, sealed).UpdateColumn("shown_once", nil)
+	result := s.writer(ctx).Model(&Session{}).Where("digest = ? AND shown_once = ?", digest, sealed).
+		UpdateColumn("shown_once", nil)
 	return result.RowsAffected == 1, result.Error
 }

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Limits of signing in with a password within SignInWindow. An account is
-// counted for each address apart, so that wrong passwords from elsewhere do not
-// lock its owner out. A whole office may sit behind one address.
+// The limits of password sign-ins within SignInWindow. Attempts on an account are
+// counted per address, so that wrong passwords from other addresses do not lock its
+// owner out. The limit per address allows for an office behind one address.
 const (
 	MaxSignInsPerAccount = 10
 	MaxSignInsPerAddress = 300

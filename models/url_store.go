@@ -19,10 +19,12 @@ func (s *Store) RewriteURLs(ctx context.Context) error {
 				continue
 			}
 			err := s.Transaction(ctx, func(tx *Store) error {
-				return tx.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", service.ID).UpdateColumns(map[string]any{"external_url": sent, "url_key": key}).Error
+				return tx.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", service.ID).
+					UpdateColumns(map[string]any{"external_url": sent, "url_key": key}).Error
 			})
 			if isUniqueViolation(err, "external_status_checks", "url_key", "url_key") {
-				err = s.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", service.ID).UpdateColumn("external_url", sent).Error
+				err = s.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", service.ID).
+					UpdateColumn("external_url", sent).Error
 			}
 			if err != nil {
 				return err

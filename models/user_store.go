@@ -198,4 +198,4 @@ func (s *Store) NamespacesFor(ctx context.Context, user User) ([]Namespace, erro
 	return list, err
 }
 
-var errNoPayload = errors.New("models: the store was opened without a renderer of payloads")
+var errNoPayload = errors.New("models: Config.Payload must be set to record events")

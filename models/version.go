@@ -7,11 +7,10 @@ import (
 	"slices"
 )
 
-// A version is a digest of what a form can change of a row. A form carries the
-// version that it was made from, so that an edit of something that was changed
-// meanwhile is refused with CodeChangedMeanwhile. It does not depend on times:
-// a push or an approval outdates no form.
-
+// version returns a digest of the fields that a form can change. A form contains the
+// version of the row it shows, and an edit from an outdated version is refused with
+// CodeChangedMeanwhile. Versions ignore timestamps, so a push or an approval does not
+// invalidate an open form.
 func version(fields ...any) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q", fields))
 	return hex.EncodeToString(sum[:8])
