@@ -202,8 +202,8 @@ type checkEntity struct {
 	TargetURL   *string       `json:"target_url"`
 }
 
-// check hides the service's address, all or its private parts, from those who
-// may not see it.
+// check returns the entity of a status check. It hides the service's URL, or the
+// private parts of it, according to the user's rights.
 func (c *call) check(check models.MergeRequestCheck, now time.Time) checkEntity {
 	return checkEntity{
 		ID: check.ExternalStatusCheckID, Name: check.Name, ExternalURL: c.serviceURL(check.ExternalURL),
@@ -235,7 +235,8 @@ type level struct {
 	DeployKeyID            *int64      `json:"deploy_key_id"`
 }
 
-// levels is the one level that a protected branch has for one thing.
+// newAccessLevels returns the list with the one access level that a protected branch
+// has for an action.
 func newAccessLevels(id int64, role models.Role) []level {
 	descriptions := map[models.Role]string{
 		models.RoleNone: "No one", models.RoleDeveloper: "Developers + Maintainers", models.RoleMaintainer: "Maintainers",

@@ -88,7 +88,7 @@ var codeMessages = map[models.Code]struct {
 	models.CodeNotClosed:        {http.StatusUnprocessableEntity, "Merge request must be closed"},
 	models.CodeNotApproved:      {http.StatusNotFound, "404 Not Found"},
 	models.CodeMemberExists:     {http.StatusConflict, "Member already exists"},
-	models.CodeLastOwner:        {http.StatusUnprocessableEntity, "The last Owner of a project stays"},
+	models.CodeLastOwner:        {http.StatusUnprocessableEntity, "The last Owner of a project cannot be removed or demoted"},
 	models.CodeTargetMoved:      {http.StatusConflict, "The target branch has moved"},
 	models.CodeGitTooLarge:      {http.StatusUnprocessableEntity, "The repository's content is too large for this request"},
 	models.CodeSourceBranchGone: {http.StatusUnprocessableEntity, "The source branch does not exist"},
@@ -115,9 +115,9 @@ var fieldErrorTexts = map[models.Code]string{
 	models.CodeNoCommits:        "has no commits that the target branch lacks",
 	models.CodeTooFar:           "must be within 365 days",
 	models.CodeInPast:           "must be in the future",
-	models.CodeOutlivesToken:    "can't be later than the end of the token that makes it",
+	models.CodeOutlivesToken:    "can't be later than the expiry of the token of the request",
 	models.CodeRoleTooHigh:      "can't be higher than your own",
-	models.CodeImmutable:        "cannot be changed: delete the status check and add it anew",
+	models.CodeImmutable:        "cannot be changed: delete the status check and create it again",
 }
 
 func fieldErrorText(e models.FieldError) string {

@@ -31,7 +31,7 @@ func getMember(c *call) error {
 	return c.reply(http.StatusOK, c.api.member(member))
 }
 
-// addMember makes the user with user_id or username a member.
+// addMember adds the user with user_id or username as a member.
 func addMember(c *call) error {
 	id, username, level := c.number("user_id"), c.text("username"), c.number("access_level")
 	c.requireParams("access_level")
@@ -48,7 +48,8 @@ func addMember(c *call) error {
 	} else {
 		user, err = c.api.Store.UserByUsername(c.ctx(), *username)
 	}
-	if models.KindOf(err) == models.KindNotFound || user.Bot { // bots are members through their tokens only
+	// Bots can only be members through their tokens.
+	if models.KindOf(err) == models.KindNotFound || user.Bot {
 		return notFound("User")
 	}
 	if err != nil {

@@ -325,7 +325,8 @@ func listCommitMergeRequests(c *call) error {
 	if err != nil {
 		return err
 	}
-	candidates = append([]int64{}, candidates[:min(maxCandidates, len(candidates))]...) // a nil IIDs would match all
+	// Not nil even if empty, because nil IIDs match all merge requests.
+	candidates = append([]int64{}, candidates[:min(maxCandidates, len(candidates))]...)
 	mrs, _, err := c.api.Store.MergeRequests(c.ctx(), models.MergeRequestFilter{
 		ProjectIDs: []int64{c.access.Project.ID}, IIDs: candidates,
 	}, models.Page{})

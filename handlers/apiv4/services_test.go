@@ -28,7 +28,7 @@ func TestServices_InvalidInput_GetsGitLabMessages(t *testing.T) {
 		} {
 			s.wantAnswer(t, s.do("maintainer", "POST", path, body), want.status, want.text)
 		}
-		s.wantAnswer(t, s.do("maintainer", "PUT", path+"/1", `{"shared_secret":"another"}`), 422, `{"message":["Shared secret cannot be changed: delete the status check and add it anew"]}`)
+		s.wantAnswer(t, s.do("maintainer", "PUT", path+"/1", `{"shared_secret":"another"}`), 422, `{"message":["Shared secret cannot be changed: delete the status check and create it again"]}`)
 		s.wantAnswer(t, s.do("maintainer", "PUT", path+"/1", `{"shared_secret":"s3cret"}`), 200)
 		a := s.wantAnswer(t, s.do("maintainer", "GET", path, ""), 200)
 		if strings.Contains(a.body, "s3cret") {
@@ -76,7 +76,7 @@ func TestIDs_OfAnotherProject_AreNotFound(t *testing.T) {
 			s.wantAnswer(t, s.do("olga", request[0], request[1], ""), 404)
 		}
 		s.wantAnswer(t, s.do("reporter", "GET", "/user", ""), 200)
-		s.wantAnswer(t, s.do("olga", "DELETE", fmt.Sprintf("/projects/1/members/%d", s.Owner.ID), ""), 422, "The last Owner of a project stays")
+		s.wantAnswer(t, s.do("olga", "DELETE", fmt.Sprintf("/projects/1/members/%d", s.Owner.ID), ""), 422, "The last Owner of a project cannot be removed or demoted")
 	})
 }
 

@@ -66,7 +66,7 @@ func TestTokens_CreatedWithAToken_EndWithIt(t *testing.T) {
 			t.Run(path, func(t *testing.T) {
 				short := s.tokenExpiringIn(s.users["root"], 48*time.Hour)
 				body := `{"name":"n","scopes":["api"],"access_level":20,"expires_at":%q}`
-				s.wantAnswer(t, s.doWithToken(short, "POST", path, fmt.Sprintf(body, date(3))), 400, "expires_at", "later than the end of the token")
+				s.wantAnswer(t, s.doWithToken(short, "POST", path, fmt.Sprintf(body, date(3))), 400, "expires_at", "later than the expiry of the token")
 				made := readToken(t, s.doWithToken(short, "POST", path, `{"name":"n","scopes":["api"],"access_level":20}`))
 				if made.ExpiresAt > date(2) {
 					t.Errorf("expires on %s", made.ExpiresAt)

@@ -55,7 +55,8 @@ type handler struct {
 }
 
 // Register adds the three routes of git over HTTP to e. Middleware in front of
-// them must not buffer or compress bodies and must not set time limits.
+// them must not buffer or compress bodies or limit the duration of a request. The
+// read deadline of request.LimitBody is allowed, because Transport replaces it.
 func Register(e *echo.Echo, d Deps) {
 	h := &handler{Deps: d, passwords: newRememberedPasswords()}
 	const project = "/:namespace/:project/"

@@ -8,11 +8,11 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// PathParam returns a parameter of the route, unescaped. It is "" when it is
-// absent, cannot be unescaped, or is not text (see IsText).
+// PathParam returns a parameter of the route, unescaped. It returns "" if the
+// parameter is missing, cannot be unescaped or is not text (see IsText).
 //
-// Echo matches the escaped path if the URL has one, and then passes parameters
-// on as they were sent; otherwise they are unescaped already.
+// If the URL has an escaped path, Echo matches that and leaves parameters escaped.
+// Otherwise they are already unescaped.
 func PathParam(c echo.Context, name string) string {
 	value := c.Param(name)
 	if c.Request().URL.RawPath != "" {

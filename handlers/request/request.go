@@ -84,7 +84,7 @@ func Role(c echo.Context) models.Role { return Access(c).EffectiveRole() }
 // Subject returns the user and their relation to the project, as auth.Decide
 // takes it.
 func Subject(c echo.Context) auth.Subject {
-	access, user := Access(c), User(c) // outside projects, access knows nothing of the user
+	access, user := Access(c), User(c) // access has no user outside projects
 	access.SignedIn, access.Admin = user != nil, user != nil && user.Admin
 	return auth.SubjectOf(access)
 }
