@@ -1,6 +1,6 @@
 package migrations
 
-// The same functions over files that a test brings along.
+// The exported functions with the files of a test.
 var (
 	UpFiles      = up
 	CheckFiles   = check

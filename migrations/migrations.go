@@ -1,9 +1,10 @@
-// Package migrations holds the database schema of Mergegate as numbered SQL
-// files, one folder per dialect, embedded into the program and run by goose.
+// Package migrations contains the database schema of Mergegate as numbered SQL files,
+// one directory per dialect, embedded into the program and run by goose. Up migrates a
+// database, Check verifies its version.
 //
-// A file is named 00001_what_it_does.sql and holds a `-- +goose Up` section.
-// Both folders carry the same numbers, so a schema has one version whatever
-// the database is.
+// A file is named 00001_what_it_does.sql and has a `-- +goose Up` section. Both
+// directories have the same numbers, so a schema version means the same on both
+// databases.
 package migrations
 
 import (
@@ -20,8 +21,8 @@ import (
 //go:embed postgres/*.sql sqlite/*.sql
 var files embed.FS
 
-// Dialect is a kind of database. Its value is the name of the folder that
-// holds its migrations and the driver name that the configuration uses.
+// Dialect is a kind of database. Its value is both the directory of its migrations and
+// the driver name in the configuration.
 type Dialect string
 
 // The databases that Mergegate runs on.
@@ -30,7 +31,7 @@ const (
 	SQLite   Dialect = "sqlite"
 )
 
-// Files is the folder of SQL files of one dialect.
+// Files returns the SQL files of a dialect. It returns an error for an unknown dialect.
 func Files(d Dialect) (fs.FS, error) {
 	if d != Postgres && d != SQLite {
 		return nil, fmt.Errorf("migrations: unknown database %q, want %q or %q", d, Postgres, SQLite)
@@ -38,9 +39,8 @@ func Files(d Dialect) (fs.FS, error) {
 	return fs.Sub(files, string(d))
 }
 
-// Up brings the schema of db to the newest version this program knows. On
-// PostgreSQL it holds a session lock meanwhile, so that several instances may
-// start at once: one migrates, the others wait and find nothing to do.
+// Up migrates db to the newest version. On PostgreSQL it holds a session lock, so
+// several instances can start at the same time: one migrates, the others wait.
 func Up(ctx context.Context, db *sql.DB, d Dialect) error {
 	fsys, err := Files(d)
 	if err != nil {
@@ -49,7 +49,7 @@ func Up(ctx context.Context, db *sql.DB, d Dialect) error {
 	return up(ctx, db, d, fsys)
 }
 
-// Version is the schema version that db has; 0 for an empty database.
+// Version returns the schema version of db, 0 for an empty database.
 func Version(ctx context.Context, db *sql.DB, d Dialect) (int64, error) {
 	fsys, err := Files(d)
 	if err != nil {
@@ -58,8 +58,8 @@ func Version(ctx context.Context, db *sql.DB, d Dialect) (int64, error) {
 	return version(ctx, db, d, fsys)
 }
 
-// Check refuses a database whose schema is not the one this program was built
-// for. The error is one line that says what to do about it.
+// Check returns an error if the schema version of db is not the one that this program
+// needs. The error is one line that says what to do.
 func Check(ctx context.Context, db *sql.DB, d Dialect) error {
 	fsys, err := Files(d)
 	if err != nil {

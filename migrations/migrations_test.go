@@ -30,18 +30,18 @@ var (
 	second = fixture("CREATE TABLE pears (id bigint PRIMARY KEY)", "ALTER TABLE pears ADD COLUMN ripe integer")
 )
 
-func TestUpAndCheck(t *testing.T) {
+func TestUpAndCheck_AcceptsOnlyTheMatchingVersion(t *testing.T) {
 	modelstest.EachEmpty(t, func(t *testing.T, database modelstest.Database) {
 		ctx, db, d := t.Context(), database.SQL(t), database.Dialect()
 		if err := migrations.UpFiles(ctx, db, d, first); err != nil {
 			t.Fatal(err)
 		}
 		if err := migrations.CheckFiles(ctx, db, d, first); err != nil {
-			t.Errorf("a database just migrated is refused: %v", err)
+			t.Errorf("a migrated database is refused: %v", err)
 		}
-		refused(t, migrations.CheckFiles(ctx, db, d, second), "run `mergegate migrate` first")
+		assertRefused(t, migrations.CheckFiles(ctx, db, d, second), "run `mergegate migrate` first")
 
-		for range 2 { // a second run finds nothing to do
+		for range 2 { // the second run does nothing
 			if err := migrations.UpFiles(ctx, db, d, second); err != nil {
 				t.Fatal(err)
 			}
@@ -52,20 +52,19 @@ func TestUpAndCheck(t *testing.T) {
 		if version, err := migrations.VersionFiles(ctx, db, d, second); err != nil || version != 2 {
 			t.Errorf("version %d, %v; want 2", version, err)
 		}
-		refused(t, migrations.CheckFiles(ctx, db, d, first), "migrated by a newer Mergegate")
+		assertRefused(t, migrations.CheckFiles(ctx, db, d, first), "migrated by a newer Mergegate")
 	})
 }
 
-func TestCheckRefusesAnEmptyDatabase(t *testing.T) {
+func TestCheck_EmptyDatabase_IsRefused(t *testing.T) {
 	modelstest.EachEmpty(t, func(t *testing.T, database modelstest.Database) {
 		err := migrations.CheckFiles(t.Context(), database.SQL(t), database.Dialect(), second)
-		refused(t, err, "schema is version 0 and this program needs 2")
+		assertRefused(t, err, "schema is version 0 and this program needs 2")
 	})
 }
 
-// Several instances that start at once migrate one after the other: without
-// the lock, all but one would fail on the table that exists.
-func TestUpFromSeveralInstances(t *testing.T) {
+// Without the session lock, all instances but one would fail because the table exists.
+func TestUp_ConcurrentInstances_MigrateOnce(t *testing.T) {
 	database := modelstest.EmptyPostgres(t)
 	slow := fixture("SELECT pg_sleep(0.2)", "CREATE TABLE quinces (id bigint)")
 	var instances sync.WaitGroup
@@ -80,8 +79,7 @@ func TestUpFromSeveralInstances(t *testing.T) {
 	instances.Wait()
 }
 
-// Both databases have every version, and each version is read by goose.
-func TestBothDialectsHaveTheSameVersions(t *testing.T) {
+func TestDialects_HaveTheSameVersions(t *testing.T) {
 	var names [2][]string
 	for i, d := range []migrations.Dialect{migrations.Postgres, migrations.SQLite} {
 		fsys, err := migrations.Files(d)
@@ -102,13 +100,14 @@ func TestBothDialectsHaveTheSameVersions(t *testing.T) {
 	}
 }
 
-func TestUnknownDialect(t *testing.T) {
+func TestFiles_UnknownDialect_Fails(t *testing.T) {
 	if _, err := migrations.Files("oracle"); err == nil {
-		t.Error("an unknown database has migrations")
+		t.Error("no error for an unknown dialect")
 	}
 }
 
-func refused(t *testing.T, err error, want string) {
+// assertRefused fails unless err is one line that contains want.
+func assertRefused(t *testing.T, err error, want string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got %v, want one line with %q", err, want)

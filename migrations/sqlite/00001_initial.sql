@@ -1,7 +1,7 @@
 -- +goose Up
 
--- Keys (username_key, path_key, name_key, url_key) are normalised by the
--- program: lower() of the two databases does not agree outside ASCII.
+-- The program normalises the key columns (username_key, path_key, name_key,
+-- url_key), because lower() differs between the databases outside ASCII.
 
 CREATE TABLE users (
     id integer PRIMARY KEY AUTOINCREMENT,
@@ -44,7 +44,7 @@ CREATE TABLE sessions (
 CREATE UNIQUE INDEX sessions_digest_key ON sessions (digest);
 CREATE INDEX sessions_user_id ON sessions (user_id);
 
--- How often something was tried in a window: sign-ins by account and address.
+-- Attempts per time window, such as sign-ins by account and address.
 CREATE TABLE rate_counters (
     id integer PRIMARY KEY AUTOINCREMENT,
     name text NOT NULL,
@@ -129,7 +129,7 @@ CREATE TABLE external_status_checks (
     url_key text NOT NULL,
     sealed_secret blob,
     timeout_seconds integer NOT NULL,
-    -- Set while "Also apply" is under way: the last merge request done.
+    -- Set while "Also apply" runs: the last merge request that it processed.
     apply_after_id integer,
     apply_by_id integer REFERENCES users (id) ON DELETE SET NULL,
     created_at datetime NOT NULL,
@@ -138,9 +138,9 @@ CREATE TABLE external_status_checks (
 CREATE UNIQUE INDEX external_status_checks_name_key_key ON external_status_checks (project_id, name_key);
 CREATE UNIQUE INDEX external_status_checks_url_key_key ON external_status_checks (project_id, url_key);
 
--- The scope of a service: names or patterns that were protected when chosen.
--- protected_branch_id is the last id of that protected branch and refers to
--- nothing once it is unprotected, hence no foreign key.
+-- The scope of a service: branch names or patterns that were protected when
+-- selected. protected_branch_id is the last id of the protected branch. It is not
+-- a foreign key, because the branch can be unprotected.
 CREATE TABLE external_status_check_branches (
     id integer PRIMARY KEY AUTOINCREMENT,
     external_status_check_id integer NOT NULL REFERENCES external_status_checks (id) ON DELETE CASCADE,
@@ -177,8 +177,8 @@ CREATE TABLE merge_requests (
     updated_by_id integer REFERENCES users (id) ON DELETE SET NULL,
     last_edited_at datetime,
     last_edited_by_id integer REFERENCES users (id) ON DELETE SET NULL,
-    -- What a merge is about to do, written before the target moves, so that
-    -- one cut off between ref and row can be completed.
+    -- What a merge is about to do. It is stored before the target moves, so that
+    -- recovery can complete a merge that is interrupted between ref and row.
     merging_sha text NOT NULL DEFAULT '',
     merging_head_sha text NOT NULL DEFAULT '',
     merging_base_sha text NOT NULL DEFAULT '',
@@ -216,9 +216,9 @@ CREATE TABLE deliveries (
     url text NOT NULL,
     payload blob NOT NULL,
     state text NOT NULL,
-    -- close and merge are tried to the end of the schedule.
+    -- Deliveries of close and merge events are never superseded.
     whole_schedule boolean NOT NULL DEFAULT false,
-    -- Tests and Redeliver are tried once and never superseded.
+    -- Tests and redeliveries are tried once and never superseded.
     single_attempt boolean NOT NULL DEFAULT false,
     attempts integer NOT NULL DEFAULT 0,
     schedule_started_at datetime,
@@ -296,8 +296,8 @@ CREATE TABLE status_check_responses (
 CREATE INDEX status_check_responses_check ON status_check_responses (merge_request_id, external_status_check_id, id);
 CREATE INDEX status_check_responses_service ON status_check_responses (external_status_check_id);
 
--- A push between its pre-receive and the end of its post-receive, so that a
--- crash in between loses neither who pushed nor the push options.
+-- Pushes between pre-receive and the end of post-receive. After a crash, recovery
+-- needs the pusher and the push options.
 CREATE TABLE pending_pushes (
     id integer PRIMARY KEY AUTOINCREMENT,
     project_id integer NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
@@ -309,7 +309,7 @@ CREATE TABLE pending_pushes (
 );
 CREATE INDEX pending_pushes_project_id ON pending_pushes (project_id);
 
--- Who did what. Names are kept as text: an audit event outlives its subject.
+-- Who did what. Names are text, because an audit event outlives its user and target.
 CREATE TABLE audit_events (
     id integer PRIMARY KEY AUTOINCREMENT,
     project_id integer REFERENCES projects (id) ON DELETE CASCADE,

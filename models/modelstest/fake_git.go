@@ -13,32 +13,31 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// Git is a fake git: a graph of commits and branches in memory. Tests of the
-// order of events use it to stop at a chosen point; gitrepo's tests hold what
-// the real git does.
+// Git is a fake models.Git: commits and branches in memory. Its hooks let tests force
+// an order of events. Package gitrepo tests the real git.
 type Git struct {
 	mu       sync.Mutex
 	branches map[int64]map[string]string
-	// logs are the reflogs, oldest entry first; they go with their branch.
+	// logs are the reflogs, oldest entry first. Deleting a branch deletes its log.
 	logs map[int64]map[string][]models.BranchMove
-	// tips are all commits that a branch has ever pointed to.
+	// tips lists all commits that a branch has ever pointed to.
 	tips    map[string][]string
 	parents map[string][]string
 	kept    map[string]string
 	n       int
-	// Conflicts, when set, are what every merge runs into.
+	// Conflicts, if not empty, are the files in conflict of every merge.
 	Conflicts []string
 	// BeforeMove runs before a branch is moved by compare-and-swap.
 	BeforeMove func()
 	// BeforeTip runs before a tip is read.
 	BeforeTip func()
-	// missing are the projects whose repository fails every operation.
+	// missing are the projects for which every operation fails.
 	missing map[int64]bool
 	// locked are the branches that cannot be deleted.
 	locked map[string]bool
 }
 
-// ErrMissing is what every operation on a missing repository returns.
+// ErrMissing is returned by every operation on a repository that SetMissing removed.
 var ErrMissing = errors.New("modelstest: the repository is missing")
 
 func (g *Git) check(projectID int64) error {
@@ -50,21 +49,21 @@ func (g *Git) check(projectID int64) error {
 	return nil
 }
 
-// SetMissing makes every operation on a repository fail, or no longer.
+// SetMissing makes all operations on a project's repository fail, or work again.
 func (g *Git) SetMissing(projectID int64, missing bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.missing[projectID] = missing
 }
 
-// SetLocked makes the deletion of a branch fail, or no longer.
+// SetLocked makes deleting a branch fail, or work again.
 func (g *Git) SetLocked(branch string, locked bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.locked[branch] = locked
 }
 
-// point moves a branch for a request and logs it.
+// point moves a branch, "" deletes it, and logs the move for a request.
 func (g *Git) point(projectID int64, branch, sha, requestID string) {
 	key := fmt.Sprint(projectID, " ", branch)
 	if sha == "" {
@@ -80,22 +79,22 @@ func (g *Git) point(projectID int64, branch, sha, requestID string) {
 	g.tips[key] = append(g.tips[key], sha)
 }
 
-// MoveByPush points a branch at a commit as the push of a request does whose
-// post-receive is still to come; "" deletes it.
+// MoveByPush points a branch at a commit, as the push of a request does before its
+// post-receive. An empty sha deletes the branch.
 func (g *Git) MoveByPush(projectID int64, requestID, branch, sha string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.point(projectID, branch, sha, requestID)
 }
 
-// NewCommit makes a commit that no branch points to.
+// NewCommit creates a commit without moving a branch and returns its id.
 func (g *Git) NewCommit(parents ...string) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.commit(parents...)
 }
 
-// PastTips are all commits that a branch has ever pointed to.
+// PastTips returns all commits that a branch has ever pointed to.
 func (g *Git) PastTips(projectID int64, branch string) []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -114,7 +113,7 @@ func (g *Git) BranchLog(_ context.Context, projectID int64, branch string) ([]mo
 	return log, nil
 }
 
-// NewGit makes a git without repositories.
+// NewGit returns a git without repositories.
 func NewGit() *Git {
 	return &Git{
 		branches: map[int64]map[string]string{}, logs: map[int64]map[string][]models.BranchMove{}, tips: map[string][]string{},
@@ -122,8 +121,8 @@ func NewGit() *Git {
 	}
 }
 
-// AddCommit makes a commit with the given parents the tip of a branch, as a push
-// does whose post-receive is still to come.
+// AddCommit creates a commit with the given parents, points a branch at it and returns
+// its id. Like a push before its post-receive, it does not tell the store.
 func (g *Git) AddCommit(projectID int64, branch string, parents ...string) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -140,21 +139,22 @@ func (g *Git) commit(parents ...string) string {
 	return sha
 }
 
-// SetBranch points a branch at a commit, as a force push does; "" deletes it.
+// SetBranch points a branch at a commit without telling the store. An empty sha deletes
+// the branch.
 func (g *Git) SetBranch(projectID int64, branch, sha string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.point(projectID, branch, sha, "")
 }
 
-// Tip is where a branch stands, "" when there is none.
+// Tip returns the commit of a branch, "" if the branch does not exist.
 func (g *Git) Tip(projectID int64, branch string) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.branches[projectID][branch]
 }
 
-// HeadRef is what refs/merge-requests/<iid>/head holds.
+// HeadRef returns the commit of refs/merge-requests/<iid>/head.
 func (g *Git) HeadRef(projectID, iid int64) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -202,7 +202,7 @@ func (g *Git) BranchTip(_ context.Context, projectID int64, branch string) (stri
 	return sha, sha != "", g.check(projectID)
 }
 
-// Commit implements models.Git; the message tells the commit.
+// Commit implements models.Git. The message contains the commit's id.
 func (g *Git) Commit(_ context.Context, projectID int64, sha string) (models.Commit, error) {
 	if err := g.check(projectID); err != nil {
 		return models.Commit{}, err

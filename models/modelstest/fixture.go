@@ -11,40 +11,40 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// Clock is a clock that stands still until a test moves it.
+// Clock is a fake clock that only Advance moves.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time
 }
 
-// NewClock makes a clock that shows a fixed instant.
+// NewClock returns a clock that shows 2026-11-22 09:00 UTC.
 func NewClock() *Clock {
 	return &Clock{now: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)}
 }
 
-// Now is what the clock shows.
+// Now returns the time of the clock.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
 }
 
-// Advance moves the clock.
+// Advance moves the clock forward by d.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
 }
 
-// plainSealer marks what it seals, so that a test sees both that it was sealed
-// and for which place.
-type plainSealer struct{}
+// fakeSealer is a fake models.Sealer. It stores the context and the reversed text, so
+// tests can see both.
+type fakeSealer struct{}
 
-func (plainSealer) Seal(plain []byte, context string) ([]byte, error) {
+func (fakeSealer) Seal(plain []byte, context string) ([]byte, error) {
 	return []byte(context + "|" + reverse(string(plain))), nil
 }
 
-func (plainSealer) Open(sealed []byte, context string) ([]byte, error) {
+func (fakeSealer) Open(sealed []byte, context string) ([]byte, error) {
 	text, ok := strings.CutPrefix(string(sealed), context+"|")
 	if !ok {
 		return nil, fmt.Errorf("modelstest: not sealed for %s", context)
@@ -60,14 +60,14 @@ func reverse(s string) string {
 	return string(r)
 }
 
-// Payload is what the fixture's deliveries carry: enough of the real payload
-// to see which event it was.
+// Payload is the body of the fixture's deliveries: the parts of an event that tests
+// check.
 type Payload struct {
 	UUID    string        `json:"uuid"`
 	Action  models.Action `json:"action"`
 	OldRev  string        `json:"oldrev"`
 	Changes []string      `json:"changes"`
-	// Previous is what the changed fields were before.
+	// Previous maps each changed field to its previous value.
 	Previous    map[string]any `json:"previous"`
 	Head        string         `json:"head"`
 	Target      string         `json:"target"`
@@ -77,7 +77,7 @@ type Payload struct {
 	Test        bool           `json:"test"`
 }
 
-// RenderPayload is the fixture's models.Config.Payload.
+// RenderPayload is the default models.Config.Payload of Open.
 func RenderPayload(e models.Event) ([]byte, error) {
 	p := Payload{
 		Previous: map[string]any{},
@@ -91,15 +91,16 @@ func RenderPayload(e models.Event) ([]byte, error) {
 	return json.Marshal(p)
 }
 
-// Fixture is a store with a clock, an imagined git and a few inhabitants.
+// Fixture is a store with a fake clock and a fake git. New also creates Owner and
+// Project.
 type Fixture struct {
 	T     testing.TB
 	DB    Database
 	Clock *Clock
 	Git   *Git
 	Store *models.Store
-	// Owner owns Project, whose main and release/* are protected for
-	// Maintainers, whose branches are main and feature (one commit ahead).
+	// Owner is the Owner of Project. Project has the branches main and feature, which
+	// is one commit ahead; main and release/* are protected for Maintainers.
 	Owner   models.User
 	Project models.Project
 }
@@ -107,23 +108,24 @@ type Fixture struct {
 // Option changes the configuration that Open uses.
 type Option func(*models.Config)
 
-// WithGit replaces the imagined git.
+// WithGit replaces the fake git.
 func WithGit(git models.Git) Option { return func(c *models.Config) { c.Git = git } }
 
-// WithPayload replaces the fixture's payload.
+// WithPayload replaces RenderPayload.
 func WithPayload(f func(models.Event) ([]byte, error)) Option {
 	return func(c *models.Config) { c.Payload = f }
 }
 
-// WithSealer replaces the fixture's sealer.
+// WithSealer replaces the fake sealer.
 func WithSealer(s models.Sealer) Option { return func(c *models.Config) { c.Sealer = s } }
 
-// Open opens a store on a database, with a clock and git of its own.
+// Open opens a store on a database, with a new fake clock and fake git. When the test
+// ends, it closes the store and checks the merged merge requests.
 func Open(t testing.TB, db Database, options ...Option) *Fixture {
 	t.Helper()
 	w := &Fixture{T: t, DB: db, Clock: NewClock(), Git: NewGit()}
 	cfg := models.Config{
-		Driver: db.Driver, DSN: db.DSN, Now: w.Clock.Now, Payload: RenderPayload, Sealer: plainSealer{}, Git: w.Git, MaxConns: 10,
+		Driver: db.Driver, DSN: db.DSN, Now: w.Clock.Now, Payload: RenderPayload, Sealer: fakeSealer{}, Git: w.Git, MaxConns: 10,
 	}
 	for _, o := range options {
 		o(&cfg)
@@ -138,7 +140,7 @@ func Open(t testing.TB, db Database, options ...Option) *Fixture {
 	return w
 }
 
-// New is Open with an owner and a project.
+// New is Open plus the user olga and the private project olga/pear.
 func New(t testing.TB, db Database, options ...Option) *Fixture {
 	t.Helper()
 	w := Open(t, db, options...)
@@ -147,21 +149,21 @@ func New(t testing.TB, db Database, options ...Option) *Fixture {
 	return w
 }
 
-// User makes a user.
+// User creates a user.
 func (w *Fixture) User(name string) models.User {
 	w.T.Helper()
 	user, err := w.Store.CreateUser(w.T.Context(), models.User{}, models.UserInput{Username: name, Name: name})
 	return must(w.T, user, err)
 }
 
-// Admin makes an administrator.
+// Admin creates an administrator.
 func (w *Fixture) Admin(name string) models.User {
 	w.T.Helper()
 	user, err := w.Store.CreateUser(w.T.Context(), models.User{}, models.UserInput{Username: name, Name: name, Admin: true})
 	return must(w.T, user, err)
 }
 
-// Member makes a user with a role on Project.
+// Member creates a user with a role on Project.
 func (w *Fixture) Member(name string, role models.Role) models.User {
 	w.T.Helper()
 	user := w.User(name)
@@ -170,8 +172,7 @@ func (w *Fixture) Member(name string, role models.Role) models.User {
 	return user
 }
 
-// NewProject makes a project of a user, with branches main and feature, main
-// and release/* protected.
+// NewProject creates a project like Fixture.Project in the owner's namespace.
 func (w *Fixture) NewProject(owner models.User, path string, visibility models.Visibility) models.Project {
 	w.T.Helper()
 	ctx := w.T.Context()
@@ -185,8 +186,8 @@ func (w *Fixture) NewProject(owner models.User, path string, visibility models.V
 	return project
 }
 
-// Service adds a service to Project; branches are names of protected branches,
-// none for all.
+// Service adds a service to Project. branches are names of protected branches; without
+// any, the service applies to all branches.
 func (w *Fixture) Service(name string, branches ...string) models.ExternalStatusCheck {
 	w.T.Helper()
 	var ids []int64
@@ -194,19 +195,19 @@ func (w *Fixture) Service(name string, branches ...string) models.ExternalStatus
 		rule, err := w.Store.ProtectedBranchByName(w.T.Context(), w.Project.ID, branch)
 		ids = append(ids, must(w.T, rule, err).ID)
 	}
-	check, err := w.Store.CreateExternalStatusCheck(w.T.Context(), w.Owner, w.Project.ID,
+	service, err := w.Store.CreateExternalStatusCheck(w.T.Context(), w.Owner, w.Project.ID,
 		models.ExternalStatusCheckInput{Name: name, ExternalURL: "https://" + name + ".example.test/hook", ProtectedBranchIDs: ids}, false)
-	return must(w.T, check, err)
+	return must(w.T, service, err)
 }
 
-// MergeRequest opens a merge request of Project from a branch into another.
+// MergeRequest opens a merge request of Project.
 func (w *Fixture) MergeRequest(source, target string) models.MergeRequest {
 	w.T.Helper()
 	mr, err := w.Store.CreateMergeRequest(w.T.Context(), w.Owner, w.Project.ID, models.MergeRequestInput{Title: "Trim " + source, SourceBranch: source, TargetBranch: target})
 	return must(w.T, mr, err)
 }
 
-// Push commits to a branch of Project and tells the store.
+// Push adds a commit to a branch of Project, records the push and returns the commit.
 func (w *Fixture) Push(branch string) string {
 	w.T.Helper()
 	old := w.Git.Tip(w.Project.ID, branch)
@@ -215,20 +216,20 @@ func (w *Fixture) Push(branch string) string {
 	return sha
 }
 
-// RecordPush tells the store that a branch of Project has moved.
+// RecordPush calls Store.Push for a branch of Project that has moved.
 func (w *Fixture) RecordPush(branch, old, sha string) []models.PushedBranch {
 	w.T.Helper()
 	pushed, err := w.Store.Push(w.T.Context(), models.PushInput{ProjectID: w.Project.ID, By: w.Owner, Updates: []models.RefUpdate{{Ref: "refs/heads/" + branch, Old: old, New: sha}}})
 	return must(w.T, pushed, err)
 }
 
-// Respond answers a check as the owner.
+// Respond records a response of a service as Owner.
 func (w *Fixture) Respond(mr models.MergeRequest, service models.ExternalStatusCheck, sha string, status models.Status) error {
 	_, _, err := w.Store.RecordResponse(w.T.Context(), w.Owner, mr.ProjectID, mr.IID, models.ResponseInput{ExternalStatusCheckID: service.ID, SHA: sha, Status: status})
 	return err
 }
 
-// Reload reads a merge request again, with its checks.
+// Reload reads a merge request and its checks again.
 func (w *Fixture) Reload(mr models.MergeRequest) (models.MergeRequest, []models.MergeRequestCheck) {
 	w.T.Helper()
 	mr, err := w.Store.MergeRequest(w.T.Context(), mr.ProjectID, mr.IID)
@@ -237,8 +238,8 @@ func (w *Fixture) Reload(mr models.MergeRequest) (models.MergeRequest, []models.
 	return mr, must(w.T, checks, err)[mr.ID]
 }
 
-// Status is the state of the check of a service on a merge request now, "" for
-// none.
+// Status returns the current state of a service's check on a merge request, "" if there
+// is no check.
 func (w *Fixture) Status(mr models.MergeRequest, service models.ExternalStatusCheck) models.Status {
 	w.T.Helper()
 	_, checks := w.Reload(mr)
@@ -250,7 +251,7 @@ func (w *Fixture) Status(mr models.MergeRequest, service models.ExternalStatusCh
 	return ""
 }
 
-// Deliveries lists what was recorded for a service, the oldest first.
+// Deliveries lists the deliveries to a service, oldest first.
 func (w *Fixture) Deliveries(service models.ExternalStatusCheck) []models.Delivery {
 	w.T.Helper()
 	list, _, err := w.Store.Deliveries(w.T.Context(), service.ProjectID, service.ID, "", models.Page{})
@@ -261,7 +262,7 @@ func (w *Fixture) Deliveries(service models.ExternalStatusCheck) []models.Delive
 	return list
 }
 
-// PayloadOf reads the payload of a delivery of the fixture.
+// PayloadOf returns the payload of a delivery that RenderPayload rendered.
 func (w *Fixture) PayloadOf(d models.Delivery) Payload {
 	w.T.Helper()
 	full, _, err := w.Store.Delivery(w.T.Context(), d.ProjectID, d.ExternalStatusCheckID, d.ID)

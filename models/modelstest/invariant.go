@@ -8,10 +8,9 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// checkMerged fails the test when a merge request is merged whose HEAD is not
-// reachable from any commit that its target has pointed to. A squash leaves HEAD
-// out: there it is the squash commit that must be reachable. A target whose
-// repository or branch is gone can no longer be asked.
+// checkMerged fails the test if a merge request is merged although its target has never
+// contained HEAD, or for a squash, the squash commit. It skips targets whose repository
+// or branch no longer exists.
 func checkMerged(t testing.TB, store *models.Store, git models.Git) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
@@ -41,7 +40,7 @@ func checkMerged(t testing.TB, store *models.Store, git models.Git) {
 	}
 }
 
-// pastTips are the commits that a branch is known to have pointed to.
+// pastTips returns the commits that a branch is known to have pointed to.
 func pastTips(ctx context.Context, git models.Git, projectID int64, branch string) []string {
 	if fake, ok := git.(*Git); ok {
 		return fake.PastTips(projectID, branch)

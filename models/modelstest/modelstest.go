@@ -1,11 +1,11 @@
-// Package modelstest gives tests a database of their own, on SQLite and on a
-// real PostgreSQL.
+// Package modelstest provides databases, a store and a fake git for tests. Use Each to
+// run a test on a fresh SQLite and a fresh PostgreSQL database, and New to create a
+// Fixture on one: a store with a user and a project.
 //
-// PostgreSQL is a throw-away server: the one named by the environment variable
-// MERGEGATE_TEST_POSTGRES_DSN (`make test` starts one for all packages), else
-// one that the first test of the process starts. The schema is migrated once
-// into a template database, named by a hash of the migrations, and every test
-// gets a copy of it.
+// PostgreSQL is a temporary server: the one named by the environment variable
+// MERGEGATE_TEST_POSTGRES_DSN (`make test` starts one for all packages), otherwise the
+// first test of the process starts one. The schema is migrated once into a template
+// database, named by a hash of the migrations, and every test gets a copy.
 package modelstest
 
 import (
@@ -20,20 +20,20 @@ import (
 	"github.com/mergegate/mergegate/migrations"
 )
 
-// Database says how to reach the database of one test. Its fields are what
-// models.Config takes.
+// Database says how to open the database of one test. Its fields are those of
+// models.Config.
 type Database struct {
 	// Driver is "sqlite" or "postgres".
 	Driver string
-	// DSN is the path of the file for SQLite, a postgres:// address otherwise.
+	// DSN is the file's path for SQLite, a postgres:// URL for PostgreSQL.
 	DSN string
 }
 
-// Dialect is the kind of database that db is.
+// Dialect returns the dialect of the database's migrations.
 func (db Database) Dialect() migrations.Dialect { return migrations.Dialect(db.Driver) }
 
-// SQL opens db below any ORM, for tests that look at rows or at the schema
-// themselves. It is closed when the test ends.
+// SQL opens db without GORM, for tests that read rows or the schema directly. It is
+// closed when the test ends.
 func (db Database) SQL(t testing.TB) *sql.DB {
 	t.Helper()
 	driver := "sqlite"
@@ -48,12 +48,12 @@ func (db Database) SQL(t testing.TB) *sql.DB {
 	return conn
 }
 
-// DatabasesVariable names the environment variable that, set to "sqlite",
-// leaves out PostgreSQL in Each and EachEmpty. Only `make check` sets it.
+// DatabasesVariable names the environment variable that skips PostgreSQL in Each and
+// EachEmpty if it is "sqlite". `make check` sets it.
 const DatabasesVariable = "MERGEGATE_TEST_DATABASES"
 
-// Each runs test as a subtest on SQLite and as one on PostgreSQL, each with a
-// fresh database that has the schema and no rows.
+// Each runs test as a subtest on SQLite and on PostgreSQL, each with a fresh database
+// that has the schema and no rows.
 func Each(t *testing.T, test func(t *testing.T, db Database)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { test(t, SQLite(t)) })
@@ -62,7 +62,7 @@ func Each(t *testing.T, test func(t *testing.T, db Database)) {
 	}
 }
 
-// EachEmpty is Each with databases that have no schema at all.
+// EachEmpty is Each with databases that have no schema.
 func EachEmpty(t *testing.T, test func(t *testing.T, db Database)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
@@ -73,9 +73,9 @@ func EachEmpty(t *testing.T, test func(t *testing.T, db Database)) {
 	}
 }
 
-// Main runs the tests of a package and then stops the PostgreSQL server, if
-// the package started one, and removes its folder. Without it the server ends
-// with the process all the same, and the next run removes the folder:
+// Main runs the tests of a package. Afterwards it stops the PostgreSQL server, if the
+// package started one, and removes its directory. Without Main the server still ends
+// with the process, and the next run removes the directory.
 //
 //	func TestMain(m *testing.M) { os.Exit(modelstest.Main(m)) }
 func Main(m *testing.M) int {
@@ -83,7 +83,7 @@ func Main(m *testing.M) int {
 	return m.Run()
 }
 
-// schemaHash tells apart databases made by different migrations.
+// schemaHash returns a hash of the migrations of a dialect.
 func schemaHash(d migrations.Dialect) (string, error) {
 	fsys, err := migrations.Files(d)
 	if err != nil {

@@ -9,8 +9,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(Main(m)) }
 
-// A test sees neither the tables nor the rows of another one.
-func TestEachEmptyIsolates(t *testing.T) {
+func TestEachEmpty_DatabasesAreSeparate(t *testing.T) {
 	for range 2 {
 		EachEmpty(t, func(t *testing.T, db Database) {
 			if _, err := db.SQL(t).Exec("CREATE TABLE pears (id bigint)"); err != nil {
@@ -20,8 +19,7 @@ func TestEachEmptyIsolates(t *testing.T) {
 	}
 }
 
-// The next server removes what a killed process left, and nothing else.
-func TestSweepServerFolders(t *testing.T) {
+func TestRemoveStaleFolders(t *testing.T) {
 	parent := t.TempDir()
 	used, err := newServerFolder(parent, nil)
 	if err != nil {
@@ -32,7 +30,7 @@ func TestSweepServerFolders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = left.lock.Close() // as the kernel does for a process that is gone
+	_ = left.lock.Close() // as the kernel does when a process ends
 	young := filepath.Join(parent, folderPrefix+"young")
 	other := filepath.Join(parent, "somebody-else")
 	for _, dir := range []string{young, other} {
@@ -40,14 +38,14 @@ func TestSweepServerFolders(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	long := time.Now().Add(-2 * sweepAfter)
+	long := time.Now().Add(-2 * staleAfter)
 	for _, dir := range []string{used.path, left.path, other} {
 		if err := os.Chtimes(dir, long, long); err != nil {
 			t.Fatal(err)
 		}
 	}
 
-	sweepServerFolders(parent)
+	removeStaleFolders(parent)
 
 	for dir, kept := range map[string]bool{used.path: true, left.path: false, young: true, other: true} {
 		if _, err := os.Stat(dir); (err == nil) != kept {

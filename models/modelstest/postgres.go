@@ -16,16 +16,16 @@ import (
 	"github.com/mergegate/mergegate/migrations"
 )
 
-// DSNVariable names the environment variable that points tests at a running
-// PostgreSQL server, where they may create and drop databases.
+// DSNVariable names the environment variable with the URL of a PostgreSQL server on
+// which tests may create and drop databases.
 const DSNVariable = "MERGEGATE_TEST_POSTGRES_DSN"
 
-// templateLock is the advisory lock under which one process makes the template
-// database while the others wait for it.
+// templateLock is the advisory lock that a process holds while it creates the template
+// database.
 const templateLock = 0x6d67_7465
 
-// Postgres is a fresh PostgreSQL database with the schema, dropped when the
-// test ends.
+// Postgres returns a fresh PostgreSQL database that has the schema. It is dropped when
+// the test ends.
 func Postgres(t testing.TB) Database {
 	t.Helper()
 	template, err := templateDatabase()
@@ -35,22 +35,22 @@ func Postgres(t testing.TB) Database {
 	return Database{Driver: "postgres", DSN: newPostgresDatabase(t, template)}
 }
 
-// EmptyPostgres is a PostgreSQL database without any schema, dropped when the
+// EmptyPostgres returns a PostgreSQL database without a schema. It is dropped when the
 // test ends.
 func EmptyPostgres(t testing.TB) Database {
 	t.Helper()
 	return Database{Driver: "postgres", DSN: newPostgresDatabase(t, "template0")}
 }
 
-// newPostgresDatabase copies template and gives the address of the copy.
+// newPostgresDatabase copies a template database and returns the URL of the copy.
 func newPostgresDatabase(t testing.TB, template string) string {
 	t.Helper()
 	dsn, err := serverDSN()
 	if err != nil {
 		t.Fatalf("prepare PostgreSQL for tests: %v", err)
 	}
-	// A connection for two statements, rather than a pool kept for the whole
-	// process, which the leak checks of packages would report.
+	// Connect for two statements only: a pool that lives as long as the process would
+	// be reported by the leak checks of packages.
 	admin, err := sql.Open("pgx", dsn)
 	if err != nil {
 		t.Fatal(err)
@@ -76,8 +76,8 @@ func dropDatabase(t testing.TB, dsn, name string) {
 	}
 }
 
-// templateDatabase is the name of a database that has the schema and no rows.
-// The first caller on a server makes it, in any process.
+// templateDatabase returns the name of a database that has the schema and no rows. The
+// first caller on a server creates it, in any process.
 var templateDatabase = sync.OnceValues(func() (string, error) {
 	ctx := context.Background()
 	dsn, err := serverDSN()
@@ -112,8 +112,8 @@ var templateDatabase = sync.OnceValues(func() (string, error) {
 	return name, makeTemplate(ctx, admin, dsn, name)
 })
 
-// makeTemplate migrates a database under another name and renames it at the
-// end, so that a process that dies half-way leaves no half template behind.
+// makeTemplate migrates a database under a temporary name and then renames it, so a
+// process that dies does not leave an incomplete template.
 func makeTemplate(ctx context.Context, admin *sql.Conn, dsn, name string) error {
 	unfinished := name + "_unfinished"
 	if _, err := admin.ExecContext(ctx, "DROP DATABASE IF EXISTS "+unfinished+" WITH (FORCE)"); err != nil {
@@ -127,7 +127,7 @@ func makeTemplate(ctx context.Context, admin *sql.Conn, dsn, name string) error 
 		return err
 	}
 	err = migrations.Up(ctx, db, migrations.Postgres)
-	// PostgreSQL neither renames nor copies a database that has connections.
+	// PostgreSQL neither renames nor copies a database with open connections.
 	if closed := db.Close(); err == nil {
 		err = closed
 	}
@@ -157,7 +157,7 @@ func createDatabase(ctx context.Context, admin execer, name, template string) er
 	return err
 }
 
-// withDatabase is the address dsn with the database's name replaced.
+// withDatabase returns dsn with another database name.
 func withDatabase(dsn, name string) string {
 	u, err := url.Parse(dsn)
 	if err != nil { // serverDSN has parsed it
@@ -172,7 +172,8 @@ var ownServer struct {
 	*Server
 }
 
-// serverDSN is the address of the server's administrative database.
+// serverDSN returns the URL of the server's administrative database. It starts a server
+// if DSNVariable is not set.
 func serverDSN() (string, error) {
 	if dsn := os.Getenv(DSNVariable); dsn != "" {
 		u, err := url.Parse(dsn)

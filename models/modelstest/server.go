@@ -16,21 +16,21 @@ import (
 	"time"
 )
 
-// startLimit is how long a PostgreSQL server may take until it answers.
+// startLimit is how long a PostgreSQL server may take to start.
 const startLimit = 30 * time.Second
 
-// Server is a throw-away PostgreSQL server that listens on a unix socket only.
-// It ends with the process that started it, also when that one is killed.
+// Server is a temporary PostgreSQL server that listens on a unix socket only. It ends
+// with the process that started it, even if that process is killed.
 type Server struct {
-	// DSN is the postgres:// address of its administrative database.
+	// DSN is the URL of the administrative database.
 	DSN string
 
 	cmd *exec.Cmd
 	dir *serverFolder
 }
 
-// StartServer makes a data folder and starts a server on it. It keeps nothing
-// safe: a crash of the machine loses its data, which makes tests fast.
+// StartServer starts a server on a new data directory. It turns off durability for
+// speed.
 func StartServer() (*Server, error) {
 	bin, err := postgresPrograms()
 	if err != nil {
@@ -40,7 +40,7 @@ func StartServer() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	sweepServerFolders(os.TempDir())
+	removeStaleFolders(os.TempDir())
 	dir, err := newServerFolder(os.TempDir(), account)
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func StartServer() (*Server, error) {
 	return server, nil
 }
 
-// Stop ends the server at once and removes its folder.
+// Stop ends the server immediately and removes its directory.
 func (s *Server) Stop() {
 	_ = s.cmd.Process.Signal(syscall.SIGQUIT)
 	_ = s.cmd.Wait()
@@ -109,7 +109,7 @@ func (s *Server) waitUntilReady() error {
 		if err = db.PingContext(ctx); err == nil {
 			return nil
 		}
-		// The state "Z" of a process that ended is only seen by waiting for it.
+		// A process that has ended is a zombie until it is waited for.
 		var status syscall.WaitStatus
 		if pid, _ := syscall.Wait4(s.cmd.Process.Pid, &status, syscall.WNOHANG, nil); pid > 0 {
 			return fmt.Errorf("it ended with status %d", status.ExitStatus())
@@ -127,8 +127,8 @@ func serverAddress(socket string) string {
 	return "postgres://postgres@/postgres?" + query.Encode()
 }
 
-// postgresPrograms is the folder that holds initdb and postgres. Debian keeps
-// them out of PATH, in a folder per version; the newest is taken.
+// postgresPrograms returns the directory of initdb and postgres. Debian installs them
+// outside PATH, in a directory per version; the newest is used.
 func postgresPrograms() (string, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil {
@@ -155,8 +155,9 @@ func postgresPrograms() (string, error) {
 		DSNVariable + " to a server they may use")
 }
 
-// serverAccount is who runs the server. PostgreSQL refuses to run as root, so
-// root hands it to nobody; everybody else runs it themselves (nil).
+// serverAccount returns the account that runs the server. PostgreSQL refuses to run as
+// root, so root uses the account nobody. For other users it returns nil: the server
+// runs as the current user.
 func serverAccount() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

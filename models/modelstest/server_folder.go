@@ -9,16 +9,16 @@ import (
 )
 
 const (
-	// folderPrefix begins the name of every folder of a throw-away server.
+	// folderPrefix is the prefix of the directories of temporary servers.
 	folderPrefix = "mergegate-test-postgres-"
-	// sweepAfter spares folders too young to carry their lock yet.
-	sweepAfter = time.Minute
-	// socketLimit is how long, in bytes, the path of a unix socket may be.
+	// staleAfter spares directories that are too new to have their lock file.
+	staleAfter = time.Minute
+	// socketLimit is the longest path of a unix socket, in bytes.
 	socketLimit = 100
 )
 
-// serverFolder holds the data, socket and log of one server. A lock on a file
-// in it tells a folder in use from one that a killed process left behind.
+// serverFolder is the directory of one server, with its data, socket and log. A locked
+// file in it marks a directory in use; a killed process leaves it unlocked.
 type serverFolder struct {
 	path string
 	lock *os.File
@@ -74,12 +74,12 @@ func (d *serverFolder) remove() {
 	}
 }
 
-// sweepServerFolders removes the folders whose process is gone.
-func sweepServerFolders(parent string) {
+// removeStaleFolders removes the directories of processes that have ended.
+func removeStaleFolders(parent string) {
 	found, _ := filepath.Glob(filepath.Join(parent, folderPrefix+"*"))
 	for _, path := range found {
 		info, err := os.Stat(path)
-		if err != nil || time.Since(info.ModTime()) < sweepAfter {
+		if err != nil || time.Since(info.ModTime()) < staleAfter {
 			continue
 		}
 		lock, err := lockFile(filepath.Join(path, "lock"))
@@ -91,7 +91,7 @@ func sweepServerFolders(parent string) {
 	}
 }
 
-// lockFile makes and locks a file. The lock goes with the process.
+// lockFile creates and locks a file. The lock is released when the process ends.
 func lockFile(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/mergegate/mergegate/migrations"
 )
 
-// SQLite is a fresh SQLite database with the schema, in a folder that goes
-// with the test.
+// SQLite returns a fresh SQLite database that has the schema. Its file is removed when
+// the test ends.
 func SQLite(t testing.TB) Database {
 	t.Helper()
 	empty, err := migratedFile()
@@ -28,8 +28,8 @@ func SQLite(t testing.TB) Database {
 	return Database{Driver: "sqlite", DSN: path}
 }
 
-// migratedFile is the content of a SQLite file that has the schema and no
-// rows, made once per process.
+// migratedFile returns the content of a SQLite file that has the schema and no rows. It
+// is created once per process.
 var migratedFile = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "mergegate-test-sqlite-")
 	if err != nil {

@@ -1,10 +1,10 @@
-// Command pgserver runs a command with a throw-away PostgreSQL server, which
-// it names in MERGEGATE_TEST_POSTGRES_DSN, and stops the server afterwards:
+// Command pgserver starts a temporary PostgreSQL server, runs a command with its URL in
+// MERGEGATE_TEST_POSTGRES_DSN, and stops the server afterwards:
 //
 //	go run ./models/modelstest/pgserver -- go test ./...
 //
-// Its exit code is that of the command (`go run` makes 1 of any failure).
-// Where the variable is set already, it starts no server of its own.
+// Its exit code is that of the command (`go run` turns any failure into 1). If the
+// variable is already set, it does not start a server.
 package main
 
 import (
@@ -34,8 +34,8 @@ func main() {
 	os.Exit(code)
 }
 
-// run gives the exit code of the command, or 1 and an error if it could not be
-// run at all.
+// run returns the exit code of the command, or 1 and an error if the command could not
+// be run.
 func run(args []string) (int, error) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -54,7 +54,7 @@ func run(args []string) (int, error) {
 	if err := cmd.Start(); err != nil {
 		return 1, err
 	}
-	// The command decides what a signal means; the server outlives it.
+	// Forward signals to the command; the server must outlive it.
 	go func() {
 		for s := range signals {
 			_ = cmd.Process.Signal(s)

@@ -6,7 +6,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-func TestRunGivesTheExitCode(t *testing.T) {
+func TestRun_ReturnsTheExitCode(t *testing.T) {
 	t.Setenv(modelstest.DSNVariable, "postgres://given.example/x") // no server is started
 	for command, want := range map[string]int{
 		"exit 0": 0,
