@@ -99,8 +99,8 @@ func methodNotAllowed(known []string) echo.HandlerFunc {
 
 // exactPath answers 404 for a path with more segments than the route. Echo would
 // otherwise put the rest of the path into the last parameter.
-func (a *api) exactPath(route string, next echo.HandlerFunc) echo.HandlerFunc {
-	segments := strings.Count(Prefix+route, "/")
+func (a *api) exactPath(template string, next echo.HandlerFunc) echo.HandlerFunc {
+	segments := strings.Count(Prefix+template, "/")
 	return func(c echo.Context) error {
 		if strings.Count(c.Request().URL.EscapedPath(), "/") != segments {
 			return a.rateLimited(unknownRoute)(c)
@@ -210,7 +210,7 @@ func (c *call) fail(err error) error {
 	if c.Response().Committed {
 		return err
 	}
-	if f := refusal(err); f != nil {
+	if f := failureOf(err); f != nil {
 		if f.status == http.StatusUnauthorized {
 			c.Response().Header().Set("WWW-Authenticate", `Bearer realm="Mergegate"`)
 		}
@@ -296,7 +296,7 @@ func (c *call) findProject() error {
 
 // accessInPath loads the project that :id names and the user's access to it.
 func (c *call) accessInPath() (access models.Access, err error) {
-	name, err := c.segment("id")
+	name, err := c.pathParam("id")
 	if err != nil {
 		return access, notFound("Project")
 	}
@@ -318,7 +318,7 @@ func (c *call) findMergeRequest(withChecks bool) error {
 	if !c.can(auth.ReadCode) {
 		return errNotFound
 	}
-	iid, err := c.idSegment("iid")
+	iid, err := c.pathID("iid")
 	if err != nil {
 		return err
 	}
@@ -333,9 +333,9 @@ func (c *call) findMergeRequest(withChecks bool) error {
 	return err
 }
 
-// segment returns a path parameter, unescaped. It returns errNotFound if the
+// pathParam returns a path parameter, unescaped. It returns errNotFound if the
 // value is empty or not valid text.
-func (c *call) segment(name string) (string, error) {
+func (c *call) pathParam(name string) (string, error) {
 	text := request.PathParam(c, name)
 	if text == "" {
 		return "", errNotFound
@@ -343,9 +343,9 @@ func (c *call) segment(name string) (string, error) {
 	return text, nil
 }
 
-// idSegment returns a path parameter that must be an id, else errNotFound.
-func (c *call) idSegment(name string) (int64, error) {
-	text, err := c.segment(name)
+// pathID returns a path parameter that must be an id, else errNotFound.
+func (c *call) pathID(name string) (int64, error) {
+	text, err := c.pathParam(name)
 	if err != nil {
 		return 0, err
 	}

@@ -50,7 +50,7 @@ func (c *call) authenticate(r route) error {
 // one loads only the token, to tell an invalid token from a missing project.
 func (c *call) findToken(digest string, belowProject bool) (err error) {
 	if belowProject {
-		name, _ := c.segment("id")
+		name, _ := c.pathParam("id")
 		if id, numeric := parseID(name); numeric {
 			c.token, c.access, err = c.api.Store.TokenAccessByID(c.ctx(), digest, id)
 		} else if namespace, path, ok := splitPath(name); ok {

@@ -88,7 +88,7 @@ func listResponses(c *call) error {
 	if err := c.paramError(); err != nil {
 		return err
 	}
-	id, err := c.idSegment("check_id")
+	id, err := c.pathID("check_id")
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (c *call) mergeRequestWithoutGit() (mergeRequestEntity, error) {
 
 // retry sets a failed check to pending and sends the service a new delivery.
 func retry(c *call) error {
-	id, err := c.idSegment("check_id")
+	id, err := c.pathID("check_id")
 	if err != nil {
 		return err
 	}

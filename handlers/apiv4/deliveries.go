@@ -99,7 +99,7 @@ func numberOrNull(n int) *int {
 
 // serviceInPath loads the service that :check_id names.
 func (c *call) serviceInPath() (models.ExternalStatusCheck, error) {
-	id, err := c.idSegment("check_id")
+	id, err := c.pathID("check_id")
 	if err != nil {
 		return models.ExternalStatusCheck{}, err
 	}
@@ -127,7 +127,7 @@ func getDelivery(c *call) error {
 	if err != nil {
 		return err
 	}
-	id, err := c.idSegment("delivery_id")
+	id, err := c.pathID("delivery_id")
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func redeliver(c *call) error {
 	if err != nil {
 		return err
 	}
-	id, err := c.idSegment("delivery_id")
+	id, err := c.pathID("delivery_id")
 	if err != nil {
 		return err
 	}

@@ -141,16 +141,16 @@ func (a *api) member(m models.Member) memberEntity {
 // serviceBranch is a protected branch in a service's scope. It has the attributes
 // that GitLab documents and those that it really returns.
 type serviceBranch struct {
-	ID                        int64      `json:"id"`
-	ProjectID                 int64      `json:"project_id"`
-	Name                      string     `json:"name"`
-	CreatedAt                 *timestamp `json:"created_at"`
-	UpdatedAt                 *timestamp `json:"updated_at"`
-	CodeOwnerApprovalRequired bool       `json:"code_owner_approval_required"`
-	AllowForcePush            bool       `json:"allow_force_push"`
-	PushAccessLevels          []level    `json:"push_access_levels"`
-	MergeAccessLevels         []level    `json:"merge_access_levels"`
-	UnprotectAccessLevels     []level    `json:"unprotect_access_levels"`
+	ID                        int64               `json:"id"`
+	ProjectID                 int64               `json:"project_id"`
+	Name                      string              `json:"name"`
+	CreatedAt                 *timestamp          `json:"created_at"`
+	UpdatedAt                 *timestamp          `json:"updated_at"`
+	CodeOwnerApprovalRequired bool                `json:"code_owner_approval_required"`
+	AllowForcePush            bool                `json:"allow_force_push"`
+	PushAccessLevels          []accessLevelEntity `json:"push_access_levels"`
+	MergeAccessLevels         []accessLevelEntity `json:"merge_access_levels"`
+	UnprotectAccessLevels     []accessLevelEntity `json:"unprotect_access_levels"`
 }
 
 type serviceEntity struct {
@@ -175,7 +175,7 @@ func newServiceEntity(s models.ExternalStatusCheck, protected []models.Protected
 	for _, b := range s.Branches {
 		scope := serviceBranch{
 			ID: b.ProtectedBranchID, ProjectID: s.ProjectID, Name: b.Name,
-			PushAccessLevels: []level{}, MergeAccessLevels: []level{}, UnprotectAccessLevels: []level{},
+			PushAccessLevels: []accessLevelEntity{}, MergeAccessLevels: []accessLevelEntity{}, UnprotectAccessLevels: []accessLevelEntity{},
 		}
 		for _, p := range protected {
 			if p.Name == b.Name {
@@ -226,7 +226,7 @@ func textOrNull(text string) *string {
 	return &text
 }
 
-type level struct {
+type accessLevelEntity struct {
 	ID                     int64       `json:"id"`
 	AccessLevel            models.Role `json:"access_level"`
 	AccessLevelDescription string      `json:"access_level_description"`
@@ -237,22 +237,22 @@ type level struct {
 
 // newAccessLevels returns the list with the one access level that a protected branch
 // has for an action.
-func newAccessLevels(id int64, role models.Role) []level {
+func newAccessLevels(id int64, role models.Role) []accessLevelEntity {
 	descriptions := map[models.Role]string{
 		models.RoleNone: "No one", models.RoleDeveloper: "Developers + Maintainers", models.RoleMaintainer: "Maintainers",
 	}
-	return []level{{ID: id, AccessLevel: role, AccessLevelDescription: descriptions[role]}}
+	return []accessLevelEntity{{ID: id, AccessLevel: role, AccessLevelDescription: descriptions[role]}}
 }
 
 type protectedBranchEntity struct {
-	ID                        int64   `json:"id"`
-	Name                      string  `json:"name"`
-	PushAccessLevels          []level `json:"push_access_levels"`
-	MergeAccessLevels         []level `json:"merge_access_levels"`
-	UnprotectAccessLevels     []level `json:"unprotect_access_levels"`
-	AllowForcePush            bool    `json:"allow_force_push"`
-	CodeOwnerApprovalRequired bool    `json:"code_owner_approval_required"`
-	Inherited                 bool    `json:"inherited"`
+	ID                        int64               `json:"id"`
+	Name                      string              `json:"name"`
+	PushAccessLevels          []accessLevelEntity `json:"push_access_levels"`
+	MergeAccessLevels         []accessLevelEntity `json:"merge_access_levels"`
+	UnprotectAccessLevels     []accessLevelEntity `json:"unprotect_access_levels"`
+	AllowForcePush            bool                `json:"allow_force_push"`
+	CodeOwnerApprovalRequired bool                `json:"code_owner_approval_required"`
+	Inherited                 bool                `json:"inherited"`
 }
 
 func newProtectedBranchEntity(b models.ProtectedBranch) protectedBranchEntity {
@@ -336,12 +336,12 @@ type diffEntity struct {
 func newDiffEntities(d gitrepo.Diff) []diffEntity {
 	entities := make([]diffEntity, 0, len(d.Files))
 	for _, f := range d.Files {
-		patch := f.Patch
-		if patch != "" && !strings.HasSuffix(patch, "\n") {
-			patch += "\n"
+		hunks := f.Patch
+		if hunks != "" && !strings.HasSuffix(hunks, "\n") {
+			hunks += "\n"
 		}
 		entities = append(entities, diffEntity{
-			Diff: patch, NewPath: f.NewPath, OldPath: f.OldPath, AMode: f.OldMode, BMode: f.NewMode,
+			Diff: hunks, NewPath: f.NewPath, OldPath: f.OldPath, AMode: f.OldMode, BMode: f.NewMode,
 			NewFile: f.Status == gitrepo.FileAdded, RenamedFile: f.Status == gitrepo.FileRenamed,
 			DeletedFile: f.Status == gitrepo.FileDeleted, TooLarge: f.TooLarge || f.Truncated,
 		})

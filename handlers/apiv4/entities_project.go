@@ -128,16 +128,16 @@ func newSimpleProject(p projectEntity) simpleProject {
 // empty means that the repository has no commits yet.
 func (c *call) project(access models.Access, empty bool) projectEntity {
 	p := access.Project
-	api := c.api.url("/api/v4/projects/" + itoa(p.ID))
-	web := c.api.url("/" + p.FullPath())
+	apiURL := c.api.url("/api/v4/projects/" + itoa(p.ID))
+	webURL := c.api.url("/" + p.FullPath())
 	entity := projectEntity{
 		ID: p.ID, Description: p.Description, Name: p.Name, NameWithNamespace: p.Namespace.Path + " / " + p.Name,
 		Path: p.Path, PathWithNamespace: p.FullPath(), CreatedAt: timestamp(p.CreatedAt), UpdatedAt: timestamp(p.UpdatedAt),
-		TagList: []string{}, Topics: []string{}, HTTPURLToRepo: web + ".git", WebURL: web,
+		TagList: []string{}, Topics: []string{}, HTTPURLToRepo: webURL + ".git", WebURL: webURL,
 		LastActivityAt: timestamp(p.LastActivityAt), Namespace: c.api.namespace(p.Namespace),
 		Links: map[string]string{
-			"self": api, "merge_requests": api + "/merge_requests", "repo_branches": api + "/repository/branches",
-			"members": api + "/members",
+			"self": apiURL, "merge_requests": apiURL + "/merge_requests", "repo_branches": apiURL + "/repository/branches",
+			"members": apiURL + "/members",
 		},
 		EmptyRepo: empty, Visibility: p.Visibility.String(), ImportStatus: "none", MergeRequestsEnabled: true,
 		IssuesAccess: "disabled", RepositoryAccess: "enabled", MergeRequestsAccess: "enabled", ForkingAccess: "disabled",

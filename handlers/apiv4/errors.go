@@ -42,9 +42,9 @@ func notFound(what string) error {
 	return message(http.StatusNotFound, "404 "+what+" Not Found")
 }
 
-// refusal returns the answer for a *failure or an error of models, and nil for an
+// failureOf returns the answer for a *failure or an error of models, and nil for an
 // internal error.
-func refusal(err error) *failure {
+func failureOf(err error) *failure {
 	var f *failure
 	if errors.As(err, &f) {
 		return f

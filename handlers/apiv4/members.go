@@ -20,7 +20,7 @@ func listMembers(c *call) error {
 }
 
 func getMember(c *call) error {
-	id, err := c.idSegment("user_id")
+	id, err := c.pathID("user_id")
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func addMember(c *call) error {
 }
 
 func changeMember(c *call) error {
-	id, err := c.idSegment("user_id")
+	id, err := c.pathID("user_id")
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func changeMember(c *call) error {
 }
 
 func removeMember(c *call) error {
-	id, err := c.idSegment("user_id")
+	id, err := c.pathID("user_id")
 	if err != nil {
 		return err
 	}

@@ -139,7 +139,7 @@ func listVersions(c *call) error {
 }
 
 func getVersionOfMergeRequest(c *call) error {
-	id, err := c.idSegment("version_id")
+	id, err := c.pathID("version_id")
 	if err != nil {
 		return err
 	}

@@ -165,8 +165,8 @@ func (c *call) replyMergeRequest(status int, mr models.MergeRequest) error {
 }
 
 // logIncomplete logs why a saved change is incomplete.
-func (c *call) logIncomplete(message string, err error) {
-	c.api.Log.Error(message, "request_id", request.ID(c), "project_id", c.access.Project.ID, "error", err)
+func (c *call) logIncomplete(msg string, err error) {
+	c.api.Log.Error(msg, "request_id", request.ID(c), "project_id", c.access.Project.ID, "error", err)
 }
 
 // unchecked is GitLab's merge status for "not known yet".

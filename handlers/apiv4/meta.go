@@ -72,7 +72,7 @@ func getUser(c *call) error {
 
 // userInPath loads the user that :user_id names.
 func (c *call) userInPath() (models.User, error) {
-	id, err := c.idSegment("user_id")
+	id, err := c.pathID("user_id")
 	if err != nil {
 		return models.User{}, notFound("User")
 	}
@@ -121,7 +121,7 @@ func listNamespaces(c *call) error {
 }
 
 func getNamespace(c *call) error {
-	name, err := c.segment("namespace_id")
+	name, err := c.pathParam("namespace_id")
 	if err != nil {
 		return err
 	}

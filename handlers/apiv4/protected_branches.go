@@ -22,7 +22,7 @@ func listProtectedBranches(c *call) error {
 // protectedBranchInPath loads the protected branch that :name names, which may be a
 // wildcard.
 func (c *call) protectedBranchInPath() (models.ProtectedBranch, error) {
-	name, err := c.segment("name")
+	name, err := c.pathParam("name")
 	if err != nil {
 		return models.ProtectedBranch{}, err
 	}
@@ -92,16 +92,16 @@ func unprotectBranch(c *call) error {
 // protection reads the rules of a protected branch into in. Levels are given as one
 // level or as GitLab's list. Missing parameters leave in unchanged.
 func (c *call) protection(in *models.ProtectedBranchInput) {
-	c.level("push_access_level", "allowed_to_push", &in.PushAccessLevel)
-	c.level("merge_access_level", "allowed_to_merge", &in.MergeAccessLevel)
+	c.readLevel("push_access_level", "allowed_to_push", &in.PushAccessLevel)
+	c.readLevel("merge_access_level", "allowed_to_merge", &in.MergeAccessLevel)
 	if force := c.boolean("allow_force_push"); force != nil {
 		in.AllowForcePush = *force
 	}
 }
 
-// level reads one level, or the most permissive level of a list. Mergegate has no
+// readLevel reads one level, or the most permissive level of a list. Mergegate has no
 // rules for single users, groups or deploy keys.
-func (c *call) level(single, several string, level *models.Role) {
+func (c *call) readLevel(single, several string, level *models.Role) {
 	parse := func(name string, n *int64) (models.Role, bool) {
 		if n == nil || *n != int64(models.RoleNone) && *n != int64(models.RoleDeveloper) && *n != int64(models.RoleMaintainer) {
 			c.addFault(name, "does not have a valid value")
@@ -114,15 +114,15 @@ func (c *call) level(single, several string, level *models.Role) {
 			*level = role
 		}
 	}
-	entries, _ := c.list(several)
+	elements, _ := c.list(several)
 	var best *models.Role
-	for _, entry := range entries {
-		object, ok := entry.(map[string]any)
+	for _, element := range elements {
+		object, ok := element.(map[string]any)
 		if !ok {
 			c.addFault(several, "is invalid")
 			return
 		}
-		if remove, _ := object["_destroy"].(bool); remove {
+		if destroy, _ := object["_destroy"].(bool); destroy {
 			continue
 		}
 		n, ok := parseInteger(object["access_level"])

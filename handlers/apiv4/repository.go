@@ -87,7 +87,7 @@ func listBranches(c *call) error {
 }
 
 func getBranch(c *call) error {
-	name, err := c.segment("name")
+	name, err := c.pathParam("name")
 	if err != nil {
 		return err
 	}

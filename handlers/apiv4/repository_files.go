@@ -78,7 +78,7 @@ const maxFileEntity = 10 << 20
 
 // fileInPath finds the file that :file_path and ref name.
 func (c *call) fileInPath() (file gitrepo.TreeEntry, ref, sha string, err error) {
-	name, err := c.segment("file_path")
+	name, err := c.pathParam("file_path")
 	if err != nil {
 		return file, "", "", err
 	}
@@ -253,7 +253,7 @@ func listTags(c *call) error {
 }
 
 func getTag(c *call) error {
-	name, err := c.segment("tag")
+	name, err := c.pathParam("tag")
 	if err != nil {
 		return err
 	}
@@ -269,7 +269,7 @@ func getTag(c *call) error {
 
 // commitInPath loads the commit that :sha names.
 func (c *call) commitInPath() (gitrepo.Commit, error) {
-	name, err := c.segment("sha")
+	name, err := c.pathParam("sha")
 	if err != nil {
 		return gitrepo.Commit{}, err
 	}

@@ -9,12 +9,12 @@ import (
 // route is one route of the API. The answer is 404 if the user may not see the
 // resource, and 403 if the user lacks the ability.
 type route struct {
-	entry
+	routeEntry
 	// anonymous routes need no token if the project is public.
 	anonymous bool
 }
 
-type entry struct {
+type routeEntry struct {
 	method, path string
 	preload      preload
 	// ability is what the user needs. Empty means that any token is enough.
@@ -55,7 +55,7 @@ func (a *api) routes() []route {
 	)
 	// Readable without a token on public projects, as in GitLab. Checks, members and
 	// users always need a token.
-	public := []entry{
+	public := []routeEntry{
 		{get, projectPath, preloadProject, auth.ReadProject, getProject},
 		{get, mergeRequestsPath, preloadProject, auth.ReadCode, listMergeRequests},
 		{get, mergeRequestPath, preloadMergeRequest, auth.ReadCode, getMergeRequest},
@@ -81,7 +81,7 @@ func (a *api) routes() []route {
 		{get, repositoryPath + "/tags", preloadProject, auth.ReadCode, listTags},
 		{get, repositoryPath + "/tags/:tag", preloadProject, auth.ReadCode, getTag},
 	}
-	withToken := []entry{
+	withToken := []routeEntry{
 		{get, "/version", preloadNothing, "", getVersion},
 		{get, "/metadata", preloadNothing, "", getMetadata},
 		{get, "/application/settings", preloadNothing, auth.ManageUsers, getSettings},

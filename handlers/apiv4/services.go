@@ -46,7 +46,7 @@ func createService(c *call) error {
 // updateService changes the given attributes. Declarative clients send all of them,
 // with shared_secret "" to keep the secret.
 func updateService(c *call) error {
-	id, err := c.idSegment("check_id")
+	id, err := c.pathID("check_id")
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func updateService(c *call) error {
 }
 
 func deleteService(c *call) error {
-	id, err := c.idSegment("check_id")
+	id, err := c.pathID("check_id")
 	if err != nil {
 		return err
 	}

@@ -111,7 +111,7 @@ func revokeOwnToken(c *call) error {
 // personalTokenInPath loads the token that :token_id names. Only administrators can
 // load tokens of other users.
 func (c *call) personalTokenInPath() (models.AccessToken, error) {
-	id, err := c.idSegment("token_id")
+	id, err := c.pathID("token_id")
 	if err != nil {
 		return models.AccessToken{}, err
 	}
@@ -196,7 +196,7 @@ func listProjectTokens(c *call) error {
 }
 
 func getProjectToken(c *call) error {
-	id, err := c.idSegment("token_id")
+	id, err := c.pathID("token_id")
 	if err != nil {
 		return err
 	}
@@ -249,7 +249,7 @@ func createProjectToken(c *call) error {
 }
 
 func revokeProjectToken(c *call) error {
-	id, err := c.idSegment("token_id")
+	id, err := c.pathID("token_id")
 	if err != nil {
 		return err
 	}
@@ -313,7 +313,7 @@ func rotateOwnToken(c *call) error {
 }
 
 func rotateProjectToken(c *call) error {
-	id, err := c.idSegment("token_id")
+	id, err := c.pathID("token_id")
 	if err != nil {
 		return err
 	}

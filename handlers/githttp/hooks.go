@@ -38,9 +38,9 @@ type Hooks struct {
 
 // PreReceive decides whether a push may update its refs: all of them or none.
 // It records an accepted push as pending, so that recovery can process it if
-// this process dies. If refuse is true, message is the reason for the user, in
+// this process dies. If refused is true, message is the reason for the user, in
 // their language. An internal error is logged and refuses the push.
-func (h Hooks) PreReceive(ctx context.Context, push Push) (refuse bool, message string) {
+func (h Hooks) PreReceive(ctx context.Context, push Push) (refused bool, message string) {
 	message, err := h.preReceive(ctx, push)
 	if err != nil {
 		h.Log.Error("pre-receive check failed", "request_id", push.RequestID, "project_id", push.ProjectID, "error", err)
@@ -49,7 +49,7 @@ func (h Hooks) PreReceive(ctx context.Context, push Push) (refuse bool, message 
 	return message != "", message
 }
 
-func (h Hooks) preReceive(ctx context.Context, push Push) (refusal string, err error) {
+func (h Hooks) preReceive(ctx context.Context, push Push) (reason string, err error) {
 	user, access, err := h.pusher(ctx, push)
 	if err != nil {
 		return "", err
@@ -64,12 +64,12 @@ func (h Hooks) preReceive(ctx context.Context, push Push) (refusal string, err e
 		if !ok {
 			continue // auth.PushCode is enough for tags
 		}
-		refused, err := h.Store.BranchDecision(ctx, access.Project, access.EffectiveRole(), branch, action(update))
+		decision, err := h.Store.BranchDecision(ctx, access.Project, access.EffectiveRole(), branch, action(update))
 		if err != nil {
 			return "", err
 		}
-		if refused != nil {
-			return refusalText(ctx, branch, *refused), nil
+		if decision != nil {
+			return refusalText(ctx, branch, *decision), nil
 		}
 	}
 	options, _ := parseOptions(ctx, push.Options) // postReceive shows the warnings
