@@ -14,26 +14,26 @@ import (
 	"time"
 )
 
-// The two services of smart HTTP, as they stand in URLs.
+// The names of the two services of smart HTTP, as in URLs.
 const (
 	UploadPack  = "git-upload-pack"
 	ReceivePack = "git-receive-pack"
 )
 
-// maxNegotiationBytes bounds the body of a fetch, unpacked: room for some
-// hundred thousand "have" lines.
+// maxNegotiationBytes is the maximum size of the uncompressed body of a fetch:
+// enough for hundreds of thousands of "have" lines.
 const maxNegotiationBytes = 32 << 20
 
-// finishTime is how long a push may go on after its client has gone, once
-// everything has arrived.
+// finishTime is how long a push whose pack is complete may continue after its
+// client has disconnected.
 const finishTime = 10 * time.Minute
 
-// InfoRefs answers GET …/info/refs?service=…: the refs of the project's
-// repository. Faults are answered in plain text, which git shows to the user;
-// the error is for the log.
+// InfoRefs handles GET …/info/refs?service=…: it sends the refs of the repository
+// of a project. Error responses are plain text, which git shows to the user. The
+// returned error is for the log.
 func (s *Store) InfoRefs(w http.ResponseWriter, r *http.Request, id int64, service string) error {
 	if service != UploadPack && service != ReceivePack {
-		http.Error(w, "Please use a git client that speaks smart HTTP.", http.StatusForbidden)
+		http.Error(w, "Please use a git client that supports smart HTTP.", http.StatusForbidden)
 		return nil
 	}
 	if !s.Exists(id) {
@@ -53,15 +53,14 @@ func (s *Store) InfoRefs(w http.ResponseWriter, r *http.Request, id int64, servi
 	}, &clientWriter{w: w, control: control, meter: meter{rate: s.options.TransferRate, deadline: control.SetWriteDeadline}})
 }
 
-// Service answers POST …/git-upload-pack and …/git-receive-pack. userID and
-// requestID are handed to the hooks of a push. Neither the pack nor the answer
-// is ever held in memory.
+// Service handles POST …/git-upload-pack and …/git-receive-pack. It passes userID
+// and requestID to the hooks of a push, and streams request and response.
 //
-// The caller must not wrap w or r.Body in anything that buffers, limits or
-// times out, and the server's ReadTimeout and WriteTimeout must be 0.
+// w and r.Body must not buffer, limit or time out, and ReadTimeout and
+// WriteTimeout of the server must be 0.
 func (s *Store) Service(w http.ResponseWriter, r *http.Request, id int64, service string, userID int64, requestID string) error {
 	if service != UploadPack && service != ReceivePack {
-		http.Error(w, "There is no such git service.", http.StatusNotFound)
+		http.Error(w, "This git service does not exist.", http.StatusNotFound)
 		return nil
 	}
 	if got := r.Header.Get("Content-Type"); got != "application/x-"+service+"-request" {
@@ -78,8 +77,8 @@ func (s *Store) Service(w http.ResponseWriter, r *http.Request, id int64, servic
 		}
 	}
 	control := http.NewResponseController(w)
-	// Without this, Go drops what is left of the request at the first write,
-	// and every fetch with many "have" lines breaks off.
+	// Without this, Go discards the rest of the request at the first write, and
+	// fetches with many "have" lines fail.
 	if err := control.EnableFullDuplex(); err != nil {
 		http.Error(w, "The server cannot serve git here.", http.StatusInternalServerError)
 		return fmt.Errorf("enable full duplex: %w", err)
@@ -87,8 +86,8 @@ func (s *Store) Service(w http.ResponseWriter, r *http.Request, id int64, servic
 	rate := s.options.TransferRate
 	body := &requestBody{r: r.Body, meter: meter{rate: rate, deadline: control.SetReadDeadline}}
 	defer func() {
-		// The server reads what is left of a request before the next one: not
-		// from a client that may never send it.
+		// The server reads the rest of a request before the next one. Do not wait
+		// for a client that may never send it.
 		if !body.complete.Load() {
 			_ = control.SetReadDeadline(time.Now())
 		}
@@ -97,7 +96,7 @@ func (s *Store) Service(w http.ResponseWriter, r *http.Request, id int64, servic
 	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
 		unpacked, err := gzip.NewReader(body)
 		if err != nil {
-			http.Error(w, "The request is not the gzip that it claims to be.", http.StatusBadRequest)
+			http.Error(w, "The request body is not valid gzip.", http.StatusBadRequest)
 			return nil
 		}
 		in = unpacked
@@ -113,20 +112,20 @@ func (s *Store) Service(w http.ResponseWriter, r *http.Request, id int64, servic
 		err := s.serve(ctx, c, out)
 		return s.serviceError(w, c, client, body, err)
 	}
-	// A lock that a crash left behind would refuse the push.
+	// Lock files that a crash left would make git reject the push.
 	if _, _, err := s.sweepLocks(id); err != nil {
-		s.log.Warn("locks could not be swept", "project_id", id, "error", err)
+		s.log.Warn("removing stale lock files failed", "project_id", id, "error", err)
 	}
 	c.stdin, c.writes = in, true
 	c.env = append(c.env, s.hookEnv(id, userID, requestID)...)
 	c.env = append(c.env, logIdentity(requestID))
 	ctx, cancel := pushContext(ctx, body)
 	defer cancel()
-	err := s.serve(ctx, c, &deafWriter{w: out})
+	err := s.serve(ctx, c, &discardingWriter{w: out})
 	return s.serviceError(w, c, client, body, err)
 }
 
-// serve runs a service with its output going to the client as it comes.
+// serve runs a service of git and streams its output to out.
 func (s *Store) serve(ctx context.Context, c command, out io.Writer) error {
 	leave, err := c.enter(ctx)
 	if err != nil {
@@ -142,10 +141,10 @@ func (s *Store) serve(ctx context.Context, c command, out io.Writer) error {
 	return waitError(ctx, c, cmd, cmd.Wait(), stderr)
 }
 
-// serviceError answers for a service that failed before it wrote anything, and
-// returns what is worth the log. git exits with the same code for bytes that
-// are not its protocol and for a damaged repository: where the repository can
-// be read, the bytes are to blame.
+// serviceError writes the response for a service that failed before it wrote any
+// output, and returns the error for the log, if any. git exits with the same code
+// for an invalid request and for a damaged repository, so if the repository is
+// readable, the request is invalid.
 func (s *Store) serviceError(w http.ResponseWriter, c command, client *clientWriter, body *requestBody, err error) error {
 	if err == nil || client.written {
 		return err
@@ -160,14 +159,14 @@ func (s *Store) serviceError(w http.ResponseWriter, c command, client *clientWri
 		http.Error(w, "Too many git requests are running at the moment. Please try again in a minute.", http.StatusServiceUnavailable)
 		return nil
 	case body.slow.Load():
-		http.Error(w, "The request came too slowly.", http.StatusRequestTimeout)
+		http.Error(w, "The request was sent too slowly.", http.StatusRequestTimeout)
 		return nil
 	case body.broken.Load():
 	case errors.As(err, &failed) && failed.ExitCode > 0 && s.readable(c.repo):
 	default:
 		return err
 	}
-	http.Error(w, "The request is not what git sends.", http.StatusBadRequest)
+	http.Error(w, "The request is not a valid request of git.", http.StatusBadRequest)
 	return nil
 }
 
@@ -179,11 +178,10 @@ func (s *Store) readable(id int64) bool {
 	return err == nil
 }
 
-// pushContext is the life of a push: the request's, and some time after it.
-// When the client goes away before everything has arrived, git reads a pack
-// that breaks off, cleans up and ends; killing it would leave its temporary
-// files. When everything has arrived, refs are about to move, and a kill
-// between the refs and the news of them would only make work for the sweep.
+// pushContext returns a context for a push that outlives its request. If the
+// client disconnects before the pack is complete, git fails and removes its
+// temporary files, which takes a moment. If the pack is complete, git is about to
+// move refs, so it gets finishTime for that and for post-receive.
 func pushContext(request context.Context, body *requestBody) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(request))
 	stop := context.AfterFunc(request, func() {
@@ -197,17 +195,17 @@ func pushContext(request context.Context, body *requestBody) (context.Context, c
 	return ctx, func() { stop(); cancel() }
 }
 
-// requestBody reads a request at the client's minimum rate, and notices when
-// all of it has arrived.
+// requestBody reads the body of a request, enforces the minimum rate and stores
+// how it ended.
 type requestBody struct {
 	r        io.Reader
 	meter    meter
 	complete atomic.Bool
-	slow     atomic.Bool // it came below the minimum rate
-	broken   atomic.Bool // it could not be read
+	slow     atomic.Bool // slower than the minimum rate
+	broken   atomic.Bool // reading failed for another reason
 }
 
-// Read reads the body.
+// Read implements io.Reader.
 func (b *requestBody) Read(p []byte) (n int, err error) {
 	err = b.meter.run(func() (int, error) {
 		n, err = b.r.Read(p)
@@ -224,9 +222,9 @@ func (b *requestBody) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// clientWriter sends every write to the client at once: progress, and answers
-// that the client waits for before it goes on sending. A client that takes
-// less than the minimum rate is cut off.
+// clientWriter flushes every write, because the client shows progress and waits
+// for responses before it sends more. It fails if the client reads more slowly than
+// the minimum rate.
 type clientWriter struct {
 	w       io.Writer
 	control *http.ResponseController
@@ -234,7 +232,7 @@ type clientWriter struct {
 	written bool
 }
 
-// Write writes and flushes.
+// Write implements io.Writer.
 func (c *clientWriter) Write(p []byte) (n int, err error) {
 	c.written = true
 	err = c.meter.run(func() (int, error) {
@@ -250,15 +248,16 @@ func (c *clientWriter) Write(p []byte) (n int, err error) {
 	return len(p), nil
 }
 
-// deafWriter goes on taking output after the client has gone: receive-pack
-// runs post-receive after its report, and must not die of the report.
-type deafWriter struct {
+// discardingWriter discards the output after the client has disconnected.
+// receive-pack runs post-receive after its report, so writing the report must not
+// fail.
+type discardingWriter struct {
 	w    io.Writer
 	gone bool
 }
 
 // Write never fails.
-func (d *deafWriter) Write(p []byte) (int, error) {
+func (d *discardingWriter) Write(p []byte) (int, error) {
 	if !d.gone {
 		_, err := d.w.Write(p)
 		d.gone = err != nil
@@ -266,7 +265,8 @@ func (d *deafWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// serviceArgs is git's command line for a service in the working directory.
+// serviceArgs returns the arguments of git for a service in the working
+// directory.
 func serviceArgs(service string, options ...string) []string {
 	args := append([]string{strings.TrimPrefix(service, "git-"), "--stateless-rpc"}, options...)
 	if service == UploadPack {
@@ -275,8 +275,8 @@ func serviceArgs(service string, options ...string) []string {
 	return append(args, ".")
 }
 
-// gitProtocol is the request's Git-Protocol header, when it is one: short, and
-// made of "key=value" pairs.
+// gitProtocol returns the Git-Protocol header, or "" if it is too long or has
+// characters other than printable ASCII.
 func gitProtocol(r *http.Request) string {
 	v := r.Header.Get("Git-Protocol")
 	if len(v) > 128 || strings.ContainsFunc(v, func(c rune) bool { return c < '!' || c > '~' }) {
@@ -285,7 +285,7 @@ func gitProtocol(r *http.Request) string {
 	return v
 }
 
-// protocolEnv hands the protocol to git.
+// protocolEnv returns the environment variable that passes the protocol to git.
 func protocolEnv(protocol string) []string {
 	if protocol == "" {
 		return nil
@@ -293,13 +293,13 @@ func protocolEnv(protocol string) []string {
 	return []string{"GIT_PROTOCOL=" + protocol}
 }
 
-// missing answers for a repository whose folder is not there.
+// missing sends the response for a repository whose folder does not exist.
 func missing(w http.ResponseWriter, id int64) error {
 	http.Error(w, "The repository of this project is missing on the server.", http.StatusNotFound)
 	return fmt.Errorf("the repository of project %s is missing: %w", strconv.FormatInt(id, 10), ErrNotFound)
 }
 
-// noCache keeps proxies from storing an answer.
+// noCache sets the headers that prevent caching.
 func noCache(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-cache, max-age=0, must-revalidate")

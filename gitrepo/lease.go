@@ -14,24 +14,23 @@ import (
 	"time"
 )
 
-// leaseName is a file in each repository. A git process that may change refs
-// holds a shared lock (flock) on it, through a descriptor that everything it
-// starts inherits: the lock ends with the last of them, also when this process
-// is killed. Whoever gets the exclusive lock knows that every git lock file in
-// the repository is left over from a crash, on all instances that share the
-// folder.
+// leaseName is the name of the lease, a file in each repository. Every git process
+// that may change refs holds a shared lock (flock) on it. Its child processes
+// inherit the lock, which ends with the last of them, even if this process is
+// killed. So whoever gets the exclusive lock knows that all lock files of git in
+// the repository are stale. This works for all instances that share the folder.
 const leaseName = "mergegate.lease"
 
-// leaseWait is how long a process waits for a sweep of the repository, which
-// takes milliseconds.
+// leaseWait is how long a process waits for the lease while SweepLocks holds it,
+// which takes milliseconds.
 const leaseWait = 5 * time.Second
 
-// lockAge is how old a lock file must be to be left over although a process
-// holds the lease: git holds one for moments.
+// lockAge is the age from which a lock file is stale even if a process holds the
+// lease. git holds lock files only for a moment.
 const lockAge = 10 * time.Minute
 
-// takeLease gives a process that may change refs the repository's lease. The
-// file must be closed after the process has started.
+// takeLease takes the lease of a repository and passes it to cmd. The caller
+// closes the file after the process has started.
 func (s *Store) takeLease(ctx context.Context, cmd *exec.Cmd, id int64) (*os.File, error) {
 	file, err := s.openLease(id)
 	if err != nil {
@@ -47,7 +46,7 @@ func (s *Store) takeLease(ctx context.Context, cmd *exec.Cmd, id int64) (*os.Fil
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
-	// The sweep passes over repositories in which nothing has run since.
+	// SweepLocks skips repositories whose lease was not used since.
 	now := time.Now()
 	if err := os.Chtimes(file.Name(), now, now); err != nil {
 		return nil, errors.Join(err, file.Close())
@@ -64,10 +63,10 @@ func (s *Store) openLease(id int64) (*os.File, error) {
 	return file, err
 }
 
-// SweepLocks removes the lock files that git processes left behind when they
-// were killed. They would refuse every later push to their branch. Meant for
-// the start and for every minute: repositories in which nothing has run since
-// the last time cost one look at a file.
+// SweepLocks removes the lock files of killed git processes in all repositories.
+// They would block every later push to the same branch. Call it at start and every
+// minute: for a repository that was not used since the last call it only checks
+// the lease.
 func (s *Store) SweepLocks(ctx context.Context) error {
 	entries, err := os.ReadDir(s.root)
 	if err != nil {
@@ -84,15 +83,15 @@ func (s *Store) SweepLocks(ctx context.Context) error {
 			break
 		}
 		if err := s.sweepIfUsed(id); err != nil && !errors.Is(err, ErrNotFound) { // deleted meanwhile
-			faults = append(faults, fmt.Errorf("sweep the locks of project %d: %w", id, err))
+			faults = append(faults, fmt.Errorf("remove stale lock files of project %d: %w", id, err))
 		}
 	}
 	return errors.Join(faults...)
 }
 
-// sweepIfUsed sweeps a repository unless nothing has run in it since.
+// sweepIfUsed calls sweepLocks if the lease was used since the last call.
 func (s *Store) sweepIfUsed(id int64) error {
-	var used time.Time // zero: no process of ours ever changed a ref
+	var used time.Time // zero if no process has taken the lease yet
 	if info, err := os.Stat(filepath.Join(s.path(id), leaseName)); err == nil {
 		used = info.ModTime()
 	}
@@ -111,15 +110,15 @@ func (s *Store) sweepIfUsed(id int64) error {
 	return err
 }
 
-// sweepLocks removes the lock files of a repository that no living git process
-// holds, and counts them. all is false where processes are running, so that
-// only locks older than lockAge could go.
+// sweepLocks removes the stale lock files of a repository and returns their
+// number. all is false if git processes hold the lease; then it removes only files
+// older than lockAge.
 func (s *Store) sweepLocks(id int64) (removed int, all bool, err error) {
 	lease, err := s.openLease(id)
 	if err != nil {
 		return 0, false, err
 	}
-	defer lease.Close() // and with it the lock
+	defer lease.Close() // also releases the lock
 	before := time.Now().Add(time.Hour)
 	switch err := syscall.Flock(int(lease.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
 	case errors.Is(err, syscall.EWOULDBLOCK):
@@ -132,14 +131,14 @@ func (s *Store) sweepLocks(id int64) (removed int, all bool, err error) {
 	repo := s.path(id)
 	err = filepath.WalkDir(repo, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil // gone while walking
+			return nil // deleted in the meantime
 		}
 		if err != nil {
 			return err
 		}
 		if d.IsDir() {
 			if filepath.Dir(path) == filepath.Join(repo, "objects") && d.Name() != "info" && d.Name() != "pack" {
-				return fs.SkipDir // objects have no locks
+				return fs.SkipDir // no lock files there
 			}
 			return nil
 		}
@@ -153,7 +152,7 @@ func (s *Store) sweepLocks(id int64) (removed int, all bool, err error) {
 			return err
 		}
 		removed++
-		s.log.Warn("removed a lock that a crash left behind", "project_id", id, "path", strings.TrimPrefix(path, s.root))
+		s.log.Warn("stale lock file removed", "project_id", id, "path", strings.TrimPrefix(path, s.root))
 		return nil
 	})
 	return removed, all, err

@@ -13,27 +13,27 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// ErrBusy means that too many git processes run already, for the project or in
-// all, and that none ended within poolWait.
+// ErrBusy means that the maximum number of git processes was running, for the
+// project or in all, and that none ended within poolWait.
 var ErrBusy = errors.New("too many git processes are running")
 
-// errTime is the ErrTooLarge of a process that ran longer than it may.
+// errTime is the ErrTooLarge of a process that reached its time limit.
 var errTime = fmt.Errorf("the time limit was reached: %w", ErrTooLarge)
 
-// limits bound the git processes of one kind. Pushed data decides how much work
-// a question is, so every process that reads it has them.
+// limits are the limits of a git process. Pushed data determines how much work a
+// process has, so every process that reads it has limits.
 type limits struct {
 	memory     uint64        // bytes of writable memory; 0 means no limit
 	cpuSeconds uint64        // processor time; 0 means no limit
 	time       time.Duration // wall clock; 0 means no limit
-	pool       *pool         // nil means any number at once
+	pool       *pool         // limits the number of processes; nil means no limit
 }
 
-// pools bound the number of git processes: in all, and for each project, so
-// that no project can take all places.
+// pools limit the number of concurrent git processes, in all and for each
+// project, so that no project can take all places.
 type pools struct {
-	views    *pool // what pages and the API show
-	domain   *pool // what transactions need: never behind the views of others
+	views    *pool // reads for pages and API
+	domain   *pool // for transactions, which must not wait for views
 	services *pool // fetches and pushes
 }
 
@@ -41,34 +41,35 @@ func newPools() pools {
 	return pools{views: newPool(16, 4), domain: newPool(32, 16), services: newPool(64, 16)}
 }
 
-// viewLimits are for what a page or an answer of the API shows. One second of
-// processor time is also what a reader waits at most on an idle machine.
+// viewLimits are the limits for pages and API. On an idle machine, one second of
+// processor time is also the longest wait for the reader.
 func (s *Store) viewLimits() limits {
 	return limits{memory: 192 << 20, cpuSeconds: 1, time: 10 * time.Second, pool: s.pools.views}
 }
 
-// domainLimits are for what the domain asks or changes, often inside a
-// database transaction. Merging a large tree takes more than showing it.
+// domainLimits are the limits for reads and changes of the domain, often inside a
+// database transaction. They are higher, because a merge of a large tree takes
+// more than showing it.
 func (s *Store) domainLimits() limits {
 	return limits{memory: 1 << 30, cpuSeconds: 20, time: 30 * time.Second, pool: s.pools.domain}
 }
 
-// serviceLimits are for fetches and pushes. Their time is limited by the rate
-// of transfer instead (see transferRate).
+// serviceLimits are the limits for fetches and pushes. They have no time limit,
+// because TransferRate limits their duration.
 func (s *Store) serviceLimits() limits {
 	return limits{memory: 1 << 30, cpuSeconds: 30 * 60, pool: s.pools.services}
 }
 
-// maintenanceLimits are for the daily upkeep, which runs one repository at a
+// maintenanceLimits are the limits for Prune, which runs for one repository at a
 // time.
 func maintenanceLimits() limits {
 	return limits{memory: 2 << 30, time: 2 * time.Hour}
 }
 
-// poolWait is how long a process waits for a place before ErrBusy.
+// poolWait is how long a process waits for a place in its pool.
 const poolWait = 10 * time.Second
 
-// pool is a number of places, of which one project gets a part at most.
+// pool limits the number of concurrent processes in all and for each project.
 type pool struct {
 	all        *semaphore.Weighted
 	perProject int64
@@ -80,16 +81,16 @@ type pool struct {
 
 type projectPlaces struct {
 	places *semaphore.Weighted
-	users  int // waiting or inside; the entry goes with the last
+	users  int // waiting or running; the last one deletes the entry
 }
 
 func newPool(all, perProject int64) *pool {
 	return &pool{all: semaphore.NewWeighted(all), perProject: perProject, wait: poolWait, projects: map[int64]*projectPlaces{}}
 }
 
-// enter takes a place for the project and returns the function that gives it
-// back. The project's own places come first, so that whoever waits for them
-// holds none of the others. ErrBusy after the pool's wait.
+// enter takes a place and returns the function that releases it, or ErrBusy after
+// p.wait. It takes the place of the project first, so a project that waits for its
+// own places holds no place of the others.
 func (p *pool) enter(ctx context.Context, project int64) (leave func(), err error) {
 	waiting, cancel := context.WithTimeoutCause(ctx, p.wait, ErrBusy)
 	defer cancel()
@@ -124,8 +125,8 @@ func (p *pool) enter(ctx context.Context, project int64) (leave func(), err erro
 	}, nil
 }
 
-// limitError turns the end of a process that ran into one of its limits into
-// ErrTooLarge; nil for every other end.
+// limitError returns ErrTooLarge if the process reached a limit of processor time
+// or memory, and nil otherwise.
 func limitError(c command, state *os.ProcessState, stderr string) error {
 	status, ok := state.Sys().(syscall.WaitStatus)
 	if !ok {
@@ -133,15 +134,15 @@ func limitError(c command, state *os.ProcessState, stderr string) error {
 	}
 	switch {
 	case c.limits.cpuSeconds > 0 && status.Signaled() && (status.Signal() == syscall.SIGXCPU || status.Signal() == syscall.SIGKILL):
-		return fmt.Errorf("git %s: more than %d s of processor time: %w", c.args[0], c.limits.cpuSeconds, ErrTooLarge)
+		return fmt.Errorf("git %s: processor time exceeds %d s: %w", c.args[0], c.limits.cpuSeconds, ErrTooLarge)
 	case c.limits.memory > 0 && outOfMemory(stderr):
-		return fmt.Errorf("git %s: more than %d MiB of memory: %w", c.args[0], c.limits.memory>>20, ErrTooLarge)
+		return fmt.Errorf("git %s: memory exceeds %d MiB: %w", c.args[0], c.limits.memory>>20, ErrTooLarge)
 	}
 	return nil
 }
 
-// outOfMemory reports whether git ended because it got no more memory. These
-// are its only words for it since 2008.
+// outOfMemory reports whether git failed to allocate memory. These are its only
+// messages for that.
 func outOfMemory(stderr string) bool {
 	stderr = strings.ToLower(stderr)
 	return strings.Contains(stderr, "out of memory") || strings.Contains(stderr, "cannot allocate memory")

@@ -2,13 +2,13 @@ package gitrepo
 
 import "golang.org/x/sys/unix"
 
-// apply limits a process that has just started. RLIMIT_DATA counts writable
-// private memory only: the packs that git maps for reading are free, which
-// RLIMIT_AS would count. What a process starts inherits its limits.
+// apply sets the limits of a process that has just started. Its child processes
+// inherit them. RLIMIT_DATA counts only writable private memory; RLIMIT_AS would
+// count the packs that git maps for reading, too.
 func (l limits) apply(pid int) error {
 	set := func(resource int, soft, hard uint64) error {
 		err := unix.Prlimit(pid, resource, &unix.Rlimit{Cur: soft, Max: hard}, nil)
-		if err == unix.ESRCH { // ended already
+		if err == unix.ESRCH { // has ended already
 			return nil
 		}
 		return err

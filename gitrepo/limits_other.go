@@ -2,6 +2,6 @@
 
 package gitrepo
 
-// apply does nothing: only Linux can limit a process from outside. The limits
-// of time, output and number hold everywhere.
+// apply does nothing: setting limits of another process needs Linux. The limits of
+// time, output and number work on every system.
 func (l limits) apply(int) error { return nil }

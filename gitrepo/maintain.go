@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// pruneAge is how old an object that nothing points to must be before Prune
-// removes it: far older than any push or merge that is being prepared.
+// pruneAge is the age from which Prune removes unreachable objects. No push or
+// merge takes that long.
 const pruneAge = "1.day.ago"
 
-// Prune packs what has come loose and removes what nothing points to, among it
-// the remains of pushes that a crash cut off. Meant for a daily job.
+// Prune packs loose objects and removes unreachable ones, including those of
+// pushes that a crash interrupted. Call it once a day.
 func (s *Store) Prune(ctx context.Context, id int64) error {
 	for _, args := range [][]string{
-		// Reflogs are kept for recovery, which needs minutes of them.
+		// Recovery reads reflogs, but only the last minutes of them.
 		{"reflog", "expire", "--all", "--expire=" + pruneAge, "--expire-unreachable=" + pruneAge},
 		{"-c", "gc.auto=2000", "-c", "gc.autoDetach=false", "gc", "--auto", "--quiet"},
 		{"prune", "--expire=" + pruneAge},
@@ -33,11 +33,11 @@ func (s *Store) Prune(ctx context.Context, id int64) error {
 	return nil
 }
 
-// leftoverAge is how old a folder on its way in or out must be to be nobody's.
+// leftoverAge is the age from which Tidy removes temporary folders.
 const leftoverAge = 10 * time.Minute
 
-// Tidy is the daily upkeep of all repositories: Sweep, and Prune for each. One
-// damaged repository keeps none of the others from theirs.
+// Tidy calls Sweep, and Prune for every repository. It continues after a failure
+// and returns the joined errors. Call it once a day.
 func (s *Store) Tidy(ctx context.Context) error {
 	_, err := s.Sweep(ctx, leftoverAge)
 	faults := []error{err}
@@ -52,7 +52,7 @@ func (s *Store) Tidy(ctx context.Context) error {
 			continue
 		}
 		if err := s.Prune(ctx, id); err != nil {
-			faults = append(faults, fmt.Errorf("tidy the repository of project %d: %w", id, err))
+			faults = append(faults, fmt.Errorf("prune the repository of project %d: %w", id, err))
 		}
 		if ctx.Err() != nil {
 			break
@@ -61,8 +61,8 @@ func (s *Store) Tidy(ctx context.Context) error {
 	return errors.Join(faults...)
 }
 
-// Sweep removes the folders of deleted or half-made repositories that a crash
-// left behind and that are older than age. It returns their names.
+// Sweep removes temporary folders of created or deleted repositories that a crash
+// left and that are older than age. It returns their names.
 func (s *Store) Sweep(ctx context.Context, age time.Duration) ([]string, error) {
 	entries, err := os.ReadDir(s.root)
 	if err != nil {
@@ -86,7 +86,7 @@ func (s *Store) Sweep(ctx context.Context, age time.Duration) ([]string, error) 
 			continue
 		}
 		removed = append(removed, e.Name())
-		s.log.Warn("removed what a crash left behind", "path", e.Name())
+		s.log.Warn("temporary folder of a crash removed", "path", e.Name())
 	}
 	return removed, errors.Join(faults...)
 }

@@ -10,36 +10,36 @@ import (
 	"time"
 )
 
-// Identity is the name and address that a commit carries.
+// Identity is the name and email address of an author or committer.
 type Identity struct {
 	Name  string
 	Email string
 }
 
-// MergeInput says what to merge and how.
+// MergeInput is the input of PrepareMerge.
 type MergeInput struct {
-	TargetSHA string // the tip of the target branch, the merge's first parent
-	SourceSHA string // what is merged into it
+	TargetSHA string // tip of the target branch, the first parent
+	SourceSHA string // commit to merge, the second parent
 	Message   string
-	Squash    bool // one commit on the target, without the source as a parent
+	Squash    bool // create the commit without the second parent
 	Author    Identity
 	Committer Identity
 	When      time.Time
 }
 
-// MergeResult is a prepared merge commit, which no ref points to yet, or the
-// reason why there is none.
+// MergeResult is a prepared merge commit, to which no ref points yet, or the files
+// in conflict.
 type MergeResult struct {
-	// SHA is the prepared commit; empty when there are conflicts.
+	// SHA is the prepared commit; empty if there are conflicts.
 	SHA string
-	// Conflicts names the files that both sides changed, sorted.
+	// Conflicts are the paths of the files in conflict, sorted.
 	Conflicts []string
 }
 
-// PrepareMerge makes the commit that merges the source into the target,
-// without a work tree and without moving a ref; UpdateRef does that when the
-// caller has decided. Conflicts are a result, not an error. ErrNothingToMerge,
-// ErrUnrelated and ErrNotFound (an unknown commit) are errors.
+// PrepareMerge creates the commit that merges the source into the target. It uses
+// no work tree and moves no ref; call UpdateRef for that. Conflicts are a result,
+// not an error. Errors are ErrNothingToMerge, ErrUnrelated and ErrNotFound (an
+// unknown commit).
 func (r Repo) PrepareMerge(ctx context.Context, in MergeInput) (MergeResult, error) {
 	if contained, err := r.IsAncestor(ctx, in.SourceSHA, in.TargetSHA); err != nil {
 		return MergeResult{}, err
@@ -61,9 +61,9 @@ func (r Repo) PrepareMerge(ctx context.Context, in MergeInput) (MergeResult, err
 	return MergeResult{SHA: sha}, err
 }
 
-// Conflicts names the files that a merge of source into target could not
-// merge, sorted; none when it could. ErrUnrelated, ErrNotFound (an unknown
-// commit) and ErrTooLarge are errors. The result must not be changed.
+// Conflicts returns the paths of the files that would be in conflict if source
+// were merged into target, sorted. Errors are ErrUnrelated, ErrNotFound (an unknown
+// commit) and ErrTooLarge. The result is cached and must not be changed.
 func (r Repo) Conflicts(ctx context.Context, target, source string) ([]string, error) {
 	if err := checkIDs(target, source); err != nil {
 		return nil, err
@@ -78,9 +78,9 @@ func (r Repo) Conflicts(ctx context.Context, target, source string) ([]string, e
 	})
 }
 
-// checkTrees reads every folder of the commits, each tree once however often
-// it is used. The git of 2024 and before takes a folder that is damaged for an
-// empty one when it merges, and would make a merge that deletes its files.
+// checkTrees reads every tree of the commits once and returns an error if one is
+// damaged. git before 2.46 treats a damaged tree as empty, so a merge would delete
+// its files.
 func (r Repo) checkTrees(ctx context.Context, ids ...string) error {
 	c := r.command(append([]string{"rev-list", "--no-walk", "--objects", "--filter=blob:none", "--end-of-options"}, ids...)...)
 	err := r.store.stream(ctx, c, func(out io.Reader) (bool, error) {
@@ -88,17 +88,17 @@ func (r Repo) checkTrees(ctx context.Context, ids ...string) error {
 		return true, err
 	})
 	if err != nil {
-		return fmt.Errorf("the files of %s cannot be read: %w", strings.Join(ids, " or "), err)
+		return fmt.Errorf("read the trees of %s: %w", strings.Join(ids, " and "), err)
 	}
 	return nil
 }
 
-// mergeTree merges two commits to a tree, or names the files in conflict.
+// mergeTree merges two commits and returns the tree, or the files in conflict.
 func (r Repo) mergeTree(ctx context.Context, target, source string) (tree string, conflicts []string, err error) {
 	out, err := r.git(ctx, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", "--end-of-options", target, source)
 	records := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
-	// Exit code 1 means conflicts, but an unknown revision too: only with the
-	// id of a tree first is it an answer.
+	// Exit code 1 means conflicts or an unknown revision. With conflicts, the
+	// output begins with the id of a tree.
 	if code := exitCode(err); (err == nil || code == 1) && idPattern.MatchString(records[0]) {
 		if err == nil {
 			return records[0], nil, nil
@@ -110,7 +110,7 @@ func (r Repo) mergeTree(ctx context.Context, target, source string) (tree string
 			conflicts = append(conflicts, validText(name))
 		}
 		if len(conflicts) == 0 {
-			return "", nil, fmt.Errorf("merge-tree reports conflicts and names none: %w", err)
+			return "", nil, fmt.Errorf("git merge-tree listed no conflicts: %w", err)
 		}
 		return "", conflicts, nil
 	}
@@ -118,12 +118,12 @@ func (r Repo) mergeTree(ctx context.Context, target, source string) (tree string
 		return "", nil, ErrUnrelated
 	}
 	if err == nil {
-		err = errors.New("merge-tree printed no tree")
+		err = errors.New("git merge-tree printed no tree")
 	}
 	return "", nil, err
 }
 
-// commitTree makes a commit of a tree.
+// commitTree creates a commit of a tree and returns its id.
 func (r Repo) commitTree(ctx context.Context, tree string, parents []string, in MergeInput) (string, error) {
 	args := []string{"commit-tree", "-F", "-"}
 	for _, p := range parents {
@@ -144,14 +144,15 @@ func (r Repo) commitTree(ctx context.Context, tree string, parents []string, in 
 	return strings.TrimSpace(string(out)), nil
 }
 
-// cleanMessage is a commit message as git takes it: valid text that ends with
-// one line break.
+// cleanMessage returns a commit message in valid UTF-8, with LF line ends and
+// exactly one at the end.
 func cleanMessage(message string) string {
 	return strings.TrimRight(strings.ReplaceAll(validText(message), "\r\n", "\n"), "\n") + "\n"
 }
 
-// clean is the identity without what git refuses or strips: control
-// characters, angle brackets, and names made of punctuation only.
+// clean returns the identity without the characters that git rejects or strips:
+// control characters, angle brackets and surrounding punctuation. An empty name
+// becomes the local part of the email address, or "Unknown".
 func (i Identity) clean() Identity {
 	strip := func(s string) string {
 		return strings.Trim(strings.Map(func(r rune) rune {

@@ -6,23 +6,23 @@ import (
 	"strings"
 )
 
-// maxLogEntries is how far back BranchLog reads.
+// maxLogEntries is the maximum number of entries that BranchLog returns.
 const maxLogEntries = 1000
 
-// LogEntry is a move of a branch as its reflog has it.
+// LogEntry is one entry of the reflog of a branch.
 type LogEntry struct {
-	// RequestID is the request of the push that made the move; something else
-	// where it was not a push.
+	// RequestID is the id of the request of the push. For a move that was not a
+	// push it has another value.
 	RequestID string
 	SHA       string
 }
 
-// logIdentity makes the reflog entries of a push carry its request: git writes
-// the committer's address into each.
+// logIdentity returns the environment variable that makes git write the request
+// id into the reflog, as the email address of the committer.
 func logIdentity(requestID string) string { return "GIT_COMMITTER_EMAIL=" + requestID }
 
-// BranchLog lists the moves of a branch that its reflog holds, newest first, at
-// most maxLogEntries. A branch without a log, or that does not exist, has none.
+// BranchLog returns the reflog of a branch, newest entry first, at most
+// maxLogEntries. It is empty for a branch that has no log or does not exist.
 // Deleting a branch deletes its log.
 func (r Repo) BranchLog(ctx context.Context, branch string) ([]LogEntry, error) {
 	if _, exists, err := r.BranchTip(ctx, branch); err != nil || !exists {

@@ -17,8 +17,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxBranchBytes is the longest branch name taken: the file systems' limit for
-// one segment, applied to the whole, which databases can index.
+// maxBranchBytes is the maximum length of a branch name. File systems allow as
+// much for one segment of a path, and databases can index it.
 const maxBranchBytes = 255
 
 // Branch is a branch and the commit it points to.
@@ -27,7 +27,7 @@ type Branch struct {
 	Commit Commit
 }
 
-// checkBranch refuses what cannot be the name of a branch.
+// checkBranch returns an error if name is not a valid name of a branch or tag.
 func checkBranch(name string) error {
 	switch {
 	case name == "", len(name) > maxBranchBytes, !utf8.ValidString(name):
@@ -37,25 +37,25 @@ func checkBranch(name string) error {
 	default:
 		for part := range strings.SplitSeq(name, "/") {
 			if strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".lock") {
-				return fmt.Errorf("%q cannot be the name of a branch", name)
+				return fmt.Errorf("%q is not a valid name of a branch", name)
 			}
 		}
 		return nil
 	}
-	return fmt.Errorf("%q cannot be the name of a branch", validText(name))
+	return fmt.Errorf("%q is not a valid name of a branch", validText(name))
 }
 
 var fullID = regexp.MustCompile(`^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$`)
 
-// checkNewRef refuses what a new branch or tag must not be called: a full object
-// id, which git and clients would take for the object, and names with
-// bidirectional control characters, which look like other names.
+// checkNewRef returns an error for names that a new branch or tag must not have:
+// object ids, which git would read as the object, and names with bidirectional
+// control characters, which look like other names.
 func checkNewRef(name string) error {
 	switch {
 	case fullID.MatchString(name):
-		return fmt.Errorf("%q cannot be the name of a branch or tag: it is an object id", name)
+		return fmt.Errorf("%q is not allowed as the name of a branch or tag because it is an object id", name)
 	case strings.ContainsFunc(name, func(r rune) bool { return unicode.Is(unicode.Bidi_Control, r) }):
-		return fmt.Errorf("%q cannot be the name of a branch or tag: it has bidirectional control characters", name)
+		return fmt.Errorf("%q is not allowed as the name of a branch or tag because it contains bidirectional control characters", name)
 	}
 	return nil
 }
@@ -70,9 +70,9 @@ func (r Repo) BranchTip(ctx context.Context, branch string) (sha string, exists 
 	return r.refTip(ctx, "refs/heads/"+branch)
 }
 
-// BranchStamp is a text that changes when the branch moves, comes or goes. It
-// may change without that. It reads the repository's files and runs no program,
-// so it is cheap enough for polls; "" where nothing can be read.
+// BranchStamp returns a text that changes when the branch is created, moved or
+// deleted. It may also change at other times. It reads a file and runs no program,
+// so it is cheap enough for polls. If nothing can be read, it returns "".
 func (r Repo) BranchStamp(branch string) string {
 	if checkBranch(branch) != nil {
 		return ""
@@ -89,9 +89,9 @@ func (r Repo) BranchStamp(branch string) string {
 	return ""
 }
 
-// HasBranch reports whether there is a branch. For lists of projects it looks
-// into the repository's files itself, where git keeps one file per ref or a line
-// per ref in packed-refs; a repository that keeps them otherwise is asked.
+// HasBranch reports whether a branch exists. To be fast in lists of projects, it
+// reads the files in which git stores refs, and runs git only for a repository in
+// the reftable format.
 func (r Repo) HasBranch(ctx context.Context, branch string) (bool, error) {
 	if checkBranch(branch) != nil {
 		return false, nil
@@ -115,7 +115,7 @@ func (r Repo) HasBranch(ctx context.Context, branch string) (bool, error) {
 	return bytes.Contains(packed, []byte(" "+ref+"\n")), err
 }
 
-// refTip is the object a full ref name points to.
+// refTip returns the object to which a full ref name points.
 func (r Repo) refTip(ctx context.Context, ref string) (sha string, ok bool, err error) {
 	out, err := r.git(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", ref)
 	if err != nil {
@@ -127,9 +127,9 @@ func (r Repo) refTip(ctx context.Context, ref string) (sha string, ok bool, err 
 	return strings.TrimSpace(string(out)), true, nil
 }
 
-// Resolve finds the commit that a whole object id, a branch, a tag or at least
-// seven digits of an object id name, in this order. A name of nothing is
-// ErrNotFound.
+// Resolve returns the commit that name means: a full object id, a branch, a tag or
+// at least seven digits of an object id, in this order. If there is none, it
+// returns ErrNotFound.
 func (r Repo) Resolve(ctx context.Context, name string) (string, error) {
 	var candidates []string
 	if fullID.MatchString(name) {
@@ -146,14 +146,14 @@ func (r Repo) Resolve(ctx context.Context, name string) (string, error) {
 		if err == nil {
 			return strings.TrimSpace(string(out)), nil
 		}
-		if code := exitCode(err); code != 1 && code != 128 { // 128: a tag of a tree
+		if code := exitCode(err); code != 1 && code != 128 { // 128 for a tag of a tree
 			return "", err
 		}
 	}
-	return "", fmt.Errorf("%q names no commit: %w", validText(name), ErrNotFound)
+	return "", fmt.Errorf("%q is not a commit, branch or tag: %w", validText(name), ErrNotFound)
 }
 
-// eachBranch calls f with every branch in git's order (by bytes of the name).
+// eachBranch calls f with every branch, in the order of git.
 func (r Repo) eachBranch(ctx context.Context, f func(name, sha string)) error {
 	out, err := r.git(ctx, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads")
 	if err != nil {
@@ -166,9 +166,10 @@ func (r Repo) eachBranch(ctx context.Context, f func(name, sha string)) error {
 	return nil
 }
 
-// Branches lists the branches whose name contains search, without regard to
-// case, those named in first before the others and each sorted by name, from
-// offset on, limit at most, with their commits; total counts all that match.
+// Branches lists the branches whose name contains search, ignoring case. The
+// branches named in first come first; both parts are ordered by name. It skips
+// offset branches and returns at most limit; total is the number of all that
+// match.
 func (r Repo) Branches(ctx context.Context, search string, offset, limit int, first ...string) (page []Branch, total int, err error) {
 	search = strings.ToLower(search)
 	var ids []string
@@ -202,10 +203,10 @@ func (r Repo) Branches(ctx context.Context, search string, offset, limit int, fi
 	return page, total, nil
 }
 
-// RecentBranches names the branches whose name contains search, without regard
-// to case: the branch first before all others, then the one committed to most
-// lately, limit at most; total counts all that match. One process answers,
-// however many branches there are.
+// RecentBranches returns the names of the branches that contain search, ignoring
+// case: the branch first, then the others by the date of their commit, newest
+// first. It returns at most limit names; total is the number of all that match. It
+// runs one git process.
 func (r Repo) RecentBranches(ctx context.Context, search, first string, limit int) (names []string, total int, err error) {
 	out, err := r.git(ctx, "for-each-ref", "--sort=refname", "--sort=-committerdate", "--format=%(refname)", "refs/heads")
 	if err != nil {
@@ -221,16 +222,16 @@ func (r Repo) RecentBranches(ctx context.Context, search, first string, limit in
 		switch {
 		case name == first:
 			names = append([]string{name}, names...)
-		case len(names) <= limit: // one more, for first may still come
+		case len(names) <= limit: // one more, in case first follows
 			names = append(names, name)
 		}
 	}
 	return names[:min(max(limit, 0), len(names))], total, nil
 }
 
-// UpdateRef moves a full ref name from the id old to the id new, both whole;
-// ZeroID as old creates it. A ref that is elsewhere gives ErrRefMoved and
-// stays. No hook runs: whoever moves a ref tells of it.
+// UpdateRef moves a ref, given by its full name, from old to new. ZeroID as old
+// creates it. If the ref does not have the value old, it returns ErrRefMoved. No
+// hook runs, so the caller processes the change.
 func (r Repo) UpdateRef(ctx context.Context, ref, new, old string) error {
 	if err := checkRefUpdate(ref, new, old); err != nil {
 		return err
@@ -239,8 +240,8 @@ func (r Repo) UpdateRef(ctx context.Context, ref, new, old string) error {
 	return r.refError(ctx, ref, old, err)
 }
 
-// DeleteRef removes a full ref name that points to the id old, ErrRefMoved
-// otherwise.
+// DeleteRef deletes a ref, given by its full name. If the ref does not have the
+// value old, it returns ErrRefMoved.
 func (r Repo) DeleteRef(ctx context.Context, ref, old string) error {
 	if err := checkRefUpdate(ref, old); err != nil {
 		return err
@@ -249,26 +250,26 @@ func (r Repo) DeleteRef(ctx context.Context, ref, old string) error {
 	return r.refError(ctx, ref, old, err)
 }
 
-// KeepHead makes refs/merge-requests/<iid>/head point to a commit, so that it
-// stays when its branch goes, and can be fetched.
+// KeepHead points refs/merge-requests/<iid>/head to a commit, so the commit can be
+// fetched and is kept after its branch is deleted.
 func (r Repo) KeepHead(ctx context.Context, iid int64, sha string) error {
 	if err := checkIDs(sha); err != nil {
 		return err
 	}
 	err := r.change(ctx, "", "update-ref", "--no-deref", "--end-of-options", headRef(iid), sha)
 	if exitCode(err) == 128 { // an id that git does not know
-		return fmt.Errorf("keep the head of merge request %d: %w", iid, err)
+		return fmt.Errorf("keep HEAD of merge request %d: %w", iid, err)
 	}
 	return err
 }
 
-// headRef is the ref that keeps a merge request's HEAD.
+// headRef returns the ref that keeps HEAD of a merge request.
 func headRef(iid int64) string {
 	return "refs/merge-requests/" + strconv.FormatInt(iid, 10) + "/head"
 }
 
-// refError tells why moving a ref failed. Git's words differ between versions
-// and between a lost race and a lock, so the ref itself is asked.
+// refError returns ErrRefMoved if moving a ref failed because it has another value
+// than old. It reads the ref, because the messages of git differ between versions.
 func (r Repo) refError(ctx context.Context, ref, old string, err error) error {
 	var failed *CommandError
 	if !errors.As(err, &failed) {
@@ -287,12 +288,12 @@ func (r Repo) refError(ctx context.Context, ref, old string, err error) error {
 	return fmt.Errorf("move %s: %w", ref, err)
 }
 
-// checkRefUpdate refuses refs that are not below refs/ or not well formed, and
-// anything but whole ids.
+// checkRefUpdate returns an error for an invalid full ref name and for anything but
+// full object ids.
 func checkRefUpdate(ref string, ids ...string) error {
 	name, ok := strings.CutPrefix(ref, "refs/")
 	if !ok || !strings.Contains(name, "/") || checkBranch(name) != nil {
-		return fmt.Errorf("%q is no ref", validText(ref))
+		return fmt.Errorf("%q is not a ref", validText(ref))
 	}
 	return checkIDs(ids...)
 }

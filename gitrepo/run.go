@@ -15,32 +15,32 @@ import (
 	"time"
 )
 
-// defaultOutputLimit bounds what one reading git process may answer, in bytes.
+// defaultOutputLimit is the default limit of the output of run, in bytes.
 const defaultOutputLimit = 32 << 20
 
-// stderrLimit bounds what is kept of a git process's complaints, in bytes.
+// stderrLimit is how much of the standard error of git is kept, in bytes.
 const stderrLimit = 8 << 10
 
-// killDelay is how long a git process may take to end after SIGTERM.
+// killDelay is the time between SIGTERM and SIGKILL.
 const killDelay = 5 * time.Second
 
-// CommandError is git ending unsuccessfully.
+// CommandError means that a git command failed.
 type CommandError struct {
-	// Command is git's sub-command, for example "merge-tree".
+	// Command is the sub-command, for example "merge-tree".
 	Command string
-	// ExitCode is git's exit code, or -1 when a signal ended it.
+	// ExitCode is the exit code, or -1 if a signal ended git.
 	ExitCode int
-	// Stderr is the beginning of what git wrote about it. It may hold names
-	// from the repository and is for logs, not for pages.
+	// Stderr is the beginning of the standard error of git. It may contain names
+	// from the repository, so it is for logs and not for pages.
 	Stderr string
 }
 
-// Error names the sub-command, the exit code and git's own words.
+// Error returns the sub-command, the exit code and the standard error of git.
 func (e *CommandError) Error() string {
 	return fmt.Sprintf("git %s: exit code %d: %s", e.Command, e.ExitCode, e.Stderr)
 }
 
-// exitCode is the exit code of a CommandError, and -2 for every other error.
+// exitCode returns the exit code of a CommandError, or -2 for any other error.
 func exitCode(err error) int {
 	var e *CommandError
 	if errors.As(err, &e) {
@@ -52,31 +52,31 @@ func exitCode(err error) int {
 // command is one git process to run.
 type command struct {
 	dir    string    // working directory
-	repo   int64     // dir is this project's repository: GIT_DIR is set, nothing is searched for
-	args   []string  // beginning with the sub-command
-	env    []string  // further environment
-	stdin  io.Reader // nil means nothing to read
+	repo   int64     // project whose repository is dir, for GIT_DIR and the pool; 0 if none
+	args   []string  // the sub-command and its arguments
+	env    []string  // additional environment
+	stdin  io.Reader // nil means empty
 	limit  int64     // of standard output in bytes; 0 means defaultOutputLimit
 	limits limits    // of the process
-	writes bool      // it may change refs, and so needs the repository's lease
+	writes bool      // whether it may change refs and so needs the lease
 }
 
-// environment is the whole environment of every git process. Nothing is
-// inherited: a GIT_DIR in the server's environment would redirect everything.
-// The configuration given here counts as the command line's, which is what
-// git trusts safe.directory from.
+// environment returns the environment of all git processes. They do not inherit the
+// environment of the server, where for example GIT_DIR would redirect them. git
+// treats this configuration like options of the command line, so it accepts
+// safe.directory.
 func (s *Store) environment() []string {
 	config := [][2]string{
 		{"core.hooksPath", s.options.HooksDir},
-		{"core.fsync", "all"}, // the database will claim that these objects exist
+		{"core.fsync", "all"}, // the database refers to these objects
 		{"core.filesRefLockTimeout", "2000"},
 		{"core.packedRefsTimeout", "2000"},
 		{"core.quotePath", "true"},
-		{"core.logAllRefUpdates", "true"}, // of branches; BranchLog reads it
+		{"core.logAllRefUpdates", "true"}, // BranchLog reads the reflogs of branches
 		{"safe.directory", "*"},
 		{"protocol.allow", "never"},
 		{"transfer.fsckObjects", "true"},
-		// Old faults that exist in honest histories and harm nobody.
+		// Harmless errors that exist in old histories.
 		{"receive.fsck.badTimezone", "ignore"},
 		{"receive.fsck.missingSpaceBeforeDate", "ignore"},
 		{"receive.fsck.zeroPaddedFilemode", "ignore"},
@@ -85,7 +85,7 @@ func (s *Store) environment() []string {
 		{"receive.maxInputSize", strconv.FormatInt(s.options.MaxPackBytes, 10)},
 		{"receive.advertisePushOptions", "true"},
 		{"receive.denyDeleteCurrent", "refuse"},
-		{"receive.autogc", "false"}, // it detaches from us; Prune does it
+		{"receive.autogc", "false"}, // it runs in the background; Prune replaces it
 		{"gc.auto", "0"},
 		{"uploadpack.allowFilter", "true"},
 		// A partial clone asks for objects by id. Protocol 2 always allows it.
@@ -99,7 +99,7 @@ func (s *Store) environment() []string {
 		"GIT_CONFIG_GLOBAL=/dev/null",
 		"GIT_TERMINAL_PROMPT=0",
 		"GIT_OPTIONAL_LOCKS=0",
-		// The identity in reflogs, for which git would ask the DNS otherwise.
+		// The identity in reflogs. Without it, git would query the DNS.
 		"GIT_COMMITTER_NAME=Mergegate", "GIT_COMMITTER_EMAIL=mergegate",
 		"GIT_CONFIG_COUNT=" + strconv.Itoa(len(config)),
 	}
@@ -110,8 +110,8 @@ func (s *Store) environment() []string {
 	return env
 }
 
-// process prepares a git process in a group of its own, which the end of ctx
-// ends as a whole.
+// process returns a git command in its own process group. When ctx ends, the whole
+// group is terminated.
 func (s *Store) process(ctx context.Context, c command) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, s.git, c.args...)
 	cmd.Dir = c.dir
@@ -126,8 +126,8 @@ func (s *Store) process(ctx context.Context, c command) *exec.Cmd {
 	return cmd
 }
 
-// enter takes the place in the pool that a command needs; leave gives it back
-// and must be called after the process has ended. ErrBusy when there is none.
+// enter takes a place in the pool of the command, or returns ErrBusy. The caller
+// calls leave after the process has ended.
 func (c command) enter(ctx context.Context) (leave func(), err error) {
 	if c.limits.pool == nil {
 		return func() {}, nil
@@ -139,8 +139,8 @@ func (c command) enter(ctx context.Context) (leave func(), err error) {
 	return leave, nil
 }
 
-// start starts a process within the limits of its command, with the lease of
-// the repository where it needs it.
+// start starts a process with the limits of its command and, if c.writes, with the
+// lease of the repository.
 func (s *Store) start(ctx context.Context, cmd *exec.Cmd, c command) error {
 	if c.writes {
 		lease, err := s.takeLease(ctx, cmd, c.repo)
@@ -160,13 +160,13 @@ func (s *Store) start(ctx context.Context, cmd *exec.Cmd, c command) error {
 	return nil
 }
 
-// stream runs git and gives its standard output to read. When read returns
-// before the end, with or without an error, git is stopped and its exit code
-// means nothing any more. A process that runs into its limits gives
-// ErrTooLarge, after read has seen the end of what it wrote; ErrBusy means
-// that it did not start.
+// stream runs git and calls read with its standard output. If read returns an error
+// or false, git is stopped and its exit code ignored. If git reaches a limit, stream
+// returns ErrTooLarge, after read has read the output up to there. ErrBusy means
+// that git did not start.
 //
-// read must not run git: all places could be held by processes that wait so.
+// read must not run git: with all places of the pool taken, that would be a
+// deadlock.
 func (s *Store) stream(ctx context.Context, c command, read func(io.Reader) (complete bool, err error)) error {
 	leave, err := c.enter(ctx)
 	if err != nil {
@@ -192,21 +192,21 @@ func (s *Store) stream(ctx context.Context, c command, read func(io.Reader) (com
 	complete, readErr := read(stdout)
 	if readErr != nil || !complete {
 		cancel()
-		_ = cmd.Wait() // stopped by us
+		_ = cmd.Wait() // fails because of cancel
 		return readErr
 	}
 	return waitError(ctx, c, cmd, cmd.Wait(), stderr)
 }
 
-// maxPruneRaces is how often run starts a command again that lost its folder
-// of objects to git prune.
+// maxPruneRaces is how often run tries a command that fails because of a concurrent
+// git prune.
 const maxPruneRaces = 3
 
-// run runs git and returns its standard output. The output is returned beside
-// a CommandError as well: some commands answer by both.
+// run runs git and returns its standard output. It returns the output with a
+// CommandError, too, because some commands use both.
 //
-// git prune removes empty folders of objects, also one that another process
-// has just made for a new object. That process fails and is run again.
+// git prune removes empty object folders, even one that another process has just
+// created for a new object. That process fails, and run starts it again.
 func (s *Store) run(ctx context.Context, c command) (out []byte, err error) {
 	for range maxPruneRaces {
 		out, err = s.runOnce(ctx, c)
@@ -241,8 +241,8 @@ func (s *Store) runOnce(ctx context.Context, c command) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// startError turns a process that could not start into what the caller can
-// tell apart: a repository that is not there, or anything else.
+// startError returns the error of a process that did not start: ErrMissing if its
+// folder does not exist.
 func startError(c command, err error) error {
 	if _, statErr := os.Stat(c.dir); errors.Is(statErr, os.ErrNotExist) {
 		return ErrMissing
@@ -250,8 +250,8 @@ func startError(c command, err error) error {
 	return fmt.Errorf("start git %s: %w", c.args[0], err)
 }
 
-// waitError turns the end of a process into an error: the context's when that
-// ended it, ErrTooLarge when a limit did, a CommandError when git did.
+// waitError returns the error of a process that has ended: the cause of ctx if that
+// has ended, ErrTooLarge if a limit was reached, otherwise a CommandError.
 func waitError(ctx context.Context, c command, cmd *exec.Cmd, err error, stderr *cappedBuffer) error {
 	if err == nil {
 		return nil
@@ -269,7 +269,7 @@ func waitError(ctx context.Context, c command, cmd *exec.Cmd, err error, stderr 
 	return fmt.Errorf("git %s: %w", c.args[0], err)
 }
 
-// command is a git process inside the repository.
+// command returns a git command that runs in the repository.
 func (r Repo) command(args ...string) command {
 	c := command{dir: r.store.path(r.id), repo: r.id, args: args, limits: r.store.domainLimits()}
 	if r.view {
@@ -278,20 +278,20 @@ func (r Repo) command(args ...string) command {
 	return c
 }
 
-// git runs git inside the repository and returns its standard output.
+// git runs git in the repository and returns its standard output.
 func (r Repo) git(ctx context.Context, args ...string) ([]byte, error) {
 	return r.store.run(ctx, r.command(args...))
 }
 
-// gitInput is git with something to read on its standard input.
+// gitInput is git with input as the standard input.
 func (r Repo) gitInput(ctx context.Context, input string, args ...string) ([]byte, error) {
 	c := r.command(args...)
 	c.stdin = strings.NewReader(input)
 	return r.store.run(ctx, c)
 }
 
-// change runs git to change a ref, and once more where a lock was in its way
-// that a crash had left behind.
+// change runs a git command that changes refs. If it fails and stale lock files
+// were found and removed, it runs the command again.
 func (r Repo) change(ctx context.Context, input string, args ...string) error {
 	try := func() error {
 		c := r.command(args...)
@@ -309,14 +309,13 @@ func (r Repo) change(ctx context.Context, input string, args ...string) error {
 	return err
 }
 
-// cappedBuffer keeps the first limit bytes written to it and drops the rest.
+// cappedBuffer keeps the first limit bytes and discards the rest.
 type cappedBuffer struct {
 	bytes.Buffer
 	limit int
 }
 
-// Write keeps what still fits and claims to have kept everything, so that the
-// writing process is not disturbed.
+// Write implements io.Writer. It never fails, so the process can go on writing.
 func (b *cappedBuffer) Write(p []byte) (int, error) {
 	if room := b.limit - b.Len(); room > 0 {
 		b.Buffer.Write(p[:min(room, len(p))])
@@ -324,12 +323,12 @@ func (b *cappedBuffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String is what was kept, trimmed and in valid UTF-8.
+// String returns the kept bytes, trimmed and in valid UTF-8.
 func (b *cappedBuffer) String() string {
 	return strings.TrimSpace(validText(b.Buffer.String()))
 }
 
-// validText replaces what is not UTF-8, and NUL, which databases refuse.
+// validText replaces invalid UTF-8 and NUL, which databases reject, by U+FFFD.
 func validText(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

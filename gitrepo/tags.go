@@ -9,35 +9,36 @@ import (
 	"time"
 )
 
-// Tag is a tag, with the commit that it names.
+// Tag is a tag and the commit to which it points.
 type Tag struct {
 	Name string
-	// Target is what the ref points at: the tag object of an annotated tag, else
-	// the commit itself.
+	// Target is the object to which the ref points: the tag object of an annotated
+	// tag, otherwise the commit.
 	Target string
-	// Message and CreatedAt are of the tag object; "" and zero without one.
+	// Message and CreatedAt are those of the tag object, and empty without one.
 	Message   string
 	CreatedAt time.Time
-	// Commit is empty for a tag of something else.
+	// Commit is empty if the tag points to another kind of object.
 	Commit Commit
 }
 
-// TagOrder is how tags are listed.
+// TagOrder is the order of a list of tags.
 type TagOrder string
 
 // The orders of tags: by the date of the tag object or commit, by name, and by
-// name with numbers counted.
+// name with numbers compared as numbers.
 const (
 	TagsByDate    TagOrder = "creatordate"
 	TagsByName    TagOrder = "refname"
 	TagsByVersion TagOrder = "version:refname"
 )
 
-// maxTagMessage is where the message of a tag is cut, in bytes.
+// maxTagMessage is the maximum length of the message of a tag in bytes. Longer
+// messages are cut.
 const maxTagMessage = 64 << 10
 
-// Tags lists the tags whose name contains search, without regard to case, from
-// offset on, limit at most; total counts all that match.
+// Tags lists the tags whose name contains search, ignoring case. It skips offset
+// tags and returns at most limit; total is the number of all that match.
 func (r Repo) Tags(ctx context.Context, search string, order TagOrder, ascending bool, offset, limit int) (page []Tag, total int, err error) {
 	sort := "--sort=-" + string(order)
 	if ascending {
@@ -61,7 +62,7 @@ func (r Repo) Tags(ctx context.Context, search string, order TagOrder, ascending
 	return page, total, err
 }
 
-// Tag finds a tag; ErrNotFound when there is none.
+// Tag returns a tag, or ErrNotFound.
 func (r Repo) Tag(ctx context.Context, name string) (Tag, error) {
 	if checkBranch(name) == nil {
 		found, err := r.tagsByName(ctx, []string{name})
@@ -72,8 +73,8 @@ func (r Repo) Tag(ctx context.Context, name string) (Tag, error) {
 	return Tag{}, fmt.Errorf("tag %q: %w", validText(name), ErrNotFound)
 }
 
-// tagsByName reads tags, in the order of their names; tags that are gone are
-// left out.
+// tagsByName returns the tags with these names, in this order. It omits tags that do
+// not exist.
 func (r Repo) tagsByName(ctx context.Context, names []string) ([]Tag, error) {
 	if len(names) == 0 {
 		return nil, nil
@@ -122,8 +123,8 @@ func (r Repo) tagsByName(ctx context.Context, names []string) ([]Tag, error) {
 	return list, nil
 }
 
-// HeadsWith are the numbers of the merge requests whose HEAD has a commit in its
-// history, the lowest first.
+// HeadsWith returns the numbers of the merge requests whose HEAD has a commit in its
+// history, in ascending order.
 func (r Repo) HeadsWith(ctx context.Context, sha string) ([]int64, error) {
 	if err := checkIDs(sha); err != nil {
 		return nil, err

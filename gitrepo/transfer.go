@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// TransferRate is the least that a git client must send or take: Bytes in each
-// Window of waiting for it. The time that the server itself takes does not
-// count.
+// TransferRate is the minimum rate at which a git client must send or receive:
+// Bytes for each Window that the server waits for the client. Other time of the
+// server does not count.
 type TransferRate struct {
 	Bytes  int
 	Window time.Duration
@@ -20,17 +20,17 @@ type TransferRate struct {
 // DefaultTransferRate is 1 KiB a second, measured over 30 seconds.
 var DefaultTransferRate = TransferRate{Bytes: 30 << 10, Window: 30 * time.Second}
 
-// meter gives the reads or writes of one connection a deadline, by which the
-// minimum rate must be reached. There is no deadline outside of them.
+// meter enforces the minimum rate of one connection: it sets a deadline during each
+// read or write.
 type meter struct {
 	rate     TransferRate
 	deadline func(time.Time) error
 
-	waited time.Duration // in this window
-	bytes  int           // in this window
+	waited time.Duration // in the current window
+	bytes  int           // in the current window
 }
 
-// run does one read or write of n bytes.
+// run calls transfer, one read or write, with a deadline.
 func (m *meter) run(transfer func() (n int, err error)) error {
 	begin := time.Now()
 	if err := m.deadline(begin.Add(m.rate.Window - m.waited)); err != nil {
@@ -41,15 +41,15 @@ func (m *meter) run(transfer func() (n int, err error)) error {
 	if m.bytes += n; m.bytes >= m.rate.Bytes {
 		m.bytes, m.waited = 0, 0
 	}
-	// The server reads ahead to notice that the client has gone: a deadline
-	// left behind would look like that.
+	// net/http reads in the background to detect a disconnected client. An old
+	// deadline would look like one.
 	if resetErr := m.deadline(time.Time{}); err == nil {
 		err = resetErr
 	}
 	return err
 }
 
-// serverPaths are the folders of the server that git's messages may name.
+// serverPaths returns the folders of the server that messages of git may contain.
 func (s *Store) serverPaths(id int64) [][]byte {
 	var paths [][]byte
 	for _, path := range []string{s.path(id), s.options.HooksDir, s.root} {
@@ -61,23 +61,24 @@ func (s *Store) serverPaths(id int64) [][]byte {
 	return paths
 }
 
-// maxPacket is the longest line of git's protocol, with its length.
+// maxPacket is the maximum size of a packet of the protocol, including its length
+// field.
 const maxPacket = 65520
 
-// pathFilter passes git's protocol on and takes the server's paths out of the
-// messages that a client shows to its user: progress, errors, and what the
-// hooks print. Everything else goes through untouched and at once.
+// pathFilter forwards the output of git and removes paths of the server from the
+// messages that clients show: progress, errors and the output of hooks. It forwards
+// everything else unchanged and at once.
 type pathFilter struct {
 	w     io.Writer
 	paths [][]byte
 
-	packet []byte // the beginning of a packet, until it is known what it is
-	pass   int    // bytes of the current packet that go through
-	raw    bool   // what comes is not in packets
+	packet []byte // the part of the current packet that is not forwarded yet
+	pass   int    // remaining bytes of the current packet to forward unchanged
+	raw    bool   // the output does not consist of packets
 }
 
-// Write passes p on, except for the beginning of a packet or message that is
-// not complete.
+// Write implements io.Writer. It keeps back the beginning of a packet, and a message
+// until it is complete.
 func (f *pathFilter) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
@@ -96,7 +97,7 @@ func (f *pathFilter) Write(p []byte) (int, error) {
 				continue
 			}
 			out = f.release()
-			// One write for the head and what has come of the body.
+			// One write for the header and the available part of the body.
 			body := min(f.pass, len(p))
 			out, p = append(out, p[:body]...), p[body:]
 			f.pass -= body
@@ -108,15 +109,15 @@ func (f *pathFilter) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// need is how many bytes of the packet must have come before it can go on: its
-// length and first byte, or all of a message.
+// need returns how many bytes of the packet are needed to forward it: the length and
+// the first byte, or all bytes of a message.
 func (f *pathFilter) need() int {
 	if len(f.packet) < 4 {
 		return 4
 	}
 	size, ok := packetSize(f.packet)
 	switch {
-	case !ok, size <= 4: // no packet, a separator, or an empty one
+	case !ok, size <= 4: // not a packet, a separator, or an empty packet
 		return 4
 	case len(f.packet) > 4 && isMessage(f.packet[4]):
 		return size
@@ -124,7 +125,7 @@ func (f *pathFilter) need() int {
 	return 5
 }
 
-// release is the packet, or its beginning, as it goes to the client.
+// release returns the kept bytes as the client receives them.
 func (f *pathFilter) release() []byte {
 	packet := f.packet
 	f.packet = nil
@@ -141,7 +142,7 @@ func (f *pathFilter) release() []byte {
 	return packet
 }
 
-// clean is a packet without the server's paths.
+// clean returns a packet without the paths of the server.
 func (f *pathFilter) clean(packet []byte) []byte {
 	body := packet[4:]
 	for _, path := range f.paths {
@@ -151,11 +152,11 @@ func (f *pathFilter) clean(packet []byte) []byte {
 	return fmt.Appendf(nil, "%04x%s", len(body)+4, body)
 }
 
-// isMessage reports whether a packet that begins so holds a message: the bands
-// 2 and 3 of a multiplexed answer, or "ERR ".
+// isMessage reports whether a packet with this first byte is a message: band 2 or 3
+// of multiplexed output, or "ERR ".
 func isMessage(first byte) bool { return first == 2 || first == 3 || first == 'E' }
 
-// packetSize is the length that a packet begins with, itself included.
+// packetSize parses the length at the beginning of a packet, which includes itself.
 func packetSize(packet []byte) (int, bool) {
 	n, err := strconv.ParseUint(string(packet[:4]), 16, 16)
 	return int(n), err == nil && n <= maxPacket

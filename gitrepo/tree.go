@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// TreeEntry is one file or folder.
+// TreeEntry is a file, folder or submodule.
 type TreeEntry struct {
 	Mode string // octal
 	Kind string // "blob", "tree", or "commit" for a submodule
 	SHA  string
-	Name string // without the folder
-	Size int64  // bytes of a blob, -1 for others
+	Name string // name in the folder, or path; see the method
+	Size int64  // bytes of a blob; -1 for others and if unknown
 }
 
-// Tree lists a folder of a commit, the root for an empty path; ErrNotFound
-// when there is no such folder.
+// Tree lists a folder of a commit, or returns ErrNotFound. An empty path means the
+// root.
 func (r Repo) Tree(ctx context.Context, sha, path string) ([]TreeEntry, error) {
 	object, err := objectAt(sha, path)
 	if err != nil {
@@ -34,7 +34,7 @@ func (r Repo) Tree(ctx context.Context, sha, path string) ([]TreeEntry, error) {
 		words, name, ok := strings.Cut(record, "\t")
 		f := strings.Fields(words)
 		if !ok || len(f) != 4 {
-			continue // the empty record of an empty folder
+			continue // an empty folder has one empty record
 		}
 		size, err := strconv.ParseInt(f[3], 10, 64)
 		if err != nil {
@@ -45,15 +45,15 @@ func (r Repo) Tree(ctx context.Context, sha, path string) ([]TreeEntry, error) {
 	return entries, nil
 }
 
-// Blob reads a file of a commit, limit bytes at most; complete is false when
-// there is more. ErrNotFound when there is no such file.
+// Blob reads at most limit bytes of a file of a commit, or returns ErrNotFound.
+// complete is false if the file is longer.
 func (r Repo) Blob(ctx context.Context, sha, path string, limit int64) (content []byte, complete bool, err error) {
 	object, err := objectAt(sha, path)
 	if err != nil {
 		return nil, false, err
 	}
 	if path == "" {
-		return nil, false, fmt.Errorf("the root is no file: %w", ErrNotFound)
+		return nil, false, fmt.Errorf("the root is not a file: %w", ErrNotFound)
 	}
 	err = r.store.stream(ctx, r.command("cat-file", "blob", object), func(in io.Reader) (bool, error) {
 		content, err = io.ReadAll(io.LimitReader(in, limit+1))
@@ -66,8 +66,8 @@ func (r Repo) Blob(ctx context.Context, sha, path string, limit int64) (content 
 	return content, complete && err == nil, noSuchPath(err, path)
 }
 
-// objectAt is git's name for a path of a commit. It begins with an id, so it
-// can be no option; dots that git would resolve are refused.
+// objectAt returns the revision of git for a path of a commit. It begins with an id,
+// so git cannot read it as an option. Paths with "." or ".." are ErrNotFound.
 func objectAt(sha, path string) (string, error) {
 	if err := checkIDs(sha); err != nil {
 		return "", err
@@ -80,7 +80,8 @@ func objectAt(sha, path string) (string, error) {
 	return sha + ":" + path, nil
 }
 
-// noSuchPath reads git's exit code 128 as a path that is not there.
+// noSuchPath returns ErrNotFound for exit code 128 of git, and other errors
+// unchanged.
 func noSuchPath(err error, path string) error {
 	var failed *CommandError
 	if errors.As(err, &failed) && failed.ExitCode == 128 {
@@ -89,13 +90,13 @@ func noSuchPath(err error, path string) error {
 	return err
 }
 
-// maxTreeList is how many entries TreeEntries lists at most.
+// maxTreeList is the maximum number of entries that TreeEntries returns.
 const maxTreeList = 20_000
 
-// TreeEntries lists a folder of a commit, the root for an empty path, without
-// sizes; recursive lists what is in its folders too, with paths from the folder
-// as names. complete is false when there are more than maxTreeList entries, of
-// which the first are listed. ErrNotFound when there is no such folder.
+// TreeEntries lists a folder of a commit without sizes, or returns ErrNotFound. An
+// empty path means the root. With recursive it also lists the contents of its
+// folders; names are paths relative to the folder. complete is false if there are
+// more than maxTreeList entries, of which it returns the first.
 func (r Repo) TreeEntries(ctx context.Context, sha, path string, recursive bool) (entries []TreeEntry, complete bool, err error) {
 	object, err := objectAt(sha, path)
 	if err != nil {
@@ -122,8 +123,8 @@ func (r Repo) TreeEntries(ctx context.Context, sha, path string, recursive bool)
 	return entries, complete, noSuchPath(err, path)
 }
 
-// File finds a file of a commit, whose Name is the whole path. ErrNotFound when
-// there is none; folders and submodules are no files.
+// File returns the entry of a file of a commit, with the whole path as Name. It
+// returns ErrNotFound if there is none, or if path is a folder or submodule.
 func (r Repo) File(ctx context.Context, sha, path string) (TreeEntry, error) {
 	if _, err := objectAt(sha, path); err != nil {
 		return TreeEntry{}, err
@@ -143,8 +144,8 @@ func (r Repo) File(ctx context.Context, sha, path string) (TreeEntry, error) {
 	return TreeEntry{Mode: f[0], Kind: f[1], SHA: f[2], Name: name, Size: size}, err
 }
 
-// LastCommit is the last commit in the history of a commit that changed a path;
-// "" where finding it takes too long.
+// LastCommit returns the last commit in the history of sha that changed a path, or
+// "" if a limit is reached.
 func (r Repo) LastCommit(ctx context.Context, sha, path string) (string, error) {
 	if err := checkIDs(sha); err != nil {
 		return "", err

@@ -13,28 +13,28 @@ import (
 	"strings"
 )
 
-// What a comparison of two trees reads before it stops. Trees may point at the
-// same tree many times, so a pack of some hundred bytes can hold more files
-// than any disk; git itself lists all of them before it prints the first.
+// Limits of a comparison of two trees. A tree may contain the same tree many times,
+// so a pack of a few hundred bytes can describe more files than fit on a disk. git
+// diff-tree lists all of them before it prints the first.
 const (
 	maxTreeChanges   = 20_000   // changed files
 	maxTreeFolders   = 50_000   // folders entered
 	maxTreeDepth     = 500      // folders inside folders
-	maxTreeBytes     = 64 << 20 // of tree objects read, repeated ones included
-	maxTreeObject    = 8 << 20  // of one tree object: some 200,000 entries
+	maxTreeBytes     = 64 << 20 // of tree objects, including repeated ones
+	maxTreeObject    = 8 << 20  // of one tree object: about 200,000 entries
 	maxTreePathBytes = 8 << 20  // of the paths of all changed files
-	maxTreeCache     = 16 << 20 // of tree objects kept for repeated use
+	maxTreeCache     = 16 << 20 // of cached tree objects
 )
 
-// treeChange is one file that differs between two trees. Mode and id are empty
-// where there is no file.
+// treeChange is a file that differs between two trees. Mode and id are empty if the
+// tree does not have the file.
 type treeChange struct {
 	path             string
 	oldMode, newMode string
 	oldID, newID     string
 }
 
-// status is what happened to the file; renames are not looked for.
+// status returns the kind of change. It does not detect renames.
 func (c treeChange) status() FileStatus {
 	switch {
 	case c.oldID == "":
@@ -47,7 +47,8 @@ func (c treeChange) status() FileStatus {
 	return FileModified
 }
 
-// fileKind tells files, links and submodules apart: a mode without its rights.
+// fileKind returns the part of a mode that distinguishes files, links and
+// submodules, without permissions.
 func fileKind(mode string) string { return mode[:min(2, len(mode))] }
 
 // treeEntry is one entry of a tree object.
@@ -59,7 +60,8 @@ type treeEntry struct {
 
 func (e treeEntry) isTree() bool { return e.mode == "40000" }
 
-// sortKey orders entries as git does: a folder as if its name ended in "/".
+// sortKey returns the key by which git orders entries: folders as if their names
+// ended in "/".
 func (e treeEntry) sortKey() string {
 	if e.isTree() {
 		return e.name + "/"
@@ -67,9 +69,9 @@ func (e treeEntry) sortKey() string {
 	return e.name
 }
 
-// treeChanges lists the files that differ between two commits or trees, in
-// git's order and without looking for renames. complete is false where it
-// stopped at one of the limits above: there are more changes than it returns.
+// treeChanges lists the files that differ between two commits or trees, in the order
+// of git and without detecting renames. complete is false if it stopped at a limit
+// and there are more changes.
 func (r Repo) treeChanges(ctx context.Context, base, head string) (changes []treeChange, complete bool, err error) {
 	if err := checkIDs(base, head); err != nil {
 		return nil, false, err
@@ -87,7 +89,7 @@ func (r Repo) treeChanges(ctx context.Context, base, head string) (changes []tre
 	err = r.store.stream(ctx, c, func(out io.Reader) (bool, error) {
 		w.answers = bufio.NewReaderSize(out, 64<<10)
 		walkErr = w.run(base, head)
-		return !w.stopped, ask.Close() // git ends with its input
+		return !w.stopped, ask.Close() // git exits at the end of its input
 	})
 	switch {
 	case errors.Is(err, ErrTooLarge):
@@ -98,12 +100,12 @@ func (r Repo) treeChanges(ctx context.Context, base, head string) (changes []tre
 	return w.changes, !w.stopped, walkErr
 }
 
-// treeWalk compares trees, reading their objects from one git process.
+// treeWalk compares trees, whose objects it reads from one git process.
 type treeWalk struct {
 	ask     io.Writer
 	answers *bufio.Reader
 	known   map[string][]byte // tree objects by id
-	kept    int               // bytes in known
+	kept    int               // size of known in bytes
 
 	changes   []treeChange
 	folders   int
@@ -125,7 +127,7 @@ func (w *treeWalk) run(base, head string) error {
 	return w.compare(old, new, "", 0)
 }
 
-// top reads the tree of a commit, or a tree.
+// top returns the tree object of a commit or tree, or ErrNotFound.
 func (w *treeWalk) top(id string) ([]byte, error) {
 	data, err := w.read(id + "^{tree}")
 	if err == nil && data == nil && !w.stopped {
@@ -134,15 +136,15 @@ func (w *treeWalk) top(id string) ([]byte, error) {
 	return data, err
 }
 
-// read reads a tree object; nil when there is none, or when it is too large,
-// which stops the walk.
+// read returns a tree object. It returns nil if there is none, and nil with stopped
+// set if the object is too large.
 func (w *treeWalk) read(name string) ([]byte, error) {
 	if data, ok := w.known[name]; ok {
 		w.count(len(data))
 		return data, nil
 	}
 	if _, err := io.WriteString(w.ask, name+"\n"); err != nil {
-		return nil, fmt.Errorf("ask git for the tree %s: %w", name, err)
+		return nil, fmt.Errorf("request the tree %s from git: %w", name, err)
 	}
 	head, err := w.answers.ReadString('\n')
 	if err != nil {
@@ -150,7 +152,7 @@ func (w *treeWalk) read(name string) ([]byte, error) {
 	}
 	words := strings.Fields(head)
 	if len(words) != 3 || words[1] != "tree" {
-		return nil, nil // "<name> missing"
+		return nil, nil // git printed "<name> missing"
 	}
 	size, err := strconv.Atoi(words[2])
 	if err != nil {
@@ -174,14 +176,14 @@ func (w *treeWalk) read(name string) ([]byte, error) {
 	return data, nil
 }
 
-// count stops the walk when enough has been read.
+// count counts a tree object and stops the walk at a limit.
 func (w *treeWalk) count(size int) {
 	w.folders++
 	w.bytes += size
 	w.stopped = w.stopped || w.folders > maxTreeFolders || w.bytes > maxTreeBytes
 }
 
-// compare adds what differs between two tree objects to the changes.
+// compare adds the differences between two tree objects to changes.
 func (w *treeWalk) compare(old, new []byte, folder string, depth int) error {
 	if depth > maxTreeDepth {
 		w.stopped = true
@@ -230,8 +232,8 @@ func (w *treeWalk) compare(old, new []byte, folder string, depth int) error {
 	return nil
 }
 
-// changed adds one changed file, or what changed inside a folder. One of the
-// entries may be empty.
+// changed adds a changed file, or the changes inside a folder. One of the entries may
+// be empty.
 func (w *treeWalk) changed(a, b treeEntry, folder string, depth int) error {
 	path := folder + a.name
 	if a.name == "" {
@@ -261,7 +263,7 @@ func (w *treeWalk) changed(a, b treeEntry, folder string, depth int) error {
 	return nil
 }
 
-// sub reads a folder's tree, which must be there.
+// sub returns the tree object of a folder, or an error if it is missing.
 func (w *treeWalk) sub(id string) ([]byte, error) {
 	data, err := w.read(id)
 	if err == nil && data == nil && !w.stopped {
@@ -270,14 +272,14 @@ func (w *treeWalk) sub(id string) ([]byte, error) {
 	return data, err
 }
 
-// nextEntry reads one entry, "<mode> <name> NUL <id in binary>", and returns
+// nextEntry parses one entry, "<mode> <name> NUL <id in binary>", and returns it and
 // the rest of the tree object.
 func nextEntry(data []byte) (treeEntry, []byte, error) {
 	mode, rest, ok := bytes.Cut(data, []byte{' '})
 	name, rest, ok2 := bytes.Cut(rest, []byte{0})
 	if !ok || !ok2 || len(rest) < 20 || len(mode) == 0 || len(name) == 0 {
-		return treeEntry{}, nil, errors.New("a tree object cannot be read")
+		return treeEntry{}, nil, errors.New("invalid tree object")
 	}
-	mode = bytes.TrimLeft(mode, "0") // some old programs padded it
+	mode = bytes.TrimLeft(mode, "0") // some old programs write leading zeros
 	return treeEntry{mode: string(mode), name: string(name), id: hex.EncodeToString(rest[:20])}, rest[20:], nil
 }

@@ -10,23 +10,23 @@ import (
 	"time"
 )
 
-// WriteInput is a commit to make from files.
+// WriteInput is the input of WriteCommit.
 type WriteInput struct {
-	// Branch is created, or moved on when it is at Parent.
+	// Branch is created if it does not exist; otherwise its tip must be Parent.
 	Branch string
-	// Parent is the id of the commit to build on; empty makes a first commit.
+	// Parent is the id of the parent commit. Empty creates a first commit.
 	Parent string
-	// Files are written whole, by path.
+	// Files are the contents of the files to write, by path.
 	Files map[string]string
-	// Delete are paths to remove.
+	// Delete lists the paths to delete.
 	Delete  []string
 	Message string
 	Author  Identity // also the committer
 	When    time.Time
 }
 
-// WriteCommit makes a commit on a branch and returns its id. The branch must
-// be at Parent, or not exist; ErrRefMoved otherwise. No hook runs.
+// WriteCommit creates a commit on a branch and returns its id. If the branch exists
+// and its tip is not Parent, it returns ErrRefMoved. No hook runs.
 func (r Repo) WriteCommit(ctx context.Context, in WriteInput) (string, error) {
 	if err := checkBranch(in.Branch); err != nil {
 		return "", err
@@ -43,8 +43,8 @@ func (r Repo) WriteCommit(ctx context.Context, in WriteInput) (string, error) {
 	} else if old != in.Parent {
 		return "", fmt.Errorf("%s is at %s, not at %q: %w", in.Branch, old, in.Parent, ErrRefMoved)
 	}
-	// The stream builds on a ref of its own: fast-import's own update of a
-	// branch is no compare-and-swap.
+	// fast-import writes to a temporary ref, because it cannot move a branch by
+	// compare-and-swap.
 	temporary := "refs/mergegate/import/" + randomName()
 	stream, err := in.stream(temporary)
 	if err != nil {
@@ -59,12 +59,12 @@ func (r Repo) WriteCommit(ctx context.Context, in WriteInput) (string, error) {
 	}
 	moveErr := r.UpdateRef(ctx, "refs/heads/"+in.Branch, sha, old)
 	if err := r.DeleteRef(ctx, temporary, sha); err != nil {
-		r.store.log.Warn("a temporary ref stays", "project", r.id, "ref", temporary, "error", err)
+		r.store.log.Warn("deleting a temporary ref failed", "project_id", r.id, "ref", temporary, "error", err)
 	}
 	return sha, moveErr
 }
 
-// stream is the commit in fast-import's words.
+// stream returns the commit as the input of git fast-import.
 func (in WriteInput) stream(ref string) (string, error) {
 	var b strings.Builder
 	if in.Parent != "" {
@@ -100,12 +100,12 @@ func (in WriteInput) stream(ref string) (string, error) {
 	return b.String(), nil
 }
 
-// quotePath is a path in fast-import's quotes. Paths that git would refuse to
-// check out are refused here.
+// quotePath quotes a path for git fast-import. It returns an error for paths that
+// git refuses to check out.
 func quotePath(path string) (string, error) {
 	for part := range strings.SplitSeq(path, "/") {
 		if part == "" || part == "." || part == ".." || strings.EqualFold(part, ".git") || strings.ContainsAny(part, "\x00\n") {
-			return "", fmt.Errorf("%q cannot be the path of a file", validText(path))
+			return "", fmt.Errorf("%q is not a valid path of a file", validText(path))
 		}
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) + `"`, nil
