@@ -37,7 +37,8 @@ func TestStatus_ListWidgetAndGate_Agree(t *testing.T) {
 			n++
 			a := newMergeRequestModel(t, s, cookie, fmt.Sprintf("topic-%d", n))
 			t.Repeat(map[string]func(*rapid.T){
-				"respond": a.respond, "retry": a.retry, "push": a.push, "wait": a.wait, "close": a.close, "reopen": a.reopen, "merge": a.merge, "": a.check,
+				"respond": a.respond, "retry": a.retry, "push": a.push, "wait": a.wait,
+				"close": a.close, "reopen": a.reopen, "merge": a.merge, "": a.check,
 			})
 		})
 	})
@@ -100,7 +101,8 @@ func (a *mergeRequestModel) respond(t *rapid.T) {
 	if rapid.IntRange(0, 3).Draw(t, "stale") == 0 {
 		sha, want = strings.Repeat("0", 40), 409
 	}
-	got := a.do("developer", "POST", a.path("/status_check_responses"), fmt.Sprintf(`{"external_status_check_id":%d,"sha":%q,"status":%q}`, id, sha, status))
+	body := fmt.Sprintf(`{"external_status_check_id":%d,"sha":%q,"status":%q}`, id, sha, status)
+	got := a.do("developer", "POST", a.path("/status_check_responses"), body)
 	a.wantStatus(t, got, want)
 	if want == 201 && a.state != models.StateMerged { // a late response changes nothing
 		a.set(id, status)
@@ -128,7 +130,10 @@ func (a *mergeRequestModel) push(t *rapid.T) {
 }
 
 func (a *mergeRequestModel) wait(t *rapid.T) {
-	a.Clock.Advance(rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second, time.Minute, 2 * time.Minute, 2*time.Minute + time.Microsecond}).Draw(t, "time"))
+	durations := []time.Duration{
+		time.Millisecond, time.Second, time.Minute, 2 * time.Minute, 2*time.Minute + time.Microsecond,
+	}
+	a.Clock.Advance(rapid.SampledFrom(durations).Draw(t, "time"))
 }
 
 func (a *mergeRequestModel) close(t *rapid.T) {

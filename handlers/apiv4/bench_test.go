@@ -145,7 +145,8 @@ func (h *replay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // transaction: the one that reads and locks the merge request.
 func startsTransaction(statement string) bool {
 	start := statement[:min(len(statement), 30)]
-	return strings.HasPrefix(start, "SELECT `merge_requests`.") || strings.HasPrefix(start, `SELECT "merge_requests".`) || strings.HasSuffix(statement, "FOR UPDATE")
+	return strings.HasPrefix(start, "SELECT `merge_requests`.") ||
+		strings.HasPrefix(start, `SELECT "merge_requests".`) || strings.HasSuffix(statement, "FOR UPDATE")
 }
 
 func (h *replay) send(on querier, statement string) []any {

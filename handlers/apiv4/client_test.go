@@ -185,7 +185,9 @@ func TestGitLabClient_ProjectsMembersTokens(t *testing.T) {
 		}
 		_, r, err = c.Projects.CreateProject(&gitlab.CreateProjectOptions{Path: gitlab.Ptr("Quince-Tree")})
 		assertStatus(t, r, err, 400)
-		project, r, err = c.Projects.EditProject(project.ID, &gitlab.EditProjectOptions{Path: gitlab.Ptr("quince"), Visibility: gitlab.Ptr(gitlab.PrivateVisibility)})
+		project, r, err = c.Projects.EditProject(project.ID, &gitlab.EditProjectOptions{
+			Path: gitlab.Ptr("quince"), Visibility: gitlab.Ptr(gitlab.PrivateVisibility),
+		})
 		assertStatus(t, r, err, 200)
 		renamed, r, err := c.Projects.GetProject("olga/quince-tree", nil)
 		assertStatus(t, r, err, 200)
@@ -199,11 +201,14 @@ func TestGitLabClient_ProjectsMembersTokens(t *testing.T) {
 		}
 
 		guest := s.users["outsider"].ID
-		_, r, err = c.ProjectMembers.AddProjectMember(project.ID, &gitlab.AddProjectMemberOptions{UserID: guest, AccessLevel: gitlab.Ptr(gitlab.GuestPermissions)})
+		asGuest := &gitlab.AddProjectMemberOptions{UserID: guest, AccessLevel: gitlab.Ptr(gitlab.GuestPermissions)}
+		_, r, err = c.ProjectMembers.AddProjectMember(project.ID, asGuest)
 		assertStatus(t, r, err, 201)
-		_, r, err = c.ProjectMembers.AddProjectMember(project.ID, &gitlab.AddProjectMemberOptions{UserID: guest, AccessLevel: gitlab.Ptr(gitlab.GuestPermissions)})
+		_, r, err = c.ProjectMembers.AddProjectMember(project.ID, asGuest)
 		assertStatus(t, r, err, 409)
-		member, r, err := c.ProjectMembers.EditProjectMember(project.ID, guest, &gitlab.EditProjectMemberOptions{AccessLevel: gitlab.Ptr(gitlab.DeveloperPermissions)})
+		member, r, err := c.ProjectMembers.EditProjectMember(project.ID, guest, &gitlab.EditProjectMemberOptions{
+			AccessLevel: gitlab.Ptr(gitlab.DeveloperPermissions),
+		})
 		assertStatus(t, r, err, 200)
 		if member.AccessLevel != gitlab.DeveloperPermissions || member.Username != "outsider" {
 			t.Errorf("member %+v", member)

@@ -112,7 +112,10 @@ func TestBody_Invalid_IsRefused(t *testing.T) {
 // Paths with unknown or malformed ids get 404. Malformed queries get a clean answer.
 func TestPath_UnknownID_IsNotFound(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
-		odd := []string{"0", "-1", "9223372036854775808", "x", "%00", "%ff", "%2F", "a%2Fb%2Fc", "..", "%2e%2e", "main%2F..", "*", "%20", "100%25", "olga%2F", "'", "@", "HEAD", strings.Repeat("x", 2000)}
+		segments := []string{
+			"0", "-1", "9223372036854775808", "x", "%00", "%ff", "%2F", "a%2Fb%2Fc", "..", "%2e%2e", "main%2F..", "*",
+			"%20", "100%25", "olga%2F", "'", "@", "HEAD", strings.Repeat("x", 2000),
+		}
 		templates := []string{
 			"/projects/%s", "/projects/1/merge_requests/%s", "/projects/1/merge_requests/1/versions/%s", "/projects/1/members/%s",
 			"/projects/1/external_status_checks/%s/deliveries", "/projects/1/external_status_checks/1/deliveries/%s",
@@ -120,7 +123,7 @@ func TestPath_UnknownID_IsNotFound(t *testing.T) {
 			"/projects/1/access_tokens/%s", "/personal_access_tokens/%s", "/users/%s", "/namespaces/%s",
 		}
 		for _, template := range templates {
-			for _, part := range odd {
+			for _, part := range segments {
 				before := s.countRows(t)
 				path := fmt.Sprintf(template, part)
 				a := s.do("olga", "GET", path, "")
@@ -130,9 +133,17 @@ func TestPath_UnknownID_IsNotFound(t *testing.T) {
 				s.assertCleanAnswer(t, a, path, before)
 			}
 		}
-		for _, query := range []string{"search=", "search=%00", "search=%ff", "search=%25_%5C", "order_by=x", "sort=up", "state=x", "author_id=x", "author_username=%00",
-			"iids[]=x", "created_after=yesterday", "visibility=x", "owned=perhaps", "ref_name=%00", "ref_name=..", "from=x&to=y", "from=main&to=feature&straight=x", "%zz", "a[b][c]=d"} {
-			for _, path := range []string{"/projects", "/projects/1/merge_requests", "/projects/1/members", "/projects/1/protected_branches", "/projects/1/repository/branches", "/projects/1/repository/commits", "/projects/1/repository/compare", "/users"} {
+		queries := []string{
+			"search=", "search=%00", "search=%ff", "search=%25_%5C", "order_by=x", "sort=up", "state=x", "author_id=x",
+			"author_username=%00", "iids[]=x", "created_after=yesterday", "visibility=x", "owned=perhaps",
+			"ref_name=%00", "ref_name=..", "from=x&to=y", "from=main&to=feature&straight=x", "%zz", "a[b][c]=d",
+		}
+		lists := []string{
+			"/projects", "/projects/1/merge_requests", "/projects/1/members", "/projects/1/protected_branches",
+			"/projects/1/repository/branches", "/projects/1/repository/commits", "/projects/1/repository/compare", "/users",
+		}
+		for _, query := range queries {
+			for _, path := range lists {
 				before := s.countRows(t)
 				s.assertCleanAnswer(t, s.do("root", "GET", path+"?"+query, ""), path+"?"+query, before)
 			}

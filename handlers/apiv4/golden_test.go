@@ -25,6 +25,8 @@ func TestEntities_MatchGoldens(t *testing.T) {
 	const p, mr = "/projects/olga%2Fpear", "/projects/olga%2Fpear/merge_requests/1"
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.tag("v1", "feature")
+		response := `{"external_status_check_id":1,"sha":"` + s.mr.HeadSHA + `","status":"passed",` +
+			`"description":"all good","target_url":"https://checks.example/1"}`
 		for _, test := range []struct{ name, method, path, body string }{
 			{"version", "GET", "/version", ""},
 			{"metadata", "GET", "/metadata", ""},
@@ -50,7 +52,7 @@ func TestEntities_MatchGoldens(t *testing.T) {
 			{"commit_diff", "GET", p + "/repository/commits/feature/diff", ""},
 			{"compare", "GET", p + "/repository/compare?from=main&to=feature", ""},
 			{"checks", "GET", mr + "/status_checks", ""},
-			{"response", "POST", mr + "/status_check_responses", `{"external_status_check_id":1,"sha":"` + s.mr.HeadSHA + `","status":"passed","description":"all good","target_url":"https://checks.example/1"}`},
+			{"response", "POST", mr + "/status_check_responses", response},
 			{"approvals", "POST", mr + "/approve", ""},
 			{"approval_state", "GET", mr + "/approval_state", ""},
 			{"deliveries", "GET", p + "/external_status_checks/1/deliveries", ""},
@@ -95,7 +97,8 @@ func assertGolden(t *testing.T, path string, got []byte) {
 func TestMergeRequest_WithoutRightToSeeChecks_HidesThem(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		public, gate := models.VisibilityPublic, true
-		if _, err := s.Store.UpdateProject(t.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{Visibility: &public, OnlyAllowMergeIfAllStatusChecksPassed: &gate}); err != nil {
+		update := models.ProjectUpdate{Visibility: &public, OnlyAllowMergeIfAllStatusChecksPassed: &gate}
+		if _, err := s.Store.UpdateProject(t.Context(), s.Owner, s.Project.ID, update); err != nil {
 			t.Fatal(err)
 		}
 		s.wantAnswer(t, s.do("reporter", "GET", "/projects/1/merge_requests/1", ""), 200, `"detailed_merge_status":"status_checks_must_pass"`)

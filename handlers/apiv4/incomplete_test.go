@@ -29,7 +29,8 @@ func TestMerge_LockedSourceBranch_IsReportedIncomplete(t *testing.T) {
 			t.Fatal(err)
 		}
 		answer := s.wantAnswer(t, s.do("olga", "PUT", "/projects/olga%2Fpear/merge_requests/1/merge", `{"should_remove_source_branch":true}`), 200)
-		if state, incomplete := answer.field(t, "state"), answer.field(t, "incomplete"); state != `"merged"` || incomplete != `["should_remove_source_branch"]` {
+		state, incomplete := answer.field(t, "state"), answer.field(t, "incomplete")
+		if state != `"merged"` || incomplete != `["should_remove_source_branch"]` {
 			t.Errorf("state %s, incomplete %s", state, incomplete)
 		}
 		if err := os.Remove(lock); err != nil {
@@ -83,7 +84,8 @@ func TestService_ApplyFails_IsSavedAndReportedIncomplete(t *testing.T) {
 			}
 		}
 		const path = "/projects/olga%2Fpear/external_status_checks"
-		answer := s.wantAnswer(t, s.do("olga", "POST", path, `{"name":"late","external_url":"https://late.example/","apply_to_open_merge_requests":true}`), 201)
+		const body = `{"name":"late","external_url":"https://late.example/","apply_to_open_merge_requests":true}`
+		answer := s.wantAnswer(t, s.do("olga", "POST", path, body), 201)
 		if got := answer.field(t, "incomplete"); got != `["apply_to_open_merge_requests"]` {
 			t.Errorf("incomplete %s", got)
 		}

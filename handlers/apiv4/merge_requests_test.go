@@ -27,7 +27,8 @@ func TestMergeRequests_AllProjects_ListsVisibleOnes(t *testing.T) {
 		}
 		s.wantAnswer(t, s.do("olga", "GET", "/merge_requests?scope=mine", ""), 400, "scope does not have a valid value")
 		public, gate := models.VisibilityPublic, true
-		if _, err := s.Store.UpdateProject(t.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{Visibility: &public, OnlyAllowMergeIfAllStatusChecksPassed: &gate}); err != nil {
+		update := models.ProjectUpdate{Visibility: &public, OnlyAllowMergeIfAllStatusChecksPassed: &gate}
+		if _, err := s.Store.UpdateProject(t.Context(), s.Owner, s.Project.ID, update); err != nil {
 			t.Fatal(err)
 		}
 		s.wantAnswer(t, s.do("guest", "GET", "/merge_requests?scope=all", ""), 200, `"detailed_merge_status":"merge_request_blocked"`)
@@ -40,7 +41,8 @@ func TestMerge_AutoMerge_MergesAtOnceOrIsRefused(t *testing.T) {
 		s.wantAnswer(t, s.do("olga", "PUT", "/projects/1", `{"only_allow_merge_if_all_status_checks_passed":true}`), 200)
 		const merge, body = "/projects/1/merge_requests/1/merge", `{"auto_merge":true,"should_remove_source_branch":true}`
 		s.wantAnswer(t, s.do("olga", "PUT", merge, body), 405, `"detailed_merge_status":"status_checks_must_pass"`)
-		s.wantAnswer(t, s.do("olga", "POST", "/projects/1/merge_requests/1/status_check_responses", fmt.Sprintf(`{"external_status_check_id":1,"sha":%q,"status":"passed"}`, s.mr.HeadSHA)), 201)
+		passed := fmt.Sprintf(`{"external_status_check_id":1,"sha":%q,"status":"passed"}`, s.mr.HeadSHA)
+		s.wantAnswer(t, s.do("olga", "POST", "/projects/1/merge_requests/1/status_check_responses", passed), 201)
 		s.wantAnswer(t, s.do("olga", "PUT", merge, body), 200, `"state":"merged"`)
 		s.wantAnswer(t, s.do("olga", "GET", "/projects/1/repository/branches/feature", ""), 404)
 	})

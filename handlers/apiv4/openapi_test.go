@@ -73,7 +73,8 @@ func validateAnswer(r *http.Request, status int, header http.Header, body []byte
 		return fmt.Errorf("no request id")
 	}
 	refused := doc.Components.Responses["Refused"]
-	operation := &openapi3.Operation{Responses: openapi3.NewResponses(openapi3.WithStatus(404, refused), openapi3.WithStatus(405, refused), openapi3.WithStatus(429, refused))}
+	operation := &openapi3.Operation{Responses: openapi3.NewResponses(
+		openapi3.WithStatus(404, refused), openapi3.WithStatus(405, refused), openapi3.WithStatus(429, refused))}
 	name := pathTemplateOf(doc, path)
 	item := doc.Paths.Value(name)
 	if item != nil && item.GetOperation(r.Method) != nil {
@@ -170,8 +171,12 @@ func TestOpenAPI_SchemasAreStrict(t *testing.T) {
 		t.Fatal(err)
 	}
 	optional := map[string][]string{
-		"AccessToken": {"access_level", "token"}, "CurrentUser": {"is_admin"}, "DiffVersion": {"commits", "diffs"}, "MergeRefused": {"conflicts", "merge_error"},
-		"MergeRequestDetail": {"changes", "description_html", "diverged_commits_count", "incomplete", "overflow", "rebase_in_progress", "title_html"}, "Project": {"owner"},
+		"AccessToken": {"access_level", "token"}, "CurrentUser": {"is_admin"}, "DiffVersion": {"commits", "diffs"},
+		"MergeRefused": {"conflicts", "merge_error"}, "Project": {"owner"},
+		"MergeRequestDetail": {
+			"changes", "description_html", "diverged_commits_count", "incomplete", "overflow", "rebase_in_progress",
+			"title_html",
+		},
 		"StatusCheckService": {"incomplete"},
 	}
 	for name, ref := range doc.Components.Schemas {

@@ -20,7 +20,10 @@ func TestParameters_AllEncodings_AreEquivalent(t *testing.T) {
 		repeated := url.Values{"name": {"x"}, "external_url": {"https://x.example/"}, "protected_branch_ids": {fmt.Sprint(main), fmt.Sprint(release)}}
 		var parts strings.Builder
 		w := multipart.NewWriter(&parts)
-		for _, field := range [][2]string{{"name", "x"}, {"external_url", "https://x.example/"}, {"protected_branch_ids[]", fmt.Sprint(main)}, {"protected_branch_ids[]", fmt.Sprint(release)}} {
+		for _, field := range [][2]string{
+			{"name", "x"}, {"external_url", "https://x.example/"},
+			{"protected_branch_ids[]", fmt.Sprint(main)}, {"protected_branch_ids[]", fmt.Sprint(release)},
+		} {
 			if err := w.WriteField(field[0], field[1]); err != nil {
 				t.Fatal(err)
 			}
@@ -150,7 +153,8 @@ func TestSetStatus_ReportsFirstFault(t *testing.T) {
 			})
 		}
 
-		a := s.wantAnswer(t, s.do("developer", "POST", path, body(s.service.ID, s.mr.HeadSHA, "failed", `,"description":"3 licences","target_url":"https://x.example/1"`)), 201)
+		failed := body(s.service.ID, s.mr.HeadSHA, "failed", `,"description":"3 licences","target_url":"https://x.example/1"`)
+		a := s.wantAnswer(t, s.do("developer", "POST", path, failed), 201)
 		for field, want := range map[string]string{
 			"sha": `"` + s.mr.HeadSHA + `"`, "status": `"failed"`, "description": `"3 licences"`, "target_url": `"https://x.example/1"`,
 			"external_status_check": fmt.Sprintf(`{"external_url":"https://checks.example/mr","id":%d,"name":"licences"}`, s.service.ID),

@@ -23,7 +23,9 @@ func TestGitLabClient_Repository(t *testing.T) {
 		s.tag("rel/2", "main")
 		c, pid := s.client(t, "reporter"), "olga/pear"
 
-		tree, r, err := c.Repositories.ListTree(pid, &gitlab.ListTreeOptions{Ref: gitlab.Ptr("feature"), Path: gitlab.Ptr("src"), Recursive: gitlab.Ptr(true)})
+		tree, r, err := c.Repositories.ListTree(pid, &gitlab.ListTreeOptions{
+			Ref: gitlab.Ptr("feature"), Path: gitlab.Ptr("src"), Recursive: gitlab.Ptr(true),
+		})
 		assertStatus(t, r, err, 200)
 		var paths []string
 		for _, node := range tree {
@@ -49,7 +51,9 @@ func TestGitLabClient_Repository(t *testing.T) {
 		_, r, err = c.RepositoryFiles.GetFile(pid, "src", &gitlab.GetFileOptions{Ref: gitlab.Ptr("feature")})
 		assertStatus(t, r, err, 404)
 
-		packed, r, err := c.Repositories.Archive(pid, &gitlab.ArchiveOptions{Format: gitlab.Ptr("zip"), SHA: gitlab.Ptr("feature"), Path: gitlab.Ptr("src")})
+		packed, r, err := c.Repositories.Archive(pid, &gitlab.ArchiveOptions{
+			Format: gitlab.Ptr("zip"), SHA: gitlab.Ptr("feature"), Path: gitlab.Ptr("src"),
+		})
 		assertStatus(t, r, err, 200)
 		files, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
 		if err != nil {
@@ -148,7 +152,8 @@ func TestDownloads_AreAttachments(t *testing.T) {
 			for _, method := range []string{"GET", "HEAD"} {
 				a := s.wantAnswer(t, s.do("reporter", method, "/projects/1/repository/"+path, ""), 200)
 				h := a.header
-				if h.Get("Content-Type") != want || h.Get("X-Content-Type-Options") != "nosniff" || !strings.HasPrefix(h.Get("Content-Disposition"), "attachment;") {
+				isAttachment := strings.HasPrefix(h.Get("Content-Disposition"), "attachment;")
+				if h.Get("Content-Type") != want || h.Get("X-Content-Type-Options") != "nosniff" || !isAttachment {
 					t.Errorf("%s %s: %v", method, path, h)
 				}
 				if (len(a.body) == 0) != (method == "HEAD") {
@@ -158,7 +163,10 @@ func TestDownloads_AreAttachments(t *testing.T) {
 		}
 		s.wantAnswer(t, s.do("reporter", "GET", "/projects/1/repository/files/empty/raw?ref=feature", ""), 200)
 		s.wantAnswer(t, s.do("guest", "GET", "/projects/1/repository/archive", ""), 404)
-		for _, path := range []string{"archive?path=nothing", "archive.tar?sha=nothing", "files/nothing/raw", "files/..%2F..%2Fconfig", "files/README.md?ref=nothing", "tree?path=../..", "tags/nothing"} {
+		for _, path := range []string{
+			"archive?path=nothing", "archive.tar?sha=nothing", "files/nothing/raw", "files/..%2F..%2Fconfig",
+			"files/README.md?ref=nothing", "tree?path=../..", "tags/nothing",
+		} {
 			a := s.wantAnswer(t, s.do("reporter", "GET", "/projects/1/repository/"+path, ""), 404)
 			if a.header.Get("Content-Disposition") != "" {
 				t.Errorf("%s: refused with Content-Disposition", path)
@@ -185,7 +193,9 @@ func TestDownload_LargeFile_IsComplete(t *testing.T) {
 		}
 		defer response.Body.Close()
 		var got bytes.Buffer
-		if _, err := got.ReadFrom(response.Body); err != nil || got.String() != content || response.Header.Get("Content-Length") != strconv.Itoa(len(content)) {
+		length := strconv.Itoa(len(content))
+		_, err = got.ReadFrom(response.Body)
+		if err != nil || got.String() != content || response.Header.Get("Content-Length") != length {
 			t.Errorf("%d bytes, %v, %v", got.Len(), response.Header, err)
 		}
 	})

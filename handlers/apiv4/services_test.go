@@ -28,7 +28,8 @@ func TestServices_InvalidInput_GetsGitLabMessages(t *testing.T) {
 		} {
 			s.wantAnswer(t, s.do("maintainer", "POST", path, body), want.status, want.text)
 		}
-		s.wantAnswer(t, s.do("maintainer", "PUT", path+"/1", `{"shared_secret":"another"}`), 422, `{"message":["Shared secret cannot be changed: delete the status check and create it again"]}`)
+		s.wantAnswer(t, s.do("maintainer", "PUT", path+"/1", `{"shared_secret":"another"}`), 422,
+			`{"message":["Shared secret cannot be changed: delete the status check and create it again"]}`)
 		s.wantAnswer(t, s.do("maintainer", "PUT", path+"/1", `{"shared_secret":"s3cret"}`), 200)
 		a := s.wantAnswer(t, s.do("maintainer", "GET", path, ""), 200)
 		if strings.Contains(a.body, "s3cret") {
@@ -46,7 +47,8 @@ func TestScope_UnprotectedBranch_IsKeptAndReconnected(t *testing.T) {
 		id := s.other.Branches[0].ProtectedBranchID
 		s.wantAnswer(t, s.do("maintainer", "DELETE", "/projects/1/protected_branches/release%2F*", ""), 204)
 		body := fmt.Sprintf(`{"name":"notary","protected_branch_ids":[%d]}`, id)
-		s.wantAnswer(t, s.do("maintainer", "PUT", path, body), 200, fmt.Sprintf(`"protected_branches":[{"id":%d,`, id), `"name":"release/*"`, `"created_at":null`)
+		s.wantAnswer(t, s.do("maintainer", "PUT", path, body), 200,
+			fmt.Sprintf(`"protected_branches":[{"id":%d,`, id), `"name":"release/*"`, `"created_at":null`)
 		a := s.wantAnswer(t, s.do("maintainer", "POST", "/projects/1/protected_branches?name=release/*", "{}"), 201)
 		reconnected := `"protected_branches":[{"id":` + a.field(t, "id") + `,`
 		s.wantAnswer(t, s.do("maintainer", "GET", "/projects/1/external_status_checks", ""), 200, reconnected)
@@ -76,7 +78,8 @@ func TestIDs_OfAnotherProject_AreNotFound(t *testing.T) {
 			s.wantAnswer(t, s.do("olga", request[0], request[1], ""), 404)
 		}
 		s.wantAnswer(t, s.do("reporter", "GET", "/user", ""), 200)
-		s.wantAnswer(t, s.do("olga", "DELETE", fmt.Sprintf("/projects/1/members/%d", s.Owner.ID), ""), 422, "The last Owner of a project cannot be removed or demoted")
+		s.wantAnswer(t, s.do("olga", "DELETE", fmt.Sprintf("/projects/1/members/%d", s.Owner.ID), ""), 422,
+			"The last Owner of a project cannot be removed or demoted")
 	})
 }
 

@@ -90,13 +90,15 @@ func TestTokens_RotateThemselves(t *testing.T) {
 		s.wantAnswer(t, s.doWithToken(personal, "GET", "/user", ""), 401)
 		s.wantAnswer(t, s.doWithToken(next.Token, "POST", "/personal_access_tokens/self/rotate", `{"expires_at":"`+date(8)+`"}`), 400)
 		s.wantAnswer(t, s.doWithToken(next.Token, "POST", "/projects/1/access_tokens/self/rotate", ""), 404)
-		s.wantAnswer(t, s.doWithToken(s.token(s.users["developer"], models.ScopeReadAPI), "POST", "/personal_access_tokens/self/rotate", ""), 403, "insufficient_scope")
+		readOnly := s.token(s.users["developer"], models.ScopeReadAPI)
+		s.wantAnswer(t, s.doWithToken(readOnly, "POST", "/personal_access_tokens/self/rotate", ""), 403, "insufficient_scope")
 		last := readToken(t, s.doWithToken(next.Token, "POST", fmt.Sprintf("/personal_access_tokens/%d/rotate", next.ID), `{"expires_at":"`+date(7)+`"}`))
 		s.wantAnswer(t, s.doWithToken(last.Token, "GET", "/user", ""), 200)
 		s.wantAnswer(t, s.do("outsider", "POST", fmt.Sprintf("/personal_access_tokens/%d/rotate", last.ID), ""), 404)
 
 		secret := s.tokenExpiringIn(s.Owner, 60*24*time.Hour)
-		robot := readToken(t, s.doWithToken(secret, "POST", "/projects/1/access_tokens", `{"name":"robot","scopes":["api"],"access_level":20,"expires_at":"`+date(30)+`"}`))
+		robot := readToken(t, s.doWithToken(secret, "POST", "/projects/1/access_tokens",
+			`{"name":"robot","scopes":["api"],"access_level":20,"expires_at":"`+date(30)+`"}`))
 		for _, path := range []string{"/projects/1/access_tokens/self/rotate", "/personal_access_tokens/self/rotate"} {
 			renewed := readToken(t, s.doWithToken(robot.Token, "POST", path, `{"expires_at":"`+date(29)+`"}`))
 			s.wantAnswer(t, s.doWithToken(robot.Token, "GET", "/projects/1", ""), 401)
@@ -122,7 +124,8 @@ func TestProjectTokens_OfAnOwner_CannotBeChangedByMaintainers(t *testing.T) {
 		for _, who := range []string{"maintainer", "olga", "root"} {
 			s.wantAnswer(t, s.do(who, "PUT", member, `{"access_level":10}`), 403, "403 Forbidden")
 			s.wantAnswer(t, s.do(who, "DELETE", member, ""), 403, "403 Forbidden")
-			s.wantAnswer(t, s.do(who, "POST", "/projects/1/members", fmt.Sprintf(`{"user_id":%d,"access_level":10}`, owners.UserID)), 404, "404 User Not Found")
+			body := fmt.Sprintf(`{"user_id":%d,"access_level":10}`, owners.UserID)
+			s.wantAnswer(t, s.do(who, "POST", "/projects/1/members", body), 404, "404 User Not Found")
 		}
 		s.wantAnswer(t, s.doWithToken(owners.Token, "GET", "/projects/1", ""), 200)
 		s.wantAnswer(t, s.do("olga", "DELETE", path, ""), 204)

@@ -55,7 +55,8 @@ func TestAnonymous_ReadsPublicProjectsOnly(t *testing.T) {
 			s.setVisibility(t, visibility)
 			for _, r := range apiv4.RoutesForTest() {
 				described := doc.Paths.Value(regexp.MustCompile(`:(\w+)`).ReplaceAllString(r.Path, "{$1}")).GetOperation(r.Method)
-				free := described.Security != nil && slices.ContainsFunc(*described.Security, func(needs openapi3.SecurityRequirement) bool { return len(needs) == 0 })
+				isEmpty := func(needs openapi3.SecurityRequirement) bool { return len(needs) == 0 }
+				free := described.Security != nil && slices.ContainsFunc(*described.Security, isEmpty)
 				if free != r.Anonymous {
 					t.Errorf("%s %s: anonymous %v, in openapi.yaml %v", r.Method, r.Path, r.Anonymous, free)
 				}
