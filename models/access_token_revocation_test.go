@@ -12,13 +12,13 @@ import (
 
 const day = 24 * time.Hour
 
-// tokens makes access tokens in a world.
-type tokens struct {
+// tokenFixture makes access tokenFixture in a world.
+type tokenFixture struct {
 	*modelstest.Fixture
 	n int
 }
 
-func (s *tokens) input(lasts time.Duration, by *models.AccessToken) models.AccessTokenInput {
+func (s *tokenFixture) input(lasts time.Duration, by *models.AccessToken) models.AccessTokenInput {
 	s.n++
 	return models.AccessTokenInput{
 		Name: fmt.Sprintf("token %d", s.n), Digest: fmt.Sprintf("%012d-digest", s.n), Scopes: []string{models.ScopeAPI},
@@ -26,7 +26,7 @@ func (s *tokens) input(lasts time.Duration, by *models.AccessToken) models.Acces
 	}
 }
 
-func (s *tokens) personal(t *testing.T, user models.User, lasts time.Duration, by *models.AccessToken) models.AccessToken {
+func (s *tokenFixture) personal(t *testing.T, user models.User, lasts time.Duration, by *models.AccessToken) models.AccessToken {
 	t.Helper()
 	made, err := s.Store.CreatePersonalToken(t.Context(), user, s.input(lasts, by))
 	if err != nil {
@@ -35,7 +35,7 @@ func (s *tokens) personal(t *testing.T, user models.User, lasts time.Duration, b
 	return made
 }
 
-func (s *tokens) ofProject(t *testing.T, role models.Role, by *models.AccessToken) models.AccessToken {
+func (s *tokenFixture) ofProject(t *testing.T, role models.Role, by *models.AccessToken) models.AccessToken {
 	t.Helper()
 	in := s.input(day, by)
 	in.Role = role
@@ -46,7 +46,7 @@ func (s *tokens) ofProject(t *testing.T, role models.Role, by *models.AccessToke
 	return made
 }
 
-func (s *tokens) assertActive(t *testing.T, want bool, all ...models.AccessToken) {
+func (s *tokenFixture) assertActive(t *testing.T, want bool, all ...models.AccessToken) {
 	t.Helper()
 	for _, token := range all {
 		if _, _, err := s.Store.TokenUser(t.Context(), token.Digest); (err == nil) != want {
@@ -55,17 +55,17 @@ func (s *tokens) assertActive(t *testing.T, want bool, all ...models.AccessToken
 	}
 }
 
-func eachTokens(t *testing.T, test func(t *testing.T, s *tokens)) {
-	modelstest.Each(t, func(t *testing.T, db modelstest.Database) { test(t, &tokens{Fixture: modelstest.New(t, db)}) })
+func eachTokenFixture(t *testing.T, test func(t *testing.T, s *tokenFixture)) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) { test(t, &tokenFixture{Fixture: modelstest.New(t, db)}) })
 }
 
-func TestMadeToken_DoesNotExceedItsMaker(t *testing.T) {
-	eachTokens(t, func(t *testing.T, s *tokens) {
+func TestCreateToken_ExceedsParentToken_IsRefused(t *testing.T) {
+	eachTokenFixture(t, func(t *testing.T, s *tokenFixture) {
 		short := s.personal(t, s.Owner, 2*day, nil)
 		_, err := s.Store.CreatePersonalToken(t.Context(), s.Owner, s.input(2*day+time.Second, &short))
-		assertField(t, err, "expires_at", models.CodeOutlivesToken)
+		assertFieldError(t, err, "expires_at", models.CodeOutlivesToken)
 		_, err = s.Store.CreateProjectToken(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, s.input(365*day, &short))
-		assertField(t, err, "expires_at", models.CodeOutlivesToken)
+		assertFieldError(t, err, "expires_at", models.CodeOutlivesToken)
 
 		reading := s.input(day, nil)
 		reading.Scopes = []string{models.ScopeReadAPI}
@@ -74,7 +74,7 @@ func TestMadeToken_DoesNotExceedItsMaker(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = s.Store.CreatePersonalToken(t.Context(), s.Owner, s.input(time.Hour, &reader))
-		assertField(t, err, "scopes", models.CodeInvalid)
+		assertFieldError(t, err, "scopes", models.CodeInvalid)
 
 		s.assertActive(t, true, s.personal(t, s.Owner, 2*day, &short))
 		if err := s.Store.RevokePersonalToken(t.Context(), s.Owner, s.Owner.ID, short.ID); err != nil {
@@ -85,27 +85,10 @@ func TestMadeToken_DoesNotExceedItsMaker(t *testing.T) {
 	})
 }
 
-func assertField(t *testing.T, err error, field string, code models.Code) {
-	t.Helper()
-	for _, f := range models.FieldErrorsOf(err) {
-		if f.Field == field && f.Code == code {
-			return
-		}
-	}
-	t.Errorf("the error is %v, want %s %s", err, field, code)
-}
-
-func assertCode(t *testing.T, err error, code models.Code) {
-	t.Helper()
-	if models.CodeOf(err) != code {
-		t.Errorf("the error is %v, want %s", err, code)
-	}
-}
-
 // Revoking reaches every generation, of whatever owner and kind, and nothing
 // else.
-func TestRevoke_EndsWhatTheTokenMade(t *testing.T) {
-	eachTokens(t, func(t *testing.T, s *tokens) {
+func TestRevoke_AlsoRevokesCreatedTokens(t *testing.T) {
+	eachTokenFixture(t, func(t *testing.T, s *tokenFixture) {
 		other := s.User("other")
 		root := s.personal(t, s.Owner, 9*day, nil)
 		child := s.personal(t, s.Owner, 8*day, &root)
@@ -127,8 +110,8 @@ func TestRevoke_EndsWhatTheTokenMade(t *testing.T) {
 }
 
 // A token made while its maker is revoked is revoked too, or not made.
-func TestRevoke_WhileTheTokenMakesAnother(t *testing.T) {
-	eachTokens(t, func(t *testing.T, s *tokens) {
+func TestRevoke_ConcurrentCreation_RevokesNewToken(t *testing.T) {
+	eachTokenFixture(t, func(t *testing.T, s *tokenFixture) {
 		for range 20 {
 			maker := s.personal(t, s.Owner, day, nil)
 			in := s.input(time.Hour, &maker)
@@ -158,7 +141,7 @@ func TestRevoke_WhileTheTokenMakesAnother(t *testing.T) {
 }
 
 func TestRevoke_ProjectTokenAboveOwnRole_IsForbidden(t *testing.T) {
-	eachTokens(t, func(t *testing.T, s *tokens) {
+	eachTokenFixture(t, func(t *testing.T, s *tokenFixture) {
 		max := s.Member("max", models.RoleMaintainer)
 		owners, maintainers := s.ofProject(t, models.RoleOwner, nil), s.ofProject(t, models.RoleMaintainer, nil)
 		assertCode(t, s.Store.RevokeProjectToken(t.Context(), max, models.RoleMaintainer, s.Project.ID, owners.ID), models.CodeRoleTooHigh)
@@ -176,8 +159,8 @@ func TestRevoke_ProjectTokenAboveOwnRole_IsForbidden(t *testing.T) {
 	})
 }
 
-func TestMembership_OfABot_IsChangedByItsTokenAlone(t *testing.T) {
-	eachTokens(t, func(t *testing.T, s *tokens) {
+func TestChangeMember_Bot_IsRefused(t *testing.T) {
+	eachTokenFixture(t, func(t *testing.T, s *tokenFixture) {
 		bot := s.ofProject(t, models.RoleDeveloper, nil)
 		_, err := s.Store.ChangeMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, bot.UserID, models.RoleMaintainer, "")
 		assertCode(t, err, models.CodeBotMember)
@@ -193,8 +176,8 @@ func TestMembership_OfABot_IsChangedByItsTokenAlone(t *testing.T) {
 	})
 }
 
-func TestRotate_KeepsTheBounds(t *testing.T) {
-	eachTokens(t, func(t *testing.T, s *tokens) {
+func TestRotate_LimitsLifetime(t *testing.T) {
+	eachTokenFixture(t, func(t *testing.T, s *tokenFixture) {
 		rotate := func(old, by models.AccessToken, lasts time.Duration) (models.AccessToken, error) {
 			s.n++
 			in := models.TokenRotation{Digest: fmt.Sprintf("%012d-digest", s.n), MadeBy: by}
@@ -211,7 +194,7 @@ func TestRotate_KeepsTheBounds(t *testing.T) {
 		made := s.personal(t, s.Owner, day, &own)
 		s.Clock.Advance(day / 2)
 		_, err := rotate(own, own, 3*day+time.Second)
-		assertField(t, err, "expires_at", models.CodeOutlivesToken)
+		assertFieldError(t, err, "expires_at", models.CodeOutlivesToken)
 		s.assertActive(t, true, own, made)
 		next, err := rotate(own, own, 0)
 		if err != nil || lasts(next) != 3*day || next.Name != own.Name || next.UserID != own.UserID {
@@ -238,7 +221,7 @@ func TestRotate_KeepsTheBounds(t *testing.T) {
 		// A token that rotates another makes the new one.
 		long, short := s.personal(t, s.Owner, 90*day, nil), s.personal(t, s.Owner, 2*day, nil)
 		_, err = rotate(long, short, 3*day)
-		assertField(t, err, "expires_at", models.CodeOutlivesToken)
+		assertFieldError(t, err, "expires_at", models.CodeOutlivesToken)
 		bound, err := rotate(long, short, 0)
 		if err != nil || lasts(bound) != 2*day {
 			t.Fatalf("rotated to %v, %v", lasts(bound), err)
@@ -258,7 +241,7 @@ func TestRotate_KeepsTheBounds(t *testing.T) {
 }
 
 func TestRotate_ProjectToken_KeepsItsBot(t *testing.T) {
-	eachTokens(t, func(t *testing.T, s *tokens) {
+	eachTokenFixture(t, func(t *testing.T, s *tokenFixture) {
 		old := s.ofProject(t, models.RoleDeveloper, nil)
 		next, err := s.Store.RotateProjectToken(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, old.ID, models.TokenRotation{Digest: "next", MadeBy: old})
 		if err != nil || next.UserID != old.UserID {

@@ -9,7 +9,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-func names(checks []models.MergeRequestCheck) []string {
+func checkNames(checks []models.MergeRequestCheck) []string {
 	var list []string
 	for _, c := range checks {
 		list = append(list, c.Name)
@@ -19,7 +19,7 @@ func names(checks []models.MergeRequestCheck) []string {
 
 // Adding or updating a service leaves open merge requests as they are, unless
 // it is applied to them too.
-func TestNotRetroactive(t *testing.T) {
+func TestUpdateService_WithoutApply_KeepsOpenMergeRequests(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		licence := w.Service("licence")
@@ -33,17 +33,17 @@ func TestNotRetroactive(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, checks := w.Reload(mr)
-		if got := names(checks); !slices.Equal(got, []string{"licence"}) || checks[0].ExternalURL != licence.ExternalURL || checks[0].Status != models.StatusPassed {
+		if got := checkNames(checks); !slices.Equal(got, []string{"licence"}) || checks[0].ExternalURL != licence.ExternalURL || checks[0].Status != models.StatusPassed {
 			t.Fatalf("the open merge request has %v: %+v", got, checks)
 		}
 		w.Push("feature")
 		if _, checks = w.Reload(mr); len(checks) != 1 || checks[0].Name != "licence" {
-			t.Fatalf("a push renewed the copy: %v", names(checks))
+			t.Fatalf("a push renewed the copy: %v", checkNames(checks))
 		}
 	})
 }
 
-func TestAlsoApply(t *testing.T) {
+func TestUpdateService_Apply_ChangesOpenMergeRequests(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		licence := w.Service("licence")
@@ -109,7 +109,7 @@ func TestAlsoApply(t *testing.T) {
 
 // A scope goes on applying to its name after the branch was unprotected, and
 // is connected again when it is protected again.
-func TestUnprotectedAndProtectedAgain(t *testing.T) {
+func TestScope_UnprotectedBranch_StillApplies(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service := w.Service("main-only", "main")
@@ -135,7 +135,7 @@ func TestUnprotectedAndProtectedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, service.ID, models.ExternalStatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID, 999}}, false)
-		wantFault(t, err, "protected_branch_ids", models.CodeForeignBranch)
+		assertFieldError(t, err, "protected_branch_ids", models.CodeForeignBranch)
 		if mr := w.MergeRequest("feature", "main"); w.Status(mr, service) == "" {
 			t.Fatal("it no longer applies")
 		}
@@ -149,19 +149,9 @@ func TestUnprotectedAndProtectedAgain(t *testing.T) {
 	})
 }
 
-func wantFault(t *testing.T, err error, field string, code models.Code) {
-	t.Helper()
-	for _, f := range models.FieldErrorsOf(err) {
-		if f.Field == field && f.Code == code {
-			return
-		}
-	}
-	t.Fatalf("error %v, want %s=%s", err, field, code)
-}
-
 // Names and URLs are unique in a project after folding, and free in another;
 // every fault is told at once, and the secret is given once.
-func TestServiceFaults(t *testing.T) {
+func TestCreateService_ReportsAllFieldErrors(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		first := w.Service("Straße")
@@ -170,9 +160,9 @@ func TestServiceFaults(t *testing.T) {
 			return err
 		}
 		err := create(w.Project.ID, models.ExternalStatusCheckInput{Name: " STRASSE ", ExternalURL: "HTTPS://Straße.example.test:443/hook#x", ProtectedBranchIDs: []int64{12345}})
-		wantFault(t, err, "name", models.CodeTaken)
-		wantFault(t, err, "external_url", models.CodeTaken)
-		wantFault(t, err, "protected_branch_ids", models.CodeForeignBranch)
+		assertFieldError(t, err, "name", models.CodeTaken)
+		assertFieldError(t, err, "external_url", models.CodeTaken)
+		assertFieldError(t, err, "protected_branch_ids", models.CodeForeignBranch)
 		second := w.NewProject(w.Owner, "second", models.VisibilityPrivate)
 		if err := create(second.ID, models.ExternalStatusCheckInput{Name: "Straße", ExternalURL: first.ExternalURL}); err != nil {
 			t.Fatalf("the same names in a second project: %v", err)
@@ -190,7 +180,7 @@ func TestServiceFaults(t *testing.T) {
 		if err := update(""); err != nil {
 			t.Fatal(err)
 		}
-		wantFault(t, update("twice"), "shared_secret", models.CodeImmutable)
+		assertFieldError(t, update("twice"), "shared_secret", models.CodeImmutable)
 		w.MergeRequest("feature", "main")
 		claimed, err := w.Store.Claim(t.Context(), models.ClaimOptions{Limit: 10})
 		if err != nil || len(claimed) != 1 || claimed[0].Secret != "once" {
@@ -200,7 +190,7 @@ func TestServiceFaults(t *testing.T) {
 }
 
 // A response to a service that is not on the merge request stores nothing.
-func TestResponseToOtherServices(t *testing.T) {
+func TestRecordResponse_ServiceNotOnMergeRequest_StoresNothing(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		release := w.Service("release", "release/*")
@@ -224,7 +214,7 @@ func TestResponseToOtherServices(t *testing.T) {
 }
 
 // "Also apply" that was cut off is gone on with by the sweep.
-func TestAlsoApplyCutOff(t *testing.T) {
+func TestRecoverApplies_ContinuesInterrupted(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		mr := w.MergeRequest("feature", "main")

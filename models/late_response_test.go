@@ -12,7 +12,7 @@ import (
 
 // Answers after the merge are recorded as late. The checks stay as they were at
 // the instant of the merge, however they stood then.
-func TestRecordResponse_AfterMerge_ChecksKeepTheirState(t *testing.T) {
+func TestRecordResponse_AfterMerge_ChecksAreFinal(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		passed, failed, timedOut, pending := w.Service("passed"), w.Service("failed"), w.Service("timed-out"), w.Service("pending")
@@ -65,7 +65,7 @@ func TestRecordResponse_AfterMerge_ChecksKeepTheirState(t *testing.T) {
 }
 
 // A closed merge request may be reopened, so answers still count.
-func TestRecordResponse_AfterClose_Counts(t *testing.T) {
+func TestRecordResponse_AfterClose_UpdatesCheck(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		licence := w.Service("licence")
@@ -84,7 +84,7 @@ func TestRecordResponse_AfterClose_Counts(t *testing.T) {
 }
 
 // The rule in force is that of the instant of the merge.
-func TestMerge_RecordsTheRuleInForce(t *testing.T) {
+func TestMerge_StoresChecksRequired(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		set := func(on bool) {

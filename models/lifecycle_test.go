@@ -10,7 +10,7 @@ import (
 )
 
 // The main line: opened, pushed, answered, merged.
-func TestMainLine(t *testing.T) {
+func TestMergeRequest_OpenPushRespondMerge(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		licence := w.Service("licence")
@@ -62,7 +62,7 @@ func TestMainLine(t *testing.T) {
 
 // Closing, reopening and merging say when the merge request was updated
 // before, as edits do.
-func TestStateChangesTellPreviousUpdate(t *testing.T) {
+func TestStateChange_PayloadHasPreviousUpdatedAt(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
@@ -98,7 +98,7 @@ func TestStateChangesTellPreviousUpdate(t *testing.T) {
 
 // A search as long as a request can be is one that finds nothing, not a fault
 // of the database.
-func TestEndlessSearch(t *testing.T) {
+func TestSearch_VeryLongText_FindsNothing(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		endless := strings.Repeat("%é", 40_000)

@@ -15,11 +15,11 @@ func merge(t *testing.T, w *modelstest.Fixture, mr models.MergeRequest) (models.
 }
 
 // A push between the preparation of a merge and its lock.
-func TestMergeAgainstPush(t *testing.T) {
+func TestMerge_ConcurrentPush_IsRefused(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
-		enforce(t, w)
+		requireChecks(t, w)
 		mr := w.MergeRequest("feature", "main")
 		if err := w.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
 			t.Fatal(err)
@@ -27,7 +27,7 @@ func TestMergeAgainstPush(t *testing.T) {
 		w.Store.SetHooks(models.Hooks{BeforeMergeLock: once(func() { w.Push("feature") })})
 		before := w.Git.Tip(w.Project.ID, "main")
 		_, err := merge(t, w, mr)
-		wantCode(t, err, models.CodeMergeBlocked)
+		assertCode(t, err, models.CodeMergeBlocked)
 		if w.Git.Tip(w.Project.ID, "main") != before {
 			t.Fatal("the target moved")
 		}
@@ -39,15 +39,15 @@ func TestMergeAgainstPush(t *testing.T) {
 		seen := mr.HeadSHA
 		w.Store.SetHooks(models.Hooks{BeforeMergeLock: once(func() { w.Push("feature") })})
 		_, err = w.Store.Merge(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.MergeOptions{Role: models.RoleOwner, SHA: seen})
-		wantCode(t, err, models.CodeStaleSHA)
+		assertCode(t, err, models.CodeStaleSHA)
 	})
 }
 
-func TestMergeAgainstResponse(t *testing.T) {
+func TestMerge_ConcurrentFailure_IsBlocked(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
-		enforce(t, w)
+		requireChecks(t, w)
 		mr := w.MergeRequest("feature", "main")
 		respond := func(status models.Status) {
 			if err := w.Respond(mr, service, mr.HeadSHA, status); err != nil {
@@ -57,7 +57,7 @@ func TestMergeAgainstResponse(t *testing.T) {
 		respond(models.StatusPassed)
 		w.Store.SetHooks(models.Hooks{BeforeMergeLock: once(func() { respond(models.StatusFailed) })})
 		_, err := merge(t, w, mr)
-		wantCode(t, err, models.CodeMergeBlocked)
+		assertCode(t, err, models.CodeMergeBlocked)
 		respond(models.StatusPassed)
 		if _, err := merge(t, w, mr); err != nil {
 			t.Fatal(err)
@@ -73,11 +73,11 @@ func TestMergeAgainstResponse(t *testing.T) {
 
 // The gate reads the clock: a check that went back to pending and ran out of
 // time between preparation and lock holds the merge.
-func TestMergeAgainstTimeout(t *testing.T) {
+func TestMerge_TimedOutCheck_IsBlocked(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
-		enforce(t, w)
+		requireChecks(t, w)
 		mr := w.MergeRequest("feature", "main")
 		w.Clock.Advance(120 * time.Second)
 		if got := w.Status(mr, service); got != models.StatusPending {
@@ -88,7 +88,7 @@ func TestMergeAgainstTimeout(t *testing.T) {
 			t.Fatalf("at 120.001 s: %s", got)
 		}
 		_, err := merge(t, w, mr)
-		wantCode(t, err, models.CodeMergeBlocked)
+		assertCode(t, err, models.CodeMergeBlocked)
 		// No sweep has come by: the row still says pending.
 		if _, checks := w.Reload(mr); checks[0].Status != models.StatusPending {
 			t.Fatalf("stored: %s", checks[0].Status)
@@ -108,7 +108,7 @@ func TestMergeAgainstTimeout(t *testing.T) {
 	})
 }
 
-func TestMergeAgainstRetarget(t *testing.T) {
+func TestMerge_ConcurrentRetarget_IsConflict(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		mr := w.MergeRequest("feature", "main")
@@ -121,25 +121,25 @@ func TestMergeAgainstRetarget(t *testing.T) {
 		})})
 		main := w.Git.Tip(w.Project.ID, "main")
 		_, err := merge(t, w, mr)
-		wantCode(t, err, models.CodeTargetMoved)
+		assertCode(t, err, models.CodeTargetMoved)
 		if w.Git.Tip(w.Project.ID, "main") != main || w.Git.Tip(w.Project.ID, "release/1") != main {
 			t.Fatal("a target moved")
 		}
 	})
 }
 
-func TestMergeAgainstRemoval(t *testing.T) {
+func TestMerge_ServiceDeleted_IsAllowed(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
 		other := w.Service("security")
-		enforce(t, w)
+		requireChecks(t, w)
 		mr := w.MergeRequest("feature", "main")
 		if err := w.Respond(mr, other, mr.HeadSHA, models.StatusPassed); err != nil {
 			t.Fatal(err)
 		}
 		_, err := merge(t, w, mr)
-		wantCode(t, err, models.CodeMergeBlocked)
+		assertCode(t, err, models.CodeMergeBlocked)
 		// Removal unblocks at once, also one that comes during the merge.
 		if err := w.Store.DeleteExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, service.ID); err != nil {
 			t.Fatal(err)
@@ -163,7 +163,7 @@ func TestMergeAgainstRemoval(t *testing.T) {
 }
 
 // A target that moves is merged into anew; one that keeps moving gives 409.
-func TestMergeAgainstPushToTarget(t *testing.T) {
+func TestMerge_TargetMoves_IsPreparedAgain(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		mr := w.MergeRequest("feature", "main")
@@ -171,7 +171,7 @@ func TestMergeAgainstPushToTarget(t *testing.T) {
 		tries := 0
 		w.Git.BeforeMove = func() { tries++; push() }
 		_, err := merge(t, w, mr)
-		wantCode(t, err, models.CodeTargetMoved)
+		assertCode(t, err, models.CodeTargetMoved)
 		if tries != 3 {
 			t.Fatalf("%d tries", tries)
 		}
@@ -192,7 +192,7 @@ func TestMergeAgainstPushToTarget(t *testing.T) {
 
 // A server that dies between the ref and the row of a merge: completed with
 // exactly one merge event, whoever notices first.
-func TestMergeCutOff(t *testing.T) {
+func TestMerge_Interrupted_IsCompletedOnce(t *testing.T) {
 	killed := errors.New("killed")
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		for name, notice := range map[string]func(t *testing.T, w *modelstest.Fixture){
@@ -250,13 +250,13 @@ func TestMergeCutOff(t *testing.T) {
 }
 
 // An announced merge whose target never moved is forgotten.
-func TestMergeAnnouncedOnly(t *testing.T) {
+func TestRecoverMerges_TargetNotMoved_ClearsIntent(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		mr := w.MergeRequest("feature", "main")
 		w.Git.BeforeMove = func() { w.Git.AddCommit(w.Project.ID, "main", w.Git.Tip(w.Project.ID, "main")) }
 		_, err := merge(t, w, mr)
-		wantCode(t, err, models.CodeTargetMoved)
+		assertCode(t, err, models.CodeTargetMoved)
 		w.Git.BeforeMove = nil
 		w.Clock.Advance(time.Minute)
 		if n, err := w.Store.RecoverMerges(t.Context(), false); n != 0 || err != nil {

@@ -13,7 +13,7 @@ func ptr[T any](v T) *T { return &v }
 
 // A new target branch takes a fresh copy: wildcards match, clocks start, the
 // services of the new copy are told.
-func TestRetarget(t *testing.T) {
+func TestUpdateMergeRequest_NewTarget_ReplacesChecks(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		everywhere, release, main := w.Service("everywhere"), w.Service("release", "release/*"), w.Service("main", "main")
@@ -41,7 +41,7 @@ func TestRetarget(t *testing.T) {
 
 // A closed merge request: clocks stop, pushes change nothing, answers are
 // recorded; reopening reads HEAD anew and starts the clocks of what pends.
-func TestClosedAndReopened(t *testing.T) {
+func TestCloseAndReopen_StopsAndRestartsTimeouts(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		a, b := w.Service("a"), w.Service("b")
@@ -65,7 +65,7 @@ func TestClosedAndReopened(t *testing.T) {
 			t.Fatalf("expired %d, %v", n, err)
 		}
 		_, err := w.Store.RetryCheck(t.Context(), w.Owner, mr.ProjectID, mr.IID, a.ID)
-		wantCode(t, err, models.CodeNotOpen)
+		assertCode(t, err, models.CodeNotOpen)
 		old := mr.HeadSHA
 		head := w.Push("feature")
 		if got, _ := w.Reload(mr); got.HeadSHA != old || len(w.Deliveries(b)) != 2 {
@@ -106,29 +106,29 @@ func TestClosedAndReopened(t *testing.T) {
 }
 
 // One open merge request per pair, also when a closed one comes back.
-func TestOneOpenPerPair(t *testing.T) {
+func TestCreateMergeRequest_SecondForSameBranches_IsConflict(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		mr := w.MergeRequest("feature", "main")
 		_, err := w.Store.CreateMergeRequest(t.Context(), w.Owner, w.Project.ID, models.MergeRequestInput{Title: "x", SourceBranch: "feature", TargetBranch: "main"})
-		wantCode(t, err, models.CodeAlreadyOpen)
+		assertCode(t, err, models.CodeAlreadyOpen)
 		if _, err := w.Store.CloseMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID); err != nil {
 			t.Fatal(err)
 		}
 		w.MergeRequest("feature", "main")
 		_, err = w.Store.ReopenMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID)
-		wantCode(t, err, models.CodeAlreadyOpen)
+		assertCode(t, err, models.CodeAlreadyOpen)
 	})
 }
 
 // A source branch that goes and comes back.
-func TestSourceBranchDeleted(t *testing.T) {
+func TestPush_DeletedSourceBranch_BlocksMerge(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
 		mr := w.MergeRequest("feature", "main")
 		w.Git.SetBranch(w.Project.ID, "feature", "")
-		w.RecordPush("feature", mr.HeadSHA, zero)
+		w.RecordPush("feature", mr.HeadSHA, zeroSHA)
 		got, _ := w.Reload(mr)
 		if got.State != models.StateOpened || !got.SourceBranchDeleted || got.HeadSHA != mr.HeadSHA {
 			t.Fatalf("after the deletion: %+v", got)
@@ -137,9 +137,9 @@ func TestSourceBranchDeleted(t *testing.T) {
 			t.Fatalf("its checks go on: %v", err)
 		}
 		_, err := merge(t, w, mr)
-		wantCode(t, err, models.CodeMergeBlocked)
+		assertCode(t, err, models.CodeMergeBlocked)
 		w.Git.SetBranch(w.Project.ID, "feature", mr.HeadSHA)
-		w.RecordPush("feature", zero, mr.HeadSHA)
+		w.RecordPush("feature", zeroSHA, mr.HeadSHA)
 		if got, _ := w.Reload(mr); got.SourceBranchDeleted || w.Status(mr, service) != models.StatusPending {
 			t.Fatalf("pushed again: %+v", got)
 		}
@@ -147,7 +147,7 @@ func TestSourceBranchDeleted(t *testing.T) {
 }
 
 // Several open merge requests from one branch: one event each.
-func TestPushToSeveral(t *testing.T) {
+func TestPush_SeveralMergeRequests_OneEventEach(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
@@ -169,13 +169,13 @@ func TestPushToSeveral(t *testing.T) {
 	})
 }
 
-// A push to the target that brings HEAD in merges; a force push of the source
+// A push to the target that containsHead HEAD in merges; a force push of the source
 // to the target's tip empties, and never merges.
-func TestMergedByPush(t *testing.T) {
+func TestPush_TargetContainsHead_MarksMerged(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
-		enforce(t, w) // guards merges, not pushes
+		requireChecks(t, w) // guards merges, not pushes
 		mr := w.MergeRequest("feature", "main")
 		old := w.Git.Tip(w.Project.ID, "main")
 		tip := w.Git.AddCommit(w.Project.ID, "main", old, mr.HeadSHA)
@@ -202,25 +202,25 @@ func TestMergedByPush(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := merge(t, w, empty)
-		wantCode(t, err, models.CodeMergeBlocked)
+		assertCode(t, err, models.CodeMergeBlocked)
 	})
 }
 
-func TestOpeningNeedsCommits(t *testing.T) {
+func TestCreateMergeRequest_NoCommits_IsRefused(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		w.Git.SetBranch(w.Project.ID, "same", w.Git.Tip(w.Project.ID, "main"))
 		_, err := w.Store.CreateMergeRequest(t.Context(), w.Owner, w.Project.ID, models.MergeRequestInput{Title: "x", SourceBranch: "same", TargetBranch: "main"})
-		wantFault(t, err, "source_branch", models.CodeNoCommits)
+		assertFieldError(t, err, "source_branch", models.CodeNoCommits)
 		_, err = w.Store.CreateMergeRequest(t.Context(), w.Owner, w.Project.ID, models.MergeRequestInput{Title: "", SourceBranch: "nowhere", TargetBranch: ""})
-		wantFault(t, err, "title", models.CodeBlank)
-		wantFault(t, err, "target_branch", models.CodeBlank)
+		assertFieldError(t, err, "title", models.CodeBlank)
+		assertFieldError(t, err, "target_branch", models.CodeBlank)
 	})
 }
 
 // An edit that changes nothing is no event; one that changes several fields is
 // one.
-func TestEditEvents(t *testing.T) {
+func TestUpdateMergeRequest_OneEventPerEdit(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
@@ -254,7 +254,7 @@ func TestEditEvents(t *testing.T) {
 	})
 }
 
-func TestRetry(t *testing.T) {
+func TestRetryCheck_FailedCheck_BecomesPending(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service, other := w.Service("licence"), w.Service("other")
@@ -264,7 +264,7 @@ func TestRetry(t *testing.T) {
 			_, err := w.Store.RetryCheck(t.Context(), dana, mr.ProjectID, mr.IID, service.ID)
 			return err
 		}
-		wantCode(t, retry(), models.CodeNotFailed)
+		assertCode(t, retry(), models.CodeNotFailed)
 		w.Clock.Advance(121 * time.Second)
 		if err := retry(); err != nil {
 			t.Fatal(err)
@@ -277,11 +277,11 @@ func TestRetry(t *testing.T) {
 		if list[0].SupersededReason != models.SupersededByRetry || len(w.Deliveries(other)) != 1 {
 			t.Fatal("the retry touched the wrong deliveries")
 		}
-		wantCode(t, retry(), models.CodeNotFailed) // the second press
+		assertCode(t, retry(), models.CodeNotFailed) // the second press
 		if err := w.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
 			t.Fatal(err)
 		}
-		wantCode(t, retry(), models.CodeNotFailed)
+		assertCode(t, retry(), models.CodeNotFailed)
 		_, err := w.Store.RetryCheck(t.Context(), dana, mr.ProjectID, mr.IID, 999)
 		if models.KindOf(err) != models.KindNotFound {
 			t.Fatalf("a service that is not on it: %v", err)
@@ -290,7 +290,7 @@ func TestRetry(t *testing.T) {
 }
 
 // A renamed project is found under both paths until another takes the old one.
-func TestRename(t *testing.T) {
+func TestUpdateProject_NewPath_RedirectsOldPath(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		if _, err := w.Store.UpdateProject(t.Context(), w.Owner, w.Project.ID, models.ProjectUpdate{Path: ptr("Quince")}); err != nil {
@@ -322,16 +322,16 @@ func TestRename(t *testing.T) {
 	})
 }
 
-func TestLastOwnerStays(t *testing.T) {
+func TestLastOwner_CannotBeRemoved(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		err := w.Store.RemoveMember(t.Context(), w.Owner, models.RoleOwner, w.Project.ID, w.Owner.ID)
-		wantCode(t, err, models.CodeLastOwner)
+		assertCode(t, err, models.CodeLastOwner)
 		_, err = w.Store.ChangeMember(t.Context(), w.Owner, models.RoleOwner, w.Project.ID, w.Owner.ID, models.RoleGuest, "")
-		wantCode(t, err, models.CodeLastOwner)
+		assertCode(t, err, models.CodeLastOwner)
 		max := w.Member("max", models.RoleMaintainer)
 		_, err = w.Store.ChangeMember(t.Context(), max, models.RoleMaintainer, w.Project.ID, max.ID, models.RoleOwner, "")
-		wantCode(t, err, models.CodeOwnerOnly)
+		assertCode(t, err, models.CodeOwnerOnly)
 		if _, err := w.Store.ChangeMember(t.Context(), w.Owner, models.RoleOwner, w.Project.ID, max.ID, models.RoleOwner, ""); err != nil {
 			t.Fatal(err)
 		}

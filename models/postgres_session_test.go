@@ -17,9 +17,9 @@ var sessionLimits = []string{
 	"idle_in_transaction_session_timeout", "lock_timeout",
 }
 
-// TestPostgresSessionsHaveLimits reads the settings on the sessions of the
+// TestOpenPostgres_SetsTimeLimits reads the settings on the sessions of the
 // pool, and those that the connection string sets.
-func TestPostgresSessionsHaveLimits(t *testing.T) {
+func TestOpenPostgres_SetsTimeLimits(t *testing.T) {
 	db := modelstest.Postgres(t)
 	show := func(pool *sql.DB, name string) (value string) {
 		if err := pool.QueryRow("SELECT current_setting($1)", name).Scan(&value); err != nil {
@@ -47,9 +47,9 @@ func TestPostgresSessionsHaveLimits(t *testing.T) {
 	}
 }
 
-// stop begins a transaction of an instance, runs hold in it, and stops the
+// suspend begins a transaction of an instance, runs hold in it, and stops the
 // instance there until the test ends, as SIGSTOP would.
-func stop(t *testing.T, hold func(stopHere func())) {
+func suspend(t *testing.T, hold func(suspendHere func())) {
 	t.Helper()
 	holding, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
@@ -64,34 +64,34 @@ func stop(t *testing.T, hold func(stopHere func())) {
 	}
 }
 
-// stoppedLimit is the limit of idle transactions in these tests, and goesOn
+// suspendedLimit is the limit of idle transactions in these tests, and maxBlocked
 // how soon the others must go on.
 const (
-	stoppedLimit = "&idle_in_transaction_session_timeout=1s"
-	goesOn       = 8 * time.Second
+	suspendedLimit = "&idle_in_transaction_session_timeout=1s"
+	maxBlocked     = 8 * time.Second
 )
 
-func TestStoppedInstance_HoldsMergeRequest_OthersGoOn(t *testing.T) {
+func TestSuspendedInstance_LocksMergeRequest_OthersContinue(t *testing.T) {
 	db := modelstest.Postgres(t)
-	db.DSN += stoppedLimit
+	db.DSN += suspendedLimit
 	w := modelstest.New(t, db)
 	mr := w.MergeRequest("feature", "main")
 	other := modelstest.Open(t, db, modelstest.WithGit(w.Git))
 	title := "other"
-	stop(t, func(stopHere func()) {
+	suspend(t, func(suspendHere func()) {
 		mine := "stopped"
 		err := w.Store.Transaction(context.Background(), func(tx *models.Store) error {
 			if _, err := tx.UpdateMergeRequest(context.Background(), w.Owner, mr.ProjectID, mr.IID, models.MergeRequestUpdate{Title: &mine}); err != nil {
 				return err
 			}
-			stopHere()
+			suspendHere()
 			return nil
 		})
 		if err == nil {
 			t.Error("the stopped transaction was committed")
 		}
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), goesOn)
+	ctx, cancel := context.WithTimeout(t.Context(), maxBlocked)
 	defer cancel()
 	got, err := other.Store.UpdateMergeRequest(ctx, w.Owner, mr.ProjectID, mr.IID, models.MergeRequestUpdate{Title: &title})
 	if err != nil || got.Title != title {
@@ -99,16 +99,16 @@ func TestStoppedInstance_HoldsMergeRequest_OthersGoOn(t *testing.T) {
 	}
 }
 
-func TestStoppedInstance_HoldsClaim_OthersGoOn(t *testing.T) {
+func TestSuspendedInstance_HoldsClaim_OthersContinue(t *testing.T) {
 	db := modelstest.Postgres(t)
-	db.DSN += stoppedLimit
+	db.DSN += suspendedLimit
 	w := modelstest.New(t, db)
 	w.Service("lint")
 	w.MergeRequest("feature", "main")
 	other := modelstest.Open(t, db, modelstest.WithGit(w.Git))
-	stop(t, func(stopHere func()) {
+	suspend(t, func(suspendHere func()) {
 		if _, err := w.Store.Claim(context.Background(), models.ClaimOptions{Limit: 1, Admit: func(models.Delivery) bool {
-			stopHere()
+			suspendHere()
 			return true
 		}}); err == nil {
 			t.Error("the stopped claim was committed")
@@ -126,8 +126,8 @@ func TestStoppedInstance_HoldsClaim_OthersGoOn(t *testing.T) {
 		if err != nil && !errors.Is(err, models.ErrClaimBusy) {
 			t.Fatal(err)
 		}
-		if time.Since(begin) > goesOn {
-			t.Fatalf("nothing can be claimed within %v", goesOn)
+		if time.Since(begin) > maxBlocked {
+			t.Fatalf("nothing can be claimed within %v", maxBlocked)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

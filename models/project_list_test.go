@@ -13,7 +13,7 @@ import (
 
 // The states that a list of projects counts are those that StatusAt tells, at
 // the very instant, and only of open merge requests.
-func TestOpenChecksAreCountedByTheirStateNow(t *testing.T) {
+func TestCountOpenChecks_UsesCurrentState(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		licence, security := w.Service("licence"), w.Service("security")
@@ -63,7 +63,7 @@ func TestOpenChecksAreCountedByTheirStateNow(t *testing.T) {
 
 // Sorting by failed checks follows the time-outs of the checks at the very
 // instant, and tells nobody what they may not see.
-func TestProjectsWithFailedChecksComeFirst(t *testing.T) {
+func TestProjects_OrderByFailed(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		w.Service("licence")
@@ -124,7 +124,7 @@ func TestProjectsWithFailedChecksComeFirst(t *testing.T) {
 	})
 }
 
-func TestTheOpenMergeRequestOfABranchIsFound(t *testing.T) {
+func TestOpenMergeRequestsFrom_IgnoresClosed(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		mr := w.MergeRequest("feature", "main")

@@ -10,39 +10,39 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-const zero = "0000000000000000000000000000000000000000"
+const zeroSHA = "0000000000000000000000000000000000000000"
 
-// cutOffPush is a push of dana's of two branches: main, to a commit that
+// interruptedPush is a push of dana's of two branches: main, to a commit that
 // contains HEAD of an open merge request, and the new branch topic, for which a
 // merge request is asked.
-type cutOffPush struct {
+type interruptedPush struct {
 	*modelstest.Fixture
-	t          *testing.T
-	dana, max  models.User
-	request    string
-	base       string // where main was when the push began
-	main       string // the pushed commit of main
-	topic      string // the pushed commit of topic
-	pending    int64
-	end        func()
-	others     int
-	mr         models.MergeRequest
-	service    models.ExternalStatusCheck
-	moved      map[string]bool // the branches that the push itself moved
-	carriedOut bool            // its post-receive did its work
+	t         *testing.T
+	dana, max models.User
+	request   string
+	base      string // where main was when the push began
+	main      string // the pushed commit of main
+	topic     string // the pushed commit of topic
+	pending   int64
+	end       func()
+	pushes    int
+	mr        models.MergeRequest
+	service   models.ExternalStatusCheck
+	moved     map[string]bool // the branches that the push itself moved
+	processed bool            // its post-receive did its work
 }
 
-func (p *cutOffPush) update(branch string) models.RefUpdate {
+func (p *interruptedPush) update(branch string) models.RefUpdate {
 	if branch == "main" {
 		return models.RefUpdate{Ref: "refs/heads/main", Old: p.base, New: p.main}
 	}
-	return models.RefUpdate{Ref: "refs/heads/topic", Old: zero, New: p.topic}
+	return models.RefUpdate{Ref: "refs/heads/topic", Old: zeroSHA, New: p.topic}
 }
 
 var createByOption = models.PushOptions{Create: true, Title: "By option"}
 
-// begin is everything up to the end of pre-receive.
-func (p *cutOffPush) begin() {
+// preReceive is everything up to the end of pre-receive.
+func (p *interruptedPush) preReceive() {
 	end := p.Store.BeginPush(p.Project.ID, p.request)
 	p.end = func() {
 		if err := end(p.t.Context()); err != nil {
@@ -57,7 +57,7 @@ func (p *cutOffPush) begin() {
 }
 
 // move moves branches as receive-pack does.
-func (p *cutOffPush) move(branches ...string) {
+func (p *interruptedPush) move(branches ...string) {
 	for _, branch := range branches {
 		p.Git.MoveByPush(p.Project.ID, p.request, branch, p.update(branch).New)
 		p.moved[branch] = true
@@ -65,7 +65,7 @@ func (p *cutOffPush) move(branches ...string) {
 }
 
 // postReceive carries out what moved.
-func (p *cutOffPush) postReceive() error {
+func (p *interruptedPush) postReceive() error {
 	var updates []models.RefUpdate
 	for _, branch := range []string{"main", "topic"} {
 		if p.moved[branch] {
@@ -78,23 +78,23 @@ func (p *cutOffPush) postReceive() error {
 	return err
 }
 
-// died is the end of the process: what it knew of running pushes is gone, and
+// crash is the end of the process: what it knew of running pushes is gone, and
 // nothing else happens.
-func (p *cutOffPush) died() { p.Store.ForgetRunningPushes() }
+func (p *interruptedPush) crash() { p.Store.ForgetRunningPushes() }
 
 // other is a whole push of max's, which nothing cuts off. "" deletes.
-func (p *cutOffPush) other(branch, sha string) {
-	p.others++
-	request, old := fmt.Sprint("other-", p.Project.ID, "-", p.others), p.Git.Tip(p.Project.ID, branch)
+func (p *interruptedPush) pushByMax(branch, sha string) {
+	p.pushes++
+	request, old := fmt.Sprint("other-", p.Project.ID, "-", p.pushes), p.Git.Tip(p.Project.ID, branch)
 	if old == sha {
 		return
 	}
 	update := models.RefUpdate{Ref: "refs/heads/" + branch, Old: old, New: sha}
 	if old == "" {
-		update.Old = zero
+		update.Old = zeroSHA
 	}
 	if sha == "" {
-		update.New = zero
+		update.New = zeroSHA
 	}
 	updates := []models.RefUpdate{update}
 	end := p.Store.BeginPush(p.Project.ID, request)
@@ -112,60 +112,60 @@ func (p *cutOffPush) other(branch, sha string) {
 }
 
 // pushEnds are the ways in which a push can end after its pre-receive.
-var pushEnds = map[string]func(p *cutOffPush){
-	"success": func(p *cutOffPush) {
+var pushEnds = map[string]func(p *interruptedPush){
+	"success": func(p *interruptedPush) {
 		p.move("main", "topic")
 		if err := p.postReceive(); err != nil {
 			p.t.Fatal(err)
 		}
-		p.carriedOut = true
+		p.processed = true
 		p.end()
 	},
-	"overwritten before its post-receive": func(p *cutOffPush) {
+	"overwritten before its post-receive": func(p *interruptedPush) {
 		p.move("main", "topic")
-		p.other("main", p.Git.NewCommit(p.base))
+		p.pushByMax("main", p.Git.NewCommit(p.base))
 		if err := p.postReceive(); err != nil {
 			p.t.Fatal(err)
 		}
-		p.carriedOut = true
+		p.processed = true
 		p.moved["main"] = false // to all who look now
 		p.end()
 	},
-	"every ref is locked": func(p *cutOffPush) { p.end() },
-	"one ref is locked": func(p *cutOffPush) {
+	"every ref is locked": func(p *interruptedPush) { p.end() },
+	"one ref is locked": func(p *interruptedPush) {
 		p.move("topic")
 		if err := p.postReceive(); err != nil {
 			p.t.Fatal(err)
 		}
-		p.carriedOut = true
+		p.processed = true
 		p.end()
 	},
-	"lost race": func(p *cutOffPush) {
-		p.other("main", p.Git.NewCommit(p.base))
-		p.other("topic", p.Git.NewCommit(p.base))
+	"lost race": func(p *interruptedPush) {
+		p.pushByMax("main", p.Git.NewCommit(p.base))
+		p.pushByMax("topic", p.Git.NewCommit(p.base))
 		p.end()
 	},
-	"atomic and refused": func(p *cutOffPush) {
-		p.other("main", p.Git.NewCommit(p.base))
+	"atomic and refused": func(p *interruptedPush) {
+		p.pushByMax("main", p.Git.NewCommit(p.base))
 		p.end()
 	},
-	"killed before the refs":    func(p *cutOffPush) { p.died() },
-	"killed between two refs":   func(p *cutOffPush) { p.move("main"); p.died() },
-	"killed after the refs":     func(p *cutOffPush) { p.move("main", "topic"); p.died() },
-	"post-receive has not run":  func(p *cutOffPush) { p.move("main", "topic"); p.end(); p.carriedOut = true },
-	"post-receive failed":       func(p *cutOffPush) { p.failPostReceive(); p.end(); p.carriedOut = true },
-	"post-receive and end fail": func(p *cutOffPush) { p.failPostReceive(); p.failing(p.end) },
+	"killed before the refs":    func(p *interruptedPush) { p.crash() },
+	"killed between two refs":   func(p *interruptedPush) { p.move("main"); p.crash() },
+	"killed after the refs":     func(p *interruptedPush) { p.move("main", "topic"); p.crash() },
+	"post-receive has not run":  func(p *interruptedPush) { p.move("main", "topic"); p.end(); p.processed = true },
+	"post-receive failed":       func(p *interruptedPush) { p.failPostReceive(); p.end(); p.processed = true },
+	"post-receive and end fail": func(p *interruptedPush) { p.failPostReceive(); p.withFailingCommit(p.end) },
 }
 
-func (p *cutOffPush) failing(do func()) {
+func (p *interruptedPush) withFailingCommit(do func()) {
 	p.Store.SetHooks(models.Hooks{BeforePushCommit: func() error { return errors.New("the database went away") }})
 	do()
 	p.Store.SetHooks(models.Hooks{})
 }
 
-func (p *cutOffPush) failPostReceive() {
+func (p *interruptedPush) failPostReceive() {
 	p.move("main", "topic")
-	p.failing(func() {
+	p.withFailingCommit(func() {
 		if p.postReceive() == nil {
 			p.t.Fatal("post-receive did not fail")
 		}
@@ -173,56 +173,56 @@ func (p *cutOffPush) failPostReceive() {
 }
 
 type laterMove struct {
-	do           func(p *cutOffPush)
-	kept, brings bool
+	do                     func(p *interruptedPush)
+	survives, containsHead bool
 }
 
 // laterMoves are what can happen to both branches between a cut-off push and
-// its recovery. kept tells whether the push is still visible then; brings, that
-// the move itself brings HEAD into main.
+// its recovery. kept tells whether the push is still visible then; containsHead, that
+// the move itself containsHead HEAD into main.
 var laterMoves = map[string]laterMove{
-	"nothing": {func(*cutOffPush) {}, true, false},
-	"push": {func(p *cutOffPush) {
+	"nothing": {func(*interruptedPush) {}, true, false},
+	"push": {func(p *interruptedPush) {
 		for _, branch := range []string{"main", "topic"} {
 			if tip := p.Git.Tip(p.Project.ID, branch); tip != "" {
-				p.other(branch, p.Git.NewCommit(tip))
+				p.pushByMax(branch, p.Git.NewCommit(tip))
 			}
 		}
 	}, true, false},
-	"push of the same commit": {func(p *cutOffPush) {
-		p.other("main", p.main)
-		p.other("topic", p.topic)
+	"push of the same commit": {func(p *interruptedPush) {
+		p.pushByMax("main", p.main)
+		p.pushByMax("topic", p.topic)
 	}, true, true},
-	"push of a commit that contains it": {func(p *cutOffPush) {
-		p.other("main", p.Git.NewCommit(p.main))
-		p.other("topic", p.Git.NewCommit(p.topic))
+	"push of a commit that contains it": {func(p *interruptedPush) {
+		p.pushByMax("main", p.Git.NewCommit(p.main))
+		p.pushByMax("topic", p.Git.NewCommit(p.topic))
 	}, true, true},
-	"force push": {func(p *cutOffPush) {
-		p.other("main", p.Git.NewCommit(p.base))
-		p.other("topic", p.Git.NewCommit(p.base))
+	"force push": {func(p *interruptedPush) {
+		p.pushByMax("main", p.Git.NewCommit(p.base))
+		p.pushByMax("topic", p.Git.NewCommit(p.base))
 	}, false, false},
-	"merge": {func(p *cutOffPush) {
+	"merge": {func(p *interruptedPush) {
 		mr := p.MergeRequest("second", "main")
 		if _, err := p.Store.Merge(p.t.Context(), p.max, mr.ProjectID, mr.IID, models.MergeOptions{Role: models.RoleOwner}); err != nil {
 			p.t.Fatal(err)
 		}
 	}, true, false},
-	"deletion": {func(p *cutOffPush) {
-		p.other("main", "")
-		p.other("topic", "")
+	"deletion": {func(p *interruptedPush) {
+		p.pushByMax("main", "")
+		p.pushByMax("topic", "")
 	}, false, false},
-	"re-creation": {func(p *cutOffPush) {
-		p.other("main", "")
-		p.other("topic", "")
-		p.other("main", p.main)
-		p.other("topic", p.topic)
+	"re-creation": {func(p *interruptedPush) {
+		p.pushByMax("main", "")
+		p.pushByMax("topic", "")
+		p.pushByMax("main", p.main)
+		p.pushByMax("topic", p.topic)
 	}, false, false},
 }
 
 // Every way in which a push can end after pre-receive, with every later move of
 // its branches: what the push did itself is carried out once and in its
 // pusher's name, and nothing else is.
-func TestPushRecovery(t *testing.T) {
+func TestRecoverPushes_EveryEndingAndLaterMove(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		dana, max := w.User("dana"), w.User("max")
@@ -232,16 +232,16 @@ func TestPushRecovery(t *testing.T) {
 				n++
 				w.Project = w.NewProject(w.Owner, fmt.Sprint("p", n), models.VisibilityPrivate)
 				t.Run(ending+", "+moving, func(t *testing.T) {
-					p := &cutOffPush{Fixture: w, t: t, dana: dana, max: max, request: fmt.Sprint("req-", n), moved: map[string]bool{}}
+					p := &interruptedPush{Fixture: w, t: t, dana: dana, max: max, request: fmt.Sprint("req-", n), moved: map[string]bool{}}
 					p.service, p.mr = p.Service("licence"), p.MergeRequest("feature", "main")
 					p.base = p.Git.Tip(p.Project.ID, "main")
 					p.Git.AddCommit(p.Project.ID, "second", p.base)
 					p.main, p.topic = p.Git.NewCommit(p.base, p.mr.HeadSHA), p.Git.NewCommit(p.base)
-					p.begin()
+					p.preReceive()
 					end(p)
 					later.do(p)
 					p.recover()
-					p.check(later)
+					p.assertState(later)
 				})
 			}
 		}
@@ -249,7 +249,7 @@ func TestPushRecovery(t *testing.T) {
 }
 
 // recover lets recovery run until nothing is pending any more.
-func (p *cutOffPush) recover() {
+func (p *interruptedPush) recover() {
 	p.t.Helper()
 	for _, wait := range []time.Duration{time.Minute, time.Hour, time.Minute} {
 		p.Clock.Advance(wait)
@@ -264,14 +264,14 @@ func (p *cutOffPush) recover() {
 }
 
 // check compares what the store has with what git did.
-func (p *cutOffPush) check(later laterMove) {
+func (p *interruptedPush) assertState(later laterMove) {
 	p.t.Helper()
 	mr, _ := p.Reload(p.mr)
 	want := ""
 	switch {
-	case p.moved["main"] && (p.carriedOut || later.kept):
+	case p.moved["main"] && (p.processed || later.survives):
 		want = "dana"
-	case !p.moved["main"] && later.brings:
+	case !p.moved["main"] && later.containsHead:
 		want = "max"
 	}
 	got := ""
@@ -295,7 +295,7 @@ func (p *cutOffPush) check(later laterMove) {
 		p.t.Fatal(err)
 	}
 	number := 0
-	if p.moved["topic"] && (p.carriedOut || later.kept) {
+	if p.moved["topic"] && (p.processed || later.survives) {
 		number = 1
 	}
 	if len(created) != number {

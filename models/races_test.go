@@ -9,8 +9,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// enforce switches "Status checks must succeed" on.
-func enforce(t *testing.T, w *modelstest.Fixture) {
+// requireChecks switches "Status checks must succeed" on.
+func requireChecks(t *testing.T, w *modelstest.Fixture) {
 	t.Helper()
 	on := true
 	if _, err := w.Store.UpdateProject(t.Context(), w.Owner, w.Project.ID, models.ProjectUpdate{OnlyAllowMergeIfAllStatusChecksPassed: &on}); err != nil {
@@ -24,16 +24,9 @@ func once(f func()) func() {
 	return func() { o.Do(f) }
 }
 
-func wantCode(t *testing.T, err error, code models.Code) {
-	t.Helper()
-	if models.CodeOf(err) != code {
-		t.Fatalf("error %v, want code %s", err, code)
-	}
-}
-
 // A push that comes just before the lock of a response turns the response
 // away; one that comes after makes its check pending again.
-func TestResponseAgainstPush(t *testing.T) {
+func TestRecordResponse_ConcurrentPush_IsStale(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
@@ -41,7 +34,7 @@ func TestResponseAgainstPush(t *testing.T) {
 		old := mr.HeadSHA
 		w.Store.SetHooks(models.Hooks{BeforeResponseLock: once(func() { w.Push("feature") })})
 		err := w.Respond(mr, service, old, models.StatusPassed)
-		wantCode(t, err, models.CodeStaleSHA)
+		assertCode(t, err, models.CodeStaleSHA)
 		mr, checks := w.Reload(mr)
 		if checks[0].Status != models.StatusPending || checks[0].SHA != mr.HeadSHA || mr.HeadSHA == old {
 			t.Fatalf("the check after the push: %+v", checks[0])
@@ -60,7 +53,7 @@ func TestResponseAgainstPush(t *testing.T) {
 }
 
 // However a response and a push interleave, the new HEAD is pending.
-func TestResponseAgainstPushAtOnce(t *testing.T) {
+func TestRecordResponse_ParallelPush_NewHeadIsPending(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
@@ -83,7 +76,7 @@ func TestResponseAgainstPushAtOnce(t *testing.T) {
 }
 
 // Removals, responses and pushes at once deadlock nobody.
-func TestRemovalAtOnce(t *testing.T) {
+func TestDeleteService_Parallel_DoesNotDeadlock(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		for range 5 {
@@ -117,7 +110,7 @@ func TestRemovalAtOnce(t *testing.T) {
 
 // Two pushes whose post-receives come in order, out of order, or back to the
 // first commit: HEAD ends where the branch stands.
-func TestTwoPushesAtOnce(t *testing.T) {
+func TestPush_AnyOrder_HeadIsBranchTip(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
@@ -162,7 +155,7 @@ func TestTwoPushesAtOnce(t *testing.T) {
 	})
 }
 
-func TestPushesAtOnce(t *testing.T) {
+func TestPush_Parallel_HeadIsBranchTip(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		w.Service("licence")
@@ -187,7 +180,7 @@ func TestPushesAtOnce(t *testing.T) {
 
 // A push that comes while a merge request is being opened or reopened from the
 // branch is not missed.
-func TestOpenAgainstPush(t *testing.T) {
+func TestCreateMergeRequest_ParallelPush_IsNotMissed(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		for range 10 {
@@ -214,7 +207,7 @@ func TestOpenAgainstPush(t *testing.T) {
 
 // A server that dies between the refs and the rows of a push: recovery carries
 // the push out with its pusher and its options.
-func TestPushCutOff(t *testing.T) {
+func TestRecoverPushes_KeepsUserAndOptions(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
@@ -230,9 +223,9 @@ func TestPushCutOff(t *testing.T) {
 		sha, fresh := w.Git.NewCommit(old), w.Git.NewCommit(old)
 		prepare("feature", old, sha, models.PushOptions{})
 		w.Git.MoveByPush(w.Project.ID, "req-feature", "feature", sha)
-		prepare("fresh", zero, fresh, models.PushOptions{Create: true, Title: "By push"})
+		prepare("fresh", zeroSHA, fresh, models.PushOptions{Create: true, Title: "By push"})
 		w.Git.MoveByPush(w.Project.ID, "req-fresh", "fresh", fresh)
-		prepare("never", zero, fresh, models.PushOptions{})
+		prepare("never", zeroSHA, fresh, models.PushOptions{})
 		if n, err := w.Store.RecoverPushes(t.Context(), false); n != 0 || err != nil {
 			t.Fatalf("a push under way was swept: %d, %v", n, err)
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 // Of each service of the project the last ones are listed, the oldest first.
-func TestRecentDeliveries(t *testing.T) {
+func TestRecentDeliveries_LastOfEachService(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		busy, calm, quiet := w.Service("licence"), w.Service("security"), w.Service("load")

@@ -12,7 +12,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-func count(t *testing.T, w *modelstest.Fixture, query string) (n int) {
+func countRows(t *testing.T, w *modelstest.Fixture, query string) (n int) {
 	t.Helper()
 	if err := w.Store.DB().QueryRow("SELECT count(*) FROM " + query).Scan(&n); err != nil {
 		t.Fatal(err)
@@ -20,18 +20,9 @@ func count(t *testing.T, w *modelstest.Fixture, query string) (n int) {
 	return n
 }
 
-// wantProject fails unless err names a project, and no other.
-func wantProject(t *testing.T, err error, projectID int64) {
-	t.Helper()
-	var about *models.ProjectError
-	if !errors.As(err, &about) || about.ProjectID != projectID {
-		t.Errorf("error %v, want one of project %d", err, projectID)
-	}
-}
-
 // A project whose repository is missing stops neither pushes nor merges of
 // another, is named, and is given up after a day.
-func TestSweeps_MissingRepository_GoOn(t *testing.T) {
+func TestRecovery_MissingRepository_Continues(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		w.Service("licence")
@@ -61,11 +52,11 @@ func TestSweeps_MissingRepository_GoOn(t *testing.T) {
 		w.Git.SetMissing(bad.ID, true)
 		w.Clock.Advance(time.Minute)
 		n, err := w.Store.RecoverMerges(t.Context(), false)
-		if wantProject(t, err, bad.ID); n != 1 {
+		if assertProjectError(t, err, bad.ID); n != 1 {
 			t.Errorf("%d merges completed, want 1", n)
 		}
 		n, err = w.Store.RecoverPushes(t.Context(), false)
-		if wantProject(t, err, bad.ID); n != 1 {
+		if assertProjectError(t, err, bad.ID); n != 1 {
 			t.Errorf("%d pushes carried out, want 1", n)
 		}
 		if mr, _ := w.Reload(good); mr.HeadSHA != w.Git.Tip(good.ProjectID, "second") {
@@ -73,10 +64,10 @@ func TestSweeps_MissingRepository_GoOn(t *testing.T) {
 		}
 		w.Clock.Advance(25 * time.Hour)
 		_, err = w.Store.RecoverMerges(t.Context(), false)
-		wantProject(t, err, bad.ID)
+		assertProjectError(t, err, bad.ID)
 		_, err = w.Store.RecoverPushes(t.Context(), false)
-		wantProject(t, err, bad.ID)
-		if pushes, merges := count(t, w, "pending_pushes"), count(t, w, "merge_requests WHERE state = 'opened' AND merging_sha <> ''"); pushes+merges != 0 {
+		assertProjectError(t, err, bad.ID)
+		if pushes, merges := countRows(t, w, "pending_pushes"), countRows(t, w, "merge_requests WHERE state = 'opened' AND merging_sha <> ''"); pushes+merges != 0 {
 			t.Errorf("not given up: %d pushes, %d merges", pushes, merges)
 		}
 		w.Git.SetMissing(bad.ID, false) // so that the test's own check can ask it
@@ -84,12 +75,12 @@ func TestSweeps_MissingRepository_GoOn(t *testing.T) {
 }
 
 // More rows that fail than one batch holds do not hide the row behind them.
-func TestSweepPushes_ManyBadRows_ReachesTheLast(t *testing.T) {
+func TestRecoverPushes_ManyFailingRows_ReachesTheLast(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		good := w.Project
 		bad := w.NewProject(w.Owner, "bad", models.VisibilityPrivate)
-		update := models.RefUpdate{Ref: "refs/heads/x", Old: zero, New: w.Git.NewCommit()}
+		update := models.RefUpdate{Ref: "refs/heads/x", Old: zeroSHA, New: w.Git.NewCommit()}
 		prepare := func(project models.Project, request string) {
 			if _, err := w.Store.PreparePush(t.Context(), w.Owner, project.ID, request, []models.RefUpdate{update}, models.PushOptions{}); err != nil {
 				t.Fatal(err)
@@ -110,7 +101,7 @@ func TestSweepPushes_ManyBadRows_ReachesTheLast(t *testing.T) {
 
 // "Also apply" goes on after a merge request that fails, within a service and
 // over all services, and gives up after a day.
-func TestSweepApplies_FailingService_GoesOn(t *testing.T) {
+func TestRecoverApplies_FailingService_Continues(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		failing := []string{"bad", "good"}
 		w := modelstest.New(t, db, modelstest.WithPayload(func(e models.Event) ([]byte, error) {
@@ -131,14 +122,14 @@ func TestSweepApplies_FailingService_GoesOn(t *testing.T) {
 		}
 		failing = failing[:1]
 		w.Clock.Advance(time.Minute)
-		wantProject(t, w.Store.RecoverApplies(t.Context()), w.Project.ID)
+		assertProjectError(t, w.Store.RecoverApplies(t.Context()), w.Project.ID)
 		for name, want := range map[string][2]bool{"bad": {false, true}, "good": {true, true}} {
 			if got := [2]bool{w.Status(first, services[name]) != "", w.Status(second, services[name]) != ""}; got != want {
 				t.Errorf("%s is on the merge requests %v, want %v", name, got, want)
 			}
 		}
 		w.Clock.Advance(25 * time.Hour)
-		wantProject(t, w.Store.RecoverApplies(t.Context()), w.Project.ID)
+		assertProjectError(t, w.Store.RecoverApplies(t.Context()), w.Project.ID)
 		if err := w.Store.RecoverApplies(t.Context()); err != nil {
 			t.Errorf("not given up: %v", err)
 		}
@@ -146,7 +137,7 @@ func TestSweepApplies_FailingService_GoesOn(t *testing.T) {
 }
 
 // A time-out that cannot be written down does not keep the others from it.
-func TestExpirePending_FailingRow_GoesOn(t *testing.T) {
+func TestExpirePending_FailingRow_Continues(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		w.Service("licence")
@@ -166,7 +157,7 @@ func TestExpirePending_FailingRow_GoesOn(t *testing.T) {
 		}
 		w.Clock.Advance(3 * time.Minute)
 		n, err := w.Store.ExpirePending(t.Context(), 10)
-		wantProject(t, err, w.Project.ID)
+		assertProjectError(t, err, w.Project.ID)
 		if _, checks := w.Reload(second); n != 1 || !checks[0].TimedOut {
 			t.Errorf("%d written down, second %+v", n, checks[0])
 		}
@@ -174,14 +165,14 @@ func TestExpirePending_FailingRow_GoesOn(t *testing.T) {
 }
 
 // Removing the source branch survives whatever stops it after the merge.
-func TestMerge_RemoveSource_IsRemembered(t *testing.T) {
+func TestMerge_RemoveSource_IsRetried(t *testing.T) {
 	for name, c := range map[string]struct {
 		meanwhile func(w *modelstest.Fixture, mr models.MergeRequest)
 		stays     bool
 	}{
-		"locked for a while":           {func(*modelstest.Fixture, models.MergeRequest) {}, false},
-		"removed, and the server died": {func(w *modelstest.Fixture, mr models.MergeRequest) { w.Git.SetBranch(mr.ProjectID, "feature", "") }, false},
-		"pushed to meanwhile":          {func(w *modelstest.Fixture, _ models.MergeRequest) { w.Push("feature") }, true},
+		"locked for a while":            {func(*modelstest.Fixture, models.MergeRequest) {}, false},
+		"removed, and the server crash": {func(w *modelstest.Fixture, mr models.MergeRequest) { w.Git.SetBranch(mr.ProjectID, "feature", "") }, false},
+		"pushed to meanwhile":           {func(w *modelstest.Fixture, _ models.MergeRequest) { w.Push("feature") }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
@@ -195,7 +186,7 @@ func TestMerge_RemoveSource_IsRemembered(t *testing.T) {
 				}
 				w.Clock.Advance(time.Minute)
 				_, err = w.Store.RecoverMerges(t.Context(), false)
-				wantProject(t, err, w.Project.ID)
+				assertProjectError(t, err, w.Project.ID)
 				w.Git.SetLocked("feature", false)
 				c.meanwhile(w, mr)
 				if _, err := w.Store.RecoverMerges(t.Context(), false); err != nil {
@@ -207,7 +198,7 @@ func TestMerge_RemoveSource_IsRemembered(t *testing.T) {
 				if other, _ = w.Reload(other); other.SourceBranchDeleted == c.stays {
 					t.Errorf("the other merge request says that its source is gone: %v", other.SourceBranchDeleted)
 				}
-				if n := count(t, w, "merge_request_steps"); n != 0 {
+				if n := countRows(t, w, "merge_request_steps"); n != 0 {
 					t.Errorf("%d steps left", n)
 				}
 			})
@@ -217,7 +208,7 @@ func TestMerge_RemoveSource_IsRemembered(t *testing.T) {
 
 // refs/merge-requests/N/head is HEAD once recovery has been there, also where
 // the merge request was closed between a cut-off push and its recovery.
-func TestHeadRef_ClosedMeanwhile_IsHead(t *testing.T) {
+func TestRecoverPushes_ClosedMergeRequest_RestoresHeadRef(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		mr := w.MergeRequest("feature", "main")
@@ -257,7 +248,7 @@ func TestHeadRef_ClosedMeanwhile_IsHead(t *testing.T) {
 		if _, err := w.Store.ReopenMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID); err != nil {
 			t.Fatal(err)
 		}
-		if got := w.Git.HeadRef(mr.ProjectID, mr.IID); got != update.New || count(t, w, "merge_request_steps") != 0 {
+		if got := w.Git.HeadRef(mr.ProjectID, mr.IID); got != update.New || countRows(t, w, "merge_request_steps") != 0 {
 			t.Errorf("after reopening: head ref %s, HEAD %s", got, update.New)
 		}
 	})
@@ -265,7 +256,7 @@ func TestHeadRef_ClosedMeanwhile_IsHead(t *testing.T) {
 
 // A merge request whose merge was cut off can neither be closed nor given
 // another target: recovery completes the merge.
-func TestMerge_CutOff_StaysMerged(t *testing.T) {
+func TestInterruptedMerge_CannotBeClosedOrRetargeted(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		w.Git.SetBranch(w.Project.ID, "release/1", w.Git.Tip(w.Project.ID, "main"))
@@ -276,10 +267,10 @@ func TestMerge_CutOff_StaysMerged(t *testing.T) {
 		}
 		w.Store.SetHooks(models.Hooks{})
 		_, err := w.Store.CloseMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID)
-		wantCode(t, err, models.CodeNotOpen)
+		assertCode(t, err, models.CodeNotOpen)
 		target := "release/1"
 		_, err = w.Store.UpdateMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.MergeRequestUpdate{TargetBranch: &target})
-		wantCode(t, err, models.CodeNotOpen)
+		assertCode(t, err, models.CodeNotOpen)
 		w.Clock.Advance(time.Minute)
 		if n, err := w.Store.RecoverMerges(t.Context(), false); n != 1 || err != nil {
 			t.Fatalf("completed %d, %v", n, err)
@@ -292,7 +283,7 @@ func TestMerge_CutOff_StaysMerged(t *testing.T) {
 
 // A deleted project is deleted, also when its repository cannot be removed at
 // once.
-func TestDeleteProject_RepositoryStays_IsRemovedLater(t *testing.T) {
+func TestDeleteProject_RepositoryFails_IsRetried(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		w.Git.SetMissing(w.Project.ID, true)
@@ -301,12 +292,12 @@ func TestDeleteProject_RepositoryStays_IsRemovedLater(t *testing.T) {
 		}
 		w.Clock.Advance(time.Minute)
 		_, err := w.Store.RecoverMerges(t.Context(), false)
-		wantProject(t, err, w.Project.ID)
+		assertProjectError(t, err, w.Project.ID)
 		w.Git.SetMissing(w.Project.ID, false)
 		if _, err := w.Store.RecoverMerges(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
-		if w.Git.HasRepository(w.Project.ID) || count(t, w, "repository_removals") != 0 {
+		if w.Git.HasRepository(w.Project.ID) || countRows(t, w, "repository_removals") != 0 {
 			t.Error("the repository or its row is still there")
 		}
 	})

@@ -48,7 +48,7 @@ func TestStatusAt(t *testing.T) {
 }
 
 // Writing a time-out down changes nothing that anybody reads.
-func TestExpireSaysWhatStatusAtSays(t *testing.T) {
+func TestExpire_AgreesWithStatusAt(t *testing.T) {
 	for _, after := range []time.Duration{120001 * time.Millisecond, time.Hour} {
 		now := noon.Add(after)
 		check := MergeRequestCheck{Status: StatusPending, PendingSince: noon, TimeoutSeconds: 120}
@@ -62,7 +62,7 @@ func TestExpireSaysWhatStatusAtSays(t *testing.T) {
 
 // Any transition is legal, and a response always decides what is read at its
 // own instant.
-func TestRecordDecides(t *testing.T) {
+func TestRecord_DecidesStatus(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		check := MergeRequestCheck{TimeoutSeconds: 120}
 		now := noon
@@ -106,7 +106,7 @@ func TestMatchBranch(t *testing.T) {
 }
 
 // What a pattern's stars are replaced by is matched by the pattern.
-func TestMatchBranchExpansions(t *testing.T) {
+func TestMatchBranch_MatchesExpansions(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pattern := rapid.StringMatching(`[ab/*]{0,8}`).Draw(t, "pattern")
 		var branch strings.Builder

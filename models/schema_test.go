@@ -25,7 +25,7 @@ const (
 
 // Every table is a struct of this package and the other way round, column by
 // column, on both databases; what may be null is a pointer or bytes.
-func TestSchemaAgrees(t *testing.T) {
+func TestSchema_MatchesStructs(t *testing.T) {
 	entities := []any{
 		models.User{}, models.Namespace{}, models.Session{}, models.RateCounter{}, models.Project{}, models.ProjectRedirect{}, models.Member{},
 		models.AccessToken{}, models.ProtectedBranch{}, models.ExternalStatusCheck{}, models.ExternalStatusCheckBranch{}, models.MergeRequest{},

@@ -7,9 +7,9 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestCountSignIn_CountsAnAccountPerNetwork: addresses of one IPv6 /64 are one
+// TestCountSignInAttempt_PerAccountAndNetwork: addresses of one IPv6 /64 are one
 // client, and no other client's tries count against it.
-func TestCountSignIn_CountsAnAccountPerNetwork(t *testing.T) {
+func TestCountSignInAttempt_PerAccountAndNetwork(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		try := func(account, address string) bool {

@@ -33,7 +33,7 @@ func TestSuggestedTitle(t *testing.T) {
 }
 
 // Whatever a commit says, what it suggests is a title, as a draft and not.
-func TestSuggestedTitle_FollowsTheRuleOfTitles(t *testing.T) {
+func TestSuggestedTitle_IsValidTitle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		message := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }),
 			rapid.StringMatching(`(Draft: |\[draft\]|\t|梨){0,300}`)).Draw(t, "message")
@@ -62,7 +62,7 @@ func TestCutText_CountsCharacters(t *testing.T) {
 	}
 }
 
-func TestNewBranchNames(t *testing.T) {
+func TestValidNewBranchName(t *testing.T) {
 	for name, want := range map[string]bool{
 		"main": true, "deadbeef": true, strings.Repeat("a", 39): true, strings.Repeat("a", 40): false, strings.Repeat("A1", 32): false,
 		strings.Repeat("a", 41): true, "evil\u202egnp": false, "iso\u2066late": false, "arabic\u061cmark": false, "fix/" + strings.Repeat("a", 40): true,

@@ -12,7 +12,7 @@ import (
 
 // One query finds exactly what two do, to the last column, and nothing where
 // one of the two finds nothing.
-func TestTokenAccessIsTokenUserAndAccess(t *testing.T) {
+func TestTokenAccess_EqualsTokenUserAndAccess(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		ctx := t.Context()
@@ -82,7 +82,7 @@ func TestTokenAccessIsTokenUserAndAccess(t *testing.T) {
 }
 
 // The one query notes the use of a token too.
-func TestTokenAccessTouchesToken(t *testing.T) {
+func TestTokenAccess_UpdatesLastUsedAt(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		made, err := w.Store.CreatePersonalToken(t.Context(), w.Owner, models.AccessTokenInput{

@@ -37,9 +37,9 @@ func TestURLAsSent(t *testing.T) {
 	}
 }
 
-// TestServiceURLsAreStoredAsSent: what is stored, compared and shown is what
+// TestServiceURL_IsStoredAsSent: what is stored, compared and shown is what
 // is sent, also for services of earlier versions.
-func TestServiceURLsAreStoredAsSent(t *testing.T) {
+func TestServiceURL_IsStoredAsSent(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		add := func(name, url string) (models.ExternalStatusCheck, error) {
@@ -80,7 +80,7 @@ func TestServiceURLsAreStoredAsSent(t *testing.T) {
 	})
 }
 
-func TestTargetURLIsStoredAsSent(t *testing.T) {
+func TestTargetURL_IsStoredAsSent(t *testing.T) {
 	in := models.ResponseInput{SHA: "a", Status: models.StatusPassed, TargetURL: "HTTPS://Bücher.test/lauf?x=ü#zeile-ü"}
 	if err := in.Validate(); err != nil || in.TargetURL != "https://xn--bcher-kva.test/lauf?x=%C3%BC#zeile-%C3%BC" {
 		t.Errorf("%q, %v", in.TargetURL, err)
