@@ -153,7 +153,7 @@ func TestMembers_SearchAndRole_FilterPages(t *testing.T) {
 	}
 	page = v.get(pearMembersPath + "?role=50").wantStatus(http.StatusOK)
 	row := fmt.Sprintf("#member-%d", s.Owner.ID)
-	if got := page.text(row); !strings.Contains(got, "The last owner stays.") || page.has(row+" form") || page.has(row+" a") {
+	if got := page.text(row); !strings.Contains(got, "The last owner cannot be removed.") || page.has(row+" form") || page.has(row+" a") {
 		t.Errorf("row of the last owner: %q", got)
 	}
 	if page = v.get(pearMembersPath + "?role=20&search=%3Cscript%3E"); page.text(".empty p") != "No members match." || page.attr("#member-search", "value") != "<script>" {

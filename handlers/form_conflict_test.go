@@ -117,7 +117,7 @@ func TestServiceForm_ServiceRemovedMeanwhile_OffersToAddIt(t *testing.T) {
 			"/olga/pear/-/project_members/999":                           {"access_level": {"30"}},
 			servicePath(models.ExternalStatusCheck{ID: 999}) + "/remove": nil,
 		} {
-			if a := s.as(s.Owner).post(path, form).wantStatus(http.StatusNotFound); !strings.Contains(a.text("main"), "removed meanwhile") {
+			if a := s.as(s.Owner).post(path, form).wantStatus(http.StatusNotFound); !strings.Contains(a.text("main"), "has been removed") {
 				t.Errorf("%s: %q", path, a.text("main"))
 			}
 		}

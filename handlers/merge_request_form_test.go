@@ -44,7 +44,7 @@ func TestMergeRequest_CreateToMerge_WithoutScript(t *testing.T) {
 			t.Errorf("the form has HEAD %q, want %q", mergeFields.Get("sha"), mr.HeadSHA)
 		}
 		rejected := v.post(mergeAction, mergeFields).wantStatus(422)
-		if got := rejected.text("#refused"); got != "The merge request cannot be merged now. The reasons stand below." {
+		if got := rejected.text("#refused"); got != "The merge request cannot be merged now. See the reasons below." {
 			t.Errorf("message = %q", got)
 		}
 

@@ -84,7 +84,7 @@ func TestMergeBox_Blocked_NamesEveryReason(t *testing.T) {
 		}
 
 		stale := s.as(s.Owner).post(s.mrPath(mr, "/merge"), url.Values{"sha": {strings.Repeat("0", 40)}}).wantStatus(409)
-		if !strings.Contains(stale.text("#refused"), "New commits were pushed meanwhile") {
+		if !strings.Contains(stale.text("#refused"), "New commits were pushed") {
 			t.Errorf("message = %q", stale.text("#refused"))
 		}
 

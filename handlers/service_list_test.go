@@ -191,7 +191,7 @@ func TestServiceScope_BranchUnprotected_StaysTheSame(t *testing.T) {
 		v, service := s.as(s.Owner), s.Service("licence", "main")
 		old := s.ruleID(s.Project, "main")
 		ask := v.get(pearRulesPath + "/" + old + "/unprotect").wantStatus(200)
-		if got := ask.text("main"); !strings.Contains(got, "licence") || !strings.Contains(got, "goes on applying") {
+		if got := ask.text("main"); !strings.Contains(got, "licence") || !strings.Contains(got, "still applies") {
 			t.Errorf("confirmation %q", got)
 		}
 		v.post(pearRulesPath+"/"+old+"/unprotect", url.Values{}).wantStatus(http.StatusSeeOther)

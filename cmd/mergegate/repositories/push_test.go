@@ -167,7 +167,7 @@ func TestLostPushIsSwept(t *testing.T) {
 	w.git("push", "-o", "merge_request.create", "origin", "topic")
 	head := w.commit("a", "2\n")
 	h.loseNews.Store(true)
-	contains(t, w.git("push", "origin", "topic"), "Your push has arrived. Mergegate could not look at it yet")
+	contains(t, w.git("push", "origin", "topic"), "Your push was received. Mergegate could not process it yet")
 	h.loseNews.Store(false)
 	if n, err := h.Store.RecoverPushes(t.Context(), true); err != nil || n != 1 {
 		t.Errorf("RecoverPushes = %d, %v", n, err)
