@@ -61,7 +61,7 @@ func usedByChildren(t testing.TB) time.Duration {
 
 // Whatever the trees and files of two commits are, what a reader asks of them
 // costs about a second of processor time and says that it was cut.
-func TestViewsOfHostileTreesAreBounded(t *testing.T) {
+func TestView_HostileTrees_StopsAtLimit(t *testing.T) {
 	s := newStore(t, Options{})
 	r := s.View(1)
 	base := write(t, r, "main", "", "Base", map[string]string{"a": "1"})
@@ -118,7 +118,7 @@ func TestViewsOfHostileTreesAreBounded(t *testing.T) {
 }
 
 // A merge reads each tree once, however often it is used.
-func TestMergeOfATreeBomb(t *testing.T) {
+func TestPrepareMerge_TreeBomb_ReadsEachTreeOnce(t *testing.T) {
 	r := newStore(t, Options{}).Repo(1)
 	base := write(t, r, "main", "", "Base", map[string]string{"a": "1"})
 	head := bomb(t, r, base, 8, 10, "")
@@ -133,7 +133,7 @@ func TestMergeOfATreeBomb(t *testing.T) {
 	}
 }
 
-func TestLimitsOfAProcess(t *testing.T) {
+func TestRun_ProcessLimits_ReturnErrTooLarge(t *testing.T) {
 	s := newStore(t, Options{})
 	r := s.View(1)
 	base := write(t, r, "main", "", "Base", map[string]string{"a": "1"})
@@ -148,7 +148,7 @@ func TestLimitsOfAProcess(t *testing.T) {
 	}
 }
 
-func TestPool(t *testing.T) {
+func TestPool_LimitsProcesses(t *testing.T) {
 	p := newPool(3, 2)
 	p.wait = 20 * time.Millisecond
 	enter := func(project int64) func() {
@@ -190,7 +190,7 @@ func TestPool(t *testing.T) {
 }
 
 // However many ask for the same comparison, git is asked once.
-func TestAnswersAreShared(t *testing.T) {
+func TestCached_ConcurrentCallers_ShareOneCall(t *testing.T) {
 	var a answers
 	key := answerKey{1, "diff", "a", "b", DiffLimits{}}
 	asked := 0

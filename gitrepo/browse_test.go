@@ -159,7 +159,7 @@ func TestArchive(t *testing.T) {
 }
 
 // Listing or packing hostile trees ends early, within a view's processor time.
-func TestDownloadsOfHostileTreesAreBounded(t *testing.T) {
+func TestDownload_HostileTrees_StopsAtLimit(t *testing.T) {
 	s := newStore(t, Options{})
 	r := s.View(1)
 	base := write(t, r, "main", "", "Base", map[string]string{"a": "1"})
@@ -192,7 +192,7 @@ func TestDownloadsOfHostileTreesAreBounded(t *testing.T) {
 }
 
 // A download ends at its limit even if the tree's attributes make files grow.
-func TestDownload_BeyondItsLimit_BreaksOff(t *testing.T) {
+func TestDownload_AboveLimit_Fails(t *testing.T) {
 	r := newStore(t, Options{}).View(1)
 	sha := write(t, r, "main", "", "First", map[string]string{"a.txt": strings.Repeat("0123456789", 100)})
 	f, err := r.File(t.Context(), sha, "a.txt")

@@ -82,7 +82,7 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-func TestDiffLimits(t *testing.T) {
+func TestDiff_Limits(t *testing.T) {
 	r := newStore(t, Options{}).Repo(1)
 	base := write(t, r, "main", "", "Base", map[string]string{"z": "1"})
 	files := map[string]string{"a": strings.Repeat("0123456789\n", 100), "b": strings.Repeat("x", 100_000), "y": "diff --git a/b b/b\n"}

@@ -8,7 +8,7 @@ import (
 )
 
 // Divergences must say what counting one by one says.
-func TestDivergences(t *testing.T) {
+func TestDivergences_EqualCounts(t *testing.T) {
 	r := newStore(t, Options{}).Repo(1)
 	root := write(t, r, "main", "", "Root", map[string]string{"a": "0"})
 	var tips []string

@@ -206,7 +206,7 @@ func contains(t testing.TB, got, want string) {
 	}
 }
 
-func TestNewChecksGit(t *testing.T) {
+func TestNew_OldOrMissingGit_Fails(t *testing.T) {
 	dir := t.TempDir()
 	old := filepath.Join(dir, "git")
 	if err := os.WriteFile(old, []byte("#!/bin/sh\necho git version 2.37.9\n"), 0o755); err != nil {
@@ -254,7 +254,7 @@ func TestCreateAndDelete(t *testing.T) {
 }
 
 // A GIT_DIR in the server's own environment must not redirect anything.
-func TestEnvironmentIsNotInherited(t *testing.T) {
+func TestRun_DoesNotInheritEnvironment(t *testing.T) {
 	s := newStore(t, Options{})
 	t.Setenv("GIT_DIR", t.TempDir())
 	t.Setenv("GIT_CONFIG_COUNT", "bad")
@@ -265,7 +265,7 @@ func TestEnvironmentIsNotInherited(t *testing.T) {
 	}
 }
 
-func TestOutputLimit(t *testing.T) {
+func TestRun_OutputAboveLimit_ReturnsErrTooLarge(t *testing.T) {
 	s := newStore(t, Options{})
 	c := s.Repo(1).command("version")
 	c.limit = 5
@@ -274,7 +274,7 @@ func TestOutputLimit(t *testing.T) {
 	}
 }
 
-func TestCommandTime(t *testing.T) {
+func TestRun_EndOfContext_StopsGit(t *testing.T) {
 	s := newStore(t, Options{})
 	c := s.Repo(1).command("cat-file", "--batch")
 	reader, writer := io.Pipe() // nothing to read, and no end
@@ -288,7 +288,7 @@ func TestCommandTime(t *testing.T) {
 
 // What is given on a command line must win over our environment, or Prune
 // would never pack anything.
-func TestCommandLineWins(t *testing.T) {
+func TestRun_OptionsOverrideEnvironment(t *testing.T) {
 	s := newStore(t, Options{})
 	out, err := s.Repo(1).git(t.Context(), "-c", "gc.auto=2000", "config", "gc.auto")
 	if got := strings.TrimSpace(string(out)); err != nil || got != "2000" {
@@ -336,7 +336,7 @@ func TestSweepAndPrune(t *testing.T) {
 	}
 }
 
-func TestHookSocket(t *testing.T) {
+func TestServeHooks(t *testing.T) {
 	if _, err := ListenHooks("/tmp/" + strings.Repeat("x", 120)); err == nil {
 		t.Error("a path that no socket can have was taken")
 	}
@@ -366,7 +366,7 @@ func TestHookSocket(t *testing.T) {
 	}
 }
 
-func TestRunHookRefusesGarbage(t *testing.T) {
+func TestRunHook_InvalidInput_RejectsPush(t *testing.T) {
 	var out, errs bytes.Buffer
 	code := RunHook(PreReceive, strings.NewReader("nonsense\n"), &out, &errs, nil)
 	if code != 1 || out.Len() > 0 {

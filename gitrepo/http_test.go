@@ -74,7 +74,7 @@ func TestPushCloneAndHooks(t *testing.T) {
 	contains(t, out, "refusing to delete the current branch")
 }
 
-func TestRefusals(t *testing.T) {
+func TestPush_RejectedRefs(t *testing.T) {
 	h := newGitHost(t, Options{})
 	c := newClient(t, h.url)
 	c.commit("a.txt", "one\n")
@@ -123,7 +123,7 @@ func TestRefusals(t *testing.T) {
 }
 
 // git takes a hook that it cannot run for one that is not there.
-func TestPushWithoutHooks(t *testing.T) {
+func TestPush_MissingHooks_AreRestored(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "mergegate")
 	self, err := os.Executable()
 	if err != nil {
@@ -182,7 +182,7 @@ func TestShallowAndPartialClone(t *testing.T) {
 	}
 }
 
-func TestHeadsOfMergeRequestsCanBeFetched(t *testing.T) {
+func TestKeepHead_CanBeFetched(t *testing.T) {
 	h := newGitHost(t, Options{})
 	r := h.store.Repo(1)
 	first := write(t, r, "main", "", "First", map[string]string{"a": "1"})
@@ -211,7 +211,7 @@ func TestHeadsOfMergeRequestsCanBeFetched(t *testing.T) {
 // Without full duplex this fetch breaks off: the client is still sending its
 // "have" lines when the first answer comes. Real git shows it only with
 // histories of thousands of commits, so the request is made by hand.
-func TestFetchWithManyHaves(t *testing.T) {
+func TestFetch_ManyHaves_Succeeds(t *testing.T) {
 	h := newGitHost(t, Options{})
 	r := h.store.Repo(1)
 	var stream strings.Builder
@@ -274,7 +274,7 @@ func TestFetchWithManyHaves(t *testing.T) {
 	}
 }
 
-func TestLargePush(t *testing.T) {
+func TestPush_LargePack_Succeeds(t *testing.T) {
 	h := newGitHost(t, Options{})
 	c := newClient(t, h.url)
 	content := make([]byte, 30<<20)
@@ -287,7 +287,7 @@ func TestLargePush(t *testing.T) {
 	}
 }
 
-func TestPackLimit(t *testing.T) {
+func TestPush_PackAboveLimit_Fails(t *testing.T) {
 	h := newGitHost(t, Options{MaxPackBytes: 100 << 10})
 	c := newClient(t, h.url)
 	content := make([]byte, 3<<20)
@@ -299,7 +299,7 @@ func TestPackLimit(t *testing.T) {
 
 // A client that dies in the middle of a push leaves no process, no ref and no
 // file behind.
-func TestClientGoesAway(t *testing.T) {
+func TestPush_ClientDisconnects_LeavesNothing(t *testing.T) {
 	h := newGitHost(t, Options{})
 	reader, writer := io.Pipe()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -356,7 +356,7 @@ func waitFor(t *testing.T, what string, so func() bool) {
 	}
 }
 
-func TestBadRequests(t *testing.T) {
+func TestService_InvalidRequests(t *testing.T) {
 	h := newGitHost(t, Options{})
 	post := func(path, contentType, encoding string) int {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.server.URL+path, strings.NewReader("0000"))

@@ -54,7 +54,7 @@ func crash(t *testing.T, cmd *exec.Cmd) {
 
 // A lock that a crash leaves behind is in nobody's way; one that a living git
 // holds stays, whoever looks.
-func TestLocksOfACrash(t *testing.T) {
+func TestSweepLocks_RemovesStaleLocksOnly(t *testing.T) {
 	h := newGitHost(t, Options{})
 	s := h.store
 	r := s.Repo(1)
@@ -118,7 +118,7 @@ func TestLocksOfACrash(t *testing.T) {
 }
 
 // What git says about a lock reaches the pusher without the server's paths.
-func TestMessagesNameNoPath(t *testing.T) {
+func TestPush_MessagesContainNoServerPath(t *testing.T) {
 	h := newGitHost(t, Options{})
 	c := newClient(t, h.url)
 	tip := c.commit("a", "1")

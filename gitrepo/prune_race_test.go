@@ -10,7 +10,7 @@ import (
 
 // A prune at the same time can remove the folder in which git is about to
 // create an object. The stand-in for git reports this the first time.
-func TestRun_PruneRemovedItsFolder_RunsAgain(t *testing.T) {
+func TestRun_ConcurrentPrune_RunsAgain(t *testing.T) {
 	s := newStore(t, Options{})
 	dir := t.TempDir()
 	script := fmt.Sprintf("#!/bin/sh\nif [ ! -e %[1]s/tried ]; then\n  touch %[1]s/tried\n"+

@@ -66,7 +66,7 @@ func TestCommitAndLog(t *testing.T) {
 
 // What is no whole id must never reach git as a revision or an option, and
 // what is unknown must be told apart from a broken repository.
-func TestUnknownRevisions(t *testing.T) {
+func TestRepo_UnknownIDs_ReturnErrNotFound(t *testing.T) {
 	r := newStore(t, Options{}).Repo(1)
 	sha := write(t, r, "main", "", "First", map[string]string{"a": "1"})
 	for _, bad := range []string{unknownID, "main", "--help", "--output=/tmp/x", "HEAD", "", sha + "\n", sha[:10], "^" + sha[1:]} {
@@ -100,7 +100,7 @@ func TestUnknownRevisions(t *testing.T) {
 func second[A any](_ A, err error) error        { return err }
 func third[A, B any](_ A, _ B, err error) error { return err }
 
-func TestStrangeCommits(t *testing.T) {
+func TestCommit_UnusualContent(t *testing.T) {
 	r := newStore(t, Options{}).Repo(1)
 	stream := "commit refs/heads/main\nauthor \xff\xfe <a\xff@b> 99999999999999 +9999\ncommitter X <x@y> 1700000000 +0530\ndata 9\nT\xfftle\n\nb\n"
 	if _, err := r.gitInput(t.Context(), stream, "fast-import", "--quiet", "--date-format=raw-permissive"); err != nil {
@@ -225,7 +225,7 @@ func TestBranches(t *testing.T) {
 	}
 }
 
-func TestUpdateRefComparesAndSwaps(t *testing.T) {
+func TestUpdateRef_CompareAndSwap(t *testing.T) {
 	r := newStore(t, Options{}).Repo(1)
 	base := write(t, r, "main", "", "Base", map[string]string{"a": "0"})
 	next := make([]string, 6)
@@ -383,7 +383,7 @@ func TestWriteCommit(t *testing.T) {
 
 // A name that is a whole object id is the object's, whatever else is called so,
 // and nothing new can be called so.
-func TestNamesThatAreObjectIDs(t *testing.T) {
+func TestResolve_NamesThatAreObjectIDs(t *testing.T) {
 	h := newGitHost(t, Options{})
 	r := h.store.Repo(1)
 	c := newClient(t, h.url)

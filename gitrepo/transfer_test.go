@@ -37,7 +37,7 @@ func TestPathFilter(t *testing.T) {
 
 // A client that sends too little in its time is told so, one that takes too
 // little is cut off; neither holds a process longer.
-func TestSlowClients(t *testing.T) {
+func TestService_SlowClients_AreDisconnected(t *testing.T) {
 	h := newGitHost(t, Options{TransferRate: TransferRate{Bytes: 1000, Window: 300 * time.Millisecond}})
 	noise := make([]byte, 30<<20)
 	random := rand.NewChaCha8([32]byte{})
@@ -74,7 +74,7 @@ func TestSlowClients(t *testing.T) {
 
 // Bytes that are not git's are the client's fault; a damaged repository is
 // ours.
-func TestMalformedRequests(t *testing.T) {
+func TestService_MalformedRequests_AreBadRequest(t *testing.T) {
 	h := newGitHost(t, Options{})
 	tip := write(t, h.store.Repo(1), "main", "", "First", map[string]string{"a": "1"})
 	want := "0032want " + tip + "\n"

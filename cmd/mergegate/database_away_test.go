@@ -100,9 +100,9 @@ func (p *databaseProxy) comeBack() {
 	p.away = false
 }
 
-// TestDatabaseAway: pages, the API and git answer 503 with Retry-After while
+// TestDatabaseUnavailable_Answers503: pages, the API and git answer 503 with Retry-After while
 // the database is away, and work again as soon as it is back.
-func TestDatabaseAway(t *testing.T) {
+func TestDatabaseUnavailable_Answers503(t *testing.T) {
 	t.Parallel()
 	proxy, db := newDatabaseProxy(t, modelstest.Postgres(t))
 	w := newWorld(t, db)
@@ -153,8 +153,8 @@ func TestDatabaseAway(t *testing.T) {
 	w.stop()
 }
 
-// TestServeWaitsForDatabase: the server starts before its database.
-func TestServeWaitsForDatabase(t *testing.T) {
+// TestServe_DatabaseStartsLater_Waits: the server starts before its database.
+func TestServe_DatabaseStartsLater_Waits(t *testing.T) {
 	t.Parallel()
 	proxy, db := newDatabaseProxy(t, modelstest.Postgres(t))
 	p := newProgram(t, db)

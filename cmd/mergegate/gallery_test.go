@@ -12,7 +12,7 @@ import (
 )
 
 // The gallery needs no settings and no database.
-func TestGalleryCommand(t *testing.T) {
+func TestGallery_NeedsNoSettings(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	r, w := io.Pipe()
 	ended := make(chan error, 1)
@@ -39,7 +39,7 @@ func TestGalleryCommand(t *testing.T) {
 
 // Every command explains itself and refuses what it does not know, before it
 // does anything.
-func TestCommandsExplainThemselves(t *testing.T) {
+func TestCommands_HelpAndInvalidArguments(t *testing.T) {
 	for _, command := range [][]string{
 		{"serve"}, {"demo"}, {"demo-service"}, {"migrate"}, {"user"}, {"user", "create"}, {"user", "password"}, {"gallery"}, {"version"}, {"help"}, {},
 	} {

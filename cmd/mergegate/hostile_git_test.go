@@ -71,7 +71,7 @@ func pushBomb(w workTree) string {
 
 // Whatever a stranger can push, every page and answer that shows it comes soon
 // and says what it leaves out.
-func TestTreeBombIsCutEverywhere(t *testing.T) {
+func TestTreeBomb_PagesAndAPI_AreCut(t *testing.T) {
 	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		t.Parallel()
@@ -134,7 +134,7 @@ func TestTreeBombIsCutEverywhere(t *testing.T) {
 
 // Branches without a common commit: the page, the API and the merge give the
 // same verdict and the same reason.
-func TestUnrelatedHistoriesHaveOneVerdict(t *testing.T) {
+func TestUnrelatedHistories_PageAndAPI_Agree(t *testing.T) {
 	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		t.Parallel()
@@ -167,7 +167,7 @@ func TestUnrelatedHistoriesHaveOneVerdict(t *testing.T) {
 
 // One project whose repository is gone spoils nothing for the others, and what
 // does not need the repository works for itself.
-func TestMissingRepositoryFailsAlone(t *testing.T) {
+func TestMissingRepository_OthersWork(t *testing.T) {
 	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		t.Parallel()

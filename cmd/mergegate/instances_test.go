@@ -9,7 +9,7 @@ import (
 
 // Two instances share one PostgreSQL and one data folder: a push through
 // either asks its own instance, and the deliveries are sent once.
-func TestTwoInstances(t *testing.T) {
+func TestTwoInstances_SendDeliveriesOnce(t *testing.T) {
 	t.Parallel()
 	db := modelstest.Postgres(t)
 	first := newWorld(t, db)

@@ -8,7 +8,7 @@ import (
 )
 
 // NOTICE names every module whose code is in the program.
-func TestNoticeNamesEveryModule(t *testing.T) {
+func TestNotice_NamesEveryModule(t *testing.T) {
 	notice, err := os.ReadFile("../../NOTICE")
 	if err != nil {
 		t.Fatal(err)

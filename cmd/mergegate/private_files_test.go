@@ -11,10 +11,10 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestFilesArePrivate: in a data folder that others may enter, with a database
+// TestFiles_ReadableOnlyByOwner: in a data folder that others may enter, with a database
 // that others could read, nothing that the program makes can be read by others
 // after a push.
-func TestFilesArePrivate(t *testing.T) {
+func TestFiles_ReadableOnlyByOwner(t *testing.T) {
 	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		t.Parallel()
@@ -59,9 +59,9 @@ func TestFilesArePrivate(t *testing.T) {
 	})
 }
 
-// TestKilledProcessLeavesNoFolder: the next start removes the folder of a
+// TestHookFolder_KilledProcess_IsRemoved: the next start removes the folder of a
 // process that was killed, and leaves those of living ones.
-func TestKilledProcessLeavesNoFolder(t *testing.T) {
+func TestHookFolder_KilledProcess_IsRemoved(t *testing.T) {
 	t.Parallel()
 	temporary := t.TempDir()
 	folders := func() []string {

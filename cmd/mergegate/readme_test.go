@@ -10,7 +10,7 @@ import (
 )
 
 // The table of settings in README.md names every setting, with its default.
-func TestReadmeNamesEverySetting(t *testing.T) {
+func TestReadme_NamesEverySetting(t *testing.T) {
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)

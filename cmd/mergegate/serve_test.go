@@ -75,7 +75,7 @@ func (w *world) mergeRequest() (mr struct {
 }
 
 // The main line on the real parts: push, signed payload, answer, merge.
-func TestMainLine(t *testing.T) {
+func TestPushResponseMerge(t *testing.T) {
 	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		t.Parallel()
@@ -141,7 +141,7 @@ func verify(t *testing.T, r received) {
 
 // Killed between the ref and the row of a push: the pusher is told nothing
 // good, and after a restart HEAD is there and the event is sent.
-func TestKilledInPush(t *testing.T) {
+func TestKill_DuringPush_PushIsRecovered(t *testing.T) {
 	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		t.Parallel()
@@ -167,7 +167,7 @@ func TestKilledInPush(t *testing.T) {
 
 // Killed between the ref and the row of a merge: completed after a restart,
 // with exactly one merge event.
-func TestKilledInMerge(t *testing.T) {
+func TestKill_DuringMerge_MergeIsCompleted(t *testing.T) {
 	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		t.Parallel()
@@ -215,7 +215,7 @@ func (w *world) awaitSweep(holds func() bool) {
 
 // Killed while a service has the request in its hands: delivered again after a
 // restart, under the same Idempotency-Key.
-func TestKilledInDelivery(t *testing.T) {
+func TestKill_DuringDelivery_DeliveryIsRepeated(t *testing.T) {
 	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		t.Parallel()
@@ -244,7 +244,7 @@ func TestKilledInDelivery(t *testing.T) {
 }
 
 // Settings that cannot be served with are refused, a sentence each.
-func TestRefusedSettings(t *testing.T) {
+func TestSettings_Invalid_NamesTheSetting(t *testing.T) {
 	p := newProgram(t, modelstest.Database{Driver: "sqlite"})
 	for name, test := range map[string]struct {
 		env  []string
@@ -282,7 +282,7 @@ func TestRefusedSettings(t *testing.T) {
 }
 
 // The limits of the API are those of the settings.
-func TestAPILimits(t *testing.T) {
+func TestSettings_APILimits(t *testing.T) {
 	t.Setenv("MERGEGATE_DATA", t.TempDir())
 	t.Setenv("MERGEGATE_API_RATE_PER_TOKEN", "600")
 	t.Setenv("MERGEGATE_API_RATE_PER_ADDRESS", "0")
@@ -297,7 +297,7 @@ func TestAPILimits(t *testing.T) {
 }
 
 // SQLite serves one process.
-func TestSecondStart(t *testing.T) {
+func TestSQLite_SecondProcess_IsRejected(t *testing.T) {
 	p := newProgram(t, modelstest.Database{Driver: "sqlite"})
 	p.start(nil, "serve")
 	out, err := p.run([]string{"MERGEGATE_LISTEN=127.0.0.1:0"}, "serve")

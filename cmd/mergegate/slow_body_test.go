@@ -12,10 +12,10 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestDribblingClientsAreCutOff sends bodies byte by byte to a page, to the
+// TestSlowBodies_AreDisconnected sends bodies byte by byte to a page, to the
 // API, to git and to addresses that want no body: each connection ends soon
 // after the time limit, though the client never stops.
-func TestDribblingClientsAreCutOff(t *testing.T) {
+func TestSlowBodies_AreDisconnected(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t, modelstest.SQLite(t))
 	admin := p.admin()

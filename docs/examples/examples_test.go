@@ -143,7 +143,7 @@ func exampleService(s *site) string {
 	return "http://" + strings.TrimSpace(address) + "/"
 }
 
-func TestServiceInGo(t *testing.T) {
+func TestGoService_RespondsToDeliveries(t *testing.T) {
 	for _, c := range []struct {
 		secret, description string
 		want                models.Status
@@ -187,7 +187,7 @@ func TestServiceInGo(t *testing.T) {
 	}
 }
 
-func TestAnswerScript(t *testing.T) {
+func TestAnswerScript_RecordsResponse(t *testing.T) {
 	s := newSite(t, secrets[0], func(*site) string { return "https://desk.example/" })
 	mr, _ := s.open("")
 	const otherSHA = "0a11c4d0f0e1b2c3d4e5f60718293a4b5c6d7e8f"
@@ -215,7 +215,7 @@ func TestAnswerScript(t *testing.T) {
 	}
 }
 
-func TestVerifyScript(t *testing.T) {
+func TestVerifyScript_ChecksSignatures(t *testing.T) {
 	for _, secret := range secrets {
 		header, body := recorded(t, secret)
 		file := filepath.Join(t.TempDir(), "body")

@@ -10,7 +10,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-func TestWhoMayFetchAndPush(t *testing.T) {
+func TestFetchAndPush_ByRole(t *testing.T) {
 	h := newHost(t, modelstest.SQLite(t))
 	h.project("public", models.VisibilityPublic)
 	h.project("internal", models.VisibilityInternal)
@@ -89,7 +89,7 @@ func TestWhoMayFetchAndPush(t *testing.T) {
 	}
 }
 
-func TestPasswords(t *testing.T) {
+func TestFetch_Passwords(t *testing.T) {
 	h := newHost(t, modelstest.SQLite(t))
 	status := func(name, secret string) int { return h.get("olga/pear", "git-upload-pack", name, secret).StatusCode }
 	for _, c := range []struct {
@@ -133,7 +133,7 @@ func TestPasswords(t *testing.T) {
 
 func (h *host) newWorktree() worktree { return worktree{h.T, h.T.TempDir()} }
 
-func TestRenamedProject(t *testing.T) {
+func TestFetch_RenamedProject(t *testing.T) {
 	h := newHost(t, modelstest.SQLite(t))
 	w := h.clone(h.as("olga", "olga/pear.git"))
 	path := "plum"
@@ -153,7 +153,7 @@ func TestRenamedProject(t *testing.T) {
 	}
 }
 
-func TestRefusalsAreReadable(t *testing.T) {
+func TestRejections_ExplainThemselves(t *testing.T) {
 	h := newHost(t, modelstest.SQLite(t))
 	h.withPassword(h.Member("rita", models.RoleReporter))
 	w := h.clone(h.as("rita", "olga/pear"))

@@ -79,7 +79,7 @@ func TestPushToMerge(t *testing.T) {
 }
 
 // A push to the target that brings HEAD in marks the merge request merged.
-func TestPushMerges(t *testing.T) {
+func TestPush_ContainsHead_Merges(t *testing.T) {
 	h := newHost(t, modelstest.SQLite(t))
 	w := h.clone(h.as("olga", "olga/pear"))
 	w.git("switch", "--quiet", "-c", "topic")
@@ -91,7 +91,7 @@ func TestPushMerges(t *testing.T) {
 	}
 }
 
-func TestPushOptionsNeverCostAPush(t *testing.T) {
+func TestPushOptions_Invalid_PushSucceeds(t *testing.T) {
 	h := newHost(t, modelstest.SQLite(t))
 	w := h.clone(h.as("olga", "olga/pear.git"))
 	w.git("push", "origin", "main:same")
@@ -123,7 +123,7 @@ func TestPushOptionsNeverCostAPush(t *testing.T) {
 	contains(t, w.git("push", "-o", "merge_request.create", "origin", "main:again"), "No merge request was created for again: it has no commits that main lacks.")
 }
 
-func TestProtectedBranches(t *testing.T) {
+func TestPush_ProtectedBranches(t *testing.T) {
 	h := newHost(t, modelstest.SQLite(t))
 	h.withPassword(h.Member("dora", models.RoleDeveloper))
 	owner := h.clone(h.as("olga", "olga/pear"))
@@ -159,7 +159,7 @@ func TestProtectedBranches(t *testing.T) {
 }
 
 // A push whose post-receive got lost is told by the sweep.
-func TestLostPushIsSwept(t *testing.T) {
+func TestPush_LostPostReceive_IsRecovered(t *testing.T) {
 	h := newHost(t, modelstest.SQLite(t))
 	w := h.clone(h.as("olga", "olga/pear"))
 	w.git("switch", "--quiet", "-c", "topic")
@@ -180,7 +180,7 @@ func TestLostPushIsSwept(t *testing.T) {
 	contains(t, w.refused("push", "origin", "topic"), "Mergegate cannot check it at the moment")
 }
 
-func TestPrepareMergeRefusals(t *testing.T) {
+func TestPrepareMerge_BlockReasons(t *testing.T) {
 	h := newHost(t, modelstest.SQLite(t))
 	r := h.git.Repo(h.Project.ID)
 	main, _, err := r.BranchTip(t.Context(), "main")
@@ -206,7 +206,7 @@ func TestPrepareMergeRefusals(t *testing.T) {
 
 // Pushes of several people at once: all to different branches land and are
 // told; of those to one new branch, one lands and nothing is lost.
-func TestPushesAtOnce(t *testing.T) {
+func TestPush_Concurrent_LosesNothing(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		h := newHost(t, db)
 		w := h.clone(h.as("olga", "olga/pear"))

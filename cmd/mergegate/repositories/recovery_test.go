@@ -120,7 +120,7 @@ func (h *host) lock(branch string) (unlock func()) {
 // A server that died between the refs and post-receive: the push is carried out
 // for its pusher, also when the branch has moved on since. A refused push beside
 // it, whose commits somebody else then pushed, is not.
-func TestPush_CutOff_ReflogTellsWhose(t *testing.T) {
+func TestPush_Interrupted_RecoveredByReflog(t *testing.T) {
 	for name, later := range map[string]func(w worktree){
 		"nothing": func(worktree) {},
 		"push":    func(w worktree) { w.commit("later", "1\n"); w.git("push", "origin", "HEAD:main") },
@@ -177,7 +177,7 @@ func TestBranchLog(t *testing.T) {
 }
 
 // One missing repository stops the recovery of no other.
-func TestSweepPushes_MissingRepository_GoesOn(t *testing.T) {
+func TestRecoverPushes_MissingRepository_Continues(t *testing.T) {
 	h := newHost(t, modelstest.SQLite(t))
 	gone := h.project("gone", models.VisibilityPrivate)
 	zero := "0000000000000000000000000000000000000000"
