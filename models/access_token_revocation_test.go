@@ -12,7 +12,7 @@ import (
 
 const day = 24 * time.Hour
 
-// tokenFixture makes access tokenFixture in a world.
+// tokenFixture creates access tokens.
 type tokenFixture struct {
 	*modelstest.Fixture
 	n int
@@ -85,8 +85,7 @@ func TestCreateToken_ExceedsParentToken_IsRefused(t *testing.T) {
 	})
 }
 
-// Revoking reaches every generation, of whatever owner and kind, and nothing
-// else.
+// Revocation includes tokens created by created tokens, of any owner and kind.
 func TestRevoke_AlsoRevokesCreatedTokens(t *testing.T) {
 	eachTokenFixture(t, func(t *testing.T, s *tokenFixture) {
 		other := s.User("other")
@@ -109,7 +108,7 @@ func TestRevoke_AlsoRevokesCreatedTokens(t *testing.T) {
 	})
 }
 
-// A token made while its maker is revoked is revoked too, or not made.
+// The new token is either revoked with its parent or not created.
 func TestRevoke_ConcurrentCreation_RevokesNewToken(t *testing.T) {
 	eachTokenFixture(t, func(t *testing.T, s *tokenFixture) {
 		for range 20 {
@@ -189,7 +188,7 @@ func TestRotate_LimitsLifetime(t *testing.T) {
 		}
 		lasts := func(token models.AccessToken) time.Duration { return token.ExpiresAt.Sub(s.Store.Now()) }
 
-		// A token that rotates itself lasts as long as it was made for, again.
+		// A token that rotates itself gets its original lifetime again.
 		own := s.personal(t, s.Owner, 3*day, nil)
 		made := s.personal(t, s.Owner, day, &own)
 		s.Clock.Advance(day / 2)
@@ -205,7 +204,7 @@ func TestRotate_LimitsLifetime(t *testing.T) {
 		_, err = rotate(own, own, 0)
 		assertCode(t, err, models.CodeTokenEnded)
 
-		// It still ends with the token that made it.
+		// It keeps the expiry limit of its parent.
 		maker := s.personal(t, s.Owner, 5*day, nil)
 		child := s.personal(t, s.Owner, 4*day, &maker)
 		s.Clock.Advance(2 * day)
@@ -218,7 +217,7 @@ func TestRotate_LimitsLifetime(t *testing.T) {
 		}
 		s.assertActive(t, false, renewed)
 
-		// A token that rotates another makes the new one.
+		// A token that rotates another becomes its parent.
 		long, short := s.personal(t, s.Owner, 90*day, nil), s.personal(t, s.Owner, 2*day, nil)
 		_, err = rotate(long, short, 3*day)
 		assertFieldError(t, err, "expires_at", models.CodeOutlivesToken)
@@ -231,7 +230,7 @@ func TestRotate_LimitsLifetime(t *testing.T) {
 		}
 		s.assertActive(t, false, bound)
 
-		// A token that was made by another cannot rotate that one: it would end itself.
+		// A token cannot rotate its parent, because that would revoke it.
 		first := s.personal(t, s.Owner, 9*day, nil)
 		second := s.personal(t, s.Owner, 9*day, &first)
 		_, err = rotate(first, second, 0)

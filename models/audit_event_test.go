@@ -9,8 +9,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// statusEvents lists the audit events about states of checks, the oldest first,
-// as "action target from>to".
+// statusEvents returns the audit events about check states, oldest first, as "action
+// target from>to".
 func statusEvents(t *testing.T, w *modelstest.Fixture) string {
 	t.Helper()
 	events, _, err := w.Store.AuditEvents(t.Context(), w.Project.ID, models.AuditFilter{Kind: models.AuditKindStatusChecks}, models.Page{Number: 1, Size: 100})
@@ -68,8 +68,8 @@ func TestRecordResponse_SameStatusAgain_NoAuditEvent(t *testing.T) {
 	})
 }
 
-// A time-out that no sweep has stored yet is recorded before the answer that
-// ends it, and the answer is recorded although both say failed.
+// The time-out is audited before the response, even if no job has stored it, and the
+// response is audited although the state is failed before and after.
 func TestRecordResponse_AfterTimeout_RecordsBoth(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)

@@ -1,5 +1,5 @@
 package models
 
-// ForgetRunningPushes makes the store know as little of running pushes as after
-// a crash of its process.
+// ForgetRunningPushes clears the list of running pushes, as a restart of the process
+// does.
 func (s *Store) ForgetRunningPushes() { s.shared.running.ids.Clear() }

@@ -17,8 +17,6 @@ func checkNames(checks []models.MergeRequestCheck) []string {
 	return list
 }
 
-// Adding or updating a service leaves open merge requests as they are, unless
-// it is applied to them too.
 func TestUpdateService_WithoutApply_KeepsOpenMergeRequests(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -60,7 +58,7 @@ func TestUpdateService_Apply_ChangesOpenMergeRequests(t *testing.T) {
 			}
 			return n
 		}
-		// A new service for release/* touches one of the two.
+		// A new service for release/* changes one of the two merge requests.
 		rule, err := w.Store.ProtectedBranchByName(t.Context(), w.Project.ID, "release/*")
 		if err != nil {
 			t.Fatal(err)
@@ -80,7 +78,7 @@ func TestUpdateService_Apply_ChangesOpenMergeRequests(t *testing.T) {
 		if list := w.Deliveries(release); len(list) != 1 || list[0].Action != models.ActionUpdate {
 			t.Fatalf("told: %+v", list)
 		}
-		// A rename keeps the result, a new URL does not.
+		// A new name keeps the result, a new URL does not.
 		renamed, err := w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, models.ExternalStatusCheckUpdate{Name: ptr("Licence scan")}, true)
 		if err != nil {
 			t.Fatal(err)
@@ -97,7 +95,7 @@ func TestUpdateService_Apply_ChangesOpenMergeRequests(t *testing.T) {
 		if w.Status(mr, licence) != models.StatusPending {
 			t.Fatal("another URL, but the old result stands")
 		}
-		// A narrower scope takes it off.
+		// A narrower scope removes the check.
 		if _, err := w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, models.ExternalStatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID}}, true); err != nil {
 			t.Fatal(err)
 		}
@@ -107,8 +105,8 @@ func TestUpdateService_Apply_ChangesOpenMergeRequests(t *testing.T) {
 	})
 }
 
-// A scope goes on applying to its name after the branch was unprotected, and
-// is connected again when it is protected again.
+// A scope keeps its branch name when the branch is unprotected, and is reconnected when
+// it is protected again.
 func TestScope_UnprotectedBranch_StillApplies(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -149,8 +147,8 @@ func TestScope_UnprotectedBranch_StillApplies(t *testing.T) {
 	})
 }
 
-// Names and URLs are unique in a project after folding, and free in another;
-// every fault is told at once, and the secret is given once.
+// Names and URLs are unique per project after normalisation, and the secret can be set
+// once.
 func TestCreateService_ReportsAllFieldErrors(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -189,7 +187,6 @@ func TestCreateService_ReportsAllFieldErrors(t *testing.T) {
 	})
 }
 
-// A response to a service that is not on the merge request stores nothing.
 func TestRecordResponse_ServiceNotOnMergeRequest_StoresNothing(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -213,7 +210,6 @@ func TestRecordResponse_ServiceNotOnMergeRequest_StoresNothing(t *testing.T) {
 	})
 }
 
-// "Also apply" that was cut off is gone on with by the sweep.
 func TestRecoverApplies_ContinuesInterrupted(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)

@@ -10,8 +10,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// Answers after the merge are recorded as late. The checks stay as they were at
-// the instant of the merge, however they stood then.
+// Responses after the merge are recorded as late and do not change the checks, whatever
+// their state.
 func TestRecordResponse_AfterMerge_ChecksAreFinal(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -64,7 +64,7 @@ func TestRecordResponse_AfterMerge_ChecksAreFinal(t *testing.T) {
 	})
 }
 
-// A closed merge request may be reopened, so answers still count.
+// A closed merge request can be reopened, so its checks still change.
 func TestRecordResponse_AfterClose_UpdatesCheck(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -83,7 +83,6 @@ func TestRecordResponse_AfterClose_UpdatesCheck(t *testing.T) {
 	})
 }
 
-// The rule in force is that of the instant of the merge.
 func TestMerge_StoresChecksRequired(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)

@@ -9,7 +9,6 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// The main line: opened, pushed, answered, merged.
 func TestMergeRequest_OpenPushRespondMerge(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -60,8 +59,6 @@ func TestMergeRequest_OpenPushRespondMerge(t *testing.T) {
 	})
 }
 
-// Closing, reopening and merging say when the merge request was updated
-// before, as edits do.
 func TestStateChange_PayloadHasPreviousUpdatedAt(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -96,8 +93,7 @@ func TestStateChange_PayloadHasPreviousUpdatedAt(t *testing.T) {
 	})
 }
 
-// A search as long as a request can be is one that finds nothing, not a fault
-// of the database.
+// SQLite refuses long LIKE patterns, so the store cuts them.
 func TestSearch_VeryLongText_FindsNothing(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)

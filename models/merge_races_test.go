@@ -14,7 +14,7 @@ func merge(t *testing.T, w *modelstest.Fixture, mr models.MergeRequest) (models.
 	return w.Store.Merge(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.MergeOptions{Role: models.RoleOwner})
 }
 
-// A push between the preparation of a merge and its lock.
+// The push comes between the preparation of the merge and its lock.
 func TestMerge_ConcurrentPush_IsRefused(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -31,7 +31,7 @@ func TestMerge_ConcurrentPush_IsRefused(t *testing.T) {
 		if w.Git.Tip(w.Project.ID, "main") != before {
 			t.Fatal("the target moved")
 		}
-		// With the SHA that the reader saw, it is told as such.
+		// With MergeOptions.SHA, the error is CodeStaleSHA.
 		mr, _ = w.Reload(mr)
 		if err := w.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
 			t.Fatal(err)
@@ -62,7 +62,7 @@ func TestMerge_ConcurrentFailure_IsBlocked(t *testing.T) {
 		if _, err := merge(t, w, mr); err != nil {
 			t.Fatal(err)
 		}
-		// A late answer is recorded and changes nothing that was merged.
+		// A late response does not change the merge request.
 		respond(models.StatusFailed)
 		merged, _ := w.Reload(mr)
 		if merged.State != models.StateMerged {
@@ -71,8 +71,8 @@ func TestMerge_ConcurrentFailure_IsBlocked(t *testing.T) {
 	})
 }
 
-// The gate reads the clock: a check that went back to pending and ran out of
-// time between preparation and lock holds the merge.
+// The merge rules use StatusAt: a check that timed out blocks the merge even if its row
+// still says pending.
 func TestMerge_TimedOutCheck_IsBlocked(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -89,15 +89,15 @@ func TestMerge_TimedOutCheck_IsBlocked(t *testing.T) {
 		}
 		_, err := merge(t, w, mr)
 		assertCode(t, err, models.CodeMergeBlocked)
-		// No sweep has come by: the row still says pending.
+		// No job has stored the time-out yet.
 		if _, checks := w.Reload(mr); checks[0].Status != models.StatusPending {
 			t.Fatalf("stored: %s", checks[0].Status)
 		}
 		if n, err := w.Store.ExpirePending(t.Context(), 10); n != 1 || err != nil {
 			t.Fatalf("expired %d, %v", n, err)
 		}
-		// A late answer still counts, and the time that passes between
-		// preparation and lock does not age what has passed.
+		// A response after the time-out counts, and a passed check does not time out
+		// between preparation and lock.
 		if err := w.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +140,7 @@ func TestMerge_ServiceDeleted_IsAllowed(t *testing.T) {
 		}
 		_, err := merge(t, w, mr)
 		assertCode(t, err, models.CodeMergeBlocked)
-		// Removal unblocks at once, also one that comes during the merge.
+		// Deleting a service removes its block, also during the merge.
 		if err := w.Store.DeleteExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, service.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -162,7 +162,7 @@ func TestMerge_ServiceDeleted_IsAllowed(t *testing.T) {
 	})
 }
 
-// A target that moves is merged into anew; one that keeps moving gives 409.
+// A target that moved once is merged into; a target that keeps moving is a conflict.
 func TestMerge_TargetMoves_IsPreparedAgain(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -190,8 +190,8 @@ func TestMerge_TargetMoves_IsPreparedAgain(t *testing.T) {
 	})
 }
 
-// A server that dies between the ref and the row of a merge: completed with
-// exactly one merge event, whoever notices first.
+// The process dies between ref and row. Whatever completes the merge, there is exactly
+// one merge event.
 func TestMerge_Interrupted_IsCompletedOnce(t *testing.T) {
 	killed := errors.New("killed")
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
@@ -249,7 +249,6 @@ func TestMerge_Interrupted_IsCompletedOnce(t *testing.T) {
 	})
 }
 
-// An announced merge whose target never moved is forgotten.
 func TestRecoverMerges_TargetNotMoved_ClearsIntent(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)

@@ -11,8 +11,8 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
-// A new target branch takes a fresh copy: wildcards match, clocks start, the
-// services of the new copy are told.
+// Services that match the new target, also by wildcard, get pending checks and an
+// event.
 func TestUpdateMergeRequest_NewTarget_ReplacesChecks(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -39,8 +39,8 @@ func TestUpdateMergeRequest_NewTarget_ReplacesChecks(t *testing.T) {
 	})
 }
 
-// A closed merge request: clocks stop, pushes change nothing, answers are
-// recorded; reopening reads HEAD anew and starts the clocks of what pends.
+// While a merge request is closed, time-outs stop, pushes change nothing and responses
+// are recorded. Reopening moves HEAD and restarts pending checks.
 func TestCloseAndReopen_StopsAndRestartsTimeouts(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -105,7 +105,7 @@ func TestCloseAndReopen_StopsAndRestartsTimeouts(t *testing.T) {
 	})
 }
 
-// One open merge request per pair, also when a closed one comes back.
+// Reopening a closed merge request must not create a second open one either.
 func TestCreateMergeRequest_SecondForSameBranches_IsConflict(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -121,7 +121,7 @@ func TestCreateMergeRequest_SecondForSameBranches_IsConflict(t *testing.T) {
 	})
 }
 
-// A source branch that goes and comes back.
+// The merge is blocked until the branch is pushed again.
 func TestPush_DeletedSourceBranch_BlocksMerge(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -146,7 +146,6 @@ func TestPush_DeletedSourceBranch_BlocksMerge(t *testing.T) {
 	})
 }
 
-// Several open merge requests from one branch: one event each.
 func TestPush_SeveralMergeRequests_OneEventEach(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -169,8 +168,8 @@ func TestPush_SeveralMergeRequests_OneEventEach(t *testing.T) {
 	})
 }
 
-// A push to the target that containsHead HEAD in merges; a force push of the source
-// to the target's tip empties, and never merges.
+// A force push that moves the source to the target's tip does not merge: the merge
+// request has no commits then.
 func TestPush_TargetContainsHead_MarksMerged(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -218,8 +217,7 @@ func TestCreateMergeRequest_NoCommits_IsRefused(t *testing.T) {
 	})
 }
 
-// An edit that changes nothing is no event; one that changes several fields is
-// one.
+// An edit that changes nothing sends no event.
 func TestUpdateMergeRequest_OneEventPerEdit(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -289,7 +287,7 @@ func TestRetryCheck_FailedCheck_BecomesPending(t *testing.T) {
 	})
 }
 
-// A renamed project is found under both paths until another takes the old one.
+// The redirect ends when another project takes the old path.
 func TestUpdateProject_NewPath_RedirectsOldPath(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)

@@ -11,14 +11,12 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// sessionLimits are the settings that keep a stopped instance from holding up
-// the others.
+// sessionLimits are the settings that keep a suspended instance from blocking others.
 var sessionLimits = []string{
 	"idle_in_transaction_session_timeout", "lock_timeout",
 }
 
-// TestOpenPostgres_SetsTimeLimits reads the settings on the sessions of the
-// pool, and those that the connection string sets.
+// Settings in the connection string take precedence.
 func TestOpenPostgres_SetsTimeLimits(t *testing.T) {
 	db := modelstest.Postgres(t)
 	show := func(pool *sql.DB, name string) (value string) {
@@ -47,8 +45,8 @@ func TestOpenPostgres_SetsTimeLimits(t *testing.T) {
 	}
 }
 
-// suspend begins a transaction of an instance, runs hold in it, and stops the
-// instance there until the test ends, as SIGSTOP would.
+// suspend runs hold, which begins a transaction, and suspends it where it calls
+// suspendHere until the test ends, as SIGSTOP does to a process.
 func suspend(t *testing.T, hold func(suspendHere func())) {
 	t.Helper()
 	holding, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})

@@ -11,8 +11,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// The states that a list of projects counts are those that StatusAt tells, at
-// the very instant, and only of open merge requests.
+// The counts equal StatusAt to the microsecond and ignore merge requests that are not
+// open.
 func TestCountOpenChecks_UsesCurrentState(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -61,8 +61,8 @@ func TestCountOpenChecks_UsesCurrentState(t *testing.T) {
 	})
 }
 
-// Sorting by failed checks follows the time-outs of the checks at the very
-// instant, and tells nobody what they may not see.
+// The order uses the current time-outs and does not reveal checks that the user cannot
+// see.
 func TestProjects_OrderByFailed(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -95,7 +95,7 @@ func TestProjects_OrderByFailed(t *testing.T) {
 		if got := order(&admin, models.OrderByFailed); !slices.Equal(got, []string{"pear", "plum"}) {
 			t.Errorf("an administrator: %v", got)
 		}
-		// A public project that the guest and the reporter are members of.
+		// A public project with a guest and a reporter.
 		public := models.VisibilityPublic
 		if _, err := w.Store.UpdateProject(t.Context(), w.Owner, w.Project.ID, models.ProjectUpdate{Visibility: &public}); err != nil {
 			t.Fatal(err)

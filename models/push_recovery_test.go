@@ -12,9 +12,9 @@ import (
 
 const zeroSHA = "0000000000000000000000000000000000000000"
 
-// interruptedPush is a push of dana's of two branches: main, to a commit that
-// contains HEAD of an open merge request, and the new branch topic, for which a
-// merge request is asked.
+// interruptedPush is a push by dana of two branches: main, to a commit that contains
+// HEAD of an open merge request, and the new branch topic, with the push option to open
+// a merge request.
 type interruptedPush struct {
 	*modelstest.Fixture
 	t         *testing.T
@@ -41,7 +41,7 @@ func (p *interruptedPush) update(branch string) models.RefUpdate {
 
 var createByOption = models.PushOptions{Create: true, Title: "By option"}
 
-// preReceive is everything up to the end of pre-receive.
+// preReceive does what happens up to the end of the pre-receive hook.
 func (p *interruptedPush) preReceive() {
 	end := p.Store.BeginPush(p.Project.ID, p.request)
 	p.end = func() {
@@ -56,7 +56,7 @@ func (p *interruptedPush) preReceive() {
 	}
 }
 
-// move moves branches as receive-pack does.
+// move moves branches as git receive-pack does.
 func (p *interruptedPush) move(branches ...string) {
 	for _, branch := range branches {
 		p.Git.MoveByPush(p.Project.ID, p.request, branch, p.update(branch).New)
@@ -64,7 +64,7 @@ func (p *interruptedPush) move(branches ...string) {
 	}
 }
 
-// postReceive carries out what moved.
+// postReceive processes the moved branches, as the post-receive hook does.
 func (p *interruptedPush) postReceive() error {
 	var updates []models.RefUpdate
 	for _, branch := range []string{"main", "topic"} {
@@ -78,11 +78,10 @@ func (p *interruptedPush) postReceive() error {
 	return err
 }
 
-// crash is the end of the process: what it knew of running pushes is gone, and
-// nothing else happens.
+// crash simulates the end of the process.
 func (p *interruptedPush) crash() { p.Store.ForgetRunningPushes() }
 
-// other is a whole push of max's, which nothing cuts off. "" deletes.
+// pushByMax is a complete push by max. An empty sha deletes the branch.
 func (p *interruptedPush) pushByMax(branch, sha string) {
 	p.pushes++
 	request, old := fmt.Sprint("other-", p.Project.ID, "-", p.pushes), p.Git.Tip(p.Project.ID, branch)
@@ -111,7 +110,7 @@ func (p *interruptedPush) pushByMax(branch, sha string) {
 	}
 }
 
-// pushEnds are the ways in which a push can end after its pre-receive.
+// pushEnds are the ways in which a push can end after its pre-receive hook.
 var pushEnds = map[string]func(p *interruptedPush){
 	"success": func(p *interruptedPush) {
 		p.move("main", "topic")
@@ -172,14 +171,14 @@ func (p *interruptedPush) failPostReceive() {
 	})
 }
 
+// laterMove is a change of both branches. survives says that the interrupted push is
+// still visible afterwards, containsHead that the change itself brings HEAD into main.
 type laterMove struct {
 	do                     func(p *interruptedPush)
 	survives, containsHead bool
 }
 
-// laterMoves are what can happen to both branches between a cut-off push and
-// its recovery. kept tells whether the push is still visible then; containsHead, that
-// the move itself containsHead HEAD into main.
+// laterMoves are changes of both branches between an interrupted push and its recovery.
 var laterMoves = map[string]laterMove{
 	"nothing": {func(*interruptedPush) {}, true, false},
 	"push": {func(p *interruptedPush) {
@@ -219,9 +218,8 @@ var laterMoves = map[string]laterMove{
 	}, false, false},
 }
 
-// Every way in which a push can end after pre-receive, with every later move of
-// its branches: what the push did itself is carried out once and in its
-// pusher's name, and nothing else is.
+// Whatever the push itself moved is processed once and in the name of its pusher, and
+// nothing else is.
 func TestRecoverPushes_EveryEndingAndLaterMove(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -248,7 +246,7 @@ func TestRecoverPushes_EveryEndingAndLaterMove(t *testing.T) {
 	})
 }
 
-// recover lets recovery run until nothing is pending any more.
+// recover runs recovery until no push is pending.
 func (p *interruptedPush) recover() {
 	p.t.Helper()
 	for _, wait := range []time.Duration{time.Minute, time.Hour, time.Minute} {
@@ -263,7 +261,7 @@ func (p *interruptedPush) recover() {
 	}
 }
 
-// check compares what the store has with what git did.
+// assertState compares the store with what git did.
 func (p *interruptedPush) assertState(later laterMove) {
 	p.t.Helper()
 	mr, _ := p.Reload(p.mr)

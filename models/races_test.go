@@ -18,14 +18,14 @@ func requireChecks(t *testing.T, w *modelstest.Fixture) {
 	}
 }
 
-// once makes a hook that acts the first time only.
+// once returns a hook that calls f the first time only.
 func once(f func()) func() {
 	var o sync.Once
 	return func() { o.Do(f) }
 }
 
-// A push that comes just before the lock of a response turns the response
-// away; one that comes after makes its check pending again.
+// A push before the response's lock makes the response stale; a push after it makes the
+// check pending again.
 func TestRecordResponse_ConcurrentPush_IsStale(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -52,7 +52,6 @@ func TestRecordResponse_ConcurrentPush_IsStale(t *testing.T) {
 	})
 }
 
-// However a response and a push interleave, the new HEAD is pending.
 func TestRecordResponse_ParallelPush_NewHeadIsPending(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -75,7 +74,7 @@ func TestRecordResponse_ParallelPush_NewHeadIsPending(t *testing.T) {
 	})
 }
 
-// Removals, responses and pushes at once deadlock nobody.
+// Services are deleted while responses and pushes arrive.
 func TestDeleteService_Parallel_DoesNotDeadlock(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -108,8 +107,7 @@ func TestDeleteService_Parallel_DoesNotDeadlock(t *testing.T) {
 	})
 }
 
-// Two pushes whose post-receives come in order, out of order, or back to the
-// first commit: HEAD ends where the branch stands.
+// The post-receive hooks of two pushes may run in any order.
 func TestPush_AnyOrder_HeadIsBranchTip(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -140,7 +138,8 @@ func TestPush_AnyOrder_HeadIsBranchTip(t *testing.T) {
 		w.RecordPush("feature", d, e)
 		w.RecordPush("feature", c, d)
 		check(e)
-		// Forward and back again, told the wrong way round.
+		// The branch moves forward and back again; the pushes are recorded in reverse
+		// order.
 		f := w.Git.AddCommit(w.Project.ID, "feature", e)
 		w.Git.SetBranch(w.Project.ID, "feature", e)
 		w.RecordPush("feature", f, e)
@@ -178,8 +177,6 @@ func TestPush_Parallel_HeadIsBranchTip(t *testing.T) {
 	})
 }
 
-// A push that comes while a merge request is being opened or reopened from the
-// branch is not missed.
 func TestCreateMergeRequest_ParallelPush_IsNotMissed(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -205,8 +202,7 @@ func TestCreateMergeRequest_ParallelPush_IsNotMissed(t *testing.T) {
 	})
 }
 
-// A server that dies between the refs and the rows of a push: recovery carries
-// the push out with its pusher and its options.
+// The process dies between the refs and the rows of a push.
 func TestRecoverPushes_KeepsUserAndOptions(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)

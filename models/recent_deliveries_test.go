@@ -9,7 +9,6 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// Of each service of the project the last ones are listed, the oldest first.
 func TestRecentDeliveries_LastOfEachService(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)

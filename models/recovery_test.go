@@ -12,6 +12,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
+// countRows counts the rows of a table, with an optional WHERE clause.
 func countRows(t *testing.T, w *modelstest.Fixture, query string) (n int) {
 	t.Helper()
 	if err := w.Store.DB().QueryRow("SELECT count(*) FROM " + query).Scan(&n); err != nil {
@@ -20,8 +21,8 @@ func countRows(t *testing.T, w *modelstest.Fixture, query string) (n int) {
 	return n
 }
 
-// A project whose repository is missing stops neither pushes nor merges of
-// another, is named, and is given up after a day.
+// A missing repository does not block the recovery of another project. Its error names
+// the project, and recovery gives up after a day.
 func TestRecovery_MissingRepository_Continues(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -32,7 +33,7 @@ func TestRecovery_MissingRepository_Continues(t *testing.T) {
 			w.Project = w.NewProject(w.Owner, path, models.VisibilityPrivate)
 			w.Git.AddCommit(w.Project.ID, "second", w.Git.Tip(w.Project.ID, "main"))
 			merging, pushed := w.MergeRequest("feature", "main"), w.MergeRequest("second", "main")
-			// A push and a merge, both cut off after the ref.
+			// A push and a merge, both interrupted after moving the ref.
 			update := models.RefUpdate{Ref: "refs/heads/second", Old: pushed.HeadSHA, New: w.Git.NewCommit(pushed.HeadSHA)}
 			if _, err := w.Store.PreparePush(t.Context(), w.Owner, w.Project.ID, "req-"+path, []models.RefUpdate{update}, models.PushOptions{}); err != nil {
 				t.Fatal(err)
@@ -74,7 +75,7 @@ func TestRecovery_MissingRepository_Continues(t *testing.T) {
 	})
 }
 
-// More rows that fail than one batch holds do not hide the row behind them.
+// More failing rows than one batch.
 func TestRecoverPushes_ManyFailingRows_ReachesTheLast(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -99,8 +100,8 @@ func TestRecoverPushes_ManyFailingRows_ReachesTheLast(t *testing.T) {
 	})
 }
 
-// "Also apply" goes on after a merge request that fails, within a service and
-// over all services, and gives up after a day.
+// "Also apply" continues after a failing merge request, within a service and across
+// services, and gives up after a day.
 func TestRecoverApplies_FailingService_Continues(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		failing := []string{"bad", "good"}
@@ -136,7 +137,6 @@ func TestRecoverApplies_FailingService_Continues(t *testing.T) {
 	})
 }
 
-// A time-out that cannot be written down does not keep the others from it.
 func TestExpirePending_FailingRow_Continues(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -164,7 +164,7 @@ func TestExpirePending_FailingRow_Continues(t *testing.T) {
 	})
 }
 
-// Removing the source branch survives whatever stops it after the merge.
+// A failure after the merge does not lose the removal of the source branch.
 func TestMerge_RemoveSource_IsRetried(t *testing.T) {
 	for name, c := range map[string]struct {
 		meanwhile func(w *modelstest.Fixture, mr models.MergeRequest)
@@ -206,8 +206,7 @@ func TestMerge_RemoveSource_IsRetried(t *testing.T) {
 	}
 }
 
-// refs/merge-requests/N/head is HEAD once recovery has been there, also where
-// the merge request was closed between a cut-off push and its recovery.
+// The merge request is closed between the interrupted push and its recovery.
 func TestRecoverPushes_ClosedMergeRequest_RestoresHeadRef(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -234,7 +233,7 @@ func TestRecoverPushes_ClosedMergeRequest_RestoresHeadRef(t *testing.T) {
 		if got := w.Git.HeadRef(mr.ProjectID, mr.IID); got != mr.HeadSHA {
 			t.Errorf("head ref %s, HEAD %s", got, mr.HeadSHA)
 		}
-		// Reopening moves it with the commit and not before.
+		// Reopening moves the ref only when it is committed.
 		rolledBack := errors.New("rolled back")
 		err = w.Store.Transaction(t.Context(), func(tx *models.Store) error {
 			if _, err := tx.ReopenMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID); err != nil {
@@ -254,8 +253,7 @@ func TestRecoverPushes_ClosedMergeRequest_RestoresHeadRef(t *testing.T) {
 	})
 }
 
-// A merge request whose merge was cut off can neither be closed nor given
-// another target: recovery completes the merge.
+// Recovery completes the merge.
 func TestInterruptedMerge_CannotBeClosedOrRetargeted(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -281,8 +279,6 @@ func TestInterruptedMerge_CannotBeClosedOrRetargeted(t *testing.T) {
 	})
 }
 
-// A deleted project is deleted, also when its repository cannot be removed at
-// once.
 func TestDeleteProject_RepositoryFails_IsRetried(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)

@@ -47,7 +47,7 @@ func TestStatusAt(t *testing.T) {
 	}
 }
 
-// Writing a time-out down changes nothing that anybody reads.
+// Storing a time-out does not change what is read.
 func TestExpire_AgreesWithStatusAt(t *testing.T) {
 	for _, after := range []time.Duration{120001 * time.Millisecond, time.Hour} {
 		now := noon.Add(after)
@@ -60,8 +60,7 @@ func TestExpire_AgreesWithStatusAt(t *testing.T) {
 	}
 }
 
-// Any transition is legal, and a response always decides what is read at its
-// own instant.
+// Every transition is allowed, and the response is the state at its own time.
 func TestRecord_DecidesStatus(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		check := MergeRequestCheck{TimeoutSeconds: 120}
@@ -105,7 +104,7 @@ func TestMatchBranch(t *testing.T) {
 	}
 }
 
-// What a pattern's stars are replaced by is matched by the pattern.
+// A pattern matches every text in which its stars are replaced.
 func TestMatchBranch_MatchesExpansions(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pattern := rapid.StringMatching(`[ab/*]{0,8}`).Draw(t, "pattern")
@@ -199,7 +198,7 @@ func FuzzURLKey(f *testing.F) {
 }
 
 func TestNextAttempt(t *testing.T) {
-	// A service that answers 500 at once: the offsets of the specification.
+	// A service that answers 500 immediately.
 	started, now := noon, noon
 	var offsets []time.Duration
 	attempts := 1
@@ -222,8 +221,8 @@ func TestNextAttempt(t *testing.T) {
 	if got := now.Sub(started); got < 41*time.Hour || got > 43*time.Hour {
 		t.Errorf("the last attempt is at %v", got)
 	}
-	// One that hangs ten seconds each time: all quick attempts still fall
-	// into the two minutes.
+	// A service that times out after ten seconds: all quick attempts are within two
+	// minutes.
 	now = noon
 	for attempts = 1; attempts < QuickAttempts; attempts++ {
 		at, _ := NextAttempt(attempts, started, now.Add(10*time.Second), 0, 0.99)

@@ -12,7 +12,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// column is what a database says of a column.
+// column is a column of a database.
 type column struct {
 	name     string
 	nullable bool
@@ -23,8 +23,8 @@ const (
 	postgresColumns = `SELECT table_name, column_name, is_nullable = 'YES' FROM information_schema.columns WHERE table_schema = 'public'`
 )
 
-// Every table is a struct of this package and the other way round, column by
-// column, on both databases; what may be null is a pointer or bytes.
+// Every table has a struct and vice versa, column by column, on both databases.
+// Nullable columns are pointers or []byte.
 func TestSchema_MatchesStructs(t *testing.T) {
 	entities := []any{
 		models.User{}, models.Namespace{}, models.Session{}, models.RateCounter{}, models.Project{}, models.ProjectRedirect{}, models.Member{},
@@ -44,7 +44,7 @@ func TestSchema_MatchesStructs(t *testing.T) {
 			want[parsed.Table] = append(want[parsed.Table], column{name, nullable})
 		}
 	}
-	// Bytes that are always there.
+	// []byte that is never null.
 	payload := slices.Index(want["deliveries"], column{"payload", true})
 	want["deliveries"][payload].nullable = false
 

@@ -7,8 +7,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestCountSignInAttempt_PerAccountAndNetwork: addresses of one IPv6 /64 are one
-// client, and no other client's tries count against it.
+// Addresses of one IPv6 /64 count as one client, and other clients do not count against
+// it.
 func TestCountSignInAttempt_PerAccountAndNetwork(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)

@@ -32,7 +32,7 @@ func TestSuggestedTitle(t *testing.T) {
 	}
 }
 
-// Whatever a commit says, what it suggests is a title, as a draft and not.
+// The title is valid with and without the draft prefix, for any commit message.
 func TestSuggestedTitle_IsValidTitle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		message := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }),

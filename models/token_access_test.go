@@ -10,8 +10,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// One query finds exactly what two do, to the last column, and nothing where
-// one of the two finds nothing.
+// The single query returns all columns that the two queries return, and nothing if one
+// of them returns nothing.
 func TestTokenAccess_EqualsTokenUserAndAccess(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -81,7 +81,6 @@ func TestTokenAccess_EqualsTokenUserAndAccess(t *testing.T) {
 	})
 }
 
-// The one query notes the use of a token too.
 func TestTokenAccess_UpdatesLastUsedAt(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)

@@ -37,8 +37,7 @@ func TestURLAsSent(t *testing.T) {
 	}
 }
 
-// TestServiceURL_IsStoredAsSent: what is stored, compared and shown is what
-// is sent, also for services of earlier versions.
+// This includes services that an earlier version stored.
 func TestServiceURL_IsStoredAsSent(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
@@ -53,8 +52,7 @@ func TestServiceURL_IsStoredAsSent(t *testing.T) {
 		if _, err := add("two", "http://bu\u0308cher.test:80/?name=Gr%C3%BCn"); len(models.FieldErrorsOf(err)) != 1 {
 			t.Errorf("the same URL in another form is accepted: %v", err)
 		}
-		// As an earlier version stored it, and a second one that it took for
-		// another URL.
+		// An earlier version stored URLs as typed and accepted two forms of one URL.
 		second, err := add("second", "http://other.test/")
 		if err != nil {
 			t.Fatal(err)
