@@ -197,7 +197,7 @@ func TestRotate_LimitsLifetime(t *testing.T) {
 		s.assertActive(t, true, own, made)
 		next, err := rotate(own, own, 0)
 		if err != nil || lasts(next) != 3*day || next.Name != own.Name || next.UserID != own.UserID {
-			t.Fatalf("rotated to %+v, %v", next, err)
+			t.Fatalf("rotated token %+v, %v", next, err)
 		}
 		s.assertActive(t, false, own, made)
 		s.assertActive(t, true, next)
@@ -244,7 +244,7 @@ func TestRotate_ProjectToken_KeepsItsBot(t *testing.T) {
 		old := s.ofProject(t, models.RoleDeveloper, nil)
 		next, err := s.Store.RotateProjectToken(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, old.ID, models.TokenRotation{Digest: "next", MadeBy: old})
 		if err != nil || next.UserID != old.UserID {
-			t.Fatalf("rotated to %+v, %v", next, err)
+			t.Fatalf("rotated token %+v, %v", next, err)
 		}
 		s.assertActive(t, false, old)
 		_, access, err := s.Store.TokenAccessByID(t.Context(), "next", s.Project.ID)

@@ -36,7 +36,7 @@ func TestUpdateService_WithoutApply_KeepsOpenMergeRequests(t *testing.T) {
 		}
 		w.Push("feature")
 		if _, checks = w.Reload(mr); len(checks) != 1 || checks[0].Name != "licence" {
-			t.Fatalf("a push renewed the copy: %v", checkNames(checks))
+			t.Fatalf("a push updated the copy: %v", checkNames(checks))
 		}
 	})
 }
@@ -64,7 +64,7 @@ func TestUpdateService_Apply_ChangesOpenMergeRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := count(models.ExternalStatusCheck{ProjectID: w.Project.ID, Branches: []models.ExternalStatusCheckBranch{{Name: "release/*"}}}); n != 1 {
-			t.Fatalf("touches %d", n)
+			t.Fatalf("CountApply = %d, want 1", n)
 		}
 		w.Clock.Advance(time.Hour)
 		release, err := w.Store.CreateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID,
@@ -76,7 +76,7 @@ func TestUpdateService_Apply_ChangesOpenMergeRequests(t *testing.T) {
 			t.Fatal("applied to the wrong merge requests")
 		}
 		if list := w.Deliveries(release); len(list) != 1 || list[0].Action != models.ActionUpdate {
-			t.Fatalf("told: %+v", list)
+			t.Fatalf("deliveries: %+v", list)
 		}
 		// A new name keeps the result, a new URL does not.
 		renamed, err := w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, models.ExternalStatusCheckUpdate{Name: ptr("Licence scan")}, true)
@@ -87,20 +87,20 @@ func TestUpdateService_Apply_ChangesOpenMergeRequests(t *testing.T) {
 			t.Fatalf("after the rename: %+v", checks)
 		}
 		if n := count(renamed); n != 0 {
-			t.Fatalf("nothing to do, but touches %d", n)
+			t.Fatalf("CountApply = %d, want 0", n)
 		}
 		if _, err := w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, models.ExternalStatusCheckUpdate{ExternalURL: ptr("https://new.example.test/")}, true); err != nil {
 			t.Fatal(err)
 		}
 		if w.Status(mr, licence) != models.StatusPending {
-			t.Fatal("another URL, but the old result stands")
+			t.Fatal("the result was kept although the URL changed")
 		}
 		// A narrower scope removes the check.
 		if _, err := w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, models.ExternalStatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID}}, true); err != nil {
 			t.Fatal(err)
 		}
 		if w.Status(mr, licence) != "" || w.Status(other, licence) == "" {
-			t.Fatal("the narrower scope did not take it off")
+			t.Fatal("the check was not removed by the narrower scope")
 		}
 	})
 }
@@ -135,7 +135,7 @@ func TestScope_UnprotectedBranch_StillApplies(t *testing.T) {
 		_, err = w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, service.ID, models.ExternalStatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID, 999}}, false)
 		assertFieldError(t, err, "protected_branch_ids", models.CodeForeignBranch)
 		if mr := w.MergeRequest("feature", "main"); w.Status(mr, service) == "" {
-			t.Fatal("it no longer applies")
+			t.Fatal("the service no longer applies")
 		}
 		again, err := w.Store.CreateProtectedBranch(t.Context(), w.Owner, w.Project.ID, models.ProtectedBranchInput{Name: "main", PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer})
 		if err != nil {
@@ -219,7 +219,7 @@ func TestRecoverApplies_ContinuesInterrupted(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := w.Store.RecoverApplies(t.Context()); err != nil || w.Status(mr, late) != "" {
-			t.Fatalf("one that may be under way was swept: %v", err)
+			t.Fatalf("a running apply was recovered: %v", err)
 		}
 		w.Clock.Advance(time.Minute)
 		if err := w.Store.RecoverApplies(t.Context()); err != nil || w.Status(mr, late) != models.StatusPending {

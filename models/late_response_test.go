@@ -17,7 +17,7 @@ func TestRecordResponse_AfterMerge_ChecksAreFinal(t *testing.T) {
 		w := modelstest.New(t, db)
 		passed, failed, timedOut, pending := w.Service("passed"), w.Service("failed"), w.Service("timed-out"), w.Service("pending")
 		mr := w.MergeRequest("feature", "main")
-		w.Clock.Advance(3 * time.Minute) // all have timed out by now
+		w.Clock.Advance(3 * time.Minute) // all have timed out
 		answers := map[models.Status]models.ExternalStatusCheck{models.StatusPassed: passed, models.StatusFailed: failed, models.StatusPending: pending}
 		for status, service := range answers {
 			if err := w.Respond(mr, service, mr.HeadSHA, status); err != nil {
@@ -36,7 +36,7 @@ func TestRecordResponse_AfterMerge_ChecksAreFinal(t *testing.T) {
 			for _, status := range []models.Status{models.StatusPending, models.StatusFailed, models.StatusPassed} {
 				w.Clock.Advance(time.Minute)
 				response, check, err := w.Store.RecordResponse(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.ResponseInput{
-					ExternalStatusCheckID: service.ID, SHA: mr.HeadSHA, Status: status, Description: "late words",
+					ExternalStatusCheckID: service.ID, SHA: mr.HeadSHA, Status: status, Description: "late",
 				})
 				if err != nil || !response.Late || response.Status != status || check.Description != "" {
 					t.Errorf("%s after the merge: late %t, recorded %s, check says %q, %v", status, response.Late, response.Status, check.Description, err)

@@ -91,7 +91,7 @@ func TestMerge_TimedOutCheck_IsBlocked(t *testing.T) {
 		assertCode(t, err, models.CodeMergeBlocked)
 		// No job has stored the time-out yet.
 		if _, checks := w.Reload(mr); checks[0].Status != models.StatusPending {
-			t.Fatalf("stored: %s", checks[0].Status)
+			t.Fatalf("stored status %s", checks[0].Status)
 		}
 		if n, err := w.Store.ExpirePending(t.Context(), 10); n != 1 || err != nil {
 			t.Fatalf("expired %d, %v", n, err)
@@ -185,7 +185,7 @@ func TestMerge_TargetMoves_IsPreparedAgain(t *testing.T) {
 		n, _ := w.Git.CountCommits(t.Context(), w.Project.ID, merged.MergeCommitSHA, w.Git.Tip(w.Project.ID, "main"))
 		pushed = n == 0
 		if !pushed {
-			t.Fatal("the target does not stand at the merge")
+			t.Fatal("the target is not at the merge commit")
 		}
 	})
 }
@@ -225,7 +225,7 @@ func TestMerge_Interrupted_IsCompletedOnce(t *testing.T) {
 					t.Fatalf("the row says %s", got.State)
 				}
 				notice(t, w)
-				for range 2 { // again: nothing more happens
+				for range 2 { // running recovery again changes nothing
 					w.Clock.Advance(time.Minute)
 					if _, err := w.Store.RecoverMerges(t.Context(), true); err != nil {
 						t.Fatal(err)

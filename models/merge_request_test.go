@@ -27,14 +27,14 @@ func TestUpdateMergeRequest_NewTarget_ReplacesChecks(t *testing.T) {
 			t.Fatal(err)
 		}
 		if w.Status(mr, everywhere) != models.StatusPending || w.Status(mr, release) != models.StatusPending || w.Status(mr, main) != "" {
-			t.Fatal("the copy is not fresh")
+			t.Fatal("the checks were not replaced")
 		}
 		last := w.Deliveries(release)
 		if len(last) != 1 || w.PayloadOf(last[0]).Target != "release/1/x" || !slices.Contains(w.PayloadOf(last[0]).Changes, "target_branch") {
-			t.Fatalf("told: %+v", last)
+			t.Fatalf("deliveries: %+v", last)
 		}
 		if left := w.Deliveries(main); len(left) != 1 || left[0].State != models.DeliverySuperseded || left[0].SupersededReason != models.SupersededByRemoval {
-			t.Fatalf("what waited for the service that fell away: %+v", left)
+			t.Fatalf("deliveries of the service that no longer applies: %+v", left)
 		}
 	})
 }
@@ -59,7 +59,7 @@ func TestCloseAndReopen_StopsAndRestartsTimeouts(t *testing.T) {
 		}
 		w.Clock.Advance(time.Hour)
 		if w.Status(mr, b) != models.StatusPending {
-			t.Fatal("the clock went on")
+			t.Fatal("the time-out was not stopped")
 		}
 		if n, err := w.Store.ExpirePending(t.Context(), 10); n != 0 || err != nil {
 			t.Fatalf("expired %d, %v", n, err)
@@ -100,7 +100,7 @@ func TestCloseAndReopen_StopsAndRestartsTimeouts(t *testing.T) {
 		}
 		w.Clock.Advance(2 * time.Second)
 		if w.Status(mr, b) != models.StatusFailed {
-			t.Fatal("the clock did not start")
+			t.Fatal("the time-out did not restart")
 		}
 	})
 }
@@ -134,7 +134,7 @@ func TestPush_DeletedSourceBranch_BlocksMerge(t *testing.T) {
 			t.Fatalf("after the deletion: %+v", got)
 		}
 		if err := w.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
-			t.Fatalf("its checks go on: %v", err)
+			t.Fatalf("response after the deletion: %v", err)
 		}
 		_, err := merge(t, w, mr)
 		assertCode(t, err, models.CodeMergeBlocked)
@@ -163,7 +163,7 @@ func TestPush_SeveralMergeRequests_OneEventEach(t *testing.T) {
 			t.Fatalf("%+v", list)
 		}
 		if list[0].State != models.DeliverySuperseded || list[0].SupersededReason != models.SupersededByHead {
-			t.Fatalf("what the push overtook: %+v", list[0])
+			t.Fatalf("delivery for the old HEAD: %+v", list[0])
 		}
 	})
 }
@@ -174,7 +174,7 @@ func TestPush_TargetContainsHead_MarksMerged(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
-		requireChecks(t, w) // guards merges, not pushes
+		requireChecks(t, w) // applies to merges, not pushes
 		mr := w.MergeRequest("feature", "main")
 		old := w.Git.Tip(w.Project.ID, "main")
 		tip := w.Git.AddCommit(w.Project.ID, "main", old, mr.HeadSHA)
@@ -183,7 +183,7 @@ func TestPush_TargetContainsHead_MarksMerged(t *testing.T) {
 			t.Fatalf("pushed to the target, but %s", got.State)
 		}
 		if list := w.Deliveries(service); list[len(list)-1].Action != models.ActionMerged {
-			t.Fatalf("told: %+v", list)
+			t.Fatalf("deliveries: %+v", list)
 		}
 
 		w.Git.AddCommit(w.Project.ID, "second", tip)
@@ -191,11 +191,11 @@ func TestPush_TargetContainsHead_MarksMerged(t *testing.T) {
 		w.Git.SetBranch(w.Project.ID, "second", tip)
 		w.RecordPush("second", empty.HeadSHA, tip)
 		if got, _ := w.Reload(empty); got.State != models.StateOpened || got.HeadSHA != tip {
-			t.Fatalf("forced to the target's tip: %+v", got)
+			t.Fatalf("after a force push to the target's tip: %+v", got)
 		}
 		w.Push("main")
 		if got, _ := w.Reload(empty); got.State != models.StateOpened {
-			t.Fatalf("an empty one was merged by a push: %s", got.State)
+			t.Fatalf("a merge request without commits was merged by a push: %s", got.State)
 		}
 		if err := w.Respond(empty, service, tip, models.StatusPassed); err != nil {
 			t.Fatal(err)
@@ -230,7 +230,7 @@ func TestUpdateMergeRequest_OneEventPerEdit(t *testing.T) {
 		}
 		edit(models.MergeRequestUpdate{Title: &mr.Title, Description: &mr.Description, TargetBranch: &mr.TargetBranch, Draft: ptr(false)})
 		if n := len(w.Deliveries(service)); n != 1 {
-			t.Fatalf("an edit of nothing: %d deliveries", n)
+			t.Fatalf("an edit without changes: %d deliveries", n)
 		}
 		w.Clock.Advance(time.Minute)
 		edit(models.MergeRequestUpdate{Title: ptr("New"), Description: ptr("text"), Draft: ptr(true)})
@@ -247,7 +247,7 @@ func TestUpdateMergeRequest_OneEventPerEdit(t *testing.T) {
 		// An edit does not touch the clock.
 		w.Clock.Advance(61 * time.Second)
 		if w.Status(mr, service) != models.StatusFailed {
-			t.Fatal("the edit moved the clock")
+			t.Fatal("the edit restarted the time-out")
 		}
 	})
 }
@@ -275,7 +275,7 @@ func TestRetryCheck_FailedCheck_BecomesPending(t *testing.T) {
 		if list[0].SupersededReason != models.SupersededByRetry || len(w.Deliveries(other)) != 1 {
 			t.Fatal("the retry touched the wrong deliveries")
 		}
-		assertCode(t, retry(), models.CodeNotFailed) // the second press
+		assertCode(t, retry(), models.CodeNotFailed) // already pending
 		if err := w.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
 			t.Fatal(err)
 		}

@@ -58,7 +58,7 @@ func suspend(t *testing.T, hold func(suspendHere func())) {
 	select {
 	case <-holding:
 	case <-time.After(10 * time.Second):
-		t.Fatal("the transaction does not begin")
+		t.Fatal("the transaction did not begin")
 	}
 }
 
@@ -93,7 +93,7 @@ func TestSuspendedInstance_LocksMergeRequest_OthersContinue(t *testing.T) {
 	defer cancel()
 	got, err := other.Store.UpdateMergeRequest(ctx, w.Owner, mr.ProjectID, mr.IID, models.MergeRequestUpdate{Title: &title})
 	if err != nil || got.Title != title {
-		t.Errorf("title %q, %v", got.Title, err)
+		t.Errorf("got title %q, %v", got.Title, err)
 	}
 }
 
@@ -114,7 +114,7 @@ func TestSuspendedInstance_HoldsClaim_OthersContinue(t *testing.T) {
 	})
 	begin := time.Now()
 	if _, err := other.Store.Claim(t.Context(), models.ClaimOptions{Limit: 1}); !errors.Is(err, models.ErrClaimBusy) {
-		t.Errorf("a claim beside another ends with %v", err)
+		t.Errorf("a concurrent claim returned %v", err)
 	}
 	for {
 		claimed, err := other.Store.Claim(t.Context(), models.ClaimOptions{Limit: 1})

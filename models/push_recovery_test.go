@@ -20,7 +20,7 @@ type interruptedPush struct {
 	t         *testing.T
 	dana, max models.User
 	request   string
-	base      string // where main was when the push began
+	base      string // main before the push
 	main      string // the pushed commit of main
 	topic     string // the pushed commit of topic
 	pending   int64
@@ -28,8 +28,8 @@ type interruptedPush struct {
 	pushes    int
 	mr        models.MergeRequest
 	service   models.ExternalStatusCheck
-	moved     map[string]bool // the branches that the push itself moved
-	processed bool            // its post-receive did its work
+	moved     map[string]bool // branches that the push itself moved
+	processed bool            // post-receive was processed
 }
 
 func (p *interruptedPush) update(branch string) models.RefUpdate {
@@ -127,7 +127,7 @@ var pushEnds = map[string]func(p *interruptedPush){
 			p.t.Fatal(err)
 		}
 		p.processed = true
-		p.moved["main"] = false // to all who look now
+		p.moved["main"] = false // overwritten
 		p.end()
 	},
 	"every ref is locked": func(p *interruptedPush) { p.end() },

@@ -131,7 +131,7 @@ func TestPush_AnyOrder_HeadIsBranchTip(t *testing.T) {
 		w.RecordPush("feature", b, c)
 		check(c)
 		if got := events() - was; got != 2 {
-			t.Fatalf("two pushes, %d events", got)
+			t.Fatalf("got %d events, want 2", got)
 		}
 		d := w.Git.AddCommit(w.Project.ID, "feature", c)
 		e := w.Git.AddCommit(w.Project.ID, "feature", d)
@@ -145,11 +145,11 @@ func TestPush_AnyOrder_HeadIsBranchTip(t *testing.T) {
 		w.RecordPush("feature", f, e)
 		w.RecordPush("feature", e, f)
 		check(e)
-		// Told twice: nothing happens.
+		// Recording a push twice has no effect.
 		was = events()
 		w.RecordPush("feature", f, e)
 		if got := events() - was; got != 0 {
-			t.Fatalf("told twice, %d more events", got)
+			t.Fatalf("got %d events for a repeated push, want 0", got)
 		}
 	})
 }
@@ -223,11 +223,11 @@ func TestRecoverPushes_KeepsUserAndOptions(t *testing.T) {
 		w.Git.MoveByPush(w.Project.ID, "req-fresh", "fresh", fresh)
 		prepare("never", zeroSHA, fresh, models.PushOptions{})
 		if n, err := w.Store.RecoverPushes(t.Context(), false); n != 0 || err != nil {
-			t.Fatalf("a push under way was swept: %d, %v", n, err)
+			t.Fatalf("a running push was recovered: %d, %v", n, err)
 		}
 		w.Clock.Advance(time.Minute)
 		if n, err := w.Store.RecoverPushes(t.Context(), false); n != 2 || err != nil {
-			t.Fatalf("swept %d, %v", n, err)
+			t.Fatalf("recovered %d, %v", n, err)
 		}
 		if got, _ := w.Reload(mr); got.HeadSHA != sha {
 			t.Fatalf("HEAD %s, want %s", got.HeadSHA, sha)
@@ -235,17 +235,16 @@ func TestRecoverPushes_KeepsUserAndOptions(t *testing.T) {
 		list := w.Deliveries(service)
 		last := w.PayloadOf(list[1])
 		if last.User != "dana" || last.OldRev != old || last.Head != sha {
-			t.Fatalf("the event of the lost push: %+v", last)
+			t.Fatalf("the event of the interrupted push: %+v", last)
 		}
 		created, _, err := w.Store.MergeRequests(t.Context(), models.MergeRequestFilter{ProjectIDs: []int64{w.Project.ID}, SourceBranch: "fresh"}, models.Page{})
 		if err != nil || len(created) != 1 || created[0].Title != "By push" || *created[0].AuthorID != dana.ID {
 			t.Fatalf("the push option: %+v, %v", created, err)
 		}
-		// What never moved is forgotten after a while, and nothing is told
-		// twice.
+		// A push that never moved its ref is dropped, and no event is sent twice.
 		w.Clock.Advance(time.Hour)
 		if n, err := w.Store.RecoverPushes(t.Context(), false); n != 0 || err != nil {
-			t.Fatalf("swept again: %d, %v", n, err)
+			t.Fatalf("recovered again: %d, %v", n, err)
 		}
 		var left int
 		if err := w.Store.DB().QueryRow("SELECT count(*) FROM pending_pushes").Scan(&left); err != nil || left != 0 {

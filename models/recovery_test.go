@@ -58,10 +58,10 @@ func TestRecovery_MissingRepository_Continues(t *testing.T) {
 		}
 		n, err = w.Store.RecoverPushes(t.Context(), false)
 		if assertProjectError(t, err, bad.ID); n != 1 {
-			t.Errorf("%d pushes carried out, want 1", n)
+			t.Errorf("%d pushes recovered, want 1", n)
 		}
 		if mr, _ := w.Reload(good); mr.HeadSHA != w.Git.Tip(good.ProjectID, "second") {
-			t.Error("the push of the good project was not carried out")
+			t.Error("the push of the good project was not recovered")
 		}
 		w.Clock.Advance(25 * time.Hour)
 		_, err = w.Store.RecoverMerges(t.Context(), false)
@@ -69,9 +69,9 @@ func TestRecovery_MissingRepository_Continues(t *testing.T) {
 		_, err = w.Store.RecoverPushes(t.Context(), false)
 		assertProjectError(t, err, bad.ID)
 		if pushes, merges := countRows(t, w, "pending_pushes"), countRows(t, w, "merge_requests WHERE state = 'opened' AND merging_sha <> ''"); pushes+merges != 0 {
-			t.Errorf("not given up: %d pushes, %d merges", pushes, merges)
+			t.Errorf("still pending: %d pushes, %d merges", pushes, merges)
 		}
-		w.Git.SetMissing(bad.ID, false) // so that the test's own check can ask it
+		w.Git.SetMissing(bad.ID, false) // for checkMerged
 	})
 }
 
@@ -95,7 +95,7 @@ func TestRecoverPushes_ManyFailingRows_ReachesTheLast(t *testing.T) {
 		w.Git.SetMissing(bad.ID, true)
 		w.Clock.Advance(time.Minute)
 		if n, err := w.Store.RecoverPushes(t.Context(), false); n != 1 || err == nil {
-			t.Errorf("carried out %d, %v", n, err)
+			t.Errorf("recovered %d, %v", n, err)
 		}
 	})
 }
@@ -132,7 +132,7 @@ func TestRecoverApplies_FailingService_Continues(t *testing.T) {
 		w.Clock.Advance(25 * time.Hour)
 		assertProjectError(t, w.Store.RecoverApplies(t.Context()), w.Project.ID)
 		if err := w.Store.RecoverApplies(t.Context()); err != nil {
-			t.Errorf("not given up: %v", err)
+			t.Errorf("recovery did not give up: %v", err)
 		}
 	})
 }
@@ -159,7 +159,7 @@ func TestExpirePending_FailingRow_Continues(t *testing.T) {
 		n, err := w.Store.ExpirePending(t.Context(), 10)
 		assertProjectError(t, err, w.Project.ID)
 		if _, checks := w.Reload(second); n != 1 || !checks[0].TimedOut {
-			t.Errorf("%d written down, second %+v", n, checks[0])
+			t.Errorf("stored %d time-outs, second check %+v", n, checks[0])
 		}
 	})
 }
@@ -228,7 +228,7 @@ func TestRecoverPushes_ClosedMergeRequest_RestoresHeadRef(t *testing.T) {
 		}
 		w.Clock.Advance(time.Minute)
 		if n, err := w.Store.RecoverPushes(t.Context(), false); n != 1 || err != nil {
-			t.Fatalf("carried out %d, %v", n, err)
+			t.Fatalf("recovered %d, %v", n, err)
 		}
 		if got := w.Git.HeadRef(mr.ProjectID, mr.IID); got != mr.HeadSHA {
 			t.Errorf("head ref %s, HEAD %s", got, mr.HeadSHA)

@@ -55,7 +55,7 @@ func TestExpire_AgreesWithStatusAt(t *testing.T) {
 		written := check
 		written.expire()
 		if check.StatusAt(now) != written.StatusAt(now) || check.TimedOutAt(now) != written.TimedOutAt(now) || !check.Since(now).Equal(written.Since(now)) {
-			t.Errorf("after %v: %+v and %+v read differently", after, check, written)
+			t.Errorf("after %v: %+v and %+v differ", after, check, written)
 		}
 	}
 }

@@ -35,13 +35,13 @@ func TestCountSignInAttempt_PerAccountAndNetwork(t *testing.T) {
 			}
 		}
 		if !try("jonas", "2001:db8::1") {
-			t.Error("another account may not be tried")
+			t.Error("another account is limited too")
 		}
 		if err := w.Store.ResetSignInAttempts(t.Context(), "olga", "2001:db8::9"); err != nil {
 			t.Fatal(err)
 		}
 		if !try("olga", "2001:db8::1") {
-			t.Error("the tries are not forgotten")
+			t.Error("the counter was not reset")
 		}
 	})
 }

@@ -48,7 +48,7 @@ func TestSuggestedTitle_IsValidTitle(t *testing.T) {
 				t.Fatalf("%q suggests %q: %v", message, title, err)
 			}
 			if IsDraftTitle(WithDraft(title, draft)) != draft {
-				t.Fatalf("%q suggests %q, which decides itself whether it is a draft", message, title)
+				t.Fatalf("%q suggests %q, which has a draft prefix of its own", message, title)
 			}
 		}
 	})
@@ -68,7 +68,7 @@ func TestValidNewBranchName(t *testing.T) {
 		strings.Repeat("a", 41): true, "evil\u202egnp": false, "iso\u2066late": false, "arabic\u061cmark": false, "fix/" + strings.Repeat("a", 40): true,
 	} {
 		if got := validNewBranchName(name); got != want {
-			t.Errorf("%q may be made: %v", name, got)
+			t.Errorf("validNewBranchName(%q) = %v", name, got)
 		}
 	}
 }

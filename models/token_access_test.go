@@ -55,7 +55,7 @@ func TestTokenAccess_EqualsTokenUserAndAccess(t *testing.T) {
 					t.Fatal(err)
 				}
 				if diff := cmp.Diff(p, wantAccess.Project); diff != "" {
-					t.Errorf("the project (-by GORM, +by hand):\n%s", diff)
+					t.Errorf("project (-Project, +AccessByID):\n%s", diff)
 				}
 			}
 			compare := func(name string, gotToken models.AccessToken, gotAccess models.Access, err error) {
@@ -67,7 +67,7 @@ func TestTokenAccess_EqualsTokenUserAndAccess(t *testing.T) {
 					return
 				}
 				if diff := cmp.Diff(wantToken, gotToken) + cmp.Diff(wantAccess, gotAccess); diff != "" {
-					t.Errorf("%s of %s (-two queries, +one):\n%s", name, digest, diff)
+					t.Errorf("%s of %s (-two queries, +one query):\n%s", name, digest, diff)
 				}
 			}
 			gotToken, gotAccess, err := w.Store.TokenAccessByID(ctx, digest, p.ID)
@@ -75,7 +75,7 @@ func TestTokenAccess_EqualsTokenUserAndAccess(t *testing.T) {
 			gotToken, gotAccess, err = w.Store.TokenAccessByPath(ctx, digest, p.Namespace.Path, p.Path)
 			compare("by path", gotToken, gotAccess, err)
 			if _, _, err = w.Store.TokenAccessByID(ctx, digest, p.ID+1); models.KindOf(err) != models.KindNotFound {
-				t.Errorf("in no project %s is answered %v", digest, err)
+				t.Errorf("%s without a project: %v", digest, err)
 			}
 		}
 	})
