@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// wide is a repository with ten thousand files, and two branches that each
-// change a hundred of them.
+// wide returns a repository with 10,000 files and two branches that change 100 of
+// them each.
 func wide(b *testing.B) (r Repo, base, left, right string) {
 	b.Helper()
 	r = newStore(b, Options{}).Repo(1)

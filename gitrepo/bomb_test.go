@@ -21,10 +21,9 @@ func object(t testing.TB, r Repo, input string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// bomb is a commit on parent with a folder of levels folders inside each
-// other, each with width entries of the same content: width to the power of
-// levels files. leaf is the mode, kind and id of the innermost entries; empty
-// means a small file.
+// bomb returns a commit on parent that has width to the power of levels files:
+// nested folders of width equal entries. leaf is the mode, kind and id of the
+// innermost entries; empty means a small file.
 func bomb(t testing.TB, r Repo, parent string, levels, width int, leaf string) string {
 	t.Helper()
 	if leaf == "" {
@@ -49,7 +48,7 @@ func bomb(t testing.TB, r Repo, parent string, levels, width int, leaf string) s
 	return sha
 }
 
-// usedByChildren is the processor time of the git processes that ended so far.
+// usedByChildren returns the processor time of the git processes that have ended.
 func usedByChildren(t testing.TB) time.Duration {
 	t.Helper()
 	var u syscall.Rusage
@@ -59,8 +58,8 @@ func usedByChildren(t testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// Whatever the trees and files of two commits are, what a reader asks of them
-// costs about a second of processor time and says that it was cut.
+// With any trees and files, a read takes at most about one second of processor
+// time, and its result is marked as incomplete.
 func TestView_HostileTrees_StopsAtLimit(t *testing.T) {
 	s := newStore(t, Options{})
 	r := s.View(1)
@@ -117,7 +116,6 @@ func TestView_HostileTrees_StopsAtLimit(t *testing.T) {
 	}
 }
 
-// A merge reads each tree once, however often it is used.
 func TestPrepareMerge_TreeBomb_ReadsEachTreeOnce(t *testing.T) {
 	r := newStore(t, Options{}).Repo(1)
 	base := write(t, r, "main", "", "Base", map[string]string{"a": "1"})
@@ -189,7 +187,6 @@ func TestPool_LimitsProcesses(t *testing.T) {
 	b()
 }
 
-// However many ask for the same comparison, git is asked once.
 func TestCached_ConcurrentCallers_ShareOneCall(t *testing.T) {
 	var a answers
 	key := answerKey{1, "diff", "a", "b", DiffLimits{}}

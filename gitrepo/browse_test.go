@@ -158,7 +158,7 @@ func TestArchive(t *testing.T) {
 	}
 }
 
-// Listing or packing hostile trees ends early, within a view's processor time.
+// Listing and archiving hostile trees stay within the processor time of a view.
 func TestDownload_HostileTrees_StopsAtLimit(t *testing.T) {
 	s := newStore(t, Options{})
 	r := s.View(1)
@@ -191,7 +191,7 @@ func TestDownload_HostileTrees_StopsAtLimit(t *testing.T) {
 	}
 }
 
-// A download ends at its limit even if the tree's attributes make files grow.
+// Attributes in the tree can expand files beyond the size in the listing.
 func TestDownload_AboveLimit_Fails(t *testing.T) {
 	r := newStore(t, Options{}).View(1)
 	sha := write(t, r, "main", "", "First", map[string]string{"a.txt": strings.Repeat("0123456789", 100)})

@@ -7,7 +7,6 @@ import (
 	"testing"
 )
 
-// Divergences must say what counting one by one says.
 func TestDivergences_EqualCounts(t *testing.T) {
 	r := newStore(t, Options{}).Repo(1)
 	root := write(t, r, "main", "", "Root", map[string]string{"a": "0"})

@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// TestMain lets this test binary be the hook program, as the shipped binary is.
+// TestMain runs the hook if git starts this test binary as one.
 func TestMain(m *testing.M) {
 	if name, ok := IsHook(os.Args[0]); ok {
 		os.Exit(RunHook(name, os.Stdin, os.Stdout, os.Stderr, os.Environ()))
@@ -27,12 +27,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// when is the time of every commit that tests make.
+// when is the time of the commits of the tests.
 var when = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 
 var ada = Identity{Name: "Ada", Email: "ada@example.com"}
 
-// newStore is an empty store with one empty repository, number 1.
+// newStore returns a store with one empty repository, of project 1.
 func newStore(t testing.TB, o Options) *Store {
 	t.Helper()
 	s, err := New(filepath.Join(t.TempDir(), "repositories"), o)
@@ -45,7 +45,8 @@ func newStore(t testing.TB, o Options) *Store {
 	return s
 }
 
-// write makes a commit on a branch, on the branch's tip or on parent.
+// write creates a commit on a branch, with the tip of the branch or else parent as
+// its parent.
 func write(t testing.TB, r Repo, branch, parent, message string, files map[string]string) string {
 	t.Helper()
 	if tip, ok, err := r.BranchTip(t.Context(), branch); err != nil {
@@ -60,8 +61,7 @@ func write(t testing.TB, r Repo, branch, parent, message string, files map[strin
 	return sha
 }
 
-// gitHost serves a store over HTTP as the shipped server does, and answers
-// its hooks with what decide says.
+// gitHost serves a store over HTTP. decide handles the requests of its hooks.
 type gitHost struct {
 	store  *Store
 	url    string // of repository 1
@@ -123,8 +123,7 @@ func (h *gitHost) handle(_ context.Context, r HookRequest) HookResponse {
 	return h.decide(r)
 }
 
-// seen returns the hook requests of a kind since the last call, and forgets
-// all.
+// seen returns the hook requests of a kind since the last call.
 func (h *gitHost) seen(kind string) []HookRequest {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -138,13 +137,13 @@ func (h *gitHost) seen(kind string) []HookRequest {
 	return found
 }
 
-// client is a work tree that pushes to and fetches from a host.
+// client is a work tree whose origin is a gitHost.
 type client struct {
 	t   testing.TB
 	dir string
 }
 
-// newClient is an empty work tree on branch main whose origin is url.
+// newClient creates an empty work tree on branch main with origin url.
 func newClient(t testing.TB, url string) client {
 	t.Helper()
 	c := client{t, t.TempDir()}
@@ -153,7 +152,7 @@ func newClient(t testing.TB, url string) client {
 	return c
 }
 
-// try runs git as a user would and returns all that it printed.
+// try runs git and returns its whole output.
 func (c client) try(args ...string) (string, error) {
 	cmd := exec.CommandContext(c.t.Context(), "git", args...)
 	cmd.Dir = c.dir
@@ -163,7 +162,7 @@ func (c client) try(args ...string) (string, error) {
 	return string(out), err
 }
 
-// git runs git and ends the test when it fails.
+// git runs git and fails the test on an error.
 func (c client) git(args ...string) string {
 	c.t.Helper()
 	out, err := c.try(args...)
@@ -173,7 +172,7 @@ func (c client) git(args ...string) string {
 	return strings.TrimSpace(out)
 }
 
-// refused runs git, which must fail, and returns what it printed.
+// refused runs git, which must fail, and returns its output.
 func (c client) refused(args ...string) string {
 	c.t.Helper()
 	out, err := c.try(args...)
@@ -198,7 +197,7 @@ func (c client) commit(path, content string) string {
 	return c.git("rev-parse", "HEAD")
 }
 
-// contains fails the test unless got has want in it.
+// contains fails the test unless got contains want.
 func contains(t testing.TB, got, want string) {
 	t.Helper()
 	if !strings.Contains(got, want) {
@@ -253,7 +252,7 @@ func TestCreateAndDelete(t *testing.T) {
 	}
 }
 
-// A GIT_DIR in the server's own environment must not redirect anything.
+// GIT_DIR in the environment of the server has no effect.
 func TestRun_DoesNotInheritEnvironment(t *testing.T) {
 	s := newStore(t, Options{})
 	t.Setenv("GIT_DIR", t.TempDir())
@@ -286,8 +285,7 @@ func TestRun_EndOfContext_StopsGit(t *testing.T) {
 	}
 }
 
-// What is given on a command line must win over our environment, or Prune
-// would never pack anything.
+// Prune overrides gc.auto of the environment with an option.
 func TestRun_OptionsOverrideEnvironment(t *testing.T) {
 	s := newStore(t, Options{})
 	out, err := s.Repo(1).git(t.Context(), "-c", "gc.auto=2000", "config", "gc.auto")

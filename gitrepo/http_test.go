@@ -122,7 +122,7 @@ func TestPush_RejectedRefs(t *testing.T) {
 	}
 }
 
-// git takes a hook that it cannot run for one that is not there.
+// git ignores a hook that it cannot run.
 func TestPush_MissingHooks_AreRestored(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "mergegate")
 	self, err := os.Executable()
@@ -208,9 +208,9 @@ func TestKeepHead_CanBeFetched(t *testing.T) {
 	}
 }
 
-// Without full duplex this fetch breaks off: the client is still sending its
-// "have" lines when the first answer comes. Real git shows it only with
-// histories of thousands of commits, so the request is made by hand.
+// Without full duplex this fetch fails, because the client still sends "have" lines
+// when the response begins. git itself shows this only with thousands of commits,
+// so the test sends the request itself.
 func TestFetch_ManyHaves_Succeeds(t *testing.T) {
 	h := newGitHost(t, Options{})
 	r := h.store.Repo(1)
@@ -297,8 +297,7 @@ func TestPush_PackAboveLimit_Fails(t *testing.T) {
 	contains(t, c.refused("push", "origin", "main"), "maximum allowed size")
 }
 
-// A client that dies in the middle of a push leaves no process, no ref and no
-// file behind.
+// If the client dies during a push, no process, ref or file remains.
 func TestPush_ClientDisconnects_LeavesNothing(t *testing.T) {
 	h := newGitHost(t, Options{})
 	reader, writer := io.Pipe()
@@ -346,7 +345,7 @@ func gitProcesses(t *testing.T, dir string) int {
 	return n
 }
 
-// waitFor asks again until it is so, for ten seconds at most.
+// waitFor polls until the condition holds, for at most ten seconds.
 func waitFor(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {

@@ -43,7 +43,7 @@ func holdLock(t *testing.T, r Repo, ref, sha string) *exec.Cmd {
 	return cmd
 }
 
-// crash ends a process as a crash does.
+// crash kills a process.
 func crash(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil {
@@ -52,8 +52,7 @@ func crash(t *testing.T, cmd *exec.Cmd) {
 	_ = cmd.Wait()
 }
 
-// A lock that a crash leaves behind is in nobody's way; one that a living git
-// holds stays, whoever looks.
+// The lock file of a killed git is removed; that of a running git stays.
 func TestSweepLocks_RemovesStaleLocksOnly(t *testing.T) {
 	h := newGitHost(t, Options{})
 	s := h.store
@@ -117,7 +116,6 @@ func TestSweepLocks_RemovesStaleLocksOnly(t *testing.T) {
 	}
 }
 
-// What git says about a lock reaches the pusher without the server's paths.
 func TestPush_MessagesContainNoServerPath(t *testing.T) {
 	h := newGitHost(t, Options{})
 	c := newClient(t, h.url)

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A prune at the same time can remove the folder in which git is about to
-// create an object. The stand-in for git reports this the first time.
+// A concurrent prune can remove the folder in which git creates an object. The fake
+// git of this test fails like that the first time.
 func TestRun_ConcurrentPrune_RunsAgain(t *testing.T) {
 	s := newStore(t, Options{})
 	dir := t.TempDir()

@@ -64,8 +64,8 @@ func TestCommitAndLog(t *testing.T) {
 	}
 }
 
-// What is no whole id must never reach git as a revision or an option, and
-// what is unknown must be told apart from a broken repository.
+// Only full ids reach git as revisions, and an unknown id is distinguished from a
+// damaged repository.
 func TestRepo_UnknownIDs_ReturnErrNotFound(t *testing.T) {
 	r := newStore(t, Options{}).Repo(1)
 	sha := write(t, r, "main", "", "First", map[string]string{"a": "1"})
@@ -146,7 +146,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// The stamp changes with every move of the branch, loose or packed.
+// The stamp changes with every move of the branch, with loose and with packed refs.
 func TestBranchStamp_Changes(t *testing.T) {
 	r := newStore(t, Options{}).Repo(1)
 	seen := map[string]string{}
@@ -381,8 +381,8 @@ func TestWriteCommit(t *testing.T) {
 	}
 }
 
-// A name that is a whole object id is the object's, whatever else is called so,
-// and nothing new can be called so.
+// A full object id means the object, even if a branch has this name. No new branch
+// or tag can have such a name.
 func TestResolve_NamesThatAreObjectIDs(t *testing.T) {
 	h := newGitHost(t, Options{})
 	r := h.store.Repo(1)

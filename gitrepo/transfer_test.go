@@ -35,8 +35,8 @@ func TestPathFilter(t *testing.T) {
 	}
 }
 
-// A client that sends too little in its time is told so, one that takes too
-// little is cut off; neither holds a process longer.
+// A client that sends too slowly gets a 408, one that reads too slowly is
+// disconnected; in both cases the git process ends.
 func TestService_SlowClients_AreDisconnected(t *testing.T) {
 	h := newGitHost(t, Options{TransferRate: TransferRate{Bytes: 1000, Window: 300 * time.Millisecond}})
 	noise := make([]byte, 30<<20)
@@ -72,8 +72,7 @@ func TestService_SlowClients_AreDisconnected(t *testing.T) {
 	}
 }
 
-// Bytes that are not git's are the client's fault; a damaged repository is
-// ours.
+// An invalid request is a 400, a damaged repository is an error for the log.
 func TestService_MalformedRequests_AreBadRequest(t *testing.T) {
 	h := newGitHost(t, Options{})
 	tip := write(t, h.store.Repo(1), "main", "", "First", map[string]string{"a": "1"})

@@ -12,8 +12,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// databaseProxy stands between the program and PostgreSQL, and can take the
-// database away.
+// databaseProxy is a TCP proxy for PostgreSQL that can cut all connections.
 type databaseProxy struct {
 	listener net.Listener
 	server   string // the address behind it
@@ -26,7 +25,7 @@ type databaseProxy struct {
 	open    map[net.Conn]bool
 }
 
-// newDatabaseProxy makes a proxy and points db at it.
+// newDatabaseProxy starts a proxy and changes db to use it.
 func newDatabaseProxy(t *testing.T, db modelstest.Database) (*databaseProxy, modelstest.Database) {
 	t.Helper()
 	u, err := url.Parse(db.DSN)
@@ -84,7 +83,7 @@ func (p *databaseProxy) serve(client net.Conn) {
 	p.mu.Unlock()
 }
 
-// cut takes the database away.
+// cut closes all connections and accepts no more.
 func (p *databaseProxy) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,7 +100,7 @@ func (p *databaseProxy) comeBack() {
 }
 
 // TestDatabaseUnavailable_Answers503: pages, the API and git answer 503 with Retry-After while
-// the database is away, and work again as soon as it is back.
+// the database is unreachable, and work again as soon as it is back.
 func TestDatabaseUnavailable_Answers503(t *testing.T) {
 	t.Parallel()
 	proxy, db := newDatabaseProxy(t, modelstest.Postgres(t))

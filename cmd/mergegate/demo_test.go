@@ -13,7 +13,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// demo starts the demo and reads how to get in.
+// demo starts the demo and returns the content of demo.json.
 func (p *program) demo() demoState {
 	p.t.Helper()
 	p.start(nil, "demo")
@@ -57,10 +57,9 @@ func (d demoState) signIn(t *testing.T, p *browsertest.Page, role, path string) 
 	p.Go(d.BaseURL + path)
 }
 
-// The demo as a new user meets it: the widget goes from pending to settled
-// while one looks at it, Retry asks again, the title decides, the merge is
-// refused and then allowed; and a second start goes on where the first
-// stopped.
+// The demo for a new user: polls update the widget from pending to its final state,
+// Retry sends a delivery again, the title decides the result, and the merge is
+// blocked and then allowed. A second start keeps the data.
 func TestBrowserDemo_DeveloperAndMaintainer_MergeRequest(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t, modelstest.Database{Driver: "sqlite"})
@@ -69,17 +68,17 @@ func TestBrowserDemo_DeveloperAndMaintainer_MergeRequest(t *testing.T) {
 
 	developer := browsertest.New(t)
 	state.signIn(t, developer, "developer", mr)
-	// Nobody reloads: the polls bring it.
+	// Polls update the widget without a reload.
 	developer.WaitText("#status-checks-summary", "1 failed")
 	developer.WaitText("#merge-state", "Merge blocked: 1 check failed")
 	developer.Wait("#merge-button[aria-disabled=true]")
 
-	// The services take a while: a retry is seen as pending.
+	// The services respond after a delay, so the retry is pending for a while.
 	developer.Press("Retry Security sign-off")
 	developer.WaitText("#status-checks-summary", "1 pending")
 	developer.WaitText("#status-checks-summary", "1 failed")
 
-	// Reviewed, says the title: the service of somebody else believes it.
+	// The service accepts the change because the title contains "reviewed".
 	developer.Press("Edit")
 	developer.Fill("#mr-title", "Make refund webhooks idempotent (reviewed)")
 	developer.Press("Save changes")
@@ -106,12 +105,12 @@ func TestBrowserDemo_DeveloperAndMaintainer_MergeRequest(t *testing.T) {
 	if again := p.demo(); fmt.Sprint(again) != fmt.Sprint(state) {
 		t.Errorf("the second start has another demo: %v", again)
 	}
-	// The session survives, and so does what was merged.
+	// The session and the merge survive the restart.
 	maintainer.Reload()
 	maintainer.WaitText("#mr-state", "Merged")
 }
 
-// The demo without JavaScript, and who sees what.
+// Without JavaScript, each role sees the pages that it may see.
 func TestBrowserDemo_Roles_SeeWhatTheyMay(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t, modelstest.Database{Driver: "sqlite"})

@@ -11,7 +11,6 @@ import (
 	"testing"
 )
 
-// The gallery needs no settings and no database.
 func TestGallery_NeedsNoSettings(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	r, w := io.Pipe()
@@ -37,8 +36,7 @@ func TestGallery_NeedsNoSettings(t *testing.T) {
 	}
 }
 
-// Every command explains itself and refuses what it does not know, before it
-// does anything.
+// Every command prints help, and rejects unknown arguments before it does anything.
 func TestCommands_HelpAndInvalidArguments(t *testing.T) {
 	for _, command := range [][]string{
 		{"serve"}, {"demo"}, {"demo-service"}, {"migrate"}, {"user"}, {"user", "create"}, {"user", "password"}, {"gallery"}, {"version"}, {"help"}, {},

@@ -14,8 +14,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// publicProject makes a public project, whose pages need no session, and a
-// clone of it.
+// publicProject creates a public project, whose pages need no session, and a clone.
 func publicProject(t *testing.T, p *program, api client, path string) (id int64, full string, tree workTree) {
 	t.Helper()
 	var project struct {
@@ -41,8 +40,8 @@ func (p *program) page(path string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// pushBomb pushes a branch whose one folder holds ten to the power of eight
-// files, in some hundred bytes, and opens a merge request.
+// pushBomb pushes a branch with a folder of 10^8 files, in a few hundred bytes, and
+// opens a merge request.
 func pushBomb(w workTree) string {
 	w.t.Helper()
 	store := func(kind string, content []byte) string {
@@ -69,8 +68,7 @@ func pushBomb(w workTree) string {
 	return sha
 }
 
-// Whatever a stranger can push, every page and answer that shows it comes soon
-// and says what it leaves out.
+// Every page and API response for the pushed tree is fast and says what it omits.
 func TestTreeBomb_PagesAndAPI_AreCut(t *testing.T) {
 	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
@@ -132,8 +130,7 @@ func TestTreeBomb_PagesAndAPI_AreCut(t *testing.T) {
 	})
 }
 
-// Branches without a common commit: the page, the API and the merge give the
-// same verdict and the same reason.
+// For branches without a common commit, page, API and merge give the same reason.
 func TestUnrelatedHistories_PageAndAPI_Agree(t *testing.T) {
 	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
@@ -165,8 +162,8 @@ func TestUnrelatedHistories_PageAndAPI_Agree(t *testing.T) {
 	})
 }
 
-// One project whose repository is gone spoils nothing for the others, and what
-// does not need the repository works for itself.
+// If the repository of a project is missing, other projects work, and so do the
+// pages of the project that do not need it.
 func TestMissingRepository_OthersWork(t *testing.T) {
 	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {

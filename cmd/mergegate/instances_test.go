@@ -7,8 +7,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// Two instances share one PostgreSQL and one data folder: a push through
-// either asks its own instance, and the deliveries are sent once.
+// Two instances share PostgreSQL and the data folder. The hooks of a push call the
+// instance that received it, and each delivery is sent once.
 func TestTwoInstances_SendDeliveriesOnce(t *testing.T) {
 	t.Parallel()
 	db := modelstest.Postgres(t)

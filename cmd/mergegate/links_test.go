@@ -16,7 +16,7 @@ import (
 )
 
 // TestLinks_OfPayloadsAndAPI_Exist follows every address of this server in a
-// payload and in the API's answers, signed in or with a token.
+// payload and in responses of the API, signed in or with a token.
 func TestLinks_OfPayloadsAndAPI_Exist(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, modelstest.Database{Driver: models.DriverSQLite})

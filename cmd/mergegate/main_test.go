@@ -26,19 +26,19 @@ import (
 )
 
 const (
-	// asProgram makes the test binary be the program.
+	// asProgram makes the test binary run as the program.
 	asProgram = "MERGEGATE_TEST_AS_PROGRAM"
-	// dieAt makes the program kill itself, as kill -9 does, at a point.
+	// dieAt names the point at which the program kills itself with SIGKILL.
 	dieAt = "MERGEGATE_TEST_DIE_AT"
 	// bodyTimeoutVariable shortens the time limit of request bodies.
 	bodyTimeoutVariable = "MERGEGATE_TEST_BODY_TIMEOUT"
 )
 
-// TestMain makes the test binary four things: the hooks that git starts, the
-// program that the tests start, the commands of scripts, and the tests.
+// TestMain lets the test binary also run as a hook of git, as the program that the
+// tests start, and as the commands of scripts.
 func TestMain(m *testing.M) {
 	_, hook := gitrepo.IsHook(os.Args[0])
-	// The demo's services are given settings of theirs and nothing else.
+	// The services of the demo do not inherit asProgram.
 	demoService := len(os.Args) > 1 && os.Args[1] == "demo-service"
 	if hook || demoService || os.Getenv(asProgram) != "" {
 		die := func() error { return syscall.Kill(os.Getpid(), syscall.SIGKILL) }
@@ -55,13 +55,13 @@ func TestMain(m *testing.M) {
 	testscript.Main(tests{m}, map[string]func(){"mergegate": main, "pre-receive": main, "post-receive": main})
 }
 
-// tests are the tests of this package, and the end of what they share.
+// tests runs the tests of this package and then stops what they share.
 type tests struct{ m *testing.M }
 
 // Run implements testscript.TestingM.
 func (t tests) Run() int { return browsertest.Main(t.m) }
 
-// program is a running Mergegate.
+// program is a Mergegate process.
 type program struct {
 	t       *testing.T
 	cmd     *exec.Cmd
@@ -91,7 +91,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// newProgram prepares a program on a database of its own; start starts it.
+// newProgram prepares a program with its own data folder; start starts it.
 func newProgram(t *testing.T, db modelstest.Database) *program {
 	t.Helper()
 	address, err := freeAddress()
@@ -109,7 +109,7 @@ func newProgram(t *testing.T, db modelstest.Database) *program {
 	return p
 }
 
-// database is where the program's data is.
+// database returns the driver and data source name of the program.
 func (p *program) database() (driver, dsn string) {
 	for _, setting := range p.env {
 		if dsn, ok := strings.CutPrefix(setting, "MERGEGATE_DATABASE_URL="); ok {
@@ -119,8 +119,8 @@ func (p *program) database() (driver, dsn string) {
 	return models.DriverSQLite, filepath.Join(p.data, "mergegate.db")
 }
 
-// admin makes an administrator with an access token, while the program does
-// not run.
+// admin creates an administrator with an access token. The program must not be
+// running.
 func (p *program) admin() client {
 	p.t.Helper()
 	if out, err := p.run(nil, "migrate"); err != nil {
@@ -154,7 +154,7 @@ func (p *program) run(env []string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// start starts a command that serves, and waits until it is ready.
+// start starts a server command and waits until it is ready.
 func (p *program) start(env []string, args ...string) {
 	p.t.Helper()
 	p.cmd = exec.Command(os.Args[0], args...)
@@ -216,7 +216,7 @@ func (p *program) awaitEnd() {
 	}
 }
 
-// stop ends the program as an operator does.
+// stop ends the program with SIGTERM.
 func (p *program) stop() {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -228,15 +228,14 @@ func (p *program) stop() {
 	}
 }
 
-// client speaks the API with a token.
+// client calls the API with a token.
 type client struct {
 	t     *testing.T
 	url   string
 	token string
 }
 
-// call makes a request and reads the JSON of the answer into into, which may
-// be nil.
+// call sends a request and decodes the JSON response into into, which may be nil.
 func (c client) call(method, path string, body any, wantStatus int, into any) {
 	c.t.Helper()
 	status, answer := c.try(method, path, body)
@@ -329,14 +328,14 @@ func (w workTree) commit(name, text string) string {
 	return strings.TrimSpace(w.git("rev-parse", "HEAD"))
 }
 
-// received is one request that reached a service.
+// received is a request that a service received.
 type received struct {
 	header http.Header
 	body   []byte
 	at     time.Time
 }
 
-// field reads a value of the payload by its path.
+// field returns the value at a path of the payload.
 func (r received) field(path ...string) string {
 	var v any
 	if err := json.Unmarshal(r.body, &v); err != nil {
@@ -359,7 +358,7 @@ type service struct {
 	answer func(received) int
 }
 
-// newService listens on an address of its own.
+// newService starts a service on a free address.
 func newService(t *testing.T) *service {
 	s := &service{t: t}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -387,7 +386,7 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// got lists what has arrived with an action, "" for all.
+// got returns the requests with this action; "" means all.
 func (s *service) got(action string) []received {
 	s.mu.Lock()
 	defer s.mu.Unlock()

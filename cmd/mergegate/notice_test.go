@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// NOTICE names every module whose code is in the program.
+// NOTICE names every module that is linked into the program.
 func TestNotice_NamesEveryModule(t *testing.T) {
 	notice, err := os.ReadFile("../../NOTICE")
 	if err != nil {

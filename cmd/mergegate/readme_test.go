@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The table of settings in README.md names every setting, with its default.
+// The table of settings in README.md has every setting with its default.
 func TestReadme_NamesEverySetting(t *testing.T) {
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// receiver is a service that keeps what it is sent and says nothing by itself.
+// receiver is a service that stores deliveries and sends no response by itself.
 type receiver struct {
 	server *httptest.Server
 

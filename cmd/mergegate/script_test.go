@@ -53,10 +53,10 @@ type scriptState struct {
 
 func stateOf(ts *testscript.TestScript) *scriptState { return ts.Value(stateKey{}).(*scriptState) }
 
-// patience is how long a script waits for what must come.
+// patience is how long a script waits for a condition.
 const patience = 30 * time.Second
 
-// until asks again until it is so.
+// until polls until the condition holds.
 func until(ts *testscript.TestScript, what string, so func() bool) {
 	for end := time.Now().Add(patience); !so(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {

@@ -18,8 +18,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// world is a running program with a project that has a service and an open
-// merge request, all made by API and git.
+// world is a running program with a project, a service and an open merge request,
+// all created through API and git.
 type world struct {
 	*program
 	api     client
@@ -74,7 +74,7 @@ func (w *world) mergeRequest() (mr struct {
 	return mr
 }
 
-// The main line on the real parts: push, signed payload, answer, merge.
+// Push, signed delivery, response and merge with real git and HTTP.
 func TestPushResponseMerge(t *testing.T) {
 	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
@@ -117,8 +117,7 @@ func TestPushResponseMerge(t *testing.T) {
 	})
 }
 
-// verify checks both signatures as a receiver would, with somebody else's
-// library for the second.
+// verify checks both signatures, the second with the Standard Webhooks library.
 func verify(t *testing.T, r received) {
 	t.Helper()
 	mac := hmac.New(sha256.New, []byte(testSecret))
@@ -139,8 +138,8 @@ func verify(t *testing.T, r received) {
 	}
 }
 
-// Killed between the ref and the row of a push: the pusher is told nothing
-// good, and after a restart HEAD is there and the event is sent.
+// The program is killed after git moved the ref and before the row is written. The
+// push fails for its user; after a restart HEAD is updated and the event is sent.
 func TestKill_DuringPush_PushIsRecovered(t *testing.T) {
 	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
@@ -165,8 +164,8 @@ func TestKill_DuringPush_PushIsRecovered(t *testing.T) {
 	})
 }
 
-// Killed between the ref and the row of a merge: completed after a restart,
-// with exactly one merge event.
+// The program is killed after the target moved and before the row is written. After
+// a restart the merge is completed with exactly one merge event.
 func TestKill_DuringMerge_MergeIsCompleted(t *testing.T) {
 	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
@@ -200,8 +199,8 @@ func TestKill_DuringMerge_MergeIsCompleted(t *testing.T) {
 	})
 }
 
-// awaitSweep waits for what the sweep of another instance's remains does: on
-// PostgreSQL it leaves others half a minute for what may be under way.
+// awaitSweep waits for recovery. On PostgreSQL, recovery waits half a minute,
+// because another instance may still be working.
 func (w *world) awaitSweep(holds func() bool) {
 	w.t.Helper()
 	deadline := time.Now().Add(90 * time.Second)
@@ -213,8 +212,8 @@ func (w *world) awaitSweep(holds func() bool) {
 	}
 }
 
-// Killed while a service has the request in its hands: delivered again after a
-// restart, under the same Idempotency-Key.
+// The program is killed while a service handles a delivery. After a restart, the
+// delivery is sent again with the same Idempotency-Key.
 func TestKill_DuringDelivery_DeliveryIsRepeated(t *testing.T) {
 	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
@@ -243,7 +242,6 @@ func TestKill_DuringDelivery_DeliveryIsRepeated(t *testing.T) {
 	})
 }
 
-// Settings that cannot be served with are refused, a sentence each.
 func TestSettings_Invalid_NamesTheSetting(t *testing.T) {
 	p := newProgram(t, modelstest.Database{Driver: "sqlite"})
 	for name, test := range map[string]struct {
@@ -281,7 +279,6 @@ func TestSettings_Invalid_NamesTheSetting(t *testing.T) {
 	}
 }
 
-// The limits of the API are those of the settings.
 func TestSettings_APILimits(t *testing.T) {
 	t.Setenv("MERGEGATE_DATA", t.TempDir())
 	t.Setenv("MERGEGATE_API_RATE_PER_TOKEN", "600")
@@ -296,7 +293,6 @@ func TestSettings_APILimits(t *testing.T) {
 	}
 }
 
-// SQLite serves one process.
 func TestSQLite_SecondProcess_IsRejected(t *testing.T) {
 	p := newProgram(t, modelstest.Database{Driver: "sqlite"})
 	p.start(nil, "serve")

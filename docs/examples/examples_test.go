@@ -23,10 +23,10 @@ import (
 	"github.com/mergegate/mergegate/webhook"
 )
 
-// secrets are one of each notation: any text, and Standard Webhooks'.
+// secrets are a secret of each notation: plain text and Standard Webhooks.
 var secrets = []string{"an example's secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
 
-// site is a Mergegate with one service, whose deliveries the test sends.
+// site is a server with one service. The test sends the deliveries.
 type site struct {
 	*modelstest.Fixture
 	url      string
@@ -107,7 +107,7 @@ func (s *site) newToken(user models.User) string {
 	return token
 }
 
-// open opens a merge request and takes the delivery that tells of it.
+// open opens a merge request and returns its delivery.
 func (s *site) open(description string) (models.MergeRequest, models.ClaimedDelivery) {
 	s.T.Helper()
 	mr, err := s.Store.CreateMergeRequest(s.T.Context(), s.Owner, s.Project.ID, models.MergeRequestInput{
@@ -122,7 +122,7 @@ func (s *site) open(description string) (models.MergeRequest, models.ClaimedDeli
 	return mr, claimed[0]
 }
 
-// exampleService starts the service written in Go, in a process of its own.
+// exampleService starts the Go service in a child process.
 func exampleService(s *site) string {
 	program := filepath.Join(s.T.TempDir(), "service")
 	if out, err := exec.Command("go", "build", "-o", program, "./go").CombinedOutput(); err != nil {
@@ -238,7 +238,7 @@ func TestVerifyScript_ChecksSignatures(t *testing.T) {
 	}
 }
 
-// recorded is what webhook sends, signed with a secret.
+// recorded returns a delivery of package webhook that is signed with secret.
 func recorded(t *testing.T, secret string) (header http.Header, body []byte) {
 	t.Helper()
 	body, err := os.ReadFile("../../webhook/testdata/push.golden.json")

@@ -1,6 +1,6 @@
-// Package repositories joins the domain and the front doors, which each say in
-// an interface of their own what they ask of git, to package gitrepo, which
-// knows none of them.
+// Package repositories connects package gitrepo with the rest of the program. It
+// implements models.Git and gitrepo.Readers, passes the calls of git's hooks to
+// githttp, and translates errors. Start with Domain.
 package repositories
 
 import (
@@ -12,18 +12,18 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// Domain is a models.Git.
+// Domain implements models.Git and gitrepo.Readers with a gitrepo.Store.
 type Domain struct{ Store *gitrepo.Store }
 
 var _ models.Git = Domain{}
 
-// CreateRepository makes a project's repository, with a first commit when it
-// is to have a readme.
+// CreateRepository implements models.Git. It replaces a repository that exists
+// already.
 func (d Domain) CreateRepository(ctx context.Context, project models.Project, readme bool, by models.User, at time.Time) error {
 	err := d.Store.Create(ctx, project.ID, project.DefaultBranch)
 	if errors.Is(err, gitrepo.ErrExists) {
-		// The project's row is being made, so this one is what a transaction
-		// left that was rolled back later or is being repeated.
+		// The row of the project is being created, so this repository belongs to a
+		// transaction that was rolled back or runs again.
 		if err = d.Store.Delete(ctx, project.ID); err == nil {
 			err = d.Store.Create(ctx, project.ID, project.DefaultBranch)
 		}
@@ -45,23 +45,23 @@ func (d Domain) CreateRepository(ctx context.Context, project models.Project, re
 	return nil
 }
 
-// DeleteRepository removes a project's repository.
+// DeleteRepository implements models.Git.
 func (d Domain) DeleteRepository(ctx context.Context, projectID int64) error {
 	return d.Store.Delete(ctx, projectID)
 }
 
-// SetDefaultBranch says what clients check out after a clone.
+// SetDefaultBranch implements models.Git.
 func (d Domain) SetDefaultBranch(ctx context.Context, projectID int64, branch string) error {
 	return d.Store.SetDefaultBranch(ctx, projectID, branch)
 }
 
-// BranchTip is the commit that a branch points to.
+// BranchTip implements models.Git.
 func (d Domain) BranchTip(ctx context.Context, projectID int64, branch string) (sha string, exists bool, err error) {
 	sha, exists, err = d.Store.Repo(projectID).BranchTip(ctx, branch)
 	return sha, exists, readError(err)
 }
 
-// BranchLog is a branch's reflog, newest entry first.
+// BranchLog implements models.Git.
 func (d Domain) BranchLog(ctx context.Context, projectID int64, branch string) ([]models.BranchMove, error) {
 	log, err := d.Store.Repo(projectID).BranchLog(ctx, branch)
 	moves := make([]models.BranchMove, len(log))
@@ -71,33 +71,33 @@ func (d Domain) BranchLog(ctx context.Context, projectID int64, branch string) (
 	return moves, err
 }
 
-// Commit reads a commit.
+// Commit implements models.Git.
 func (d Domain) Commit(ctx context.Context, projectID int64, sha string) (models.Commit, error) {
 	c, err := d.Store.Repo(projectID).Commit(ctx, sha)
 	return domainCommit(c), readError(err)
 }
 
-// CountCommits counts the commits of to that from lacks.
+// CountCommits implements models.Git.
 func (d Domain) CountCommits(ctx context.Context, projectID int64, from, to string) (int, error) {
 	return d.Store.Repo(projectID).Count(ctx, from, to)
 }
 
-// IsAncestor reports whether ancestor can be reached from descendant.
+// IsAncestor implements models.Git.
 func (d Domain) IsAncestor(ctx context.Context, projectID int64, ancestor, descendant string) (bool, error) {
 	return d.Store.Repo(projectID).IsAncestor(ctx, ancestor, descendant)
 }
 
-// Reached tells which of heads newSHA reaches and oldSHA does not.
+// Reached implements models.Git.
 func (d Domain) Reached(ctx context.Context, projectID int64, oldSHA, newSHA string, heads []string) (map[string]bool, error) {
 	return d.Store.Repo(projectID).Reached(ctx, oldSHA, newSHA, heads)
 }
 
-// KeepHead keeps a merge request's HEAD from being pruned.
+// KeepHead implements models.Git.
 func (d Domain) KeepHead(ctx context.Context, projectID, iid int64, sha string) error {
 	return d.Store.Repo(projectID).KeepHead(ctx, iid, sha)
 }
 
-// PrepareMerge writes the commit that a merge would make.
+// PrepareMerge implements models.Git.
 func (d Domain) PrepareMerge(ctx context.Context, projectID int64, in models.MergeInput) (sha string, conflicts []string, err error) {
 	who := identity(in.By)
 	result, err := d.Store.Repo(projectID).PrepareMerge(ctx, gitrepo.MergeInput{
@@ -107,8 +107,8 @@ func (d Domain) PrepareMerge(ctx context.Context, projectID int64, in models.Mer
 	return result.SHA, result.Conflicts, mergeError(err)
 }
 
-// mergeError gives an error of gitrepo the reason why a merge is blocked, or
-// else what readError gives it.
+// mergeError returns the *models.Error with the reason why a merge is blocked. It
+// passes other errors to readError.
 func mergeError(err error) error {
 	for cause, reason := range map[error]models.BlockReason{
 		gitrepo.ErrNothingToMerge: models.BlockedNoCommits,
@@ -124,19 +124,18 @@ func mergeError(err error) error {
 	return readError(err)
 }
 
-// MoveBranch moves a branch by compare-and-swap.
+// MoveBranch implements models.Git.
 func (d Domain) MoveBranch(ctx context.Context, projectID int64, branch, newSHA, oldSHA string) error {
 	return moveError(d.Store.Repo(projectID).UpdateRef(ctx, "refs/heads/"+branch, newSHA, oldSHA))
 }
 
-// DeleteBranch deletes a branch by compare-and-swap.
+// DeleteBranch implements models.Git.
 func (d Domain) DeleteBranch(ctx context.Context, projectID int64, branch, oldSHA string) error {
 	return moveError(d.Store.Repo(projectID).DeleteRef(ctx, "refs/heads/"+branch, oldSHA))
 }
 
-// readError gives an error of gitrepo the kind and code that the domain has for
-// it: a missing repository, a result that is too large, a busy repository.
-// Other errors and nil stay as they are.
+// readError wraps gitrepo.ErrMissing, ErrTooLarge and ErrBusy in a *models.Error
+// with the matching kind and code. It returns other errors and nil unchanged.
 func readError(err error) error {
 	switch {
 	case errors.Is(err, gitrepo.ErrMissing):
@@ -157,7 +156,7 @@ func moveError(err error) error {
 	return err
 }
 
-// identity is a user as commits name them.
+// identity returns the author or committer for a user.
 func identity(u models.User) gitrepo.Identity {
 	name := u.Name
 	if name == "" {

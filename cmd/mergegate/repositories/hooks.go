@@ -10,7 +10,7 @@ import (
 
 var _ githttp.Transport = (*gitrepo.Store)(nil)
 
-// HookHandler hands what git's hooks ask to the front door that decides.
+// HookHandler returns a handler that passes the requests of git's hooks to h.
 func HookHandler(h githttp.Hooks) gitrepo.HookHandler {
 	return func(ctx context.Context, r gitrepo.HookRequest) gitrepo.HookResponse {
 		push := githttp.Push{ProjectID: r.ProjectID, UserID: r.UserID, RequestID: r.RequestID, Options: r.PushOptions}
