@@ -1,10 +1,9 @@
 // Package browsertest drives a real browser in tests.
 //
-// A package of tests shares one Chromium; every test gets a tab in a context
-// of its own, with neither cookies nor cache of another test. What a page
-// should never do fails the test by itself: an error in the console, a
-// violation of the content security policy, a request that fails or is
-// answered 4xx or 5xx. A test that provokes one says so with Page.Allow.
+// The tests of a package share one Chromium. Each test has a tab in its own browser
+// context, without cookies and cache of other tests. A test fails if the page logs
+// an error in the console, violates the content security policy, or if a request
+// fails or its status is 4xx or 5xx. Page.Allow accepts such a problem.
 //
 //	func TestMain(m *testing.M) { os.Exit(browsertest.Main(m)) }
 //
@@ -30,19 +29,19 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// startLimit is how long the browser may take until it can be driven. The
-// first start on a machine reads some 400 MB from its disk.
+// startLimit is the maximum time for the start of the browser. The first start on a
+// machine reads about 400 MB from the disk.
 const startLimit = 60 * time.Second
 
-// browser is the one Chromium of the process and the function that ends it.
+// browser is the Chromium of this process and the function that stops it.
 var browser struct {
 	sync.Mutex
 	ctx  context.Context
 	stop func()
 }
 
-// Main runs the tests of a package and then ends what they share: the browser
-// and the PostgreSQL server.
+// Main runs the tests of a package and then stops the browser and the PostgreSQL
+// server that they share. It returns the exit code.
 func Main(m *testing.M) int {
 	defer func() {
 		browser.Lock()
@@ -54,7 +53,7 @@ func Main(m *testing.M) int {
 	return modelstest.Main(m)
 }
 
-// shared is the chromedp context of the browser, started by the first caller.
+// shared returns the chromedp context of the browser. The first call starts it.
 func shared() (context.Context, error) {
 	browser.Lock()
 	defer browser.Unlock()
@@ -75,7 +74,8 @@ func shared() (context.Context, error) {
 	)
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, _ := chromedp.NewContext(allocator)
-	// The first run decides how long the browser lives, so no time-out here.
+	// The context of the first run limits the life of the browser, so it has no
+	// time-out.
 	if err := chromedp.Do(ctx); err != nil {
 		stop()
 		return nil, err
@@ -94,7 +94,7 @@ func program() (string, error) {
 			return path, nil
 		}
 	}
-	return "", errors.New("these tests need a browser: install the Debian package chromium")
+	return "", errors.New("no browser found: install the Debian package chromium")
 }
 
 // testPrefix begins the name of every test that opens the browser. It lets the

@@ -20,7 +20,7 @@ const form = `<!doctype html><title>Orchard</title><h1>Orchard</h1>
 <button>Save <b>changes</b></button></form><noscript><p class="ns">no script</p></noscript>
 <div hidden class="gone">hidden</div>`
 
-// site answers the form, an echo of what it posts, and pages with faults.
+// site serves a form, the echo of its post, and pages with problems.
 func site(t *testing.T) string {
 	mux := http.NewServeMux()
 	page := func(pattern, html string) {
@@ -60,7 +60,7 @@ func TestBrowserPage_FillAndPress_PostsForm(t *testing.T) {
 	}
 	p.WaitURL("/form$")
 
-	// Another tab shares nothing, and runs no script if told so.
+	// Another tab shares no cookies, and runs no scripts after NoScript.
 	other := browsertest.New(t)
 	other.NoScript()
 	other.Go(url + "/form")
@@ -70,7 +70,7 @@ func TestBrowserPage_FillAndPress_PostsForm(t *testing.T) {
 	}
 }
 
-// recorder stands in for the testing.TB of a test that is meant to fail.
+// recorder is a fake testing.TB that records failures.
 type recorder struct {
 	testing.TB
 	cleanups []func()

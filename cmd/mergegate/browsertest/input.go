@@ -10,18 +10,18 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// byName finds, in the page, what a user would press to get text: the visible
-// and enabled link, button, summary, label, tab or option with exactly that
-// text or accessible name; while a dialog is open, only what is in it.
+// byName is JavaScript that finds the visible and enabled link, button, summary,
+// label, tab or option with exactly this text or accessible name. While a dialog is
+// open, it searches only the dialog.
 const byName = `(text => {
 	const name = e => (e.getAttribute("aria-label") || e.innerText || e.value || "").replace(/\s+/g, " ").trim();
 	return [...(document.querySelector("dialog:modal") ?? document).querySelectorAll("a, button, summary, label, input[type=submit], [role=button], [role=tab], [role=option]")]
 		.find(e => e.checkVisibility() && !e.disabled && name(e) === text);
 })`
 
-// middleOf scrolls an element into view and gives its middle, or null while
-// something else would take the click, or the page is not loaded: without its
-// style sheet everything is elsewhere.
+// middleOf is JavaScript that scrolls an element into view and returns its middle. It
+// returns null while another element covers it or the page is still loading, because
+// the style sheet moves elements.
 const middleOf = `(e => {
 	if (document.readyState !== "complete") return null;
 	e.scrollIntoView({block: "center", behavior: "instant"});
@@ -43,8 +43,7 @@ func (p *Page) Click(css string) {
 	p.clickAt(css, "(() => { const found = "+visible(css)+"; return found ? "+middleOf+"(found) : null })()")
 }
 
-// ClickTwice is Click by somebody impatient: the second click comes at once,
-// wherever the first one leads.
+// ClickTwice clicks the middle of the element twice without waiting.
 func (p *Page) ClickTwice(css string) {
 	p.t.Helper()
 	at := p.pointOf(css, "(() => { const found = "+visible(css)+"; return found ? "+middleOf+"(found) : null })()")
@@ -57,7 +56,7 @@ func (p *Page) clickAt(what, point string) {
 	p.do("click "+what, chromedp.MouseClickXY(at[0], at[1]))
 }
 
-// pointOf waits until a JavaScript expression gives a point to click at.
+// pointOf waits until a JavaScript expression returns a point to click.
 func (p *Page) pointOf(what, point string) (at []float64) {
 	p.t.Helper()
 	p.until(what+" to be clickable", func() bool {
@@ -68,7 +67,7 @@ func (p *Page) pointOf(what, point string) (at []float64) {
 	return at
 }
 
-// Fill replaces what stands in a text field by typing value.
+// Fill replaces the content of a text field by typing value.
 func (p *Page) Fill(css, value string) {
 	p.t.Helper()
 	p.Wait(css)
@@ -80,7 +79,7 @@ func (p *Page) Fill(css, value string) {
 	p.do("type into "+css, chromedp.KeyEvent(value))
 }
 
-// Choose picks the option with this text in a select field.
+// Choose selects the option with this text in a select field.
 func (p *Page) Choose(css, text string) {
 	p.t.Helper()
 	p.Wait(css)
@@ -91,9 +90,8 @@ func (p *Page) Choose(css, text string) {
 	}
 }
 
-// Key presses keys on what has the focus, as the constants of chromedp/kb or
-// plain text. As with a keyboard, a key whose press the page prevents types
-// nothing.
+// Key presses keys, given as constants of chromedp/kb or plain text, on the focused
+// element. If the page prevents a key press, the key types nothing.
 func (p *Page) Key(keys string) {
 	p.t.Helper()
 	for _, r := range keys {
@@ -114,21 +112,20 @@ func (p *Page) Size(width, height int64) {
 	p.do("resize", chromedp.EmulateViewport(width, height))
 }
 
-// Prefer makes the page believe that its user prefers "light" or "dark"
-// colours, from now on.
+// Prefer sets the preferred colour scheme to "light" or "dark".
 func (p *Page) Prefer(scheme string) {
 	p.t.Helper()
 	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
 	p.do("prefer "+scheme, call(emulation.SetEmulatedMedia, media))
 }
 
-// NoScript turns JavaScript off for the pages that are loaded from now on.
+// NoScript turns JavaScript off for pages that are loaded afterwards.
 func (p *Page) NoScript() {
 	p.t.Helper()
 	p.do("turn scripts off", call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
 }
 
-// call makes an action of a protocol command that answers nothing.
+// call returns an action for a protocol command without a result.
 func call[P any](command cdp.Command[P, cdp.Empty], params P) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		_, err := chromedp.Call(ctx, command, params)

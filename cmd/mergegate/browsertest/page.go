@@ -15,26 +15,26 @@ import (
 )
 
 const (
-	// patience is how long an action or a wait may take.
+	// patience is the maximum time for an action or a wait.
 	patience = 40 * time.Second
-	// glance is the pause between two looks at the page while waiting.
+	// glance is the interval at which a wait checks the page.
 	glance = 25 * time.Millisecond
 )
 
-// ScreenshotVariable names the folder for the pictures of failed tests. The
-// folder mergegate-screenshots among the temporary files is used without it.
+// ScreenshotVariable is the environment variable for the folder of screenshots of
+// failed tests. The default is mergegate-screenshots in the temporary folder.
 const ScreenshotVariable = "MERGEGATE_TEST_SCREENSHOTS"
 
-// Page is one tab of the browser. Its methods fail the test at once when they
-// cannot do what they say. CSS selectors take the first visible match.
+// Page is a tab of the browser. Its methods fail the test at once on an error. A CSS
+// selector means its first visible match.
 type Page struct {
 	t        testing.TB
 	ctx      context.Context
 	problems *problems
 }
 
-// New opens an empty tab. When the test ends the tab is closed, and the test
-// fails if the page had problems; of a failed test a picture is kept.
+// New opens an empty tab and closes it at the end of the test. The test fails if the
+// page had problems. If the test has failed, a screenshot is saved.
 func New(t testing.TB) *Page {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browserContext(t), chromedp.WithNewBrowserContext())
@@ -55,7 +55,7 @@ func New(t testing.TB) *Page {
 	return p
 }
 
-// Open is New and Go.
+// Open calls New and Go.
 func Open(t testing.TB, url string) *Page {
 	t.Helper()
 	p := New(t)
@@ -63,20 +63,20 @@ func Open(t testing.TB, url string) *Page {
 	return p
 }
 
-// Go loads the page at url and waits until it is loaded.
+// Go opens url and waits until the page is loaded.
 func (p *Page) Go(url string) {
 	p.t.Helper()
 	p.do("load "+url, chromedp.Navigate(url))
 }
 
-// Reload loads the page again.
+// Reload reloads the page.
 func (p *Page) Reload() {
 	p.t.Helper()
 	p.do("reload", chromedp.Reload())
 }
 
-// Back goes back to the page before, as the browser's button does. It does not
-// wait: a page that the browser kept is not loaded again.
+// Back goes back in the history. It does not wait, because the browser may restore
+// the page without loading it.
 func (p *Page) Back() {
 	p.t.Helper()
 	Eval[bool](p, "(history.back(), true)")
@@ -86,20 +86,20 @@ func (p *Page) Back() {
 // as "422 from .*/external_status_checks".
 func (p *Page) Allow(pattern string) { p.problems.allow(pattern) }
 
-// URL is the address of the page.
+// URL returns the address of the page.
 func (p *Page) URL() string {
 	p.t.Helper()
 	return Eval[string](p, "location.href")
 }
 
-// Text is the text that a reader sees in the element.
+// Text returns the visible text of the element.
 func (p *Page) Text(css string) string {
 	p.t.Helper()
 	p.Wait(css)
 	return strings.TrimSpace(Eval[string](p, visible(css)+".innerText"))
 }
 
-// Count is the number of visible elements that match.
+// Count returns the number of visible elements that match.
 func (p *Page) Count(css string) int {
 	p.t.Helper()
 	return Eval[int](p, "[...document.querySelectorAll("+quote(css)+")].filter(e => e.checkVisibility()).length")
@@ -111,13 +111,13 @@ func (p *Page) Wait(css string) {
 	p.WaitFor(css+" to appear", "!!"+visible(css))
 }
 
-// WaitGone waits until no such element is visible.
+// WaitGone waits until no visible element matches.
 func (p *Page) WaitGone(css string) {
 	p.t.Helper()
 	p.WaitFor(css+" to go", "!"+visible(css))
 }
 
-// WaitText waits until the text of some such element contains want.
+// WaitText waits until the text of a matching element contains want.
 func (p *Page) WaitText(css, want string) {
 	p.t.Helper()
 	p.WaitFor(fmt.Sprintf("%q in %s", want, css), "[...document.querySelectorAll("+quote(css)+
@@ -134,8 +134,8 @@ func (p *Page) WaitURL(pattern string) {
 	})
 }
 
-// WaitFor waits until the JavaScript expression is true, also over a change of
-// page. what completes the sentence "waited for …".
+// WaitFor waits until the JavaScript expression is true, even if the page changes in
+// between. what completes the error message "waited for …".
 func (p *Page) WaitFor(what, expression string) {
 	p.t.Helper()
 	p.until(what, func() bool {
@@ -144,7 +144,7 @@ func (p *Page) WaitFor(what, expression string) {
 	})
 }
 
-// Eval is the value of a JavaScript expression.
+// Eval evaluates a JavaScript expression into a value.
 func Eval[T any](p *Page, expression string) T {
 	p.t.Helper()
 	value, err := look[T](p, expression)
@@ -180,7 +180,7 @@ func (p *Page) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// Screenshot writes a picture of the whole page as PNG.
+// Screenshot writes a PNG image of the whole page.
 func (p *Page) Screenshot(path string) {
 	p.t.Helper()
 	if err := p.picture(path); err != nil {
@@ -215,7 +215,7 @@ func (p *Page) keepPicture() {
 	p.t.Logf("the page looked like %s", path)
 }
 
-// visible is a JavaScript expression for the first visible match.
+// visible returns a JavaScript expression for the first visible match.
 func visible(css string) string {
 	return "[...document.querySelectorAll(" + quote(css) + ")].find(e => e.checkVisibility())"
 }

@@ -1,5 +1,5 @@
-// Command go is a whole status check service: a merge request passes when it
-// has a description.
+// Command go is a complete status check service. A merge request passes if it has a
+// description.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// payload is what this service reads of a delivery.
+// payload has the fields of a delivery that this service reads.
 type payload struct {
 	Project          struct{ ID int64 }
 	ObjectAttributes struct {
@@ -44,11 +44,11 @@ func mac(key []byte, text string) []byte {
 	return h.Sum(nil)
 }
 
-// signed reports whether the body is from Mergegate and was sent just now.
+// signed reports whether Mergegate signed the body and sent it recently.
 func signed(header http.Header, body string) bool {
 	id, timestamp := header.Get("Webhook-Id"), header.Get("Webhook-Timestamp")
 	key := []byte(secret)
-	if encoded, found := strings.CutPrefix(secret, "whsec_"); found { // Standard Webhooks' notation
+	if encoded, found := strings.CutPrefix(secret, "whsec_"); found { // notation of Standard Webhooks
 		if k, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(encoded, "=")); err == nil && len(k) > 0 {
 			key = k
 		}
@@ -69,11 +69,11 @@ func receive(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not JSON", http.StatusBadRequest)
 	default:
 		if _, repeated := seen.LoadOrStore(r.Header.Get("Idempotency-Key"), true); repeated {
-			return // 200: it is being looked at already
+			return // 200: this delivery was received before
 		}
 		w.WriteHeader(http.StatusAccepted)
 		if !p.Mergegate.Test && p.ObjectAttributes.State == "opened" {
-			go answer(p) // work takes its time; the delivery must not wait for it
+			go answer(p) // respond at once and do the work in the background
 		}
 	}
 }
@@ -90,11 +90,11 @@ func answer(p payload) {
 	req.Header = http.Header{"Content-Type": {"application/json"}, "Private-Token": {os.Getenv("MERGEGATE_TOKEN")}}
 	res, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
 	if err != nil {
-		log.Print("not answered: ", err) // a real service tries again
+		log.Print("response not sent: ", err) // a real service tries again
 		return
 	}
 	res.Body.Close()
-	log.Print("answered: ", res.Status) // 409: HEAD has moved, another payload comes
+	log.Print("response sent: ", res.Status) // 409: HEAD has changed, another payload follows
 }
 
 func main() {
