@@ -204,7 +204,7 @@ func TestCached_ConcurrentCallers_ShareOneCall(t *testing.T) {
 		})
 	}
 	all.Wait()
-	for _, head := range []string{"c", "d"} { // no room for three
+	for _, head := range []string{"c", "d"} { // no place for three
 		key.other = head
 		if _, err := cached(t.Context(), &a, key, ask); err != nil {
 			t.Fatal(err)

@@ -31,7 +31,7 @@ func TestDivergences_EqualCounts(t *testing.T) {
 	}
 	lone := write(t, r, "lone", "", "Lone", map[string]string{"z": "1"})
 	related := append(tips, root, merged, main)
-	for name, commits := range map[string][]string{"related": related, "more than fit into one mask": slices.Repeat(related, 8), "one": tips[:1], "with a stranger": {tips[0], lone}} {
+	for name, commits := range map[string][]string{"related": related, "more than fit into one mask": slices.Repeat(related, 8), "one": tips[:1], "with an unrelated commit": {tips[0], lone}} {
 		got, err := r.Divergences(t.Context(), merged, commits...)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)

@@ -319,7 +319,7 @@ func TestSweepAndPrune(t *testing.T) {
 	if err := errors.Join(os.Mkdir(incoming, 0o700), os.Chtimes(incoming, old, old)); err != nil {
 		t.Fatal(err)
 	}
-	// A folder that is no repository is told of, and keeps nobody from theirs.
+	// A folder that is not a repository is an error, and the others are pruned.
 	if err := os.Mkdir(s.path(0), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -336,7 +336,7 @@ func TestSweepAndPrune(t *testing.T) {
 
 func TestServeHooks(t *testing.T) {
 	if _, err := ListenHooks("/tmp/" + strings.Repeat("x", 120)); err == nil {
-		t.Error("a path that no socket can have was taken")
+		t.Error("a path that is too long for a socket was accepted")
 	}
 	dir, err := os.MkdirTemp("", "mg")
 	if err != nil {
@@ -344,7 +344,7 @@ func TestServeHooks(t *testing.T) {
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "s")
-	// What a crash leaves: a socket that nobody listens on.
+	// A crash leaves a socket on which no process listens.
 	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)

@@ -42,7 +42,7 @@ func TestPushCloneAndHooks(t *testing.T) {
 		}
 	}
 
-	// A forced push, told apart from an ordinary one.
+	// A forced push is marked as forced.
 	second := c.commit("a.txt", "two\n")
 	h.mu.Lock()
 	h.decide = func(r HookRequest) HookResponse {
@@ -118,7 +118,7 @@ func TestPush_RejectedRefs(t *testing.T) {
 	out = c.refused("push", "origin", "main:later")
 	contains(t, out, "Mergegate cannot check it at the moment")
 	if _, ok, err := h.store.Repo(1).BranchTip(t.Context(), "later"); ok || err != nil {
-		t.Errorf("a push that nobody checked moved a ref (%v)", err)
+		t.Errorf("an unchecked push moved a ref (%v)", err)
 	}
 }
 
@@ -325,7 +325,7 @@ func TestPush_ClientDisconnects_LeavesNothing(t *testing.T) {
 		t.Errorf("tips: %v, %v", tips, err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(h.store.path(1), "objects", "tmp_*")); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("remaining files: %v", left)
 	}
 }
 
@@ -350,7 +350,7 @@ func waitFor(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }

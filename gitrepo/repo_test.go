@@ -60,7 +60,7 @@ func TestCommitAndLog(t *testing.T) {
 	}
 	lone := write(t, r, "lone", "", "Lone", map[string]string{"z": "1"})
 	if _, ok, err := r.MergeBase(t.Context(), second, lone); ok || err != nil {
-		t.Errorf("MergeBase of strangers = %v, %v", ok, err)
+		t.Errorf("MergeBase of unrelated commits = %v, %v", ok, err)
 	}
 }
 
@@ -315,7 +315,7 @@ func TestPrepareMerge(t *testing.T) {
 	}
 	lone := write(t, r, "lone", "", "Lone", map[string]string{"z": "1"})
 	if _, err := r.PrepareMerge(t.Context(), MergeInput{TargetSHA: target, SourceSHA: lone, When: when}); !errors.Is(err, ErrUnrelated) {
-		t.Errorf("strangers: %v", err)
+		t.Errorf("unrelated commits: %v", err)
 	}
 	if _, err := r.PrepareMerge(t.Context(), MergeInput{TargetSHA: target, SourceSHA: base, When: when}); !errors.Is(err, ErrNothingToMerge) {
 		t.Errorf("nothing to merge: %v", err)

@@ -317,8 +317,8 @@ type cappedBuffer struct {
 
 // Write implements io.Writer. It never fails, so the process can go on writing.
 func (b *cappedBuffer) Write(p []byte) (int, error) {
-	if room := b.limit - b.Len(); room > 0 {
-		b.Buffer.Write(p[:min(room, len(p))])
+	if left := b.limit - b.Len(); left > 0 {
+		b.Buffer.Write(p[:min(left, len(p))])
 	}
 	return len(p), nil
 }

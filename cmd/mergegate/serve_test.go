@@ -151,7 +151,7 @@ func TestKill_DuringPush_PushIsRecovered(t *testing.T) {
 		old := w.head
 		w.head = w.tree.commit("trim.txt", "two\n")
 		if out, err := w.tree.tryGit("push", "origin", "feature"); err == nil {
-			t.Fatalf("the push reports success although nobody was told:\n%s", out)
+			t.Fatalf("the push reports success although it was not processed:\n%s", out)
 		}
 		w.awaitEnd()
 		w.start(nil, "serve")
@@ -275,7 +275,7 @@ func TestSettings_Invalid_NamesTheSetting(t *testing.T) {
 	// All faults at once.
 	out, _ := p.run([]string{"MERGEGATE_LISTEN=x", "MERGEGATE_LOG_FORMAT=xml"}, "serve")
 	if !strings.Contains(out, "MERGEGATE_LISTEN") || !strings.Contains(out, "MERGEGATE_LOG_FORMAT") || strings.Contains(out, "MERGEGATE_BASE_URL") {
-		t.Errorf("not every fault is told, or more than there are: %s", out)
+		t.Errorf("wrong list of invalid settings: %s", out)
 	}
 }
 

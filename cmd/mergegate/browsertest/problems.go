@@ -32,7 +32,7 @@ func (p *problems) observe(event any) {
 		}
 		p.add("exception: %s", text)
 	case *cdplog.EventEntryAdded:
-		// Failed requests are told by the network events below, with more.
+		// The network events below report failed requests with more details.
 		if e.Entry.Level == cdplog.EntryLevelError && e.Entry.Source != cdplog.EntrySourceNetwork {
 			p.add("%s: %s", e.Entry.Source, e.Entry.Text)
 		}

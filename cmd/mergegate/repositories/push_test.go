@@ -13,8 +13,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// The main line with a real git: a push opens a merge request, the next one
-// moves its HEAD, both are told to the service, and merging moves the branch.
+// With real git: a push opens a merge request, the next one moves its HEAD, both
+// create deliveries, and the merge moves the target branch.
 func TestPushToMerge(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		h := newHost(t, db)
@@ -78,7 +78,7 @@ func TestPushToMerge(t *testing.T) {
 	})
 }
 
-// A push to the target that brings HEAD in marks the merge request merged.
+// A push to the target that contains HEAD marks the merge request as merged.
 func TestPush_ContainsHead_Merges(t *testing.T) {
 	h := newHost(t, modelstest.SQLite(t))
 	w := h.clone(h.as("olga", "olga/pear"))
@@ -158,7 +158,7 @@ func TestPush_ProtectedBranches(t *testing.T) {
 	contains(t, owner.refused("push", "origin", "--delete", "main"), "main is the default branch of this project and cannot be deleted.")
 }
 
-// A push whose post-receive got lost is told by the sweep.
+// Recovery processes a push whose post-receive did not run.
 func TestPush_LostPostReceive_IsRecovered(t *testing.T) {
 	h := newHost(t, modelstest.SQLite(t))
 	w := h.clone(h.as("olga", "olga/pear"))
@@ -193,7 +193,7 @@ func TestPrepareMerge_BlockReasons(t *testing.T) {
 	}
 	in := models.MergeInput{TargetSHA: main, SourceSHA: lone, By: h.Owner, At: h.Store.Now()}
 	if _, _, err := (Domain{h.git}).PrepareMerge(t.Context(), h.Project.ID, in); models.CodeOf(err) != models.CodeMergeBlocked {
-		t.Errorf("strangers: %v", err)
+		t.Errorf("unrelated commits: %v", err)
 	}
 	in.SourceSHA = main
 	if _, _, err := (Domain{h.git}).PrepareMerge(t.Context(), h.Project.ID, in); models.CodeOf(err) != models.CodeMergeBlocked {
@@ -204,8 +204,8 @@ func TestPrepareMerge_BlockReasons(t *testing.T) {
 	}
 }
 
-// Pushes of several people at once: all to different branches land and are
-// told; of those to one new branch, one lands and nothing is lost.
+// Concurrent pushes to different branches all succeed and create events. Of
+// concurrent pushes to one new branch, one succeeds and no event is lost.
 func TestPush_Concurrent_LosesNothing(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		h := newHost(t, db)

@@ -10,7 +10,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// sweep lets recovery look several times, until it has given up on everything.
+// sweep runs recovery several times, until it has given up on all rows.
 func (h *host) sweep() {
 	h.T.Helper()
 	for _, wait := range []time.Duration{45 * time.Second, time.Hour, time.Hour} {
@@ -39,8 +39,8 @@ func (h *host) wantState(want models.MergeRequestState) models.MergeRequest {
 	return mr
 }
 
-// beforePush makes a clone run a script between its look at the remote and its
-// push.
+// beforePush makes a clone run a script after it has read the remote refs and before
+// it pushes.
 func (w worktree) beforePush(script string) {
 	w.t.Helper()
 	hook := filepath.Join(w.dir, ".git", "hooks", "pre-push")
@@ -52,8 +52,8 @@ func (w worktree) beforePush(script string) {
 	}
 }
 
-// A push that loses the race for main merges nothing and opens nothing, at once
-// and later; neither does an innocent push that moves main again.
+// A push that loses the race for main merges and opens nothing, neither at once nor
+// in recovery, even if another push moves main again.
 func TestPush_LostRace_ChangesNothing(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		h := newHost(t, db)
@@ -76,8 +76,8 @@ func TestPush_LostRace_ChangesNothing(t *testing.T) {
 	})
 }
 
-// Refs that are locked stay where they are, and so does everything that would
-// follow from their move; with --atomic the other refs of the push, too.
+// A locked ref does not move and has no effects; with --atomic, neither do the other
+// refs of the push.
 func TestPush_LockedRef_ChangesNothing(t *testing.T) {
 	h := newHost(t, modelstest.SQLite(t))
 	w := h.clone(h.as("olga", "olga/pear"))
@@ -98,8 +98,8 @@ func TestPush_LockedRef_ChangesNothing(t *testing.T) {
 	}
 }
 
-// lock makes git refuse to move a branch until unlock. A lock from the future is
-// one that nothing removes as a leftover.
+// lock locks a branch until unlock. The lock file has a time in the future, so it is
+// not removed as stale.
 func (h *host) lock(branch string) (unlock func()) {
 	h.T.Helper()
 	lock := filepath.Join(h.folder(h.Project.ID), "refs", "heads", branch+".lock")
@@ -117,9 +117,9 @@ func (h *host) lock(branch string) (unlock func()) {
 	}
 }
 
-// A server that died between the refs and post-receive: the push is carried out
-// for its pusher, also when the branch has moved on since. A refused push beside
-// it, whose commits somebody else then pushed, is not.
+// The server died after the refs moved and before post-receive. Recovery processes
+// the push for its user, even if the branch has moved since. It does not process a
+// rejected push whose commits another user pushed later.
 func TestPush_Interrupted_RecoveredByReflog(t *testing.T) {
 	for name, later := range map[string]func(w worktree){
 		"nothing": func(worktree) {},
@@ -153,7 +153,7 @@ func TestPush_Interrupted_RecoveredByReflog(t *testing.T) {
 	}
 }
 
-// A reflog entry names the request of its push and goes with its branch.
+// A reflog entry has the request id of its push and is deleted with the branch.
 func TestBranchLog(t *testing.T) {
 	h := newHost(t, modelstest.SQLite(t))
 	w := h.clone(h.as("olga", "olga/pear"))
@@ -176,7 +176,7 @@ func TestBranchLog(t *testing.T) {
 	}
 }
 
-// One missing repository stops the recovery of no other.
+// A missing repository does not stop the recovery of others.
 func TestRecoverPushes_MissingRepository_Continues(t *testing.T) {
 	h := newHost(t, modelstest.SQLite(t))
 	gone := h.project("gone", models.VisibilityPrivate)

@@ -28,7 +28,7 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestMain lets this test binary be the hook program, as the shipped binary is.
+// TestMain runs the hook if git starts this test binary as one.
 func TestMain(m *testing.M) {
 	if name, ok := gitrepo.IsHook(os.Args[0]); ok {
 		os.Exit(gitrepo.RunHook(name, os.Stdin, os.Stdout, os.Stderr, os.Environ()))
@@ -38,8 +38,8 @@ func TestMain(m *testing.M) {
 
 const password = "correct horse battery staple"
 
-// host is a server with git's front door, a real git behind it and a project
-// olga/pear with a readme.
+// host is a server for git over HTTP with real repositories and a project olga/pear
+// with a readme.
 type host struct {
 	*modelstest.Fixture
 	git      *gitrepo.Store
@@ -105,12 +105,12 @@ func newHost(t *testing.T, db modelstest.Database) *host {
 	return h
 }
 
-// folder is the folder of a project's repository.
+// folder returns the folder of the repository of a project.
 func (h *host) folder(projectID int64) string {
 	return filepath.Join(h.root, fmt.Sprint(projectID)+".git")
 }
 
-// project makes a project of olga's with a readme.
+// project creates a project of olga with a readme.
 func (h *host) project(path string, visibility models.Visibility) models.Project {
 	h.T.Helper()
 	ns, err := h.Store.Namespace(h.T.Context(), "olga")
@@ -128,7 +128,7 @@ var passwordDigest = sync.OnceValues(func() (string, error) {
 	return auth.HashPassword(context.Background(), password)
 })
 
-// withPassword gives a user the password of all users.
+// withPassword sets the password that all users share.
 func (h *host) withPassword(user models.User) models.User {
 	h.T.Helper()
 	digest, err := passwordDigest()
@@ -141,7 +141,7 @@ func (h *host) withPassword(user models.User) models.User {
 	return user
 }
 
-// token makes a personal access token with a scope.
+// token creates a personal access token with a scope.
 func (h *host) token(user models.User, scope string) string {
 	h.T.Helper()
 	secret := auth.NewAccessToken()
@@ -154,7 +154,7 @@ func (h *host) token(user models.User, scope string) string {
 	return secret
 }
 
-// remote is the address of a project with credentials in it.
+// remote returns the URL of a project with credentials.
 func (h *host) remote(path, name, secret string) string {
 	u, err := url.Parse(h.url)
 	if err != nil {
@@ -164,10 +164,10 @@ func (h *host) remote(path, name, secret string) string {
 	return u.String() + "/" + path
 }
 
-// as is remote for a user with the password of all users.
+// as is remote with the password that all users share.
 func (h *host) as(user, path string) string { return h.remote(path, user, password) }
 
-// get answers info/refs as a client with these credentials sees it.
+// get requests info/refs with these credentials.
 func (h *host) get(path, service, name, secret string) *http.Response {
 	h.T.Helper()
 	req, err := http.NewRequestWithContext(h.T.Context(), http.MethodGet, h.url+"/"+path+"/info/refs?service="+service, nil)
@@ -186,7 +186,7 @@ func (h *host) get(path, service, name, secret string) *http.Response {
 	return resp
 }
 
-// worktree is a clone.
+// worktree is a clone of a project.
 type worktree struct {
 	t   testing.TB
 	dir string
@@ -200,7 +200,7 @@ func (h *host) clone(remote string) worktree {
 	return w
 }
 
-// try runs git as a user would and returns all that it printed.
+// try runs git and returns its whole output.
 func (w worktree) try(args ...string) (string, error) {
 	cmd := exec.CommandContext(w.t.Context(), "git", args...)
 	cmd.Dir = w.dir
@@ -228,7 +228,7 @@ func (w worktree) refused(args ...string) string {
 	return out
 }
 
-// commit changes a file and returns the commit's id.
+// commit changes a file, commits it and returns the id.
 func (w worktree) commit(name, content string) string {
 	w.t.Helper()
 	if err := os.WriteFile(filepath.Join(w.dir, name), []byte(content), 0o644); err != nil {
