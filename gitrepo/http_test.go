@@ -123,7 +123,7 @@ func TestPush_RejectedRefs(t *testing.T) {
 }
 
 // git ignores a hook that it cannot run.
-func TestPush_MissingHooks_AreRestored(t *testing.T) {
+func TestPush_MissingHooks_AreRestoredOrPushFails(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "mergegate")
 	self, err := os.Executable()
 	if err != nil {
@@ -140,14 +140,14 @@ func TestPush_MissingHooks_AreRestored(t *testing.T) {
 	}
 	c.git("push", "origin", "main:healed")
 	if asked := h.seen(PreReceive); len(asked) != 1 {
-		t.Errorf("%d questions about a push after the hooks were lost", len(asked))
+		t.Errorf("%d hook requests after the hooks were restored, want 1", len(asked))
 	}
 	if err := os.Remove(program); err != nil {
 		t.Fatal(err)
 	}
 	contains(t, c.refused("push", "origin", "main:unseen"), "503")
 	if _, ok, err := h.store.Repo(1).BranchTip(t.Context(), "unseen"); ok || err != nil {
-		t.Errorf("a push that no hook saw moved a ref (%v)", err)
+		t.Errorf("a push without hooks moved a ref (%v)", err)
 	}
 }
 

@@ -82,27 +82,27 @@ func demoCommand(ctx context.Context, args []string, out io.Writer) error {
 	if err := c.waitForDatabase(ctx); err != nil {
 		return err
 	}
-	o, err := openConfigured(ctx, c)
+	a, err := openAppWith(ctx, c)
 	if err != nil {
 		return err
 	}
-	defer o.close()
+	defer a.close()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	s, err := startServer(ctx, o)
+	s, err := startServer(ctx, a)
 	if err != nil {
 		return err
 	}
-	state, services, err := loadDemo(ctx, o)
+	state, services, err := loadDemo(ctx, a)
 	if err != nil {
 		stop()
 		return errors.Join(err, s.wait())
 	}
 	var children sync.WaitGroup
 	for i, service := range services {
-		children.Go(func() { runDemoService(ctx, o, i, service) })
+		children.Go(func() { runDemoService(ctx, a, i, service) })
 	}
-	err = openDemoMergeRequest(ctx, o, state, services)
+	err = openDemoMergeRequest(ctx, a, state, services)
 	if err == nil {
 		printDemo(out, c, state, services)
 		err = s.wait()
@@ -117,11 +117,11 @@ func demoCommand(ctx context.Context, args []string, out io.Writer) error {
 
 // loadDemo reads the files of the demo. If they or the project are missing, it
 // creates the demo.
-func loadDemo(ctx context.Context, o *core) (demoState, []demoServiceState, error) {
+func loadDemo(ctx context.Context, a *app) (demoState, []demoServiceState, error) {
 	var state demoState
 	var services []demoServiceState
 	read := func(name string, into any) error {
-		content, err := os.ReadFile(filepath.Join(o.config.Data, name))
+		content, err := os.ReadFile(filepath.Join(a.config.Data, name))
 		if err != nil {
 			return err
 		}
@@ -129,27 +129,27 @@ func loadDemo(ctx context.Context, o *core) (demoState, []demoServiceState, erro
 	}
 	err := errors.Join(read("demo-services.json", &services), read("demo.json", &state))
 	if err == nil {
-		_, err = o.store.Project(ctx, state.Project.ID)
+		_, err = a.store.Project(ctx, state.Project.ID)
 	}
 	if err == nil {
-		if state.BaseURL == o.config.BaseURL {
+		if state.BaseURL == a.config.BaseURL {
 			return state, services, nil
 		}
-		state.BaseURL = o.config.BaseURL
-		return state, services, writeDemoFile(o.config, "demo.json", state)
+		state.BaseURL = a.config.BaseURL
+		return state, services, writeDemoFile(a.config, "demo.json", state)
 	}
 	if !errors.Is(err, os.ErrNotExist) && models.KindOf(err) != models.KindNotFound {
-		return state, nil, fmt.Errorf("read the files of the demo in %s: %w", o.config.Data, err)
+		return state, nil, fmt.Errorf("read the files of the demo in %s: %w", a.config.Data, err)
 	}
 	// This is the first start, or the first start was aborted. seedDemo uses what
 	// exists.
-	if state, services, err = seedDemo(ctx, o); err != nil {
+	if state, services, err = seedDemo(ctx, a); err != nil {
 		return state, nil, fmt.Errorf("create the demo: %w", err)
 	}
-	if err := writeDemoFile(o.config, "demo-services.json", services); err != nil {
+	if err := writeDemoFile(a.config, "demo-services.json", services); err != nil {
 		return state, nil, err
 	}
-	return state, services, writeDemoFile(o.config, "demo.json", state)
+	return state, services, writeDemoFile(a.config, "demo.json", state)
 }
 
 func writeDemoFile(c config, name string, v any) error {
@@ -172,8 +172,8 @@ func freeAddress() (string, error) {
 
 // runDemoService runs a service of the demo as a child process until ctx ends,
 // and restarts it when it exits.
-func runDemoService(ctx context.Context, o *core, i int, state demoServiceState) {
-	log := o.config.logger().With("service", state.Name)
+func runDemoService(ctx context.Context, a *app, i int, state demoServiceState) {
+	log := a.config.logger().With("service", state.Name)
 	// Pdeathsig stops the child when the thread that started it ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -190,7 +190,7 @@ func runDemoService(ctx context.Context, o *core, i int, state demoServiceState)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 		cmd.Stderr = os.Stderr
 		for name, value := range map[string]string{
-			"NAME": state.Name, "LISTEN": state.Listen, "SECRET": state.Secret, "TOKEN": state.Token, "API": o.config.BaseURL,
+			"NAME": state.Name, "LISTEN": state.Listen, "SECRET": state.Secret, "TOKEN": state.Token, "API": a.config.BaseURL,
 			"RULE": settings.rule, "DELAY": settings.delay.String(), "PASS_TEXT": settings.passText, "FAIL_TEXT": settings.failText,
 		} {
 			cmd.Env = append(cmd.Env, demoServicePrefix+name+"="+value)
@@ -209,8 +209,8 @@ func runDemoService(ctx context.Context, o *core, i int, state demoServiceState)
 
 // openDemoMergeRequest opens the merge request of the demo as soon as the
 // services listen. It does nothing if the project has a merge request.
-func openDemoMergeRequest(ctx context.Context, o *core, state demoState, services []demoServiceState) error {
-	counts, err := o.store.CountMergeRequests(ctx, state.Project.ID)
+func openDemoMergeRequest(ctx context.Context, a *app, state demoState, services []demoServiceState) error {
+	counts, err := a.store.CountMergeRequests(ctx, state.Project.ID)
 	if err != nil || len(counts) > 0 {
 		return err
 	}
@@ -219,11 +219,11 @@ func openDemoMergeRequest(ctx context.Context, o *core, state demoState, service
 			return err
 		}
 	}
-	author, err := o.store.UserByUsername(ctx, demoAuthor)
+	author, err := a.store.UserByUsername(ctx, demoAuthor)
 	if err != nil {
 		return err
 	}
-	_, err = o.store.CreateMergeRequest(ctx, author, state.Project.ID, demoMergeRequest)
+	_, err = a.store.CreateMergeRequest(ctx, author, state.Project.ID, demoMergeRequest)
 	return err
 }
 

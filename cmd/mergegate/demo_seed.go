@@ -43,11 +43,11 @@ var demoMergeRequest = models.MergeRequestInput{
 }
 
 // seedDemo creates the parts of the demo that do not exist yet.
-func seedDemo(ctx context.Context, o *core) (demoState, []demoServiceState, error) {
-	state := demoState{BaseURL: o.config.BaseURL}
+func seedDemo(ctx context.Context, a *app) (demoState, []demoServiceState, error) {
+	state := demoState{BaseURL: a.config.BaseURL}
 	people := map[string]models.User{}
 	for _, p := range demoPeople {
-		user, entry, err := seedUser(ctx, o, p.username, p.name, p.admin)
+		user, entry, err := seedUser(ctx, a, p.username, p.name, p.admin)
 		if err != nil {
 			return state, nil, err
 		}
@@ -58,47 +58,47 @@ func seedDemo(ctx context.Context, o *core) (demoState, []demoServiceState, erro
 		people[p.username] = user
 		state.Users = append(state.Users, entry)
 	}
-	project, err := seedProject(ctx, o, people)
+	project, err := seedProject(ctx, a, people)
 	if err != nil {
 		return state, nil, err
 	}
 	state.Project = demoProject{ID: project.ID, PathWithNamespace: project.FullPath()}
-	services, err := seedServices(ctx, o, people["max"], project)
+	services, err := seedServices(ctx, a, people["max"], project)
 	return state, services, err
 }
 
 // seedUser creates a user, or sets a new password if the user exists, and adds a
 // token.
-func seedUser(ctx context.Context, o *core, username, name string, admin bool) (models.User, demoUser, error) {
+func seedUser(ctx context.Context, a *app, username, name string, admin bool) (models.User, demoUser, error) {
 	entry := demoUser{Username: username, Password: auth.NewPassword(), Token: auth.NewAccessToken()}
 	digest, err := auth.HashPassword(ctx, entry.Password)
 	if err != nil {
 		return models.User{}, entry, err
 	}
-	user, err := o.store.UserByUsername(ctx, username)
+	user, err := a.store.UserByUsername(ctx, username)
 	switch {
 	case models.KindOf(err) == models.KindNotFound:
-		user, err = o.store.CreateUser(ctx, models.User{}, models.UserInput{
+		user, err = a.store.CreateUser(ctx, models.User{}, models.UserInput{
 			Username: username, Name: name, Email: username + "@northwind.example", PasswordDigest: digest, Admin: admin,
 		})
 	case err == nil:
-		err = o.store.SetPassword(ctx, user, digest, "", false)
+		err = a.store.SetPassword(ctx, user, digest, "", false)
 	}
 	if err != nil {
 		return user, entry, err
 	}
-	_, err = o.store.CreatePersonalToken(ctx, user, models.AccessTokenInput{
-		Name: "Demo", Scopes: []string{models.ScopeAPI}, ExpiresAt: o.store.Now().Add(models.MaxTokenLifetime - 24*time.Hour), Digest: auth.Digest(entry.Token),
+	_, err = a.store.CreatePersonalToken(ctx, user, models.AccessTokenInput{
+		Name: "Demo", Scopes: []string{models.ScopeAPI}, ExpiresAt: a.store.Now().Add(models.MaxTokenLifetime - 24*time.Hour), Digest: auth.Digest(entry.Token),
 	})
 	return user, entry, err
 }
 
-func seedProject(ctx context.Context, o *core, people map[string]models.User) (models.Project, error) {
+func seedProject(ctx context.Context, a *app, people map[string]models.User) (models.Project, error) {
 	owner := people["olivia"]
-	access, _, err := o.store.AccessByPath(ctx, &owner, demoNamespace, demoPath)
+	access, _, err := a.store.AccessByPath(ctx, &owner, demoNamespace, demoPath)
 	project := access.Project
 	if models.KindOf(err) == models.KindNotFound {
-		project, err = createDemoProject(ctx, o, owner)
+		project, err = createDemoProject(ctx, a, owner)
 	}
 	if err != nil {
 		return project, err
@@ -107,29 +107,29 @@ func seedProject(ctx context.Context, o *core, people map[string]models.User) (m
 		if p.role == models.RoleNone || p.role == models.RoleOwner {
 			continue
 		}
-		_, err := o.store.AddMember(ctx, owner, models.RoleOwner, project.ID, people[p.username].ID, p.role)
+		_, err := a.store.AddMember(ctx, owner, models.RoleOwner, project.ID, people[p.username].ID, p.role)
 		if err != nil && models.CodeOf(err) != models.CodeMemberExists {
 			return project, err
 		}
 	}
-	_, err = o.store.CreateProtectedBranch(ctx, owner, project.ID, models.ProtectedBranchInput{
+	_, err = a.store.CreateProtectedBranch(ctx, owner, project.ID, models.ProtectedBranchInput{
 		Name: "release/*", PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer,
 	})
 	if err != nil && models.CodeOf(err) != models.CodeAlreadyProtected {
 		return project, err
 	}
-	return project, seedHistory(ctx, o, project, people)
+	return project, seedHistory(ctx, a, project, people)
 }
 
-func createDemoProject(ctx context.Context, o *core, owner models.User) (models.Project, error) {
-	ns, err := o.store.Namespace(ctx, demoNamespace)
+func createDemoProject(ctx context.Context, a *app, owner models.User) (models.Project, error) {
+	ns, err := a.store.Namespace(ctx, demoNamespace)
 	if models.KindOf(err) == models.KindNotFound {
-		ns, err = o.store.CreateNamespace(ctx, demoNamespace)
+		ns, err = a.store.CreateNamespace(ctx, demoNamespace)
 	}
 	if err != nil {
 		return models.Project{}, err
 	}
-	return o.store.CreateProject(ctx, owner, models.ProjectInput{
+	return a.store.CreateProject(ctx, owner, models.ProjectInput{
 		NamespaceID: ns.ID, Name: "Ticketing API", Path: demoPath, Visibility: models.VisibilityPrivate,
 		Description:                           "Sells, changes and refunds tickets.",
 		OnlyAllowMergeIfAllStatusChecksPassed: true,
@@ -145,12 +145,12 @@ type demoCommit struct {
 
 // seedHistory writes the commits of demoHistory to the branches that did not
 // exist at the beginning.
-func seedHistory(ctx context.Context, o *core, project models.Project, people map[string]models.User) error {
-	repo := o.repos.Repo(project.ID)
-	if !o.repos.Exists(project.ID) {
+func seedHistory(ctx context.Context, a *app, project models.Project, people map[string]models.User) error {
+	repo := a.repos.Repo(project.ID)
+	if !a.repos.Exists(project.ID) {
 		return fmt.Errorf("the repository of project %d is missing", project.ID)
 	}
-	at := o.store.Now().Add(-9 * 24 * time.Hour)
+	at := a.store.Now().Add(-9 * 24 * time.Hour)
 	done := map[string]bool{}
 	for _, c := range demoHistory {
 		at = at.Add(19 * time.Hour)
@@ -179,8 +179,8 @@ func seedHistory(ctx context.Context, o *core, project models.Project, people ma
 
 // seedServices adds the services of the demo. It replaces services that an
 // aborted start left, because their secrets and tokens are lost.
-func seedServices(ctx context.Context, o *core, by models.User, project models.Project) ([]demoServiceState, error) {
-	existing, _, err := o.store.ExternalStatusChecks(ctx, project.ID, models.Page{})
+func seedServices(ctx context.Context, a *app, by models.User, project models.Project) ([]demoServiceState, error) {
+	existing, _, err := a.store.ExternalStatusChecks(ctx, project.ID, models.Page{})
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +188,7 @@ func seedServices(ctx context.Context, o *core, by models.User, project models.P
 	for _, service := range demoServices {
 		for _, old := range existing {
 			if old.Name == service.name {
-				if err := o.store.DeleteExternalStatusCheck(ctx, by, project.ID, old.ID); err != nil {
+				if err := a.store.DeleteExternalStatusCheck(ctx, by, project.ID, old.ID); err != nil {
 					return nil, err
 				}
 			}
@@ -199,17 +199,17 @@ func seedServices(ctx context.Context, o *core, by models.User, project models.P
 		}
 		in := models.ExternalStatusCheckInput{Name: service.name, ExternalURL: "http://" + state.Listen + "/", SharedSecret: state.Secret}
 		for _, branch := range service.branches {
-			rule, err := o.store.ProtectedBranchByName(ctx, project.ID, branch)
+			rule, err := a.store.ProtectedBranchByName(ctx, project.ID, branch)
 			if err != nil {
 				return nil, err
 			}
 			in.ProtectedBranchIDs = append(in.ProtectedBranchIDs, rule.ID)
 		}
-		if _, err := o.store.CreateExternalStatusCheck(ctx, by, project.ID, in, false); err != nil {
+		if _, err := a.store.CreateExternalStatusCheck(ctx, by, project.ID, in, false); err != nil {
 			return nil, err
 		}
-		_, err = o.store.CreateProjectToken(ctx, by, models.RoleMaintainer, project.ID, models.AccessTokenInput{
-			Name: service.name, Scopes: []string{models.ScopeAPI}, ExpiresAt: o.store.Now().Add(models.MaxTokenLifetime - 24*time.Hour),
+		_, err = a.store.CreateProjectToken(ctx, by, models.RoleMaintainer, project.ID, models.AccessTokenInput{
+			Name: service.name, Scopes: []string{models.ScopeAPI}, ExpiresAt: a.store.Now().Add(models.MaxTokenLifetime - 24*time.Hour),
 			Digest: auth.Digest(state.Token), Role: models.RoleDeveloper,
 		})
 		if err != nil {

@@ -35,12 +35,12 @@ func serveCommand(ctx context.Context, args []string) error {
 	if err := c.waitForDatabase(ctx); err != nil {
 		return err
 	}
-	o, err := openConfigured(ctx, c)
+	a, err := openAppWith(ctx, c)
 	if err != nil {
 		return err
 	}
-	defer o.close()
-	s, err := startServer(ctx, o)
+	defer a.close()
+	s, err := startServer(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -60,20 +60,20 @@ type server struct {
 
 // startServer starts all parts of the server. They stop when ctx ends; wait
 // waits for that.
-func startServer(ctx context.Context, o *core) (*server, error) {
-	log := o.config.logger()
+func startServer(ctx context.Context, a *app) (*server, error) {
+	log := a.config.logger()
 	slog.SetDefault(log)
-	handler, err := newHandler(o, log)
+	handler, err := newHandler(a, log)
 	if err != nil {
 		return nil, err
 	}
 	s := &server{log: log}
 	s.stopped, s.fail = context.WithCancelCause(ctx)
-	hooks, err := gitrepo.ListenHooks(o.socket)
+	hooks, err := gitrepo.ListenHooks(a.socket)
 	if err != nil {
 		return nil, err
 	}
-	if s.listener, err = net.Listen("tcp", o.config.Listen); err != nil {
+	if s.listener, err = net.Listen("tcp", a.config.Listen); err != nil {
 		hooks.Close()
 		return nil, fmt.Errorf("MERGEGATE_LISTEN: %w", err)
 	}
@@ -85,7 +85,7 @@ func startServer(ctx context.Context, o *core) (*server, error) {
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	answer := githttp.Hooks{Store: o.store, BaseURL: o.config.BaseURL, Log: log}
+	answer := githttp.Hooks{Store: a.store, BaseURL: a.config.BaseURL, Log: log}
 	// A push in flight at the stop signal still runs its hooks, so the socket
 	// stays open until all requests have ended.
 	hooksContext, closeHooks := context.WithCancel(context.WithoutCancel(ctx))
@@ -95,8 +95,8 @@ func startServer(ctx context.Context, o *core) (*server, error) {
 		}
 	})
 	work := jobs.New(jobs.Options{
-		Store: o.store, Sender: webhook.NewClient(webhook.Options{Version: version(), Allow: o.config.allow}), Log: log,
-		Tidy: o.repos.Tidy, SweepLocks: o.repos.SweepLocks, SingleProcess: !o.config.postgres(),
+		Store: a.store, Sender: webhook.NewClient(webhook.Options{Version: version(), Allow: a.config.allow}), Log: log,
+		Tidy: a.repos.Tidy, SweepLocks: a.repos.SweepLocks, SingleProcess: !a.config.postgres(),
 	})
 	s.running.Go(func() { work.Run(s.stopped) })
 	s.running.Go(func() {
@@ -115,8 +115,8 @@ func startServer(ctx context.Context, o *core) (*server, error) {
 		}
 	})
 	log.Info(
-		"server started", "address", s.listener.Addr().String(), "base_url", o.config.BaseURL,
-		"database", o.store.Driver(), "version", version(),
+		"server started", "address", s.listener.Addr().String(), "base_url", a.config.BaseURL,
+		"database", a.store.Driver(), "version", version(),
 	)
 	return s, nil
 }
@@ -136,19 +136,19 @@ func (s *server) wait() error {
 var bodyTimeout time.Duration
 
 // newHandler returns a router for pages, git and API.
-func newHandler(o *core, log *slog.Logger) (http.Handler, error) {
-	git := repositories.Domain{Store: o.repos}
+func newHandler(a *app, log *slog.Logger) (http.Handler, error) {
+	git := repositories.Domain{Store: a.repos}
 	e, err := handlers.New(handlers.Deps{
-		Store: o.store, Git: git, Log: log, BaseURL: o.config.BaseURL,
-		SessionKey: o.config.keyring.Derive("sessions"), TrustedProxies: o.config.TrustedProxies, BodyTimeout: bodyTimeout,
+		Store: a.store, Git: git, Log: log, BaseURL: a.config.BaseURL,
+		SessionKey: a.config.keyring.Derive("sessions"), TrustedProxies: a.config.TrustedProxies, BodyTimeout: bodyTimeout,
 	})
 	if err != nil {
 		return nil, err
 	}
-	githttp.Register(e, githttp.Deps{Store: o.store, Transport: o.repos, Log: log, BaseURL: o.config.BaseURL})
+	githttp.Register(e, githttp.Deps{Store: a.store, Transport: a.repos, Log: log, BaseURL: a.config.BaseURL})
 	apiv4.Register(e, apiv4.Deps{
-		Store: o.store, Git: git, Log: log, BaseURL: o.config.BaseURL, Version: version(), Revision: revision(),
-		Stylesheet: static.URL("style.css"), Limits: o.config.apiLimits(),
+		Store: a.store, Git: git, Log: log, BaseURL: a.config.BaseURL, Version: version(), Revision: revision(),
+		Stylesheet: static.URL("style.css"), Limits: a.config.apiLimits(),
 	})
 	return e, nil
 }

@@ -17,9 +17,9 @@ import (
 	"github.com/mergegate/mergegate/webhook"
 )
 
-// core is what the commands that use data share: the settings, the
+// app is what the commands that use data share: the settings, the
 // repositories and the store. The database has the schema of this version.
-type core struct {
+type app struct {
 	config config
 	repos  *gitrepo.Store
 	store  *models.Store
@@ -29,34 +29,34 @@ type core struct {
 	removeSocket func()
 }
 
-// openCore reads the settings, migrates the database and opens the store. The
+// openApp reads the settings, migrates the database and opens the store. The
 // caller closes the result.
-func openCore(ctx context.Context) (*core, error) {
+func openApp(ctx context.Context) (*app, error) {
 	c, err := readConfig()
 	if err != nil {
 		return nil, err
 	}
-	return openConfigured(ctx, c)
+	return openAppWith(ctx, c)
 }
 
-// openConfigured is openCore with settings that were read before.
-func openConfigured(ctx context.Context, c config) (_ *core, err error) {
-	o := &core{config: c}
+// openAppWith is openApp with settings that were read before.
+func openAppWith(ctx context.Context, c config) (_ *app, err error) {
+	a := &app{config: c}
 	defer func() {
 		if err != nil {
-			o.close()
+			a.close()
 		}
 	}()
 	if !c.postgres() {
-		if o.lock, err = c.lockData(); err != nil {
+		if a.lock, err = c.lockData(); err != nil {
 			return nil, err
 		}
 	}
-	if o.socket, o.removeSocket, err = c.hookSocket(); err != nil {
+	if a.socket, a.removeSocket, err = c.hookSocket(); err != nil {
 		return nil, err
 	}
-	o.repos, err = gitrepo.New(filepath.Join(c.Data, "repositories"), gitrepo.Options{
-		HooksDir: filepath.Join(c.Data, "hooks"), SocketPath: o.socket, MaxPackBytes: c.MaxPackBytes, Log: c.logger(),
+	a.repos, err = gitrepo.New(filepath.Join(c.Data, "repositories"), gitrepo.Options{
+		HooksDir: filepath.Join(c.Data, "hooks"), SocketPath: a.socket, MaxPackBytes: c.MaxPackBytes, Log: c.logger(),
 	})
 	if err != nil {
 		return nil, err
@@ -65,30 +65,30 @@ func openConfigured(ctx context.Context, c config) (_ *core, err error) {
 		return nil, err
 	}
 	driver, dsn := c.database()
-	o.store, err = models.Open(models.Config{
+	a.store, err = models.Open(models.Config{
 		Driver: driver, DSN: dsn, Payload: webhook.Payload(c.BaseURL), Sealer: c.keyring.Sealer("secrets at rest"),
-		Git: repositories.Domain{Store: o.repos}, MaxConns: c.DatabaseConnections,
+		Git: repositories.Domain{Store: a.repos}, MaxConns: c.DatabaseConnections,
 	})
 	if err != nil {
-		return o, err
+		return a, err
 	}
-	o.store.SetHooks(storeHooks)
-	return o, o.store.RewriteURLs(ctx)
+	a.store.SetHooks(storeHooks)
+	return a, a.store.RewriteURLs(ctx)
 }
 
 // storeHooks lets tests end the process at a chosen point. It is empty in the
 // released binary.
 var storeHooks models.Hooks
 
-func (o *core) close() {
-	if o.store != nil {
-		o.store.Close()
+func (a *app) close() {
+	if a.store != nil {
+		a.store.Close()
 	}
-	if o.removeSocket != nil {
-		o.removeSocket()
+	if a.removeSocket != nil {
+		a.removeSocket()
 	}
-	if o.lock != nil {
-		o.lock.Close()
+	if a.lock != nil {
+		a.lock.Close()
 	}
 }
 

@@ -25,30 +25,30 @@ func userCommand(ctx context.Context, args []string, out io.Writer) error {
 	if err := flags.Parse(args[1:]); err != nil || flags.NArg() != 1 {
 		return errUsage
 	}
-	do := map[string]func(context.Context, *core, string, bool) (string, error){"create": createUser, "password": resetPassword}[args[0]]
+	do := map[string]func(context.Context, *app, string, bool) (string, error){"create": createUser, "password": resetPassword}[args[0]]
 	if do == nil {
 		return errUsage
 	}
-	o, err := openCore(ctx)
+	a, err := openApp(ctx)
 	if err != nil {
 		return err
 	}
-	defer o.close()
-	password, err := do(ctx, o, flags.Arg(0), admin)
+	defer a.close()
+	password, err := do(ctx, a, flags.Arg(0), admin)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "One-time password of user %s:\n%s\nSign in at %s/users/sign_in to change it.\n", flags.Arg(0), password, o.config.BaseURL)
+	_, err = fmt.Fprintf(out, "One-time password of user %s:\n%s\nSign in at %s/users/sign_in to change it.\n", flags.Arg(0), password, a.config.BaseURL)
 	return err
 }
 
-func createUser(ctx context.Context, o *core, name string, admin bool) (string, error) {
+func createUser(ctx context.Context, a *app, name string, admin bool) (string, error) {
 	password := auth.NewPassword()
 	digest, err := auth.HashPassword(ctx, password)
 	if err != nil {
 		return "", err
 	}
-	_, err = o.store.CreateUser(ctx, models.User{}, models.UserInput{Username: name, PasswordDigest: digest, PasswordChangeRequired: true, Admin: admin})
+	_, err = a.store.CreateUser(ctx, models.User{}, models.UserInput{Username: name, PasswordDigest: digest, PasswordChangeRequired: true, Admin: admin})
 	for _, f := range models.FieldErrorsOf(err) {
 		switch f.Code {
 		case models.CodeTaken:
@@ -62,8 +62,8 @@ func createUser(ctx context.Context, o *core, name string, admin bool) (string, 
 	return password, err
 }
 
-func resetPassword(ctx context.Context, o *core, name string, _ bool) (string, error) {
-	user, err := o.store.UserByUsername(ctx, name)
+func resetPassword(ctx context.Context, a *app, name string, _ bool) (string, error) {
+	user, err := a.store.UserByUsername(ctx, name)
 	if models.KindOf(err) == models.KindNotFound {
 		return "", fmt.Errorf("user %q does not exist", name)
 	}
@@ -78,5 +78,5 @@ func resetPassword(ctx context.Context, o *core, name string, _ bool) (string, e
 	if err != nil {
 		return "", err
 	}
-	return password, o.store.SetPassword(ctx, user, digest, "", true)
+	return password, a.store.SetPassword(ctx, user, digest, "", true)
 }
