@@ -137,7 +137,7 @@ var bodyTimeout time.Duration
 
 // newHandler returns a router for pages, git and API.
 func newHandler(a *app, log *slog.Logger) (http.Handler, error) {
-	git := repositories.Domain{Store: a.repos}
+	git := repositories.Git{Store: a.repos}
 	e, err := handlers.New(handlers.Deps{
 		Store: a.store, Git: git, Log: log, BaseURL: a.config.BaseURL,
 		SessionKey: a.config.keyring.Derive("sessions"), TrustedProxies: a.config.TrustedProxies, BodyTimeout: bodyTimeout,

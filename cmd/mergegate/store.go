@@ -67,7 +67,7 @@ func openAppWith(ctx context.Context, c config) (_ *app, err error) {
 	driver, dsn := c.database()
 	a.store, err = models.Open(models.Config{
 		Driver: driver, DSN: dsn, Payload: webhook.Payload(c.BaseURL), Sealer: c.keyring.Sealer("secrets at rest"),
-		Git: repositories.Domain{Store: a.repos}, MaxConns: c.DatabaseConnections,
+		Git: repositories.Git{Store: a.repos}, MaxConns: c.DatabaseConnections,
 	})
 	if err != nil {
 		return a, err

@@ -47,7 +47,7 @@ func newSite(t *testing.T, secret string, startService func(s *site) string) *si
 	dir := t.TempDir()
 	repos, err := gitrepo.New(filepath.Join(dir, "repositories"), gitrepo.Options{HooksDir: filepath.Join(dir, "hooks"), SocketPath: filepath.Join(dir, "s")})
 	check(t, err)
-	git := repositories.Domain{Store: repos}
+	git := repositories.Git{Store: repos}
 	allow, err := webhook.ParseAllowList("127.0.0.1")
 	check(t, err)
 	s := &site{secret: secret, sender: webhook.NewClient(webhook.Options{Version: "test", Allow: allow}), answers: make(chan int, 10)}

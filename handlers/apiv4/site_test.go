@@ -34,7 +34,7 @@ type testSite struct {
 	plain   http.Handler
 	repos   *gitrepo.Store
 	root    string // the directory of the repositories
-	git     repositories.Domain
+	git     repositories.Git
 	users   map[string]models.User
 	tokens  map[string]string
 	mr      models.MergeRequest
@@ -62,7 +62,7 @@ func newSite(t testing.TB, db modelstest.Database) *testSite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	git := repositories.Domain{Store: repos}
+	git := repositories.Git{Store: repos}
 	s := &testSite{
 		git:     git,
 		Fixture: modelstest.Open(t, db, modelstest.WithGit(git)), repos: repos, root: filepath.Join(dir, "repositories"),

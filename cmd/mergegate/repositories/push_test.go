@@ -192,14 +192,14 @@ func TestPrepareMerge_BlockReasons(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := models.MergeInput{TargetSHA: main, SourceSHA: lone, By: h.Owner, At: h.Store.Now()}
-	if _, _, err := (Domain{h.git}).PrepareMerge(t.Context(), h.Project.ID, in); models.CodeOf(err) != models.CodeMergeBlocked {
+	if _, _, err := (Git{h.git}).PrepareMerge(t.Context(), h.Project.ID, in); models.CodeOf(err) != models.CodeMergeBlocked {
 		t.Errorf("unrelated commits: %v", err)
 	}
 	in.SourceSHA = main
-	if _, _, err := (Domain{h.git}).PrepareMerge(t.Context(), h.Project.ID, in); models.CodeOf(err) != models.CodeMergeBlocked {
+	if _, _, err := (Git{h.git}).PrepareMerge(t.Context(), h.Project.ID, in); models.CodeOf(err) != models.CodeMergeBlocked {
 		t.Errorf("nothing to merge: %v", err)
 	}
-	if err := (Domain{h.git}).MoveBranch(t.Context(), h.Project.ID, "main", lone, lone); !errors.Is(err, models.ErrRefMoved) {
+	if err := (Git{h.git}).MoveBranch(t.Context(), h.Project.ID, "main", lone, lone); !errors.Is(err, models.ErrRefMoved) {
 		t.Errorf("a lost race: %v", err)
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"github.com/mergegate/mergegate/gitrepo"
 )
 
-var _ gitrepo.Readers = Domain{}
+var _ gitrepo.Readers = Git{}
 
 // Reader implements gitrepo.Readers. Its errors are those of package gitrepo,
 // wrapped in a *models.Error where the domain has a code for them.
-func (d Domain) Reader(projectID int64) gitrepo.Reader { return reader{d.Store.View(projectID)} }
+func (g Git) Reader(projectID int64) gitrepo.Reader { return reader{g.Store.View(projectID)} }
 
 // reader translates the errors of a repository and leaves the results alone.
 type reader struct{ repo gitrepo.Repo }

@@ -161,17 +161,17 @@ func TestBranchLog(t *testing.T) {
 	w.git("push", "origin", "HEAD:topic")
 	second := w.commit("a", "2\n")
 	w.git("push", "origin", "HEAD:topic")
-	log, err := Domain{h.git}.BranchLog(t.Context(), h.Project.ID, "topic")
+	log, err := Git{h.git}.BranchLog(t.Context(), h.Project.ID, "topic")
 	if err != nil || len(log) != 2 || log[0].SHA != second || log[1].SHA != first || log[0].RequestID == log[1].RequestID {
 		t.Fatalf("%+v, %v", log, err)
 	}
 	contains(t, log[0].RequestID, "req_")
 	w.git("push", "origin", "--delete", "topic")
 	w.git("push", "origin", "HEAD:topic")
-	if log, err = (Domain{h.git}).BranchLog(t.Context(), h.Project.ID, "topic"); err != nil || len(log) != 1 {
+	if log, err = (Git{h.git}).BranchLog(t.Context(), h.Project.ID, "topic"); err != nil || len(log) != 1 {
 		t.Errorf("after the branch was created again: %+v, %v", log, err)
 	}
-	if log, err = (Domain{h.git}).BranchLog(t.Context(), h.Project.ID, "nowhere"); err != nil || len(log) != 0 {
+	if log, err = (Git{h.git}).BranchLog(t.Context(), h.Project.ID, "nowhere"); err != nil || len(log) != 0 {
 		t.Errorf("of no branch: %+v, %v", log, err)
 	}
 }

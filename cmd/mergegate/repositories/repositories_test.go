@@ -63,7 +63,7 @@ func newHost(t *testing.T, db modelstest.Database) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &host{Fixture: modelstest.Open(t, db, modelstest.WithGit(Domain{git})), git: git, root: root}
+	h := &host{Fixture: modelstest.Open(t, db, modelstest.WithGit(Git{git})), git: git, root: root}
 	h.Store.SetHooks(models.Hooks{BeforePushCommit: func() error {
 		if h.loseNews.Load() {
 			return errors.New("the database went away")

@@ -1,6 +1,6 @@
 // Package repositories connects package gitrepo with the rest of the program. It
 // implements models.Git and gitrepo.Readers, passes the calls of git's hooks to
-// githttp, and translates errors. Start with Domain.
+// githttp, and translates errors. Start with Git.
 package repositories
 
 import (
@@ -12,20 +12,20 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// Domain implements models.Git and gitrepo.Readers with a gitrepo.Store.
-type Domain struct{ Store *gitrepo.Store }
+// Git implements models.Git and gitrepo.Readers with a gitrepo.Store.
+type Git struct{ Store *gitrepo.Store }
 
-var _ models.Git = Domain{}
+var _ models.Git = Git{}
 
 // CreateRepository implements models.Git. It replaces a repository that exists
 // already.
-func (d Domain) CreateRepository(ctx context.Context, project models.Project, readme bool, by models.User, at time.Time) error {
-	err := d.Store.Create(ctx, project.ID, project.DefaultBranch)
+func (g Git) CreateRepository(ctx context.Context, project models.Project, readme bool, by models.User, at time.Time) error {
+	err := g.Store.Create(ctx, project.ID, project.DefaultBranch)
 	if errors.Is(err, gitrepo.ErrExists) {
 		// The row of the project is being created, so this repository belongs to a
 		// transaction that was rolled back or runs again.
-		if err = d.Store.Delete(ctx, project.ID); err == nil {
-			err = d.Store.Create(ctx, project.ID, project.DefaultBranch)
+		if err = g.Store.Delete(ctx, project.ID); err == nil {
+			err = g.Store.Create(ctx, project.ID, project.DefaultBranch)
 		}
 	}
 	if err != nil || !readme {
@@ -35,35 +35,35 @@ func (d Domain) CreateRepository(ctx context.Context, project models.Project, re
 	if project.Description != "" {
 		text += "\n" + project.Description + "\n"
 	}
-	_, err = d.Store.Repo(project.ID).WriteCommit(ctx, gitrepo.WriteInput{
+	_, err = g.Store.Repo(project.ID).WriteCommit(ctx, gitrepo.WriteInput{
 		Branch: project.DefaultBranch, Files: map[string]string{"README.md": text}, Message: "Initial commit",
 		Author: identity(by), When: at,
 	})
 	if err != nil {
-		return errors.Join(err, d.Store.Delete(context.WithoutCancel(ctx), project.ID))
+		return errors.Join(err, g.Store.Delete(context.WithoutCancel(ctx), project.ID))
 	}
 	return nil
 }
 
 // DeleteRepository implements models.Git.
-func (d Domain) DeleteRepository(ctx context.Context, projectID int64) error {
-	return d.Store.Delete(ctx, projectID)
+func (g Git) DeleteRepository(ctx context.Context, projectID int64) error {
+	return g.Store.Delete(ctx, projectID)
 }
 
 // SetDefaultBranch implements models.Git.
-func (d Domain) SetDefaultBranch(ctx context.Context, projectID int64, branch string) error {
-	return d.Store.SetDefaultBranch(ctx, projectID, branch)
+func (g Git) SetDefaultBranch(ctx context.Context, projectID int64, branch string) error {
+	return g.Store.SetDefaultBranch(ctx, projectID, branch)
 }
 
 // BranchTip implements models.Git.
-func (d Domain) BranchTip(ctx context.Context, projectID int64, branch string) (sha string, exists bool, err error) {
-	sha, exists, err = d.Store.Repo(projectID).BranchTip(ctx, branch)
+func (g Git) BranchTip(ctx context.Context, projectID int64, branch string) (sha string, exists bool, err error) {
+	sha, exists, err = g.Store.Repo(projectID).BranchTip(ctx, branch)
 	return sha, exists, readError(err)
 }
 
 // BranchLog implements models.Git.
-func (d Domain) BranchLog(ctx context.Context, projectID int64, branch string) ([]models.BranchMove, error) {
-	log, err := d.Store.Repo(projectID).BranchLog(ctx, branch)
+func (g Git) BranchLog(ctx context.Context, projectID int64, branch string) ([]models.BranchMove, error) {
+	log, err := g.Store.Repo(projectID).BranchLog(ctx, branch)
 	moves := make([]models.BranchMove, len(log))
 	for i, entry := range log {
 		moves[i] = models.BranchMove{RequestID: entry.RequestID, SHA: entry.SHA}
@@ -72,35 +72,35 @@ func (d Domain) BranchLog(ctx context.Context, projectID int64, branch string) (
 }
 
 // Commit implements models.Git.
-func (d Domain) Commit(ctx context.Context, projectID int64, sha string) (models.Commit, error) {
-	c, err := d.Store.Repo(projectID).Commit(ctx, sha)
-	return domainCommit(c), readError(err)
+func (g Git) Commit(ctx context.Context, projectID int64, sha string) (models.Commit, error) {
+	c, err := g.Store.Repo(projectID).Commit(ctx, sha)
+	return newModelsCommit(c), readError(err)
 }
 
 // CountCommits implements models.Git.
-func (d Domain) CountCommits(ctx context.Context, projectID int64, from, to string) (int, error) {
-	return d.Store.Repo(projectID).Count(ctx, from, to)
+func (g Git) CountCommits(ctx context.Context, projectID int64, from, to string) (int, error) {
+	return g.Store.Repo(projectID).Count(ctx, from, to)
 }
 
 // IsAncestor implements models.Git.
-func (d Domain) IsAncestor(ctx context.Context, projectID int64, ancestor, descendant string) (bool, error) {
-	return d.Store.Repo(projectID).IsAncestor(ctx, ancestor, descendant)
+func (g Git) IsAncestor(ctx context.Context, projectID int64, ancestor, descendant string) (bool, error) {
+	return g.Store.Repo(projectID).IsAncestor(ctx, ancestor, descendant)
 }
 
 // Reached implements models.Git.
-func (d Domain) Reached(ctx context.Context, projectID int64, oldSHA, newSHA string, heads []string) (map[string]bool, error) {
-	return d.Store.Repo(projectID).Reached(ctx, oldSHA, newSHA, heads)
+func (g Git) Reached(ctx context.Context, projectID int64, oldSHA, newSHA string, heads []string) (map[string]bool, error) {
+	return g.Store.Repo(projectID).Reached(ctx, oldSHA, newSHA, heads)
 }
 
 // KeepHead implements models.Git.
-func (d Domain) KeepHead(ctx context.Context, projectID, iid int64, sha string) error {
-	return d.Store.Repo(projectID).KeepHead(ctx, iid, sha)
+func (g Git) KeepHead(ctx context.Context, projectID, iid int64, sha string) error {
+	return g.Store.Repo(projectID).KeepHead(ctx, iid, sha)
 }
 
 // PrepareMerge implements models.Git.
-func (d Domain) PrepareMerge(ctx context.Context, projectID int64, in models.MergeInput) (sha string, conflicts []string, err error) {
+func (g Git) PrepareMerge(ctx context.Context, projectID int64, in models.MergeInput) (sha string, conflicts []string, err error) {
 	who := identity(in.By)
-	result, err := d.Store.Repo(projectID).PrepareMerge(ctx, gitrepo.MergeInput{
+	result, err := g.Store.Repo(projectID).PrepareMerge(ctx, gitrepo.MergeInput{
 		TargetSHA: in.TargetSHA, SourceSHA: in.SourceSHA, Message: in.Message, Squash: in.Squash,
 		Author: who, Committer: who, When: in.At,
 	})
@@ -125,13 +125,13 @@ func mergeError(err error) error {
 }
 
 // MoveBranch implements models.Git.
-func (d Domain) MoveBranch(ctx context.Context, projectID int64, branch, newSHA, oldSHA string) error {
-	return moveError(d.Store.Repo(projectID).UpdateRef(ctx, "refs/heads/"+branch, newSHA, oldSHA))
+func (g Git) MoveBranch(ctx context.Context, projectID int64, branch, newSHA, oldSHA string) error {
+	return moveError(g.Store.Repo(projectID).UpdateRef(ctx, "refs/heads/"+branch, newSHA, oldSHA))
 }
 
 // DeleteBranch implements models.Git.
-func (d Domain) DeleteBranch(ctx context.Context, projectID int64, branch, oldSHA string) error {
-	return moveError(d.Store.Repo(projectID).DeleteRef(ctx, "refs/heads/"+branch, oldSHA))
+func (g Git) DeleteBranch(ctx context.Context, projectID int64, branch, oldSHA string) error {
+	return moveError(g.Store.Repo(projectID).DeleteRef(ctx, "refs/heads/"+branch, oldSHA))
 }
 
 // readError wraps gitrepo.ErrMissing, ErrTooLarge and ErrBusy in a *models.Error
@@ -165,7 +165,7 @@ func identity(u models.User) gitrepo.Identity {
 	return gitrepo.Identity{Name: name, Email: u.Email}
 }
 
-func domainCommit(c gitrepo.Commit) models.Commit {
+func newModelsCommit(c gitrepo.Commit) models.Commit {
 	return models.Commit{
 		SHA: c.SHA, Message: c.Message, AuthorName: c.AuthorName, AuthorEmail: c.AuthorEmail, CommittedAt: c.CommittedAt.UTC(),
 	}
