@@ -161,7 +161,8 @@ func TestRevoke_ProjectTokenAboveOwnRole_IsForbidden(t *testing.T) {
 func TestChangeMember_Bot_IsRefused(t *testing.T) {
 	eachTokenFixture(t, func(t *testing.T, s *tokenFixture) {
 		bot := s.ofProject(t, models.RoleDeveloper, nil)
-		_, err := s.Store.ChangeMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, bot.UserID, models.RoleMaintainer, "")
+		_, err := s.Store.ChangeMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, bot.UserID,
+			models.RoleMaintainer, "")
 		assertCode(t, err, models.CodeBotMember)
 		assertCode(t, s.Store.RemoveMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, bot.UserID), models.CodeBotMember)
 		_, err = s.Store.AddMember(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, bot.UserID, models.RoleOwner)
@@ -242,7 +243,8 @@ func TestRotate_LimitsLifetime(t *testing.T) {
 func TestRotate_ProjectToken_KeepsItsBot(t *testing.T) {
 	eachTokenFixture(t, func(t *testing.T, s *tokenFixture) {
 		old := s.ofProject(t, models.RoleDeveloper, nil)
-		next, err := s.Store.RotateProjectToken(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, old.ID, models.TokenRotation{Digest: "next", MadeBy: old})
+		next, err := s.Store.RotateProjectToken(t.Context(), s.Owner, models.RoleOwner, s.Project.ID, old.ID,
+			models.TokenRotation{Digest: "next", MadeBy: old})
 		if err != nil || next.UserID != old.UserID {
 			t.Fatalf("rotated token %+v, %v", next, err)
 		}

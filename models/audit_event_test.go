@@ -13,7 +13,8 @@ import (
 // target from>to".
 func statusEvents(t *testing.T, w *modelstest.Fixture) string {
 	t.Helper()
-	events, _, err := w.Store.AuditEvents(t.Context(), w.Project.ID, models.AuditFilter{Kind: models.AuditKindStatusChecks}, models.Page{Number: 1, Size: 100})
+	events, _, err := w.Store.AuditEvents(t.Context(), w.Project.ID,
+		models.AuditFilter{Kind: models.AuditKindStatusChecks}, models.Page{Number: 1, Size: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,7 +90,8 @@ func (s *Store) Claim(ctx context.Context, o ClaimOptions) ([]ClaimedDelivery, e
 func (s *Store) dueDeliveries(ctx context.Context, limit int, exceptServices []int64) ([]Delivery, error) {
 	now := s.Now()
 	query := s.writer(ctx).Table("deliveries AS d").Select("d.*").
-		Where("d.state = ? AND d.next_attempt_at <= ? AND (d.leased_until IS NULL OR d.leased_until <= ?)", DeliveryWaiting, now, now).
+		Where("d.state = ? AND d.next_attempt_at <= ? AND (d.leased_until IS NULL OR d.leased_until <= ?)",
+			DeliveryWaiting, now, now).
 		Where(`NOT EXISTS (SELECT 1 FROM deliveries e
 			WHERE e.merge_request_id = d.merge_request_id AND e.external_status_check_id = d.external_status_check_id AND e.id <> d.id
 			AND (e.leased_until > ? OR (e.id < d.id AND e.state = ? AND e.attempts < ? AND e.single_attempt = ?)))`,

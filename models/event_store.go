@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"gorm.io/gorm"
 )
 
 // eventInput describes an event of a merge request that its services receive.
@@ -126,11 +127,18 @@ func (s *Store) checksWithLockedServices(ctx context.Context, mrID int64) ([]Mer
 	return checks, err
 }
 
+// supersedableDeliveries selects the waiting deliveries of a merge request that may be
+// superseded.
+func (s *Store) supersedableDeliveries(ctx context.Context, mrID int64) *gorm.DB {
+	return s.writer(ctx).Model(&Delivery{}).
+		Where("merge_request_id = ? AND state = ?", mrID, DeliveryWaiting).
+		Where("whole_schedule = ? AND single_attempt = ?", false, false)
+}
+
 // supersede marks the waiting deliveries of a merge request as superseded, those of one
 // service or, if serviceID is 0, of all.
 func (s *Store) supersede(ctx context.Context, mrID, serviceID int64, reason string) error {
-	query := s.writer(ctx).Model(&Delivery{}).
-		Where("merge_request_id = ? AND state = ? AND whole_schedule = ? AND single_attempt = ?", mrID, DeliveryWaiting, false, false)
+	query := s.supersedableDeliveries(ctx, mrID)
 	if serviceID != 0 {
 		query = query.Where("external_status_check_id = ?", serviceID)
 	}
@@ -141,8 +149,7 @@ func (s *Store) supersede(ctx context.Context, mrID, serviceID int64, reason str
 // supersedeRemovedServices supersedes the waiting deliveries of services that are no
 // longer on the merge request.
 func (s *Store) supersedeRemovedServices(ctx context.Context, mrID int64) error {
-	return s.writer(ctx).Model(&Delivery{}).
-		Where("merge_request_id = ? AND state = ? AND whole_schedule = ? AND single_attempt = ?", mrID, DeliveryWaiting, false, false).
+	return s.supersedableDeliveries(ctx, mrID).
 		Where("external_status_check_id NOT IN (SELECT external_status_check_id FROM merge_request_checks WHERE merge_request_id = ?)", mrID).
 		Updates(map[string]any{"state": DeliverySuperseded, "superseded_reason": SupersededByRemoval, "finished_at": s.Now()}).Error
 }
@@ -151,8 +158,7 @@ func (s *Store) supersedeRemovedServices(ctx context.Context, mrID int64) error 
 // used their quick attempts and are not in flight.
 func (s *Store) supersedeAfterQuickAttempts(ctx context.Context, mrID, serviceID int64) error {
 	now := s.Now()
-	query := s.writer(ctx).Model(&Delivery{}).
-		Where("merge_request_id = ? AND state = ? AND whole_schedule = ? AND single_attempt = ?", mrID, DeliveryWaiting, false, false).
+	query := s.supersedableDeliveries(ctx, mrID).
 		Where("attempts >= ? AND (leased_until IS NULL OR leased_until <= ?)", QuickAttempts, now)
 	if serviceID != 0 {
 		query = query.Where("external_status_check_id = ?", serviceID)

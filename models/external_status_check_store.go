@@ -292,7 +292,8 @@ func (s *Store) addTakenErrors(ctx context.Context, fieldErrs *fieldErrors, serv
 	}
 	var others []ExternalStatusCheck
 	err := s.reader(ctx).Select("id", "name_key", "url_key").
-		Find(&others, "project_id = ? AND id <> ? AND (name_key = ? OR url_key = ?)", service.ProjectID, service.ID, nameKey, service.URLKey).Error
+		Find(&others, "project_id = ? AND id <> ? AND (name_key = ? OR url_key = ?)", service.ProjectID,
+			service.ID, nameKey, service.URLKey).Error
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,8 @@ func TestUpdateService_Apply_ChangesOpenMergeRequests(t *testing.T) {
 			t.Fatalf("deliveries: %+v", list)
 		}
 		// A new name keeps the result, a new URL does not.
-		renamed, err := w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID, models.ExternalStatusCheckUpdate{Name: ptr("Licence scan")}, true)
+		renamed, err := w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, licence.ID,
+			models.ExternalStatusCheckUpdate{Name: ptr("Licence scan")}, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,12 +133,14 @@ func TestScope_UnprotectedBranch_StillApplies(t *testing.T) {
 		if _, err := w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, service.ID, models.ExternalStatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID}}, false); err != nil {
 			t.Fatal(err)
 		}
-		_, err = w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, service.ID, models.ExternalStatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID, 999}}, false)
+		_, err = w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, service.ID,
+			models.ExternalStatusCheckUpdate{ProtectedBranchIDs: &[]int64{rule.ID, 999}}, false)
 		assertFieldError(t, err, "protected_branch_ids", models.CodeForeignBranch)
 		if mr := w.MergeRequest("feature", "main"); w.Status(mr, service) == "" {
 			t.Fatal("the service no longer applies")
 		}
-		again, err := w.Store.CreateProtectedBranch(t.Context(), w.Owner, w.Project.ID, models.ProtectedBranchInput{Name: "main", PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer})
+		again, err := w.Store.CreateProtectedBranch(t.Context(), w.Owner, w.Project.ID,
+			models.ProtectedBranchInput{Name: "main", PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,7 +160,8 @@ func TestCreateService_ReportsAllFieldErrors(t *testing.T) {
 			_, err := w.Store.CreateExternalStatusCheck(t.Context(), w.Owner, projectID, in, false)
 			return err
 		}
-		err := create(w.Project.ID, models.ExternalStatusCheckInput{Name: " STRASSE ", ExternalURL: "HTTPS://Straße.example.test:443/hook#x", ProtectedBranchIDs: []int64{12345}})
+		err := create(w.Project.ID,
+			models.ExternalStatusCheckInput{Name: " STRASSE ", ExternalURL: "HTTPS://Straße.example.test:443/hook#x", ProtectedBranchIDs: []int64{12345}})
 		assertFieldError(t, err, "name", models.CodeTaken)
 		assertFieldError(t, err, "external_url", models.CodeTaken)
 		assertFieldError(t, err, "protected_branch_ids", models.CodeForeignBranch)
@@ -169,7 +173,8 @@ func TestCreateService_ReportsAllFieldErrors(t *testing.T) {
 			t.Fatalf("another project's service: %v", err)
 		}
 		update := func(secret string) error {
-			_, err := w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, first.ID, models.ExternalStatusCheckUpdate{SharedSecret: &secret}, false)
+			_, err := w.Store.UpdateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, first.ID,
+				models.ExternalStatusCheckUpdate{SharedSecret: &secret}, false)
 			return err
 		}
 		if err := update("once"); err != nil {
@@ -194,7 +199,8 @@ func TestRecordResponse_ServiceNotOnMergeRequest_StoresNothing(t *testing.T) {
 		mr := w.MergeRequest("feature", "main")
 		later := w.Service("later")
 		second := w.NewProject(w.Owner, "second", models.VisibilityPrivate)
-		foreign, err := w.Store.CreateExternalStatusCheck(t.Context(), w.Owner, second.ID, models.ExternalStatusCheckInput{Name: "x", ExternalURL: "https://x.example.test"}, false)
+		foreign, err := w.Store.CreateExternalStatusCheck(t.Context(), w.Owner, second.ID,
+			models.ExternalStatusCheckInput{Name: "x", ExternalURL: "https://x.example.test"}, false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,8 @@ func TestRecordResponse_AfterMerge_ChecksAreFinal(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		merged, err := w.Store.Merge(t.Context(), w.Owner, w.Project.ID, mr.IID, models.MergeOptions{Role: models.RoleOwner})
+		merged, err := w.Store.Merge(t.Context(), w.Owner, w.Project.ID, mr.IID,
+			models.MergeOptions{Role: models.RoleOwner})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +40,8 @@ func TestRecordResponse_AfterMerge_ChecksAreFinal(t *testing.T) {
 					ExternalStatusCheckID: service.ID, SHA: mr.HeadSHA, Status: status, Description: "late",
 				})
 				if err != nil || !response.Late || response.Status != status || check.Description != "" {
-					t.Errorf("%s after the merge: late %t, recorded %s, check says %q, %v", status, response.Late, response.Status, check.Description, err)
+					t.Errorf("%s after the merge: late %t, recorded %s, check says %q, %v", status,
+						response.Late, response.Status, check.Description, err)
 				}
 			}
 		}

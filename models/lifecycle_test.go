@@ -33,7 +33,8 @@ func TestMergeRequest_OpenPushRespondMerge(t *testing.T) {
 		if err := w.Respond(mr, licence, head, models.StatusPassed); err != nil {
 			t.Fatal(err)
 		}
-		merged, err := w.Store.Merge(t.Context(), w.Owner, w.Project.ID, mr.IID, models.MergeOptions{Role: models.RoleOwner})
+		merged, err := w.Store.Merge(t.Context(), w.Owner, w.Project.ID, mr.IID,
+			models.MergeOptions{Role: models.RoleOwner})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +53,8 @@ func TestMergeRequest_OpenPushRespondMerge(t *testing.T) {
 		if err != nil || len(claimed) != 1 || claimed[0].Delivery.Action != models.ActionMerged {
 			t.Fatalf("claimed %v, %v", claimed, err)
 		}
-		err = w.Store.FinishDelivery(t.Context(), claimed[0].Delivery, models.AttemptResult{StartedAt: w.Clock.Now(), HTTPStatus: 200, Duration: time.Millisecond})
+		err = w.Store.FinishDelivery(t.Context(), claimed[0].Delivery,
+			models.AttemptResult{StartedAt: w.Clock.Now(), HTTPStatus: 200, Duration: time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +89,8 @@ func TestStateChange_PayloadHasPreviousUpdatedAt(t *testing.T) {
 			list := w.Deliveries(service)
 			payload := w.PayloadOf(list[len(list)-1])
 			if payload.Action != step.action || payload.Previous["updated_at"] != before.UpdatedAt.Format(time.RFC3339Nano) {
-				t.Errorf("%s: %q was updated before at %v, not %v", step.action, payload.Action, payload.Previous["updated_at"], before.UpdatedAt)
+				t.Errorf("%s: %q was updated before at %v, not %v", step.action, payload.Action,
+					payload.Previous["updated_at"], before.UpdatedAt)
 			}
 		}
 	})
@@ -100,7 +103,8 @@ func TestSearch_VeryLongText_FindsNothing(t *testing.T) {
 		endless := strings.Repeat("%é", 40_000)
 		for name, search := range map[string]func() (int64, error){
 			"merge requests": func() (int64, error) {
-				_, n, err := w.Store.MergeRequests(t.Context(), models.MergeRequestFilter{ProjectIDs: []int64{w.Project.ID}, Search: endless}, models.Page{})
+				_, n, err := w.Store.MergeRequests(t.Context(),
+					models.MergeRequestFilter{ProjectIDs: []int64{w.Project.ID}, Search: endless}, models.Page{})
 				return n, err
 			},
 			"protected branches": func() (int64, error) {

@@ -38,7 +38,8 @@ func TestMerge_ConcurrentPush_IsRefused(t *testing.T) {
 		}
 		seen := mr.HeadSHA
 		w.Store.SetHooks(models.Hooks{BeforeMergeLock: once(func() { w.Push("feature") })})
-		_, err = w.Store.Merge(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.MergeOptions{Role: models.RoleOwner, SHA: seen})
+		_, err = w.Store.Merge(t.Context(), w.Owner, mr.ProjectID, mr.IID,
+			models.MergeOptions{Role: models.RoleOwner, SHA: seen})
 		assertCode(t, err, models.CodeStaleSHA)
 	})
 }
@@ -216,7 +217,8 @@ func TestMerge_Interrupted_IsCompletedOnce(t *testing.T) {
 				max := w.Member("max", models.RoleMaintainer)
 				mr := w.MergeRequest("feature", "main")
 				w.Store.SetHooks(models.Hooks{AfterMergeMoved: func() error { return killed }})
-				_, err := w.Store.Merge(t.Context(), max, mr.ProjectID, mr.IID, models.MergeOptions{Role: models.RoleMaintainer})
+				_, err := w.Store.Merge(t.Context(), max, mr.ProjectID, mr.IID,
+					models.MergeOptions{Role: models.RoleMaintainer})
 				if !errors.Is(err, killed) {
 					t.Fatal(err)
 				}

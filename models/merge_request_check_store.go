@@ -269,6 +269,7 @@ func (s *Store) CountOpenWithCheck(ctx context.Context, projectID, serviceID int
 	var n int64
 	err := s.reader(ctx).Table("merge_request_checks AS c").
 		Joins("JOIN merge_requests AS m ON m.id = c.merge_request_id").
-		Where("c.project_id = ? AND c.external_status_check_id = ? AND m.state = ?", projectID, serviceID, StateOpened).Count(&n).Error
+		Where("c.project_id = ? AND c.external_status_check_id = ? AND m.state = ?", projectID, serviceID,
+			StateOpened).Count(&n).Error
 	return int(n), err
 }

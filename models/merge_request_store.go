@@ -61,7 +61,8 @@ func (f MergeRequestFilter) apply(query *gorm.DB) *gorm.DB {
 		query = query.Where("author_id = ?", f.AuthorID)
 	}
 	if f.AuthorUsername != "" {
-		query = query.Where("author_id IN (SELECT id FROM users WHERE username_key = ?)", foldKey(cleanText(f.AuthorUsername)))
+		query = query.Where("author_id IN (SELECT id FROM users WHERE username_key = ?)",
+			foldKey(cleanText(f.AuthorUsername)))
 	}
 	if f.IIDs != nil {
 		query = query.Where("iid IN ?", f.IIDs)

@@ -110,7 +110,8 @@ func TestCreateMergeRequest_SecondForSameBranches_IsConflict(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		mr := w.MergeRequest("feature", "main")
-		_, err := w.Store.CreateMergeRequest(t.Context(), w.Owner, w.Project.ID, models.MergeRequestInput{Title: "x", SourceBranch: "feature", TargetBranch: "main"})
+		_, err := w.Store.CreateMergeRequest(t.Context(), w.Owner, w.Project.ID,
+			models.MergeRequestInput{Title: "x", SourceBranch: "feature", TargetBranch: "main"})
 		assertCode(t, err, models.CodeAlreadyOpen)
 		if _, err := w.Store.CloseMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID); err != nil {
 			t.Fatal(err)
@@ -209,9 +210,11 @@ func TestCreateMergeRequest_NoCommits_IsRefused(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		w.Git.SetBranch(w.Project.ID, "same", w.Git.Tip(w.Project.ID, "main"))
-		_, err := w.Store.CreateMergeRequest(t.Context(), w.Owner, w.Project.ID, models.MergeRequestInput{Title: "x", SourceBranch: "same", TargetBranch: "main"})
+		_, err := w.Store.CreateMergeRequest(t.Context(), w.Owner, w.Project.ID,
+			models.MergeRequestInput{Title: "x", SourceBranch: "same", TargetBranch: "main"})
 		assertFieldError(t, err, "source_branch", models.CodeNoCommits)
-		_, err = w.Store.CreateMergeRequest(t.Context(), w.Owner, w.Project.ID, models.MergeRequestInput{Title: "", SourceBranch: "nowhere", TargetBranch: ""})
+		_, err = w.Store.CreateMergeRequest(t.Context(), w.Owner, w.Project.ID,
+			models.MergeRequestInput{Title: "", SourceBranch: "nowhere", TargetBranch: ""})
 		assertFieldError(t, err, "title", models.CodeBlank)
 		assertFieldError(t, err, "target_branch", models.CodeBlank)
 	})
@@ -325,7 +328,8 @@ func TestLastOwner_CannotBeRemoved(t *testing.T) {
 		w := modelstest.New(t, db)
 		err := w.Store.RemoveMember(t.Context(), w.Owner, models.RoleOwner, w.Project.ID, w.Owner.ID)
 		assertCode(t, err, models.CodeLastOwner)
-		_, err = w.Store.ChangeMember(t.Context(), w.Owner, models.RoleOwner, w.Project.ID, w.Owner.ID, models.RoleGuest, "")
+		_, err = w.Store.ChangeMember(t.Context(), w.Owner, models.RoleOwner, w.Project.ID, w.Owner.ID,
+			models.RoleGuest, "")
 		assertCode(t, err, models.CodeLastOwner)
 		max := w.Member("max", models.RoleMaintainer)
 		_, err = w.Store.ChangeMember(t.Context(), max, models.RoleMaintainer, w.Project.ID, max.ID, models.RoleOwner, "")

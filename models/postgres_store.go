@@ -43,7 +43,8 @@ var postgresDialer = net.Dialer{
 		const tcpUserTimeout = 18 // TCP_USER_TIMEOUT, which package syscall lacks
 		var failure error
 		err := conn.Control(func(fd uintptr) {
-			failure = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(postgresUserTimeout.Milliseconds()))
+			failure = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout,
+				int(postgresUserTimeout.Milliseconds()))
 		})
 		return errors.Join(err, failure)
 	},

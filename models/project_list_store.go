@@ -110,7 +110,8 @@ func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, 
 	list := make([]Access, 0, len(rows))
 	for _, row := range rows {
 		row.Project.Namespace = byID[row.NamespaceID]
-		list = append(list, Access{Project: row.Project, SignedIn: user != nil, Admin: user != nil && user.Admin, Role: row.MemberRole})
+		list = append(list,
+			Access{Project: row.Project, SignedIn: user != nil, Admin: user != nil && user.Admin, Role: row.MemberRole})
 	}
 	return list, total, nil
 }
@@ -174,7 +175,8 @@ func (s *Store) failedCondition(ctx context.Context) (condition string, args []a
 	conditions := []string{"c.status = ?"}
 	args = append(args, StatusFailed)
 	for _, timeout := range timeouts {
-		conditions = append(conditions, "(c.status = ? AND c.stopped_at IS NULL AND c.timeout_seconds = ? AND c.pending_since < ?)")
+		conditions = append(conditions,
+			"(c.status = ? AND c.stopped_at IS NULL AND c.timeout_seconds = ? AND c.pending_since < ?)")
 		args = append(args, StatusPending, timeout, now.Add(-time.Duration(timeout)*time.Second))
 	}
 	return "(" + strings.Join(conditions, " OR ") + ")", args, err

@@ -75,7 +75,8 @@ func TestProjects_OrderByFailed(t *testing.T) {
 		w.Clock.Advance(time.Minute)
 		order := func(user *models.User, by string) []string {
 			t.Helper()
-			list, _, err := w.Store.Projects(t.Context(), user, models.ProjectFilter{OrderBy: by}, models.Page{Number: 1, Size: 20})
+			list, _, err := w.Store.Projects(t.Context(), user, models.ProjectFilter{OrderBy: by},
+				models.Page{Number: 1, Size: 20})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -181,7 +181,8 @@ func (s *Store) changePath(ctx context.Context, project *Project, path string) e
 		return nil
 	}
 	err := s.writer(ctx).
-		Where("namespace_id = ? AND path_key IN ?", project.NamespaceID, []string{oldKey, newKey}).Delete(&ProjectRedirect{}).Error
+		Where("namespace_id = ? AND path_key IN ?", project.NamespaceID,
+			[]string{oldKey, newKey}).Delete(&ProjectRedirect{}).Error
 	if err != nil {
 		return err
 	}

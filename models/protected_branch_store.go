@@ -121,13 +121,16 @@ func (s *Store) UpdateProtectedBranch(ctx context.Context, by User, projectID, i
 func levelChanges(from, to ProtectedBranch) []AuditChange {
 	var changes []AuditChange
 	if from.ID == 0 || from.PushAccessLevel != to.PushAccessLevel {
-		changes = append(changes, AuditChange{Field: "push_access_level", From: levelName(from, from.PushAccessLevel), To: to.PushAccessLevel.String()})
+		changes = append(changes,
+			AuditChange{Field: "push_access_level", From: levelName(from, from.PushAccessLevel), To: to.PushAccessLevel.String()})
 	}
 	if from.ID == 0 || from.MergeAccessLevel != to.MergeAccessLevel {
-		changes = append(changes, AuditChange{Field: "merge_access_level", From: levelName(from, from.MergeAccessLevel), To: to.MergeAccessLevel.String()})
+		changes = append(changes,
+			AuditChange{Field: "merge_access_level", From: levelName(from, from.MergeAccessLevel), To: to.MergeAccessLevel.String()})
 	}
 	if from.AllowForcePush != to.AllowForcePush {
-		changes = append(changes, AuditChange{Field: "allow_force_push", From: formatSwitch(from.AllowForcePush), To: formatSwitch(to.AllowForcePush)})
+		changes = append(changes,
+			AuditChange{Field: "allow_force_push", From: formatSwitch(from.AllowForcePush), To: formatSwitch(to.AllowForcePush)})
 	}
 	return changes
 }

@@ -50,7 +50,8 @@ func (p *interruptedPush) preReceive() {
 		}
 	}
 	var err error
-	p.pending, err = p.Store.PreparePush(p.t.Context(), p.dana, p.Project.ID, p.request, []models.RefUpdate{p.update("main"), p.update("topic")}, createByOption)
+	p.pending, err = p.Store.PreparePush(p.t.Context(), p.dana, p.Project.ID, p.request,
+		[]models.RefUpdate{p.update("main"), p.update("topic")}, createByOption)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -288,7 +289,8 @@ func (p *interruptedPush) assertState(later laterMove) {
 	if (events == 1) != (mr.State == models.StateMerged) {
 		p.t.Errorf("%d merge events, and it is %s", events, mr.State)
 	}
-	created, _, err := p.Store.MergeRequests(p.t.Context(), models.MergeRequestFilter{ProjectIDs: []int64{p.Project.ID}, SourceBranch: "topic"}, models.Page{})
+	created, _, err := p.Store.MergeRequests(p.t.Context(),
+		models.MergeRequestFilter{ProjectIDs: []int64{p.Project.ID}, SourceBranch: "topic"}, models.Page{})
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -80,7 +80,8 @@ func (s *Store) pushBranch(ctx context.Context, in PushInput, branch string, upd
 		}
 		var open []MergeRequest
 		err = tx.forUpdate(tx.writer(ctx)).
-			Where("project_id = ? AND state = ? AND (source_branch = ? OR target_branch = ?)", in.ProjectID, StateOpened, branch, branch).
+			Where("project_id = ? AND state = ? AND (source_branch = ? OR target_branch = ?)", in.ProjectID,
+				StateOpened, branch, branch).
 			Order("id").Find(&open).Error
 		if err != nil {
 			return err

@@ -211,7 +211,8 @@ func TestRecoverPushes_KeepsUserAndOptions(t *testing.T) {
 		mr := w.MergeRequest("feature", "main")
 		old := mr.HeadSHA
 		prepare := func(branch, from, to string, options models.PushOptions) {
-			_, err := w.Store.PreparePush(t.Context(), dana, w.Project.ID, "req-"+branch, []models.RefUpdate{{Ref: "refs/heads/" + branch, Old: from, New: to}}, options)
+			_, err := w.Store.PreparePush(t.Context(), dana, w.Project.ID, "req-"+branch,
+				[]models.RefUpdate{{Ref: "refs/heads/" + branch, Old: from, New: to}}, options)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -237,7 +238,8 @@ func TestRecoverPushes_KeepsUserAndOptions(t *testing.T) {
 		if last.User != "dana" || last.OldRev != old || last.Head != sha {
 			t.Fatalf("the event of the interrupted push: %+v", last)
 		}
-		created, _, err := w.Store.MergeRequests(t.Context(), models.MergeRequestFilter{ProjectIDs: []int64{w.Project.ID}, SourceBranch: "fresh"}, models.Page{})
+		created, _, err := w.Store.MergeRequests(t.Context(),
+			models.MergeRequestFilter{ProjectIDs: []int64{w.Project.ID}, SourceBranch: "fresh"}, models.Page{})
 		if err != nil || len(created) != 1 || created[0].Title != "By push" || *created[0].AuthorID != dana.ID {
 			t.Fatalf("the push option: %+v, %v", created, err)
 		}

@@ -115,7 +115,8 @@ func TestRecoverApplies_FailingService_Continues(t *testing.T) {
 		first, second := w.MergeRequest("feature", "main"), w.MergeRequest("second", "main")
 		services := map[string]models.ExternalStatusCheck{}
 		for _, name := range failing {
-			service, err := w.Store.CreateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID, models.ExternalStatusCheckInput{Name: name, ExternalURL: "https://" + name + ".test/"}, true)
+			service, err := w.Store.CreateExternalStatusCheck(t.Context(), w.Owner, w.Project.ID,
+				models.ExternalStatusCheckInput{Name: name, ExternalURL: "https://" + name + ".test/"}, true)
 			if err != nil || service.Incomplete == nil || service.Applied != 1 {
 				t.Fatalf("%s: applied to %d, incomplete %v, error %v", name, service.Applied, service.Incomplete, err)
 			}
@@ -180,7 +181,8 @@ func TestMerge_RemoveSource_IsRetried(t *testing.T) {
 				w.Git.SetBranch(w.Project.ID, "release/1", w.Git.Tip(w.Project.ID, "main"))
 				mr, other := w.MergeRequest("feature", "main"), w.MergeRequest("feature", "release/1")
 				w.Git.SetLocked("feature", true)
-				merged, err := w.Store.Merge(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.MergeOptions{Role: models.RoleOwner, RemoveSourceBranch: true})
+				merged, err := w.Store.Merge(t.Context(), w.Owner, mr.ProjectID, mr.IID,
+					models.MergeOptions{Role: models.RoleOwner, RemoveSourceBranch: true})
 				if err != nil || merged.State != models.StateMerged || merged.MergeUser == nil || !errors.Is(merged.Incomplete, models.ErrSourceNotRemoved) {
 					t.Fatalf("merged as %+v, %v", merged, err)
 				}
@@ -267,7 +269,8 @@ func TestInterruptedMerge_CannotBeClosedOrRetargeted(t *testing.T) {
 		_, err := w.Store.CloseMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID)
 		assertCode(t, err, models.CodeNotOpen)
 		target := "release/1"
-		_, err = w.Store.UpdateMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.MergeRequestUpdate{TargetBranch: &target})
+		_, err = w.Store.UpdateMergeRequest(t.Context(), w.Owner, mr.ProjectID, mr.IID,
+			models.MergeRequestUpdate{TargetBranch: &target})
 		assertCode(t, err, models.CodeNotOpen)
 		w.Clock.Advance(time.Minute)
 		if n, err := w.Store.RecoverMerges(t.Context(), false); n != 1 || err != nil {

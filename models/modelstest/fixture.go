@@ -123,9 +123,9 @@ func WithSealer(s models.Sealer) Option { return func(c *models.Config) { c.Seal
 // ends, it closes the store and checks the merged merge requests.
 func Open(t testing.TB, db Database, options ...Option) *Fixture {
 	t.Helper()
-	w := &Fixture{T: t, DB: db, Clock: NewClock(), Git: NewGit()}
+	f := &Fixture{T: t, DB: db, Clock: NewClock(), Git: NewGit()}
 	cfg := models.Config{
-		Driver: db.Driver, DSN: db.DSN, Now: w.Clock.Now, Payload: RenderPayload, Sealer: fakeSealer{}, Git: w.Git, MaxConns: 10,
+		Driver: db.Driver, DSN: db.DSN, Now: f.Clock.Now, Payload: RenderPayload, Sealer: fakeSealer{}, Git: f.Git, MaxConns: 10,
 	}
 	for _, o := range options {
 		o(&cfg)
@@ -135,127 +135,132 @@ func Open(t testing.TB, db Database, options ...Option) *Fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	w.Store = store
+	f.Store = store
 	t.Cleanup(func() { checkMerged(t, store, cfg.Git) })
-	return w
+	return f
 }
 
 // New is Open plus the user olga and the private project olga/pear.
 func New(t testing.TB, db Database, options ...Option) *Fixture {
 	t.Helper()
-	w := Open(t, db, options...)
-	w.Owner = w.User("olga")
-	w.Project = w.NewProject(w.Owner, "pear", models.VisibilityPrivate)
-	return w
+	f := Open(t, db, options...)
+	f.Owner = f.User("olga")
+	f.Project = f.NewProject(f.Owner, "pear", models.VisibilityPrivate)
+	return f
 }
 
 // User creates a user.
-func (w *Fixture) User(name string) models.User {
-	w.T.Helper()
-	user, err := w.Store.CreateUser(w.T.Context(), models.User{}, models.UserInput{Username: name, Name: name})
-	return must(w.T, user, err)
+func (f *Fixture) User(name string) models.User {
+	f.T.Helper()
+	user, err := f.Store.CreateUser(f.T.Context(), models.User{}, models.UserInput{Username: name, Name: name})
+	return must(f.T, user, err)
 }
 
 // Admin creates an administrator.
-func (w *Fixture) Admin(name string) models.User {
-	w.T.Helper()
-	user, err := w.Store.CreateUser(w.T.Context(), models.User{}, models.UserInput{Username: name, Name: name, Admin: true})
-	return must(w.T, user, err)
+func (f *Fixture) Admin(name string) models.User {
+	f.T.Helper()
+	user, err := f.Store.CreateUser(f.T.Context(), models.User{}, models.UserInput{Username: name, Name: name, Admin: true})
+	return must(f.T, user, err)
 }
 
 // Member creates a user with a role on Project.
-func (w *Fixture) Member(name string, role models.Role) models.User {
-	w.T.Helper()
-	user := w.User(name)
-	_, err := w.Store.AddMember(w.T.Context(), w.Owner, models.RoleOwner, w.Project.ID, user.ID, role)
-	must(w.T, 0, err)
+func (f *Fixture) Member(name string, role models.Role) models.User {
+	f.T.Helper()
+	user := f.User(name)
+	_, err := f.Store.AddMember(f.T.Context(), f.Owner, models.RoleOwner, f.Project.ID, user.ID, role)
+	must(f.T, 0, err)
 	return user
 }
 
 // NewProject creates a project like Fixture.Project in the owner's namespace.
-func (w *Fixture) NewProject(owner models.User, path string, visibility models.Visibility) models.Project {
-	w.T.Helper()
-	ctx := w.T.Context()
-	ns, err := w.Store.Namespace(ctx, owner.Username)
-	must(w.T, ns, err)
-	project, err := w.Store.CreateProject(ctx, owner, models.ProjectInput{NamespaceID: ns.ID, Name: path, Path: path, Visibility: visibility}, true)
-	must(w.T, project, err)
-	_, err = w.Store.CreateProtectedBranch(ctx, owner, project.ID, models.ProtectedBranchInput{Name: "release/*", PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer})
-	must(w.T, 0, err)
-	w.Git.AddCommit(project.ID, "feature", w.Git.Tip(project.ID, "main"))
+func (f *Fixture) NewProject(owner models.User, path string, visibility models.Visibility) models.Project {
+	f.T.Helper()
+	ctx := f.T.Context()
+	ns, err := f.Store.Namespace(ctx, owner.Username)
+	must(f.T, ns, err)
+	project, err := f.Store.CreateProject(ctx, owner,
+		models.ProjectInput{NamespaceID: ns.ID, Name: path, Path: path, Visibility: visibility}, true)
+	must(f.T, project, err)
+	_, err = f.Store.CreateProtectedBranch(ctx, owner, project.ID,
+		models.ProtectedBranchInput{Name: "release/*", PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer})
+	must(f.T, 0, err)
+	f.Git.AddCommit(project.ID, "feature", f.Git.Tip(project.ID, "main"))
 	return project
 }
 
 // Service adds a service to Project. branches are names of protected branches; without
 // any, the service applies to all branches.
-func (w *Fixture) Service(name string, branches ...string) models.ExternalStatusCheck {
-	w.T.Helper()
+func (f *Fixture) Service(name string, branches ...string) models.ExternalStatusCheck {
+	f.T.Helper()
 	var ids []int64
 	for _, branch := range branches {
-		rule, err := w.Store.ProtectedBranchByName(w.T.Context(), w.Project.ID, branch)
-		ids = append(ids, must(w.T, rule, err).ID)
+		rule, err := f.Store.ProtectedBranchByName(f.T.Context(), f.Project.ID, branch)
+		ids = append(ids, must(f.T, rule, err).ID)
 	}
-	service, err := w.Store.CreateExternalStatusCheck(w.T.Context(), w.Owner, w.Project.ID,
+	service, err := f.Store.CreateExternalStatusCheck(f.T.Context(), f.Owner, f.Project.ID,
 		models.ExternalStatusCheckInput{Name: name, ExternalURL: "https://" + name + ".example.test/hook", ProtectedBranchIDs: ids}, false)
-	return must(w.T, service, err)
+	return must(f.T, service, err)
 }
 
 // MergeRequest opens a merge request of Project.
-func (w *Fixture) MergeRequest(source, target string) models.MergeRequest {
-	w.T.Helper()
-	mr, err := w.Store.CreateMergeRequest(w.T.Context(), w.Owner, w.Project.ID, models.MergeRequestInput{Title: "Trim " + source, SourceBranch: source, TargetBranch: target})
-	return must(w.T, mr, err)
+func (f *Fixture) MergeRequest(source, target string) models.MergeRequest {
+	f.T.Helper()
+	mr, err := f.Store.CreateMergeRequest(f.T.Context(), f.Owner, f.Project.ID,
+		models.MergeRequestInput{Title: "Trim " + source, SourceBranch: source, TargetBranch: target})
+	return must(f.T, mr, err)
 }
 
 // Push adds a commit to a branch of Project, records the push and returns the commit.
-func (w *Fixture) Push(branch string) string {
-	w.T.Helper()
-	old := w.Git.Tip(w.Project.ID, branch)
-	sha := w.Git.AddCommit(w.Project.ID, branch, old)
-	w.RecordPush(branch, old, sha)
+func (f *Fixture) Push(branch string) string {
+	f.T.Helper()
+	old := f.Git.Tip(f.Project.ID, branch)
+	sha := f.Git.AddCommit(f.Project.ID, branch, old)
+	f.RecordPush(branch, old, sha)
 	return sha
 }
 
 // RecordPush calls Store.Push for a branch of Project that has moved.
-func (w *Fixture) RecordPush(branch, old, sha string) []models.PushedBranch {
-	w.T.Helper()
-	pushed, err := w.Store.Push(w.T.Context(), models.PushInput{ProjectID: w.Project.ID, By: w.Owner, Updates: []models.RefUpdate{{Ref: "refs/heads/" + branch, Old: old, New: sha}}})
-	return must(w.T, pushed, err)
+func (f *Fixture) RecordPush(branch, old, sha string) []models.PushedBranch {
+	f.T.Helper()
+	pushed, err := f.Store.Push(f.T.Context(),
+		models.PushInput{ProjectID: f.Project.ID, By: f.Owner, Updates: []models.RefUpdate{{Ref: "refs/heads/" + branch, Old: old, New: sha}}})
+	return must(f.T, pushed, err)
 }
 
 // Respond records a response of a service as Owner.
-func (w *Fixture) Respond(mr models.MergeRequest, service models.ExternalStatusCheck, sha string, status models.Status) error {
-	_, _, err := w.Store.RecordResponse(w.T.Context(), w.Owner, mr.ProjectID, mr.IID, models.ResponseInput{ExternalStatusCheckID: service.ID, SHA: sha, Status: status})
+func (f *Fixture) Respond(mr models.MergeRequest, service models.ExternalStatusCheck, sha string, status models.Status) error {
+	_, _, err := f.Store.RecordResponse(f.T.Context(), f.Owner, mr.ProjectID, mr.IID,
+		models.ResponseInput{ExternalStatusCheckID: service.ID, SHA: sha, Status: status})
 	return err
 }
 
 // Reload reads a merge request and its checks again.
-func (w *Fixture) Reload(mr models.MergeRequest) (models.MergeRequest, []models.MergeRequestCheck) {
-	w.T.Helper()
-	mr, err := w.Store.MergeRequest(w.T.Context(), mr.ProjectID, mr.IID)
-	must(w.T, mr, err)
-	checks, err := w.Store.Checks(w.T.Context(), mr.ID)
-	return mr, must(w.T, checks, err)[mr.ID]
+func (f *Fixture) Reload(mr models.MergeRequest) (models.MergeRequest, []models.MergeRequestCheck) {
+	f.T.Helper()
+	mr, err := f.Store.MergeRequest(f.T.Context(), mr.ProjectID, mr.IID)
+	must(f.T, mr, err)
+	checks, err := f.Store.Checks(f.T.Context(), mr.ID)
+	return mr, must(f.T, checks, err)[mr.ID]
 }
 
 // Status returns the current state of a service's check on a merge request, "" if there
 // is no check.
-func (w *Fixture) Status(mr models.MergeRequest, service models.ExternalStatusCheck) models.Status {
-	w.T.Helper()
-	_, checks := w.Reload(mr)
+func (f *Fixture) Status(mr models.MergeRequest, service models.ExternalStatusCheck) models.Status {
+	f.T.Helper()
+	_, checks := f.Reload(mr)
 	for _, check := range checks {
 		if check.ExternalStatusCheckID == service.ID {
-			return check.StatusAt(w.Store.Now())
+			return check.StatusAt(f.Store.Now())
 		}
 	}
 	return ""
 }
 
 // Deliveries lists the deliveries to a service, oldest first.
-func (w *Fixture) Deliveries(service models.ExternalStatusCheck) []models.Delivery {
-	w.T.Helper()
-	list, _, err := w.Store.Deliveries(w.T.Context(), service.ProjectID, service.ID, "", models.Page{})
-	must(w.T, 0, err)
+func (f *Fixture) Deliveries(service models.ExternalStatusCheck) []models.Delivery {
+	f.T.Helper()
+	list, _, err := f.Store.Deliveries(f.T.Context(), service.ProjectID, service.ID, "", models.Page{})
+	must(f.T, 0, err)
 	for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
 		list[i], list[j] = list[j], list[i]
 	}
@@ -263,13 +268,13 @@ func (w *Fixture) Deliveries(service models.ExternalStatusCheck) []models.Delive
 }
 
 // PayloadOf returns the payload of a delivery that RenderPayload rendered.
-func (w *Fixture) PayloadOf(d models.Delivery) Payload {
-	w.T.Helper()
-	full, _, err := w.Store.Delivery(w.T.Context(), d.ProjectID, d.ExternalStatusCheckID, d.ID)
-	must(w.T, 0, err)
+func (f *Fixture) PayloadOf(d models.Delivery) Payload {
+	f.T.Helper()
+	full, _, err := f.Store.Delivery(f.T.Context(), d.ProjectID, d.ExternalStatusCheckID, d.ID)
+	must(f.T, 0, err)
 	var p Payload
 	if err := json.Unmarshal(full.Payload, &p); err != nil {
-		w.T.Fatal(err)
+		f.T.Fatal(err)
 	}
 	return p
 }

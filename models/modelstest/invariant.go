@@ -14,7 +14,8 @@ import (
 func checkMerged(t testing.TB, store *models.Store, git models.Git) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
-	rows, err := store.DB().QueryContext(ctx, "SELECT project_id, iid, target_branch, head_sha, squash_commit_sha FROM merge_requests WHERE state = 'merged'")
+	rows, err := store.DB().QueryContext(ctx,
+		"SELECT project_id, iid, target_branch, head_sha, squash_commit_sha FROM merge_requests WHERE state = 'merged'")
 	if err != nil {
 		return // the test has taken the database away
 	}
@@ -35,7 +36,8 @@ func checkMerged(t testing.TB, store *models.Store, git models.Git) {
 			return tip == sha || err == nil && in
 		}
 		if len(tips) > 0 && !slices.ContainsFunc(tips, isIn) {
-			t.Errorf("merge request %d of project %d is merged, and %s has never contained %s", mr.IID, mr.ProjectID, mr.TargetBranch, sha)
+			t.Errorf("merge request %d of project %d is merged, and %s has never contained %s", mr.IID,
+				mr.ProjectID, mr.TargetBranch, sha)
 		}
 	}
 }
