@@ -231,3 +231,15 @@ func (s *testSite) setHeadStatus(iid int64, service models.ExternalStatusCheck, 
 		s.T.Fatal(fmt.Errorf("set status of !%d: %w", iid, err))
 	}
 }
+
+// value returns the value of the field with this label.
+func (a *actor) value(label string) string {
+	a.t.Helper()
+	return browsertest.Eval[string](a.Page, "document.querySelector("+strconv.Quote(a.field(label))+").value")
+}
+
+// doubleClick clicks the button with this name twice without waiting.
+func (a *actor) doubleClick(name string) {
+	a.t.Helper()
+	a.ClickTwice(a.button(name))
+}

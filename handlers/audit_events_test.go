@@ -1,7 +1,10 @@
 package handlers
 
 import (
+	"net/http"
 	"net/url"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +13,9 @@ import (
 	"github.com/PuerkitoBio/goquery"
 
 	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
 )
 
 // TestAuditEvents_EveryAction_ShowsWhoWhatAndWhen performs every audited action
@@ -139,4 +145,44 @@ func TestAuditEvents_EveryAction_ShowsWhoWhatAndWhen(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAuditActions_HaveTexts reads the actions from the source file that
+// declares them.
+func TestAuditActions_HaveTexts(t *testing.T) {
+	source, err := os.ReadFile("../models/audit_event.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	actions := regexp.MustCompile(`AuditAction += "([a-z_]+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(actions) < 20 {
+		t.Fatalf("only %d actions found", len(actions))
+	}
+	for _, action := range actions {
+		if key := views.AuditActionKey(action[1]); text.T(t.Context(), key) == string(key) {
+			t.Errorf("%s has no text", action[1])
+		}
+	}
+}
+
+func TestAuditEvents_ShowTextsInsteadOfKeys(t *testing.T) {
+	s := newTestSite(t, modelstest.SQLite(t))
+	v := s.as(s.Owner)
+	v.post(pearServicesPath, url.Values{"name": {"Licence"}, "external_url": {"https://scan.example.net/?token=open-sesame"}, "shared_secret": {"hush-hush-secret"}}).wantStatus(http.StatusSeeOther)
+	s.setGate(true)
+	s.Member("maria", models.RoleMaintainer)
+	mr := s.openMergeRequest("topic")
+	if _, err := s.Store.CloseMergeRequest(t.Context(), s.Owner, s.Project.ID, mr.IID); err != nil {
+		t.Fatal(err)
+	}
+	a := v.get(pearAuditPath).wantStatus(200)
+	got := a.text("#audit tbody")
+	for _, want := range []string{"Added status check", "Name: Licence", "API to check: https://scan.example.net/", "Target branch: All branches", "HMAC: on", "Status checks must succeed: off → on", "Role: Maintainer"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("audit events lack %q", want)
+		}
+	}
+	if strings.Contains(got, "checks.audit") || strings.Contains(a.body, "hush-hush") || strings.Contains(a.body, "open-sesame") {
+		t.Errorf("audit events: %s", got)
+	}
 }

@@ -1,25 +1,11 @@
 package handlers
 
 import (
-	"strconv"
 	"testing"
 
-	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/models/modelstest"
 )
-
-// value returns the value of the field with this label.
-func (a *actor) value(label string) string {
-	a.t.Helper()
-	return browsertest.Eval[string](a.Page, "document.querySelector("+strconv.Quote(a.field(label))+").value")
-}
-
-// doubleClick clicks the button with this name twice without waiting.
-func (a *actor) doubleClick(name string) {
-	a.t.Helper()
-	a.ClickTwice(a.button(name))
-}
 
 // A double click creates one thing and opens its page. Back opens the form
 // again, which still works. A rejected form can be reloaded.

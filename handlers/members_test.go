@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/mergegate/mergegate/models"
@@ -101,5 +102,34 @@ func TestMembers_OwnerRole_OnlyOwnersChangeIt(t *testing.T) {
 	to := visitor.post(fmt.Sprintf("%s/%d", pearMembersPath, maintainer.ID), url.Values{"access_level": {"30"}}).wantStatus(http.StatusSeeOther)
 	if got := to.header.Get("Location"); got != "/" {
 		t.Errorf("redirected to %q", got)
+	}
+}
+
+func TestMembers_SearchAndRole_FilterPages(t *testing.T) {
+	s := newTestSite(t, modelstest.SQLite(t))
+	for i := range 25 {
+		s.Member(fmt.Sprintf("dev%02d", i), models.RoleDeveloper)
+	}
+	v := s.as(s.Owner)
+	page := v.get(pearMembersPath + "?search=DEV&role=30").wantStatus(http.StatusOK)
+	if n := page.Find("tr[id^=member-]").Length(); n != 20 || page.attr("#member-search", "value") != "DEV" || !page.has(`#member-role option[value="30"][selected]`) {
+		t.Errorf("%d members", n)
+	}
+	next := page.Find(".pagination a").Last().AttrOr("href", "")
+	if n := v.get(next).wantStatus(http.StatusOK).Find("tr[id^=member-]").Length(); n != 5 || !strings.Contains(next, "role=30") || !strings.Contains(next, "search=DEV") {
+		t.Errorf("%d members at %s", n, next)
+	}
+	page = v.get(pearMembersPath + "?role=50").wantStatus(http.StatusOK)
+	row := fmt.Sprintf("#member-%d", s.Owner.ID)
+	if got := page.text(row); !strings.Contains(got, "The last owner cannot be removed.") || page.has(row+" form") || page.has(row+" a") {
+		t.Errorf("row of the last owner: %q", got)
+	}
+	if page = v.get(pearMembersPath + "?role=20&search=%3Cscript%3E"); page.text(".empty p") != "No members match." || page.attr("#member-search", "value") != "<script>" {
+		t.Errorf("empty list: %q", page.text(".empty"))
+	}
+	for _, role := range []string{"x", "35", "-1", "99999999999999999999"} {
+		if n := v.get(pearMembersPath + "?role=" + role).wantStatus(http.StatusOK).Find("tr[id^=member-]").Length(); n != 20 {
+			t.Errorf("role %s: %d members", role, n)
+		}
 	}
 }

@@ -1,8 +1,6 @@
 package handlers
 
 import (
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -11,16 +9,6 @@ import (
 	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
 	"github.com/mergegate/mergegate/models/modelstest"
 )
-
-// serve starts a server with the session of v and returns its URL.
-func (v visitor) serve() string {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Header.Add("Cookie", v.cookie)
-		v.site.handler.ServeHTTP(w, r)
-	}))
-	v.t.Cleanup(server.Close)
-	return server.URL
-}
 
 func TestBrowserServices_Dialogs_AddEditAndRemove(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))

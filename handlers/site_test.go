@@ -106,3 +106,12 @@ func (s *testSite) openMergeRequest(branch string) models.MergeRequest {
 	s.Git.AddCommit(s.Project.ID, branch, s.Git.Tip(s.Project.ID, "main"))
 	return s.MergeRequest(branch, "main")
 }
+
+// queryInt returns the number that a query selects.
+func (s *testSite) queryInt(t *testing.T, query string) (n int) {
+	t.Helper()
+	if err := s.DB.SQL(t).QueryRow(query).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

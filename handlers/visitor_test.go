@@ -64,3 +64,13 @@ func (v visitor) do(method, path string, form url.Values) response {
 	}
 	return response{Document: doc, t: v.t, status: w.Code, header: w.Header(), body: text}
 }
+
+// serve starts a server with the session of v and returns its URL.
+func (v visitor) serve() string {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Add("Cookie", v.cookie)
+		v.site.handler.ServeHTTP(w, r)
+	}))
+	v.t.Cleanup(server.Close)
+	return server.URL
+}

@@ -179,3 +179,40 @@ func TestBrowserWidget_WithoutScript_PromisesNoUpdates(t *testing.T) {
 		}
 	}
 }
+
+// The page and its unsent input stay when the session ends.
+func TestBrowserWidget_SessionEnded_KeepsPageAndOffersSignIn(t *testing.T) {
+	s := newTestSite(t, modelstest.SQLite(t))
+	s.Service("licence")
+	mr := s.openMergeRequest("topic")
+	p := browsertest.Open(t, s.as(s.Owner).serve()+s.mrPath(mr, ""))
+	p.Allow("401")
+	p.Wait("#status-checks-body[hx-get]")
+	p.Click("#merge-squash")
+	browsertest.Eval[bool](p, `window.kept = true`)
+	if _, err := s.DB.SQL(t).Exec("DELETE FROM sessions"); err != nil {
+		t.Fatal(err)
+	}
+	p.WaitText("#status-checks-failed", "You are no longer signed in")
+	href := browsertest.Eval[string](p, `document.querySelector("#status-checks-failed a").getAttribute("href")`)
+	if want := "/users/sign_in?return_to=" + strings.ReplaceAll(s.mrPath(mr, ""), "/", "%2F"); href != want {
+		t.Errorf("sign-in link %q, want %q", href, want)
+	}
+	if !browsertest.Eval[bool](p, `window.kept && document.querySelector("#merge-squash").checked`) {
+		t.Error("the page was reloaded")
+	}
+}
+
+func TestBrowserWidget_StatusChange_KeepsTextSelection(t *testing.T) {
+	s := newTestSite(t, modelstest.SQLite(t))
+	licence, security := s.Service("licence"), s.Service("security")
+	mr := s.openMergeRequest("topic")
+	p := browsertest.Open(t, s.as(s.Owner).serve()+s.mrPath(mr, ""))
+	name := "#status-check-name-" + itoa(security.ID)
+	browsertest.Eval[bool](p, `(getSelection().selectAllChildren(document.querySelector("`+name+`")), true)`)
+	if err := s.Respond(mr, licence, mr.HeadSHA, models.StatusPassed); err != nil {
+		t.Fatal(err)
+	}
+	p.WaitText("#status-checks-summary", "1 pending")
+	p.WaitFor("the selection to stay", `getSelection().toString() === "security"`)
+}
