@@ -58,6 +58,9 @@ func cached[T any](ctx context.Context, a *answers, key answerKey, ask func(cont
 		return value, found.err
 	}
 	done := a.running.DoChan(fmt.Sprint(key), func() (any, error) {
+		if found, ok := a.get(key); ok { // another call has ended since the look above
+			return found.value, found.err
+		}
 		value, size, complete, err := ask(context.WithoutCancel(ctx))
 		entry := answer{value: value, err: err, size: size}
 		if !complete {

@@ -20,7 +20,7 @@ func TestGallery_NeedsNoSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, url, _ := strings.Cut(strings.TrimSpace(line), " at ")
+	url := strings.TrimPrefix(strings.TrimSpace(line), "Gallery: ")
 	response, err := http.Get(url + "/gallery/widget_mixed")
 	if err != nil {
 		t.Fatal(err)
