@@ -1,12 +1,12 @@
-// Mergegate's whole script. Every page works without it: it adds dialogs,
-// ticking times, toasts, and the care that polling needs.
+// Mergegate's script. Every page works without it. It adds dialogs, toasts,
+// relative times, polling with error messages, and an offline page.
 "use strict";
 (() => {
   const $ = (selector, from = document) => from.querySelector(selector);
   const $$ = (selector, from = document) => from.querySelectorAll(selector);
-  const texts = $("#app-texts").dataset; // words and addresses from the server
+  const texts = $("#app-texts").dataset; // texts and URLs from the page
   const skew = Date.parse(texts.now) - Date.now();
-  const now = () => Date.now() + skew; // the server's clock, in ms
+  const now = () => Date.now() + skew; // the server's time in ms
   const on = (type, handler, capture) => document.addEventListener(type, handler, capture);
 
   // ---- toasts
@@ -37,33 +37,33 @@
   };
   for (const el of $$("#toasts .toast")) {
     expire(el);
-    setTimeout(() => el.isConnected && $("#toasts").append(el), 200); // a live region tells only what is added to it
+    setTimeout(() => el.isConnected && $("#toasts").append(el), 200); // a live region announces only added content
   }
   on("showToast", (e) => e.target.id !== "status-checks-body" && toast(e.detail.text));
 
-  // ---- what is under way: from 300 ms on the pressed control is busy, and what
-  // will change says so; a second press waits for the answer to the first
-  const under = new Map(); // the form or link → what ends it
-  const begin = (source, control, region) => {
-    end(source);
+  // ---- pending requests: after 300 ms the pressed control and the region to be
+  // replaced are marked as busy; a form is not submitted again while it is pending
+  const pending = new Map(); // form or link → function that ends its busy state
+  const markBusy = (source, control, region) => {
+    endBusy(source);
     const mark = [control, region].filter(Boolean);
     const timer = setTimeout(() => mark.forEach((el) => el.setAttribute("aria-busy", "true")), 300);
-    const tooLong = setTimeout(() => end(source), 10000);
-    under.set(source, () => {
+    const tooLong = setTimeout(() => endBusy(source), 10000);
+    pending.set(source, () => {
       clearTimeout(timer);
       clearTimeout(tooLong);
       mark.forEach((el) => el.removeAttribute("aria-busy"));
     });
   };
-  const end = (source) => { under.get(source)?.(); under.delete(source); };
+  const endBusy = (source) => { pending.get(source)?.(); pending.delete(source); };
   on("submit", (e) => {
     if (e.defaultPrevented) return; // htmx sends it
-    if (under.has(e.target)) return e.preventDefault();
-    if (e.target.method === "post") begin(e.target, e.submitter);
+    if (pending.has(e.target)) return e.preventDefault();
+    if (e.target.method === "post") markBusy(e.target, e.submitter);
   });
-  addEventListener("pageshow", () => [...under.keys()].forEach(end));
+  addEventListener("pageshow", () => [...pending.keys()].forEach(endBusy));
 
-  // ---- dialogs: whatever arrives in #modal-root is shown as one
+  // ---- dialogs: a <dialog> inserted into #modal-root is opened
   const modalRoot = $("#modal-root");
   let opener = null;
   const openDialog = () => {
@@ -79,8 +79,7 @@
     opener = null;
     back?.focus();
   };
-  // What was typed into a dialog, or came back refused, is not thrown away
-  // without asking.
+  // Closing a dialog with changed or rejected fields asks for confirmation.
   const changed = (el) => {
     if (!el.name || el.type === "hidden") return false;
     if (el.type === "checkbox" || el.type === "radio") return el.checked !== el.defaultChecked;
@@ -88,8 +87,8 @@
     return el.value !== el.defaultValue;
   };
   const mayClose = (dialog) => {
-    const typed = [...$$("form", dialog)].some((form) => [...form.elements].some(changed));
-    return !(typed || $("[aria-invalid=true], [role=alert]:not([hidden])", dialog)) || confirm(texts.discard);
+    const hasChanges = [...$$("form", dialog)].some((form) => [...form.elements].some(changed));
+    return !(hasChanges || $("[aria-invalid=true], [role=alert]:not([hidden])", dialog)) || confirm(texts.discard);
   };
   on("cancel", (e) => e.target.closest("#modal-root dialog") && !mayClose(e.target) && e.preventDefault(), true);
   new MutationObserver(openDialog).observe(modalRoot, { childList: true });
@@ -97,12 +96,12 @@
   on("closeModal", closeDialog);
   on("close", (e) => e.target.closest("#modal-root") && closeDialog(), true);
 
-  // ---- what buttons do
+  // ---- actions of buttons
   const copy = async (el) => {
     const text = el.value ?? el.textContent;
     try {
       await navigator.clipboard.writeText(text);
-    } catch { // pages over plain HTTP have no clipboard
+    } catch { // the clipboard API needs HTTPS
       el.select?.();
       if (!document.execCommand("copy")) return;
     }
@@ -115,60 +114,60 @@
     document.cookie = `mergegate_theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax`;
     if (texts.keptPage) texts.keptPage = texts.keptPage.replace(/theme=\w*/, `theme=${root.dataset.theme}`);
     keepOfflinePage();
-    const kept = { method: "POST", body: new URLSearchParams({ theme: root.dataset.theme }), headers: { "HX-Request": "true" }, keepalive: true };
-    fetch("/-/theme", kept).catch(() => toast(texts.offline));
+    const request = { method: "POST", body: new URLSearchParams({ theme: root.dataset.theme }), headers: { "HX-Request": "true" }, keepalive: true };
+    fetch("/-/theme", request).catch(() => toast(texts.offline));
   };
 
-  // ---- a server out of reach: a page for it is kept, in the reader's language
-  // and theme, with its stylesheet and script inside it, as nothing more can be
-  // fetched then; its policy names their digests
-  const whole = async (address) => {
+  // ---- offline page: it is cached in the reader's language and theme, with inline
+  // stylesheet and script, because nothing can be fetched while offline. Its
+  // Content-Security-Policy lists their digests.
+  const fetchInlined = async (address) => {
     const answer = await fetch(address, { credentials: "omit", cache: "no-store" });
     if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
     let html = (await answer.text()).replace("data-offline", 'data-offline="kept"');
-    const inside = async (tag, element) => {
+    const inline = async (tag, element) => {
       const [found, url] = html.match(tag);
       const text = await (await fetch(url)).text(); // from the browser's cache
       html = html.replace(found, () => `<${element}>${text}</${element.split(" ")[0]}>`);
     };
-    await inside(/<link rel="stylesheet" href="([^"]+)">/, "style");
-    await inside(/<script src="([^"]+)" defer><\/script>/, 'script type="module"');
+    await inline(/<link rel="stylesheet" href="([^"]+)">/, "style");
+    await inline(/<script src="([^"]+)" defer><\/script>/, 'script type="module"');
     const headers = new Headers({ "Content-Type": "text/html; charset=utf-8" });
     for (const name of ["Content-Security-Policy", "Referrer-Policy", "X-Content-Type-Options"]) headers.set(name, answer.headers.get(name));
     return new Response(html, { status: 503, headers });
   };
-  const keep = async (address) => {
+  const cachePage = async (address) => {
     await navigator.serviceWorker.register(texts.worker, { scope: "/" });
     await navigator.serviceWorker.ready;
-    const shelf = await caches.open("mergegate-offline");
-    if (await shelf.match(address)) return;
-    const page = await whole(address);
-    if (texts.keptPage !== address) return; // the theme was switched meanwhile
-    await shelf.put(address, page);
-    for (const old of await shelf.keys()) if (!old.url.endsWith(address)) await shelf.delete(old);
+    const cache = await caches.open("mergegate-offline");
+    if (await cache.match(address)) return;
+    const page = await fetchInlined(address);
+    if (texts.keptPage !== address) return; // the theme has changed since
+    await cache.put(address, page);
+    for (const old of await cache.keys()) if (!old.url.endsWith(address)) await cache.delete(old);
   };
   const keepOfflinePage = () => {
-    if (texts.keptPage && isSecureContext && navigator.serviceWorker) keep(texts.keptPage).catch(() => {});
+    if (texts.keptPage && isSecureContext && navigator.serviceWorker) cachePage(texts.keptPage).catch(() => {});
   };
   addEventListener("load", keepOfflinePage);
-  // The kept page asks at growing intervals whether the server is back, and then
-  // for its own address.
+  // The cached page polls at growing intervals until the server answers, and then
+  // reloads.
   if ($("[data-offline=kept]")) {
     let wait = 1000, timer = 0;
-    const ask = async () => {
+    const checkServer = async () => {
       clearTimeout(timer);
       if (await fetch("/healthz", { cache: "no-store" }).then((answer) => answer.ok, () => false)) return location.reload();
       clearTimeout(timer);
-      timer = setTimeout(ask, wait);
+      timer = setTimeout(checkServer, wait);
       wait = Math.min(2 * wait, 30000);
     };
-    timer = setTimeout(ask, wait);
-    addEventListener("online", ask);
-    on("visibilitychange", () => document.hidden || ask());
+    timer = setTimeout(checkServer, wait);
+    addEventListener("online", checkServer);
+    on("visibilitychange", () => document.hidden || checkServer());
   }
 
   // ---- clicks and keys
-  const chosenOne = (list) => { list.open = false; $("summary", list).focus(); };
+  const closeList = (list) => { list.open = false; $("summary", list).focus(); };
   const menus = "details.dropdown[open], details.listbox--float[open]";
   on("click", (e) => {
     for (const menu of $$(menus)) if (!menu.contains(e.target)) menu.open = false;
@@ -185,28 +184,28 @@
     }
     const kept = e.target.closest("summary")?.parentElement;
     const search = kept?.matches(".listbox:not([open])") && !matchMedia("(pointer: coarse)").matches && $("[type=search]", kept);
-    if (search) { e.preventDefault(); kept.open = true; search.focus(); } // at once: later would be in the way of who types
-    // Arrow keys click too, and choose without closing: only pointers have a detail.
+    if (search) { e.preventDefault(); kept.open = true; search.focus(); } // focus before the reader types
+    // Arrow keys also cause clicks, but must not close the list. Only pointer clicks have a detail.
     const option = e.detail && e.target.closest(".listbox--single .listbox__option");
-    if (option) setTimeout(() => chosenOne(option.closest("details"))); // when it is checked
+    if (option) setTimeout(() => closeList(option.closest("details"))); // after it is checked
     if (kept?.dataset.remember) localStorage.setItem(`mergegate:${kept.dataset.remember}`, kept.open ? "closed" : "open");
   });
   on("keydown", (e) => {
     const menu = e.key === "Escape" && e.target.closest("details.dropdown[open], details.listbox[open]");
     if (menu) { e.preventDefault(); menu.open = false; $("summary", menu).focus(); }
-    // Here and not on "cancel", which browsers skip when Esc is pressed again.
+    // Not on "cancel", because browsers do not fire it when Esc is pressed again.
     const open = e.key === "Escape" && !menu && $("dialog:modal", modalRoot);
     if (open) { e.preventDefault(); if (mayClose(open)) open.close(); }
     const step = { ArrowDown: 1, ArrowUp: -1 }[e.key];
     const list = e.target.closest("details.listbox");
     if (list && e.target.type === "search" && (e.key === "Enter" || step > 0)) {
-      e.preventDefault(); // Enter would send the form of the search
+      e.preventDefault(); // Enter would submit the search form
       ($(".listbox__option :checked", list) || $(".listbox__option input", list))?.focus();
     }
     if (list && e.target.type === "radio" && e.key === "Enter") {
-      e.preventDefault(); // Enter would send the form around the list
+      e.preventDefault(); // Enter would submit the form around the list
       e.target.click();
-      chosenOne(list);
+      closeList(list);
     }
     if (step && e.target.matches(".listbox__option input[type=checkbox]")) {
       const all = [...$$("input", e.target.closest(".listbox__options"))];
@@ -219,7 +218,7 @@
     if (choice) details.open = choice === "open";
   }
 
-  // ---- branch selector: "all" (the empty value) and the others exclude each other
+  // ---- branch selector: "All branches" (the empty value) excludes the other options
   on("change", (e) => {
     const box = e.target.closest("details.listbox");
     if (!box || !e.target.matches(".listbox__option input")) return;
@@ -232,21 +231,21 @@
     $("summary > span", box).textContent = chosen.join(texts.separator);
   });
 
-  // ---- service form: the hint about plain HTTP follows the field, and a list
-  // that cannot be fetched says so where the form has a place for it
+  // ---- service form: show the hint about plain HTTP while the URL needs it, and an
+  // error next to a list that cannot be loaded
   on("input", (e) => {
     const hint = e.target.dataset?.warnHttp;
     if (hint) $(hint).hidden = !/^\s*http:\/\//i.test(e.target.value);
   });
   const showFailure = (e, failed) => {
     const source = e.detail.ctx?.sourceElement;
-    const place = $(source?.dataset?.failure ?? "#none");
-    if (place) place.hidden = !failed;
-    if (place) $(".listbox__options", source.closest(".listbox") ?? place)?.toggleAttribute("data-failed", failed);
-    return Boolean(place);
+    const message = $(source?.dataset?.failure ?? "#none");
+    if (message) message.hidden = !failed;
+    if (message) $(".listbox__options", source.closest(".listbox") ?? message)?.toggleAttribute("data-failed", failed);
+    return Boolean(message);
   };
 
-  // ---- ticking times
+  // ---- relative times and countdowns, updated every second
   const count = (unit, n) => n === 1 ? texts[`${unit}One`] : texts[unit].replace("{n}", n);
   const ago = (seconds) => {
     if (seconds < 1) return texts.timeNow;
@@ -259,73 +258,73 @@
   const dates = (timeStyle) => new Intl.DateTimeFormat(language === "en" ? "en-GB" : language, {
     dateStyle: language === "en" ? "medium" : "long", timeStyle,
   });
-  const written = { date: dates(), minute: dates("short"), second: dates("long") }; // in the reader's time zone
-  const write = (el, text) => { if (el.textContent !== text) el.textContent = text; };
+  const formats = { date: dates(), minute: dates("short"), second: dates("long") }; // in the reader's time zone
+  const setText = (el, text) => { if (el.textContent !== text) el.textContent = text; };
   const tick = () => {
     for (const el of $$("time[data-relative]")) {
       const seconds = (now() - Date.parse(el.dateTime)) / 1000;
-      write(el, seconds < 7 * 86400 ? ago(seconds) : written.date.format(new Date(el.dateTime)));
+      setText(el, seconds < 7 * 86400 ? ago(seconds) : formats.date.format(new Date(el.dateTime)));
     }
     for (const el of $$("[data-deadline]")) {
       const left = Math.max(0, Math.ceil((Date.parse(el.dataset.deadline) - now()) / 1000));
       const clock = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
-      write(el, /\d+:\d\d/.test(el.textContent) ? el.textContent.replace(/\d+:\d\d/, clock) : el.textContent.replace(/\d+/, left));
+      setText(el, /\d+:\d\d/.test(el.textContent) ? el.textContent.replace(/\d+:\d\d/, clock) : el.textContent.replace(/\d+/, left));
       const bar = $("progress", el.closest(".countdown-wrap") ?? el);
       if (bar) { bar.value = left; bar.classList.toggle("countdown--low", left < 30); }
     }
-    if (failures >= 3) write($(".poll-checked", line), ` · ${texts.pollChecked.replace("{n}", Math.floor((now() - checkedAt) / 1000))}`);
+    if (failures >= 3) setText($(".poll-checked", errorLine), ` · ${texts.pollChecked.replace("{n}", Math.floor((now() - checkedAt) / 1000))}`);
   };
 
-  // ---- polling of the widget, and of deliveries on their pages: a failed poll
-  // keeps what is shown and says so
+  // ---- polling of the widget and of deliveries: after a failed poll the content
+  // stays and an error line appears
   const pollers = "#status-checks-body, #service, #delivery";
   const poller = () => $(pollers);
   const fromPoller = (e) => e.detail.ctx?.sourceElement?.matches?.(pollers);
-  let failures = 0, checkedAt = now(), line = null, stopped = false;
+  let failures = 0, checkedAt = now(), errorLine = null, stopped = false;
   const poll = (url) => url && htmx.ajax("GET", url, { source: poller(), target: poller(), swap: poller().getAttribute("hx-swap") ?? "outerHTML" });
-  // While Refresh asks, the line says so; it is there until an answer comes.
-  const asking = (on) => {
-    line.firstChild.replaceWith(on ? make("span", "spinner") : icon("error"));
-    const own = poller().dataset.pollFailed; // what a page of deliveries says
-    $("span", $("p", line)).textContent = own ?? (on ? texts.pollLoading : texts.pollFailed);
+  // While Refresh is loading, the error line shows that. It stays until an answer comes.
+  const setRefreshing = (on) => {
+    errorLine.firstChild.replaceWith(on ? make("span", "spinner") : icon("error"));
+    const own = poller().dataset.pollFailed; // set on pages of deliveries
+    $("span", $("p", errorLine)).textContent = own ?? (on ? texts.pollLoading : texts.pollFailed);
   };
-  const say = (text, refresh, signIn) => {
-    if (line && refresh) asking(false);
-    if (line) return;
+  const showError = (text, refresh, signIn) => {
+    if (errorLine && refresh) setRefreshing(false);
+    if (errorLine) return;
     const control = signIn ? make("a", "btn btn--sm", texts.signIn) : make("button", "btn btn--sm", texts.pollRefresh);
-    line = make("div", "alert alert--danger", icon("error"), make("p", "", make("span", "", text), make("span", "poll-checked")));
-    line.id = "status-checks-failed";
-    line.setAttribute("role", "alert");
+    errorLine = make("div", "alert alert--danger", icon("error"), make("p", "", make("span", "", text), make("span", "poll-checked")));
+    errorLine.id = "status-checks-failed";
+    errorLine.setAttribute("role", "alert");
     if (signIn) control.href = `/users/sign_in?return_to=${encodeURIComponent(location.pathname + location.search)}`;
     if (refresh) {
       control.type = "button";
       control.addEventListener("click", () => {
-        asking(true);
+        setRefreshing(true);
         poll(poller().getAttribute("hx-get") ?? poller().dataset.url);
       });
     }
-    if (refresh || signIn) line.append(control);
-    poller().before(line);
+    if (refresh || signIn) errorLine.append(control);
+    poller().before(errorLine);
   };
-  const quiet = () => { line?.remove(); line = null; failures = 0; };
+  const clearError = () => { errorLine?.remove(); errorLine = null; failures = 0; };
   on("htmx:before:request", (e) => {
     const { ctx } = e.detail;
     if (ctx.sourceEvent?.type === "every" && (document.hidden || stopped)) return e.preventDefault();
-    if (fromPoller(e)) ctx.request.headers["Mergegate-Poll"] = "true"; // nobody triggered it
-    else begin(ctx.sourceElement, ctx.sourceEvent?.submitter ?? ctx.sourceElement, ctx.target);
+    if (fromPoller(e)) ctx.request.headers["Mergegate-Poll"] = "true"; // the server does not count polls as activity
+    else markBusy(ctx.sourceElement, ctx.sourceEvent?.submitter ?? ctx.sourceElement, ctx.target);
     if (ctx.target === modalRoot && !modalRoot.firstElementChild) opener = ctx.sourceElement;
   });
-  on("htmx:finally:request", (e) => end(e.detail.ctx.sourceElement));
+  on("htmx:finally:request", (e) => endBusy(e.detail.ctx.sourceElement));
   on("htmx:after:request", (e) => {
     if (e.detail.ctx.response?.status < 400) showFailure(e, false);
     if (!fromPoller(e) || e.detail.ctx.response.status >= 400) return;
-    quiet();
+    clearError();
     checkedAt = now();
   });
   const failed = (e) => {
     const status = e.detail.ctx?.response?.status;
     if (!fromPoller(e)) {
-      // The session has ended: sent without htmx, the form is kept through sign-in.
+      // The session has ended. Submitted without htmx, the form is kept until after sign-in.
       const form = e.detail.ctx?.sourceElement;
       if (status === 401 && form?.method === "post") return HTMLFormElement.prototype.submit.call(form);
       if ((!status || status >= 500) && showFailure(e, true)) return;
@@ -333,12 +332,12 @@
       else if (status >= 500) toast(texts.failed);
     } else if ([401, 403, 404].includes(status)) {
       stopped = true;
-      quiet();
-      if (status === 401) say(texts.pollSignedOut, false, true);
-      else say(poller().dataset.pollDenied ?? texts.pollDenied, false);
+      clearError();
+      if (status === 401) showError(texts.pollSignedOut, false, true);
+      else showError(poller().dataset.pollDenied ?? texts.pollDenied, false);
     } else if (!status || status >= 500) {
       failures++;
-      say(poller().dataset.pollFailed ?? texts.pollFailed, true);
+      showError(poller().dataset.pollFailed ?? texts.pollFailed, true);
     }
   };
   on("htmx:response:error", failed);
@@ -347,8 +346,8 @@
     if (!document.hidden && poller() && !stopped) poll(poller().getAttribute("hx-get") ?? poller().dataset.url);
   });
 
-  // ---- focus: when news take the focused control of a row away, as Retry goes
-  // with its press, the row's name has the focus; without the row, the head
+  // ---- focus: when an update removes the focused control of a row, such as Retry,
+  // the focus moves to the row's name, or to the widget's head if the row is gone
   let row = null;
   on("htmx:before:swap", () => row = document.activeElement?.closest("#status-checks-body .check-row")?.id);
   on("htmx:after:swap", () => {
@@ -356,17 +355,16 @@
     ($(`#${row} .check-row__name [id]`) || $("#status-checks-summary")).focus();
   });
 
-  // ---- selection: text that the reader selected stays selected when news come,
-  // as long as it is still there
+  // ---- selection: selected text stays selected after an update if it still exists
   let selected = null;
-  const place = (node, offset) => {
+  const toPosition = (node, offset) => {
     const around = (node.nodeType === Node.TEXT_NODE ? node.parentElement : node).closest("[id]");
     const before = new Range();
     before.setStart(around, 0);
     before.setEnd(node, offset);
     return { id: around.id, at: before.toString().length };
   };
-  const point = ({ id, at }) => {
+  const fromPosition = ({ id, at }) => {
     const walker = document.createTreeWalker(document.getElementById(id) ?? new Text(), NodeFilter.SHOW_TEXT);
     for (let text = walker.nextNode(); text; text = walker.nextNode()) {
       if (at <= text.length) return [text, at];
@@ -378,33 +376,33 @@
     if (selection.isCollapsed || !selection.anchorNode) return;
     selected = {
       text: selection.toString(),
-      from: place(selection.anchorNode, selection.anchorOffset),
-      to: place(selection.focusNode, selection.focusOffset),
+      from: toPosition(selection.anchorNode, selection.anchorOffset),
+      to: toPosition(selection.focusNode, selection.focusOffset),
     };
   });
   on("htmx:finally:request", () => {
     const before = selected, selection = getSelection();
     selected = null;
     if (!before || selection.toString() === before.text) return;
-    const from = point(before.from), to = point(before.to);
+    const from = fromPosition(before.from), to = fromPosition(before.to);
     if (!from || !to) return;
     selection.setBaseAndExtent(...from, ...to);
     if (selection.toString() !== before.text) selection.removeAllRanges();
   });
 
-  // ---- times in the reader's time zone; the server writes UTC
+  // ---- convert the server's UTC times to the reader's time zone
   const localize = () => {
     for (const el of $$("time[datetime*=T]:not([data-localized])")) {
       const at = new Date(el.dateTime);
-      el.title = written.second.format(at);
+      el.title = formats.second.format(at);
       el.dataset.localized = "";
-      if (el.dataset.local) write(el, written[el.dataset.local].format(at));
+      if (el.dataset.local) setText(el, formats[el.dataset.local].format(at));
     }
   };
   localize();
   on("htmx:finally:request", localize);
   setInterval(tick, 1000);
 
-  // ---- what is shown once goes with its page, also from what Back would bring
+  // ---- remove content that is shown once, so that Back does not show it again
   addEventListener("pagehide", () => $$("[data-once]").forEach((el) => el.remove()));
 })();

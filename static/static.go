@@ -1,5 +1,6 @@
-// Package static holds the assets that every page loads, embedded in the
-// binary and served under URLs that change with their content.
+// Package static embeds the CSS, scripts and icons of the pages. [URL] returns the
+// address of an asset, which contains a digest of its content, and [Handler] serves
+// the assets.
 package static
 
 import (
@@ -27,25 +28,25 @@ const fingerprintLength = 16
 //go:embed style.css app.js icons.svg mark.svg htmx.min.js
 var files embed.FS
 
-// WorkerPath is where WorkerHandler is to be served. Its address stays the same
-// over releases: browsers ask it for a newer worker.
+// WorkerPath is the address for WorkerHandler. It has no digest, because browsers
+// check the same address for a newer worker.
 const WorkerPath = "/-/service-worker.js"
 
 //go:embed service-worker.js
 var worker []byte
 
-// asset is one embedded file as it is served.
+// asset is an embedded file with its response data.
 type asset struct {
 	url         string
 	contentType string
 	body        []byte
 }
 
-// assets are the embedded files by name and by URL, read at first use: git's
-// hooks run this program too, and have no time to lose.
+// assets returns the embedded files by name and by URL. They are read at first use,
+// because git hooks run this program, too, and must start fast.
 var assets = sync.OnceValues(load)
 
-// load reads the embedded files and computes their URLs.
+// load reads the embedded files and computes their URLs. It panics if that fails.
 func load() (byName, byURL map[string]asset) {
 	entries, err := files.ReadDir(".")
 	if err != nil {
@@ -71,8 +72,8 @@ func load() (byName, byURL map[string]asset) {
 	return byName, byURL
 }
 
-// contentType is the media type for a file name extension. The two that the
-// machine's own table may lack or name differently are fixed here.
+// contentType returns the media type for a file name extension. Two types are fixed,
+// because the system's table may lack or change them.
 func contentType(ext string) string {
 	switch ext {
 	case ".js":
@@ -83,8 +84,8 @@ func contentType(ext string) string {
 	return mime.TypeByExtension(ext)
 }
 
-// URL is the address of the named asset, such as /assets/style-<hash>.css. It
-// panics for a name that is not embedded: that is a mistake in a template.
+// URL returns the address of an asset, such as /assets/style-<digest>.css. It panics
+// for an unknown name, which is a mistake in a template.
 func URL(name string) string {
 	byName, _ := assets()
 	a, ok := byName[name]
@@ -94,8 +95,8 @@ func URL(name string) string {
 	return a.url
 }
 
-// Digest is how a Content-Security-Policy names the content of an asset that
-// stands inside a page: 'sha256-…'. It panics as URL does.
+// Digest returns the source expression 'sha256-…' of an inlined asset for a
+// Content-Security-Policy. It panics for an unknown name.
 func Digest(name string) string {
 	byName, _ := assets()
 	a, ok := byName[name]
@@ -106,8 +107,8 @@ func Digest(name string) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// WorkerHandler serves the service worker, which may look after every page.
-// Browsers are to ask every time whether it is still the same.
+// WorkerHandler serves the service worker with the scope of all pages. Browsers must
+// revalidate it every time.
 func WorkerHandler() http.Handler {
 	sum := sha256.Sum256(worker)
 	tag := `"` + hex.EncodeToString(sum[:])[:fingerprintLength] + `"`
@@ -120,8 +121,8 @@ func WorkerHandler() http.Handler {
 	})
 }
 
-// Handler serves the assets under their fingerprinted URLs, to be kept by
-// browsers for a year, and answers 404 to everything else.
+// Handler serves the assets under their URLs with a cache lifetime of one year. It
+// answers 404 to other addresses.
 func Handler() http.Handler {
 	_, byURL := assets()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -138,7 +139,7 @@ func Handler() http.Handler {
 			return
 		}
 		if _, err := w.Write(a.body); err != nil {
-			return // the browser has gone; there is nobody left to tell
+			return // the client has disconnected
 		}
 	})
 }

@@ -17,7 +17,7 @@ func get(t *testing.T, path string) *http.Response {
 	return w.Result()
 }
 
-func TestAssetsAreServedUnderTheirFingerprint(t *testing.T) {
+func TestHandler_FingerprintedURL_ServesAsset(t *testing.T) {
 	for name, contentType := range map[string]string{
 		"style.css": "text/css; charset=utf-8", "app.js": "text/javascript; charset=utf-8", "htmx.min.js": "text/javascript; charset=utf-8",
 		"icons.svg": "image/svg+xml", "mark.svg": "image/svg+xml",
@@ -42,12 +42,12 @@ func TestAssetsAreServedUnderTheirFingerprint(t *testing.T) {
 		}
 		var got bytes.Buffer
 		if _, err := got.ReadFrom(res.Body); err != nil || !bytes.Equal(got.Bytes(), want) {
-			t.Errorf("%s: other bytes than the file's: %v", name, err)
+			t.Errorf("%s: the body differs from the file: %v", name, err)
 		}
 	}
 }
 
-func TestOnlyFingerprintedAssetsAreServed(t *testing.T) {
+func TestHandler_OtherURL_IsNotFound(t *testing.T) {
 	for _, path := range []string{"/assets/style.css", "/assets/style-0000000000000000.css", "/assets/", "/assets/htmx.LICENSE", "/assets/../static.go"} {
 		if res := get(t, path); res.StatusCode != http.StatusNotFound || strings.Contains(res.Header.Get("Cache-Control"), "immutable") {
 			t.Errorf("%s: status %d, Cache-Control %q", path, res.StatusCode, res.Header.Get("Cache-Control"))
@@ -55,18 +55,17 @@ func TestOnlyFingerprintedAssetsAreServed(t *testing.T) {
 	}
 }
 
-func TestUnknownAssetPanics(t *testing.T) {
+func TestURL_UnknownAsset_Panics(t *testing.T) {
 	defer func() {
 		if recover() == nil {
-			t.Error("no panic for an asset that is not there")
+			t.Error("URL did not panic for an unknown asset")
 		}
 	}()
 	URL("stile.css")
 }
 
-// TestNoticeNamesVendoredAssets keeps the licences of what others made beside
-// what we ship.
-func TestNoticeNamesVendoredAssets(t *testing.T) {
+// NOTICE contains the licences of the vendored assets.
+func TestNotice_NamesVendoredAssets(t *testing.T) {
 	notice, err := os.ReadFile("../NOTICE")
 	if err != nil {
 		t.Fatal(err)
@@ -90,8 +89,8 @@ func TestNoticeNamesVendoredAssets(t *testing.T) {
 	}
 }
 
-// TestScriptKeepsToTheSecurityPolicy refuses what the policy would stop.
-func TestScriptKeepsToTheSecurityPolicy(t *testing.T) {
+// app.js uses nothing that the Content-Security-Policy blocks.
+func TestScript_CompliesWithSecurityPolicy(t *testing.T) {
 	script, err := os.ReadFile("app.js")
 	if err != nil {
 		t.Fatal(err)
