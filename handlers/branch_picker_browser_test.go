@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
+
 	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/models/modelstest"
