@@ -54,7 +54,7 @@ var (
 	// ErrNothingToMerge means that the target already contains the source.
 	ErrNothingToMerge = errors.New("the target already contains the source")
 	// ErrTooLarge means that git reached a limit of output, time or memory.
-	ErrTooLarge = errors.New("git's answer is too large")
+	ErrTooLarge = errors.New("git exceeded a limit")
 )
 
 // Options configures a Store. Without SocketPath every push is rejected; all
