@@ -10,7 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "github.com/mergegate/mergegate/views/text"
 
-// GuidePath is where the guide to status checks stands.
+// GuidePath is the address of the guide to status checks.
 const GuidePath = "/-/help/status_checks"
 
 // guideLink leads to the guide from a sentence.
