@@ -18,16 +18,16 @@ import (
 type ErrorPage struct {
 	// Status is the HTTP status of the answer.
 	Status int
-	// Detail is one more sentence about this very case, "" for none.
+	// Detail is an additional sentence about this error, empty for none.
 	Detail string
-	// RequestID finds the request in the log; shown for failures of ours.
+	// RequestID identifies the request in the log. It is shown for server errors.
 	RequestID string
-	// SignInURL is the way to another account, shown with 403.
+	// SignInURL is the page for signing in as another user, shown with 403.
 	SignInURL string
-	// RetryURL is the same address again, "" where that could do something a
-	// second time; with it, nothing was changed.
+	// RetryURL is the requested address if a retry is safe because nothing was
+	// changed, else empty.
 	RetryURL string
-	// BackURL is the page of ours that the reader came from, "" for none.
+	// BackURL is the previous page, empty if it is unknown or of another site.
 	BackURL string
 }
 

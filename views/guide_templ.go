@@ -13,7 +13,7 @@ import "github.com/mergegate/mergegate/views/text"
 // GuidePath is the address of the guide to status checks.
 const GuidePath = "/-/help/status_checks"
 
-// guideLink leads to the guide from a sentence.
+// guideLink renders a link to the guide inside a sentence.
 func guideLink() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -69,8 +69,8 @@ func guideLink() templ.Component {
 	})
 }
 
-// GuidePage says in a minute's reading how a service takes part. exampleBase is
-// the address of this server.
+// GuidePage renders a short guide for connecting a service. exampleBase is the
+// address of this server.
 func GuidePage(p Page, exampleBase string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -325,8 +325,8 @@ func GuidePage(p Page, exampleBase string) templ.Component {
 	})
 }
 
-// guideExample is a response as curl sends it; the names in angle brackets are
-// fields of what the service was sent.
+// guideExample returns a curl command that sets a status. Names in angle brackets
+// are fields of the payload.
 func guideExample(base string) string {
 	return `curl --request POST \
   --header "PRIVATE-TOKEN: <access token>" \

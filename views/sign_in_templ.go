@@ -13,11 +13,11 @@ import "github.com/mergegate/mergegate/views/text"
 // SignIn is the view model of the sign-in page.
 type SignIn struct {
 	Form Form
-	// Host is the server people sign in to.
+	// Host is the host name of this server.
 	Host string
-	// ReturnTo is the page to go on to.
+	// ReturnTo is the page shown after sign-in.
 	ReturnTo string
-	// Kept is a form, sealed, whose session had ended; "" for none.
+	// Kept is a sealed form whose session had ended, empty for none.
 	Kept string
 }
 
@@ -25,10 +25,10 @@ type SignIn struct {
 type KeptForm struct {
 	// Waiting reports whether the form is shown again after sign-in.
 	Waiting bool
-	// Found: the page has the form; otherwise Typed lists what was typed.
+	// Found reports whether the page has the form. Otherwise Typed lists the values.
 	Found bool
 	Typed []Option
-	// Secrets: what was typed as a secret has to be typed again.
+	// Secrets reports whether secrets must be entered again.
 	Secrets bool
 }
 
