@@ -13,7 +13,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// usualTokenLifetime is the expiry that the form for a new token suggests.
+// usualTokenLifetime is the default expiry of a new token.
 const usualTokenLifetime = 90 * 24 * time.Hour
 
 // tokenWords are the messages of the form for a new token.
@@ -32,7 +32,7 @@ func (p *pages) projectTokens(c echo.Context) error {
 	return p.renderProjectTokens(c, http.StatusOK, p.emptyToken())
 }
 
-// emptyToken is the untouched form for a new token.
+// emptyToken returns the form for a new token with its default values.
 func (p *pages) emptyToken() views.Form {
 	return views.Form{Values: map[string][]string{
 		"form_id":      {auth.NewSessionID()},
@@ -72,12 +72,11 @@ func (p *pages) renderProjectTokens(c echo.Context, status int, form views.Form)
 	return render(c, status, views.AccessTokensPage(page, list))
 }
 
-// expiryPresets are the lifetimes that the form for a new token offers, in
-// days; any other up to the longest can be chosen as a date.
+// expiryPresets are the lifetimes, in days, that the form offers besides a date.
 var expiryPresets = []int{7, 30, 90, 180, 365}
 
-// presentTokens is the list of the tokens that still work, and of the last ones
-// that no longer do. A token made a moment ago on this page is shown this once.
+// presentTokens returns the active tokens and the most recent inactive ones. It includes the
+// secret of a token that was just created, which is shown once.
 func (p *pages) presentTokens(c echo.Context, path string, form views.Form, of models.TokenList) (views.TokenList, error) {
 	ctx, now, number := c.Request().Context(), p.Store.Now(), pageNumber(c)
 	list := views.TokenList{
@@ -126,9 +125,9 @@ func (p *pages) presentTokens(c echo.Context, path string, form views.Form, of m
 	return list, nil
 }
 
-// createToken makes the token that the form at path asks for, and leads to the
-// page that shows it once. A form that comes a second time made its token
-// before: it leads to the same page, and that is all.
+// createToken creates the token of the submitted form and redirects to the page at path, which
+// shows the secret once. A form that was submitted before creates nothing and redirects to the
+// same page.
 func (p *pages) createToken(c echo.Context, path string, create func(models.AccessTokenInput) error, again func(views.Form) error) error {
 	form, secret := formOf(c), auth.NewAccessToken()
 	in := models.AccessTokenInput{
@@ -169,17 +168,17 @@ func (p *pages) createProjectToken(c echo.Context) error {
 	}, func(form views.Form) error { return p.renderProjectTokens(c, http.StatusUnprocessableEntity, form) })
 }
 
-// revokePersonalTokenForm asks before a token of the user is revoked.
+// revokePersonalTokenForm asks for confirmation to revoke a token of the user.
 func (p *pages) revokePersonalTokenForm(c echo.Context) error {
 	return p.revocation(c, models.TokenList{UserID: request.MustUser(c).ID}, personalTokensPath, "")
 }
 
-// revokeProjectTokenForm asks before a token of the project is revoked.
+// revokeProjectTokenForm asks for confirmation to revoke a token of the project.
 func (p *pages) revokeProjectTokenForm(c echo.Context) error {
 	return p.revocation(c, models.TokenList{ProjectID: request.Project(c).ID}, projectTokensURL(c), views.SectionAccessTokens)
 }
 
-// revocation asks before the token that the path names is revoked.
+// revocation renders the confirmation to revoke the token that the path names.
 func (p *pages) revocation(c echo.Context, of models.TokenList, path, section string) error {
 	id, err := idParam(c, "id")
 	if err != nil {
@@ -204,8 +203,8 @@ func (p *pages) revocation(c echo.Context, of models.TokenList, path, section st
 	}, translate(c, text.KeyAccessTokens), path, translate(c, text.KeyRevokeToken), c.Request().URL.Path)
 }
 
-// confirm asks before something is done for good: in a dialog over the page, or
-// on a page of its own at the end of levels of breadcrumbs.
+// confirm renders a confirmation: for htmx as a dialog, otherwise as a page with levels as
+// breadcrumbs (texts and addresses in turn).
 func (p *pages) confirm(c echo.Context, section string, v views.Confirmation, levels ...string) error {
 	if isHTMX(c) {
 		return render(c, http.StatusOK, views.ConfirmationDialog(v))

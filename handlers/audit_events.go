@@ -19,7 +19,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// auditValues are values of audited changes that read better in words.
+// auditValues maps values of audited changes to words, by field.
 var auditValues = map[string]map[string]text.Key{
 	"target_branches":  {"*": text.KeyChecksAllBranches},
 	"hmac":             {"on": text.KeyChecksOn, "off": text.KeyChecksOffWord},
@@ -48,7 +48,6 @@ var levelTexts = map[string]text.Key{
 	models.RoleMaintainer.String(): text.KeyChecksLevelMaintainers,
 }
 
-// auditKindTexts are the words for the kinds of audit events.
 var auditKindTexts = map[models.AuditKind]text.Key{
 	models.AuditKindStatusChecks:  text.KeyPeopleKindStatusChecks,
 	models.AuditKindMergeRequests: text.KeyPeopleKindMergeRequests,
@@ -60,13 +59,13 @@ var auditKindTexts = map[models.AuditKind]text.Key{
 	models.AuditKindUsers:         text.KeyPeopleKindUsers,
 }
 
-// auditEvents shows what was changed in the project, the newest first.
+// auditEvents lists the project's audit events, newest first.
 func (p *pages) auditEvents(c echo.Context) error {
 	return p.renderAudit(c, auditEventsURL(c), views.SectionAuditEvents, text.KeyChecksAuditEventsIntro)
 }
 
-// instanceAuditEvents shows what happened outside projects: sign-ins, users,
-// personal tokens, projects that are gone.
+// instanceAuditEvents lists the events outside projects: sign-ins, users, personal tokens and
+// deleted projects.
 func (p *pages) instanceAuditEvents(c echo.Context) error {
 	return p.renderAudit(c, instanceAuditPath, "", text.KeyPeopleInstanceAuditIntro)
 }
@@ -103,8 +102,8 @@ func (p *pages) renderAudit(c echo.Context, path, section string, intro text.Key
 	return render(c, http.StatusOK, views.AuditEventsView(view))
 }
 
-// auditFilter is what the query narrows the events to. A date that is none is
-// told, and narrows nothing; days are whole ones in UTC.
+// auditFilter reads the filter from the query. An invalid date is an error in the form and
+// does not filter. Days are in UTC.
 func auditFilter(c echo.Context, projectID int64) (models.AuditFilter, views.Form) {
 	form := views.Form{Values: url.Values{}, Errors: map[string]string{}}
 	day := func(name string) time.Time {
@@ -173,7 +172,7 @@ func auditValue(c echo.Context, field, value string) string {
 	return value
 }
 
-// exportAuditEvents is the list as a file for spreadsheets, all pages of it.
+// exportAuditEvents writes all pages of the list as CSV.
 func (p *pages) exportAuditEvents(c echo.Context) error {
 	projectID := request.Project(c).ID
 	filter, _ := auditFilter(c, projectID)
@@ -185,7 +184,7 @@ func (p *pages) exportAuditEvents(c echo.Context) error {
 	header.Set(echo.HeaderContentType, "text/csv; charset=utf-8")
 	header.Set(echo.HeaderContentDisposition, fmt.Sprintf(`attachment; filename="%s-%s.csv"`, name, p.Store.Now().Format(time.DateOnly)))
 	c.Response().WriteHeader(http.StatusOK)
-	// The mark tells spreadsheets that this is UTF-8.
+	// The byte order mark tells spreadsheets that the file is UTF-8.
 	if _, err := io.WriteString(c.Response(), "\ufeff"); err != nil {
 		return err
 	}
@@ -210,19 +209,19 @@ func (p *pages) exportAuditEvents(c echo.Context) error {
 	})
 	out.Flush()
 	if err = errors.Join(err, out.Error()); err != nil {
-		// Too late for an error page; cut off, the file is not taken for whole.
+		// The status was sent already. Aborting the connection tells the client that the file
+		// is incomplete.
 		p.logFailure(c, "audit events are not exported to their end", err)
 		panic(http.ErrAbortHandler)
 	}
 	return nil
 }
 
-// formulaStarts are what spreadsheets take for the beginning of a formula; some
-// take the wide forms of Japanese keyboards, too.
+// formulaStarts are the characters that begin a formula in spreadsheets, with the full-width
+// forms of Japanese keyboards.
 const formulaStarts = "=+-@\t\r\n＝＋－＠"
 
-// inertCell is a cell that no spreadsheet takes for a formula: names and titles
-// are other people's text.
+// inertCell returns a cell that spreadsheets do not interpret as a formula.
 func inertCell(cell string) string {
 	if strings.IndexAny(cell, formulaStarts) == 0 {
 		return "'" + cell

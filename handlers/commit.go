@@ -13,8 +13,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// commit is the page of a commit, named by its id or by at least seven digits
-// of it.
+// commit shows a commit. The path names it by its id or by at least seven digits of it.
 func (p *pages) commit(c echo.Context) error {
 	ctx, project := c.Request().Context(), request.Project(c)
 	git := p.Git.Reader(project.ID)
@@ -58,8 +57,8 @@ func (p *pages) commit(c echo.Context) error {
 	return render(c, http.StatusOK, views.CommitPage(page, v))
 }
 
-// compareCommits is the page of what one commit has that another lacks: the
-// parameter is from...to, and each is a branch, a tag or an id.
+// compareCommits shows the commits and changes that one revision has and another lacks. The
+// parameter is from...to; each is a branch, a tag or an id.
 func (p *pages) compareCommits(c echo.Context) error {
 	ctx, project := c.Request().Context(), request.Project(c)
 	git := p.Git.Reader(project.ID)
@@ -111,7 +110,7 @@ func (p *pages) compareCommits(c echo.Context) error {
 	return render(c, http.StatusOK, views.ComparePage(page, v))
 }
 
-// presentCommit is one commit: the first line of its message and the rest.
+// presentCommit returns a row with the first line of the message and the rest.
 func presentCommit(c echo.Context, commit gitrepo.Commit) views.CommitRow {
 	title, body, _ := strings.Cut(strings.TrimSpace(commit.Message), "\n")
 	return views.CommitRow{

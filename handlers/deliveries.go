@@ -17,9 +17,8 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// deliveryPage shows one delivery: the request, and what came of each attempt.
-// To htmx, which asks while it is under way, it answers 204 where nothing is
-// new since rev.
+// deliveryPage shows a delivery: the request, and the result of each attempt. A poll by htmx
+// gets 204 if nothing changed since rev.
 func (p *pages) deliveryPage(c echo.Context) error {
 	view, rev, err := p.presentDeliveryPage(c)
 	if err != nil {
@@ -84,7 +83,7 @@ func (p *pages) presentDeliveryPage(c echo.Context) (views.DeliveryPage, string,
 	return view, digest.sum(), nil
 }
 
-// redeliver sends a delivery once more, with the same bytes and the same id.
+// redeliver sends a delivery again, with the same bytes and the same Idempotency-Key.
 func (p *pages) redeliver(c echo.Context) error {
 	service, err := p.service(c)
 	if err != nil {
@@ -126,9 +125,9 @@ func attemptView(c echo.Context, a models.DeliveryAttempt) views.AttemptView {
 	return view
 }
 
-// textOf is what a service answered, as text; false where it is none: where a
-// character that no text holds is in it, or more than one in ten is not UTF-8.
-// The end of a body that was cut short may be half a character.
+// textOf returns a response body as text. It is false for binary data: if the body has control
+// characters, or if more than a tenth of it is not UTF-8. cut means that the body was
+// truncated, possibly inside a character.
 func textOf(body []byte, cut bool) (string, bool) {
 	bad, all := 0, 0
 	for rest := body; len(rest) > 0; all++ {
@@ -148,7 +147,7 @@ func textOf(body []byte, cut bool) (string, bool) {
 	return strings.ToValidUTF8(string(body), "\uFFFD"), bad*10 <= all
 }
 
-// truncatedFields are the texts that a payload says it cut.
+// truncatedFields returns the names of the fields that the payload marks as truncated.
 func truncatedFields(payload []byte) []string {
 	var body struct {
 		Mergegate struct {
@@ -161,8 +160,7 @@ func truncatedFields(payload []byte) []string {
 	return body.Mergegate.Truncated
 }
 
-// requestLine is the first line of the request to a service, without the query
-// string, which may hold a secret.
+// requestLine returns the request line without the query string, which may contain a secret.
 func requestLine(target string) string {
 	sent, ok := models.URLAsSent(models.DisplayURL(target))
 	u, err := url.Parse(sent)
@@ -172,10 +170,11 @@ func requestLine(target string) string {
 	return http.MethodPost + " " + u.RequestURI() + " HTTP/1.1\nHost: " + u.Host
 }
 
-// maskedHeaders are header lines whose value could be used by who reads it.
+// maskedHeaders are the headers whose values are not shown because they are credentials or
+// signatures.
 var maskedHeaders = []string{"Authorization", "Cookie", "Set-Cookie", "X-Gitlab-Signature", "Webhook-Signature"}
 
-// headerLines are the lines of a request or response by name.
+// headerLines returns the headers sorted by name.
 func headerLines(h models.Header) []views.Header {
 	var lines []views.Header
 	for name, values := range h {
@@ -190,8 +189,7 @@ func headerLines(h models.Header) []views.Header {
 	return lines
 }
 
-// prettyJSON is a payload with one field per line, as it is where it is no
-// JSON.
+// prettyJSON returns the payload indented, or unchanged if it is not JSON.
 func prettyJSON(payload []byte) string {
 	var out bytes.Buffer
 	if err := json.Indent(&out, payload, "", "  "); err != nil {

@@ -7,11 +7,11 @@ import (
 	"github.com/mergegate/mergegate/views"
 )
 
-// diffLines numbers the lines of a file's hunks, limit at most.
+// diffLines returns at most limit numbered lines of a file's hunks.
 func diffLines(patch string, limit int) []views.DiffLine {
 	var lines []views.DiffLine
 	oldNo, newNo := 0, 0
-	with, without := false, false // of a carriage return, among the changed lines
+	with, without := false, false // changed lines with and without a carriage return
 	for line := range strings.Lines(patch) {
 		if len(lines) >= limit {
 			break
@@ -47,7 +47,8 @@ func diffLines(patch string, limit int) []views.DiffLine {
 		lines = append(lines, row)
 	}
 	if !with || !without {
-		// All alike: the ends of the lines are no change.
+		// If all changed lines agree, line endings did not change and the carriage returns are
+		// not shown.
 		for i := range lines {
 			lines[i].Return = false
 		}
@@ -55,24 +56,24 @@ func diffLines(patch string, limit int) []views.DiffLine {
 	return lines
 }
 
-// directions are the characters that change the direction of the text around
-// them. In code they can make a line read as what it is not, so they are shown.
+// directions replaces the characters that change the direction of text. In code they can make
+// a line look different from what it does.
 var directions = strings.NewReplacer(
 	"\u202a", "⟦U+202A⟧", "\u202b", "⟦U+202B⟧", "\u202c", "⟦U+202C⟧", "\u202d", "⟦U+202D⟧", "\u202e", "⟦U+202E⟧",
 	"\u2066", "⟦U+2066⟧", "\u2067", "⟦U+2067⟧", "\u2068", "⟦U+2068⟧", "\u2069", "⟦U+2069⟧",
 )
 
-// visible is a line without characters that hide what it says.
+// visible returns the line with its direction characters made visible.
 func visible(line string) string { return directions.Replace(line) }
 
-// hunkStart reads the first line numbers from a hunk's head, such as
-// "@@ -12,7 +12,9 @@ func main()"; zeros when there are none.
+// hunkStart returns the first line numbers of a hunk's head, such as "@@ -12,7 +12,9 @@ func
+// main()". They are 0 if the head has none.
 func hunkStart(head string) (oldNo, newNo int) {
 	fields := strings.Fields(head)
 	if len(fields) < 3 {
 		return 0, 0
 	}
-	// A missing number leaves a zero, which is not drawn.
+	// A missing number stays 0, which is not drawn.
 	_, _ = fmt.Sscanf(fields[1], "-%d", &oldNo)
 	_, _ = fmt.Sscanf(fields[2], "+%d", &newNo)
 	return oldNo, newNo

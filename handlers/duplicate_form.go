@@ -12,20 +12,18 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 )
 
-// A form that makes something can arrive twice: a double click, a finger that
-// is not sure. The database makes one of it, because names, paths, members and
-// pairs of branches are unique; but a browser shows the answer to the second,
-// which would be "already taken" for what was just made. So the same form of
-// the same session that comes while the first is under way, or right after it,
-// is led where the first one was. Each instance remembers its own; where the
-// second goes to another one, there is still only one row, and the fault is
-// told.
+// A double click submits a form that creates something twice. The database creates only one
+// row, because names, paths, members and pairs of branches are unique. But browsers show the
+// answer to the second request, which would be "already taken". Therefore a duplicate that
+// arrives during the first request, or shortly after it, is redirected to where the first one
+// was. Each instance remembers its own forms. If the duplicate reaches another instance, there
+// is still one row, and the user sees the error.
 
-// onceFor is how long after its answer a form counts as the same one: longer
-// than a double click, shorter than anybody needs to undo and do again.
+// onceFor is how long after its answer a form counts as a duplicate. It is longer than a
+// double click, and too short to undo and repeat something on purpose.
 const onceFor = 2 * time.Second
 
-// once remembers where forms that made something led to.
+// once remembers where submitted forms redirected to.
 type once struct {
 	mu    sync.Mutex
 	forms map[formDigest]*onceAnswer
@@ -33,8 +31,8 @@ type once struct {
 
 type formDigest [sha256.Size]byte
 
-// onceAnswer is the answer to one form. done is closed when it is there, at is
-// when; location is "" where nothing was made, so that it may be tried again.
+// onceAnswer is the answer to a form. done is closed when the answer is known, at the time at.
+// location is "" if nothing was created, so that the form can be tried again.
 type onceAnswer struct {
 	done     chan struct{}
 	at       time.Time
@@ -42,8 +40,9 @@ type onceAnswer struct {
 	cookies  []string
 }
 
-// onlyOnce guards a form that makes something. It stands behind readForm.
-// Dialogs drop a second press themselves.
+// onlyOnce wraps the handler of a form that creates something, and answers duplicates with the
+// redirect of the first request. It must run after readForm. Forms in dialogs are excluded:
+// the script prevents their duplicates.
 func (p *pages) onlyOnce(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		session := request.Session(c).Digest
@@ -63,7 +62,7 @@ func (p *pages) onlyOnce(next echo.HandlerFunc) echo.HandlerFunc {
 				return c.Request().Context().Err()
 			}
 			if answer.location != "" {
-				for _, cookie := range answer.cookies { // the toast is for whoever follows
+				for _, cookie := range answer.cookies { // the cookie of the toast
 					c.Response().Header().Add(echo.HeaderSetCookie, cookie)
 				}
 				return c.Redirect(http.StatusSeeOther, answer.location)
@@ -72,7 +71,8 @@ func (p *pages) onlyOnce(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// enter finds the answer to a form, or makes room for it: then it is mine.
+// enter returns the answer to a form. mine means that the form is new: the caller handles it
+// and then calls leave.
 func (o *once) enter(digest formDigest, now time.Time) (answer *onceAnswer, mine bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -92,8 +92,8 @@ func (o *once) enter(digest formDigest, now time.Time) (answer *onceAnswer, mine
 	return answer, true
 }
 
-// leave keeps the answer where something was made; all others, faults above
-// all, are forgotten at once.
+// leave stores the redirect of a form that created something. All other answers are forgotten
+// at once.
 func (o *once) leave(digest formDigest, answer *onceAnswer, c echo.Context, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

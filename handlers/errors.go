@@ -16,7 +16,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// statusOf is the HTTP status for an error: the only such table of the pages.
+// statusOf returns the HTTP status of a page for an error.
 func statusOf(err error) int {
 	var httpError *echo.HTTPError
 	switch {
@@ -48,8 +48,8 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// handleError answers for every handler that returned an error, and logs what
-// is our fault.
+// handleError is Echo's error handler. It answers the request, and logs errors with a status
+// of 500 or above.
 func (p *pages) handleError(err error, c echo.Context) {
 	if c.Response().Committed {
 		p.Log.Error("answer cut off", "request_id", request.ID(c), "error", err)
@@ -67,16 +67,16 @@ func (p *pages) handleError(err error, c echo.Context) {
 	if status == http.StatusServiceUnavailable {
 		request.SetRetryAfter(c)
 	}
-	// A body that broke off has ended the request's context, which would end
-	// the error page, too.
+	// A request body that ended early cancels the context, but the error page must still be
+	// rendered.
 	c.SetRequest(c.Request().WithContext(context.WithoutCancel(c.Request().Context())))
 	if failure := p.answerError(c, status, err); failure != nil {
 		p.Log.Error("error page failed", "request_id", request.ID(c), "error", failure)
 	}
 }
 
-// answerError sends the answer that fits who asks: browsers get a page, or the
-// sign-in page where that may help; htmx gets a toast and changes nothing.
+// answerError sends the error in the form that the client needs. Browsers get a page, or are
+// asked to sign in if that may help. htmx gets a toast, and the page stays as it is.
 func (p *pages) answerError(c echo.Context, status int, err error) error {
 	signedOut := request.User(c) == nil && (status == http.StatusForbidden || status == http.StatusNotFound) &&
 		!errors.Is(err, errCrossOrigin)
@@ -116,9 +116,8 @@ func (p *pages) answerError(c echo.Context, status int, err error) error {
 	return render(c, status, views.Error(p.barePage(c, translate(c, title)), detail))
 }
 
-// signedOutFragment tells htmx that the session has ended. The page is loaded
-// again, which leads to sign-in; after a poll, which nobody triggered, the page
-// stays as it is and offers to sign in.
+// signedOutFragment tells htmx that the session has ended. The page reloads and thereby asks
+// to sign in. After a poll, the page stays and offers to sign in.
 func signedOutFragment(c echo.Context) error {
 	if c.Request().Header.Get("Mergegate-Poll") == "" {
 		c.Response().Header().Set("HX-Refresh", "true")
@@ -126,8 +125,8 @@ func signedOutFragment(c echo.Context) error {
 	return c.NoContent(http.StatusUnauthorized)
 }
 
-// backURL is the address of the page that led here, "" unless it is another
-// one of this server. It never holds a host.
+// backURL returns the path of the referring page, or "" if that is this page or not on this
+// server.
 func (p *pages) backURL(c echo.Context) string {
 	from, err := url.Parse(c.Request().Referer())
 	if err != nil || from.Host == "" || from.Host != c.Request().Host && from.Scheme+"://"+from.Host != p.BaseURL {
@@ -140,7 +139,7 @@ func (p *pages) backURL(c echo.Context) string {
 	return back
 }
 
-// errorSentence is an error in one sentence, for a toast.
+// errorSentence returns the text of an error for a toast.
 func (p *pages) errorSentence(c echo.Context, status int, err error) string {
 	if detail := errorDetail(c, err); detail != "" {
 		return detail
@@ -152,8 +151,8 @@ func (p *pages) errorSentence(c echo.Context, status int, err error) string {
 	return translate(c, title)
 }
 
-// errorDetail is the sentence for this very error, "" where the status says
-// all there is to say.
+// errorDetail returns a sentence for the particular error, or "" if there is only the general
+// text of its status.
 func errorDetail(c echo.Context, err error) string {
 	if errors.Is(err, errCrossOrigin) {
 		return translate(c, text.KeyCrossOrigin)

@@ -14,11 +14,10 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// words are the messages of one form that differ from the usual ones, by
-// "field.code".
+// words maps "field.code" to the messages of one form that differ from usualWords.
 type words map[string]text.Key
 
-// usualWords are the messages for a field by code, wherever it stands.
+// usualWords are the messages for field errors, by code.
 var usualWords = map[models.Code]text.Key{
 	models.CodeBlank:            text.KeyFieldBlank,
 	models.CodeTooLong:          text.KeyFieldTooLong,
@@ -31,7 +30,7 @@ var usualWords = map[models.Code]text.Key{
 	models.CodeInPast:           text.KeyFieldInPast,
 }
 
-// codeTexts are the sentences for failures of whole operations.
+// codeTexts are the messages for errors that concern no single field.
 var codeTexts = map[models.Code]text.Key{
 	models.CodeLastOwner:    text.KeyLastOwner,
 	models.CodeOwnerOnly:    text.KeyOwnerOnly,
@@ -39,8 +38,8 @@ var codeTexts = map[models.Code]text.Key{
 	models.CodeMemberExists: text.KeyMemberExists,
 }
 
-// formOf is what the reader sent, to be shown again. Bytes that are no text
-// are replaced; passwords must be taken out by the caller.
+// formOf returns the submitted form to be shown again, with invalid UTF-8 replaced. The caller
+// must remove passwords.
 func formOf(c echo.Context) views.Form {
 	values := url.Values{}
 	for name, list := range c.Request().PostForm {
@@ -51,7 +50,7 @@ func formOf(c echo.Context) views.Form {
 	return views.Form{Values: values, Errors: map[string]string{}}
 }
 
-// switchText is a switch in words.
+// switchText returns "on" or "off" in the language of the response.
 func switchText(c echo.Context, on bool) string {
 	if on {
 		return translate(c, text.KeyChecksOn)
@@ -59,8 +58,8 @@ func switchText(c echo.Context, on bool) string {
 	return translate(c, text.KeyChecksOffWord)
 }
 
-// keepLines is the stored text where the sent one differs from it in nothing
-// but line endings, which a textarea does not keep; otherwise the sent one.
+// keepLines returns stored if sent differs from it only in line endings, which a textarea does
+// not preserve. Otherwise it returns sent.
 func keepLines(stored, sent string) string {
 	normalize := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace
 	if normalize(stored) == normalize(sent) {
@@ -69,9 +68,8 @@ func keepLines(stored, sent string) string {
 	return sent
 }
 
-// explain puts the messages for err into the form: of every field at once, or
-// about the whole. It reports false for errors that no change of the form can
-// mend.
+// explain adds the messages for err to the form. It is false for errors that the user cannot
+// fix in the form.
 func explain(c echo.Context, form *views.Form, err error, own words) bool {
 	switch models.KindOf(err) {
 	case models.KindInvalid, models.KindUnprocessable, models.KindConflict, models.KindForbidden:
@@ -94,7 +92,7 @@ func explain(c echo.Context, form *views.Form, err error, own words) bool {
 	return known
 }
 
-// fieldMessage is the message for one fault of one field.
+// fieldMessage returns the message for a field error.
 func fieldMessage(c echo.Context, field models.FieldError, own words) string {
 	key, ok := own[field.Field+"."+string(field.Code)]
 	if !ok {
@@ -110,8 +108,8 @@ func fieldMessage(c echo.Context, field models.FieldError, own words) string {
 	return translate(c, key, args...)
 }
 
-// idParam is the id that the path names. Errors: request.ErrHidden for what
-// can be no id.
+// idParam returns an id from the path. It returns request.ErrHidden if the parameter is not a
+// positive number.
 func idParam(c echo.Context, name string) (int64, error) {
 	id, err := strconv.ParseInt(request.PathParam(c, name), 10, 64)
 	if err != nil || id <= 0 {
@@ -123,7 +121,7 @@ func idParam(c echo.Context, name string) (int64, error) {
 // pageSize is the number of rows of a list.
 const pageSize = 20
 
-// pageNumber is the page of a list that the query asks for, from 1.
+// pageNumber returns the page of a list that the query asks for, starting with 1.
 func pageNumber(c echo.Context) int {
 	n, err := strconv.Atoi(c.QueryParam("page"))
 	if err != nil || n < 1 || n > 1_000_000 {
@@ -132,19 +130,18 @@ func pageNumber(c echo.Context) int {
 	return n
 }
 
-// pageLinks leads from one page of a list to its neighbours, keeping the rest
-// of the query.
+// pageLinks returns the links to the previous and next page of a list, with the rest of the
+// query kept.
 func pageLinks(c echo.Context, number, shown int, total int64) views.PageLinks {
 	return linksTo(c.Request().URL.EscapedPath(), c.Request().URL.Query(), number, shown, total)
 }
 
-// linksTo is pageLinks for the list at a path with a query.
+// linksTo is pageLinks for a list at another address.
 func linksTo(path string, query url.Values, number, shown int, total int64) views.PageLinks {
 	return linksBySize(path, query, pageSize, number, shown, total)
 }
 
-// linksBySize is linksTo for a list with other than the usual number of rows on
-// a page.
+// linksBySize is linksTo for lists whose pages do not have pageSize rows.
 func linksBySize(path string, query url.Values, size, number, shown int, total int64) views.PageLinks {
 	links := views.PageLinks{First: (number-1)*size + 1, Last: (number-1)*size + shown, Total: int(total)}
 	if shown == 0 {
@@ -165,7 +162,7 @@ func linksBySize(path string, query url.Values, size, number, shown int, total i
 	return links
 }
 
-// searchParam is what a list is searched for: text, trimmed.
+// searchParam returns a search term of the query, trimmed and without invalid characters.
 func searchParam(c echo.Context, name string) string {
 	value := strings.TrimSpace(c.QueryParam(name))
 	if !request.IsText(value) {

@@ -9,7 +9,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// guide explains status checks to who writes a service.
+// guide explains status checks to developers of services.
 func (p *pages) guide(c echo.Context) error {
 	page, err := p.page(c, translate(c, text.KeyChecksGuideTitle), "")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package handlers is the front door for people: the pages, their forms and
-// fragments, and the errors as people read them.
+// Package handlers serves the web pages: routes, forms, htmx fragments and error pages. New
+// returns the server; routes.go lists all addresses.
 package handlers
 
 import (
@@ -23,33 +23,31 @@ import (
 	"github.com/mergegate/mergegate/static"
 )
 
-// Deps is what the pages need of the rest of the program.
+// Deps is what the pages need from the rest of the program.
 type Deps struct {
 	Store *models.Store
 	Git   gitrepo.Readers
 	Log   *slog.Logger
-	// BaseURL is the address under which people reach this server, such as
-	// https://git.example.com, without a slash at the end.
+	// BaseURL is the public address of this server, such as https://git.example.com.
 	BaseURL string
-	// SessionKey signs and encrypts cookies: 32 random bytes that stay the
-	// same over restarts and on every instance.
+	// SessionKey signs and encrypts cookies. It has at least 32 random bytes and is the same
+	// on every instance and after restarts.
 	SessionKey []byte
-	// TrustedProxies are the networks whose X-Forwarded-For is believed, as
-	// CIDR. Empty: the address of the connection counts.
+	// TrustedProxies are networks in CIDR notation whose X-Forwarded-For is believed. If
+	// empty, the client's address is that of the connection.
 	TrustedProxies []string
-	// Ready tells why the server cannot serve; nil when it can. A nil function
-	// asks the database only.
+	// Ready returns why the server is not ready, nil if it is. A nil function only checks the
+	// database.
 	Ready func(*http.Request) error
-	// BodyTimeout is how long a client may take to send the body of a request
-	// other than git's; 0 for DefaultBodyTimeout.
+	// BodyTimeout limits the time to send a request body, except for git; 0 means
+	// DefaultBodyTimeout.
 	BodyTimeout time.Duration
 }
 
-// DefaultBodyTimeout is enough for the largest body on a slow line.
+// DefaultBodyTimeout is enough for the largest body on a slow connection.
 const DefaultBodyTimeout = time.Minute
 
-// pages holds what the handlers share. Each resource's handlers are methods on
-// it, in a file of their own.
+// pages holds what the handlers share. Handlers are methods on it.
 type pages struct {
 	Deps
 	sessions  *sessions.CookieStore
@@ -57,13 +55,13 @@ type pages struct {
 	spans     *lru.Cache[commitPair, span]
 	conflicts *lru.Cache[commitPair, mergeAnswer]
 	once      once
-	// secure is set where people come by HTTPS: cookies then go no other way.
+	// secure means that the public address is https, so that cookies are limited to it.
 	secure bool
 }
 
-// New makes the server of the pages, with everything that holds for all
-// requests: ids, log, recovery, security headers, errors. The command adds the
-// API and git to it, whose routes get none of what is meant for pages.
+// New returns a server with the pages and with the middleware that all requests share: request
+// ids, access log, panic recovery, security headers and error handling. The caller adds the
+// routes of the API and of git, which do not get the middleware of pages.
 func New(d Deps) (*echo.Echo, error) {
 	base, err := url.Parse(d.BaseURL)
 	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
@@ -105,7 +103,7 @@ func New(d Deps) (*echo.Echo, error) {
 	return e, nil
 }
 
-// newCookieStore keeps sessions' ids in signed and encrypted cookies.
+// newCookieStore returns a store of signed and encrypted cookies.
 func newCookieStore(key []byte, secure bool) (*sessions.CookieStore, error) {
 	derive := func(purpose string) ([]byte, error) {
 		return hkdf.Expand(sha256.New, key, "mergegate cookie "+purpose, 32)
@@ -126,8 +124,8 @@ func newCookieStore(key []byte, secure bool) (*sessions.CookieStore, error) {
 	return store, nil
 }
 
-// readyz says whether this server can serve: 200, or 503 with the reason in
-// the log only.
+// readyz answers 200 if the server can serve requests, otherwise 503. The reason is only
+// logged.
 func (p *pages) readyz(c echo.Context) error {
 	err := p.Store.Ping(c.Request().Context())
 	if err == nil && p.Ready != nil {

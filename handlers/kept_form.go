@@ -24,30 +24,29 @@ import (
 	"github.com/mergegate/mergegate/views"
 )
 
-// A form that is sent after the session ended is kept through sign-in. The
-// sign-in page carries it sealed; the same user gets its page back, filled with
-// what was typed, and has to send it again: nothing is ever sent by itself.
-// Passwords and secrets are not kept.
+// A form that is submitted after the session ended survives the sign-in. The sign-in page
+// carries it in encrypted form. The same user then gets the form's page back, filled in, and
+// has to submit it again. Passwords and secrets are not kept.
 
 const (
-	// lastUserCookie names, signed, the user who signed in last with the browser.
+	// lastUserCookie holds the signed id of the user who last signed in with this browser.
 	lastUserCookie = "mergegate_last_user"
-	// lastUserLifetime, for those who stay signed in, is longer than a session's, so that an expired one is
-	// recognized.
+	// lastUserLifetime is longer than that of a session, so that the user of an expired one is
+	// known.
 	lastUserLifetime = 2 * models.SessionLifetime
-	// keptFormLifetime is how long a sign-in page can give the form back.
+	// keptFormLifetime is how long the sign-in page can restore the form.
 	keptFormLifetime = 24 * time.Hour
 	// maxKeptForm is the largest form that is kept, in bytes of JSON.
 	maxKeptForm = 512 << 10
-	// keptFormParam marks the address of a page that gives a form back.
+	// keptFormParam is the query parameter of a page that restores a form.
 	keptFormParam   = "kept_form"
 	keptFormContext = "sign-in page"
 )
 
-// secretFields are the fields that are never kept.
+// secretFields are never kept.
 var secretFields = []string{"password", "current_password", "password_confirmation", "shared_secret", "kept"}
 
-// keptForm is a form as it was sent.
+// keptForm is a submitted form.
 type keptForm struct {
 	User    int64      `json:"user"`
 	Action  string     `json:"action"`
@@ -67,15 +66,14 @@ func (p *pages) keptFormSealer() (*auth.Sealer, error) {
 	return ring.Sealer("kept form"), nil
 }
 
-// lastUserValue is the signed value of lastUserCookie.
+// lastUserValue returns the signed value of lastUserCookie.
 func (p *pages) lastUserValue(id string) string {
 	mac := hmac.New(sha256.New, p.SessionKey)
 	mac.Write([]byte("last user\n" + id))
 	return id + "." + hex.EncodeToString(mac.Sum(nil))
 }
 
-// lastUser is the id of the user who signed in last with this browser, 0 if it
-// is not known.
+// lastUser returns the id of the user who last signed in with this browser, 0 if unknown.
 func (p *pages) lastUser(c echo.Context) int64 {
 	cookie, err := c.Cookie(lastUserCookie)
 	if err != nil {
@@ -89,8 +87,8 @@ func (p *pages) lastUser(c echo.Context) int64 {
 	return user
 }
 
-// rememberUser makes the browser tell, after its session, whose it was. Without
-// remember the cookie ends with the browser, as the session's does.
+// rememberUser sets lastUserCookie. Without remember, the cookie ends with the browser, as the
+// session does.
 func (p *pages) rememberUser(c echo.Context, user models.User, remember bool) {
 	maxAge := 0
 	if remember {
@@ -99,8 +97,8 @@ func (p *pages) rememberUser(c echo.Context, user models.User, remember bool) {
 	c.SetCookie(p.plainCookie(lastUserCookie, p.lastUserValue(strconv.FormatInt(user.ID, 10)), maxAge))
 }
 
-// sealForm seals the form that the request sent, "" where there is nothing to
-// keep or it is not known whose it is.
+// sealForm encrypts the submitted form. It returns "" if there is no form to keep or its user
+// is unknown.
 func (p *pages) sealForm(c echo.Context) (sealed, page string) {
 	r, user := c.Request(), p.lastUser(c)
 	if r.Method != http.MethodPost || user == 0 || len(r.PostForm) == 0 {
@@ -124,7 +122,7 @@ func (p *pages) sealForm(c echo.Context) (sealed, page string) {
 		}
 	}
 	if from, err := url.Parse(returnPath(c)); err == nil && from.EscapedPath() == form.Page {
-		form.Page = from.RequestURI() // with the page of a list, or its search
+		form.Page = from.RequestURI() // with the query, for example of a search
 	}
 	plain, err := json.Marshal(form)
 	sealer, sealErr := p.keptFormSealer()
@@ -138,8 +136,8 @@ func (p *pages) sealForm(c echo.Context) (sealed, page string) {
 	return base64.RawURLEncoding.EncodeToString(out), form.Page
 }
 
-// openForm opens a form that the sign-in page carried. It reports false for
-// another user's form and for one that is too old.
+// openForm decrypts a form that the sign-in page carried. It is false for another user's form
+// and for an expired one.
 func (p *pages) openForm(sealed string, user int64) (keptForm, bool) {
 	var form keptForm
 	raw, err := base64.RawURLEncoding.DecodeString(sealed)
@@ -154,13 +152,13 @@ func (p *pages) openForm(sealed string, user int64) (keptForm, bool) {
 	return form, form.User == user && p.Store.Now().Unix() <= form.Until
 }
 
-// signInWithForm is the sign-in page for a form whose session has ended.
+// signInWithForm shows the sign-in page, which carries the form.
 func (p *pages) signInWithForm(c echo.Context, sealed, page string) error {
 	c.Set(keptFormParam, sealed)
 	return p.renderSignIn(c, http.StatusUnauthorized, views.Form{}, safePath(page))
 }
 
-// carriedForm is the sealed form that the sign-in page carries on.
+// carriedForm returns the encrypted form that the submitted sign-in page carries.
 func carriedForm(c echo.Context) string {
 	if sealed, ok := c.Get(keptFormParam).(string); ok {
 		return sealed
@@ -168,8 +166,8 @@ func carriedForm(c echo.Context) string {
 	return c.FormValue("kept")
 }
 
-// formReturn is where a user who just signed in goes on: back, or the page of
-// the form that the sign-in page carried.
+// formReturn returns where a user goes after sign-in: to the page of the carried form,
+// otherwise to back.
 func (p *pages) formReturn(c echo.Context, user models.User, back string) (string, error) {
 	form, ok := p.openForm(c.FormValue("kept"), user.ID)
 	if !ok {
@@ -196,7 +194,7 @@ func (p *pages) formReturn(c echo.Context, user models.User, back string) (strin
 	return page.RequestURI(), nil
 }
 
-// giveFormBack fills the page that a kept form belongs to.
+// giveFormBack fills in the form on the page that a kept form belongs to.
 func (p *pages) giveFormBack(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if c.QueryParam(keptFormParam) != "1" || request.User(c) == nil || isHTMX(c) {
@@ -229,7 +227,7 @@ func (p *pages) giveFormBack(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// heldAnswer holds an answer back until it is filled.
+// heldAnswer buffers a response until the form is filled in.
 type heldAnswer struct {
 	header http.Header
 	status int
@@ -240,8 +238,8 @@ func (h *heldAnswer) Header() http.Header         { return h.header }
 func (h *heldAnswer) WriteHeader(status int)      { h.status = status }
 func (h *heldAnswer) Write(b []byte) (int, error) { return h.body.Write(b) }
 
-// fillForm puts a kept form into its page, with a note that says so. Where the
-// page has the form no more, the note lists what was typed.
+// fillForm fills the kept form into its page, with a note about it. If the page no longer has
+// the form, the note lists the values.
 func fillForm(ctx context.Context, page []byte, kept keptForm) ([]byte, error) {
 	doc, err := goquery.NewDocumentFromReader(bytes.NewReader(page))
 	if err != nil {
@@ -280,7 +278,7 @@ func fillForm(ctx context.Context, page []byte, kept keptForm) ([]byte, error) {
 	return []byte(filled), err
 }
 
-// fillControls puts values into controls, as a browser would send them.
+// fillControls sets form controls to submitted values.
 func fillControls(controls *goquery.Selection, values url.Values) {
 	controls.Each(func(_ int, field *goquery.Selection) {
 		name, kind := field.AttrOr("name", ""), field.AttrOr("type", "text")
