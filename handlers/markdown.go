@@ -21,13 +21,13 @@ import (
 	"github.com/mergegate/mergegate/views"
 )
 
-// markdownRenderer turns Markdown into HTML that is safe to show. What a text
-// may cost is limited; see markdown_limits.go.
+// markdownRenderer renders Markdown as safe HTML. markdown_limits.go limits the cost of a
+// text.
 type markdownRenderer struct {
 	markdown goldmark.Markdown
 	policy   *bluemonday.Policy
 	cache    *markdownCache
-	// rendering holds a place for each text being rendered.
+	// rendering is a semaphore of maxRendering.
 	rendering chan struct{}
 }
 
@@ -53,8 +53,8 @@ func newMarkdownRenderer() *markdownRenderer {
 	}
 }
 
-// picturesAsLinks draws a picture as a link to it: one from elsewhere would
-// tell others who reads here, and the security policy refuses it.
+// picturesAsLinks renders an image as a link to it. Images of other servers would reveal who
+// reads the page, and the Content-Security-Policy blocks them.
 type picturesAsLinks struct{}
 
 // RegisterFuncs implements renderer.NodeRenderer.
@@ -70,8 +70,7 @@ func (picturesAsLinks) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 	})
 }
 
-// lowerHeadings draws headings a level lower than they are written: the page
-// has its own first one.
+// lowerHeadings renders headings one level lower, because the page has its own first level.
 type lowerHeadings struct{}
 
 // RegisterFuncs implements renderer.NodeRenderer.
@@ -87,8 +86,8 @@ func (lowerHeadings) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 	})
 }
 
-// tasksAsText draws the box of a task as a character: nobody can tick it, and a
-// check box would need a name to be told by.
+// tasksAsText renders the check box of a task as a character. A disabled input would need a
+// label.
 type tasksAsText struct{}
 
 // RegisterFuncs implements renderer.NodeRenderer.
@@ -106,9 +105,8 @@ func (tasksAsText) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 	})
 }
 
-// render returns sanitised HTML for a Markdown text, from the cache where it has
-// been rendered before. A text beyond the limits is cut or shown without
-// formatting, and marked as cut. Errors: the context's.
+// render returns sanitised HTML for a Markdown text. A text beyond the limits is cut or shown
+// without formatting, and Prose.Cut is set. The only error is that of ctx.
 func (m *markdownRenderer) render(ctx context.Context, source string) (views.Prose, error) {
 	if source == "" {
 		return views.Prose{}, nil
@@ -133,13 +131,13 @@ func (m *markdownRenderer) render(ctx context.Context, source string) (views.Pro
 	var out bytes.Buffer
 	prose := views.Prose{Cut: len(short) < len(source)}
 	if err := m.markdown.Convert([]byte(short), &limitedWriter{to: &out, left: maxMarkdownHTML}, parser.WithContext(pc)); err != nil {
-		// Shown as it was typed.
+		// The text is shown without formatting.
 		prose.HTML, prose.Cut = "<p>"+template.HTMLEscapeString(short)+"</p>", true
 	} else {
 		prose.HTML = string(m.policy.SanitizeBytes(out.Bytes()))
 		prose.Cut = prose.Cut || work.exceeded
 	}
-	// After the deadline the result depends on how busy the machine was.
+	// Results after the deadline depend on the load of the machine and are not cached.
 	if !work.late {
 		m.cache.add(key, prose)
 	}

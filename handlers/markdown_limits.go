@@ -13,49 +13,48 @@ import (
 	"github.com/yuin/goldmark/util"
 )
 
-// Limits of rendering Markdown. The parser has inputs whose cost grows with the
-// square of their size, and small inputs whose HTML is huge.
+// Limits of rendering Markdown. The parser takes quadratic time for some inputs, and some
+// small inputs produce very large HTML.
 const (
-	// maxMarkdown is how much of a text is rendered, in bytes.
+	// maxMarkdown is the size in bytes up to which a text is rendered.
 	maxMarkdown = 256 << 10
-	// maxMarkdownHTML is how much HTML a text may become, in bytes. A reference
-	// to a long link, or a row of a wide table, costs few bytes and makes many.
+	// maxMarkdownHTML is the maximum size of the HTML in bytes. References to a long link and
+	// rows of a wide table produce much HTML from few bytes.
 	maxMarkdownHTML = 2 << 20
-	// maxMarkdownNesting is how many blocks may be open inside one another; a
-	// list counts as two. Deeper markers are shown as text.
+	// maxMarkdownNesting is the maximum number of nested blocks; a list counts as two. Deeper
+	// markers are shown as text.
 	maxMarkdownNesting = 24
-	// maxMarkdownWork is how many bytes the inline parsers may look through, as
-	// each of them may read its paragraph to the end. What follows is shown
-	// without links and emphasis.
+	// maxMarkdownWork is the number of bytes that the inline parsers may read. Each of them
+	// may read its paragraph to the end. The rest of the text is shown without links and
+	// emphasis.
 	maxMarkdownWork = 128 << 20
 	// maxMarkdownTime is the deadline of the inline parsers.
 	maxMarkdownTime = time.Second
-	// maxParagraphLines is up to how many lines a paragraph is searched for link
-	// definitions and tables, and maxTableCells how many cells such a table may
-	// have: short rows are filled up.
+	// maxParagraphLines is the number of lines up to which a paragraph is searched for link
+	// definitions and tables. maxTableCells limits the cells of such a table, because short
+	// rows are filled up.
 	maxParagraphLines = 2000
 	maxTableCells     = 20_000
-	// maxRendering is how many texts are rendered at once.
+	// maxRendering is the number of texts that are rendered concurrently.
 	maxRendering = 2
 )
 
-// markdownWork counts what rendering one text costs.
+// markdownWork counts the cost of rendering one text.
 type markdownWork struct {
 	left     int
 	deadline time.Time
-	// exceeded says that a limit was reached, late that it was the deadline.
+	// exceeded means that a limit was reached, late that it was the deadline.
 	exceeded, late bool
 }
 
-// markdownWorkKey is where the parser's context holds the text's markdownWork.
+// markdownWorkKey is the key of the markdownWork in the parser's context.
 var markdownWorkKey = parser.NewContextKey()
 
 func newMarkdownWork() *markdownWork {
 	return &markdownWork{left: maxMarkdownWork, deadline: time.Now().Add(maxMarkdownTime)}
 }
 
-// spend takes n bytes of the work that is left and reports whether there were
-// that many.
+// spend subtracts n bytes and reports whether that many were left.
 func (w *markdownWork) spend(n int) bool {
 	if w.left <= 0 || w.late {
 		return false
@@ -68,8 +67,8 @@ func (w *markdownWork) spend(n int) bool {
 
 func workOf(pc parser.Context) *markdownWork { return pc.Get(markdownWorkKey).(*markdownWork) }
 
-// limitedParser parses CommonMark with tables, strikethrough, tasks and bare
-// links, within the limits.
+// limitedParser returns a parser for CommonMark with tables, strikethrough, task lists and
+// autolinks that respects the limits.
 func limitedParser() parser.Parser {
 	inline := append(parser.DefaultInlineParsers(), util.Prioritized(extension.NewLinkifyParser(), 999),
 		util.Prioritized(extension.NewStrikethroughParser(), 500), util.Prioritized(extension.NewTaskCheckBoxParser(), 0))
@@ -92,8 +91,8 @@ func limitedParser() parser.Parser {
 	)
 }
 
-// limitedInline charges every call for the rest of the paragraph, which the
-// parser may read.
+// limitedInline counts each call of a parser as the rest of its paragraph, which the parser
+// may read.
 type limitedInline struct{ parser.InlineParser }
 
 // Parse implements parser.InlineParser.
@@ -116,7 +115,7 @@ func (l limitedInline) CloseBlock(parent ast.Node, block markdowntext.Reader, pc
 	}
 }
 
-// limitedBlock opens quotes and lists only to a certain depth.
+// limitedBlock limits the nesting of quotes and lists.
 type limitedBlock struct{ parser.BlockParser }
 
 // Open implements parser.BlockParser.
@@ -131,8 +130,7 @@ func (l limitedBlock) Open(parent ast.Node, reader markdowntext.Reader, pc parse
 	return node, state
 }
 
-// limitedParagraph leaves a paragraph as it is when it has very many lines, or
-// as a table would have very many cells.
+// limitedParagraph skips paragraphs with too many lines, or with too many cells as a table.
 type limitedParagraph struct{ parser.ParagraphTransformer }
 
 // Transform implements parser.ParagraphTransformer.
@@ -153,10 +151,10 @@ func (l limitedParagraph) Transform(node *ast.Paragraph, reader markdowntext.Rea
 	}
 }
 
-// errTooMuchHTML stops rendering.
+// errTooMuchHTML ends rendering at maxMarkdownHTML.
 var errTooMuchHTML = errors.New("the text becomes too much HTML")
 
-// limitedWriter fails once more than left bytes are written.
+// limitedWriter fails with errTooMuchHTML after left bytes.
 type limitedWriter struct {
 	to   io.Writer
 	left int

@@ -17,8 +17,8 @@ func (p *pages) members(c echo.Context) error {
 	return p.renderMembers(c, http.StatusOK, "", models.Member{})
 }
 
-// renderMembers draws the members; problem is what stopped a change, chosen the
-// role that was chosen for a member, of which the list has the saved one.
+// renderMembers renders the list of members. problem is why a change was refused, "" for none.
+// chosen is the member with the role that was submitted, to show it again.
 func (p *pages) renderMembers(c echo.Context, status int, problem string, chosen models.Member) error {
 	number := pageNumber(c)
 	list := views.MemberList{
@@ -52,8 +52,7 @@ func (p *pages) renderMembers(c echo.Context, status int, problem string, chosen
 	return render(c, status, views.MembersPage(page, list))
 }
 
-// presentMember is a member as the list shows them; last says that no other
-// Owner is there.
+// presentMember returns a row of the list. last means that the member is the only Owner.
 func presentMember(c echo.Context, member models.Member, last bool) views.MemberRow {
 	row := views.MemberRow{
 		UserID: member.UserID, Name: member.User.Name, Username: member.User.Username,
@@ -71,7 +70,7 @@ func (p *pages) newMemberForm(c echo.Context) error {
 	return p.renderNewMember(c, http.StatusOK, views.Form{Values: map[string][]string{"access_level": {roleValue(models.RoleDeveloper)}}})
 }
 
-// renderNewMember draws the form that adds a member.
+// renderNewMember renders the form that adds a member.
 func (p *pages) renderNewMember(c echo.Context, status int, form views.Form) error {
 	v := views.NewMember{Path: membersURL(c), Form: form, Roles: roleOptions(c, assignable(c)), Drawer: isHTMX(c)}
 	page, err := p.page(c, translate(c, text.KeyAddMember), views.SectionMembers)
@@ -83,7 +82,7 @@ func (p *pages) renderNewMember(c echo.Context, status int, form views.Form) err
 	return render(c, status, views.NewMemberView(page, v))
 }
 
-// assignable are the roles that the user may give: only an Owner makes Owners.
+// assignable returns the roles that the user may assign. Only Owners may assign Owner.
 func assignable(c echo.Context) []models.Role {
 	if request.Role(c) >= models.RoleOwner {
 		return models.Roles
@@ -99,11 +98,11 @@ func roleOptions(c echo.Context, roles []models.Role) []views.Option {
 	return options
 }
 
-// roleValue is a role as forms send it: GitLab's access level.
+// roleValue returns a role as forms send it, as GitLab's access level.
 func roleValue(role models.Role) string { return strconv.Itoa(int(role)) }
 
-// roleParam is the role that a form names, RoleNone for what is none, which
-// the domain refuses.
+// roleParam returns the submitted role. It is RoleNone if the value is invalid; models refuses
+// that.
 func roleParam(c echo.Context) models.Role {
 	level, err := strconv.Atoi(c.FormValue("access_level"))
 	if err != nil {
@@ -148,8 +147,8 @@ func (p *pages) addMember(c echo.Context) error {
 	return p.done(c, membersURL(c), text.KeyMemberAdded)
 }
 
-// person is the member that the path names; a token's bot is none, it goes
-// with its token.
+// person returns the member that the path names. Bots of tokens are not found, because they
+// are removed with their token.
 func (p *pages) person(c echo.Context) (models.Member, error) {
 	id, err := idParam(c, "id")
 	if err != nil {
@@ -189,8 +188,8 @@ func (p *pages) changeMember(c echo.Context) error {
 	return p.afterMemberChange(c, member, role, text.KeyMemberChanged)
 }
 
-// afterMemberChange leads back to the members, or elsewhere those who have
-// just taken that page from themselves.
+// afterMemberChange redirects to the list of members, or to the projects if the user may no
+// longer see the list.
 func (p *pages) afterMemberChange(c echo.Context, member models.Member, role models.Role, toast text.Key) error {
 	if user := request.MustUser(c); member.UserID == user.ID && role < models.RoleMaintainer && !user.Admin {
 		return p.redirect(c, "/", toast)

@@ -10,8 +10,7 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// commitPair names two commits that git compares. They never change, so
-// neither does what git says about them.
+// commitPair names two commits to compare. Commits never change, so results can be cached.
 type commitPair struct {
 	projectID      int64
 	target, source string
@@ -25,19 +24,19 @@ const (
 	maxKeptConflicts = 500
 )
 
-// span is what lies between a target and a source.
+// span is the difference between a target and a source.
 type span struct {
 	// commits is how many commits of the source the target lacks.
 	commits int
-	// base is where the two parted; "" where they share no commit, or the target
-	// lacks none.
+	// base is their merge base. It is "" if they have none, or if commits is 0.
 	base string
-	// files is how many files changed from base to source, -1 when there are too
-	// many to count.
+	// files is the number of changed files from base to source, -1 if there are too many to
+	// count.
 	files int
 }
 
-// span asks git what lies between target and source, or remembers.
+// span returns the difference between the commits of key, from the cache or from
+// git.
 func (p *pages) span(ctx context.Context, key commitPair) (span, error) {
 	said, known := p.spans.Get(key)
 	if known {
@@ -66,14 +65,14 @@ func (p *pages) span(ctx context.Context, key commitPair) (span, error) {
 	return said, nil
 }
 
-// mergeAnswer is the files in conflict, or what else prevents a merge.
+// mergeAnswer is the result of a merge: the conflicting files, or the error.
 type mergeAnswer struct {
 	files []string
 	err   error
 }
 
-// conflictsOf asks git which files cannot be merged, or remembers. Having no
-// history in common is remembered as well; what was too large may fit later.
+// conflictsOf returns the files that cannot be merged, from the cache or from git. Unrelated
+// histories are cached too; other errors are not.
 func (p *pages) conflictsOf(ctx context.Context, key commitPair) ([]string, error) {
 	said, known := p.conflicts.Get(key)
 	if known {
@@ -88,7 +87,7 @@ func (p *pages) conflictsOf(ctx context.Context, key commitPair) ([]string, erro
 	return said.files, said.err
 }
 
-// comparison is a merge request's HEAD against its target.
+// comparison compares a merge request's HEAD with its target.
 type comparison struct {
 	// commitPair has no target where there is none to compare with, as the
 	// target branch is gone.
@@ -96,8 +95,8 @@ type comparison struct {
 	span
 }
 
-// compare compares a merge request with its target branch; a merged one with
-// its target as it stood before.
+// compare compares a merge request with its target branch. A merged one is compared with its
+// target before the merge.
 func (p *pages) compare(c echo.Context, mr models.MergeRequest) (comparison, error) {
 	ctx := c.Request().Context()
 	with := comparison{commitPair: commitPair{mr.ProjectID, mr.MergingBaseSHA, mr.HeadSHA}}

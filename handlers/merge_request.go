@@ -16,7 +16,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// loadMergeRequest finds the merge request that the path names.
+// loadMergeRequest returns the merge request that the path names.
 func (p *pages) loadMergeRequest(c echo.Context) (models.MergeRequest, error) {
 	iid, err := idParam(c, "iid")
 	if err != nil {
@@ -25,7 +25,7 @@ func (p *pages) loadMergeRequest(c echo.Context) (models.MergeRequest, error) {
 	return p.Store.MergeRequest(c.Request().Context(), request.Project(c).ID, iid)
 }
 
-// listMergeRequests shows the merge requests of a project, a state at a time.
+// listMergeRequests lists a project's merge requests by state.
 func (p *pages) listMergeRequests(c echo.Context) error {
 	ctx, project := c.Request().Context(), request.Project(c)
 	state, filter := listFilter(c)
@@ -66,11 +66,10 @@ func (p *pages) listMergeRequests(c echo.Context) error {
 	return render(c, http.StatusOK, views.MergeRequests(page, v))
 }
 
-// allStates is the word for merge requests of every state in the query.
+// allStates is the value of the query's state for all merge requests.
 const allStates = "all"
 
-// listFilter reads from the query which merge requests are wanted. A search
-// for "!12" finds the one with that number.
+// listFilter reads the filter from the query. A search for "!12" selects by number.
 func listFilter(c echo.Context) (state string, filter models.MergeRequestFilter) {
 	filter.ProjectIDs = []int64{request.Project(c).ID}
 	switch state = c.QueryParam("state"); models.MergeRequestState(state) {
@@ -104,7 +103,7 @@ func listTabs(c echo.Context, counts map[models.MergeRequestState]int64, state s
 	}
 }
 
-// showMergeRequest is the Overview of a merge request.
+// showMergeRequest shows the Overview tab.
 func (p *pages) showMergeRequest(c echo.Context) error {
 	mr, err := p.loadMergeRequest(c)
 	if err != nil {
@@ -113,8 +112,8 @@ func (p *pages) showMergeRequest(c echo.Context) error {
 	return p.renderMergeRequest(c, http.StatusOK, mr, "")
 }
 
-// renderMergeRequest draws the Overview; refused is the sentence about an
-// action that was just refused.
+// renderMergeRequest renders the Overview tab. refused explains why an action was refused, ""
+// for none.
 func (p *pages) renderMergeRequest(c echo.Context, status int, mr models.MergeRequest, refused string) error {
 	facts, err := p.gatherFacts(c, mr)
 	if err != nil {
@@ -137,8 +136,8 @@ func (p *pages) renderMergeRequest(c echo.Context, status int, mr models.MergeRe
 	}))
 }
 
-// isolate keeps a text that is read from the right from turning round what
-// stands beside it, where markup cannot: in the title of a window.
+// isolate wraps a text in Unicode isolates, so that right-to-left text does not change the
+// direction of its surroundings. It is for places without markup, such as a title.
 func isolate(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return unicode.Is(unicode.Hebrew, r) || unicode.Is(unicode.Arabic, r) }) {
 		return s
@@ -146,7 +145,7 @@ func isolate(s string) string {
 	return "\u2068" + s + "\u2069"
 }
 
-// mergeRequestPage is the frame of the pages of one merge request.
+// mergeRequestPage returns the frame of a merge request's pages.
 func (p *pages) mergeRequestPage(c echo.Context, mr models.MergeRequest) (views.Page, error) {
 	page, err := p.page(c, translate(c, text.KeyMRPageTitle, "Title", isolate(mr.Title), "IID", mr.IID), views.SectionMergeRequests)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// refusals are the sentences for what a merge request cannot undergo now.
+// refusals are the messages for actions that the merge request's state does not allow.
 var refusals = map[models.Code]text.Key{
 	models.CodeStaleSHA:         text.KeyMRRefusedStale,
 	models.CodeMergeBlocked:     text.KeyMRRefusedBlocked,
@@ -26,10 +26,9 @@ var refusals = map[models.Code]text.Key{
 	models.CodeProtectedBranch:  text.KeyMRRefusedProtected,
 }
 
-// act does something to the merge request that the path names and leads back
-// to its page, with the toast done, or the one that do keeps where done is "".
-// What the merge request cannot undergo now is told
-// on its page, which then shows how it really stands.
+// act calls do for the merge request of the path and redirects to its page, with the toast
+// done. If done is "", do sets a toast itself. If the merge request's state does not allow the
+// action, the page is shown with the reason.
 func (p *pages) act(c echo.Context, done text.Key, do func(iid int64) error) error {
 	iid, err := idParam(c, "iid")
 	if err != nil {
@@ -76,8 +75,8 @@ func (p *pages) unapproveMergeRequest(c echo.Context) error {
 	})
 }
 
-// mergeMergeRequest merges. The form carries HEAD as its reader saw it, so
-// that nobody merges what they have not looked at.
+// mergeMergeRequest merges. The form carries the HEAD that the user saw; another HEAD is
+// refused.
 func (p *pages) mergeMergeRequest(c echo.Context) error {
 	return p.act(c, "", func(iid int64) error {
 		mr, err := p.Store.Merge(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid, models.MergeOptions{
@@ -99,5 +98,5 @@ func (p *pages) mergeMergeRequest(c echo.Context) error {
 	})
 }
 
-// isChecked reads a checkbox of a form.
+// isChecked reads a check box of a form.
 func isChecked(c echo.Context, name string) bool { return c.FormValue(name) == "true" }

@@ -13,11 +13,11 @@ import (
 	"github.com/mergegate/mergegate/views"
 )
 
-// maxPickerBranches is how many branches a picker lists at once.
+// maxPickerBranches is the number of branches that a picker lists at once.
 const maxPickerBranches = 50
 
-// searchBranches is the list inside a branch picker: what a search finds. The
-// branch that is chosen stays in it.
+// searchBranches renders the list of a branch picker for a search. The selected branch stays
+// in it.
 func (p *pages) searchBranches(c echo.Context) error {
 	field := "source_branch"
 	if c.QueryParam("field") == "target_branch" {
@@ -30,8 +30,8 @@ func (p *pages) searchBranches(c echo.Context) error {
 	return render(c, http.StatusOK, views.BranchChoicesView(forField(c, list, field, searchParam(c, field))))
 }
 
-// branchChoices lists the branches that a search finds, the default branch
-// first, then by their newest commit.
+// branchChoices lists the branches that match search: the default branch first, then by latest
+// commit.
 func (p *pages) branchChoices(c echo.Context, search string) (views.BranchChoices, error) {
 	project := request.Project(c)
 	list := views.BranchChoices{Search: search, Default: project.DefaultBranch}
@@ -40,8 +40,8 @@ func (p *pages) branchChoices(c echo.Context, search string) (views.BranchChoice
 	return list, err
 }
 
-// forField makes a list that of one field, in which a branch is chosen. What is
-// no text cannot be listed.
+// forField returns the list for a field of the form, with the selected branch. Names that are
+// not valid text are left out.
 func forField(c echo.Context, list views.BranchChoices, field, chosen string) views.BranchChoices {
 	list.Field = field
 	if utf8.ValidString(chosen) && !strings.ContainsRune(chosen, 0) {
@@ -51,8 +51,7 @@ func forField(c echo.Context, list views.BranchChoices, field, chosen string) vi
 	return list
 }
 
-// listBranches puts the branches on the form's pickers. Where they cannot be
-// listed the form stands and says so.
+// listBranches fills the form's branch pickers. If git fails, the form says so.
 func (p *pages) listBranches(c echo.Context, form *views.MergeRequestForm) {
 	list, err := p.branchChoices(c, "")
 	if err != nil {
@@ -63,8 +62,7 @@ func (p *pages) listBranches(c echo.Context, form *views.MergeRequestForm) {
 	form.TargetList = forField(c, list, "target_branch", form.Target)
 }
 
-// suggestTitle takes the newest commit of the chosen source branch for a title,
-// where there is one.
+// suggestTitle sets an empty title to one from the newest commit of the source branch.
 func (p *pages) suggestTitle(c echo.Context, form *views.MergeRequestForm) error {
 	ctx, git := c.Request().Context(), p.Git.Reader(request.Project(c).ID)
 	tip, exists, err := git.BranchTip(ctx, form.Source)
@@ -78,8 +76,8 @@ func (p *pages) suggestTitle(c echo.Context, form *views.MergeRequestForm) error
 	return err
 }
 
-// sentBranch is the branch that a field of the form chose. A typed name, which
-// only pages without script offer, goes before what the list has chosen.
+// sentBranch returns the submitted branch of a field. A typed name, which is only possible
+// without script, takes precedence over the list.
 func sentBranch(sent url.Values, field string) string {
 	if typed := strings.TrimSpace(sent.Get(field + "_typed")); typed != "" {
 		return typed

@@ -16,7 +16,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// mergeRequestWords are the messages of the form that differ from the usual.
+// mergeRequestWords are the messages of the merge request form.
 var mergeRequestWords = words{
 	"title.blank":                  text.KeyMRFaultTitleBlank,
 	"title.too_long":               text.KeyMRFaultTitleTooLong,
@@ -31,8 +31,8 @@ var mergeRequestWords = words{
 	"target_branch.same_branch":    text.KeyMRFaultSameBranch,
 }
 
-// newMergeRequest is the form of a new merge request. The query may name its
-// branches, in GitLab's way or plainly: the address that a push prints does.
+// newMergeRequest shows the form for a new merge request. The query can name its branches,
+// also with GitLab's parameters; git push prints such an address.
 func (p *pages) newMergeRequest(c echo.Context) error {
 	form := views.MergeRequestForm{New: true, Source: branchParam(c, "source_branch"), Target: branchParam(c, "target_branch")}
 	if form.Target == "" {
@@ -62,7 +62,7 @@ func (p *pages) createMergeRequest(c echo.Context) error {
 	return p.redirect(c, mergeRequestURL(c, mr.IID), text.KeyMRToastCreated)
 }
 
-// editMergeRequest is the form of an existing merge request.
+// editMergeRequest shows the form for an existing merge request.
 func (p *pages) editMergeRequest(c echo.Context) error {
 	mr, err := p.loadMergeRequest(c)
 	if err != nil {
@@ -75,7 +75,7 @@ func (p *pages) editMergeRequest(c echo.Context) error {
 	}, &mr)
 }
 
-// updateMergeRequest saves an edit: one event, or none if nothing changed.
+// updateMergeRequest saves an edit. It records one event, or none if nothing changed.
 func (p *pages) updateMergeRequest(c echo.Context) error {
 	mr, err := p.loadMergeRequest(c)
 	if err != nil {
@@ -85,7 +85,7 @@ func (p *pages) updateMergeRequest(c echo.Context) error {
 	form.Description = keepLines(mr.Description, form.Description)
 	title := form.fullTitle()
 	if form.Title == models.WithDraft(mr.Title, false) && form.Draft == mr.Draft {
-		title = mr.Title // "[Draft] x" and "Draft: x" look alike in the form
+		title = mr.Title // keep the stored spelling of the draft mark
 	}
 	update := models.MergeRequestUpdate{
 		Title: &title, Description: &form.Description, Squash: &form.Squash, RemoveSourceBranch: &form.RemoveSource,
@@ -107,8 +107,7 @@ func (p *pages) updateMergeRequest(c echo.Context) error {
 	return p.redirect(c, mergeRequestURL(c, mr.IID), text.KeyMRToastUpdated)
 }
 
-// changedMergeRequest lists what differs between a merge request and what was
-// typed.
+// changedMergeRequest lists the fields whose stored value differs from the submitted one.
 func changedMergeRequest(c echo.Context, mr models.MergeRequest, form views.MergeRequestForm) []views.CurrentValue {
 	changed := []views.CurrentValue{}
 	note := func(label text.Key, differs bool, saved string) {
@@ -124,11 +123,11 @@ func changedMergeRequest(c echo.Context, mr models.MergeRequest, form views.Merg
 	return changed
 }
 
-// sentForm is the form as it was sent.
+// sentForm is the form as submitted.
 type sentForm struct{ views.MergeRequestForm }
 
-// fullTitle is the title with the mark of a draft, which may be typed or
-// ticked; a mark alone is no title.
+// fullTitle returns the title with the draft mark, which can be typed or ticked. It is "" if
+// there is only a mark.
 func (f sentForm) fullTitle() string {
 	if !f.Draft || f.Title == "" {
 		return f.Title
@@ -136,8 +135,7 @@ func (f sentForm) fullTitle() string {
 	return models.WithDraft(f.Title, true)
 }
 
-// readMergeRequestForm reads the form byte for byte, so that the domain can
-// refuse what is no text.
+// readMergeRequestForm reads the form unchanged; models refuses invalid text.
 func readMergeRequestForm(c echo.Context) sentForm {
 	sent := c.Request().PostForm
 	return sentForm{views.MergeRequestForm{
@@ -149,8 +147,7 @@ func readMergeRequestForm(c echo.Context) sentForm {
 	}}
 }
 
-// refuseMergeRequestForm shows the form again with every fault and all that
-// was typed.
+// refuseMergeRequestForm shows the form again with all errors and everything that was typed.
 func (p *pages) refuseMergeRequestForm(c echo.Context, form views.MergeRequestForm, mr *models.MergeRequest, err error) error {
 	form.Errors = map[string]views.FormFault{}
 	for _, field := range models.FieldErrorsOf(err) {
@@ -173,8 +170,8 @@ func (p *pages) refuseMergeRequestForm(c echo.Context, form views.MergeRequestFo
 	return p.renderMergeRequestForm(c, statusOf(err), form, mr)
 }
 
-// findUnknownBranches adds what the domain comes to only when nothing else is
-// wrong: branches that do not exist.
+// findUnknownBranches adds errors for branches that do not exist. models checks them only
+// after all other fields.
 func (p *pages) findUnknownBranches(c echo.Context, form *views.MergeRequestForm) error {
 	for field, branch := range map[string]string{"source_branch": form.Source, "target_branch": form.Target} {
 		if _, told := form.Errors[field]; told || branch == "" || !models.ValidBranchName(branch) {
@@ -191,8 +188,8 @@ func (p *pages) findUnknownBranches(c echo.Context, form *views.MergeRequestForm
 	return nil
 }
 
-// wholeFault is a fault of the form as a whole, with a link to the merge
-// request that stands in the way.
+// wholeFault returns an error that concerns no single field, with a link to the existing merge
+// request if there is one.
 func wholeFault(c echo.Context, err error) (fault views.FormFault, known bool) {
 	switch models.CodeOf(err) {
 	case models.CodeAlreadyOpen:
@@ -210,7 +207,7 @@ func wholeFault(c echo.Context, err error) (fault views.FormFault, known bool) {
 	return views.FormFault{}, false
 }
 
-// renderMergeRequestForm draws the form; mr is nil for a new merge request.
+// renderMergeRequestForm renders the form. mr is nil for a new merge request.
 func (p *pages) renderMergeRequestForm(c echo.Context, status int, form views.MergeRequestForm, mr *models.MergeRequest) error {
 	title, list := translate(c, text.KeyMRNewMergeRequest), mergeRequestsURL(c)
 	form.New, form.Action, form.CancelURL = mr == nil, list, list
@@ -241,8 +238,8 @@ func (p *pages) renderMergeRequestForm(c echo.Context, status int, form views.Me
 	return render(c, status, views.MergeRequestFormPage(page, form))
 }
 
-// previewChecks puts the services that apply to the form's target branch on
-// it, for those who may see checks.
+// previewChecks adds the services that apply to the target branch, if the user may see status
+// checks.
 func (p *pages) previewChecks(c echo.Context, form *views.MergeRequestForm) error {
 	if !request.Can(c, auth.ReadStatusChecks) {
 		return nil

@@ -9,10 +9,10 @@ import (
 	"github.com/mergegate/mergegate/views"
 )
 
-// commitsPageSize is how many commits a page of the Commits tab lists.
+// commitsPageSize is the number of commits per page.
 const commitsPageSize = 50
 
-// mergeRequestCommits is the Commits tab.
+// mergeRequestCommits shows the Commits tab.
 func (p *pages) mergeRequestCommits(c echo.Context) error {
 	mr, err := p.loadMergeRequest(c)
 	if err != nil {
@@ -40,7 +40,7 @@ func (p *pages) mergeRequestCommits(c echo.Context) error {
 	return render(c, http.StatusOK, views.MergeRequestCommits(page, v))
 }
 
-// mergeRequestChanges is the Changes tab.
+// mergeRequestChanges shows the Changes tab.
 func (p *pages) mergeRequestChanges(c echo.Context) error {
 	mr, err := p.loadMergeRequest(c)
 	if err != nil {

@@ -22,27 +22,27 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// The largest body that a form may send, in bytes. A user's form has room for
-// the longest description of a merge request, percent-encoded.
+// The largest form bodies, in bytes. maxForm has room for the longest description of a merge
+// request, percent-encoded.
 const (
 	maxVisitorForm = 1 << 20
 	maxForm        = 4*3*models.MaxMergeRequestDescription + 1<<20
 )
 
-// contentPolicy is the Content-Security-Policy of every answer: nothing inline,
-// nothing from elsewhere. Pictures in style.css are data: URLs.
+// contentPolicy is the Content-Security-Policy of every response. It forbids inline code and
+// other origins. Images in style.css are data: URLs.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"worker-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// Errors of the middleware, worded by handleError.
+// Errors of the middleware; handleError has their texts.
 var (
 	errCrossOrigin = errors.New("form sent from another site")
 	errFormTooBig  = errors.New("form too large")
 	errBadForm     = errors.New("form cannot be read")
 )
 
-// ipExtractor finds the visitor's address: the connection's own, unless that
-// is a trusted proxy, whose X-Forwarded-For then tells it.
+// ipExtractor returns the client's address: that of the connection, or X-Forwarded-For if the
+// connection is from a trusted proxy.
 func ipExtractor(trusted []string) (echo.IPExtractor, error) {
 	if len(trusted) == 0 {
 		return echo.ExtractIPDirect(), nil
@@ -58,7 +58,7 @@ func ipExtractor(trusted []string) (echo.IPExtractor, error) {
 	return echo.ExtractIPFromXFFHeader(options...), nil
 }
 
-// rememberAddress lets audit events tell where a request came from.
+// rememberAddress puts the client's address into the context for audit events.
 func rememberAddress(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		c.SetRequest(c.Request().WithContext(models.WithAddress(c.Request().Context(), c.RealIP())))
@@ -66,8 +66,9 @@ func rememberAddress(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// forgiveTrailingSlash redirects pages to the address without a trailing slash;
-// the API answers there. %2F at the end is part of a name.
+// forgiveTrailingSlash redirects pages to the address without a trailing slash. For the API it
+// removes the slash, because clients may not follow redirects. An escaped slash (%2F) is part
+// of a name and stays.
 func forgiveTrailingSlash(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
@@ -87,13 +88,12 @@ func forgiveTrailingSlash(next echo.HandlerFunc) echo.HandlerFunc {
 		if r.URL.RawQuery != "" {
 			short += "?" + r.URL.RawQuery
 		}
-		// The method and the form go along.
+		// The client repeats the method and body.
 		return c.Redirect(http.StatusPermanentRedirect, short)
 	}
 }
 
-// requestID gives every request an id of ours; one that the client sends
-// could be anything.
+// requestID gives every request a random id. An id sent by the client is ignored.
 func requestID(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		id := "req_" + rand.Text()
@@ -103,8 +103,7 @@ func requestID(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// accessLog writes one line per request, without the query, which may hold a
-// token.
+// accessLog logs every request, without the query, which may contain a token.
 func (p *pages) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
@@ -135,7 +134,7 @@ func isRoutine(r *http.Request, status int) bool {
 		status < 400 && (path == "/healthz" || path == "/readyz" || path == static.WorkerPath || strings.HasPrefix(path, static.Prefix))
 }
 
-// panicError is a panic turned into an error, with where it happened.
+// panicError is a recovered panic.
 type panicError struct {
 	value any
 	stack []byte
@@ -143,13 +142,13 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// recoverPanic keeps a mistake in one request from ending the server.
+// recoverPanic turns a panic of a handler into an error.
 func (p *pages) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
 			switch r := recover(); r {
 			case nil:
-			case http.ErrAbortHandler: // the way to cut a connection on purpose
+			case http.ErrAbortHandler: // aborts the connection on purpose
 				panic(r)
 			default:
 				err = &panicError{value: r, stack: debug.Stack()}
@@ -159,7 +158,7 @@ func (p *pages) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// securityHeaders tell the browser what our answers may do.
+// securityHeaders sets the headers that restrict what browsers do with a response.
 func (p *pages) securityHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
@@ -175,7 +174,7 @@ func (p *pages) securityHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// compress packs answers that are worth it.
+// compress compresses responses of 1 KB and more.
 func compress() echo.MiddlewareFunc {
 	return middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1024})
 }
@@ -204,7 +203,7 @@ func setLanguage(c echo.Context, lang string) {
 	c.SetRequest(c.Request().WithContext(text.WithLanguage(c.Request().Context(), lang)))
 }
 
-// sameOrigin refuses forms that another site made the browser send.
+// sameOrigin refuses forms that were submitted from another site.
 func sameOrigin(base *url.URL) (echo.MiddlewareFunc, error) {
 	protection := http.NewCrossOriginProtection()
 	if err := protection.AddTrustedOrigin(base.Scheme + "://" + base.Host); err != nil {
@@ -220,9 +219,8 @@ func sameOrigin(base *url.URL) (echo.MiddlewareFunc, error) {
 	}, nil
 }
 
-// readForm reads the whole form before the handler, so that a fault of it
-// cannot be taken for an empty field. Browsers send line breaks as CR LF,
-// whatever was typed; handlers get LF.
+// readForm parses the form before the handler runs, so that a malformed form does not look
+// like empty fields. It replaces CR LF, which browsers send, by LF.
 func readForm(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
@@ -234,7 +232,7 @@ func readForm(next echo.HandlerFunc) echo.HandlerFunc {
 			limit = maxForm
 		}
 		r.Body = http.MaxBytesReader(c.Response(), r.Body, limit)
-		// ParseMultipartForm alone would hide a fault of an ordinary form.
+		// ParseMultipartForm alone would not report errors of a form that is not multipart.
 		err := r.ParseForm()
 		if err == nil {
 			if err = r.ParseMultipartForm(limit); errors.Is(err, http.ErrNotMultipart) {
@@ -259,11 +257,11 @@ func readForm(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// loadProject finds the project that the path names and what the user has to
-// do with it. A renamed project's old path leads to the new one.
+// loadProject loads the project that the path names and the user's access to it. A former path
+// of a renamed project redirects to the new one.
 func (p *pages) loadProject(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		// A clone URL opened in a browser is the project's page, too.
+		// The path may be a clone URL that was opened in a browser.
 		namespace, name := request.PathParam(c, "namespace"), strings.TrimSuffix(request.PathParam(c, "project"), ".git")
 		access, moved, err := p.Store.AccessByPath(c.Request().Context(), request.User(c), namespace, name)
 		if models.KindOf(err) == models.KindNotFound {
@@ -283,9 +281,9 @@ func (p *pages) loadProject(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// redirectToNewPath sends the browser from a project's old path to the same
-// page under the new one. The form of a POST goes along (307). Not for ever:
-// another project may take the old path.
+// redirectToNewPath redirects from a former path of a project to the same page under its
+// current path. A POST keeps its form (307). The redirect is temporary, because another
+// project may take the former path.
 func redirectToNewPath(c echo.Context, project models.Project) error {
 	u := *c.Request().URL
 	rest := strings.SplitN(strings.TrimPrefix(u.EscapedPath(), "/"), "/", 3)

@@ -10,10 +10,9 @@ import (
 	"github.com/mergegate/mergegate/views"
 )
 
-// namespacePage is the page of a user, with the projects that the reader is a
-// member of as well, or of a free namespace with the projects that the reader
-// may see. A free namespace without any, and a bot of projects that the reader
-// may not see, are hidden.
+// namespacePage shows a user with the projects in common with the reader, or a free namespace
+// with the projects that the reader may see. A free namespace without visible projects, and a
+// bot without any, are hidden.
 func (p *pages) namespacePage(c echo.Context) error {
 	ctx, reader, name := c.Request().Context(), request.MustUser(c), request.PathParam(c, "username")
 	if name == "" {

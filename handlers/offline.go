@@ -17,15 +17,15 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// keptPolicy lets the kept page bring its stylesheet and script along: they
-// stand inside it, known by their digests.
+// keptPolicy is the contentPolicy of the offline page. It allows, by digest, the stylesheet
+// and script that the page contains.
 var keptPolicy = sync.OnceValue(func() string {
 	return strings.NewReplacer("script-src 'self'", "script-src 'self' "+static.Digest("app.js"),
 		"style-src 'self'", "style-src 'self' "+static.Digest("style.css")).Replace(contentPolicy)
 })
 
-// offline is the page in the language and theme that its address names. It is
-// the same for everybody: nothing of who asks for it is in it.
+// offline shows the page for an unreachable server, in the language and theme of the query. It
+// contains nothing about the user.
 func (p *pages) offline(c echo.Context) error {
 	if lang := c.QueryParam("lang"); text.IsLanguage(lang) {
 		setLanguage(c, lang)
@@ -34,8 +34,7 @@ func (p *pages) offline(c echo.Context) error {
 	return render(c, http.StatusOK, views.Offline(offlinePage(c.Request().Context(), c.QueryParam("theme"))))
 }
 
-// offlinePage is the frame of the page; a theme that is none follows the
-// system's.
+// offlinePage returns the frame of the page. An invalid theme means the system's.
 func offlinePage(ctx context.Context, theme string) views.Page {
 	if theme != "light" && theme != "dark" {
 		theme = ""
@@ -43,22 +42,21 @@ func offlinePage(ctx context.Context, theme string) views.Page {
 	return views.Page{Title: text.T(ctx, text.KeyOfflineTitle), Theme: theme, Still: true}
 }
 
-// offlineRelease changes whenever the page, or anything that it brings along,
-// does, in any language.
+// offlineRelease changes whenever the page or its assets change, in any language.
 var offlineRelease = sync.OnceValue(func() string {
 	var drawn bytes.Buffer
 	for _, lang := range text.Languages() {
 		ctx := text.WithLanguage(context.Background(), lang)
 		if err := views.Offline(offlinePage(ctx, "")).Render(ctx, &drawn); err != nil {
-			panic(err) // neither a component of constants nor a buffer fails
+			panic(err) // rendering constants into a buffer does not fail
 		}
 	}
 	sum := sha256.Sum256(append(drawn.Bytes(), keptPolicy()...))
 	return hex.EncodeToString(sum[:8])
 })
 
-// keptPageURL is the page that browsers keep for a language and theme. Another
-// language, theme or release is another address, and is fetched anew.
+// keptPageURL returns the address of the offline page that browsers keep for a language and
+// theme. It changes with the release, so that browsers fetch the new page.
 func keptPageURL(lang, theme string) string {
 	return offlinePath + "?" + url.Values{"lang": {lang}, "theme": {theme}, "release": {offlineRelease()}}.Encode()
 }

@@ -17,17 +17,17 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// How much the overview shows of each list.
+// The lengths of the overview's lists.
 const (
 	overviewMergeRequests = 5
 	overviewBranches      = 10
 	overviewMembers       = 6
 )
 
-// readmeNames are the files that are shown as the README, the best first.
+// readmeNames are the file names of a README, in order of preference.
 var readmeNames = []string{"README.md", "readme.md", "README.markdown", "README", "README.txt"}
 
-// overview is a project's first page. Guests see its head only.
+// overview shows a project's first page. Guests see only its head.
 func (p *pages) overview(c echo.Context) error {
 	project := request.Project(c)
 	path := projectURL(c)
@@ -55,8 +55,7 @@ func (p *pages) overview(c echo.Context) error {
 	return render(c, http.StatusOK, views.OverviewPage(page, v))
 }
 
-// addMembers puts the first members on the overview, for those who may change
-// them.
+// addMembers adds the first members, if the user may manage members.
 func (p *pages) addMembers(c echo.Context, v *views.Overview) error {
 	ctx, project := c.Request().Context(), request.Project(c)
 	members, _, err := p.Store.Members(ctx, project.ID, "", models.RoleNone, models.Page{Number: 1, Size: overviewMembers})
@@ -77,8 +76,8 @@ func (p *pages) addMembers(c echo.Context, v *views.Overview) error {
 	return nil
 }
 
-// addMergeRequests puts the newest open merge requests on the overview, and
-// for those who may know it the number of services.
+// addMergeRequests adds the newest open merge requests and, if the user may see it, the number
+// of services.
 func (p *pages) addMergeRequests(c echo.Context, v *views.Overview) error {
 	ctx, project := c.Request().Context(), request.Project(c)
 	open, total, err := p.Store.MergeRequests(ctx,
@@ -114,8 +113,7 @@ func (p *pages) addMergeRequests(c echo.Context, v *views.Overview) error {
 	return nil
 }
 
-// addRepository puts branches and README on the overview. A repository that
-// cannot be read is told on the page, which works without it.
+// addRepository adds branches and README. If the repository cannot be read, the page says so.
 func (p *pages) addRepository(c echo.Context, v *views.Overview) {
 	ctx, project := c.Request().Context(), request.Project(c)
 	list, err := p.branchList(c, "", 0, overviewBranches)
@@ -135,7 +133,7 @@ func (p *pages) addRepository(c echo.Context, v *views.Overview) {
 	v.Readme = readme
 }
 
-// readme returns the README of the default branch, an empty text without one.
+// readme returns the README of the default branch, empty if there is none.
 func (p *pages) readme(ctx context.Context, project models.Project) (views.Prose, error) {
 	git := p.Git.Reader(project.ID)
 	tip, exists, err := git.BranchTip(ctx, project.DefaultBranch)
@@ -171,8 +169,7 @@ func (p *pages) branches(c echo.Context) error {
 	return render(c, http.StatusOK, views.BranchesPage(page, list))
 }
 
-// branchList is a part of a project's branches, compared with the default
-// branch.
+// branchList returns a part of a project's branches, compared with the default branch.
 func (p *pages) branchList(c echo.Context, search string, offset, limit int) (views.ProjectBranches, error) {
 	ctx, project := c.Request().Context(), request.Project(c)
 	list := views.ProjectBranches{Search: search, AllURL: branchesURL(c), Now: p.Store.Now()}

@@ -9,13 +9,12 @@ import (
 )
 
 const (
-	// maxFileLines is how many lines of one file's changes are drawn, and
-	// maxLines how many of all: as much as people read and browsers like.
+	// maxFileLines limits the lines that are shown of one file, maxLines those of all files.
 	maxFileLines = 2000
 	maxLines     = 5_000
 )
 
-// presentChanges is the Changes tab without its head.
+// presentChanges returns the content of the Changes tab.
 func presentChanges(diff gitrepo.Diff) views.ChangeList {
 	v := views.ChangeList{Additions: diff.Additions, Deletions: diff.Deletions, MoreFiles: diff.TotalFiles - len(diff.Files), Uncounted: diff.MoreFiles}
 	statuses := map[gitrepo.FileStatus]views.FileStatus{
@@ -51,8 +50,8 @@ func presentChanges(diff gitrepo.Diff) views.ChangeList {
 	return v
 }
 
-// diffCommand is what shows all changes of a merge request in a clone: its
-// HEAD can be fetched by its number, even when the branch is gone.
+// diffCommand returns the git commands that show all changes of a merge request in a clone.
+// HEAD is fetched by number, which also works after the branch was deleted.
 func diffCommand(mr models.MergeRequest, base string) string {
 	return fmt.Sprintf("git fetch origin refs/merge-requests/%d/head && git diff %s FETCH_HEAD", mr.IID, shortSHA(base))
 }

@@ -11,8 +11,7 @@ import (
 	"github.com/mergegate/mergegate/webhook"
 )
 
-// deliveryErrors words the kinds of failure of an attempt. ErrorOther stands
-// for those that are not listed.
+// deliveryErrors are the texts for the kinds of delivery errors. ErrorOther is the default.
 var deliveryErrors = map[string]text.Key{
 	webhook.ErrorTimeout:           text.KeyChecksErrorTimeout,
 	webhook.ErrorConnectionRefused: text.KeyChecksErrorConnectionRefused,
@@ -28,8 +27,7 @@ var deliveryErrors = map[string]text.Key{
 	models.ErrorSecret:             text.KeyChecksErrorSecret,
 }
 
-// failureDetails are the sentences about a failure that the log of deliveries
-// keeps, in English; here they find those of every language.
+// failureDetails maps the English sentences that the delivery log stores to translated texts.
 var failureDetails = map[string]text.Key{
 	webhook.DetailURL:           text.KeyChecksDetailURL,
 	webhook.DetailStopped:       text.KeyChecksDetailStopped,
@@ -49,8 +47,7 @@ var failureDetails = map[string]text.Key{
 	models.DetailSecret:         text.KeyChecksDetailSecret,
 }
 
-// failureDetail words what the log keeps about a failure. What is technical
-// stays as it is.
+// failureDetail translates a stored detail. Technical details stay as they are.
 func failureDetail(c echo.Context, detail string) string {
 	if key, known := failureDetails[detail]; known {
 		return translate(c, key)
@@ -64,8 +61,8 @@ func failureDetail(c echo.Context, detail string) string {
 	return detail
 }
 
-// answerOutcome is how one attempt ended: the HTTP status where an answer
-// came, the failure otherwise.
+// answerOutcome returns the result of an attempt: the HTTP status if there was a response,
+// otherwise the failure.
 func answerOutcome(c echo.Context, httpStatus int, failure string) views.Outcome {
 	switch {
 	case httpStatus != 0:

@@ -14,31 +14,31 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// mergeFacts is everything that the merge box is drawn from.
+// mergeFacts is the data of the merge box.
 type mergeFacts struct {
 	mr     models.MergeRequest
 	checks []models.MergeRequestCheck
-	// unread says that the checks could not be read, so that nobody knows
-	// whether they hold a merge back.
+	// unread means that the checks could not be read, so that it is unknown whether they block
+	// the merge.
 	unread bool
-	// late are the answers after the merge, by service id.
+	// late holds responses that came after the merge, by service id.
 	late map[int64]models.StatusCheckResponse
 	// targetStamp changes when the target branch moves.
 	targetStamp string
 	approvals   []models.Approval
 	now         time.Time
-	// reasons are the rows' reasons against a merge and git's.
+	// reasons are why the merge request cannot be merged, from the database and from git.
 	reasons   []models.BlockReason
 	conflicts []string
-	// with is what a merge would add; empty unless the merge request is open.
+	// with is what a merge would add. It is empty unless the merge request is open.
 	with comparison
-	// refusal says why this reader may not merge into the target branch.
+	// refusal is why the user may not merge into the target branch, nil if they may.
 	refusal *models.BranchRefusal
-	// sourceKept says that the source branch cannot be deleted by a merge.
+	// sourceKept means that a merge cannot delete the source branch.
 	sourceKept bool
 }
 
-// gatherFacts reads everything that the merge box of a merge request needs.
+// gatherFacts reads everything that the merge box needs.
 func (p *pages) gatherFacts(c echo.Context, mr models.MergeRequest) (mergeFacts, error) {
 	ctx := c.Request().Context()
 	checks, err := p.Store.Checks(ctx, mr.ID)
@@ -46,7 +46,8 @@ func (p *pages) gatherFacts(c echo.Context, mr models.MergeRequest) (mergeFacts,
 	if facts.unread {
 		p.logFailure(c, "status checks cannot be read", err)
 	}
-	// Before git is asked: what moves afterwards is news to the next poll.
+	// The stamp of the target is read before git is asked. A push in between then shows as a
+	// change in the next poll.
 	if err := p.addWidgetFacts(ctx, &facts); err != nil {
 		return facts, err
 	}
@@ -57,7 +58,7 @@ func (p *pages) gatherFacts(c echo.Context, mr models.MergeRequest) (mergeFacts,
 	return facts, err
 }
 
-// addReasons finds out what speaks against merging, from rows and from git.
+// addReasons adds the reasons against merging.
 func (p *pages) addReasons(c echo.Context, facts *mergeFacts) (err error) {
 	ctx, project, mr := c.Request().Context(), request.Project(c), facts.mr
 	facts.reasons = models.Mergeable(project, mr, facts.checks, facts.now)
@@ -75,11 +76,11 @@ func (p *pages) addReasons(c echo.Context, facts *mergeFacts) (err error) {
 	return p.askGit(c, facts)
 }
 
-// addCounts counts commits and changes of a merge request that is not open, for
-// the tabs. They are not worth an error page.
+// addCounts adds the numbers of commits and changed files for the tabs of a merge request that
+// is not open. Errors are only logged.
 func (p *pages) addCounts(c echo.Context, facts *mergeFacts) {
 	if facts.mr.State == models.StateOpened {
-		return // counted with the reasons
+		return // addReasons has counted them
 	}
 	var err error
 	if facts.with, err = p.compare(c, facts.mr); err != nil {
@@ -88,8 +89,7 @@ func (p *pages) addCounts(c echo.Context, facts *mergeFacts) {
 	}
 }
 
-// askGit adds what only the repository knows: missing branches and commits,
-// and conflicts.
+// askGit adds the reasons that git knows: missing branches or commits, and conflicts.
 func (p *pages) askGit(c echo.Context, facts *mergeFacts) error {
 	ctx, mr := c.Request().Context(), facts.mr
 	var err error
@@ -103,10 +103,10 @@ func (p *pages) askGit(c echo.Context, facts *mergeFacts) error {
 	return err
 }
 
-// blocks reports whether a reason is among those against a merge.
+// blocks reports whether reason is one of the reasons against merging.
 func (f mergeFacts) blocks(reason models.BlockReason) bool { return slices.Contains(f.reasons, reason) }
 
-// freshWidget is the widget of a page that is drawn anew.
+// freshWidget returns the widget for a page that is rendered for the first time.
 func freshWidget(c echo.Context, f mergeFacts) views.StatusChecks {
 	widget := presentWidget(c, f, shownPage{})
 	if f.unread && widget.Kind != views.WidgetForbidden {
@@ -115,8 +115,7 @@ func freshWidget(c echo.Context, f mergeFacts) views.StatusChecks {
 	return widget
 }
 
-// presentBox is the merge box, with the widget in it, as this reader may see
-// it.
+// presentBox returns the merge box with the widget, as the user may see it.
 func presentBox(c echo.Context, f mergeFacts, widget views.StatusChecks) views.MergeBox {
 	box := views.MergeBox{
 		State: views.MergeRequestState(f.mr.State), Blind: !request.Can(c, auth.ReadStatusChecks) || f.unread,
@@ -155,8 +154,7 @@ func presentBox(c echo.Context, f mergeFacts, widget views.StatusChecks) views.M
 	return box
 }
 
-// addConditions lists what a merge needs, and counts the checks that are not
-// passed.
+// addConditions adds the conditions of a merge and counts the checks that have not passed.
 func addConditions(c echo.Context, box *views.MergeBox, f mergeFacts) {
 	gate := request.Project(c).OnlyAllowMergeIfAllStatusChecksPassed
 	counts := models.CountStatuses(f.checks, f.now)
@@ -187,7 +185,7 @@ func addConditions(c echo.Context, box *views.MergeBox, f mergeFacts) {
 	box.OnlyGate = !moved && len(f.reasons) == 1 && f.blocks(models.BlockedStatusChecks) && f.refusal == nil
 }
 
-// mergeCondition is that git can merge, or the reason why it cannot.
+// mergeCondition says whether git can merge, or why not.
 func mergeCondition(f mergeFacts) views.MergeCondition {
 	switch {
 	case f.blocks(models.BlockedUnrelated):
@@ -198,8 +196,8 @@ func mergeCondition(f mergeFacts) views.MergeCondition {
 	return views.MergeCondition{Kind: views.ConditionConflicts, Met: !f.blocks(models.BlockedConflict), Files: f.conflicts}
 }
 
-// presentApprovals lists who approved, and what the reader may do about it, for
-// HEAD as the page was loaded with it.
+// presentApprovals returns the approvals and what the user can do about them. sha is the HEAD
+// that the page shows.
 func presentApprovals(c echo.Context, f mergeFacts, sha string) views.Approvals {
 	v := views.Approvals{SHA: sha}
 	mine := false
@@ -218,7 +216,7 @@ func presentApprovals(c echo.Context, f mergeFacts, sha string) views.Approvals 
 	return v
 }
 
-// presentPerson names a user, or that there is none any more.
+// presentPerson returns a user, or a placeholder for a deleted one.
 func presentPerson(c echo.Context, user *models.User) views.Person {
 	if user == nil || user.ID == 0 {
 		return views.Person{Name: translate(c, text.KeyMRFormerUser)}
@@ -228,7 +226,7 @@ func presentPerson(c echo.Context, user *models.User) views.Person {
 
 func userName(c echo.Context, user *models.User) string { return presentPerson(c, user).Name }
 
-// presentHead is what stands above the tabs.
+// presentHead returns what is above the tabs.
 func (p *pages) presentHead(c echo.Context, mr models.MergeRequest, tab string, with comparison) views.MergeRequestHead {
 	head := views.MergeRequestHead{
 		IID: mr.IID, Title: mr.Title, State: views.MergeRequestState(mr.State), Draft: mr.Draft, Author: presentPerson(c, mr.Author),
@@ -245,7 +243,7 @@ func (p *pages) presentHead(c echo.Context, mr models.MergeRequest, tab string, 
 	return head
 }
 
-// presentRow is one merge request in the list.
+// presentRow returns a row of the list of merge requests.
 func presentRow(c echo.Context, mr models.MergeRequest, checks []models.MergeRequestCheck, now time.Time) views.MergeRequestRow {
 	counts := models.CountStatuses(checks, now)
 	return views.MergeRequestRow{

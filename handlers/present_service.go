@@ -14,15 +14,15 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// serviceRow is a service as lists show it, with its last deliveries, the
-// oldest first. returnTo is where its forms come back to.
+// serviceRow returns a row of a list of services, with its last deliveries, oldest first.
+// returnTo names the page that its forms return to.
 func serviceRow(c echo.Context, service models.ExternalStatusCheck, deliveries []models.Delivery, returnTo string) views.ServiceRow {
 	url, query := serviceURL(c, service.ID), ""
 	if returnTo != "" {
 		query = "?return_to=" + returnTo
 	}
 	address := service.ExternalURL
-	if returnTo != "" { // only the settings of the services show it whole
+	if returnTo != "" { // only the settings show the full URL
 		address = models.DisplayURL(address)
 	}
 	row := views.ServiceRow{
@@ -37,15 +37,15 @@ func serviceRow(c echo.Context, service models.ExternalStatusCheck, deliveries [
 	return row
 }
 
-// sortServices orders services by name, as a reader looks for them.
+// sortServices orders services by name.
 func sortServices(rows []views.ServiceRow) {
 	slices.SortStableFunc(rows, func(a, b views.ServiceRow) int {
 		return cmp.Or(compareNames(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
 }
 
-// compareNames compares names as a reader looks for them: without regard to
-// case, and numbers in them by their value, so that job 9 comes before job 10.
+// compareNames compares names without regard to case, and numbers in them by value: job 9
+// comes before job 10.
 func compareNames(a, b string) int {
 	x, y := strings.ToLower(a), strings.ToLower(b)
 	for x != "" && y != "" {
@@ -66,11 +66,11 @@ func compareNames(a, b string) int {
 	return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(a, b))
 }
 
-// leadingDigits are the ASCII digits that s begins with.
+// leadingDigits returns the ASCII digits at the beginning of s.
 func leadingDigits(s string) string { return s[:len(s)-len(strings.TrimLeft(s, "0123456789"))] }
 
-// healthOf sums up deliveries, the oldest first. Those of which nothing is
-// known yet, and those superseded before an attempt, do not count.
+// healthOf counts the results of deliveries, oldest first. Deliveries without a result, and
+// those superseded before an attempt, do not count.
 func healthOf(deliveries []models.Delivery) views.Health {
 	var h views.Health
 	for _, d := range deliveries {
@@ -98,7 +98,7 @@ func failedSoFar(d models.Delivery) bool {
 		(d.LastError != "" || d.LastHTTPStatus != 0 && (d.LastHTTPStatus < 200 || d.LastHTTPStatus > 299))
 }
 
-// failedInRow counts the newest deliveries that failed, one after the other.
+// failedInRow counts the consecutive failures among the newest deliveries.
 func failedInRow(deliveries []models.Delivery) int {
 	n := 0
 	for _, d := range slices.Backward(deliveries) {
@@ -112,7 +112,7 @@ func failedInRow(deliveries []models.Delivery) int {
 	return n
 }
 
-// supersededTexts say why a delivery was superseded.
+// supersededTexts explain why a delivery was superseded.
 var supersededTexts = map[string]text.Key{
 	models.SupersededByHead:    text.KeyChecksSupersededByHead,
 	models.SupersededByRetry:   text.KeyChecksSupersededByRetry,
@@ -122,7 +122,7 @@ var supersededTexts = map[string]text.Key{
 	models.SupersededByRemoval: text.KeyChecksSupersededByRemoval,
 }
 
-// deliveryState is where a delivery stands, in a word.
+// deliveryState returns the state of a delivery as a word.
 func (p *pages) deliveryState(c echo.Context, d models.Delivery) views.Outcome {
 	switch {
 	case d.State == models.DeliveryDelivered:
@@ -139,8 +139,7 @@ func (p *pages) deliveryState(c echo.Context, d models.Delivery) views.Outcome {
 	return views.Outcome{Text: translate(c, text.KeyChecksQueued)}
 }
 
-// deliveryExplained says why a delivery ended as it did; "" where its state
-// says all.
+// deliveryExplained explains the result of a delivery, "" if its state says enough.
 func deliveryExplained(c echo.Context, d models.Delivery) string {
 	switch {
 	case d.State == models.DeliverySuperseded:
@@ -155,7 +154,7 @@ func deliveryExplained(c echo.Context, d models.Delivery) string {
 	return ""
 }
 
-// actionTexts are the words for what deliveries tell.
+// actionTexts are the texts for the actions of events.
 var actionTexts = map[models.Action]text.Key{
 	models.ActionOpen:       text.KeyChecksEventOpen,
 	models.ActionUpdate:     text.KeyChecksEventUpdate,
@@ -166,7 +165,7 @@ var actionTexts = map[models.Action]text.Key{
 	models.ActionMerged:     text.KeyChecksEventMerge,
 }
 
-// deliveryEvent is what a delivery told.
+// deliveryEvent returns the text for the event of a delivery.
 func deliveryEvent(c echo.Context, d models.Delivery) string {
 	switch d.Kind {
 	case models.DeliveryOfRetry:
@@ -177,19 +176,19 @@ func deliveryEvent(c echo.Context, d models.Delivery) string {
 	return translate(c, actionTexts[d.Action])
 }
 
-// deliveryAttempts is the number of attempts made of those possible.
+// deliveryAttempts returns the number of attempts out of the possible ones.
 func deliveryAttempts(c echo.Context, d models.Delivery, now time.Time) string {
 	whole := models.MaxAttempts
 	if d.SingleAttempt {
 		whole = d.Attempts
 		if d.State == models.DeliveryWaiting && !d.InFlightAt(now) {
-			whole++ // the one that is asked for
+			whole++ // the requested attempt
 		}
 	}
 	return translate(c, text.KeyChecksAttemptsOf, "Part", d.Attempts, "Whole", whole)
 }
 
-// milliseconds is a duration as people read it.
+// milliseconds formats a duration.
 func milliseconds(c echo.Context, ms int64) string {
 	if ms == 0 {
 		return translate(c, text.KeyChecksUnderMillisecond)
@@ -201,7 +200,7 @@ func milliseconds(c echo.Context, ms int64) string {
 	return translate(c, text.KeyChecksMilliseconds, "Count", digits)
 }
 
-// deliveryRow is a delivery as the log lists it.
+// deliveryRow returns a row of the delivery log.
 func (p *pages) deliveryRow(c echo.Context, d models.Delivery) views.DeliveryRow {
 	row := views.DeliveryRow{
 		ID:      strconv.FormatInt(d.ID, 10),
@@ -218,7 +217,8 @@ func (p *pages) deliveryRow(c echo.Context, d models.Delivery) views.DeliveryRow
 	return row
 }
 
-// mergeRequestRef is a merge request as "!142" and its page; empty for none.
+// mergeRequestRef returns "!142" and the address of that merge request; both are "" if iid is
+// 0.
 func mergeRequestRef(c echo.Context, iid int64) (ref, url string) {
 	if iid == 0 {
 		return "", ""

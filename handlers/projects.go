@@ -15,8 +15,8 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// projects lists the projects of the reader, or with all=1 every project that
-// they may see. However many rows it has, it takes the same few queries.
+// projects lists the user's projects, or with all=1 every project that they may see. The
+// number of queries does not depend on the number of rows.
 func (p *pages) projects(c echo.Context) error {
 	ctx, user := c.Request().Context(), request.User(c)
 	list := views.ProjectList{
@@ -47,7 +47,7 @@ func (p *pages) projects(c echo.Context) error {
 	return render(c, http.StatusOK, views.ProjectsPage(page, list))
 }
 
-// projectOrder is how the list is sorted by what the address says.
+// projectOrder maps the query's sort to the order of the list.
 func projectOrder(sort string) (chosen, by string, ascending bool) {
 	switch sort {
 	case views.SortName:
@@ -58,9 +58,8 @@ func projectOrder(sort string) (chosen, by string, ascending bool) {
 	return views.SortUpdated, "last_activity_at", false
 }
 
-// presentProjects are the rows of the list. What a row tells of merge requests
-// and of status checks is asked for those projects only where the reader may
-// see it.
+// presentProjects returns the rows of the list. Merge requests and status checks are only
+// queried for projects where the user may see them.
 func (p *pages) presentProjects(ctx context.Context, found []models.Access) ([]views.ProjectRow, error) {
 	var readable, checked []int64
 	for _, access := range found {
@@ -129,7 +128,7 @@ var projectWords = words{
 	"path.taken":   text.KeyProjectPathTaken,
 	"path.invalid": text.KeyProjectPathInvalid,
 	"path.blank":   text.KeyProjectPathInvalid,
-	// A name that no branch can have is not the name of one.
+	// An invalid name is not the name of a branch.
 	"default_branch.invalid": text.KeyFieldUnknownBranch,
 }
 
@@ -160,8 +159,8 @@ func (p *pages) createProject(c echo.Context) error {
 	return p.redirect(c, urlOfProject(created), text.KeyProjectCreated)
 }
 
-// namespaceOf puts the chosen namespace into the input, and reports whether
-// the user may create projects in it.
+// namespaceOf sets the submitted namespace. It is false if the user may not create projects
+// there.
 func (p *pages) namespaceOf(c echo.Context, in *models.ProjectInput) (bool, error) {
 	namespaces, err := p.Store.NamespacesFor(c.Request().Context(), request.MustUser(c))
 	if err != nil {
@@ -176,8 +175,8 @@ func (p *pages) namespaceOf(c echo.Context, in *models.ProjectInput) (bool, erro
 	return false, nil
 }
 
-// visibilityValue is the visibility that a form names; one that is none is
-// refused by the domain.
+// visibilityValue returns the submitted visibility. It is invalid, and models refuses it, if
+// the word is unknown.
 func visibilityValue(c echo.Context) models.Visibility {
 	visibility, ok := models.ParseVisibility(c.FormValue("visibility"))
 	if !ok {

@@ -16,8 +16,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// maxListedBranches is how many branches are counted against the rules and
-// suggested in the form.
+// maxListedBranches is how many branches are matched with the rules and suggested in the form.
 const maxListedBranches = 1000
 
 // branchWords are the messages of the protected branch form.
@@ -30,7 +29,7 @@ var branchWords = words{
 	"merge_access_level.invalid": text.KeyChecksLevelInvalid,
 }
 
-// rulesPage is the frame of a page under settings › Branch rules.
+// rulesPage returns the frame of a page under Settings › Branch rules.
 func (p *pages) rulesPage(c echo.Context, title text.Key, more ...string) (views.Page, error) {
 	page, err := p.page(c, translate(c, title), views.SectionBranchRules)
 	crumbs(&page, translate(c, text.KeySettings), generalSettingsURL(c), translate(c, text.KeyBranchRules), branchRulesURL(c))
@@ -39,7 +38,7 @@ func (p *pages) rulesPage(c echo.Context, title text.Key, more ...string) (views
 	return page, err
 }
 
-// branchRules shows the protected branches and the services of each.
+// branchRules lists the protected branches with their services.
 func (p *pages) branchRules(c echo.Context) error {
 	page, err := p.rulesPage(c, text.KeyBranchRules)
 	if err != nil {
@@ -52,9 +51,8 @@ func (p *pages) branchRules(c echo.Context) error {
 	return render(c, http.StatusOK, views.BranchRulesView(views.BranchRules{Page: page, AddURL: branchRulesURL(c) + "/new", Rules: list}))
 }
 
-// branchRuleList is every rule with the services of its scope, and those that
-// apply to all branches. Where the services cannot be read, the rules are shown
-// all the same.
+// branchRuleList returns all rules with the services that apply to them. If the services
+// cannot be read, the list says so.
 func (p *pages) branchRuleList(c echo.Context) (views.BranchRuleList, error) {
 	list := views.BranchRuleList{RefreshURL: branchRulesURL(c), Now: p.Store.Now()}
 	rules, err := p.allRules(c)
@@ -101,8 +99,8 @@ func (p *pages) branchRuleList(c echo.Context) (views.BranchRuleList, error) {
 	return list, nil
 }
 
-// unprotectedRules are the names in the scopes of services that are no longer
-// protected, in order of name.
+// unprotectedRules returns the branch names in scopes of services that are no longer
+// protected, sorted by name.
 func unprotectedRules(c echo.Context, services []views.ServiceRow) []views.UnprotectedRule {
 	byName := map[string][]views.ServiceRow{}
 	for _, s := range services {
@@ -120,8 +118,8 @@ func unprotectedRules(c echo.Context, services []views.ServiceRow) []views.Unpro
 	return rules
 }
 
-// branchNames are the project's branches; all is false where some are missing,
-// because there are too many or git cannot tell.
+// branchNames returns the project's branches. all is false if there are more than
+// maxListedBranches or git fails.
 func (p *pages) branchNames(c echo.Context) (names []string, all bool) {
 	branches, total, err := p.Git.Reader(request.Project(c).ID).Branches(c.Request().Context(), "", 0, maxListedBranches)
 	if err != nil {
@@ -138,8 +136,7 @@ func levelText(c echo.Context, level models.Role) string {
 	return translate(c, levelTexts[level.String()])
 }
 
-// readRule reads the protected branch form. A level that is no number is one
-// that the domain refuses.
+// readRule reads the form. A level that is not a number becomes one that models refuses.
 func readRule(c echo.Context) models.ProtectedBranchInput {
 	level := func(name string) models.Role {
 		n, err := strconv.Atoi(c.Request().PostForm.Get(name))
@@ -154,7 +151,7 @@ func readRule(c echo.Context) models.ProtectedBranchInput {
 	}
 }
 
-// rule is the protected branch that the path names.
+// rule returns the protected branch that the path names.
 func (p *pages) rule(c echo.Context) (models.ProtectedBranch, error) {
 	id, err := idParam(c, "id")
 	if err != nil {
@@ -163,8 +160,7 @@ func (p *pages) rule(c echo.Context) (models.ProtectedBranch, error) {
 	return p.Store.ProtectedBranch(c.Request().Context(), request.Project(c).ID, id)
 }
 
-// newRuleForm shows the form that protects a branch, the one that the query
-// names if any.
+// newRuleForm shows the form that protects a branch. The query can name it.
 func (p *pages) newRuleForm(c echo.Context) error {
 	in := models.ProtectedBranchInput{Name: searchParam(c, "name"), PushAccessLevel: models.RoleMaintainer, MergeAccessLevel: models.RoleMaintainer}
 	return p.ruleForm(c, http.StatusOK, models.ProtectedBranch{}, in, nil)
@@ -180,7 +176,7 @@ func (p *pages) createRule(c echo.Context) error {
 	return p.serviceSaved(c, branchRulesURL(c), string(text.KeyChecksToastProtected))
 }
 
-// editRuleForm shows the form for a branch that is protected.
+// editRuleForm shows the form of a protected branch.
 func (p *pages) editRuleForm(c echo.Context) error {
 	rule, err := p.rule(c)
 	if err != nil {
@@ -211,8 +207,8 @@ func (p *pages) updateRule(c echo.Context) error {
 	return p.serviceSaved(c, branchRulesURL(c), string(text.KeyChecksToastSaved))
 }
 
-// ruleForm draws the form: new and filled in, or once more with everything that
-// is wrong. rule has the ID 0 when a branch is to be protected.
+// ruleForm renders the form, with the messages for failure if it is not nil. The ID of a new
+// rule is 0.
 func (p *pages) ruleForm(c echo.Context, status int, rule models.ProtectedBranch, in models.ProtectedBranchInput, failure error) error {
 	shown := views.Form{Errors: map[string]string{}}
 	meanwhile := models.CodeOf(failure) == models.CodeChangedMeanwhile
@@ -245,7 +241,7 @@ func (p *pages) ruleForm(c echo.Context, status int, rule models.ProtectedBranch
 	return render(c, status, views.ProtectedBranchFormView(form))
 }
 
-// changedRule lists what differs between a protected branch and what was chosen.
+// changedRule lists the fields whose stored value differs from the submitted one.
 func changedRule(c echo.Context, rule models.ProtectedBranch, in models.ProtectedBranchInput) []views.CurrentValue {
 	changed := []views.CurrentValue{}
 	if in.MergeAccessLevel != rule.MergeAccessLevel {
@@ -260,7 +256,7 @@ func changedRule(c echo.Context, rule models.ProtectedBranch, in models.Protecte
 	return changed
 }
 
-// unprotectionForm asks before a branch loses its protection.
+// unprotectionForm asks for confirmation to unprotect a branch.
 func (p *pages) unprotectionForm(c echo.Context) error {
 	rule, err := p.rule(c)
 	if err != nil {
@@ -286,7 +282,6 @@ func (p *pages) unprotectionForm(c echo.Context) error {
 	return render(c, http.StatusOK, views.UnprotectionView(view))
 }
 
-// unprotect takes a branch's protection away.
 func (p *pages) unprotect(c echo.Context) error {
 	rule, err := p.rule(c)
 	if err != nil {

@@ -19,8 +19,8 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// render draws a page or fragment whole before anything of it is sent, so that
-// a failure can still become an error page.
+// render renders a component into memory and sends it. An error can thus still become an error
+// page.
 func render(c echo.Context, status int, component templ.Component) error {
 	var body bytes.Buffer
 	if err := component.Render(c.Request().Context(), &body); err != nil {
@@ -29,13 +29,13 @@ func render(c echo.Context, status int, component templ.Component) error {
 	return c.HTMLBlob(status, body.Bytes())
 }
 
-// translate returns a text of the catalogue in the reader's language.
+// translate returns a text in the language of the response.
 func translate(c echo.Context, key text.Key, args ...any) string {
 	return text.T(c.Request().Context(), key, args...)
 }
 
-// page is the frame for the answer to c: the user, theme and toast, and inside
-// a project its navigation and the breadcrumbs that lead to it.
+// page returns the frame of a page: user, theme and toast, and inside a project its navigation
+// and breadcrumbs.
 func (p *pages) page(c echo.Context, title string, section string) (views.Page, error) {
 	page := p.barePage(c, title)
 	page.Section = section
@@ -70,7 +70,7 @@ func (p *pages) openMergeRequests(c echo.Context, projectID int64) (int, error) 
 	return int(counts[models.StateOpened]), err
 }
 
-// barePage is the frame of pages without navigation.
+// barePage returns the frame of a page without navigation.
 func (p *pages) barePage(c echo.Context, title string) views.Page {
 	page := views.Page{Title: title, Theme: theme(c), Toast: p.takeToast(c), Now: p.Store.Now()}
 	page.KeptPageURL = keptPageURL(text.Language(c.Request().Context()), page.Theme)
@@ -82,20 +82,19 @@ func (p *pages) barePage(c echo.Context, title string) views.Page {
 	return page
 }
 
-// crumbs adds levels to a page's breadcrumbs: texts and addresses in turn.
+// crumbs adds breadcrumbs. textsAndURLs alternates texts and addresses.
 func crumbs(page *views.Page, textsAndURLs ...string) {
 	for i := 0; i+1 < len(textsAndURLs); i += 2 {
 		page.Breadcrumbs = append(page.Breadcrumbs, views.Crumb{Text: textsAndURLs[i], URL: textsAndURLs[i+1]})
 	}
 }
 
-// isHTMX reports whether the request wants a fragment for the page that is
-// already there.
+// isHTMX reports whether htmx sent the request and expects a fragment.
 func isHTMX(c echo.Context) bool { return c.Request().Header.Get("HX-Request") == "true" }
 
-// redirect answers a form: the browser gets the page at path, and the toast
-// there, "" for none. The toast's key travels in a cookie, which needs no
-// signature: only texts of the catalogue are ever shown.
+// redirect answers a form with a redirect and shows a toast on the next page, "" for none. The
+// cookie that carries the toast's key needs no signature, because only texts of the catalogue
+// are shown.
 func (p *pages) redirect(c echo.Context, path string, toast text.Key) error {
 	if toast != "" {
 		p.keepToast(c, string(toast))
@@ -103,17 +102,15 @@ func (p *pages) redirect(c echo.Context, path string, toast text.Key) error {
 	return c.Redirect(http.StatusSeeOther, path)
 }
 
-// keepToast keeps a toast for the next page: a key, or a key and a number as
-// countedToast writes them.
+// keepToast sets the toast of the next page: a key, or the result of countedToast.
 func (p *pages) keepToast(c echo.Context, toast string) {
 	c.SetCookie(p.plainCookie(flashCookie, toast, 60))
 }
 
-// countedToast is the toast for n things.
+// countedToast returns a toast with a number.
 func countedToast(key text.Key, n int) string { return string(key) + ":" + strconv.Itoa(n) }
 
-// toastText is a kept toast in the reader's language; "" for what is no toast
-// of ours.
+// toastText returns the text of a toast, "" if its key is unknown.
 func toastText(c echo.Context, toast string) string {
 	key, number, counted := strings.Cut(toast, ":")
 	shown := ""
@@ -123,13 +120,13 @@ func toastText(c echo.Context, toast string) string {
 		shown = translate(c, text.Key(key))
 	}
 	if shown == key {
-		return "" // not a text of ours
+		return "" // not in the catalogue
 	}
 	return shown
 }
 
-// done is redirect for a form that may stand in a dialog: there, the whole page
-// behind it is the answer.
+// done is redirect for forms that can be in a dialog. There it loads the page at path instead
+// of the dialog's content.
 func (p *pages) done(c echo.Context, path string, toast text.Key) error {
 	if !isHTMX(c) {
 		return p.redirect(c, path, toast)
@@ -139,8 +136,8 @@ func (p *pages) done(c echo.Context, path string, toast text.Key) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// plainCookie is a cookie of ours that is neither signed nor encrypted. maxAge
-// is in seconds, negative to end it.
+// plainCookie returns a cookie that is neither signed nor encrypted. maxAge is in seconds; a
+// negative one deletes the cookie.
 func (p *pages) plainCookie(name, value string, maxAge int) *http.Cookie {
 	return &http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: maxAge,
@@ -148,7 +145,7 @@ func (p *pages) plainCookie(name, value string, maxAge int) *http.Cookie {
 	}
 }
 
-// takeToast is the text kept for this page, once.
+// takeToast returns the text of the toast for this page and deletes its cookie.
 func (p *pages) takeToast(c echo.Context) string {
 	cookie, err := c.Cookie(flashCookie)
 	if err != nil || cookie.Value == "" || isHTMX(c) {
@@ -158,9 +155,9 @@ func (p *pages) takeToast(c echo.Context) string {
 	return toastText(c, cookie.Value)
 }
 
-// triggerToast shows a toast with the answer to an htmx request; closeModal
-// closes the dialog as well. The event is told to the body: the element that
-// asked may be gone by then.
+// triggerToast shows a toast with the response to an htmx request; closeModal also closes the
+// dialog. The event goes to the body, because the element that sent the request may have been
+// removed.
 func triggerToast(c echo.Context, message string, closeModal bool) {
 	events := map[string]any{"showToast": map[string]string{"target": "body", "text": message}}
 	if closeModal {
@@ -173,7 +170,7 @@ func triggerToast(c echo.Context, message string, closeModal bool) {
 	c.Response().Header().Set("HX-Trigger", asciiJSON(body))
 }
 
-// asciiJSON escapes what a header, which is Latin-1, could not hold.
+// asciiJSON escapes non-ASCII characters, which a header cannot contain.
 func asciiJSON(body []byte) string {
 	var out strings.Builder
 	for _, unit := range utf16.Encode([]rune(string(body))) {

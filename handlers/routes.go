@@ -13,26 +13,26 @@ import (
 	"github.com/mergegate/mergegate/views"
 )
 
-// Who may use a route that no ability of package auth describes.
+// Abilities for routes that depend on no role.
 const (
-	// anyone: signed in or not.
+	// anyone is for all visitors, signed in or not.
 	anyone auth.Ability = ""
-	// signedIn: every user, whatever the role.
+	// signedIn is for every signed-in user.
 	signedIn auth.Ability = "signed in"
 )
 
 // projectRoute is the prefix of routes inside a project.
 const projectRoute = "/:namespace/:project"
 
-// route is one address of the pages, and the ability that it needs.
+// route is an address with its handler and the ability that it needs.
 type route struct {
 	method, path string
 	needs        auth.Ability
 	handle       echo.HandlerFunc
 }
 
-// routes is every page and form, and who may use it. A form's address that is
-// no page leads to the page of its form.
+// routes returns all routes. A GET of an address that only accepts a form redirects to the
+// page with that form.
 func (p *pages) routes() []route {
 	declared := p.declaredRoutes()
 	all := declared
@@ -50,8 +50,8 @@ func hasPage(routes []route, path string) bool {
 	return slices.ContainsFunc(routes, func(r route) bool { return r.method == http.MethodGet && r.path == path })
 }
 
-// formPage is the route of the page with the form that is sent to path: /new or
-// /edit below it, path itself, or the nearest page above it.
+// formPage returns the route of the page with the form that is posted to path: path with /new
+// or /edit, path itself, or the nearest page above it.
 func formPage(routes []route, path string) string {
 	for _, page := range []string{path + "/new", path + "/edit", path} {
 		if hasPage(routes, page) {
@@ -66,8 +66,8 @@ func formPage(routes []route, path string) string {
 	return "/"
 }
 
-// formPageAddress is the address of the page, a route that formPage found, for
-// a form that was sent to an address of the route path.
+// formPageAddress returns the address of a form's page. address matches the route path, and
+// page is the route that formPage returned.
 func formPageAddress(address, path, page string) string {
 	if below, ok := strings.CutPrefix(page, path); ok {
 		return address + below
@@ -175,9 +175,8 @@ func (p *pages) declaredRoutes() []route {
 	}
 }
 
-// addRoutes puts the routes behind what all pages need, and each behind its
-// own ability. Addresses that do not exist go the same way, so that their
-// error page knows the reader.
+// addRoutes registers the routes with the middleware of pages. The group also handles unknown
+// addresses, so that their error page shows the signed-in user.
 func (p *pages) addRoutes(e *echo.Echo, base *url.URL) error {
 	same, err := sameOrigin(base)
 	if err != nil {
@@ -197,7 +196,7 @@ func (p *pages) addRoutes(e *echo.Echo, base *url.URL) error {
 	return nil
 }
 
-// requires lets only those pass who may use a route.
+// requires returns middleware that refuses requests without the ability.
 func requires(ability auth.Ability) echo.MiddlewareFunc {
 	switch ability {
 	case anyone:

@@ -16,11 +16,11 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// minSearch is how many letters and digits a search for branches needs.
+// minSearch is the number of letters and digits that a branch search needs.
 const minSearch = 3
 
-// serviceBranches is the list inside the branch selector: all of it, or what a
-// search finds. The branches that are ticked stay in it.
+// serviceBranches renders the list of the branch selector, filtered by a search. Selected
+// branches stay in it.
 func (p *pages) serviceBranches(c echo.Context) error {
 	service, err := p.queriedService(c)
 	if err != nil {
@@ -35,8 +35,8 @@ func (p *pages) serviceBranches(c echo.Context) error {
 	return render(c, http.StatusOK, views.BranchListView(branchList(c, rules, service, chosen, searchParam(c, "search"))))
 }
 
-// serviceAffected words "Also apply to N open merge requests" for the form as
-// it is filled in now.
+// serviceAffected renders "Also apply to N open merge requests" for the current values of the
+// form.
 func (p *pages) serviceAffected(c echo.Context) error {
 	service, err := p.queriedService(c)
 	if err != nil {
@@ -53,7 +53,7 @@ func (p *pages) serviceAffected(c echo.Context) error {
 	return render(c, http.StatusOK, views.AlsoApplyLabel(n))
 }
 
-// queriedService is the service that ?service= names; empty for a new one.
+// queriedService returns the service that the query names, empty for a new one.
 func (p *pages) queriedService(c echo.Context) (models.ExternalStatusCheck, error) {
 	id, err := strconv.ParseInt(cmp.Or(c.QueryParam("service"), "0"), 10, 64)
 	switch {
@@ -65,15 +65,15 @@ func (p *pages) queriedService(c echo.Context) (models.ExternalStatusCheck, erro
 	return p.Store.ExternalStatusCheck(c.Request().Context(), request.Project(c).ID, id)
 }
 
-// allRules lists the project's protected branches.
+// allRules returns the project's protected branches.
 func (p *pages) allRules(c echo.Context) ([]models.ProtectedBranch, error) {
 	rules, _, err := p.Store.ProtectedBranches(c.Request().Context(), request.Project(c).ID, "", models.Page{})
 	return rules, err
 }
 
-// affected counts the open merge requests that saving the fields would touch.
+// affected counts the open merge requests that Also apply would change.
 func (p *pages) affected(c echo.Context, rules []models.ProtectedBranch, service models.ExternalStatusCheck, fields serviceFields) (int, error) {
-	// Validate cleans the fields as saving would; faults do not matter here.
+	// Validate normalizes the fields as saving does; its errors are not needed here.
 	_ = fields.Validate()
 	before := service.Branches
 	service.ProjectID, service.Name, service.ExternalURL = request.Project(c).ID, fields.Name, fields.ExternalURL
@@ -86,14 +86,13 @@ func (p *pages) affected(c echo.Context, rules []models.ProtectedBranch, service
 		}
 	}
 	if same {
-		service.Branches = before // in the order that the copies were taken in
+		service.Branches = before // the order in which the copies were made
 	}
 	return p.Store.CountApply(c.Request().Context(), service)
 }
 
-// branchList is the project's protected branches as the selector lists them,
-// and those of the service's scope that are protected no longer. A query leaves
-// those that match it, and the chosen ones.
+// branchList returns the protected branches for the selector, with branches of the service's
+// scope that are no longer protected. query filters the list but keeps selected branches.
 func branchList(c echo.Context, rules []models.ProtectedBranch, service models.ExternalStatusCheck, chosen []int64, query string) views.BranchList {
 	list := views.BranchList{Query: query, WasAll: len(service.Branches) == 0, Total: len(rules), RulesURL: branchRulesURL(c)}
 	list.TooShort = query != "" && countLettersAndDigits(query) < minSearch
@@ -126,8 +125,8 @@ func branchList(c echo.Context, rules []models.ProtectedBranch, service models.E
 	return list
 }
 
-// keepUnread adds the chosen branches whose names could not be read, by their
-// numbers: without them the form would be saved with "All branches".
+// keepUnread adds selected branches whose names could not be read. Without them, the form
+// would be saved for all branches.
 func keepUnread(c echo.Context, options []views.BranchOption, chosen []int64) []views.BranchOption {
 	for _, id := range chosen {
 		listed := slices.ContainsFunc(options, func(o views.BranchOption) bool { return o.ID == id })

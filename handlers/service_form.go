@@ -14,7 +14,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// noBranch stands for a chosen branch that is no id at all; no branch has it.
+// noBranch is used for a submitted branch id that is not a number. No branch has it.
 const noBranch = -1
 
 // serviceWords are the messages of the service form.
@@ -33,7 +33,7 @@ var serviceWords = words{
 	"shared_secret.immutable":             text.KeyChecksSecretUnchangeable,
 }
 
-// serviceFields is what the service form sends.
+// serviceFields are the values of the service form.
 type serviceFields struct {
 	models.ExternalStatusCheckInput
 	alsoApply bool
@@ -41,9 +41,8 @@ type serviceFields struct {
 	version   string
 }
 
-// readServiceFields reads the service form. Where both "All branches" and
-// branches are ticked, which only happens without script, the choice that was
-// not there before is meant.
+// readServiceFields reads the form. Without script, "All branches" and single branches can
+// both be ticked. Then the choice that is new counts.
 func readServiceFields(c echo.Context) serviceFields {
 	form := c.Request().PostForm
 	if c.Request().Method == http.MethodGet {
@@ -79,8 +78,7 @@ func readServiceFields(c echo.Context) serviceFields {
 	return fields
 }
 
-// newServiceForm shows the form for another service. ?branch= chooses a
-// protected branch in advance.
+// newServiceForm shows the form for a new service. The query can select a protected branch.
 func (p *pages) newServiceForm(c echo.Context) error {
 	fields := serviceFields{returnTo: c.QueryParam("return_to")}
 	if id, err := strconv.ParseInt(c.QueryParam("branch"), 10, 64); err == nil && id > 0 {
@@ -89,7 +87,6 @@ func (p *pages) newServiceForm(c echo.Context) error {
 	return p.serviceForm(c, http.StatusOK, models.ExternalStatusCheck{}, fields, nil)
 }
 
-// createService adds a service.
 func (p *pages) createService(c echo.Context) error {
 	fields := readServiceFields(c)
 	service, err := p.Store.CreateExternalStatusCheck(c.Request().Context(), request.MustUser(c), request.Project(c).ID,
@@ -100,7 +97,7 @@ func (p *pages) createService(c echo.Context) error {
 	return p.applied(c, service, fields, text.KeyChecksToastAdded, text.KeyChecksToastAddedApplied)
 }
 
-// editServiceForm shows the form for a service that is there.
+// editServiceForm shows the form of an existing service.
 func (p *pages) editServiceForm(c echo.Context) error {
 	service, err := p.service(c)
 	if err != nil {
@@ -114,7 +111,6 @@ func (p *pages) editServiceForm(c echo.Context) error {
 	return p.serviceForm(c, http.StatusOK, service, fields, nil)
 }
 
-// updateService changes a service.
 func (p *pages) updateService(c echo.Context) error {
 	if _, err := idParam(c, "id"); err != nil {
 		return err
@@ -135,9 +131,8 @@ func (p *pages) updateService(c echo.Context) error {
 	return p.applied(c, service, fields, text.KeyChecksToastUpdated, text.KeyChecksToastUpdatedApplied)
 }
 
-// refuseService shows the form of an edit that was refused. Where the service
-// was changed meanwhile, saving again replaces that; where it was removed, the
-// form adds it anew.
+// refuseService shows the form of an edit that failed. If the service was changed meanwhile,
+// saving again overwrites that change. If it was removed, saving again creates it.
 func (p *pages) refuseService(c echo.Context, before models.ExternalStatusCheck, fields serviceFields, failure error) error {
 	if models.KindOf(failure) == models.KindNotFound {
 		return p.serviceForm(c, http.StatusNotFound, models.ExternalStatusCheck{}, fields, failure)
@@ -152,7 +147,7 @@ func (p *pages) refuseService(c echo.Context, before models.ExternalStatusCheck,
 	return p.serviceForm(c, 0, before, fields, failure)
 }
 
-// changedService lists what differs between a service and what was typed.
+// changedService lists the fields whose stored value differs from the submitted one.
 func changedService(c echo.Context, service models.ExternalStatusCheck, fields serviceFields, options []views.BranchOption) []views.CurrentValue {
 	changed := []views.CurrentValue{}
 	if name := strings.TrimSpace(fields.Name); name != service.Name {
@@ -182,9 +177,8 @@ func changedService(c echo.Context, service models.ExternalStatusCheck, fields s
 	return changed
 }
 
-// applied answers a form whose service is saved, with a toast that says how
-// many open merge requests it was applied to, or that it is not on all of them
-// yet, where that was asked for.
+// applied answers a form whose service was saved. The toast says to how many open merge
+// requests it was applied, or that this is not complete yet.
 func (p *pages) applied(c echo.Context, service models.ExternalStatusCheck, fields serviceFields, toast, counted text.Key) error {
 	back, kept := returnURL(c, fields.returnTo, service.ID), string(toast)
 	switch {
@@ -197,9 +191,8 @@ func (p *pages) applied(c echo.Context, service models.ExternalStatusCheck, fiel
 	return p.serviceSaved(c, back, kept)
 }
 
-// serviceForm draws the form: new and filled in, or once more with everything
-// that is wrong and everything typed but the secret. service has the ID 0 when
-// one is added. status is used where failure is nil.
+// serviceForm renders the form, with the messages for failure if it is not nil. The secret is
+// never shown again. The ID of a new service is 0. status is used if failure is nil.
 func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalStatusCheck, fields serviceFields, failure error) error {
 	title, save := text.KeyChecksAdd, servicesURL(c)
 	if service.ID != 0 {
@@ -220,7 +213,7 @@ func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalS
 	case models.KindOf(failure) == models.KindNotFound:
 		form.Removed = true
 		if isHTMX(c) {
-			status = http.StatusConflict // no dialog shows what answers 404
+			status = http.StatusConflict // dialogs do not show the content of a 404
 		}
 	case models.CodeOf(failure) == models.CodeChangedMeanwhile:
 		status = http.StatusConflict
@@ -231,7 +224,7 @@ func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalS
 			form.NameError, form.APIError = shown.Errors["name"], shown.Errors["external_url"]
 			form.BranchError, form.SecretError = shown.Errors["protected_branch_ids"], shown.Errors["shared_secret"]
 		} else if models.KindOf(failure) != models.KindInternal || isHTMX(c) {
-			return failure // by htmx the dialog stands and its script says so
+			return failure // the script shows the error in the dialog
 		} else {
 			p.logFailure(c, "service cannot be saved", failure)
 			status, form.SaveFailed = http.StatusInternalServerError, true
@@ -250,7 +243,8 @@ func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalS
 		form.Branches.Options = keepUnread(c, form.Branches.Options, fields.ProtectedBranchIDs)
 	}
 	if form.Drawer {
-		// The list is a request of its own; what is chosen stands until then.
+		// The browser loads the list by a request of its own. Until then only selected
+		// branches are shown.
 		form.Branches.Options = slices.DeleteFunc(form.Branches.Options, func(o views.BranchOption) bool { return !o.Chosen })
 		form.Branches.LoadURL = form.BranchesURL
 	}

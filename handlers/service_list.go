@@ -11,17 +11,17 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// The pages that the service and branch forms can come back to, as their
-// hidden field return_to names them; anything else is the settings page.
+// Values of the form field return_to: the page that a form returns to. Anything else is the
+// settings page.
 const (
 	returnToBranchRules = "branch_rules"
 	returnToService     = "service"
 )
 
-// healthBars is how many deliveries of a service the settings sum up.
+// healthBars is the number of deliveries that the list summarizes per service.
 const healthBars = 10
 
-// returnURL is the page that a form comes back to.
+// returnURL returns the address of the page that a form returns to.
 func returnURL(c echo.Context, returnTo string, serviceID int64) string {
 	switch {
 	case returnTo == returnToBranchRules:
@@ -32,7 +32,7 @@ func returnURL(c echo.Context, returnTo string, serviceID int64) string {
 	return mergeRequestSettingsURL(c)
 }
 
-// settingsPage is the frame of a page under settings › Merge requests.
+// settingsPage returns the frame of a page under Settings › Merge requests.
 func (p *pages) settingsPage(c echo.Context, title text.Key, more ...string) (views.Page, error) {
 	page, err := p.page(c, translate(c, title), views.SectionSettingsMergeRequests)
 	crumbs(&page, translate(c, text.KeySettings), generalSettingsURL(c), translate(c, text.KeyMergeRequests), mergeRequestSettingsURL(c))
@@ -40,20 +40,20 @@ func (p *pages) settingsPage(c echo.Context, title text.Key, more ...string) (vi
 	return page, err
 }
 
-// mergeRequestSettings shows the switch and the table of services.
+// mergeRequestSettings shows "Status checks must succeed" and the services.
 func (p *pages) mergeRequestSettings(c echo.Context) error {
 	page, err := p.settingsPage(c, text.KeyChecksSettingsTitle)
 	if err != nil {
 		return err
 	}
-	page.Title += " · " + translate(c, text.KeySettings) // the list has the same name
+	page.Title += " · " + translate(c, text.KeySettings) // distinguishes it from the list of merge requests
 	return render(c, http.StatusOK, views.SettingsMergeRequests(views.MergeRequestSettings{
 		Page: page, SaveURL: mergeRequestSettingsURL(c), ChecksMustSucceed: request.Project(c).OnlyAllowMergeIfAllStatusChecksPassed,
 		Services: p.serviceCard(c),
 	}))
 }
 
-// saveMergeChecks turns "Status checks must succeed" on or off.
+// saveMergeChecks saves "Status checks must succeed".
 func (p *pages) saveMergeChecks(c echo.Context) error {
 	on, err := switchValue(c, "only_allow_merge_if_all_status_checks_passed")
 	if err != nil {
@@ -75,8 +75,8 @@ func (p *pages) saveMergeChecks(c echo.Context) error {
 	return p.redirect(c, mergeRequestSettingsURL(c), text.KeyChecksToastSaved)
 }
 
-// switchValue reads a checkbox, which browsers leave out when it is off.
-// Errors: errBadForm for a value that no switch of ours sends.
+// switchValue reads a check box, which browsers omit when it is off. It returns errBadForm for
+// an unexpected value.
 func switchValue(c echo.Context, name string) (bool, error) {
 	switch c.Request().PostForm.Get(name) {
 	case "", "0", "false", "off":
@@ -87,8 +87,7 @@ func switchValue(c echo.Context, name string) (bool, error) {
 	return false, errBadForm
 }
 
-// serviceCard is the table of the project's services. Where it cannot be read
-// the card says so; the page around it works.
+// serviceCard returns the table of services. If they cannot be read, the card says so.
 func (p *pages) serviceCard(c echo.Context) views.ServiceCard {
 	card := views.ServiceCard{RefreshURL: mergeRequestSettingsURL(c), AddURL: newServiceURL(c), Now: p.Store.Now()}
 	rows, err := p.serviceRows(c, "")
@@ -101,8 +100,8 @@ func (p *pages) serviceCard(c echo.Context) views.ServiceCard {
 	return card
 }
 
-// serviceRows lists the project's services with the state of their deliveries.
-// returnTo is where their forms come back to.
+// serviceRows returns the project's services with the state of their deliveries. returnTo
+// names the page that their forms return to.
 func (p *pages) serviceRows(c echo.Context, returnTo string) ([]views.ServiceRow, error) {
 	ctx, projectID := c.Request().Context(), request.Project(c).ID
 	services, _, err := p.Store.ExternalStatusChecks(ctx, projectID, models.Page{})
@@ -121,12 +120,12 @@ func (p *pages) serviceRows(c echo.Context, returnTo string) ([]views.ServiceRow
 	return rows, nil
 }
 
-// logFailure writes down a failure that the page itself survives.
+// logFailure logs an error that the page can be shown in spite of.
 func (p *pages) logFailure(c echo.Context, message string, err error) {
 	p.Log.Error(message, "request_id", request.ID(c), "route", c.Path(), "error", err)
 }
 
-// serviceRemovalForm asks before a service is removed.
+// serviceRemovalForm asks for confirmation to remove a service.
 func (p *pages) serviceRemovalForm(c echo.Context) error {
 	service, err := p.service(c)
 	if err != nil {
@@ -147,7 +146,6 @@ func (p *pages) serviceRemovalForm(c echo.Context) error {
 	}))
 }
 
-// removeService removes a service for good.
 func (p *pages) removeService(c echo.Context) error {
 	id, err := idParam(c, "id")
 	if err != nil {
@@ -158,14 +156,14 @@ func (p *pages) removeService(c echo.Context) error {
 	}
 	returnTo := c.Request().PostForm.Get("return_to")
 	if isHTMX(c) && returnTo == returnToService {
-		// The page behind the dialog is gone with the service.
+		// The page behind the dialog belongs to the removed service.
 		return p.done(c, mergeRequestSettingsURL(c), text.KeyChecksToastRemoved)
 	}
 	return p.serviceSaved(c, returnURL(c, returnTo, 0), string(text.KeyChecksToastRemoved))
 }
 
-// service is the service that the path names. KindNotFound where the project
-// has none of that id.
+// service returns the service that the path names. KindNotFound if the project has none with
+// that id.
 func (p *pages) service(c echo.Context) (models.ExternalStatusCheck, error) {
 	id, err := idParam(c, "id")
 	if err != nil {
@@ -174,8 +172,8 @@ func (p *pages) service(c echo.Context) (models.ExternalStatusCheck, error) {
 	return p.Store.ExternalStatusCheck(c.Request().Context(), request.Project(c).ID, id)
 }
 
-// serviceSaved answers a form that changed services or branch rules: htmx gets
-// what is new on the page behind the dialog, others are sent there.
+// serviceSaved answers a form about services or branch rules. htmx gets the updated parts of
+// the page behind the dialog, other clients a redirect to back.
 func (p *pages) serviceSaved(c echo.Context, back, toast string) error {
 	if !isHTMX(c) {
 		p.keepToast(c, toast)

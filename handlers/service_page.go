@@ -16,8 +16,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// deliveryOutcomes are what the log of a service can be filtered by, in the
-// order of the choice.
+// deliveryOutcomes are the filters of the delivery log, in the order of the menu.
 var deliveryOutcomes = []struct {
 	state models.DeliveryState
 	word  text.Key
@@ -29,8 +28,8 @@ var deliveryOutcomes = []struct {
 	{models.DeliverySuperseded, text.KeyChecksSuperseded},
 }
 
-// servicePage shows a service with its delivery log. To htmx, which asks while
-// a delivery is under way, it answers 204 where nothing is new since rev.
+// servicePage shows a service with its delivery log. A poll by htmx gets 204 if nothing
+// changed since rev.
 func (p *pages) servicePage(c echo.Context) error {
 	service, err := p.service(c)
 	if err != nil {
@@ -49,8 +48,8 @@ func (p *pages) servicePage(c echo.Context) error {
 	return render(c, http.StatusOK, views.ServiceView(view))
 }
 
-// presentService is a service's page with one page of its log, and a digest of
-// what it shows apart from ticking times.
+// presentService returns a service's page with one page of its log, and a digest of its
+// content without relative times.
 func (p *pages) presentService(c echo.Context, service models.ExternalStatusCheck, number int, outcome string) (views.ServicePage, string, error) {
 	page, err := p.settingsPage(c, text.KeyChecksStatusCheck, service.Name, serviceURL(c, service.ID))
 	if err != nil {
@@ -106,16 +105,15 @@ func (p *pages) presentService(c echo.Context, service models.ExternalStatusChec
 	return view, digest.sum(), nil
 }
 
-// deliveryDigest sums up what a page shows of deliveries, and how soon news of
-// them may come.
+// deliveryDigest computes a digest of the deliveries on a page, and how often the page should
+// poll.
 type deliveryDigest struct {
 	now   time.Time
 	text  []byte
 	every string
 }
 
-// soon is how near the next attempt of a delivery must be for its page to ask
-// often; until later ones, it asks now and then.
+// soon is the time before the next attempt within which the page polls often.
 const soon = 2 * time.Minute
 
 func (g *deliveryDigest) word(words ...string) {
@@ -145,13 +143,13 @@ func (g *deliveryDigest) sum() string {
 	return strconv.FormatUint(hash.Sum64(), 36)
 }
 
-// live asks path, with its query, for news.
+// live returns the polling of path with query.
 func (g *deliveryDigest) live(path string, query url.Values) views.Live {
 	query.Set("rev", g.sum())
 	return views.Live{URL: path + "?" + query.Encode(), Every: g.every}
 }
 
-// hostOf is the host of a URL, with its port.
+// hostOf returns the host and port of a URL.
 func hostOf(target string) string {
 	u, err := url.Parse(target)
 	if err != nil {
@@ -160,7 +158,7 @@ func hostOf(target string) string {
 	return u.Host
 }
 
-// sendTest sends a service a test delivery, which changes no check.
+// sendTest sends a test delivery. It changes no check.
 func (p *pages) sendTest(c echo.Context) error {
 	service, err := p.service(c)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// Names of the cookies, and of what lies in them.
+// Names of the cookies and their values.
 const (
 	sessionCookie = "mergegate_session"
 	flashCookie   = "mergegate_flash"
@@ -22,8 +22,8 @@ const (
 	sessionValue = "id"
 )
 
-// sessionCookieName returns the name of the session's cookie. Behind HTTPS the
-// prefix makes browsers refuse one that a sibling domain or plain HTTP set.
+// sessionCookieName returns the name of the session cookie. With https, its prefix makes
+// browsers reject cookies set by sibling domains or over http.
 func sessionCookieName(secure bool) string {
 	if secure {
 		return "__Host-" + sessionCookie
@@ -31,7 +31,7 @@ func sessionCookieName(secure bool) string {
 	return sessionCookie
 }
 
-// loadSession finds out who asks, by the random id in the cookie.
+// loadSession loads the session and its user by the id in the cookie.
 func (p *pages) loadSession(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		digest := p.sessionDigest(c)
@@ -40,7 +40,7 @@ func (p *pages) loadSession(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		session, user, err := p.Store.SessionUser(c.Request().Context(), digest)
 		if models.KindOf(err) == models.KindNotFound {
-			return next(c) // ended or expired: a visitor like any other
+			return next(c) // ended or expired: continue as a visitor
 		}
 		if err != nil {
 			return err
@@ -54,8 +54,8 @@ func (p *pages) loadSession(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// sessionDigest is what the database knows the browser's session by, "" where
-// the cookie is missing or not ours.
+// sessionDigest returns the digest that identifies the browser's session in the database, ""
+// without a valid cookie.
 func (p *pages) sessionDigest(c echo.Context) string {
 	id := p.sessionID(c)
 	if id == "" {
@@ -64,19 +64,19 @@ func (p *pages) sessionDigest(c echo.Context) string {
 	return auth.Digest(id)
 }
 
-// sessionID is the random id in the browser's cookie, which the database does
-// not know; "" where the cookie is missing or not ours.
+// sessionID returns the random id in the browser's cookie, "" without a valid one. The
+// database only has its digest.
 func (p *pages) sessionID(c echo.Context) string {
 	cookie, err := p.sessions.Get(c.Request(), sessionCookieName(p.secure))
 	if err != nil {
-		return "" // made with another key, or tampered with
+		return "" // another key, or a forged cookie
 	}
 	id, _ := cookie.Values[sessionValue].(string)
 	return id
 }
 
-// startSession signs the user in under a new id, whatever the browser had
-// before. With remember the cookie outlives the browser.
+// startSession signs the user in with a new session id. With remember, the cookie outlives the
+// browser.
 func (p *pages) startSession(c echo.Context, user models.User, remember bool) error {
 	ctx := c.Request().Context()
 	if old := request.Session(c); old.Digest != "" {
@@ -106,11 +106,11 @@ func (p *pages) endSession(c echo.Context) error {
 	return p.writeCookie(c, sessionCookieName(p.secure), sessionValue, "", -1)
 }
 
-// writeCookie sets a signed and encrypted cookie. maxAge is in seconds: 0 ends
-// with the browser, negative ends it now.
+// writeCookie sets a signed and encrypted cookie. maxAge is in seconds; 0 makes a session
+// cookie, a negative one deletes it.
 func (p *pages) writeCookie(c echo.Context, name, key, value string, maxAge int) error {
-	// An unreadable old cookie is no reason not to write a new one: Get gives
-	// an empty one beside its error.
+	// Get returns an empty session together with an error for an unreadable cookie, which is
+	// overwritten.
 	cookie, err := p.sessions.Get(c.Request(), name)
 	if cookie == nil {
 		return err
@@ -120,8 +120,7 @@ func (p *pages) writeCookie(c echo.Context, name, key, value string, maxAge int)
 	return cookie.Save(c.Request(), c.Response())
 }
 
-// mustChangePassword sends users with a one-time password to the page where
-// they choose their own, whatever they wanted.
+// mustChangePassword redirects users with a one-time password to the form for a new one.
 func mustChangePassword(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		user := request.User(c)
@@ -135,7 +134,7 @@ func mustChangePassword(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// signInURL is where to sign in to come back to the page of this request.
+// signInURL returns the sign-in page with a way back to the current page.
 func signInURL(c echo.Context) string {
 	back := returnPath(c)
 	if back == "/" {
@@ -144,8 +143,8 @@ func signInURL(c echo.Context) string {
 	return signInPath + "?return_to=" + url.QueryEscape(back)
 }
 
-// returnPath is the page to come back to: this one, or for a form the page
-// that it stood on.
+// returnPath returns the page to return to: the current one or, for a form, the page that has
+// it.
 func returnPath(c echo.Context) string {
 	r := c.Request()
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
@@ -158,11 +157,11 @@ func returnPath(c echo.Context) string {
 	return safePath(from.RequestURI())
 }
 
-// maxReturnPath is the longest way back that a sign-in keeps, in bytes.
+// maxReturnPath is the maximum length of a return path, in bytes.
 const maxReturnPath = 2048
 
-// safePath is path where it is a page of ours, "/" for everything that could
-// lead a browser elsewhere, or round in circles.
+// safePath returns path if it is a page of this server, otherwise "/". It prevents redirects
+// to other hosts and loops through sign-in.
 func safePath(path string) string {
 	u, err := url.Parse(path)
 	switch {

@@ -12,11 +12,10 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// maxBranchOptions is how many branches a list to choose from holds.
+// maxBranchOptions is the maximum number of branches in a menu.
 const maxBranchOptions = 200
 
-// generalForms are the forms of Settings › General; nil ones show the project
-// as it is.
+// generalForms are the forms of Settings › General. A nil form shows the stored values.
 type generalForms struct{ basic, advanced, remove *views.Form }
 
 func (p *pages) generalSettings(c echo.Context) error {
@@ -53,8 +52,8 @@ func (p *pages) renderGeneral(c echo.Context, status int, forms generalForms) er
 	return render(c, status, views.GeneralSettingsPage(page, v))
 }
 
-// branchOptions are the branches that can become the default one; none while
-// the repository is empty or cannot be read.
+// branchOptions returns the branches that can become the default branch. It is empty if the
+// repository is empty or cannot be read.
 func (p *pages) branchOptions(c echo.Context, project models.Project) []views.Option {
 	branches, _, err := p.Git.Reader(project.ID).Branches(c.Request().Context(), "", 0, maxBranchOptions)
 	if err != nil {
@@ -114,8 +113,8 @@ func (p *pages) saveGeneralSettings(c echo.Context) error {
 	return p.redirect(c, generalSettingsURL(c), text.KeyChangesSaved)
 }
 
-// knownBranch reports whether the project has a branch: forms that are refused
-// for another reason tell this fault with it.
+// knownBranch reports whether the project has a branch, so that this error can be shown with
+// those of other fields.
 func (p *pages) knownBranch(c echo.Context, branch string) (bool, error) {
 	_, known, err := p.Git.Reader(request.Project(c).ID).BranchTip(c.Request().Context(), branch)
 	return known, err
@@ -155,7 +154,7 @@ func (p *pages) saveAdvancedSettings(c echo.Context) error {
 	return p.redirect(c, urlOfProject(saved)+generalSettingsPath, text.KeyChangesSaved)
 }
 
-// deleteProject removes the project once its path has been typed.
+// deleteProject deletes the project if its path was typed as confirmation.
 func (p *pages) deleteProject(c echo.Context) error {
 	project := request.Project(c)
 	if c.FormValue("confirm") != project.FullPath() {

@@ -14,18 +14,17 @@ import (
 	"github.com/mergegate/mergegate/handlers/request"
 )
 
-// What is shown once, a new token, has to get from the answer to its form to
-// the page that the answer leads to, so that a reload shows a page and not the
-// form's answer again. It travels in no URL and no cookie: it waits in the
-// session's row, sealed with a key that only the browser's cookie and this
-// installation's secret yield together, and the page that shows it clears it.
+// A new token is shown once, on the page that its form redirects to, so that a reload does not
+// submit the form again. The token is not sent in a URL or a cookie. It is stored encrypted in
+// the session's row; the key is derived from the browser's cookie and the secret of this
+// installation. The page that shows it deletes it.
 
-// shownOnceLifetime is how long it waits for its page.
+// shownOnceLifetime is how long the token waits for its page.
 const shownOnceLifetime = time.Minute
 
 const shownOnceContext = "sessions/shown_once"
 
-// shownOnceSealer seals for the session of this request.
+// shownOnceSealer returns the sealer for the session of this request.
 func (p *pages) shownOnceSealer(c echo.Context) (*auth.Sealer, error) {
 	mac := hmac.New(sha256.New, p.SessionKey)
 	mac.Write([]byte("shown once\n" + p.sessionID(c)))
@@ -36,7 +35,7 @@ func (p *pages) shownOnceSealer(c echo.Context) (*auth.Sealer, error) {
 	return ring.Sealer("shown once"), nil
 }
 
-// sealShownOnce seals what the page at path is to show once.
+// sealShownOnce encrypts what the page at path will show once.
 func (p *pages) sealShownOnce(c echo.Context, path, secret string) ([]byte, error) {
 	sealer, err := p.shownOnceSealer(c)
 	if err != nil {
@@ -46,11 +45,11 @@ func (p *pages) sealShownOnce(c echo.Context, path, secret string) ([]byte, erro
 	return sealer.Seal([]byte(strconv.FormatInt(until, 10)+"\n"+path+"\n"+secret), shownOnceContext)
 }
 
-// takeShownOnce is what the page at path shows this once, "" for nothing. What
-// cannot be opened, or has waited too long, is never shown.
+// takeShownOnce returns and deletes what the page at path shows once. It is "" if there is
+// nothing, it is expired, or it cannot be decrypted.
 func (p *pages) takeShownOnce(c echo.Context, path string) (string, error) {
 	if c.Request().Method != http.MethodGet {
-		return "", nil // nobody would see it
+		return "", nil // there is no page to show it
 	}
 	ctx, digest := c.Request().Context(), request.Session(c).Digest
 	sealed, err := p.Store.ShownOnce(ctx, digest)
@@ -63,11 +62,11 @@ func (p *pages) takeShownOnce(c echo.Context, path string) (string, error) {
 	}
 	plain, err := sealer.Open(sealed, shownOnceContext)
 	if err != nil {
-		return "", nil // of another key: the token has to be made anew
+		return "", nil // encrypted with another key: the user must create a new token
 	}
 	parts := strings.SplitN(string(plain), "\n", 3)
 	if len(parts) != 3 || parts[1] != path {
-		return "", nil // it waits for its own page
+		return "", nil // it belongs to another page
 	}
 	until, err := strconv.ParseInt(parts[0], 10, 64)
 	if err != nil {

@@ -32,8 +32,8 @@ func (p *pages) renderSignIn(c echo.Context, status int, form views.Form, back s
 	return render(c, status, views.SignInPage(page, views.SignIn{Form: form, Host: host, ReturnTo: back, Kept: carriedForm(c)}))
 }
 
-// signIn starts a session. Whatever is wrong, unknown name or wrong password,
-// the answer and the time it takes are the same.
+// signIn starts a session. The response and its timing are the same for an unknown name and a
+// wrong password.
 func (p *pages) signIn(c echo.Context) error {
 	ctx := c.Request().Context()
 	form := formOf(c)
@@ -78,7 +78,7 @@ func (p *pages) signIn(c echo.Context) error {
 	return p.redirect(c, back, "")
 }
 
-// findLogin is the user with a name, an empty one where there is none.
+// findLogin returns the user with a name or email, an empty one if there is none.
 func (p *pages) findLogin(c echo.Context, login string) (models.User, error) {
 	if !request.IsText(login) {
 		return models.User{}, nil
@@ -106,8 +106,7 @@ func (p *pages) renderNewPassword(c echo.Context, status int, form views.Form) e
 		p.barePage(c, translate(c, text.KeyNewPasswordTitle)), form, request.MustUser(c).PasswordChangeRequired))
 }
 
-// changePassword gives the user the password they chose and ends their other
-// sessions.
+// changePassword saves a new password and ends the user's other sessions.
 func (p *pages) changePassword(c echo.Context) error {
 	ctx, user := c.Request().Context(), request.MustUser(c)
 	current, chosen := c.FormValue("current_password"), c.FormValue("password")

@@ -12,7 +12,7 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// The words of the form for "none chosen", which is "" in the database.
+// Form values for "no choice", which the database stores as "".
 const (
 	systemTheme     = "system"
 	browserLanguage = "browser"
@@ -45,7 +45,7 @@ func (p *pages) renderUserSettings(c echo.Context, status int, form views.Form) 
 			This: s.Digest == request.Session(c).Digest,
 		}
 		if row.This {
-			row.LastSeen = v.Now // kept to some minutes only
+			row.LastSeen = v.Now // stored only every few minutes
 		}
 		v.Sessions = append(v.Sessions, row)
 	}
@@ -57,11 +57,11 @@ func (p *pages) renderUserSettings(c echo.Context, status int, form views.Form) 
 	return render(c, status, views.UserSettingsPage(page, v))
 }
 
-// savePreferences keeps the user's theme and language.
+// savePreferences saves the user's theme and language.
 func (p *pages) savePreferences(c echo.Context) error {
 	form := formOf(c)
 	theme, language := form.Value("theme"), form.Value("language")
-	// "" would be a choice in the database; a form that lacks it made none.
+	// models accepts "" as a choice, but a form without the field has made none.
 	switch theme {
 	case "":
 		theme = "none"
@@ -90,8 +90,8 @@ func (p *pages) savePreferences(c echo.Context) error {
 	return p.redirect(c, userSettingsPath, text.KeyChangesSaved)
 }
 
-// switchTheme is the theme button: to the theme that the script names, or
-// without script, which alone knows the system's choice, to dark first.
+// switchTheme changes the theme to the one that the script names. Without script, the system's
+// theme is unknown, and the first change is to dark.
 func (p *pages) switchTheme(c echo.Context) error {
 	next := c.FormValue("theme")
 	if next != "light" && next != "dark" {
@@ -111,8 +111,7 @@ func (p *pages) switchTheme(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, returnPath(c))
 }
 
-// writeTheme keeps a theme in the browser for the pages that it shows to
-// nobody in particular; "" forgets it.
+// writeTheme stores the theme in a cookie, for pages without a user; "" deletes it.
 func (p *pages) writeTheme(c echo.Context, theme string) {
 	if theme == browserTheme(c) {
 		return
@@ -122,12 +121,11 @@ func (p *pages) writeTheme(c echo.Context, theme string) {
 		maxAge = -1
 	}
 	cookie := p.plainCookie(themeCookie, theme, maxAge)
-	cookie.HttpOnly = false // the script switches it as well
+	cookie.HttpOnly = false // the script changes it too
 	c.SetCookie(cookie)
 }
 
-// theme is the reader's choice, "" for the system's: the user's own wherever
-// they are signed in, else the browser's last one.
+// theme returns the user's theme, or for visitors the browser's; "" means the system's.
 func theme(c echo.Context) string {
 	if user := request.User(c); user != nil {
 		return user.Theme
@@ -135,7 +133,7 @@ func theme(c echo.Context) string {
 	return browserTheme(c)
 }
 
-// browserTheme is the theme that the browser had last.
+// browserTheme returns the theme in the browser's cookie.
 func browserTheme(c echo.Context) string {
 	cookie, err := c.Cookie(themeCookie)
 	if err != nil || (cookie.Value != "light" && cookie.Value != "dark") {
@@ -160,7 +158,7 @@ func (p *pages) endSessionOf(c echo.Context) error {
 	return p.redirect(c, userSettingsPath, text.KeyToastSessionEnded)
 }
 
-// endOtherSessions ends all sessions of the user but this one.
+// endOtherSessions ends all sessions of the user except this one.
 func (p *pages) endOtherSessions(c echo.Context) error {
 	ended, err := p.Store.EndSessions(c.Request().Context(), request.MustUser(c), 0, request.Session(c).Digest)
 	if err != nil {

@@ -21,10 +21,9 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// pollStatusChecks answers the widget's request for news. The query carries what
-// the reader's page shows: rev, a digest of it, and the parts of shownPage.
-// Without news the answer is 204, otherwise the body and the parts of the page
-// that follow from it.
+// pollStatusChecks answers a poll of the widget. The query describes what the page shows: rev,
+// a digest, and the fields of shownPage. The response is 204 if nothing changed, otherwise the
+// widget's body and the parts of the page that depend on it.
 func (p *pages) pollStatusChecks(c echo.Context) error {
 	iid, err := idParam(c, "iid")
 	if err != nil {
@@ -34,15 +33,14 @@ func (p *pages) pollStatusChecks(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	// Without news only the digest is needed, which most polls end with.
+	// Most polls end here. They need only the digest.
 	if c.QueryParam("rev") == revision(c, facts, presentRows(c, facts)) {
 		return c.NoContent(http.StatusNoContent)
 	}
 	return p.renderWidget(c, parseShownPage(c.QueryParams()))
 }
 
-// widgetFacts reads what the widget shows, and what tells whether the merge box
-// around it has news.
+// widgetFacts reads what the widget shows, and what decides whether the merge box changed.
 func (p *pages) widgetFacts(c echo.Context, iid int64) (facts mergeFacts, err error) {
 	ctx, projectID := c.Request().Context(), request.Project(c).ID
 	facts.now = p.Store.Now()
@@ -52,8 +50,7 @@ func (p *pages) widgetFacts(c echo.Context, iid int64) (facts mergeFacts, err er
 	return facts, p.addWidgetFacts(ctx, &facts)
 }
 
-// addWidgetFacts adds to the rows what is read besides them: the answers after
-// a merge, or whether the target branch moved.
+// addWidgetFacts adds the responses after a merge, or the stamp of the target branch.
 func (p *pages) addWidgetFacts(ctx context.Context, facts *mergeFacts) (err error) {
 	switch facts.mr.State {
 	case models.StateOpened:
@@ -64,8 +61,7 @@ func (p *pages) addWidgetFacts(ctx context.Context, facts *mergeFacts) (err erro
 	return err
 }
 
-// renderWidget answers with the widget's body and what follows from it, for
-// what the reader's page shows.
+// renderWidget renders the widget's body, and what depends on it, for the given page.
 func (p *pages) renderWidget(c echo.Context, page shownPage) error {
 	mr, err := p.loadMergeRequest(c)
 	if err != nil {
@@ -89,8 +85,8 @@ func (p *pages) renderWidget(c echo.Context, page shownPage) error {
 	return render(c, http.StatusOK, views.StatusChecksUpdate(widget, presentBox(c, facts, widget), head))
 }
 
-// retryStatusCheck sets a failed check back to pending and sends it again.
-// htmx gets the widget's body in return, polling again; others get the page.
+// retryStatusCheck sets a failed check back to pending and sends it again. htmx gets the
+// widget's body, which polls again; other clients get the page.
 func (p *pages) retryStatusCheck(c echo.Context) error {
 	serviceID, err := idParam(c, "id")
 	if err != nil {
@@ -110,7 +106,7 @@ func (p *pages) retryStatusCheck(c echo.Context) error {
 	_, err = p.Store.RetryCheck(ctx, request.MustUser(c), projectID, iid, serviceID)
 	switch models.CodeOf(err) {
 	case models.CodeNotFailed, models.CodeNotOpen:
-		// The page was behind: what it gets shows how things stand.
+		// The page was outdated. The response shows the current state.
 		triggerToast(c, translate(c, refusals[models.CodeOf(err)]), false)
 	default:
 		if err != nil {
@@ -124,8 +120,8 @@ func (p *pages) retryStatusCheck(c echo.Context) error {
 	return p.renderWidget(c, parseShownPage(form))
 }
 
-// shownPage is what the reader's page shows. A page that is being drawn shows
-// nothing yet: its zero value.
+// shownPage is what the user's page shows. The zero value is for a page that is rendered for
+// the first time.
 type shownPage struct {
 	views.ShownPage
 	rows []shownRow
@@ -133,8 +129,8 @@ type shownPage struct {
 
 var objectID = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 
-// parseShownPage reads the parameters state, head, announced and rows. What cannot be
-// read is left out.
+// parseShownPage reads the parameters state, head, announced and rows. Invalid values are
+// ignored.
 func parseShownPage(params url.Values) shownPage {
 	page := shownPage{rows: parseShownRows(params.Get("rows"))}
 	page.State = views.MergeRequestState(params.Get("state"))
@@ -147,7 +143,7 @@ func parseShownPage(params url.Values) shownPage {
 	return page
 }
 
-// shownRow is a row as the reader's page shows it.
+// shownRow is a row of the user's page.
 type shownRow struct {
 	id    int64
 	state views.CheckState
@@ -156,11 +152,11 @@ type shownRow struct {
 // stateLetters are the states in the rows parameter.
 var stateLetters = map[string]views.CheckState{"p": views.CheckPending, "s": views.CheckPassed, "f": views.CheckFailed}
 
-// maxShownRows bounds what a request may make us read.
+// maxShownRows limits the rows parameter of a request.
 const maxShownRows = 10000
 
-// parseShownRows reads the rows parameter: ids with a letter for the state,
-// such as 34f.31p, in the order of the page. What cannot be read is left out.
+// parseShownRows reads the rows parameter: ids with a letter for the state, such as 34f.31p,
+// in the order of the page. Invalid values are ignored.
 func parseShownRows(rows string) []shownRow {
 	var shown []shownRow
 	for part := range strings.SplitSeq(rows, ".") {
@@ -176,7 +172,7 @@ func parseShownRows(rows string) []shownRow {
 	return shown
 }
 
-// writeShownRows is the rows parameter for the page that is being drawn.
+// writeShownRows returns the rows parameter for the rendered page.
 func writeShownRows(rows []views.CheckRow) string {
 	letters := map[views.CheckState]byte{views.CheckPending: 'p', views.CheckPassed: 's', views.CheckFailed: 'f'}
 	out := make([]byte, 0, 8*len(rows))
@@ -189,9 +185,8 @@ func writeShownRows(rows []views.CheckRow) string {
 	return string(out)
 }
 
-// presentWidget is the widget at an instant. Rows keep the places that the
-// reader's page gave them; on a page that is drawn anew failed ones come first,
-// then pending, then passed, each by name.
+// presentWidget returns the widget. Rows keep their places on the user's page. On a new page,
+// failed ones come first, then pending, then passed, each sorted by name.
 func presentWidget(c echo.Context, f mergeFacts, page shownPage) views.StatusChecks {
 	mr := f.mr
 	widget := views.StatusChecks{
@@ -227,8 +222,7 @@ func presentWidget(c echo.Context, f mergeFacts, page shownPage) views.StatusChe
 	return widget
 }
 
-// presentRows is the checks as this reader may see them, in the order of the
-// database.
+// presentRows returns the checks that the user may see, in the order of the database.
 func presentRows(c echo.Context, f mergeFacts) []views.CheckRow {
 	retries, manages := request.Can(c, auth.RetryStatusCheck), request.Can(c, auth.ManageStatusChecks)
 	rows := make([]views.CheckRow, 0, len(f.checks))
@@ -246,8 +240,8 @@ func presentRows(c echo.Context, f mergeFacts) []views.CheckRow {
 	return rows
 }
 
-// addShownPage notes what the page shows from now on, and whether it has to say
-// that HEAD moved since it was loaded: once per move.
+// addShownPage sets the parameters of the next poll, and whether to announce that HEAD moved
+// since the page was loaded. Each move is announced once.
 func addShownPage(widget *views.StatusChecks, mr models.MergeRequest, page views.ShownPage) {
 	widget.PageHasForm = page.State == views.MergeRequestOpen
 	widget.Page = views.ShownPage{State: views.MergeRequestState(mr.State), Head: cmp.Or(page.Head, mr.HeadSHA)}
@@ -260,7 +254,7 @@ func addShownPage(widget *views.StatusChecks, mr models.MergeRequest, page views
 	}
 }
 
-// orderRows puts the rows where the page has them; those it has not come last.
+// orderRows sorts the rows by their place on the page; new ones come last.
 func orderRows(rows []views.CheckRow, shown []shownRow) {
 	places := make(map[int64]int, len(shown))
 	for i, row := range shown {
@@ -282,7 +276,7 @@ func orderRows(rows []views.CheckRow, shown []shownRow) {
 	})
 }
 
-// changedRows are the checks whose state is not the one that the page shows.
+// changedRows returns the checks whose state differs from the page.
 func changedRows(rows []views.CheckRow, shown []shownRow) []views.CheckChange {
 	before := make(map[int64]views.CheckState, len(shown))
 	for _, row := range shown {
@@ -297,10 +291,9 @@ func changedRows(rows []views.CheckRow, shown []shownRow) []views.CheckChange {
 	return changes
 }
 
-// revision is a digest of what the widget and the merge box around it show,
-// apart from ticking times and from the order of the rows. Of the box it knows
-// when the merge request changed, whether the target branch moved, the rule and
-// the reader's role.
+// revision returns a digest of what the widget and the merge box show, without relative times
+// and the order of rows. Of the merge box it covers when the merge request changed, whether
+// the target branch moved, the rule and the user's role.
 func revision(c echo.Context, f mergeFacts, rows []views.CheckRow) string {
 	ordered := slices.Clone(rows)
 	slices.SortFunc(ordered, func(a, b views.CheckRow) int { return cmp.Compare(a.ID, b.ID) })
@@ -349,5 +342,5 @@ func revision(c echo.Context, f mergeFacts, rows []views.CheckRow) string {
 	return strconv.FormatUint(digest.Sum64(), 36)
 }
 
-// shortSHA is how pages write a commit's id.
+// shortSHA returns the first 8 digits of a commit's id.
 func shortSHA(sha string) string { return sha[:min(len(sha), 8)] }

@@ -9,8 +9,8 @@ import (
 	"github.com/mergegate/mergegate/webhook"
 )
 
-// presentCheck is one row of the widget at an instant: the state, and all that
-// is known about why.
+// presentCheck returns a row of the widget: the state of the check at now, and the reasons for
+// it.
 func presentCheck(check models.MergeRequestCheck, state models.MergeRequestState, now time.Time) views.CheckRow {
 	row := views.CheckRow{
 		ID: check.ExternalStatusCheckID, Name: check.Name, State: views.CheckState(check.StatusAt(now)),
@@ -22,7 +22,7 @@ func presentCheck(check models.MergeRequestCheck, state models.MergeRequestState
 	}
 	if check.Delivery != nil {
 		row.Delivery = presentCheckDelivery(*check.Delivery, now)
-		// A response that set the check to pending again came after the retry.
+		// A response that set the check to pending came after the retry.
 		row.Retried = check.Delivery.Kind == models.DeliveryOfRetry && row.State == views.CheckPending &&
 			!check.PendingSince.After(check.Delivery.CreatedAt)
 	}
@@ -47,7 +47,7 @@ func presentCheckDelivery(d models.Delivery, now time.Time) views.CheckDelivery 
 		}
 		v.State, v.Attempt, v.NextAt = views.DeliveryRetrying, d.Attempts+1, d.NextAttemptAt
 		if d.InFlightAt(now) {
-			v.Attempt = d.Attempts // it has begun
+			v.Attempt = d.Attempts // the attempt is running
 		}
 	}
 	return v
@@ -63,7 +63,7 @@ func finishedAt(d models.Delivery) time.Time {
 	return d.CreatedAt
 }
 
-// failureTexts are the words for the kinds of failure of an attempt.
+// failureTexts are the texts for the kinds of failure of an attempt.
 var failureTexts = map[string]text.Key{
 	webhook.ErrorRefusedAddress:    text.KeyMRFailureBlocked,
 	webhook.ErrorDNS:               text.KeyMRFailureDNS,
@@ -78,7 +78,7 @@ var failureTexts = map[string]text.Key{
 	models.ErrorSecret:             text.KeyMRFailureSecret,
 }
 
-// failureText is the words for a kind of failure; "" for none.
+// failureText returns the text for a kind of failure, "" for none.
 func failureText(kind string) text.Key {
 	if kind == "" {
 		return ""
