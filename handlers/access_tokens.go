@@ -16,8 +16,8 @@ import (
 // usualTokenLifetime is the default expiry of a new token.
 const usualTokenLifetime = 90 * 24 * time.Hour
 
-// tokenWords are the messages of the form for a new token.
-var tokenWords = words{
+// tokenMessages are the messages of the form for a new token.
+var tokenMessages = messages{
 	"name.blank":                 text.KeyTokenNameBlank,
 	"scopes.blank":               text.KeyScopesBlank,
 	"access_level.role_too_high": text.KeyRoleAboveOwn,
@@ -52,7 +52,7 @@ func (p *pages) renderPersonalTokens(c echo.Context, status int, form views.Form
 	if err != nil {
 		return err
 	}
-	crumbs(&page, translate(c, text.KeyUserSettings), userSettingsPath, translate(c, text.KeyAccessTokens), personalTokensPath)
+	addBreadcrumbs(&page, translate(c, text.KeyUserSettings), userSettingsPath, translate(c, text.KeyAccessTokens), personalTokensPath)
 	return render(c, status, views.AccessTokensPage(page, list))
 }
 
@@ -63,12 +63,12 @@ func (p *pages) renderProjectTokens(c echo.Context, status int, form views.Form)
 		return err
 	}
 	list.Intro = text.KeyProjectTokensIntro
-	list.Roles = roleOptions(c, assignable(c))
+	list.Roles = roleOptions(c, assignableRoles(c))
 	page, err := p.page(c, translate(c, text.KeyAccessTokens), views.SectionAccessTokens)
 	if err != nil {
 		return err
 	}
-	crumbs(&page, translate(c, text.KeySettings), generalSettingsURL(c), translate(c, text.KeyAccessTokens), projectTokensURL(c))
+	addBreadcrumbs(&page, translate(c, text.KeySettings), generalSettingsURL(c), translate(c, text.KeyAccessTokens), projectTokensURL(c))
 	return render(c, status, views.AccessTokensPage(page, list))
 }
 
@@ -146,7 +146,7 @@ func (p *pages) createToken(c echo.Context, path string, create func(models.Acce
 	switch {
 	case models.CodeOf(err) == models.CodeFormUsed:
 		return p.redirect(c, path, "")
-	case err != nil && explain(c, &form, err, tokenWords):
+	case err != nil && addMessages(c, &form, err, tokenMessages):
 		return again(form)
 	case err != nil:
 		return err
@@ -214,7 +214,7 @@ func (p *pages) confirm(c echo.Context, section string, v views.Confirmation, le
 		return err
 	}
 	page.Narrow = true
-	crumbs(&page, levels...)
+	addBreadcrumbs(&page, levels...)
 	return render(c, http.StatusOK, views.ConfirmationPage(page, v))
 }
 

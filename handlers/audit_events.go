@@ -76,9 +76,9 @@ func (p *pages) renderAudit(c echo.Context, path, section string, intro text.Key
 		return err
 	}
 	if section != "" {
-		crumbs(&page, translate(c, text.KeyManage), path)
+		addBreadcrumbs(&page, translate(c, text.KeyManage), path)
 	}
-	crumbs(&page, translate(c, text.KeyChecksAuditEvents), path)
+	addBreadcrumbs(&page, translate(c, text.KeyChecksAuditEvents), path)
 	number, projectID := pageNumber(c), request.Project(c).ID
 	filter, form := auditFilter(c, projectID)
 	events, total, err := p.Store.AuditEvents(c.Request().Context(), projectID, filter, models.Page{Number: number, Size: pageSize})
@@ -203,7 +203,7 @@ func (p *pages) exportAuditEvents(c echo.Context) error {
 			strings.Join(row.Changes, "\n"), row.IP,
 		}
 		for i, cell := range cells {
-			cells[i] = inertCell(cell)
+			cells[i] = escapeFormula(cell)
 		}
 		return out.Write(cells)
 	})
@@ -211,7 +211,7 @@ func (p *pages) exportAuditEvents(c echo.Context) error {
 	if err = errors.Join(err, out.Error()); err != nil {
 		// The status was sent already. Aborting the connection tells the client that the file
 		// is incomplete.
-		p.logFailure(c, "audit events are not exported to their end", err)
+		p.logFailure(c, "audit event export failed", err)
 		panic(http.ErrAbortHandler)
 	}
 	return nil
@@ -221,8 +221,8 @@ func (p *pages) exportAuditEvents(c echo.Context) error {
 // forms of Japanese keyboards.
 const formulaStarts = "=+-@\t\r\n＝＋－＠"
 
-// inertCell returns a cell that spreadsheets do not interpret as a formula.
-func inertCell(cell string) string {
+// escapeFormula returns a cell that spreadsheets do not interpret as a formula.
+func escapeFormula(cell string) string {
 	if strings.IndexAny(cell, formulaStarts) == 0 {
 		return "'" + cell
 	}

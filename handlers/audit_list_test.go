@@ -102,7 +102,7 @@ func TestAuditExport_Cells_AreNoFormulas(t *testing.T) {
 	for cell, want := range map[string]string{
 		"": "", "Licence": "Licence", "=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)", "\t=1": "'\t=1", "\n=1": "'\n=1", "＝1+1": "'＝1+1", "a=1": "a=1", "結合": "結合",
 	} {
-		if got := inertCell(cell); got != want {
+		if got := escapeFormula(cell); got != want {
 			t.Errorf("%q becomes %q, want %q", cell, got, want)
 		}
 	}

@@ -53,7 +53,7 @@ func (p *pages) commit(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	crumbs(&page, row.SHA, row.URL)
+	addBreadcrumbs(&page, row.SHA, row.URL)
 	return render(c, http.StatusOK, views.CommitPage(page, v))
 }
 
@@ -106,7 +106,7 @@ func (p *pages) compareCommits(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	crumbs(&page, translate(c, text.KeyMRCompare), compareURL(c, from, to))
+	addBreadcrumbs(&page, translate(c, text.KeyMRCompare), compareURL(c, from, to))
 	return render(c, http.StatusOK, views.ComparePage(page, v))
 }
 
@@ -114,7 +114,7 @@ func (p *pages) compareCommits(c echo.Context) error {
 func presentCommit(c echo.Context, commit gitrepo.Commit) views.CommitRow {
 	title, body, _ := strings.Cut(strings.TrimSpace(commit.Message), "\n")
 	return views.CommitRow{
-		SHA: shortSHA(commit.SHA), Title: visible(strings.TrimSpace(title)), Body: visible(strings.TrimSpace(body)), Author: visible(commit.AuthorName),
+		SHA: shortSHA(commit.SHA), Title: showDirections(strings.TrimSpace(title)), Body: showDirections(strings.TrimSpace(body)), Author: showDirections(commit.AuthorName),
 		At: commit.CommittedAt, URL: commitURL(c, commit.SHA),
 	}
 }

@@ -36,7 +36,7 @@ func (p *pages) deliveryPage(c echo.Context) error {
 // presentDeliveryPage returns the page of the delivery in the path, and a digest
 // of its content without relative times.
 func (p *pages) presentDeliveryPage(c echo.Context) (views.DeliveryPage, string, error) {
-	service, err := p.service(c)
+	service, err := p.serviceInPath(c)
 	if err != nil {
 		return views.DeliveryPage{}, "", err
 	}
@@ -85,7 +85,7 @@ func (p *pages) presentDeliveryPage(c echo.Context) (views.DeliveryPage, string,
 
 // redeliver sends a delivery again, with the same bytes and the same Idempotency-Key.
 func (p *pages) redeliver(c echo.Context) error {
-	service, err := p.service(c)
+	service, err := p.serviceInPath(c)
 	if err != nil {
 		return err
 	}

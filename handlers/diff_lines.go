@@ -21,11 +21,11 @@ func diffLines(patch string, limit int) []views.DiffLine {
 		if line == "" {
 			continue
 		}
-		row := views.DiffLine{Text: visible(text[min(1, len(text)):]), Return: ends}
+		row := views.DiffLine{Text: showDirections(text[min(1, len(text)):]), Return: ends}
 		switch line[0] {
 		case '@':
 			oldNo, newNo = hunkStart(line)
-			row = views.DiffLine{Kind: views.LineHunk, Text: visible(text)}
+			row = views.DiffLine{Kind: views.LineHunk, Text: showDirections(text)}
 		case '+':
 			row.Kind, row.New = views.LineAdded, newNo
 			newNo++
@@ -63,8 +63,8 @@ var directions = strings.NewReplacer(
 	"\u2066", "⟦U+2066⟧", "\u2067", "⟦U+2067⟧", "\u2068", "⟦U+2068⟧", "\u2069", "⟦U+2069⟧",
 )
 
-// visible returns the line with its direction characters made visible.
-func visible(line string) string { return directions.Replace(line) }
+// showDirections returns the line with its direction characters made visible.
+func showDirections(line string) string { return directions.Replace(line) }
 
 // hunkStart returns the first line numbers of a hunk's head, such as "@@ -12,7 +12,9 @@ func
 // main()". They are 0 if the head has none.

@@ -19,31 +19,31 @@ import (
 // was. Each instance remembers its own forms. If the duplicate reaches another instance, there
 // is still one row, and the user sees the error.
 
-// onceFor is how long after its answer a form counts as a duplicate. It is longer than a
+// duplicateWindow is how long after its answer a form counts as a duplicate. It is longer than a
 // double click, and too short to undo and repeat something on purpose.
-const onceFor = 2 * time.Second
+const duplicateWindow = 2 * time.Second
 
-// once remembers where submitted forms redirected to.
-type once struct {
+// submittedForms remembers where submitted forms redirected to.
+type submittedForms struct {
 	mu    sync.Mutex
-	forms map[formDigest]*onceAnswer
+	forms map[formDigest]*formAnswer
 }
 
 type formDigest [sha256.Size]byte
 
-// onceAnswer is the answer to a form. done is closed when the answer is known, at the time at.
+// formAnswer is the answer to a form. done is closed when the answer is known, at the time at.
 // location is "" if nothing was created, so that the form can be tried again.
-type onceAnswer struct {
+type formAnswer struct {
 	done     chan struct{}
 	at       time.Time
 	location string
 	cookies  []string
 }
 
-// onlyOnce wraps the handler of a form that creates something, and answers duplicates with the
+// dropDuplicates wraps the handler of a form that creates something, and answers duplicates with the
 // redirect of the first request. It must run after readForm. Forms in dialogs are excluded:
 // the script prevents their duplicates.
-func (p *pages) onlyOnce(next echo.HandlerFunc) echo.HandlerFunc {
+func (p *pages) dropDuplicates(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		session := request.Session(c).Digest
 		if session == "" || isHTMX(c) {
@@ -51,9 +51,9 @@ func (p *pages) onlyOnce(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		digest := formDigest(sha256.Sum256([]byte(session + "\n" + c.Request().URL.RequestURI() + "\n" + c.Request().PostForm.Encode())))
 		for {
-			answer, mine := p.once.enter(digest, p.Store.Now())
+			answer, mine := p.submitted.begin(digest, p.Store.Now())
 			if mine {
-				defer func() { p.once.leave(digest, answer, c, p.Store.Now()) }()
+				defer func() { p.submitted.finish(digest, answer, c, p.Store.Now()) }()
 				return next(c)
 			}
 			select {
@@ -71,36 +71,36 @@ func (p *pages) onlyOnce(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// enter returns the answer to a form. mine means that the form is new: the caller handles it
-// and then calls leave.
-func (o *once) enter(digest formDigest, now time.Time) (answer *onceAnswer, mine bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for d, old := range o.forms {
-		if !old.at.IsZero() && now.Sub(old.at) >= onceFor {
-			delete(o.forms, d)
+// begin returns the answer to a form. mine means that the form is new: the caller handles it
+// and then calls finish.
+func (f *submittedForms) begin(digest formDigest, now time.Time) (answer *formAnswer, mine bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for d, old := range f.forms {
+		if !old.at.IsZero() && now.Sub(old.at) >= duplicateWindow {
+			delete(f.forms, d)
 		}
 	}
-	if answer = o.forms[digest]; answer != nil {
+	if answer = f.forms[digest]; answer != nil {
 		return answer, false
 	}
-	if o.forms == nil {
-		o.forms = map[formDigest]*onceAnswer{}
+	if f.forms == nil {
+		f.forms = map[formDigest]*formAnswer{}
 	}
-	answer = &onceAnswer{done: make(chan struct{})}
-	o.forms[digest] = answer
+	answer = &formAnswer{done: make(chan struct{})}
+	f.forms[digest] = answer
 	return answer, true
 }
 
-// leave stores the redirect of a form that created something. All other answers are forgotten
+// finish stores the redirect of a form that created something. All other answers are forgotten
 // at once.
-func (o *once) leave(digest formDigest, answer *onceAnswer, c echo.Context, now time.Time) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+func (f *submittedForms) finish(digest formDigest, answer *formAnswer, c echo.Context, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	defer close(answer.done)
 	response := c.Response()
 	if !response.Committed || response.Status != http.StatusSeeOther {
-		delete(o.forms, digest)
+		delete(f.forms, digest)
 		return
 	}
 	answer.at, answer.location = now, response.Header().Get(echo.HeaderLocation)

@@ -84,10 +84,10 @@ func TestCreateForms_SentTwice_RedirectToTheSamePage(t *testing.T) {
 			}
 		}
 
-		// Within onceFor it counts as the same form, later as another one.
+		// Within duplicateWindow it counts as the same form, later as another one.
 		member := url.Values{"username": {"mona"}, "access_level": {"20"}}
 		v.post(pearMembersPath, member).wantStatus(http.StatusSeeOther)
-		s.Clock.Advance(onceFor)
+		s.Clock.Advance(duplicateWindow)
 		if got := v.post(pearMembersPath, member).wantStatus(http.StatusUnprocessableEntity).text("#username-error"); got != "Already a member of this project" {
 			t.Errorf("message %q", got)
 		}
@@ -112,7 +112,7 @@ func TestTokenForm_SentToTwoInstances_CreatesOneToken(t *testing.T) {
 			if n := page.Find("td.cell-actions").Length(); n != 1 || !page.has("#new-token") {
 				t.Errorf("%s: %d tokens, shown: %t", path, n, page.has("#new-token"))
 			}
-			s.Clock.Advance(onceFor)
+			s.Clock.Advance(duplicateWindow)
 			v.post(path, form).wantStatus(http.StatusSeeOther)
 			if page = v.get(path); page.Find("td.cell-actions").Length() != 1 || page.has("#new-token") {
 				t.Errorf("%s: sending the form again created another token", path)

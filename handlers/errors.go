@@ -52,7 +52,7 @@ func statusOf(err error) int {
 // of 500 or above.
 func (p *pages) handleError(err error, c echo.Context) {
 	if c.Response().Committed {
-		p.Log.Error("answer cut off", "request_id", request.ID(c), "error", err)
+		p.Log.Error("response aborted", "request_id", request.ID(c), "error", err)
 		return
 	}
 	status := statusOf(err)
@@ -71,7 +71,7 @@ func (p *pages) handleError(err error, c echo.Context) {
 	// rendered.
 	c.SetRequest(c.Request().WithContext(context.WithoutCancel(c.Request().Context())))
 	if failure := p.answerError(c, status, err); failure != nil {
-		p.Log.Error("error page failed", "request_id", request.ID(c), "error", failure)
+		p.Log.Error("rendering error page failed", "request_id", request.ID(c), "error", failure)
 	}
 }
 

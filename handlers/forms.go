@@ -14,11 +14,11 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// words maps "field.code" to the messages of one form that differ from usualWords.
-type words map[string]text.Key
+// messages maps "field.code" to the messages of one form that differ from usualMessages.
+type messages map[string]text.Key
 
-// usualWords are the messages for field errors, by code.
-var usualWords = map[models.Code]text.Key{
+// usualMessages are the messages for field errors, by code.
+var usualMessages = map[models.Code]text.Key{
 	models.CodeBlank:            text.KeyFieldBlank,
 	models.CodeTooLong:          text.KeyFieldTooLong,
 	models.CodeTooShort:         text.KeyFieldTooShort,
@@ -58,9 +58,9 @@ func switchText(c echo.Context, on bool) string {
 	return translate(c, text.KeyChecksOffWord)
 }
 
-// keepLines returns stored if sent differs from it only in line endings, which a textarea does
+// keepLineEndings returns stored if sent differs from it only in line endings, which a textarea does
 // not preserve. Otherwise it returns sent.
-func keepLines(stored, sent string) string {
+func keepLineEndings(stored, sent string) string {
 	normalize := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace
 	if normalize(stored) == normalize(sent) {
 		return stored
@@ -68,9 +68,9 @@ func keepLines(stored, sent string) string {
 	return sent
 }
 
-// explain adds the messages for err to the form. It is false for errors that the user cannot
+// addMessages adds the messages for err to the form. It is false for errors that the user cannot
 // fix in the form.
-func explain(c echo.Context, form *views.Form, err error, own words) bool {
+func addMessages(c echo.Context, form *views.Form, err error, own messages) bool {
 	switch models.KindOf(err) {
 	case models.KindInvalid, models.KindUnprocessable, models.KindConflict, models.KindForbidden:
 	default:
@@ -93,10 +93,10 @@ func explain(c echo.Context, form *views.Form, err error, own words) bool {
 }
 
 // fieldMessage returns the message for a field error.
-func fieldMessage(c echo.Context, field models.FieldError, own words) string {
+func fieldMessage(c echo.Context, field models.FieldError, own messages) string {
 	key, ok := own[field.Field+"."+string(field.Code)]
 	if !ok {
-		key, ok = usualWords[field.Code]
+		key, ok = usualMessages[field.Code]
 	}
 	if !ok {
 		key = text.KeyFieldInvalid

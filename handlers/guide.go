@@ -15,7 +15,7 @@ func (p *pages) guide(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	crumbs(&page, translate(c, text.KeyChecksGuideTitle), views.GuidePath)
+	addBreadcrumbs(&page, translate(c, text.KeyChecksGuideTitle), views.GuidePath)
 	page.Narrow = true
 	return render(c, http.StatusOK, views.GuidePage(page, p.BaseURL))
 }

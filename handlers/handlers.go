@@ -53,8 +53,8 @@ type pages struct {
 	sessions  *sessions.CookieStore
 	markdown  *markdownRenderer
 	spans     *lru.Cache[commitPair, span]
-	conflicts *lru.Cache[commitPair, mergeAnswer]
-	once      once
+	conflicts *lru.Cache[commitPair, mergeResult]
+	submitted submittedForms
 	// secure means that the public address is https, so that cookies are limited to it.
 	secure bool
 }
@@ -68,14 +68,14 @@ func New(d Deps) (*echo.Echo, error) {
 		return nil, fmt.Errorf("base URL %q is not an absolute http or https URL", d.BaseURL)
 	}
 	if len(d.SessionKey) < 32 {
-		return nil, fmt.Errorf("the session key has %d bytes, 32 are needed", len(d.SessionKey))
+		return nil, fmt.Errorf("the session key must have at least 32 bytes, it has %d", len(d.SessionKey))
 	}
 	d.BaseURL = strings.TrimSuffix(d.BaseURL, "/")
 	p := &pages{Deps: d, markdown: newMarkdownRenderer(), secure: base.Scheme == "https"}
 	if p.spans, err = lru.New[commitPair, span](maxComparisons); err != nil {
 		return nil, err
 	}
-	if p.conflicts, err = lru.New[commitPair, mergeAnswer](maxComparisons); err != nil {
+	if p.conflicts, err = lru.New[commitPair, mergeResult](maxComparisons); err != nil {
 		return nil, err
 	}
 	if p.sessions, err = newCookieStore(d.SessionKey, p.secure); err != nil {
@@ -88,7 +88,7 @@ func New(d Deps) (*echo.Echo, error) {
 		return nil, err
 	}
 	e.HTTPErrorHandler = p.handleError
-	e.Pre(forgiveTrailingSlash)
+	e.Pre(removeTrailingSlash)
 	e.Use(requestID, rememberAddress, p.accessLog, p.recoverPanic, p.securityHeaders, request.LimitBody(cmp.Or(d.BodyTimeout, DefaultBodyTimeout)))
 
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
@@ -132,7 +132,7 @@ func (p *pages) readyz(c echo.Context) error {
 		err = p.Ready(c.Request())
 	}
 	if err != nil {
-		p.Log.Error("not ready", "error", err)
+		p.Log.Error("readiness check failed", "error", err)
 		request.SetRetryAfter(c)
 		return c.String(http.StatusServiceUnavailable, "not ready\n")
 	}

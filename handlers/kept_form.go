@@ -166,9 +166,9 @@ func carriedForm(c echo.Context) string {
 	return c.FormValue("kept")
 }
 
-// formReturn returns where a user goes after sign-in: to the page of the carried form,
+// pageAfterSignIn returns where a user goes after sign-in: to the page of the carried form,
 // otherwise to back.
-func (p *pages) formReturn(c echo.Context, user models.User, back string) (string, error) {
+func (p *pages) pageAfterSignIn(c echo.Context, user models.User, back string) (string, error) {
 	form, ok := p.openForm(c.FormValue("kept"), user.ID)
 	if !ok {
 		return back, nil
@@ -194,8 +194,8 @@ func (p *pages) formReturn(c echo.Context, user models.User, back string) (strin
 	return page.RequestURI(), nil
 }
 
-// giveFormBack fills in the form on the page that a kept form belongs to.
-func (p *pages) giveFormBack(next echo.HandlerFunc) echo.HandlerFunc {
+// restoreForm fills in the form on the page that a kept form belongs to.
+func (p *pages) restoreForm(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if c.QueryParam(keptFormParam) != "1" || request.User(c) == nil || isHTMX(c) {
 			return next(c)
@@ -208,7 +208,7 @@ func (p *pages) giveFormBack(next echo.HandlerFunc) echo.HandlerFunc {
 		if plain == "" || json.Unmarshal([]byte(plain), &form) != nil || form.User != request.User(c).ID {
 			return next(c)
 		}
-		writer, held := c.Response().Writer, &heldAnswer{header: c.Response().Header(), status: http.StatusOK}
+		writer, held := c.Response().Writer, &bufferedResponse{header: c.Response().Header(), status: http.StatusOK}
 		c.Response().Writer = held
 		err = next(c)
 		c.Response().Writer = writer
@@ -227,16 +227,16 @@ func (p *pages) giveFormBack(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// heldAnswer buffers a response until the form is filled in.
-type heldAnswer struct {
+// bufferedResponse buffers a response until the form is filled in.
+type bufferedResponse struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
 }
 
-func (h *heldAnswer) Header() http.Header         { return h.header }
-func (h *heldAnswer) WriteHeader(status int)      { h.status = status }
-func (h *heldAnswer) Write(b []byte) (int, error) { return h.body.Write(b) }
+func (h *bufferedResponse) Header() http.Header         { return h.header }
+func (h *bufferedResponse) WriteHeader(status int)      { h.status = status }
+func (h *bufferedResponse) Write(b []byte) (int, error) { return h.body.Write(b) }
 
 // fillForm fills the kept form into its page, with a note about it. If the page no longer has
 // the form, the note lists the values.

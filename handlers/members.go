@@ -48,7 +48,7 @@ func (p *pages) renderMembers(c echo.Context, status int, problem string, chosen
 	if err != nil {
 		return err
 	}
-	crumbs(&page, translate(c, text.KeyManage), list.Path, translate(c, text.KeyMembers), list.Path)
+	addBreadcrumbs(&page, translate(c, text.KeyManage), list.Path, translate(c, text.KeyMembers), list.Path)
 	return render(c, status, views.MembersPage(page, list))
 }
 
@@ -61,7 +61,7 @@ func presentMember(c echo.Context, member models.Member, last bool) views.Member
 		Version: member.Version(),
 	}
 	if !row.Bot && !last && member.Role <= request.Role(c) {
-		row.Roles = roleOptions(c, assignable(c))
+		row.Roles = roleOptions(c, assignableRoles(c))
 	}
 	return row
 }
@@ -72,18 +72,18 @@ func (p *pages) newMemberForm(c echo.Context) error {
 
 // renderNewMember renders the form that adds a member.
 func (p *pages) renderNewMember(c echo.Context, status int, form views.Form) error {
-	v := views.NewMember{Path: membersURL(c), Form: form, Roles: roleOptions(c, assignable(c)), Drawer: isHTMX(c)}
+	v := views.NewMember{Path: membersURL(c), Form: form, Roles: roleOptions(c, assignableRoles(c)), Drawer: isHTMX(c)}
 	page, err := p.page(c, translate(c, text.KeyAddMember), views.SectionMembers)
 	if err != nil {
 		return err
 	}
 	page.Narrow = true
-	crumbs(&page, translate(c, text.KeyMembers), v.Path, translate(c, text.KeyAddMember), v.Path+"/new")
+	addBreadcrumbs(&page, translate(c, text.KeyMembers), v.Path, translate(c, text.KeyAddMember), v.Path+"/new")
 	return render(c, status, views.NewMemberView(page, v))
 }
 
-// assignable returns the roles that the user may assign. Only Owners may assign Owner.
-func assignable(c echo.Context) []models.Role {
+// assignableRoles returns the roles that the user may assign. Only Owners may assign Owner.
+func assignableRoles(c echo.Context) []models.Role {
 	if request.Role(c) >= models.RoleOwner {
 		return models.Roles
 	}
@@ -111,8 +111,8 @@ func roleParam(c echo.Context) models.Role {
 	return models.Role(level)
 }
 
-// memberWords are the messages of the form for a new member.
-var memberWords = words{"access_level.invalid": text.KeyRoleInvalid}
+// memberMessages are the messages of the form for a new member.
+var memberMessages = messages{"access_level.invalid": text.KeyRoleInvalid}
 
 func (p *pages) addMember(c echo.Context) error {
 	ctx, form := c.Request().Context(), formOf(c)
@@ -139,17 +139,17 @@ func (p *pages) addMember(c echo.Context) error {
 	case models.CodeOf(err) == models.CodeMemberExists:
 		form.Errors["username"] = translate(c, text.KeyMemberExists)
 		return p.renderNewMember(c, http.StatusUnprocessableEntity, form)
-	case models.KindOf(err) == models.KindInvalid && explain(c, &form, err, memberWords):
+	case models.KindOf(err) == models.KindInvalid && addMessages(c, &form, err, memberMessages):
 		return p.renderNewMember(c, http.StatusUnprocessableEntity, form)
 	case err != nil:
 		return err
 	}
-	return p.done(c, membersURL(c), text.KeyMemberAdded)
+	return p.redirectPage(c, membersURL(c), text.KeyMemberAdded)
 }
 
-// person returns the member that the path names. Bots of tokens are not found, because they
+// memberInPath returns the member that the path names. Bots of tokens are not found, because they
 // are removed with their token.
-func (p *pages) person(c echo.Context) (models.Member, error) {
+func (p *pages) memberInPath(c echo.Context) (models.Member, error) {
 	id, err := idParam(c, "id")
 	if err != nil {
 		return models.Member{}, err
@@ -162,7 +162,7 @@ func (p *pages) person(c echo.Context) (models.Member, error) {
 }
 
 func (p *pages) changeMember(c echo.Context) error {
-	member, err := p.person(c)
+	member, err := p.memberInPath(c)
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (p *pages) changeMember(c echo.Context) error {
 	}
 	_, err = p.Store.ChangeMember(c.Request().Context(), request.MustUser(c), request.Role(c), member.ProjectID, member.UserID, role, c.FormValue("version"))
 	if models.CodeOf(err) == models.CodeChangedMeanwhile {
-		if member, err = p.person(c); err != nil {
+		if member, err = p.memberInPath(c); err != nil {
 			return err
 		}
 		problem := translate(c, text.KeyRoleChangedMeanwhile, "Name", member.User.Name, "Role", views.RoleText(c.Request().Context(), int(member.Role)))
@@ -198,7 +198,7 @@ func (p *pages) afterMemberChange(c echo.Context, member models.Member, role mod
 }
 
 func (p *pages) removeMemberForm(c echo.Context) error {
-	member, err := p.person(c)
+	member, err := p.memberInPath(c)
 	if err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ func (p *pages) removeMemberForm(c echo.Context) error {
 }
 
 func (p *pages) removeMember(c echo.Context) error {
-	member, err := p.person(c)
+	member, err := p.memberInPath(c)
 	if err != nil {
 		return err
 	}

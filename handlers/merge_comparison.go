@@ -38,35 +38,35 @@ type span struct {
 // span returns the difference between the commits of key, from the cache or from
 // git.
 func (p *pages) span(ctx context.Context, key commitPair) (span, error) {
-	said, known := p.spans.Get(key)
-	if known {
-		return said, nil
+	result, cached := p.spans.Get(key)
+	if cached {
+		return result, nil
 	}
 	git := p.Git.Reader(key.projectID)
 	var err error
-	if said.commits, err = git.Count(ctx, key.target, key.source); err != nil {
-		return said, err
+	if result.commits, err = git.Count(ctx, key.target, key.source); err != nil {
+		return result, err
 	}
-	if said.commits > 0 {
-		if said.base, _, err = git.MergeBase(ctx, key.target, key.source); err != nil {
-			return said, err
+	if result.commits > 0 {
+		if result.base, _, err = git.MergeBase(ctx, key.target, key.source); err != nil {
+			return result, err
 		}
 	}
-	if said.base != "" {
-		files, err := git.CountFiles(ctx, said.base, key.source)
+	if result.base != "" {
+		files, err := git.CountFiles(ctx, result.base, key.source)
 		if err != nil {
-			return said, err
+			return result, err
 		}
-		if said.files = files.Files; files.More {
-			said.files = -1
+		if result.files = files.Files; files.More {
+			result.files = -1
 		}
 	}
-	p.spans.Add(key, said)
-	return said, nil
+	p.spans.Add(key, result)
+	return result, nil
 }
 
-// mergeAnswer is the result of a merge: the conflicting files, or the error.
-type mergeAnswer struct {
+// mergeResult is the result of a merge: the conflicting files, or the error.
+type mergeResult struct {
 	files []string
 	err   error
 }
@@ -74,17 +74,17 @@ type mergeAnswer struct {
 // conflictsOf returns the files that cannot be merged, from the cache or from git. Unrelated
 // histories are cached too; other errors are not.
 func (p *pages) conflictsOf(ctx context.Context, key commitPair) ([]string, error) {
-	said, known := p.conflicts.Get(key)
-	if known {
-		return said.files, said.err
+	result, cached := p.conflicts.Get(key)
+	if cached {
+		return result.files, result.err
 	}
-	said.files, said.err = p.Git.Reader(key.projectID).Conflicts(ctx, key.target, key.source)
+	result.files, result.err = p.Git.Reader(key.projectID).Conflicts(ctx, key.target, key.source)
 	var blocked *models.Error
-	unrelated := errors.As(said.err, &blocked) && slices.Contains(blocked.Reasons, models.BlockedUnrelated)
-	if (said.err == nil || unrelated) && len(said.files) <= maxKeptConflicts {
-		p.conflicts.Add(key, said)
+	unrelated := errors.As(result.err, &blocked) && slices.Contains(blocked.Reasons, models.BlockedUnrelated)
+	if (result.err == nil || unrelated) && len(result.files) <= maxKeptConflicts {
+		p.conflicts.Add(key, result)
 	}
-	return said.files, said.err
+	return result.files, result.err
 }
 
 // comparison compares a merge request's HEAD with its target.

@@ -16,8 +16,8 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// loadMergeRequest returns the merge request that the path names.
-func (p *pages) loadMergeRequest(c echo.Context) (models.MergeRequest, error) {
+// mergeRequestInPath returns the merge request that the path names.
+func (p *pages) mergeRequestInPath(c echo.Context) (models.MergeRequest, error) {
 	iid, err := idParam(c, "iid")
 	if err != nil {
 		return models.MergeRequest{}, err
@@ -52,7 +52,7 @@ func (p *pages) listMergeRequests(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	crumbs(&page, translate(c, text.KeyMergeRequests), mergeRequestsURL(c))
+	addBreadcrumbs(&page, translate(c, text.KeyMergeRequests), mergeRequestsURL(c))
 	v := views.MergeRequestList{
 		Tabs: listTabs(c, counts, state), State: state, Search: searchParam(c, "search"), URL: mergeRequestsURL(c),
 		Pages: pageLinks(c, number, len(list), total), Now: p.Store.Now(),
@@ -105,7 +105,7 @@ func listTabs(c echo.Context, counts map[models.MergeRequestState]int64, state s
 
 // showMergeRequest shows the Overview tab.
 func (p *pages) showMergeRequest(c echo.Context) error {
-	mr, err := p.loadMergeRequest(c)
+	mr, err := p.mergeRequestInPath(c)
 	if err != nil {
 		return err
 	}
@@ -151,6 +151,6 @@ func (p *pages) mergeRequestPage(c echo.Context, mr models.MergeRequest) (views.
 	if err != nil {
 		return page, err
 	}
-	crumbs(&page, translate(c, text.KeyMergeRequests), mergeRequestsURL(c), fmt.Sprintf("!%d", mr.IID), mergeRequestURL(c, mr.IID))
+	addBreadcrumbs(&page, translate(c, text.KeyMergeRequests), mergeRequestsURL(c), fmt.Sprintf("!%d", mr.IID), mergeRequestURL(c, mr.IID))
 	return page, nil
 }

@@ -26,10 +26,10 @@ var refusals = map[models.Code]text.Key{
 	models.CodeProtectedBranch:  text.KeyMRRefusedProtected,
 }
 
-// act calls do for the merge request of the path and redirects to its page, with the toast
+// changeMergeRequest calls do for the merge request of the path and redirects to its page, with the toast
 // done. If done is "", do sets a toast itself. If the merge request's state does not allow the
 // action, the page is shown with the reason.
-func (p *pages) act(c echo.Context, done text.Key, do func(iid int64) error) error {
+func (p *pages) changeMergeRequest(c echo.Context, done text.Key, do func(iid int64) error) error {
 	iid, err := idParam(c, "iid")
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func (p *pages) act(c echo.Context, done text.Key, do func(iid int64) error) err
 	if !known {
 		return err
 	}
-	mr, loadErr := p.loadMergeRequest(c)
+	mr, loadErr := p.mergeRequestInPath(c)
 	if loadErr != nil {
 		return loadErr
 	}
@@ -50,27 +50,27 @@ func (p *pages) act(c echo.Context, done text.Key, do func(iid int64) error) err
 }
 
 func (p *pages) closeMergeRequest(c echo.Context) error {
-	return p.act(c, text.KeyMRToastClosed, func(iid int64) error {
+	return p.changeMergeRequest(c, text.KeyMRToastClosed, func(iid int64) error {
 		_, err := p.Store.CloseMergeRequest(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid)
 		return err
 	})
 }
 
 func (p *pages) reopenMergeRequest(c echo.Context) error {
-	return p.act(c, text.KeyMRToastReopened, func(iid int64) error {
+	return p.changeMergeRequest(c, text.KeyMRToastReopened, func(iid int64) error {
 		_, err := p.Store.ReopenMergeRequest(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid)
 		return err
 	})
 }
 
 func (p *pages) approveMergeRequest(c echo.Context) error {
-	return p.act(c, text.KeyMRToastApproved, func(iid int64) error {
+	return p.changeMergeRequest(c, text.KeyMRToastApproved, func(iid int64) error {
 		return p.Store.ApproveMergeRequest(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid, c.FormValue("sha"))
 	})
 }
 
 func (p *pages) unapproveMergeRequest(c echo.Context) error {
-	return p.act(c, text.KeyMRToastUnapproved, func(iid int64) error {
+	return p.changeMergeRequest(c, text.KeyMRToastUnapproved, func(iid int64) error {
 		return p.Store.UnapproveMergeRequest(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid)
 	})
 }
@@ -78,7 +78,7 @@ func (p *pages) unapproveMergeRequest(c echo.Context) error {
 // mergeMergeRequest merges. The form carries the HEAD that the user saw; another HEAD is
 // refused.
 func (p *pages) mergeMergeRequest(c echo.Context) error {
-	return p.act(c, "", func(iid int64) error {
+	return p.changeMergeRequest(c, "", func(iid int64) error {
 		mr, err := p.Store.Merge(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid, models.MergeOptions{
 			SHA: c.FormValue("sha"), Role: request.Role(c),
 			Squash: isChecked(c, "squash"), RemoveSourceBranch: isChecked(c, "should_remove_source_branch"),
@@ -88,7 +88,7 @@ func (p *pages) mergeMergeRequest(c echo.Context) error {
 		}
 		toast := text.KeyMRToastMerged
 		if mr.Incomplete != nil {
-			p.logFailure(c, "merge is done, what follows from it is not complete yet", mr.Incomplete)
+			p.logFailure(c, "merge follow-up incomplete", mr.Incomplete)
 		}
 		if errors.Is(mr.Incomplete, models.ErrSourceNotRemoved) {
 			toast = text.KeyMRToastSourceStays

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -27,7 +26,7 @@ func (p *pages) searchBranches(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return render(c, http.StatusOK, views.BranchChoicesView(forField(c, list, field, searchParam(c, field))))
+	return render(c, http.StatusOK, views.BranchChoicesView(choicesForField(c, list, field, searchParam(c, field))))
 }
 
 // branchChoices lists the branches that match search: the default branch first, then by latest
@@ -40,11 +39,11 @@ func (p *pages) branchChoices(c echo.Context, search string) (views.BranchChoice
 	return list, err
 }
 
-// forField returns the list for a field of the form, with the selected branch. Names that are
-// not valid text are left out.
-func forField(c echo.Context, list views.BranchChoices, field, chosen string) views.BranchChoices {
+// choicesForField returns the list for a field of the form. chosen stays selected,
+// unless it is not text.
+func choicesForField(c echo.Context, list views.BranchChoices, field, chosen string) views.BranchChoices {
 	list.Field = field
-	if utf8.ValidString(chosen) && !strings.ContainsRune(chosen, 0) {
+	if request.IsText(chosen) {
 		list.Value = chosen
 	}
 	list.URL = newMergeRequestURL(c) + "/branches?field=" + field
@@ -55,14 +54,15 @@ func forField(c echo.Context, list views.BranchChoices, field, chosen string) vi
 func (p *pages) listBranches(c echo.Context, form *views.MergeRequestForm) {
 	list, err := p.branchChoices(c, "")
 	if err != nil {
-		p.logFailure(c, "branches cannot be listed", err)
+		p.logFailure(c, "listing branches failed", err)
 		list.Failed = true
 	}
-	form.SourceList = forField(c, list, "source_branch", form.Source)
-	form.TargetList = forField(c, list, "target_branch", form.Target)
+	form.SourceList = choicesForField(c, list, "source_branch", form.Source)
+	form.TargetList = choicesForField(c, list, "target_branch", form.Target)
 }
 
-// suggestTitle sets an empty title to one from the newest commit of the source branch.
+// suggestTitle sets the title and the draft mark from the newest commit of the
+// source branch, if it exists.
 func (p *pages) suggestTitle(c echo.Context, form *views.MergeRequestForm) error {
 	ctx, git := c.Request().Context(), p.Git.Reader(request.Project(c).ID)
 	tip, exists, err := git.BranchTip(ctx, form.Source)

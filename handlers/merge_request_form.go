@@ -16,8 +16,8 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// mergeRequestWords are the messages of the merge request form.
-var mergeRequestWords = words{
+// mergeRequestMessages are the messages of the merge request form.
+var mergeRequestMessages = messages{
 	"title.blank":                  text.KeyMRFaultTitleBlank,
 	"title.too_long":               text.KeyMRFaultTitleTooLong,
 	"title.control_character":      text.KeyMRFaultTitleControl,
@@ -64,7 +64,7 @@ func (p *pages) createMergeRequest(c echo.Context) error {
 
 // editMergeRequest shows the form for an existing merge request.
 func (p *pages) editMergeRequest(c echo.Context) error {
-	mr, err := p.loadMergeRequest(c)
+	mr, err := p.mergeRequestInPath(c)
 	if err != nil {
 		return err
 	}
@@ -77,12 +77,12 @@ func (p *pages) editMergeRequest(c echo.Context) error {
 
 // updateMergeRequest saves an edit. It records one event, or none if nothing changed.
 func (p *pages) updateMergeRequest(c echo.Context) error {
-	mr, err := p.loadMergeRequest(c)
+	mr, err := p.mergeRequestInPath(c)
 	if err != nil {
 		return err
 	}
 	form := readMergeRequestForm(c)
-	form.Description = keepLines(mr.Description, form.Description)
+	form.Description = keepLineEndings(mr.Description, form.Description)
 	title := form.fullTitle()
 	if form.Title == models.WithDraft(mr.Title, false) && form.Draft == mr.Draft {
 		title = mr.Title // keep the stored spelling of the draft mark
@@ -95,7 +95,7 @@ func (p *pages) updateMergeRequest(c echo.Context) error {
 		update.TargetBranch = &form.Target
 	}
 	if _, err = p.Store.UpdateMergeRequest(c.Request().Context(), request.MustUser(c), mr.ProjectID, mr.IID, update); models.CodeOf(err) == models.CodeChangedMeanwhile {
-		if mr, err = p.loadMergeRequest(c); err != nil {
+		if mr, err = p.mergeRequestInPath(c); err != nil {
 			return err
 		}
 		form.Version, form.Changed = mr.Version(), changedMergeRequest(c, mr, form.MergeRequestForm)
@@ -116,7 +116,7 @@ func changedMergeRequest(c echo.Context, mr models.MergeRequest, form views.Merg
 		}
 	}
 	note(text.KeyMRTitle, form.Title != models.WithDraft(mr.Title, false) || form.Draft != mr.Draft, mr.Title)
-	note(text.KeyMRDescriptionLabel, keepLines(mr.Description, form.Description) != mr.Description, mr.Description)
+	note(text.KeyMRDescriptionLabel, keepLineEndings(mr.Description, form.Description) != mr.Description, mr.Description)
 	note(text.KeyMRTargetBranch, mr.State != models.StateMerged && form.Target != mr.TargetBranch, mr.TargetBranch)
 	note(text.KeyMRRemoveSourceLong, form.RemoveSource != mr.RemoveSourceBranch, switchText(c, mr.RemoveSourceBranch))
 	note(text.KeyMRSquashLong, form.Squash != mr.Squash, switchText(c, mr.Squash))
@@ -152,11 +152,11 @@ func (p *pages) refuseMergeRequestForm(c echo.Context, form views.MergeRequestFo
 	form.Errors = map[string]views.FormFault{}
 	for _, field := range models.FieldErrorsOf(err) {
 		if _, told := form.Errors[field.Field]; !told {
-			form.Errors[field.Field] = views.FormFault{Text: fieldMessage(c, field, mergeRequestWords)}
+			form.Errors[field.Field] = views.FormFault{Text: fieldMessage(c, field, mergeRequestMessages)}
 		}
 	}
 	if len(form.Errors) == 0 {
-		fault, known := wholeFault(c, err)
+		fault, known := formFault(c, err)
 		if !known {
 			return err
 		}
@@ -177,7 +177,7 @@ func (p *pages) findUnknownBranches(c echo.Context, form *views.MergeRequestForm
 		if _, told := form.Errors[field]; told || branch == "" || !models.ValidBranchName(branch) {
 			continue
 		}
-		known, err := p.knownBranch(c, branch)
+		known, err := p.branchExists(c, branch)
 		if err != nil {
 			return err
 		}
@@ -188,9 +188,9 @@ func (p *pages) findUnknownBranches(c echo.Context, form *views.MergeRequestForm
 	return nil
 }
 
-// wholeFault returns an error that concerns no single field, with a link to the existing merge
+// formFault returns an error that concerns no single field, with a link to the existing merge
 // request if there is one.
-func wholeFault(c echo.Context, err error) (fault views.FormFault, known bool) {
+func formFault(c echo.Context, err error) (fault views.FormFault, known bool) {
 	switch models.CodeOf(err) {
 	case models.CodeAlreadyOpen:
 		fault = views.FormFault{Text: translate(c, text.KeyMRFaultAlreadyOpen)}
@@ -221,9 +221,9 @@ func (p *pages) renderMergeRequestForm(c echo.Context, status int, form views.Me
 	if err != nil {
 		return err
 	}
-	crumbs(&page, translate(c, text.KeyMergeRequests), list)
+	addBreadcrumbs(&page, translate(c, text.KeyMergeRequests), list)
 	if mr == nil {
-		crumbs(&page, title, list+"/new")
+		addBreadcrumbs(&page, title, list+"/new")
 		if err := p.previewChecks(c, &form); err != nil {
 			return err
 		}
@@ -232,7 +232,7 @@ func (p *pages) renderMergeRequestForm(c echo.Context, status int, form views.Me
 		path := mergeRequestURL(c, mr.IID)
 		form.Retargets = mr.State != models.StateMerged
 		form.Action, form.CancelURL = path, path
-		crumbs(&page, fmt.Sprintf("!%d", mr.IID), path, page.Title, path+"/edit")
+		addBreadcrumbs(&page, fmt.Sprintf("!%d", mr.IID), path, page.Title, path+"/edit")
 	}
 	page.Narrow = true
 	return render(c, status, views.MergeRequestFormPage(page, form))

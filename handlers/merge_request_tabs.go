@@ -14,7 +14,7 @@ const commitsPageSize = 50
 
 // mergeRequestCommits shows the Commits tab.
 func (p *pages) mergeRequestCommits(c echo.Context) error {
-	mr, err := p.loadMergeRequest(c)
+	mr, err := p.mergeRequestInPath(c)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (p *pages) mergeRequestCommits(c echo.Context) error {
 
 // mergeRequestChanges shows the Changes tab.
 func (p *pages) mergeRequestChanges(c echo.Context) error {
-	mr, err := p.loadMergeRequest(c)
+	mr, err := p.mergeRequestInPath(c)
 	if err != nil {
 		return err
 	}

@@ -66,10 +66,10 @@ func rememberAddress(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// forgiveTrailingSlash redirects pages to the address without a trailing slash. For the API it
+// removeTrailingSlash redirects pages to the address without a trailing slash. For the API it
 // removes the slash, because clients may not follow redirects. An escaped slash (%2F) is part
 // of a name and stays.
-func forgiveTrailingSlash(next echo.HandlerFunc) echo.HandlerFunc {
+func removeTrailingSlash(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		path := r.URL.EscapedPath()

@@ -60,6 +60,6 @@ func (p *pages) namespacePage(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	crumbs(&page, v.Path, "/"+v.Path)
+	addBreadcrumbs(&page, v.Path, "/"+v.Path)
 	return render(c, http.StatusOK, views.NamespacePage(page, v))
 }

@@ -119,7 +119,7 @@ func (p *pages) addRepository(c echo.Context, v *views.Overview) {
 	list, err := p.branchList(c, "", 0, overviewBranches)
 	if err != nil {
 		v.Damaged = true
-		p.Log.Error("repository cannot be read", "request_id", request.ID(c), "project_id", project.ID, "error", err)
+		p.Log.Error("reading repository failed", "request_id", request.ID(c), "project_id", project.ID, "error", err)
 		return
 	}
 	v.Branches, v.Empty = list, list.Total == 0
@@ -128,7 +128,7 @@ func (p *pages) addRepository(c echo.Context, v *views.Overview) {
 	}
 	readme, err := p.readme(ctx, project)
 	if err != nil {
-		p.Log.Error("README cannot be read", "request_id", request.ID(c), "project_id", project.ID, "error", err)
+		p.Log.Error("reading README failed", "request_id", request.ID(c), "project_id", project.ID, "error", err)
 	}
 	v.Readme = readme
 }
@@ -165,7 +165,7 @@ func (p *pages) branches(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	crumbs(&page, translate(c, text.KeyBranches), list.AllURL)
+	addBreadcrumbs(&page, translate(c, text.KeyBranches), list.AllURL)
 	return render(c, http.StatusOK, views.BranchesPage(page, list))
 }
 

@@ -44,7 +44,7 @@ func (p *pages) gatherFacts(c echo.Context, mr models.MergeRequest) (mergeFacts,
 	checks, err := p.Store.Checks(ctx, mr.ID)
 	facts := mergeFacts{mr: mr, checks: checks[mr.ID], now: p.Store.Now(), unread: err != nil}
 	if facts.unread {
-		p.logFailure(c, "status checks cannot be read", err)
+		p.logFailure(c, "reading status checks failed", err)
 	}
 	// The stamp of the target is read before git is asked. A push in between then shows as a
 	// change in the next poll.
@@ -73,7 +73,7 @@ func (p *pages) addReasons(c echo.Context, facts *mergeFacts) (err error) {
 		return err
 	}
 	facts.sourceKept = mr.SourceBranchDeleted || kept != nil
-	return p.askGit(c, facts)
+	return p.addGitReasons(c, facts)
 }
 
 // addCounts adds the numbers of commits and changed files for the tabs of a merge request that
@@ -84,13 +84,13 @@ func (p *pages) addCounts(c echo.Context, facts *mergeFacts) {
 	}
 	var err error
 	if facts.with, err = p.compare(c, facts.mr); err != nil {
-		p.logFailure(c, "commits and changes cannot be counted", err)
+		p.logFailure(c, "counting commits and changes failed", err)
 		facts.with = comparison{}
 	}
 }
 
-// askGit adds the reasons that git knows: missing branches or commits, and conflicts.
-func (p *pages) askGit(c echo.Context, facts *mergeFacts) error {
+// addGitReasons adds the reasons that git knows: missing branches or commits, and conflicts.
+func (p *pages) addGitReasons(c echo.Context, facts *mergeFacts) error {
 	ctx, mr := c.Request().Context(), facts.mr
 	var err error
 	if facts.with, err = p.compare(c, mr); err != nil {

@@ -118,12 +118,12 @@ func (p *pages) renderNewProject(c echo.Context, status int, form views.Form) er
 		return err
 	}
 	page.Narrow = true
-	crumbs(&page, translate(c, text.KeyNewProject), newProjectPath)
+	addBreadcrumbs(&page, translate(c, text.KeyNewProject), newProjectPath)
 	return render(c, status, views.NewProjectPage(page, v))
 }
 
-// projectWords are the messages of the forms about a project.
-var projectWords = words{
+// projectMessages are the messages of the forms about a project.
+var projectMessages = messages{
 	"name.blank":   text.KeyProjectNameBlank,
 	"path.taken":   text.KeyProjectPathTaken,
 	"path.invalid": text.KeyProjectPathInvalid,
@@ -145,13 +145,13 @@ func (p *pages) createProject(c echo.Context) error {
 	if !allowed {
 		form.Errors["namespace_id"] = translate(c, text.KeyNamespaceUnknown)
 		if err := in.Validate(); err != nil {
-			explain(c, &form, err, projectWords)
+			addMessages(c, &form, err, projectMessages)
 		}
 		return p.renderNewProject(c, http.StatusUnprocessableEntity, form)
 	}
 	created, err := p.Store.CreateProject(ctx, user, in, c.FormValue("readme") == "1")
 	if err != nil {
-		if explain(c, &form, err, projectWords) {
+		if addMessages(c, &form, err, projectMessages) {
 			return p.renderNewProject(c, http.StatusUnprocessableEntity, form)
 		}
 		return err

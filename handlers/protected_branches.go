@@ -19,8 +19,8 @@ import (
 // maxListedBranches is how many branches are matched with the rules and suggested in the form.
 const maxListedBranches = 1000
 
-// branchWords are the messages of the protected branch form.
-var branchWords = words{
+// branchMessages are the messages of the protected branch form.
+var branchMessages = messages{
 	"name.blank":                 text.KeyChecksBranchNameMissing,
 	"name.too_long":              text.KeyChecksBranchNameTooLong,
 	"name.invalid":               text.KeyChecksBranchNameInvalid,
@@ -32,8 +32,8 @@ var branchWords = words{
 // rulesPage returns the frame of a page under Settings › Branch rules.
 func (p *pages) rulesPage(c echo.Context, title text.Key, more ...string) (views.Page, error) {
 	page, err := p.page(c, translate(c, title), views.SectionBranchRules)
-	crumbs(&page, translate(c, text.KeySettings), generalSettingsURL(c), translate(c, text.KeyBranchRules), branchRulesURL(c))
-	crumbs(&page, more...)
+	addBreadcrumbs(&page, translate(c, text.KeySettings), generalSettingsURL(c), translate(c, text.KeyBranchRules), branchRulesURL(c))
+	addBreadcrumbs(&page, more...)
 	page.Narrow = true
 	return page, err
 }
@@ -61,7 +61,7 @@ func (p *pages) branchRuleList(c echo.Context) (views.BranchRuleList, error) {
 	}
 	services, err := p.serviceRows(c, returnToBranchRules)
 	if err != nil {
-		p.logFailure(c, "services cannot be listed", err)
+		p.logFailure(c, "listing services failed", err)
 		list.Failed = true
 	}
 	add := newServiceURL(c) + "?return_to=" + returnToBranchRules
@@ -123,7 +123,7 @@ func unprotectedRules(c echo.Context, services []views.ServiceRow) []views.Unpro
 func (p *pages) branchNames(c echo.Context) (names []string, all bool) {
 	branches, total, err := p.Git.Reader(request.Project(c).ID).Branches(c.Request().Context(), "", 0, maxListedBranches)
 	if err != nil {
-		p.logFailure(c, "branches cannot be listed", err)
+		p.logFailure(c, "listing branches failed", err)
 		return nil, false
 	}
 	for _, b := range branches {
@@ -151,8 +151,8 @@ func readRule(c echo.Context) models.ProtectedBranchInput {
 	}
 }
 
-// rule returns the protected branch that the path names.
-func (p *pages) rule(c echo.Context) (models.ProtectedBranch, error) {
+// ruleInPath returns the protected branch that the path names.
+func (p *pages) ruleInPath(c echo.Context) (models.ProtectedBranch, error) {
 	id, err := idParam(c, "id")
 	if err != nil {
 		return models.ProtectedBranch{}, err
@@ -178,7 +178,7 @@ func (p *pages) createRule(c echo.Context) error {
 
 // editRuleForm shows the form of a protected branch.
 func (p *pages) editRuleForm(c echo.Context) error {
-	rule, err := p.rule(c)
+	rule, err := p.ruleInPath(c)
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func (p *pages) editRuleForm(c echo.Context) error {
 
 // updateRule changes who may push and merge.
 func (p *pages) updateRule(c echo.Context) error {
-	rule, err := p.rule(c)
+	rule, err := p.ruleInPath(c)
 	if err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (p *pages) updateRule(c echo.Context) error {
 	_, err = p.Store.UpdateProtectedBranch(c.Request().Context(), request.MustUser(c), rule.ProjectID, rule.ID, in)
 	if models.CodeOf(err) == models.CodeChangedMeanwhile {
 		changed := err
-		if rule, err = p.rule(c); err != nil {
+		if rule, err = p.ruleInPath(c); err != nil {
 			return err
 		}
 		return p.ruleForm(c, http.StatusConflict, rule, in, changed)
@@ -212,7 +212,7 @@ func (p *pages) updateRule(c echo.Context) error {
 func (p *pages) ruleForm(c echo.Context, status int, rule models.ProtectedBranch, in models.ProtectedBranchInput, failure error) error {
 	shown := views.Form{Errors: map[string]string{}}
 	meanwhile := models.CodeOf(failure) == models.CodeChangedMeanwhile
-	if failure != nil && !meanwhile && !explain(c, &shown, failure, branchWords) {
+	if failure != nil && !meanwhile && !addMessages(c, &shown, failure, branchMessages) {
 		return failure
 	}
 	title, save := text.KeyChecksProtectBranch, branchRulesURL(c)
@@ -258,7 +258,7 @@ func changedRule(c echo.Context, rule models.ProtectedBranch, in models.Protecte
 
 // unprotectionForm asks for confirmation to unprotect a branch.
 func (p *pages) unprotectionForm(c echo.Context) error {
-	rule, err := p.rule(c)
+	rule, err := p.ruleInPath(c)
 	if err != nil {
 		return err
 	}
@@ -283,7 +283,7 @@ func (p *pages) unprotectionForm(c echo.Context) error {
 }
 
 func (p *pages) unprotect(c echo.Context) error {
-	rule, err := p.rule(c)
+	rule, err := p.ruleInPath(c)
 	if err != nil {
 		return err
 	}

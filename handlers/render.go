@@ -82,8 +82,8 @@ func (p *pages) barePage(c echo.Context, title string) views.Page {
 	return page
 }
 
-// crumbs adds breadcrumbs. textsAndURLs alternates texts and addresses.
-func crumbs(page *views.Page, textsAndURLs ...string) {
+// addBreadcrumbs adds breadcrumbs. textsAndURLs alternates texts and addresses.
+func addBreadcrumbs(page *views.Page, textsAndURLs ...string) {
 	for i := 0; i+1 < len(textsAndURLs); i += 2 {
 		page.Breadcrumbs = append(page.Breadcrumbs, views.Crumb{Text: textsAndURLs[i], URL: textsAndURLs[i+1]})
 	}
@@ -125,9 +125,9 @@ func toastText(c echo.Context, toast string) string {
 	return shown
 }
 
-// done is redirect for forms that can be in a dialog. There it loads the page at path instead
+// redirectPage is redirect for forms that can be in a dialog. There it loads the page at path instead
 // of the dialog's content.
-func (p *pages) done(c echo.Context, path string, toast text.Key) error {
+func (p *pages) redirectPage(c echo.Context, path string, toast text.Key) error {
 	if !isHTMX(c) {
 		return p.redirect(c, path, toast)
 	}

@@ -100,13 +100,13 @@ func (p *pages) declaredRoutes() []route {
 		{get, newPasswordPath, signedIn, p.newPasswordForm},
 		{post, newPasswordPath, signedIn, p.changePassword},
 		{get, personalTokensPath, signedIn, p.personalTokens},
-		{post, personalTokensPath, signedIn, p.onlyOnce(p.createPersonalToken)},
+		{post, personalTokensPath, signedIn, p.dropDuplicates(p.createPersonalToken)},
 		{get, personalTokensPath + "/:id/revoke", signedIn, p.revokePersonalTokenForm},
 		{post, personalTokensPath + "/:id/revoke", signedIn, p.revokePersonalToken},
 
 		{get, "/", anyone, p.projects},
 		{get, newProjectPath, auth.CreateProject, p.newProjectForm},
-		{post, "/projects", auth.CreateProject, p.onlyOnce(p.createProject)},
+		{post, "/projects", auth.CreateProject, p.dropDuplicates(p.createProject)},
 		{get, "/:username", signedIn, p.namespacePage},
 		{get, projectRoute, auth.ReadProject, p.overview},
 		{get, projectRoute + branchesPath, auth.ReadCode, p.branches},
@@ -115,7 +115,7 @@ func (p *pages) declaredRoutes() []route {
 
 		{get, projectRoute + membersPath, auth.ManageMembers, p.members},
 		{get, projectRoute + membersPath + "/new", auth.ManageMembers, p.newMemberForm},
-		{post, projectRoute + membersPath, auth.ManageMembers, p.onlyOnce(p.addMember)},
+		{post, projectRoute + membersPath, auth.ManageMembers, p.dropDuplicates(p.addMember)},
 		{post, projectRoute + membersPath + "/:id", auth.ManageMembers, p.changeMember},
 		{get, projectRoute + membersPath + "/:id/remove", auth.ManageMembers, p.removeMemberForm},
 		{post, projectRoute + membersPath + "/:id/remove", auth.ManageMembers, p.removeMember},
@@ -125,14 +125,14 @@ func (p *pages) declaredRoutes() []route {
 		{post, projectRoute + generalSettingsPath + "/advanced", auth.AdminProject, p.saveAdvancedSettings},
 		{post, projectRoute + generalSettingsPath + "/delete", auth.AdminProject, p.deleteProject},
 		{get, projectRoute + projectTokensPath, auth.ManageTokens, p.projectTokens},
-		{post, projectRoute + projectTokensPath, auth.ManageTokens, p.onlyOnce(p.createProjectToken)},
+		{post, projectRoute + projectTokensPath, auth.ManageTokens, p.dropDuplicates(p.createProjectToken)},
 		{get, projectRoute + projectTokensPath + "/:id/revoke", auth.ManageTokens, p.revokeProjectTokenForm},
 		{post, projectRoute + projectTokensPath + "/:id/revoke", auth.ManageTokens, p.revokeProjectToken},
 
 		{get, mergeRequestsRoute, auth.ReadCode, p.listMergeRequests},
 		{get, mergeRequestsRoute + "/new", auth.CreateMergeRequest, p.newMergeRequest},
 		{get, mergeRequestsRoute + "/new/branches", auth.CreateMergeRequest, p.searchBranches},
-		{post, mergeRequestsRoute, auth.CreateMergeRequest, p.onlyOnce(p.createMergeRequest)},
+		{post, mergeRequestsRoute, auth.CreateMergeRequest, p.dropDuplicates(p.createMergeRequest)},
 		{get, mergeRequestsRoute + "/:iid", auth.ReadCode, p.showMergeRequest},
 		{get, mergeRequestsRoute + "/:iid/commits", auth.ReadCode, p.mergeRequestCommits},
 		{get, mergeRequestsRoute + "/:iid/diffs", auth.ReadCode, p.mergeRequestChanges},
@@ -148,7 +148,7 @@ func (p *pages) declaredRoutes() []route {
 
 		{get, projectRoute + mergeRequestSettingsPath, auth.ManageStatusChecks, p.mergeRequestSettings},
 		{post, projectRoute + mergeRequestSettingsPath, auth.ManageMergeChecks, p.saveMergeChecks},
-		{post, servicesRoute, auth.ManageStatusChecks, p.onlyOnce(p.createService)},
+		{post, servicesRoute, auth.ManageStatusChecks, p.dropDuplicates(p.createService)},
 		{get, servicesRoute + "/new", auth.ManageStatusChecks, p.newServiceForm},
 		{get, servicesRoute + "/branches", auth.ManageStatusChecks, p.serviceBranches},
 		{get, servicesRoute + "/affected", auth.ManageStatusChecks, p.serviceAffected},
@@ -162,7 +162,7 @@ func (p *pages) declaredRoutes() []route {
 		{post, servicesRoute + "/:id/deliveries/:delivery/redeliver", auth.ReadDeliveries, p.redeliver},
 
 		{get, rulesRoute, auth.ManageProtectedBranches, p.branchRules},
-		{post, rulesRoute, auth.ManageProtectedBranches, p.onlyOnce(p.createRule)},
+		{post, rulesRoute, auth.ManageProtectedBranches, p.dropDuplicates(p.createRule)},
 		{get, rulesRoute + "/new", auth.ManageProtectedBranches, p.newRuleForm},
 		{post, rulesRoute + "/:id", auth.ManageProtectedBranches, p.updateRule},
 		{get, rulesRoute + "/:id/edit", auth.ManageProtectedBranches, p.editRuleForm},
@@ -182,7 +182,7 @@ func (p *pages) addRoutes(e *echo.Echo, base *url.URL) error {
 	if err != nil {
 		return err
 	}
-	group := e.Group("", compress(), noStore, detectLanguage, same, p.loadSession, readForm, mustChangePassword, p.giveFormBack)
+	group := e.Group("", compress(), noStore, detectLanguage, same, p.loadSession, readForm, mustChangePassword, p.restoreForm)
 	for _, r := range p.routes() {
 		guards := []echo.MiddlewareFunc{requires(r.needs)}
 		if strings.HasPrefix(r.path, projectRoute) {

@@ -29,7 +29,7 @@ func (p *pages) serviceBranches(c echo.Context) error {
 	chosen := readServiceFields(c).ProtectedBranchIDs
 	rules, err := p.allRules(c)
 	if err != nil {
-		p.logFailure(c, "branches cannot be listed", err)
+		p.logFailure(c, "listing branches failed", err)
 		return render(c, http.StatusInternalServerError, views.BranchListView(views.BranchList{Failed: true}))
 	}
 	return render(c, http.StatusOK, views.BranchListView(branchList(c, rules, service, chosen, searchParam(c, "search"))))

@@ -17,8 +17,8 @@ import (
 // noBranch is used for a submitted branch id that is not a number. No branch has it.
 const noBranch = -1
 
-// serviceWords are the messages of the service form.
-var serviceWords = words{
+// serviceMessages are the messages of the service form.
+var serviceMessages = messages{
 	"name.blank":                          text.KeyChecksNameMissing,
 	"name.taken":                          text.KeyChecksNameTaken,
 	"name.too_long":                       text.KeyChecksNameTooLong,
@@ -99,7 +99,7 @@ func (p *pages) createService(c echo.Context) error {
 
 // editServiceForm shows the form of an existing service.
 func (p *pages) editServiceForm(c echo.Context) error {
-	service, err := p.service(c)
+	service, err := p.serviceInPath(c)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (p *pages) updateService(c echo.Context) error {
 		return err
 	}
 	fields := readServiceFields(c)
-	before, err := p.service(c)
+	before, err := p.serviceInPath(c)
 	if err != nil {
 		return p.refuseService(c, before, fields, err)
 	}
@@ -139,7 +139,7 @@ func (p *pages) refuseService(c echo.Context, before models.ExternalStatusCheck,
 	}
 	if models.CodeOf(failure) == models.CodeChangedMeanwhile {
 		var err error
-		if before, err = p.service(c); err != nil {
+		if before, err = p.serviceInPath(c); err != nil {
 			return err
 		}
 		fields.version = before.Version()
@@ -183,7 +183,7 @@ func (p *pages) applied(c echo.Context, service models.ExternalStatusCheck, fiel
 	back, kept := returnURL(c, fields.returnTo, service.ID), string(toast)
 	switch {
 	case service.Incomplete != nil:
-		p.logFailure(c, "service is saved, but not yet on all open merge requests", service.Incomplete)
+		p.logFailure(c, "service not yet applied to all open merge requests", service.Incomplete)
 		kept = string(text.KeyChecksToastNotYetApplied)
 	case fields.alsoApply:
 		kept = countedToast(counted, service.Applied)
@@ -219,20 +219,20 @@ func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalS
 		status = http.StatusConflict
 	case failure != nil:
 		shown := views.Form{Errors: map[string]string{}}
-		if explain(c, &shown, failure, serviceWords) {
+		if addMessages(c, &shown, failure, serviceMessages) {
 			status = http.StatusUnprocessableEntity
 			form.NameError, form.APIError = shown.Errors["name"], shown.Errors["external_url"]
 			form.BranchError, form.SecretError = shown.Errors["protected_branch_ids"], shown.Errors["shared_secret"]
 		} else if models.KindOf(failure) != models.KindInternal || isHTMX(c) {
 			return failure // the script shows the error in the dialog
 		} else {
-			p.logFailure(c, "service cannot be saved", failure)
+			p.logFailure(c, "saving service failed", failure)
 			status, form.SaveFailed = http.StatusInternalServerError, true
 		}
 	}
 	rules, err := p.allRules(c)
 	if err != nil {
-		p.logFailure(c, "branches cannot be listed", err)
+		p.logFailure(c, "listing branches failed", err)
 		form.BranchesFailed = true
 	}
 	form.Branches = branchList(c, rules, service, fields.ProtectedBranchIDs, "")
@@ -250,7 +250,7 @@ func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalS
 	}
 	form.Affected, err = p.affected(c, rules, service, fields)
 	if err != nil {
-		p.logFailure(c, "open merge requests cannot be counted", err)
+		p.logFailure(c, "counting open merge requests failed", err)
 	}
 	if err != nil || form.BranchesFailed {
 		form.Affected = -1

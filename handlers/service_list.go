@@ -35,8 +35,8 @@ func returnURL(c echo.Context, returnTo string, serviceID int64) string {
 // settingsPage returns the frame of a page under Settings › Merge requests.
 func (p *pages) settingsPage(c echo.Context, title text.Key, more ...string) (views.Page, error) {
 	page, err := p.page(c, translate(c, title), views.SectionSettingsMergeRequests)
-	crumbs(&page, translate(c, text.KeySettings), generalSettingsURL(c), translate(c, text.KeyMergeRequests), mergeRequestSettingsURL(c))
-	crumbs(&page, more...)
+	addBreadcrumbs(&page, translate(c, text.KeySettings), generalSettingsURL(c), translate(c, text.KeyMergeRequests), mergeRequestSettingsURL(c))
+	addBreadcrumbs(&page, more...)
 	return page, err
 }
 
@@ -92,7 +92,7 @@ func (p *pages) serviceCard(c echo.Context) views.ServiceCard {
 	card := views.ServiceCard{RefreshURL: mergeRequestSettingsURL(c), AddURL: newServiceURL(c), Now: p.Store.Now()}
 	rows, err := p.serviceRows(c, "")
 	if err != nil {
-		p.logFailure(c, "services cannot be listed", err)
+		p.logFailure(c, "listing services failed", err)
 		card.Failed = true
 		return card
 	}
@@ -127,7 +127,7 @@ func (p *pages) logFailure(c echo.Context, message string, err error) {
 
 // serviceRemovalForm asks for confirmation to remove a service.
 func (p *pages) serviceRemovalForm(c echo.Context) error {
-	service, err := p.service(c)
+	service, err := p.serviceInPath(c)
 	if err != nil {
 		return err
 	}
@@ -157,14 +157,14 @@ func (p *pages) removeService(c echo.Context) error {
 	returnTo := c.Request().PostForm.Get("return_to")
 	if isHTMX(c) && returnTo == returnToService {
 		// The page behind the dialog belongs to the removed service.
-		return p.done(c, mergeRequestSettingsURL(c), text.KeyChecksToastRemoved)
+		return p.redirectPage(c, mergeRequestSettingsURL(c), text.KeyChecksToastRemoved)
 	}
 	return p.serviceSaved(c, returnURL(c, returnTo, 0), string(text.KeyChecksToastRemoved))
 }
 
-// service returns the service that the path names. KindNotFound if the project has none with
+// serviceInPath returns the service that the path names. KindNotFound if the project has none with
 // that id.
-func (p *pages) service(c echo.Context) (models.ExternalStatusCheck, error) {
+func (p *pages) serviceInPath(c echo.Context) (models.ExternalStatusCheck, error) {
 	id, err := idParam(c, "id")
 	if err != nil {
 		return models.ExternalStatusCheck{}, err
@@ -194,7 +194,7 @@ func (p *pages) serviceSaved(c echo.Context, back, toast string) error {
 		triggerToast(c, toastText(c, toast), true)
 		return render(c, http.StatusOK, views.ServiceCardView(card))
 	}
-	service, err := p.service(c)
+	service, err := p.serviceInPath(c)
 	if err != nil {
 		return err
 	}

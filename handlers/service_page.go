@@ -31,7 +31,7 @@ var deliveryOutcomes = []struct {
 // servicePage shows a service with its delivery log. A poll by htmx gets 204 if nothing
 // changed since rev.
 func (p *pages) servicePage(c echo.Context) error {
-	service, err := p.service(c)
+	service, err := p.serviceInPath(c)
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func hostOf(target string) string {
 
 // sendTest sends a test delivery. It changes no check.
 func (p *pages) sendTest(c echo.Context) error {
-	service, err := p.service(c)
+	service, err := p.serviceInPath(c)
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func (p *pages) renderGeneral(c echo.Context, status int, forms generalForms) er
 	if err != nil {
 		return err
 	}
-	crumbs(&page, translate(c, text.KeySettings), v.Path, translate(c, text.KeyGeneral), v.Path)
+	addBreadcrumbs(&page, translate(c, text.KeySettings), v.Path, translate(c, text.KeyGeneral), v.Path)
 	return render(c, status, views.GeneralSettingsPage(page, v))
 }
 
@@ -57,7 +57,7 @@ func (p *pages) renderGeneral(c echo.Context, status int, forms generalForms) er
 func (p *pages) branchOptions(c echo.Context, project models.Project) []views.Option {
 	branches, _, err := p.Git.Reader(project.ID).Branches(c.Request().Context(), "", 0, maxBranchOptions)
 	if err != nil {
-		p.Log.Error("branches cannot be listed", "request_id", request.ID(c), "project_id", project.ID, "error", err)
+		p.Log.Error("listing branches failed", "request_id", request.ID(c), "project_id", project.ID, "error", err)
 		return nil
 	}
 	var options []views.Option
@@ -74,7 +74,7 @@ func (p *pages) branchOptions(c echo.Context, project models.Project) []views.Op
 
 func (p *pages) saveGeneralSettings(c echo.Context) error {
 	form := formOf(c)
-	description := keepLines(request.Project(c).Description, c.FormValue("description"))
+	description := keepLineEndings(request.Project(c).Description, c.FormValue("description"))
 	in := models.ProjectUpdate{Description: &description, BasicsVersion: form.Value("version")}
 	if branch := c.FormValue("default_branch"); branch != "" && branch != request.Project(c).DefaultBranch {
 		in.DefaultBranch = &branch
@@ -96,11 +96,11 @@ func (p *pages) saveGeneralSettings(c echo.Context) error {
 		return p.renderGeneral(c, http.StatusConflict, generalForms{basic: &form})
 	}
 	if err != nil {
-		if !explain(c, &form, err, projectWords) {
+		if !addMessages(c, &form, err, projectMessages) {
 			return err
 		}
 		if in.DefaultBranch != nil && form.Errors["default_branch"] == "" {
-			known, err := p.knownBranch(c, *in.DefaultBranch)
+			known, err := p.branchExists(c, *in.DefaultBranch)
 			if err != nil {
 				return err
 			}
@@ -113,9 +113,9 @@ func (p *pages) saveGeneralSettings(c echo.Context) error {
 	return p.redirect(c, generalSettingsURL(c), text.KeyChangesSaved)
 }
 
-// knownBranch reports whether the project has a branch, so that this error can be shown with
+// branchExists reports whether the project has a branch, so that this error can be shown with
 // those of other fields.
-func (p *pages) knownBranch(c echo.Context, branch string) (bool, error) {
+func (p *pages) branchExists(c echo.Context, branch string) (bool, error) {
 	_, known, err := p.Git.Reader(request.Project(c).ID).BranchTip(c.Request().Context(), branch)
 	return known, err
 }
@@ -146,7 +146,7 @@ func (p *pages) saveAdvancedSettings(c echo.Context) error {
 		return p.renderGeneral(c, http.StatusConflict, generalForms{advanced: &form})
 	}
 	if err != nil {
-		if explain(c, &form, err, projectWords) {
+		if addMessages(c, &form, err, projectMessages) {
 			return p.renderGeneral(c, http.StatusUnprocessableEntity, generalForms{advanced: &form})
 		}
 		return err

@@ -72,13 +72,13 @@ func (p *pages) signIn(c echo.Context) error {
 		return err
 	}
 	p.writeTheme(c, user.Theme)
-	if back, err = p.formReturn(c, user, back); err != nil {
+	if back, err = p.pageAfterSignIn(c, user, back); err != nil {
 		return err
 	}
 	return p.redirect(c, back, "")
 }
 
-// findLogin returns the user with a name or email, an empty one if there is none.
+// findLogin returns the user with a username, an empty one if there is none.
 func (p *pages) findLogin(c echo.Context, login string) (models.User, error) {
 	if !request.IsText(login) {
 		return models.User{}, nil

@@ -18,8 +18,8 @@ const (
 	browserLanguage = "browser"
 )
 
-// preferenceWords are the messages of the form.
-var preferenceWords = words{"theme.invalid": text.KeyThemeInvalid}
+// preferenceMessages are the messages of the form.
+var preferenceMessages = messages{"theme.invalid": text.KeyThemeInvalid}
 
 func (p *pages) userSettings(c echo.Context) error {
 	user := request.MustUser(c)
@@ -53,7 +53,7 @@ func (p *pages) renderUserSettings(c echo.Context, status int, form views.Form) 
 	if err != nil {
 		return err
 	}
-	crumbs(&page, translate(c, text.KeyUserSettings), userSettingsPath)
+	addBreadcrumbs(&page, translate(c, text.KeyUserSettings), userSettingsPath)
 	return render(c, status, views.UserSettingsPage(page, v))
 }
 
@@ -76,12 +76,12 @@ func (p *pages) savePreferences(c echo.Context) error {
 	}
 	if len(form.Errors) > 0 {
 		if err := models.CheckTheme(theme); err != nil {
-			explain(c, &form, err, preferenceWords)
+			addMessages(c, &form, err, preferenceMessages)
 		}
 		return p.renderUserSettings(c, http.StatusUnprocessableEntity, form)
 	}
 	if err := p.Store.SetTheme(c.Request().Context(), request.MustUser(c).ID, theme, language); err != nil {
-		if explain(c, &form, err, preferenceWords) {
+		if addMessages(c, &form, err, preferenceMessages) {
 			return p.renderUserSettings(c, http.StatusUnprocessableEntity, form)
 		}
 		return err

@@ -63,7 +63,7 @@ func (p *pages) addWidgetFacts(ctx context.Context, facts *mergeFacts) (err erro
 
 // renderWidget renders the widget's body, and what depends on it, for the given page.
 func (p *pages) renderWidget(c echo.Context, page shownPage) error {
-	mr, err := p.loadMergeRequest(c)
+	mr, err := p.mergeRequestInPath(c)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (p *pages) retryStatusCheck(c echo.Context) error {
 	}
 	ctx, projectID := c.Request().Context(), request.Project(c).ID
 	if !isHTMX(c) {
-		return p.act(c, text.KeyMRToastRetried, func(iid int64) error {
+		return p.changeMergeRequest(c, text.KeyMRToastRetried, func(iid int64) error {
 			_, err := p.Store.RetryCheck(ctx, request.MustUser(c), projectID, iid, serviceID)
 			return err
 		})
