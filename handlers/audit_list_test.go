@@ -89,7 +89,7 @@ func TestAuditExport_QueryFails_AbortsConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		if broke := recover(); broke != http.ErrAbortHandler || !strings.Contains(log.String(), "audit events are not exported") {
+		if broke := recover(); broke != http.ErrAbortHandler || !strings.Contains(log.String(), "audit event export failed") {
 			t.Errorf("panic %v, log %s", broke, log)
 		}
 	}()
