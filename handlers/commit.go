@@ -114,7 +114,8 @@ func (p *pages) compareCommits(c echo.Context) error {
 func presentCommit(c echo.Context, commit gitrepo.Commit) views.CommitRow {
 	title, body, _ := strings.Cut(strings.TrimSpace(commit.Message), "\n")
 	return views.CommitRow{
-		SHA: shortSHA(commit.SHA), Title: showDirections(strings.TrimSpace(title)), Body: showDirections(strings.TrimSpace(body)), Author: showDirections(commit.AuthorName),
+		SHA: shortSHA(commit.SHA), Title: showDirections(strings.TrimSpace(title)),
+		Body: showDirections(strings.TrimSpace(body)), Author: showDirections(commit.AuthorName),
 		At: commit.CommittedAt, URL: commitURL(c, commit.SHA),
 	}
 }

@@ -50,7 +50,8 @@ func (p *pages) presentDeliveryPage(c echo.Context) (views.DeliveryPage, string,
 		return views.DeliveryPage{}, "", err
 	}
 	row := p.deliveryRow(c, d)
-	page, err := p.settingsPage(c, text.KeyChecksDelivery, service.Name, serviceURL(c, service.ID), translate(c, text.KeyChecksDelivery)+" "+row.ShortID, row.URL)
+	page, err := p.settingsPage(c, text.KeyChecksDelivery,
+		service.Name, serviceURL(c, service.ID), translate(c, text.KeyChecksDelivery)+" "+row.ShortID, row.URL)
 	if err != nil {
 		return views.DeliveryPage{}, "", err
 	}

@@ -28,7 +28,8 @@ func (p *pages) renderMembers(c echo.Context, status int, problem string, chosen
 	if level, err := strconv.Atoi(c.QueryParam("role")); err == nil && models.Role(level).Valid() {
 		role, list.Role = models.Role(level), c.QueryParam("role")
 	}
-	found, total, err := p.Store.Members(c.Request().Context(), request.Project(c).ID, list.Search, role, models.Page{Number: number, Size: pageSize})
+	shown := models.Page{Number: number, Size: pageSize}
+	found, total, err := p.Store.Members(c.Request().Context(), request.Project(c).ID, list.Search, role, shown)
 	if err != nil {
 		return err
 	}
@@ -170,12 +171,14 @@ func (p *pages) changeMember(c echo.Context) error {
 	if !role.Valid() {
 		return p.renderMembers(c, http.StatusUnprocessableEntity, translate(c, text.KeyRoleInvalid), models.Member{})
 	}
-	_, err = p.Store.ChangeMember(c.Request().Context(), request.MustUser(c), request.Role(c), member.ProjectID, member.UserID, role, c.FormValue("version"))
+	_, err = p.Store.ChangeMember(c.Request().Context(), request.MustUser(c), request.Role(c),
+		member.ProjectID, member.UserID, role, c.FormValue("version"))
 	if models.CodeOf(err) == models.CodeChangedMeanwhile {
 		if member, err = p.memberInPath(c); err != nil {
 			return err
 		}
-		problem := translate(c, text.KeyRoleChangedMeanwhile, "Name", member.User.Name, "Role", views.RoleText(c.Request().Context(), int(member.Role)))
+		problem := translate(c, text.KeyRoleChangedMeanwhile, "Name", member.User.Name,
+			"Role", views.RoleText(c.Request().Context(), int(member.Role)))
 		member.Role = role
 		return p.renderMembers(c, http.StatusConflict, problem, member)
 	}

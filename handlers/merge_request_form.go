@@ -94,7 +94,8 @@ func (p *pages) updateMergeRequest(c echo.Context) error {
 	if mr.State != models.StateMerged {
 		update.TargetBranch = &form.Target
 	}
-	if _, err = p.Store.UpdateMergeRequest(c.Request().Context(), request.MustUser(c), mr.ProjectID, mr.IID, update); models.CodeOf(err) == models.CodeChangedMeanwhile {
+	_, err = p.Store.UpdateMergeRequest(c.Request().Context(), request.MustUser(c), mr.ProjectID, mr.IID, update)
+	if models.CodeOf(err) == models.CodeChangedMeanwhile {
 		if mr, err = p.mergeRequestInPath(c); err != nil {
 			return err
 		}
@@ -151,7 +152,7 @@ func readMergeRequestForm(c echo.Context) sentForm {
 func (p *pages) refuseMergeRequestForm(c echo.Context, form views.MergeRequestForm, mr *models.MergeRequest, err error) error {
 	form.Errors = map[string]views.FormFault{}
 	for _, field := range models.FieldErrorsOf(err) {
-		if _, told := form.Errors[field.Field]; !told {
+		if _, reported := form.Errors[field.Field]; !reported {
 			form.Errors[field.Field] = views.FormFault{Text: fieldMessage(c, field, mergeRequestMessages)}
 		}
 	}
@@ -174,7 +175,7 @@ func (p *pages) refuseMergeRequestForm(c echo.Context, form views.MergeRequestFo
 // after all other fields.
 func (p *pages) findUnknownBranches(c echo.Context, form *views.MergeRequestForm) error {
 	for field, branch := range map[string]string{"source_branch": form.Source, "target_branch": form.Target} {
-		if _, told := form.Errors[field]; told || branch == "" || !models.ValidBranchName(branch) {
+		if _, reported := form.Errors[field]; reported || branch == "" || !models.ValidBranchName(branch) {
 			continue
 		}
 		known, err := p.branchExists(c, branch)

@@ -207,7 +207,8 @@ func (p *pages) branchList(c echo.Context, search string, offset, limit int) (vi
 	for _, branch := range branches {
 		distance := distances[branch.Commit.SHA]
 		row := views.ProjectBranch{
-			Name: branch.Name, SHA: shortSHA(branch.Commit.SHA), CommitURL: commitURL(c, branch.Commit.SHA), Title: branch.Commit.Title, CommittedAt: branch.Commit.CommittedAt,
+			Name: branch.Name, SHA: shortSHA(branch.Commit.SHA), CommitURL: commitURL(c, branch.Commit.SHA),
+			Title: branch.Commit.Title, CommittedAt: branch.Commit.CommittedAt,
 			Default: branch.Name == project.DefaultBranch, Protected: isProtected(rules, branch.Name),
 			Ahead: distance.Ahead, Behind: distance.Behind,
 		}

@@ -16,7 +16,10 @@ const (
 
 // presentChanges returns the content of the Changes tab.
 func presentChanges(diff gitrepo.Diff) views.ChangeList {
-	v := views.ChangeList{Additions: diff.Additions, Deletions: diff.Deletions, MoreFiles: diff.TotalFiles - len(diff.Files), Uncounted: diff.MoreFiles}
+	v := views.ChangeList{
+		Additions: diff.Additions, Deletions: diff.Deletions,
+		MoreFiles: diff.TotalFiles - len(diff.Files), Uncounted: diff.MoreFiles,
+	}
 	statuses := map[gitrepo.FileStatus]views.FileStatus{
 		gitrepo.FileAdded: views.FileAdded, gitrepo.FileDeleted: views.FileDeleted, gitrepo.FileRenamed: views.FileRenamed,
 	}

@@ -182,7 +182,10 @@ func (p *pages) editRuleForm(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	in := models.ProtectedBranchInput{Name: rule.Name, PushAccessLevel: rule.PushAccessLevel, MergeAccessLevel: rule.MergeAccessLevel, AllowForcePush: rule.AllowForcePush, Version: rule.Version()}
+	in := models.ProtectedBranchInput{
+		Name: rule.Name, PushAccessLevel: rule.PushAccessLevel, MergeAccessLevel: rule.MergeAccessLevel,
+		AllowForcePush: rule.AllowForcePush, Version: rule.Version(),
+	}
 	return p.ruleForm(c, http.StatusOK, rule, in, nil)
 }
 
@@ -225,7 +228,8 @@ func (p *pages) ruleForm(c echo.Context, status int, rule models.ProtectedBranch
 	}
 	form := views.ProtectedBranchForm{
 		Page: page, ID: rule.ID, Drawer: isHTMX(c), SaveURL: save, CloseURL: branchRulesURL(c),
-		Name: strings.ToValidUTF8(in.Name, "\uFFFD"), Push: int(in.PushAccessLevel), Merge: int(in.MergeAccessLevel), AllowForcePush: in.AllowForcePush,
+		Name: strings.ToValidUTF8(in.Name, "\uFFFD"),
+		Push: int(in.PushAccessLevel), Merge: int(in.MergeAccessLevel), AllowForcePush: in.AllowForcePush,
 		NameError: shown.Errors["name"], PushError: shown.Errors["push_access_level"], MergeError: shown.Errors["merge_access_level"],
 	}
 	form.Version = in.Version

@@ -93,7 +93,9 @@ func (p *pages) affected(c echo.Context, rules []models.ProtectedBranch, service
 
 // branchList returns the protected branches for the selector, with branches of the service's
 // scope that are no longer protected. query filters the list but keeps selected branches.
-func branchList(c echo.Context, rules []models.ProtectedBranch, service models.ExternalStatusCheck, chosen []int64, query string) views.BranchList {
+func branchList(
+	c echo.Context, rules []models.ProtectedBranch, service models.ExternalStatusCheck, chosen []int64, query string,
+) views.BranchList {
 	list := views.BranchList{Query: query, WasAll: len(service.Branches) == 0, Total: len(rules), RulesURL: branchRulesURL(c)}
 	list.TooShort = query != "" && countLettersAndDigits(query) < minSearch
 	add := func(id int64, name string, unprotected bool) {

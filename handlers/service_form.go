@@ -124,7 +124,8 @@ func (p *pages) updateService(c echo.Context) error {
 		Name: &fields.Name, ExternalURL: &fields.ExternalURL, ProtectedBranchIDs: &fields.ProtectedBranchIDs,
 		SharedSecret: &fields.SharedSecret, Version: fields.version,
 	}
-	service, err := p.Store.UpdateExternalStatusCheck(c.Request().Context(), request.MustUser(c), before.ProjectID, before.ID, update, fields.alsoApply)
+	service, err := p.Store.UpdateExternalStatusCheck(c.Request().Context(), request.MustUser(c),
+		before.ProjectID, before.ID, update, fields.alsoApply)
 	if err != nil {
 		return p.refuseService(c, before, fields, err)
 	}
@@ -148,7 +149,9 @@ func (p *pages) refuseService(c echo.Context, before models.ExternalStatusCheck,
 }
 
 // changedService lists the fields whose stored value differs from the submitted one.
-func changedService(c echo.Context, service models.ExternalStatusCheck, fields serviceFields, options []views.BranchOption) []views.CurrentValue {
+func changedService(
+	c echo.Context, service models.ExternalStatusCheck, fields serviceFields, options []views.BranchOption,
+) []views.CurrentValue {
 	changed := []views.CurrentValue{}
 	if name := strings.TrimSpace(fields.Name); name != service.Name {
 		changed = append(changed, views.CurrentValue{Label: text.KeyChecksName, Text: service.Name})

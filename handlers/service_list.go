@@ -70,7 +70,8 @@ func (p *pages) saveMergeChecks(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		return render(c, http.StatusOK, views.MergeChecksForm(mergeRequestSettingsURL(c), project.OnlyAllowMergeIfAllStatusChecksPassed, services == 0))
+		form := views.MergeChecksForm(mergeRequestSettingsURL(c), project.OnlyAllowMergeIfAllStatusChecksPassed, services == 0)
+		return render(c, http.StatusOK, form)
 	}
 	return p.redirect(c, mergeRequestSettingsURL(c), text.KeyChecksToastSaved)
 }

@@ -50,7 +50,9 @@ func (p *pages) servicePage(c echo.Context) error {
 
 // presentService returns a service's page with one page of its log, and a digest of its
 // content without relative times.
-func (p *pages) presentService(c echo.Context, service models.ExternalStatusCheck, number int, outcome string) (views.ServicePage, string, error) {
+func (p *pages) presentService(
+	c echo.Context, service models.ExternalStatusCheck, number int, outcome string,
+) (views.ServicePage, string, error) {
 	page, err := p.settingsPage(c, text.KeyChecksStatusCheck, service.Name, serviceURL(c, service.ID))
 	if err != nil {
 		return views.ServicePage{}, "", err

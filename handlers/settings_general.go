@@ -141,7 +141,8 @@ func (p *pages) saveAdvancedSettings(c echo.Context) error {
 			}
 		}
 		if visibility != now.Visibility {
-			form.Changed = append(form.Changed, views.CurrentValue{Label: text.KeyVisibility, Text: views.VisibilityText(c.Request().Context(), now.Visibility.String())})
+			visibility := views.VisibilityText(c.Request().Context(), now.Visibility.String())
+			form.Changed = append(form.Changed, views.CurrentValue{Label: text.KeyVisibility, Text: visibility})
 		}
 		return p.renderGeneral(c, http.StatusConflict, generalForms{advanced: &form})
 	}
