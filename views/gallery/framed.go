@@ -11,7 +11,8 @@ import (
 )
 
 // framed renders a fragment inside a page: dialogs in the element from which app.js
-// opens them, other fragments under a heading for screen readers.
+// opens them, other fragments without a heading of their own under one for screen
+// readers.
 type framed struct {
 	frame  func(templ.Component) templ.Component
 	title  string
@@ -27,7 +28,10 @@ func (f framed) Render(ctx context.Context, w io.Writer) error {
 	if err := f.inside.Render(templ.ClearChildren(ctx), &inside); err != nil {
 		return err
 	}
-	heading := `<h1 class="sr-only">` + html.EscapeString(f.title) + `</h1>`
+	heading := ""
+	if !bytes.Contains(inside.Bytes(), []byte("<h1")) {
+		heading = `<h1 class="sr-only">` + html.EscapeString(f.title) + `</h1>`
+	}
 	if !bytes.HasPrefix(bytes.TrimSpace(inside.Bytes()), []byte("<dialog")) {
 		return f.frame(templ.Raw(heading+inside.String())).Render(ctx, w)
 	}

@@ -105,7 +105,7 @@ func TestEntries_ScrollableRegions_CanBeFocused(t *testing.T) {
 	for _, entry := range gallery.Entries() {
 		draw(t, entry.Component(t.Context(), "")).Find("pre.code, .table-wrap, .diff-wrap").Each(func(_ int, s *goquery.Selection) {
 			named := s.AttrOr("aria-label", "") != "" || s.AttrOr("aria-labelledby", "") != ""
-			if s.AttrOr("tabindex", "") != "0" || s.AttrOr("role", "") != "region" || !named {
+			if s.AttrOr("tabindex", "") != "0" || !slices.Contains([]string{"region", "group"}, s.AttrOr("role", "")) || !named {
 				html, _ := goquery.OuterHtml(s)
 				t.Errorf("%s: %.160s", entry.Name, html)
 			}
