@@ -97,23 +97,24 @@ func TestSend_Request(t *testing.T) {
 
 // TestSend_URL_IsCanonical reads the request line and Host from the socket.
 func TestSend_URL_IsCanonical(t *testing.T) {
-	var head []byte
+	heads := make(chan []byte, 1)
 	raw := rawReceiver(t, func(c net.Conn) {
 		buffer := make([]byte, 1<<16)
 		n, _ := c.Read(buffer)
-		head = buffer[:n]
+		heads <- buffer[:n]
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 	})
 	_, port, _ := strings.Cut(strings.TrimPrefix(raw, "http://127.0.0.1"), ":")
 	port, _, _ = strings.Cut(port, "/")
-	server := &nameServer{answers: map[string][][]string{"xn--bcher-kva.test": {{"127.0.0.1"}}}}
 	for _, host := range []string{"BÜCHER.test", "bu\u0308cher.test", "ｂücher.TEST", "bücher。test", "XN--BCHER-KVA.test"} {
 		client := loopback(t)
+		server := &nameServer{answers: map[string][][]string{"xn--bcher-kva.test": {{"127.0.0.1"}}}}
 		client.resolver = server.start(t)
 		result := client.Send(t.Context(), deliveryTo("HTTP://"+host+":"+port+"/grün?name=Grün&off=5%#x"), attemptAt)
 		if !result.Succeeded() {
-			t.Errorf("%s: %+v", host, result)
+			t.Fatalf("%s: %+v", host, result)
 		}
+		head := <-heads
 		if want := "POST /gr%C3%BCn?name=Gr%C3%BCn&off=5%25 HTTP/1.1\r\nHost: xn--bcher-kva.test:" + port + "\r\n"; !strings.HasPrefix(string(head), want) {
 			t.Errorf("%s: sent %q, want %q", host, head[:min(len(head), 200)], want)
 		}
