@@ -117,7 +117,8 @@ func (p *pages) answerError(c echo.Context, status int, err error) error {
 }
 
 // signedOutFragment tells htmx that the session has ended. The page reloads and thereby asks
-// to sign in. After a poll, the page stays and offers to sign in.
+// to sign in. After a poll, or another request that no control was pressed for, the page
+// stays, with what was typed.
 func signedOutFragment(c echo.Context) error {
 	if c.Request().Header.Get("Mergegate-Poll") == "" {
 		c.Response().Header().Set("HX-Refresh", "true")

@@ -47,6 +47,10 @@ func TestBrowserForms_EscapeAndSignOut_KeepTypedText(t *testing.T) {
 	if _, err := s.DB.SQL(t).Exec("DELETE FROM sessions"); err != nil {
 		t.Fatal(err)
 	}
+	// Typing makes the form count merge requests; the 401 must not reload the page.
+	browsertest.Eval[bool](a.Page, "window.requests = 0, document.addEventListener('htmx:finally:request', () => window.requests++), true")
+	a.fill("Service name", "Build")
+	a.WaitFor("a request without a session", "window.requests > 0")
 	a.Click("#submit-status-check")
 	a.WaitText("#kept-form", "What you entered is kept")
 	a.fill("Username", "mona")

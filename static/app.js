@@ -310,8 +310,10 @@
   on("htmx:before:request", (e) => {
     const { ctx } = e.detail;
     if (ctx.sourceEvent?.type === "every" && (document.hidden || stopped)) return e.preventDefault();
-    if (fromPoller(e)) ctx.request.headers["Mergegate-Poll"] = "true"; // the server does not count polls as activity
-    else markBusy(ctx.sourceElement, ctx.sourceEvent?.submitter ?? ctx.sourceElement, ctx.target);
+    // No control was pressed: when the session has ended, the page and what was typed stay.
+    const automatic = fromPoller(e) || ["input", "search", "load"].includes(ctx.sourceEvent?.type);
+    if (automatic) ctx.request.headers["Mergegate-Poll"] = "true";
+    if (!fromPoller(e)) markBusy(ctx.sourceElement, ctx.sourceEvent?.submitter ?? ctx.sourceElement, ctx.target);
     if (ctx.target === modalRoot && !modalRoot.firstElementChild) opener = ctx.sourceElement;
   });
   on("htmx:finally:request", (e) => endBusy(e.detail.ctx.sourceElement));
