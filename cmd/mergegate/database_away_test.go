@@ -58,6 +58,14 @@ func newDatabaseProxy(t *testing.T, db modelstest.Database) (*databaseProxy, mod
 	return p, db
 }
 
+// refuse makes the proxy refuse connections: all of them if backAt is 0, otherwise until
+// it has refused backAt in all.
+func (p *databaseProxy) refuse(backAt int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.away, p.backAt = true, backAt
+}
+
 func (p *databaseProxy) serve(client net.Conn) {
 	defer client.Close()
 	p.mu.Lock()
@@ -157,7 +165,7 @@ func TestServe_DatabaseStartsLater_Waits(t *testing.T) {
 	t.Parallel()
 	proxy, db := newDatabaseProxy(t, modelstest.Postgres(t))
 	p := newProgram(t, db)
-	proxy.away, proxy.backAt = true, 3
+	proxy.refuse(3)
 	p.start(nil, "serve")
 	for _, line := range []string{"waiting for database", "database reachable"} {
 		if !strings.Contains(p.output.String(), line) {
@@ -166,7 +174,7 @@ func TestServe_DatabaseStartsLater_Waits(t *testing.T) {
 	}
 	p.stop()
 
-	proxy.away, proxy.backAt = true, 0
+	proxy.refuse(0)
 	if out, err := p.run([]string{"MERGEGATE_DATABASE_WAIT=1500ms"}, "serve"); err == nil || !strings.Contains(out, "did not answer within 1.5s") {
 		t.Errorf("without a database: %v\n%s", err, out)
 	}
