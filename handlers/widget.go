@@ -1,16 +1,9 @@
 package handlers
 
 import (
-	"cmp"
 	"context"
-	"hash/fnv"
 	"net/http"
-	"net/url"
-	"regexp"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -120,71 +113,6 @@ func (p *pages) retryStatusCheck(c echo.Context) error {
 	return p.renderWidget(c, parseShownPage(form))
 }
 
-// shownPage is what the user's page shows. The zero value is for a page that is rendered for
-// the first time.
-type shownPage struct {
-	views.ShownPage
-	rows []shownRow
-}
-
-var objectID = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
-
-// parseShownPage reads the parameters state, head, announced and rows. Invalid values are
-// ignored.
-func parseShownPage(params url.Values) shownPage {
-	page := shownPage{rows: parseShownRows(params.Get("rows"))}
-	page.State = views.MergeRequestState(params.Get("state"))
-	if head := params.Get("head"); objectID.MatchString(head) {
-		page.Head = head
-	}
-	if announced := params.Get("announced"); objectID.MatchString(announced) {
-		page.Announced = announced
-	}
-	return page
-}
-
-// shownRow is a row of the user's page.
-type shownRow struct {
-	id    int64
-	state views.CheckState
-}
-
-// stateLetters are the states in the rows parameter.
-var stateLetters = map[string]views.CheckState{"p": views.CheckPending, "s": views.CheckPassed, "f": views.CheckFailed}
-
-// maxShownRows limits the rows parameter of a request.
-const maxShownRows = 10000
-
-// parseShownRows reads the rows parameter: ids with a letter for the state, such as 34f.31p,
-// in the order of the page. Invalid values are ignored.
-func parseShownRows(rows string) []shownRow {
-	var shown []shownRow
-	for part := range strings.SplitSeq(rows, ".") {
-		if len(part) < 2 || len(shown) == maxShownRows {
-			continue
-		}
-		id, err := strconv.ParseInt(part[:len(part)-1], 10, 64)
-		state, known := stateLetters[part[len(part)-1:]]
-		if err == nil && known {
-			shown = append(shown, shownRow{id: id, state: state})
-		}
-	}
-	return shown
-}
-
-// writeShownRows returns the rows parameter for the rendered page.
-func writeShownRows(rows []views.CheckRow) string {
-	letters := map[views.CheckState]byte{views.CheckPending: 'p', views.CheckPassed: 's', views.CheckFailed: 'f'}
-	out := make([]byte, 0, 8*len(rows))
-	for i, row := range rows {
-		if i > 0 {
-			out = append(out, '.')
-		}
-		out = append(strconv.AppendInt(out, row.ID, 10), letters[row.State])
-	}
-	return string(out)
-}
-
 // presentWidget returns the widget. Rows keep their places on the user's page. On a new page,
 // failed ones come first, then pending, then passed, each sorted by name.
 func presentWidget(c echo.Context, f mergeFacts, page shownPage) views.StatusChecks {
@@ -238,108 +166,6 @@ func presentRows(c echo.Context, f mergeFacts) []views.CheckRow {
 		rows = append(rows, row)
 	}
 	return rows
-}
-
-// addShownPage sets the parameters of the next poll, and whether to announce that HEAD moved
-// since the page was loaded. Each move is announced once.
-func addShownPage(widget *views.StatusChecks, mr models.MergeRequest, page views.ShownPage) {
-	widget.PageHasForm = page.State == views.MergeRequestOpen
-	widget.Page = views.ShownPage{State: views.MergeRequestState(mr.State), Head: cmp.Or(page.Head, mr.HeadSHA)}
-	switch {
-	case mr.State != models.StateOpened, mr.HeadSHA == widget.Page.Head:
-		widget.Reloaded = page.Announced != ""
-	default:
-		widget.Page.Announced = mr.HeadSHA
-		widget.NewCommits = page.Announced != mr.HeadSHA
-	}
-}
-
-// orderRows sorts the rows by their place on the page; new ones come last.
-func orderRows(rows []views.CheckRow, shown []shownRow) {
-	places := make(map[int64]int, len(shown))
-	for i, row := range shown {
-		places[row.id] = i
-	}
-	rank := map[views.CheckState]int{views.CheckFailed: 0, views.CheckPending: 1, views.CheckPassed: 2}
-	slices.SortStableFunc(rows, func(a, b views.CheckRow) int {
-		placeA, shownA := places[a.ID]
-		placeB, shownB := places[b.ID]
-		switch {
-		case shownA && shownB:
-			return cmp.Compare(placeA, placeB)
-		case shownA:
-			return -1
-		case shownB:
-			return 1
-		}
-		return cmp.Or(cmp.Compare(rank[a.State], rank[b.State]), compareNames(a.Name, b.Name))
-	})
-}
-
-// changedRows returns the checks whose state differs from the page.
-func changedRows(rows []views.CheckRow, shown []shownRow) []views.CheckChange {
-	before := make(map[int64]views.CheckState, len(shown))
-	for _, row := range shown {
-		before[row.id] = row.state
-	}
-	var changes []views.CheckChange
-	for _, row := range rows {
-		if state, known := before[row.ID]; known && state != row.State {
-			changes = append(changes, views.CheckChange{Name: row.Name, State: row.State})
-		}
-	}
-	return changes
-}
-
-// revision returns a digest of what the widget and the merge box show, without relative times
-// and the order of rows. Of the merge box it covers when the merge request changed, whether
-// the target branch moved, the rule and the user's role.
-func revision(c echo.Context, f mergeFacts, rows []views.CheckRow) string {
-	ordered := slices.Clone(rows)
-	slices.SortFunc(ordered, func(a, b views.CheckRow) int { return cmp.Compare(a.ID, b.ID) })
-	buffer := make([]byte, 0, 256*len(rows)+64)
-	number := func(n int64) { buffer = append(strconv.AppendInt(buffer, n, 36), 0) }
-	word := func(s string) { buffer = append(append(buffer, s...), 0) }
-	instant := func(t time.Time) { number(t.UnixMicro()) }
-	flag := func(b bool) {
-		if b {
-			buffer = append(buffer, 1)
-		} else {
-			buffer = append(buffer, 2)
-		}
-	}
-	word(string(f.mr.State))
-	word(f.mr.HeadSHA)
-	instant(f.mr.UpdatedAt)
-	word(f.targetStamp)
-	flag(request.Project(c).OnlyAllowMergeIfAllStatusChecksPassed)
-	number(int64(request.Role(c)))
-	for _, row := range ordered {
-		number(row.ID)
-		word(row.Name)
-		word(string(row.State))
-		word(row.SHA)
-		word(row.Description)
-		word(row.TargetURL)
-		flag(row.TimedOut)
-		flag(row.Retryable)
-		flag(row.Retried)
-		instant(row.Since)
-		instant(row.Deadline)
-		number(int64(row.Delivery.State))
-		number(int64(row.Delivery.HTTPStatus))
-		number(int64(row.Delivery.Attempt))
-		word(string(row.Delivery.Failure))
-		instant(row.Delivery.At)
-		instant(row.Delivery.NextAt)
-		if row.Late != nil {
-			word(string(row.Late.State))
-			instant(row.Late.At)
-		}
-	}
-	digest := fnv.New64a()
-	digest.Write(buffer)
-	return strconv.FormatUint(digest.Sum64(), 36)
 }
 
 // shortSHA returns the first 8 digits of a commit's id.
