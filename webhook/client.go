@@ -69,6 +69,9 @@ type Options struct {
 	Allow AllowList
 	// Resolver resolves host names; nil uses the system's.
 	Resolver *net.Resolver
+	// Modify changes each request after it was signed; nil disables it. Only
+	// check-service uses it, to send deliveries that a service must refuse.
+	Modify func(*http.Request)
 }
 
 // Client sends deliveries. It is safe for use by several goroutines.
@@ -76,6 +79,7 @@ type Client struct {
 	userAgent string
 	allow     AllowList
 	resolver  *net.Resolver
+	modify    func(*http.Request)
 	http      *http.Client
 	transport *http.Transport
 	// attempt is attemptTimeout; tests shorten it.
@@ -85,7 +89,7 @@ type Client struct {
 // NewClient returns a client. It never uses a proxy, because it could not check
 // which address the proxy connects to.
 func NewClient(o Options) *Client {
-	c := &Client{userAgent: "Mergegate/" + o.Version, allow: o.Allow, resolver: o.Resolver, attempt: attemptTimeout}
+	c := &Client{userAgent: "Mergegate/" + o.Version, allow: o.Allow, resolver: o.Resolver, modify: o.Modify, attempt: attemptTimeout}
 	c.transport = &http.Transport{
 		DialContext: c.dial,
 		// Each attempt opens a connection, so that each address is checked and

@@ -114,6 +114,9 @@ func (c *Client) post(ctx context.Context, claimed models.ClaimedDelivery, at ti
 	// net/http may send a request with an Idempotency-Key again. Without GetBody
 	// it cannot, so an attempt is one request.
 	request.GetBody = nil
+	if c.modify != nil {
+		c.modify(request)
+	}
 	response, err := c.http.Do(request)
 	return response, h, err
 }

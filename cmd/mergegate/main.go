@@ -31,8 +31,14 @@ func main() {
 			fmt.Fprint(os.Stderr, usage)
 			os.Exit(2)
 		}
-		fmt.Fprintln(os.Stderr, "mergegate:", err)
-		os.Exit(1)
+		code := 1
+		if exit := (exitError{}); errors.As(err, &exit) {
+			code = exit.code
+		}
+		if err.Error() != "" {
+			fmt.Fprintln(os.Stderr, "mergegate:", err)
+		}
+		os.Exit(code)
 	}
 }
 
@@ -43,6 +49,7 @@ const usage = `Usage: mergegate COMMAND
   migrate                     migrate the database to the schema of this version
   user create [--admin] NAME  create a user and print a one-time password
   user password NAME          reset the password of a user and print a one-time password
+  check-service --url URL     test a service under construction (--help lists its flags)
   demo-service                run one external service of the demo (started by demo)
   gallery [ADDRESS]           serve every page and state with sample data
   version                     print the version
@@ -58,6 +65,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
 		return errUsage
 	}
+	if slices.Contains([]string{"-h", "-help", "--help"}, args[len(args)-1]) && args[0] == "check-service" {
+		_, err := fmt.Fprint(out, checkServiceUsage)
+		return err
+	}
 	if slices.ContainsFunc(args, func(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" }) {
 		_, err := fmt.Fprint(out, usage)
 		return err
@@ -67,6 +78,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return serveCommand(ctx, rest)
 	case "demo":
 		return demoCommand(ctx, rest, out)
+	case "check-service":
+		return checkServiceCommand(ctx, rest, out)
 	case "demo-service":
 		return demoServiceCommand(ctx, rest)
 	case "gallery":

@@ -2,12 +2,15 @@ package examples_test
 
 import (
 	"bufio"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +18,7 @@ import (
 
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/cmd/mergegate/repositories"
+	"github.com/mergegate/mergegate/cmd/mergegate/servicecheck"
 	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/handlers"
 	"github.com/mergegate/mergegate/handlers/apiv4"
@@ -122,25 +126,61 @@ func (s *site) open(description string) (models.MergeRequest, models.ClaimedDeli
 	return mr, claimed[0]
 }
 
-// exampleService starts the Go service in a child process.
-func exampleService(s *site) string {
-	program := filepath.Join(s.T.TempDir(), "service")
-	if out, err := exec.Command("go", "build", "-o", program, "./go").CombinedOutput(); err != nil {
-		s.T.Fatalf("go build: %v\n%s", err, out)
+// programs are the commands of the example services, which run in this folder.
+var programs = map[string][]string{
+	"go": {"go-service"}, "python": {"python3", "python/service.py"}, "node": {"node", "node/service.mjs"},
+}
+
+// start starts an example service in a child process and returns its address.
+func start(t *testing.T, language, secret, api, token string) string {
+	t.Helper()
+	command := programs[language]
+	if language == "go" {
+		command = []string{filepath.Join(t.TempDir(), command[0])}
+		if out, err := exec.Command("go", "build", "-o", command[0], "./go").CombinedOutput(); err != nil {
+			t.Fatalf("go build: %v\n%s", err, out)
+		}
 	}
-	cmd := exec.CommandContext(s.T.Context(), program)
-	cmd.Env = []string{"LISTEN=127.0.0.1:0", "SHARED_SECRET=" + s.secret, "MERGEGATE_URL=" + s.url, "MERGEGATE_TOKEN=" + s.token}
-	cmd.Stderr = os.Stderr
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "LISTEN=127.0.0.1:0", "SHARED_SECRET=" + secret, "MERGEGATE_URL=" + api, "MERGEGATE_TOKEN=" + token}
+	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
-	check(s.T, err)
-	check(s.T, cmd.Start())
-	s.T.Cleanup(func() {
+	check(t, err)
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("%v; make setup installs the programs that the tests need", err)
+	}
+	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
 	address, err := bufio.NewReader(out).ReadString('\n')
-	check(s.T, err)
+	check(t, err)
 	return "http://" + strings.TrimSpace(address) + "/"
+}
+
+// TestServices_PassCheckService runs mergegate check-service on each example.
+func TestServices_PassCheckService(t *testing.T) {
+	for language := range programs {
+		for _, secret := range append(secrets, "whsec_ no base64") {
+			t.Run(language+" "+secret, func(t *testing.T) {
+				t.Parallel()
+				listener, err := net.Listen("tcp", "127.0.0.1:0")
+				check(t, err)
+				const token = "mgat-example"
+				report, err := servicecheck.Run(t.Context(), servicecheck.Options{
+					URL: start(t, language, secret, "http://"+listener.Addr().String(), token), Secret: secret, Token: token,
+					Listener: listener, AnswerWithin: time.Minute, Settle: 500 * time.Millisecond, Progress: io.Discard,
+				})
+				check(t, err)
+				for _, f := range append(report.Faults, report.Advice...) {
+					t.Errorf("%s: %s", f.Delivery, f.Text)
+				}
+				if !slices.ContainsFunc(report.Deliveries, func(d *servicecheck.Delivery) bool { return d.Name == "open" && d.Answer == "passed" }) {
+					t.Error("open was not answered with passed")
+				}
+			})
+		}
+	}
 }
 
 func TestGoService_RespondsToDeliveries(t *testing.T) {
@@ -154,7 +194,7 @@ func TestGoService_RespondsToDeliveries(t *testing.T) {
 		{"whsec_ no base64", "", models.StatusFailed},
 	} {
 		t.Run(c.secret+" "+string(c.want), func(t *testing.T) {
-			s := newSite(t, c.secret, exampleService)
+			s := newSite(t, c.secret, func(s *site) string { return start(t, "go", s.secret, s.url, s.token) })
 			mr, claimed := s.open(c.description)
 			send := func(claimed models.ClaimedDelivery, at time.Time, want int) {
 				t.Helper()
