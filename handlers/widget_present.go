@@ -21,7 +21,7 @@ func presentCheck(check models.MergeRequestCheck, state models.MergeRequestState
 		row.Deadline = check.Deadline()
 	}
 	if check.Delivery != nil {
-		row.Delivery = presentCheckDelivery(*check.Delivery, now)
+		row.Delivery = presentCheckDelivery(*check.Delivery, check.Breaker, now)
 		// A response that set the check to pending came after the retry.
 		row.Retried = check.Delivery.Kind == models.DeliveryOfRetry && row.State == views.CheckPending &&
 			!check.PendingSince.After(check.Delivery.CreatedAt)
@@ -29,8 +29,9 @@ func presentCheck(check models.MergeRequestCheck, state models.MergeRequestState
 	return row
 }
 
-// presentCheckDelivery returns what the widget shows of a delivery at now.
-func presentCheckDelivery(d models.Delivery, now time.Time) views.CheckDelivery {
+// presentCheckDelivery returns what the widget shows of a delivery at now. breaker is the
+// service's.
+func presentCheckDelivery(d models.Delivery, breaker models.Breaker, now time.Time) views.CheckDelivery {
 	v := views.CheckDelivery{HTTPStatus: d.LastHTTPStatus, Failure: failureText(d.LastError), Attempts: models.MaxAttempts}
 	tried := d.LastHTTPStatus != 0 || d.LastError != ""
 	switch d.State {
@@ -41,13 +42,20 @@ func presentCheckDelivery(d models.Delivery, now time.Time) views.CheckDelivery 
 	case models.DeliveryFailed:
 		v.State, v.Attempt, v.At = views.DeliveryGaveUp, d.Attempts, finishedAt(d)
 	default:
+		if breaker.OpenedAt != nil {
+			v.State, v.Failures = views.DeliveryPaused, breaker.Failures
+			if breaker.ProbeDeliveryID == nil && !d.InFlightAt(now) {
+				v.NextAt = *breaker.ProbeAt
+			}
+			return v
+		}
 		if !tried {
 			v.State = views.DeliveryQueued
 			return v
 		}
-		v.State, v.Attempt, v.NextAt = views.DeliveryRetrying, d.Attempts+1, d.NextAttemptAt
+		v.State, v.Attempt, v.NextAt = views.DeliveryRetrying, d.ScheduledAttempts()+1, d.NextAttemptAt
 		if d.InFlightAt(now) {
-			v.Attempt = d.Attempts // the attempt is running
+			v.Attempt = d.ScheduledAttempts() // the attempt is running
 		}
 	}
 	return v

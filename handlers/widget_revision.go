@@ -54,6 +54,7 @@ func revision(c echo.Context, f mergeFacts, rows []views.CheckRow) string {
 		word(string(row.Delivery.Failure))
 		instant(row.Delivery.At)
 		instant(row.Delivery.NextAt)
+		number(int64(row.Delivery.Failures))
 		if row.Late != nil {
 			word(string(row.Late.State))
 			instant(row.Late.At)

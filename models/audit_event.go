@@ -28,6 +28,8 @@ const (
 	AuditStatusCheckUpdated   AuditAction = "status_check_updated"
 	AuditStatusCheckRemoved   AuditAction = "status_check_removed"
 	AuditStatusCheckApplied   AuditAction = "status_check_applied"
+	AuditBreakerOpened        AuditAction = "circuit_breaker_opened"
+	AuditBreakerClosed        AuditAction = "circuit_breaker_closed"
 	AuditResponse             AuditAction = "status_check_response"
 	AuditRetry                AuditAction = "status_check_retried"
 	AuditTimeout              AuditAction = "status_check_timed_out"
@@ -91,6 +93,7 @@ const (
 var auditKinds = map[AuditKind][]AuditAction{
 	AuditKindStatusChecks: {
 		AuditStatusCheckAdded, AuditStatusCheckUpdated, AuditStatusCheckRemoved, AuditStatusCheckApplied, AuditResponse, AuditRetry, AuditTimeout,
+		AuditBreakerOpened, AuditBreakerClosed,
 	},
 	AuditKindMergeRequests: {AuditMergeRequestMerged, AuditMergeRequestClosed, AuditMergeRequestReopened},
 	AuditKindMembers:       {AuditMemberAdded, AuditMemberChanged, AuditMemberRemoved},

@@ -61,12 +61,19 @@ type Delivery struct {
 	SingleAttempt bool
 	// Attempts counts the attempts started. It also fences FinishDelivery: an attempt
 	// whose number is no longer current is ignored.
-	Attempts          int
+	Attempts int
+	// Probes is how many of the attempts were probes of an open breaker. They are not
+	// part of the schedule.
+	Probes            int
 	ScheduleStartedAt *time.Time
 	NextAttemptAt     time.Time
-	LeasedUntil       *time.Time
-	LastAttemptAt     *time.Time
-	LastHTTPStatus    int `gorm:"column:last_http_status"`
+	// NotBefore is the end of the service's last Retry-After.
+	NotBefore *time.Time
+	// Queued reports whether a claim has seen the delivery; see ServiceQueue.NextAt.
+	Queued         bool
+	LeasedUntil    *time.Time
+	LastAttemptAt  *time.Time
+	LastHTTPStatus int `gorm:"column:last_http_status"`
 	// LastError is the kind of the last failure, "" after a success.
 	LastError        string
 	LastDurationMS   int64 `gorm:"column:last_duration_ms"`
@@ -80,6 +87,10 @@ type Delivery struct {
 func (d Delivery) InFlightAt(now time.Time) bool {
 	return d.LeasedUntil != nil && now.Before(*d.LeasedUntil)
 }
+
+// ScheduledAttempts returns the number of attempts without probes. It is at most
+// MaxAttempts.
+func (d Delivery) ScheduledAttempts() int { return d.Attempts - d.Probes }
 
 // DeliveryAttempt is one HTTP request of a delivery.
 type DeliveryAttempt struct {
@@ -95,6 +106,20 @@ type DeliveryAttempt struct {
 	ResponseHeader    Header `gorm:"serializer:json"`
 	ResponseBody      []byte
 	ResponseTruncated bool
+	Timing
+}
+
+// Timing splits the duration of an attempt, in microseconds. A part that did not happen
+// or did not end is 0.
+type Timing struct {
+	// DNSUS is the time to resolve the host name.
+	DNSUS int64 `gorm:"column:dns_us"`
+	// ConnectUS is the time to open the TCP connection.
+	ConnectUS int64 `gorm:"column:connect_us"`
+	// TLSUS is the time of the TLS handshake.
+	TLSUS int64 `gorm:"column:tls_us"`
+	// FirstByteUS is the time from the sent request to the first byte of the answer.
+	FirstByteUS int64 `gorm:"column:first_byte_us"`
 }
 
 // Header holds the logged headers of a request or response.
@@ -112,6 +137,7 @@ type AttemptResult struct {
 	ResponseHeader    Header
 	ResponseBody      []byte
 	ResponseTruncated bool
+	Timing            Timing
 }
 
 // ErrorInterrupted is the error of an attempt whose process ended before the attempt

@@ -178,7 +178,7 @@ func (s *Store) FinishDelivery(ctx context.Context, claimed Delivery, r AttemptR
 			DeliveryID: d.ID, Number: d.Attempts, StartedAt: dbTime(r.StartedAt), DurationMS: r.Duration.Milliseconds(),
 			HTTPStatus: r.HTTPStatus, Error: r.Error, ErrorDetail: cutBytes(cleanText(r.ErrorDetail), 1024),
 			RequestHeader: nonNil(r.RequestHeader), ResponseHeader: nonNil(r.ResponseHeader),
-			ResponseBody: r.ResponseBody, ResponseTruncated: r.ResponseTruncated,
+			ResponseBody: r.ResponseBody, ResponseTruncated: r.ResponseTruncated, Timing: r.Timing,
 		}
 		if err := tx.writer(ctx).Create(&attempt).Error; err != nil {
 			return err

@@ -93,6 +93,9 @@ func (s *Store) CreateExternalStatusCheck(ctx context.Context, by User, projectI
 		if err := tx.writer(ctx).Create(&service).Error; err != nil {
 			return err
 		}
+		if err := tx.writer(ctx).Create(&ServiceQueue{ExternalStatusCheckID: service.ID, ProjectID: projectID}).Error; err != nil {
+			return err
+		}
 		if err := tx.setScope(ctx, &service, scope); err != nil {
 			return err
 		}

@@ -56,8 +56,10 @@ type MergeRequestCheck struct {
 	// DeliveryID is the newest delivery of the merge request's events to the service.
 	DeliveryID *int64
 	Delivery   *Delivery
-	CreatedAt  time.Time
-	UpdatedAt  time.Time
+	// Breaker is the service's circuit breaker. Only MergeRequestChecks reads it.
+	Breaker   Breaker `gorm:"-"`
+	CreatedAt time.Time
+	UpdatedAt time.Time
 }
 
 // Timeout returns how long the check may stay pending.

@@ -34,6 +34,12 @@ type checkRow struct {
 	lastError      sql.NullString
 	finishedAt     sql.NullTime
 	deliveryMadeAt sql.NullTime
+	probes         sql.NullInt64
+
+	breakerFailures sql.NullInt64
+	breakerOpenedAt sql.NullTime
+	probeAt         sql.NullTime
+	probeDeliveryID sql.NullInt64
 }
 
 func (r *checkRow) columns() columns {
@@ -67,6 +73,12 @@ func (r *checkRow) columns() columns {
 		{"d.last_error", &r.lastError},
 		{"d.finished_at", &r.finishedAt},
 		{"d.created_at", &r.deliveryMadeAt},
+		{"d.probes", &r.probes},
+
+		{"q.failures", &r.breakerFailures},
+		{"q.opened_at", &r.breakerOpenedAt},
+		{"q.probe_at", &r.probeAt},
+		{"q.probe_delivery_id", &r.probeDeliveryID},
 	}
 }
 
@@ -84,7 +96,13 @@ func (r *checkRow) check() MergeRequestCheck {
 			Kind: DeliveryKind(r.deliveryKind.String), State: DeliveryState(r.deliveryState.String), Attempts: int(r.attempts.Int64),
 			NextAttemptAt: r.nextAttemptAt.Time.UTC(), LeasedUntil: timeOrNil(r.leasedUntil), LastAttemptAt: timeOrNil(r.lastAttemptAt),
 			LastHTTPStatus: int(r.lastHTTPStatus.Int64), LastError: r.lastError.String,
-			FinishedAt: timeOrNil(r.finishedAt), CreatedAt: r.deliveryMadeAt.Time.UTC(),
+			FinishedAt: timeOrNil(r.finishedAt), CreatedAt: r.deliveryMadeAt.Time.UTC(), Probes: int(r.probes.Int64),
+		}
+	}
+	if r.breakerOpenedAt.Valid {
+		check.Breaker = Breaker{
+			Failures: int(r.breakerFailures.Int64), OpenedAt: timeOrNil(r.breakerOpenedAt), ProbeAt: timeOrNil(r.probeAt),
+			ProbeDeliveryID: ID(r.probeDeliveryID.Int64),
 		}
 	}
 	return check
@@ -102,11 +120,12 @@ var widgetQuery = "SELECT " + new(checkRow).columns().sql() + `
 	FROM merge_requests mr
 	LEFT JOIN merge_request_checks c ON c.merge_request_id = mr.id
 	LEFT JOIN deliveries d ON d.id = c.delivery_id
+	LEFT JOIN service_queues q ON q.external_status_check_id = c.external_status_check_id
 	WHERE mr.project_id = ? AND mr.iid = ? ORDER BY c.name, c.id`
 
 // MergeRequestChecks finds a merge request and its checks, sorted by name, each
-// with its newest delivery. It returns KindNotFound if the merge request does
-// not exist.
+// with its newest delivery and, if it is open, the service's breaker. It
+// returns KindNotFound if the merge request does not exist.
 //
 // It serves the widget's poll, which every open page sends every few seconds,
 // and the API's list. It fills in only what those show: of the merge request ID,

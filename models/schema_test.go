@@ -30,7 +30,7 @@ func TestSchema_MatchesStructs(t *testing.T) {
 		models.User{}, models.Namespace{}, models.Session{}, models.RateCounter{}, models.Project{}, models.ProjectRedirect{}, models.Member{},
 		models.AccessToken{}, models.ProtectedBranch{}, models.ExternalStatusCheck{}, models.ExternalStatusCheckBranch{}, models.MergeRequest{},
 		models.Approval{}, models.Delivery{}, models.DeliveryAttempt{}, models.MergeRequestCheck{}, models.StatusCheckResponse{},
-		models.PendingPush{}, models.MergeRequestStep{}, models.RepositoryRemoval{}, models.AuditEvent{},
+		models.PendingPush{}, models.MergeRequestStep{}, models.RepositoryRemoval{}, models.AuditEvent{}, models.ServiceQueue{},
 	}
 	want := map[string][]column{}
 	for _, entity := range entities {

@@ -51,6 +51,7 @@ const (
 	DeliveryRetrying
 	DeliveryGaveUp
 	DeliverySuperseded
+	DeliveryPaused // the service's circuit breaker is open
 )
 
 // CheckDelivery is the newest delivery to a service for this merge request.
@@ -65,8 +66,11 @@ type CheckDelivery struct {
 	// Attempt is the number of the next or current attempt while retrying, and the
 	// number of attempts made after giving up. Attempts is the maximum.
 	Attempt, Attempts int
-	// NextAt is when the next attempt begins.
+	// NextAt is when the next attempt begins. For a paused service it is the next
+	// attempt at any of its deliveries, zero while one is in flight.
 	NextAt time.Time
+	// Failures is how many attempts in a row paused the service.
+	Failures int
 }
 
 // LateAnswer is a response that was recorded after the merge.

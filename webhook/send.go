@@ -48,8 +48,10 @@ func (c *Client) Send(ctx context.Context, claimed models.ClaimedDelivery, at ti
 	defer cancel()
 
 	var unexpected informationalStatus
-	response, header, err := c.post(unexpected.watch(attempt), claimed, at)
+	var watch stopwatch
+	response, header, err := c.post(watch.watch(unexpected.watch(attempt)), claimed, at)
 	result.RequestHeader = requestHeader(header)
+	result.Timing = watch.timing()
 	if err != nil {
 		result.Duration = time.Since(begin)
 		result.HTTPStatus = int(unexpected.Load())

@@ -48,6 +48,19 @@ type attemptEntity struct {
 	ResponseHeaders   models.Header `json:"response_headers"`
 	ResponseBody      string        `json:"response_body"`
 	ResponseTruncated bool          `json:"response_truncated"`
+	Timing            timingEntity  `json:"timing"`
+}
+
+// timingEntity splits the duration of an attempt, in milliseconds.
+type timingEntity struct {
+	DNS       float64 `json:"dns_ms"`
+	Connect   float64 `json:"connect_ms"`
+	TLS       float64 `json:"tls_ms"`
+	FirstByte float64 `json:"first_byte_ms"`
+}
+
+func newTimingEntity(t models.Timing) timingEntity {
+	return timingEntity{float64(t.DNSUS) / 1000, float64(t.ConnectUS) / 1000, float64(t.TLSUS) / 1000, float64(t.FirstByteUS) / 1000}
 }
 
 func newDeliveryEntity(d models.Delivery) deliveryEntity {
@@ -79,6 +92,7 @@ func newAttemptEntity(a models.DeliveryAttempt) attemptEntity {
 		Number: a.Number, StartedAt: timestamp(a.StartedAt), DurationMS: a.DurationMS, HTTPStatus: numberOrNull(a.HTTPStatus),
 		Error: textOrNull(a.Error), ErrorDetail: textOrNull(a.ErrorDetail), RequestHeaders: a.RequestHeader,
 		ResponseHeaders: a.ResponseHeader, ResponseBody: readable(a.ResponseBody), ResponseTruncated: a.ResponseTruncated,
+		Timing: newTimingEntity(a.Timing),
 	}
 }
 

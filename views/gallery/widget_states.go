@@ -28,6 +28,7 @@ func widgetStates(alone func(string, views.StatusChecks) Entry) []Entry {
 		alone("widget_failed_reader", reader),
 		alone("widget_timed_out", timedOut()),
 		alone("widget_retrying", retrying()),
+		alone("widget_paused", paused()),
 		alone("widget_superseded", superseded()),
 		alone("widget_answers", failures()),
 		alone("widget_thirty", thirty()),
@@ -99,6 +100,16 @@ func retrying() views.StatusChecks {
 	row.Linked, row.Deadline = true, Now.Add(17*time.Second)
 	row.Delivery = views.CheckDelivery{State: views.DeliveryRetrying, Failure: text.KeyMRFailureTLS, Attempt: 3, Attempts: 12, NextAt: Now.Add(12 * time.Second)}
 	return with(mixed(), row)
+}
+
+// paused returns checks of services whose circuit breakers are open. At the second one a
+// probe is in flight.
+func paused() views.StatusChecks {
+	waiting, probing := check(33, "Load test gate", views.CheckPending, 61*time.Second), check(35, "Visual tests", views.CheckPending, 61*time.Second)
+	waiting.Linked, waiting.Deadline, probing.Deadline = true, Now.Add(59*time.Second), Now.Add(59*time.Second)
+	waiting.Delivery = views.CheckDelivery{State: views.DeliveryPaused, Failures: 5, NextAt: Now.Add(4 * time.Second)}
+	probing.Delivery = views.CheckDelivery{State: views.DeliveryPaused, Failures: 12}
+	return with(mixed(), waiting, probing)
 }
 
 // superseded returns checks with queued and superseded deliveries.

@@ -301,6 +301,8 @@ const (
 	KeyChecksAuditStatusCheckAdded                           Key = "checks.audit_status_check_added"
 	KeyChecksAuditStatusCheckUpdated                         Key = "checks.audit_status_check_updated"
 	KeyChecksAuditStatusCheckRemoved                         Key = "checks.audit_status_check_removed"
+	KeyChecksAuditBreakerOpened                              Key = "checks.audit_circuit_breaker_opened"
+	KeyChecksAuditBreakerClosed                              Key = "checks.audit_circuit_breaker_closed"
 	KeyChecksAuditStatusCheckApplied                         Key = "checks.audit_status_check_applied"
 	KeyChecksAuditStatusCheckResponse                        Key = "checks.audit_status_check_response"
 	KeyChecksAuditStatusCheckRetried                         Key = "checks.audit_status_check_retried"

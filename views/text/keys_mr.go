@@ -48,6 +48,8 @@ const (
 	KeyMRDeliveryQueued          Key = "mr.delivery_queued"
 	KeyMRDeliveryDelivered       Key = "mr.delivery_delivered"
 	KeyMRDeliveryRetrying        Key = "mr.delivery_retrying"
+	KeyMRDeliveryPaused          Key = "mr.delivery_paused"
+	KeyMRDeliveryPausedTrying    Key = "mr.delivery_paused_trying"
 	KeyMRDeliveryGaveUp          Key = "mr.delivery_gave_up"
 	KeyMRDeliverySuperseded      Key = "mr.delivery_superseded"
 	KeyMRDeliveryHTTP            Key = "mr.delivery_http"

@@ -1,0 +1,44 @@
+-- +goose Up
+
+-- One row per service: when it can next be tried, and its circuit breaker. A claim reads
+-- these rows instead of all waiting deliveries.
+CREATE TABLE service_queues (
+    external_status_check_id integer PRIMARY KEY REFERENCES external_status_checks (id) ON DELETE CASCADE,
+    project_id integer NOT NULL,
+    -- When a claim should look for deliveries of the service, null for never.
+    next_at datetime,
+    -- Whether the last attempt hung.
+    hung boolean NOT NULL DEFAULT false,
+    -- Failed attempts since the last success.
+    failures integer NOT NULL DEFAULT 0,
+    -- The breaker is open if opened_at is set.
+    opened_at datetime,
+    open_until datetime,
+    open_times integer NOT NULL DEFAULT 0,
+    probe_at datetime,
+    probe_delivery_id integer,
+    last_http_status integer NOT NULL DEFAULT 0,
+    last_error text NOT NULL DEFAULT ''
+);
+CREATE INDEX service_queues_next_at ON service_queues (next_at);
+CREATE INDEX service_queues_project_id ON service_queues (project_id);
+INSERT INTO service_queues (external_status_check_id, project_id, next_at)
+    SELECT id, project_id, '2026-01-01 00:00:00+00:00' FROM external_status_checks;
+
+-- Whether a claim has seen the delivery and counts it in service_queues.next_at. The
+-- transaction of an event only inserts: it need not lock the service's queue.
+ALTER TABLE deliveries ADD COLUMN queued boolean NOT NULL DEFAULT false;
+-- How many attempts were probes of an open breaker. They are not part of the schedule.
+ALTER TABLE deliveries ADD COLUMN probes integer NOT NULL DEFAULT 0;
+-- The service's Retry-After.
+ALTER TABLE deliveries ADD COLUMN not_before datetime;
+CREATE INDEX deliveries_arrived ON deliveries (id) WHERE state = 'waiting' AND NOT queued;
+CREATE INDEX deliveries_service_due ON deliveries (external_status_check_id, single_attempt, next_attempt_at, id) WHERE state = 'waiting';
+CREATE INDEX deliveries_pair_waiting ON deliveries (merge_request_id, external_status_check_id, id) WHERE state = 'waiting';
+CREATE INDEX deliveries_service_leased ON deliveries (external_status_check_id, leased_until) WHERE leased_until IS NOT NULL;
+
+-- The parts of an attempt in microseconds, 0 if it did not get that far.
+ALTER TABLE delivery_attempts ADD COLUMN dns_us integer NOT NULL DEFAULT 0;
+ALTER TABLE delivery_attempts ADD COLUMN connect_us integer NOT NULL DEFAULT 0;
+ALTER TABLE delivery_attempts ADD COLUMN tls_us integer NOT NULL DEFAULT 0;
+ALTER TABLE delivery_attempts ADD COLUMN first_byte_us integer NOT NULL DEFAULT 0;

@@ -1,0 +1,17 @@
+package models
+
+import "time"
+
+// ServiceQueue is when a service can next be tried, and its circuit breaker. A claim
+// reads these rows instead of all waiting deliveries. Every service has one.
+type ServiceQueue struct {
+	ExternalStatusCheckID int64 `gorm:"primaryKey;autoIncrement:false"`
+	ProjectID             int64
+	// NextAt is when a claim should look for deliveries, nil for never. It may be too
+	// early, but not too late: deliveries that no claim has seen yet are marked with
+	// Delivery.Queued instead.
+	NextAt *time.Time
+	// Hung reports whether the last attempt took HungAfter or longer.
+	Hung bool
+	Breaker
+}
