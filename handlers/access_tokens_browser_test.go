@@ -11,6 +11,7 @@ import (
 )
 
 func TestBrowserAccessTokens_BackAndReload_HideToken(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	base := s.as(s.Owner).serve()
 	p := browsertest.Open(t, base+pearTokensPath)
@@ -50,6 +51,7 @@ func TestBrowserAccessTokens_BackAndReload_HideToken(t *testing.T) {
 
 // This needs no script: browsers focus the first control with autofocus.
 func TestBrowserForms_Rejected_FocusFirstInvalidField(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Member("dora", models.RoleDeveloper)
 	p := browsertest.Open(t, s.as(s.Owner).serve()+pearTokensPath)

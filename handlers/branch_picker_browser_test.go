@@ -13,6 +13,7 @@ import (
 )
 
 func TestBrowserBranchPicker_MouseAndKeyboard_ChooseBranch(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.git.many = 60
 	p := browsertest.Open(t, s.as(s.Member("dev", models.RoleDeveloper)).serve()+pearMergeRequestsPath+"/new")

@@ -32,6 +32,7 @@ func (s *testSite) finishNextDelivery(status int) {
 // Polls keep the focus and unchanged elements, and stop once every delivery is
 // finished.
 func TestBrowserDelivery_NewAttempts_AppearWithoutReload(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	p := browsertest.Open(t, s.as(s.Owner).serve()+servicePath(service))
@@ -74,6 +75,7 @@ func TestBrowserDelivery_NewAttempts_AppearWithoutReload(t *testing.T) {
 // poll that is in flight when a form is sent is cancelled, so its older response
 // does not replace the form's.
 func TestBrowserDelivery_FailedPoll_KeepsContentAndShowsNotice(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	s.openMergeRequest("topic")
@@ -126,6 +128,7 @@ func TestBrowserDelivery_FailedPoll_KeepsContentAndShowsNotice(t *testing.T) {
 }
 
 func TestBrowserDelivery_ServiceRemoved_PageKeepsContent(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	s.openMergeRequest("topic")
@@ -138,6 +141,7 @@ func TestBrowserDelivery_ServiceRemoved_PageKeepsContent(t *testing.T) {
 }
 
 func TestBrowserServicePage_DialogForms_UpdatePage(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	p := browsertest.Open(t, s.as(s.Owner).serve()+servicePath(service))

@@ -10,6 +10,7 @@ import (
 // A double click creates one thing and opens its page. Back opens the form
 // again, which still works. A rejected form can be reloaded.
 func TestBrowserForms_DoubleClickAndBack_CreateOnce(t *testing.T) {
+	t.Parallel()
 	for mode, script := range map[string]bool{"with script": true, "without script": false} {
 		t.Run(mode, func(t *testing.T) {
 			s := newTestSite(t, modelstest.SQLite(t))

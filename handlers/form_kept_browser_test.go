@@ -14,6 +14,7 @@ import (
 // Escape asks before it discards the input of a dialog. A form sent after the
 // session ended is restored after signing in.
 func TestBrowserForms_EscapeAndSignOut_KeepTypedText(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.memberWithPassword("mona", models.RoleMaintainer, false)
 	a := s.actor(t, true)
@@ -71,6 +72,7 @@ func TestBrowserForms_EscapeAndSignOut_KeepTypedText(t *testing.T) {
 }
 
 func TestBrowserForms_BackAfterRejection_ShowsTypedText(t *testing.T) {
+	t.Parallel()
 	for mode, script := range map[string]bool{"with script": true, "without script": false} {
 		t.Run(mode, func(t *testing.T) {
 			s := newTestSite(t, modelstest.SQLite(t))

@@ -36,6 +36,7 @@ func tabTo(t *testing.T, p *browsertest.Page, css string) {
 // TestBrowserKeyboard_MainTasks_NeedNoMouse signs in, retries a check, requires
 // status checks and adds a service with the keyboard alone.
 func TestBrowserKeyboard_MainTasks_NeedNoMouse(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	licence := s.Service("licence")
 	mr := s.openMergeRequest("topic")

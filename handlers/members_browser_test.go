@@ -8,6 +8,7 @@ import (
 )
 
 func TestBrowserMembers_Dialogs_AddAndRemove(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.User("mona")
 	p := browsertest.Open(t, s.as(s.Owner).serve()+pearMembersPath)

@@ -9,6 +9,7 @@ import (
 )
 
 func TestBrowserMergeRequestForm_TargetBranch_ListsItsChecks(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	s.Service("gate", "release/*")

@@ -56,6 +56,7 @@ const cachedPages = `(async () => {
 // language and theme. Once the server is back, the requested page loads by
 // itself.
 func TestBrowserOffline_ServerStops_ShowsOfflinePageUntilItReturns(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
 	server := s.as(s.Owner).serveRestartable()
@@ -111,6 +112,7 @@ func TestBrowserOffline_ServerStops_ShowsOfflinePageUntilItReturns(t *testing.T)
 // The theme button also renews the cached offline page. Error responses of the
 // server are shown unchanged.
 func TestBrowserOffline_ThemeButton_UpdatesCachedPage(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.setVisibility(models.VisibilityPublic)
 	server := s.as(s.Owner).serveRestartable()

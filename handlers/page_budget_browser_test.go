@@ -80,6 +80,7 @@ func (v visitor) serveMetered() (url string, m *meter) {
 // request with ten finished checks, which polls nothing. The service worker and
 // the offline page count too.
 func TestBrowserMergeRequest_Transfer_StaysWithinBudget(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	var services []models.ExternalStatusCheck
 	for _, name := range []string{"licence", "security", "load", "style", "docs", "perf", "legal", "deploy", "audit", "export"} {

@@ -16,6 +16,7 @@ const shownProjects = `[...document.querySelectorAll("#project-list .list__title
 // address and keeps the focus. Back leaves the list, as filtering adds no
 // entries to the history.
 func TestBrowserProjects_Typing_FiltersList(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.NewProject(s.Owner, "apple", models.VisibilityPrivate)
 	s.NewProject(s.Owner, "plum", models.VisibilityPrivate)
@@ -38,6 +39,7 @@ func TestBrowserProjects_Typing_FiltersList(t *testing.T) {
 }
 
 func TestBrowserProjects_WithoutScript_ButtonFiltersList(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.NewProject(s.Owner, "apple", models.VisibilityPrivate)
 	base := s.as(s.Owner).serve()

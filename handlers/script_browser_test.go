@@ -14,6 +14,7 @@ import (
 )
 
 func TestBrowserScript_MenuThemeCopyAndDialog_Work(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	jonas := s.Member("jonas", models.RoleDeveloper)
 	p := browsertest.Open(t, s.as(s.Owner).serve()+pearPath)
@@ -63,6 +64,7 @@ func TestBrowserScript_MenuThemeCopyAndDialog_Work(t *testing.T) {
 // A control whose request takes longer than 300 ms shows that it is busy. It
 // keeps its width and the focus and ignores further clicks.
 func TestBrowserButtons_SlowRequest_ShowBusy(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	licence := s.Service("licence")
 	mr := s.openMergeRequest("topic")
@@ -122,6 +124,7 @@ func TestBrowserButtons_SlowRequest_ShowBusy(t *testing.T) {
 
 // Times are shown in the reader's time zone; the server writes UTC.
 func TestBrowserTimes_ShowLocalTimeZone(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	mr := s.openMergeRequest("topic")
 	p := browsertest.Open(t, s.as(s.Owner).serve()+s.mrPath(mr, ""))

@@ -11,6 +11,7 @@ import (
 )
 
 func TestBrowserServices_Dialogs_AddEditAndRemove(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	s.openMergeRequest("topic")
@@ -80,6 +81,7 @@ func TestBrowserServices_Dialogs_AddEditAndRemove(t *testing.T) {
 }
 
 func TestBrowserServiceForm_BranchListFails_KeepsTypedText(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	url := s.as(s.Owner).serve()
 	p := browsertest.Open(t, url+pearSettingsPath)
@@ -109,6 +111,7 @@ func TestBrowserServiceForm_BranchListFails_KeepsTypedText(t *testing.T) {
 // A failure shows one message, keeps the input, and works again once the server
 // does.
 func TestBrowserServices_ServerErrors_ShowMessageAndRecover(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	url := s.as(s.Owner).serve()
 	p := browsertest.Open(t, url+pearSettingsPath)

@@ -31,6 +31,7 @@ func (v visitor) serveWithPollStatus() (url string, broken *atomic.Int64) {
 // The widget updates in place from pending to merged. It keeps what the reader
 // did and survives server errors.
 func TestBrowserWidget_PendingToMerged_UpdatesInPlace(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	licence, security := s.Service("licence"), s.Service("security")
 	mr := s.openMergeRequest("topic")
@@ -85,6 +86,7 @@ func TestBrowserWidget_PendingToMerged_UpdatesInPlace(t *testing.T) {
 }
 
 func TestBrowserWidget_NotFound_StopsPolling(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.openMergeRequest("topic")

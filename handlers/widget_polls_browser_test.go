@@ -34,6 +34,7 @@ func (v visitor) serveCountingPolls(fail, polls *atomic.Int64) string {
 // A failed poll keeps the rows and shows a notice above them until a poll
 // succeeds.
 func TestBrowserWidget_FailedPoll_KeepsRows(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	mr := s.openMergeRequest("topic")
@@ -67,6 +68,7 @@ func TestBrowserWidget_FailedPoll_KeepsRows(t *testing.T) {
 }
 
 func TestBrowserWidget_PollDenied_StopsPolling(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.openMergeRequest("topic")
@@ -93,6 +95,7 @@ func TestBrowserWidget_PollDenied_StopsPolling(t *testing.T) {
 // sign-in form, which returns to the page. The sign-in page does not replace the
 // widget's content.
 func TestBrowserWidget_SessionEnded_LinksToSignIn(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.openMergeRequest("topic")
@@ -119,6 +122,7 @@ func TestBrowserWidget_SessionEnded_LinksToSignIn(t *testing.T) {
 }
 
 func TestBrowserWidget_Collapsed_IsRemembered(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.openMergeRequest("topic")
@@ -136,6 +140,7 @@ func TestBrowserWidget_Collapsed_IsRemembered(t *testing.T) {
 // A hidden tab does not poll. A tab that becomes visible polls at once, even if
 // all its checks are finished.
 func TestBrowserWidget_HiddenTab_StopsPolling(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
 	mr := s.openMergeRequest("topic")

@@ -27,6 +27,7 @@ const maxShift = 0.005
 // Checks pass, fail, become pending and time out, with and without the gate.
 // Rows change in place, and nothing around them moves.
 func TestBrowserWidget_StatusChange_CausesNoLayoutShift(t *testing.T) {
+	t.Parallel()
 	for name, gate := range map[string]bool{"gate": true, "no gate": false} {
 		t.Run(name, func(t *testing.T) {
 			s := newTestSite(t, modelstest.SQLite(t))

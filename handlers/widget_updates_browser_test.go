@@ -23,6 +23,7 @@ func focusIs(css string) string {
 // A focused control can disappear by the reader's click or by a poll. The focus
 // then moves to the name of its row.
 func TestBrowserWidget_ControlRemoved_FocusMovesToItsRow(t *testing.T) {
+	t.Parallel()
 	for name, role := range map[string]models.Role{"linked name": models.RoleMaintainer, "plain name": models.RoleDeveloper} {
 		t.Run(name, func(t *testing.T) {
 			s := newTestSite(t, modelstest.SQLite(t))
@@ -66,6 +67,7 @@ func TestBrowserWidget_ControlRemoved_FocusMovesToItsRow(t *testing.T) {
 
 // A change in one tab reaches the other by a poll and is announced once.
 func TestBrowserWidget_TwoTabs_ShowSameStatus(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	licence, security := s.Service("licence"), s.Service("security")
 	mr := s.openMergeRequest("topic")
@@ -103,6 +105,7 @@ func TestBrowserWidget_TwoTabs_ShowSameStatus(t *testing.T) {
 // without changes move anything. With a time-out of two hours "1 hour ago" is
 // shown beside the countdown throughout.
 func TestBrowserWidget_Countdown_CausesNoLayoutShift(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.openMergeRequest("topic")
@@ -133,6 +136,7 @@ func TestBrowserWidget_Countdown_CausesNoLayoutShift(t *testing.T) {
 }
 
 func TestBrowserWidget_ServerUnreachable_ShowsNoticeUntilItReturns(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.openMergeRequest("topic")
@@ -163,6 +167,7 @@ func TestBrowserWidget_ServerUnreachable_ShowsNoticeUntilItReturns(t *testing.T)
 
 // Without script the widget does not say that it updates automatically.
 func TestBrowserWidget_WithoutScript_PromisesNoUpdates(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.openMergeRequest("topic")
@@ -182,6 +187,7 @@ func TestBrowserWidget_WithoutScript_PromisesNoUpdates(t *testing.T) {
 
 // The page and its unsent input stay when the session ends.
 func TestBrowserWidget_SessionEnded_KeepsPageAndOffersSignIn(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.Service("licence")
 	mr := s.openMergeRequest("topic")
@@ -204,6 +210,7 @@ func TestBrowserWidget_SessionEnded_KeepsPageAndOffersSignIn(t *testing.T) {
 }
 
 func TestBrowserWidget_StatusChange_KeepsTextSelection(t *testing.T) {
+	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	licence, security := s.Service("licence"), s.Service("security")
 	mr := s.openMergeRequest("topic")

@@ -54,8 +54,8 @@ const layoutFaults = `(() => {
 	return faults;
 })()`
 
-// requireLayout looks at the page in windows of every width. The theme is
-// colours: TestBrowserGallery_Entries_AreAccessible holds that it moves nothing.
+// requireLayout looks for layout faults in windows of all widths. One theme is enough:
+// requireAccessible checks that the other one moves no element.
 func requireLayout(t *testing.T, p *browsertest.Page, where string) {
 	t.Helper()
 	for _, width := range widths {

@@ -101,7 +101,7 @@ func TestBrowserGallery_LayoutThresholds_NothingBreaks(t *testing.T) {
 		for _, language := range []string{"en", "ja"} {
 			p.Size(1200, 900)
 			p.Go(server.URL + "/gallery/" + name + "?lang=" + language)
-			browsertest.Eval[bool](p, standStill)
+			browsertest.Eval[bool](p, stopTimers)
 			for _, width := range windowsAt(p, rules, seen) {
 				p.Size(width, 900)
 				faults := browsertest.Eval[[]string](p, layoutFaults+".concat("+brokenWords+")")
