@@ -36,8 +36,19 @@ var auditValues = map[string]map[string]text.Key{
 	"push_access_level":  levelTexts,
 	"merge_access_level": levelTexts,
 	"status":             statusTexts,
+	"reason":             auditReasons(),
+	"auto_merge":         {"on": text.KeyChecksOn},
 	"late_status":        statusTexts,
 	"only_allow_merge_if_all_status_checks_passed": {"on": text.KeyChecksOn, "off": text.KeyChecksOffWord},
+}
+
+// auditReasons returns abortTexts by the values of audited changes.
+func auditReasons() map[string]text.Key {
+	words := map[string]text.Key{}
+	for reason, key := range abortTexts {
+		words[string(reason)] = key
+	}
+	return words
 }
 
 var statusTexts = map[string]text.Key{"pending": text.KeyStatusPending, "passed": text.KeyStatusPassed, "failed": text.KeyStatusFailed}

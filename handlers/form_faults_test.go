@@ -268,7 +268,8 @@ func TestForms_EveryForm_HasInvalidInputCases(t *testing.T) {
 		projectRoute + "/-/project_members/:id/remove", projectRoute + servicesPath + "/:id/remove", projectRoute + servicesPath + "/:id/test",
 		projectRoute + servicesPath + "/:id/deliveries/:delivery/redeliver", projectRoute + branchRulesPath + "/:id/unprotect",
 		projectRoute + mergeRequestsPath + "/:iid/close", projectRoute + mergeRequestsPath + "/:iid/reopen", projectRoute + mergeRequestsPath + "/:iid/approve", projectRoute + mergeRequestsPath + "/:iid/unapprove",
-		projectRoute + mergeRequestsPath + "/:iid/merge", projectRoute + mergeRequestsPath + "/:iid/status_checks/:id/retry",
+		projectRoute + mergeRequestsPath + "/:iid/merge", projectRoute + mergeRequestsPath + "/:iid/cancel_auto_merge",
+		projectRoute + mergeRequestsPath + "/:iid/status_checks/:id/retry",
 		projectRoute + "/-/settings/merge_requests", // one check box
 		projectRoute + "/-/project_members/:id",     // one list, see TestMembers_OwnerRole_OnlyOwnersChangeIt
 	}

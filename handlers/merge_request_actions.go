@@ -24,6 +24,7 @@ var refusals = map[models.Code]text.Key{
 	models.CodeSourceBranchGone: text.KeyMRRefusedSourceGone,
 	models.CodeTargetBranchGone: text.KeyMRRefusedTargetGone,
 	models.CodeProtectedBranch:  text.KeyMRRefusedProtected,
+	models.CodeNoAutoMerge:      text.KeyMRRefusedNoAutoMerge,
 }
 
 // changeMergeRequest calls do for the merge request of the path and redirects to its page, with the toast
@@ -75,11 +76,15 @@ func (p *pages) unapproveMergeRequest(c echo.Context) error {
 	})
 }
 
-// mergeMergeRequest merges. The form carries the HEAD that the user saw; another HEAD is
+// mergeMergeRequest merges at once or, with auto_merge, when all checks pass. The form carries the HEAD that the user saw; another HEAD is
 // refused.
 func (p *pages) mergeMergeRequest(c echo.Context) error {
 	return p.changeMergeRequest(c, "", func(iid int64) error {
-		mr, err := p.Store.Merge(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid, models.MergeOptions{
+		merge := p.Store.Merge
+		if isChecked(c, "auto_merge") {
+			merge = p.Store.AutoMerge
+		}
+		mr, err := merge(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid, models.MergeOptions{
 			SHA: c.FormValue("sha"), Role: request.Role(c),
 			Squash: isChecked(c, "squash"), RemoveSourceBranch: isChecked(c, "should_remove_source_branch"),
 		})
@@ -87,6 +92,9 @@ func (p *pages) mergeMergeRequest(c echo.Context) error {
 			return err
 		}
 		toast := text.KeyMRToastMerged
+		if mr.HasAutoMerge() {
+			toast = text.KeyMRToastAutoMergeSet
+		}
 		if mr.Incomplete != nil {
 			p.logFailure(c, "merge follow-up incomplete", mr.Incomplete)
 		}
@@ -95,6 +103,14 @@ func (p *pages) mergeMergeRequest(c echo.Context) error {
 		}
 		p.keepToast(c, string(toast))
 		return nil
+	})
+}
+
+// cancelAutoMerge removes auto-merge.
+func (p *pages) cancelAutoMerge(c echo.Context) error {
+	return p.changeMergeRequest(c, text.KeyMRToastAutoMergeCancelled, func(iid int64) error {
+		_, err := p.Store.CancelAutoMerge(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid)
+		return err
 	})
 }
 

@@ -34,8 +34,8 @@ func TestMergeRequest_CreateToMerge_WithoutScript(t *testing.T) {
 		if got := page.text("#merge-h"); got != "Merge blocked: 1 check pending" {
 			t.Errorf("merge box = %q", got)
 		}
-		if got := page.attr("#merge-button", "aria-disabled"); got != "true" {
-			t.Error("a blocked Merge button is not marked as disabled")
+		if page.has("#merge-button") || !page.has("#merge-auto") {
+			t.Error("auto-merge is not offered instead of Merge")
 		}
 
 		mr, _ := s.Reload(models.MergeRequest{ProjectID: s.Project.ID, IID: 1})

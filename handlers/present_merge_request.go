@@ -145,13 +145,60 @@ func presentBox(c echo.Context, f mergeFacts, widget views.StatusChecks) views.M
 	}
 	if request.Can(c, auth.Merge) {
 		box.MergeURL = mergeRequestURL(c, f.mr.IID) + "/merge"
+		box.CancelURL = mergeRequestURL(c, f.mr.IID) + "/cancel_auto_merge"
 	}
 	box.Commits, box.SourceKept = f.with.commits, f.sourceKept
 	box.RemoveSource, box.Squash = f.mr.RemoveSourceBranch, f.mr.Squash
 	if !box.Blind {
 		addConditions(c, &box, f)
+		addAutoMerge(c, &box, f)
 	}
 	return box
+}
+
+// addAutoMerge adds the automatic merge that is set or was aborted, or that the user may set.
+func addAutoMerge(c echo.Context, box *views.MergeBox, f mergeFacts) {
+	mr := f.mr
+	switch {
+	case mr.HasAutoMerge():
+		box.AutoMerge = &views.AutoMerge{
+			By: userName(c, mr.AutoMergeUser), At: *mr.AutoMergeAt, Squash: mr.AutoMergeSquash, RemoveSource: mr.AutoMergeRemoveSource,
+		}
+		return
+	case mr.AutoMergeAborted != "" && mr.AutoMergeAbortedAt != nil:
+		box.AutoMerge = &views.AutoMerge{
+			By: userName(c, mr.AutoMergeUser), At: *mr.AutoMergeAbortedAt, Aborted: abortText(mr.AutoMergeAborted),
+		}
+	}
+	onlyChecks := !slices.ContainsFunc(f.reasons, func(r models.BlockReason) bool { return r != models.BlockedStatusChecks })
+	box.CanAutoMerge = box.MergeURL != "" && f.refusal == nil && onlyChecks && box.SHA == mr.HeadSHA &&
+		models.AwaitsChecks(mr, f.checks, f.now)
+}
+
+// abortTexts are the reasons why auto-merge was aborted.
+var abortTexts = map[models.AbortReason]text.Key{
+	models.AbortedByPush:                         text.KeyMRAbortPush,
+	models.AbortedByClose:                        text.KeyMRAbortClose,
+	models.AbortedByRetarget:                     text.KeyMRAbortRetarget,
+	models.AbortedByUser:                         text.KeyMRAbortUser,
+	models.AbortedByRole:                         text.KeyMRAbortRole,
+	models.AbortedByTarget:                       text.KeyMRAbortTarget,
+	models.AbortedByError:                        text.KeyMRAbortError,
+	models.AbortReason(models.BlockedDraft):      text.KeyMRAbortDraft,
+	models.AbortReason(models.BlockedSourceGone): text.KeyMRReasonSource,
+	models.AbortReason(models.BlockedTargetGone): text.KeyMRReasonTarget,
+	models.AbortReason(models.BlockedNoCommits):  text.KeyMRReasonCommits,
+	models.AbortReason(models.BlockedConflict):   text.KeyMRReasonConflicts,
+	models.AbortReason(models.BlockedUnrelated):  text.KeyMRReasonRelated,
+	models.AbortReason(models.BlockedTooLarge):   text.KeyMRReasonSize,
+}
+
+// abortText returns the text for a reason, that of a technical error if it is unknown.
+func abortText(reason models.AbortReason) text.Key {
+	if key, known := abortTexts[reason]; known {
+		return key
+	}
+	return text.KeyMRAbortError
 }
 
 // addConditions adds the conditions of a merge and counts the checks that have not passed.

@@ -143,6 +143,7 @@ func (p *pages) declaredRoutes() []route {
 		{post, mergeRequestsRoute + "/:iid/approve", auth.Approve, p.approveMergeRequest},
 		{post, mergeRequestsRoute + "/:iid/unapprove", auth.Approve, p.unapproveMergeRequest},
 		{post, mergeRequestsRoute + "/:iid/merge", auth.Merge, p.mergeMergeRequest},
+		{post, mergeRequestsRoute + "/:iid/cancel_auto_merge", auth.Merge, p.cancelAutoMerge},
 		{get, mergeRequestsRoute + "/:iid/status_checks", auth.ReadStatusChecks, p.pollStatusChecks},
 		{post, mergeRequestsRoute + "/:iid/status_checks/:id/retry", auth.RetryStatusCheck, p.retryStatusCheck},
 

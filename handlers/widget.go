@@ -144,7 +144,7 @@ func presentWidget(c echo.Context, f mergeFacts, page shownPage) views.StatusChe
 	widget.URL = mergeRequestURL(c, mr.IID) + "/status_checks"
 	widget.Shown = writeShownRows(widget.Rows)
 	widget.ServicesURL = servicesURL(c)
-	widget.Polls = pending && mr.State == models.StateOpened
+	widget.Polls = (pending || mr.HasAutoMerge()) && mr.State == models.StateOpened
 	widget.Changes = changedRows(widget.Rows, page.rows)
 	addShownPage(&widget, mr, page.ShownPage)
 	return widget

@@ -14,8 +14,8 @@ import (
 )
 
 // revision returns a digest of what the widget and the merge box show, without relative times
-// and the order of rows. Of the merge box it covers when the merge request changed, whether
-// the target branch moved, the rule and the user's role.
+// and the order of rows. Of the merge box it covers when the merge request changed,
+// auto-merge, whether the target branch moved, the rule and the user's role.
 func revision(c echo.Context, f mergeFacts, rows []views.CheckRow) string {
 	ordered := slices.Clone(rows)
 	slices.SortFunc(ordered, func(a, b views.CheckRow) int { return cmp.Compare(a.ID, b.ID) })
@@ -33,6 +33,11 @@ func revision(c echo.Context, f mergeFacts, rows []views.CheckRow) string {
 	word(string(f.mr.State))
 	word(f.mr.HeadSHA)
 	instant(f.mr.UpdatedAt)
+	flag(f.mr.HasAutoMerge())
+	if f.mr.AutoMergeAt != nil {
+		instant(*f.mr.AutoMergeAt)
+	}
+	word(string(f.mr.AutoMergeAborted))
 	word(f.targetStamp)
 	flag(request.Project(c).OnlyAllowMergeIfAllStatusChecksPassed)
 	number(int64(request.Role(c)))

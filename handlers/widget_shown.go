@@ -21,11 +21,12 @@ type shownPage struct {
 
 var objectID = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 
-// parseShownPage reads the parameters state, head, announced and rows. Invalid values are
-// ignored.
+// parseShownPage reads the parameters state, auto, head, announced and rows. Invalid values
+// are ignored.
 func parseShownPage(params url.Values) shownPage {
 	page := shownPage{rows: parseShownRows(params.Get("rows"))}
 	page.State = views.MergeRequestState(params.Get("state"))
+	page.AutoMerge = params.Get("auto") == "1"
 	if head := params.Get("head"); objectID.MatchString(head) {
 		page.Head = head
 	}
@@ -80,8 +81,8 @@ func writeShownRows(rows []views.CheckRow) string {
 // addShownPage sets the parameters of the next poll, and whether to announce that HEAD moved
 // since the page was loaded. Each move is announced once.
 func addShownPage(widget *views.StatusChecks, mr models.MergeRequest, page views.ShownPage) {
-	widget.PageHasForm = page.State == views.MergeRequestOpen
-	widget.Page = views.ShownPage{State: views.MergeRequestState(mr.State), Head: cmp.Or(page.Head, mr.HeadSHA)}
+	widget.PageHasForm = page.State == views.MergeRequestOpen && page.AutoMerge == mr.HasAutoMerge()
+	widget.Page = views.ShownPage{State: views.MergeRequestState(mr.State), AutoMerge: mr.HasAutoMerge(), Head: cmp.Or(page.Head, mr.HeadSHA)}
 	switch {
 	case mr.State != models.StateOpened, mr.HeadSHA == widget.Page.Head:
 		widget.Reloaded = page.Announced != ""

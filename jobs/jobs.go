@@ -1,6 +1,6 @@
-// Package jobs runs the background loops of a process: it sends deliveries,
-// records time-outs, recovers interrupted pushes and merges, and deletes
-// expired rows. Start with [New] and [Jobs.Run].
+// Package jobs runs the background loops of a process: it sends deliveries, runs
+// automatic merges, records time-outs, recovers interrupted pushes and merges, and
+// deletes expired rows. Start with [New] and [Jobs.Run].
 //
 // Package models decides what is due, when to try again and which deliveries
 // are superseded. A [Sender] makes the HTTP request.
@@ -42,6 +42,7 @@ type Sender interface {
 type Store interface {
 	Outbox
 	Maintenance
+	AutoMerges
 }
 
 // Options configure New. Store, Sender and Log are required.
@@ -63,6 +64,7 @@ type Options struct {
 type Jobs struct {
 	deliverer   *Deliverer
 	maintenance *maintenance
+	autoMerger  *autoMerger
 }
 
 // New returns the loops; Run runs them.
@@ -72,6 +74,7 @@ func New(o Options) *Jobs {
 		maintenance: &maintenance{
 			store: o.Store, log: o.Log, tidy: o.Tidy, sweepLocks: o.SweepLocks, singleProcess: o.SingleProcess,
 		},
+		autoMerger: &autoMerger{store: o.Store, log: o.Log},
 	}
 }
 
@@ -82,6 +85,7 @@ func (j *Jobs) Run(ctx context.Context) {
 	j.maintenance.atStart(ctx)
 	var loops sync.WaitGroup
 	loops.Go(func() { j.maintenance.run(ctx) })
+	loops.Go(func() { j.autoMerger.run(ctx) })
 	j.deliverer.Run(ctx)
 	loops.Wait()
 }

@@ -171,7 +171,10 @@ func (s *Store) applyTo(ctx context.Context, serviceID int64, candidate MergeReq
 			if err := tx.writer(ctx).Delete(&MergeRequestCheck{}, current.ID).Error; err != nil {
 				return err
 			}
-			return tx.supersede(ctx, mr.ID, serviceID, SupersededByRemoval)
+			if err := tx.supersede(ctx, mr.ID, serviceID, SupersededByRemoval); err != nil || !mr.HasAutoMerge() {
+				return err
+			}
+			return tx.notifyAutoMerges(ctx)
 		}
 		return nil
 	})

@@ -36,13 +36,17 @@ const (
 	AuditMergeRequestMerged   AuditAction = "merge_request_merged"
 	AuditMergeRequestClosed   AuditAction = "merge_request_closed"
 	AuditMergeRequestReopened AuditAction = "merge_request_reopened"
+	AuditAutoMergeSet         AuditAction = "auto_merge_set"
+	AuditAutoMergeCancelled   AuditAction = "auto_merge_cancelled"
+	AuditAutoMergeAborted     AuditAction = "auto_merge_aborted"
 )
 
 // TargetsMergeRequest reports whether TargetID of the event is the iid of a merge
 // request.
 func (a AuditAction) TargetsMergeRequest() bool {
 	switch a {
-	case AuditResponse, AuditRetry, AuditTimeout, AuditMergeRequestMerged, AuditMergeRequestClosed, AuditMergeRequestReopened:
+	case AuditResponse, AuditRetry, AuditTimeout, AuditMergeRequestMerged, AuditMergeRequestClosed, AuditMergeRequestReopened,
+		AuditAutoMergeSet, AuditAutoMergeCancelled, AuditAutoMergeAborted:
 		return true
 	}
 	return false
@@ -95,13 +99,16 @@ var auditKinds = map[AuditKind][]AuditAction{
 		AuditStatusCheckAdded, AuditStatusCheckUpdated, AuditStatusCheckRemoved, AuditStatusCheckApplied, AuditResponse, AuditRetry, AuditTimeout,
 		AuditBreakerOpened, AuditBreakerClosed,
 	},
-	AuditKindMergeRequests: {AuditMergeRequestMerged, AuditMergeRequestClosed, AuditMergeRequestReopened},
-	AuditKindMembers:       {AuditMemberAdded, AuditMemberChanged, AuditMemberRemoved},
-	AuditKindTokens:        {AuditTokenCreated, AuditTokenRevoked},
-	AuditKindBranches:      {AuditBranchProtected, AuditBranchChanged, AuditBranchUnprotected},
-	AuditKindProject:       {AuditProjectCreated, AuditProjectUpdated, AuditProjectRemoved},
-	AuditKindSignIns:       {AuditSignedIn, AuditSignInFailed, AuditSignedOut, AuditSessionEnded, AuditPasswordChanged},
-	AuditKindUsers:         {AuditUserCreated},
+	AuditKindMergeRequests: {
+		AuditMergeRequestMerged, AuditMergeRequestClosed, AuditMergeRequestReopened,
+		AuditAutoMergeSet, AuditAutoMergeCancelled, AuditAutoMergeAborted,
+	},
+	AuditKindMembers:  {AuditMemberAdded, AuditMemberChanged, AuditMemberRemoved},
+	AuditKindTokens:   {AuditTokenCreated, AuditTokenRevoked},
+	AuditKindBranches: {AuditBranchProtected, AuditBranchChanged, AuditBranchUnprotected},
+	AuditKindProject:  {AuditProjectCreated, AuditProjectUpdated, AuditProjectRemoved},
+	AuditKindSignIns:  {AuditSignedIn, AuditSignInFailed, AuditSignedOut, AuditSessionEnded, AuditPasswordChanged},
+	AuditKindUsers:    {AuditUserCreated},
 }
 
 // AuditKindsOf returns the kinds of a project's audit events or, if projectID is 0, the

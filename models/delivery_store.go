@@ -142,6 +142,9 @@ func (s *Store) lease(ctx context.Context, d Delivery) (ClaimedDelivery, error) 
 // ReleaseLeases ends all leases. Call it at start-up, and only if no other process uses
 // the database.
 func (s *Store) ReleaseLeases(ctx context.Context) error {
+	if err := s.releaseAutoMerges(ctx); err != nil {
+		return err
+	}
 	return s.writer(ctx).Model(&Delivery{}).Where("leased_until IS NOT NULL").
 		UpdateColumn("leased_until", s.Now().Add(-time.Microsecond)).Error
 }

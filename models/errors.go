@@ -69,6 +69,8 @@ const (
 	CodeChangedMeanwhile Code = "changed_meanwhile"
 	CodeGitTooLarge      Code = "git_too_large"
 	CodeGitBusy          Code = "git_busy"
+	CodeNoAutoMerge      Code = "no_auto_merge"
+	CodeUserInactive     Code = "user_inactive"
 )
 
 // FieldError is an error of one input field. Params are the values for its text.
@@ -136,6 +138,15 @@ func CodeOf(err error) Code {
 		return e.Code
 	}
 	return ""
+}
+
+// reasonsOf returns the reasons of a blocked merge, nil if err has none.
+func reasonsOf(err error) []BlockReason {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Reasons
+	}
+	return nil
 }
 
 // FieldErrorsOf returns the field errors of err, nil if it has none.

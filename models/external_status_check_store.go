@@ -237,6 +237,10 @@ func (s *Store) DeleteExternalStatusCheck(ctx context.Context, by User, projectI
 		if err := tx.notifyDeliveries(ctx); err != nil {
 			return err
 		}
+		// Auto-merges may have waited for the service only.
+		if err := tx.notifyAutoMerges(ctx); err != nil {
+			return err
+		}
 		changes := serviceChanges(service, ExternalStatusCheck{})
 		return tx.audit(ctx, by, projectID, AuditStatusCheckRemoved, service.Name, service.ID, changes...)
 	})

@@ -6,18 +6,21 @@ import (
 	"time"
 )
 
-// deliveriesChannel is the PostgreSQL channel that announces new deliveries.
-const deliveriesChannel = "mergegate_deliveries"
+// The PostgreSQL channels that announce work for the loops of all processes.
+const (
+	deliveriesChannel = "mergegate_deliveries"
+	autoMergesChannel = "mergegate_auto_merges"
+)
 
-// deliveryNotifier wakes the goroutines of this process that wait for deliveries.
-type deliveryNotifier struct {
+// notifier wakes the goroutines of this process that wait for one kind of work.
+type notifier struct {
 	mu        sync.Mutex
 	listeners map[chan struct{}]struct{}
 }
 
-func (w *deliveryNotifier) init() { w.listeners = map[chan struct{}]struct{}{} }
+func (w *notifier) init() { w.listeners = map[chan struct{}]struct{}{} }
 
-func (w *deliveryNotifier) notify() {
+func (w *notifier) notify() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for c := range w.listeners {
@@ -32,8 +35,16 @@ func (w *deliveryNotifier) notify() {
 // to claim, created by this process or, on PostgreSQL, by any other. stop ends it and
 // waits for its goroutine. Notifications can be lost, so the caller must also poll.
 func (s *Store) WatchDeliveries(ctx context.Context) (wake <-chan struct{}, stop func()) {
+	return s.watch(ctx, &s.shared.deliveries, deliveriesChannel)
+}
+
+// WatchAutoMerges is WatchDeliveries for merge requests whose auto-merge may be due.
+func (s *Store) WatchAutoMerges(ctx context.Context) (wake <-chan struct{}, stop func()) {
+	return s.watch(ctx, &s.shared.autoMerges, autoMergesChannel)
+}
+
+func (s *Store) watch(ctx context.Context, w *notifier, channel string) (wake <-chan struct{}, stop func()) {
 	c := make(chan struct{}, 1)
-	w := &s.shared.notifier
 	w.mu.Lock()
 	w.listeners[c] = struct{}{}
 	w.mu.Unlock()
@@ -42,7 +53,7 @@ func (s *Store) WatchDeliveries(ctx context.Context) (wake <-chan struct{}, stop
 	if s.postgres() {
 		go func() {
 			defer close(done)
-			s.listen(ctx)
+			s.listen(ctx, w, channel)
 		}()
 	} else {
 		close(done)
@@ -57,11 +68,11 @@ func (s *Store) WatchDeliveries(ctx context.Context) (wake <-chan struct{}, stop
 }
 
 // listen waits for notifications on its own connection and reconnects after an error.
-func (s *Store) listen(ctx context.Context) {
+func (s *Store) listen(ctx context.Context, w *notifier, channel string) {
 	for ctx.Err() == nil {
-		s.listenOnce(ctx)
+		s.listenOnce(ctx, w, channel)
 		// Notifications may have been lost while disconnected.
-		s.shared.notifier.notify()
+		w.notify()
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Second):
@@ -69,29 +80,38 @@ func (s *Store) listen(ctx context.Context) {
 	}
 }
 
-func (s *Store) listenOnce(ctx context.Context) {
+func (s *Store) listenOnce(ctx context.Context, w *notifier, channel string) {
 	conn, err := connectPostgres(ctx, s.shared.cfg.DSN)
 	if err != nil {
 		return
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	if _, err := conn.Exec(ctx, "LISTEN "+deliveriesChannel); err != nil {
+	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
 		return
 	}
-	s.shared.notifier.notify()
+	w.notify()
 	for {
 		if _, err := conn.WaitForNotification(ctx); err != nil {
 			return
 		}
-		s.shared.notifier.notify()
+		w.notify()
 	}
 }
 
 // notifyDeliveries wakes the delivery loops when the transaction is committed.
 func (s *Store) notifyDeliveries(ctx context.Context) error {
+	return s.notify(ctx, &s.shared.deliveries, deliveriesChannel)
+}
+
+// notifyAutoMerges wakes the loops of automatic merges when the transaction is committed.
+func (s *Store) notifyAutoMerges(ctx context.Context) error {
+	return s.notify(ctx, &s.shared.autoMerges, autoMergesChannel)
+}
+
+func (s *Store) notify(ctx context.Context, w *notifier, channel string) error {
 	if s.postgres() {
-		return s.writer(ctx).Exec("SELECT pg_notify(?, '')", deliveriesChannel).Error
+		return s.writer(ctx).Exec("SELECT pg_notify(?, '')", channel).Error
 	}
-	s.afterCommit(s.shared.notifier.notify)
+	s.afterCommit(w.notify)
 	return nil
 }

@@ -207,12 +207,7 @@ func TestMerge_Interrupted_IsCompletedOnce(t *testing.T) {
 			"by a push to the target": func(t *testing.T, w *modelstest.Fixture) { w.Push("main") },
 		} {
 			t.Run(name, func(t *testing.T) {
-				var w *modelstest.Fixture
-				if db.Driver == models.DriverSQLite {
-					w = modelstest.New(t, modelstest.SQLite(t))
-				} else {
-					w = modelstest.New(t, modelstest.Postgres(t))
-				}
+				w := modelstest.New(t, newDatabase(t, db))
 				service := w.Service("licence")
 				max := w.Member("max", models.RoleMaintainer)
 				mr := w.MergeRequest("feature", "main")

@@ -69,6 +69,22 @@ type MergeRequest struct {
 	MergingRemoveSource bool
 	MergingUserID       *int64
 	MergingStartedAt    *time.Time
+	// AutoMergeAt is when auto-merge was set, nil if it is not set. AutoMergeSHA is HEAD
+	// then. AutoMergeUser is who set it, also after it was aborted.
+	AutoMergeAt           *time.Time
+	AutoMergeUserID       *int64
+	AutoMergeUser         *User
+	AutoMergeSHA          string `gorm:"column:auto_merge_sha"`
+	AutoMergeSquash       bool
+	AutoMergeRemoveSource bool
+	AutoMergeMessage      string
+	// AutoMergeAttempts counts failed attempts. AutoMergeNextAt is when the next one may
+	// start, nil for at once.
+	AutoMergeAttempts int
+	AutoMergeNextAt   *time.Time
+	// AutoMergeAborted is why auto-merge ended without a merge, "" if it did not.
+	AutoMergeAborted   AbortReason
+	AutoMergeAbortedAt *time.Time
 	// Incomplete is what recovery still has to do for the operation that returned this
 	// value; nil if nothing. It is not stored.
 	Incomplete error `gorm:"-"`
@@ -311,7 +327,15 @@ func RepositoryReasons(targetExists bool, commits int, conflicts func() ([]strin
 // merged at now. It returns nil if there are none. Pages, the API and the merge itself
 // use this function.
 func Mergeable(project Project, mr MergeRequest, checks []MergeRequestCheck, now time.Time) []BlockReason {
-	var reasons []BlockReason
+	reasons := stateReasons(mr)
+	if mr.State == StateOpened && project.OnlyAllowMergeIfAllStatusChecksPassed && !allPassed(checks, now) {
+		reasons = append(reasons, BlockedStatusChecks)
+	}
+	return reasons
+}
+
+// stateReasons returns the reasons of Mergeable other than checks.
+func stateReasons(mr MergeRequest) (reasons []BlockReason) {
 	if mr.State != StateOpened {
 		return []BlockReason{BlockedNotOpen}
 	}
@@ -320,14 +344,6 @@ func Mergeable(project Project, mr MergeRequest, checks []MergeRequestCheck, now
 	}
 	if mr.SourceBranchDeleted {
 		reasons = append(reasons, BlockedSourceGone)
-	}
-	if project.OnlyAllowMergeIfAllStatusChecksPassed {
-		for _, check := range checks {
-			if check.StatusAt(now) != StatusPassed {
-				reasons = append(reasons, BlockedStatusChecks)
-				break
-			}
-		}
 	}
 	return reasons
 }

@@ -9,7 +9,8 @@ import (
 // checkRow is one row of widgetQuery. The columns of the check are NULL if the merge
 // request has none, those of the delivery if nothing was sent.
 type checkRow struct {
-	mr MergeRequest
+	mr          MergeRequest
+	autoMergeAt sql.NullTime
 
 	serviceID      sql.NullInt64
 	name           sql.NullString
@@ -49,6 +50,8 @@ func (r *checkRow) columns() columns {
 		{"mr.head_sha", &r.mr.HeadSHA},
 		{"mr.target_branch", &r.mr.TargetBranch},
 		{"mr.updated_at", &r.mr.UpdatedAt},
+		{"mr.auto_merge_at", &r.autoMergeAt},
+		{"mr.auto_merge_aborted", &r.mr.AutoMergeAborted},
 
 		{"c.external_status_check_id", &r.serviceID},
 		{"c.name", &r.name},
@@ -80,6 +83,13 @@ func (r *checkRow) columns() columns {
 		{"q.probe_at", &r.probeAt},
 		{"q.probe_delivery_id", &r.probeDeliveryID},
 	}
+}
+
+// mergeRequest returns the row's merge request.
+func (r *checkRow) mergeRequest() MergeRequest {
+	mr := r.mr
+	mr.UpdatedAt, mr.AutoMergeAt = mr.UpdatedAt.UTC(), timeOrNil(r.autoMergeAt)
+	return mr
 }
 
 // check returns the row's check, with its newest delivery if there is one.
@@ -129,7 +139,8 @@ var widgetQuery = "SELECT " + new(checkRow).columns().sql() + `
 //
 // It serves the widget's poll, which every open page sends every few seconds,
 // and the API's list. It fills in only what those show: of the merge request ID,
-// ProjectID, IID, State, HeadSHA, TargetBranch and UpdatedAt.
+// ProjectID, IID, State, HeadSHA, TargetBranch, UpdatedAt and whether auto-merge is
+// set or was aborted.
 func (s *Store) MergeRequestChecks(ctx context.Context, projectID, iid int64) (MergeRequest, []MergeRequestCheck, error) {
 	row := checkRow{mr: MergeRequest{ProjectID: projectID, IID: iid}}
 	rows, err := s.preparedReader(ctx).Raw(widgetQuery, projectID, iid).Rows()
@@ -153,6 +164,5 @@ func (s *Store) MergeRequestChecks(ctx context.Context, projectID, iid int64) (M
 	if row.mr.ID == 0 {
 		return row.mr, nil, notFound("merge request")
 	}
-	row.mr.UpdatedAt = row.mr.UpdatedAt.UTC()
-	return row.mr, checks, nil
+	return row.mergeRequest(), checks, nil
 }

@@ -63,6 +63,11 @@ func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int6
 		if err := tx.saveCheck(ctx, &check); err != nil {
 			return err
 		}
+		if in.Status == StatusPassed && mr.HasAutoMerge() {
+			if err := tx.notifyAutoMerges(ctx); err != nil {
+				return err
+			}
+		}
 		if from == in.Status && !timedOut {
 			return nil // a repeated response is not audited
 		}

@@ -235,10 +235,18 @@ func (s *Store) edit(ctx context.Context, by User, project Project, mr *MergeReq
 	change("updated_by_id", value(mr.UpdatedByID), by.ID)
 	mr.UpdatedAt, mr.LastEditedAt, mr.LastEditedByID, mr.UpdatedByID = now, &now, ID(by.ID), ID(by.ID)
 	if retargeted {
+		if err := s.abortAutoMerge(ctx, by, mr, AbortedByRetarget); err != nil {
+			return err
+		}
 		if err := s.replaceChecks(ctx, *mr); err != nil {
 			return err
 		}
 		if err := s.supersedeRemovedServices(ctx, mr.ID); err != nil {
+			return err
+		}
+	}
+	if mr.Draft {
+		if err := s.abortAutoMerge(ctx, by, mr, AbortReason(BlockedDraft)); err != nil {
 			return err
 		}
 	}

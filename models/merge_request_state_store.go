@@ -23,6 +23,9 @@ func (s *Store) CloseMergeRequest(ctx context.Context, by User, projectID, iid i
 		now, before := tx.Now(), mr.UpdatedAt
 		mr.State, mr.ClosedAt, mr.ClosedByID = StateClosed, &now, ID(by.ID)
 		mr.UpdatedAt, mr.UpdatedByID = now, ID(by.ID)
+		if err := tx.abortAutoMerge(ctx, by, &mr, AbortedByClose); err != nil {
+			return err
+		}
 		if err := tx.saveMergeRequest(ctx, &mr); err != nil {
 			return err
 		}

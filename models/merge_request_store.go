@@ -12,9 +12,14 @@ import (
 // returns KindNotFound if there is none.
 func (s *Store) MergeRequest(ctx context.Context, projectID, iid int64) (MergeRequest, error) {
 	var mr MergeRequest
-	err := s.reader(ctx).Preload("Author").Preload("MergeUser").Preload("ClosedBy").
+	err := withUsers(s.reader(ctx)).
 		Take(&mr, "project_id = ? AND iid = ?", projectID, iid).Error
 	return mr, orNotFound(err, "merge request")
+}
+
+// withUsers loads the users of merge requests.
+func withUsers(query *gorm.DB) *gorm.DB {
+	return query.Preload("Author").Preload("MergeUser").Preload("ClosedBy").Preload("AutoMergeUser")
 }
 
 // MergeRequestFilter selects merge requests of a list. Zero values select all.
@@ -103,7 +108,7 @@ func (s *Store) MergeRequests(ctx context.Context, filter MergeRequestFilter, pa
 		direction = ""
 	}
 	var list []MergeRequest
-	err := page.apply(query.Preload("Author").Preload("MergeUser").Preload("ClosedBy").Order(order + direction).Order("id" + direction)).Find(&list).Error
+	err := page.apply(withUsers(query).Order(order + direction).Order("id" + direction)).Find(&list).Error
 	return list, total, err
 }
 

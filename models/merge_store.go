@@ -16,6 +16,13 @@ type MergeOptions struct {
 	Squash             bool
 	Message            string
 	RemoveSourceBranch bool
+
+	// allChecks requires that all checks have passed, also in projects that do not
+	// demand it. ignoreChecks means that no check blocks.
+	allChecks, ignoreChecks bool
+	// claimed is the merge request of an automatic merge, as ClaimAutoMerges returned
+	// it. The user's role is then read at each check, and Role is ignored.
+	claimed *MergeRequest
 }
 
 // maxMergeAttempts is how often a merge is prepared if its target keeps moving.
@@ -54,10 +61,25 @@ func blocked(reasons ...BlockReason) error {
 	return &Error{Kind: KindUnprocessable, Code: CodeMergeBlocked, Reasons: reasons}
 }
 
+// blockedBy is blocked, or nil without reasons.
+func blockedBy(reasons []BlockReason) error {
+	if len(reasons) == 0 {
+		return nil
+	}
+	return blocked(reasons...)
+}
+
 // checkMergeAllowed returns an error if protected branches, o.SHA or the merge rules
 // refuse the merge. It does not look at the repository.
 func (s *Store) checkMergeAllowed(ctx context.Context, project Project, mr MergeRequest, o MergeOptions) error {
-	refusal, err := s.BranchDecision(ctx, project, o.Role, mr.TargetBranch, ActionMerge)
+	role := o.Role
+	if o.claimed != nil {
+		var err error
+		if role, err = s.autoMergeRole(ctx, mr, *o.claimed); err != nil {
+			return err
+		}
+	}
+	refusal, err := s.BranchDecision(ctx, project, role, mr.TargetBranch, ActionMerge)
 	if err != nil {
 		return err
 	}
@@ -68,18 +90,50 @@ func (s *Store) checkMergeAllowed(ctx context.Context, project Project, mr Merge
 	if o.SHA != "" && o.SHA != mr.HeadSHA {
 		return &Error{Kind: KindConflict, Code: CodeStaleSHA, Params: map[string]string{"head": mr.HeadSHA}}
 	}
+	if o.ignoreChecks {
+		return blockedBy(stateReasons(mr))
+	}
 	checks, err := s.checksWithLockedServices(ctx, mr.ID)
 	if err != nil {
 		return err
 	}
-	if reasons := Mergeable(project, mr, checks, s.Now()); len(reasons) > 0 {
-		return blocked(reasons...)
+	if o.allChecks {
+		return blockedBy(autoMergeReasons(mr, checks, s.Now()))
 	}
-	return nil
+	return blockedBy(Mergeable(project, mr, checks, s.Now()))
+}
+
+// prepareMerge creates the merge commit, to which no ref points yet, and returns it with
+// the tip of the target that it merges into.
+func (s *Store) prepareMerge(ctx context.Context, by User, project Project, mr MergeRequest, o MergeOptions) (commit, base string, err error) {
+	git := s.shared.cfg.Git
+	base, exists, err := git.BranchTip(ctx, mr.ProjectID, mr.TargetBranch)
+	if err != nil {
+		return "", "", err
+	}
+	if !exists {
+		return "", "", blocked(BlockedTargetGone)
+	}
+	n, err := git.CountCommits(ctx, mr.ProjectID, base, mr.HeadSHA)
+	if err != nil {
+		return "", "", err
+	}
+	if n == 0 {
+		return "", "", blocked(BlockedNoCommits)
+	}
+	commit, conflicts, err := git.PrepareMerge(ctx, mr.ProjectID, MergeInput{
+		TargetSHA: base, SourceSHA: mr.HeadSHA, Message: mergeMessage(project, mr, o), Squash: o.Squash, By: by, At: s.Now(),
+	})
+	if err != nil {
+		return "", "", err
+	}
+	if commit == "" {
+		return "", "", &Error{Kind: KindUnprocessable, Code: CodeConflicts, List: conflicts, Reasons: []BlockReason{BlockedConflict}}
+	}
+	return commit, base, nil
 }
 
 func (s *Store) mergeOnce(ctx context.Context, by User, projectID, iid int64, o MergeOptions) (MergeRequest, error) {
-	git := s.shared.cfg.Git
 	mr, err := s.MergeRequest(ctx, projectID, iid)
 	if err != nil {
 		return mr, err
@@ -91,28 +145,9 @@ func (s *Store) mergeOnce(ctx context.Context, by User, projectID, iid int64, o 
 	if err := s.checkMergeAllowed(ctx, project, mr, o); err != nil {
 		return mr, err
 	}
-	base, exists, err := git.BranchTip(ctx, projectID, mr.TargetBranch)
+	commit, base, err := s.prepareMerge(ctx, by, project, mr, o)
 	if err != nil {
 		return mr, err
-	}
-	if !exists {
-		return mr, blocked(BlockedTargetGone)
-	}
-	n, err := git.CountCommits(ctx, projectID, base, mr.HeadSHA)
-	if err != nil {
-		return mr, err
-	}
-	if n == 0 {
-		return mr, blocked(BlockedNoCommits)
-	}
-	commit, conflicts, err := git.PrepareMerge(ctx, projectID, MergeInput{
-		TargetSHA: base, SourceSHA: mr.HeadSHA, Message: mergeMessage(project, mr, o), Squash: o.Squash, By: by, At: s.Now(),
-	})
-	if err != nil {
-		return mr, err
-	}
-	if commit == "" {
-		return mr, &Error{Kind: KindUnprocessable, Code: CodeConflicts, List: conflicts, Reasons: []BlockReason{BlockedConflict}}
 	}
 	if err := s.recordMergeIntent(ctx, by, mr, commit, base, o); err != nil {
 		return mr, err
@@ -230,6 +265,11 @@ func (s *Store) markMerged(ctx context.Context, project Project, mr *MergeReques
 	}
 	mr.MergingStartedAt = nil
 	mr.MergeUser = nil
+	details := []AuditChange{{Field: "sha", To: mr.HeadSHA}, {Field: "target_branch", To: mr.TargetBranch}}
+	if mr.HasAutoMerge() && mr.AutoMergeUserID != nil && *mr.AutoMergeUserID == by.ID {
+		details = append(details, AuditChange{Field: "auto_merge", To: "on"})
+	}
+	mr.endAutoMerge("", now)
 	if err := s.saveMergeRequest(ctx, mr); err != nil {
 		return err
 	}
@@ -239,9 +279,7 @@ func (s *Store) markMerged(ctx context.Context, project Project, mr *MergeReques
 	if err := s.supersede(ctx, mr.ID, 0, SupersededByMerge); err != nil {
 		return err
 	}
-	err := s.audit(ctx, by, mr.ProjectID, AuditMergeRequestMerged, mr.Title, mr.IID,
-		AuditChange{Field: "sha", To: mr.HeadSHA}, AuditChange{Field: "target_branch", To: mr.TargetBranch})
-	if err != nil {
+	if err := s.audit(ctx, by, mr.ProjectID, AuditMergeRequestMerged, mr.Title, mr.IID, details...); err != nil {
 		return err
 	}
 	changes := []Change{{"state_id", stateID(StateOpened), stateID(StateMerged)}, {"updated_at", before, now}}

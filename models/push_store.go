@@ -179,6 +179,9 @@ func (s *Store) followBranch(ctx context.Context, project Project, mr *MergeRequ
 		}
 		mr.SourceBranchDeleted = true
 		mr.UpdatedAt = s.Now()
+		if err := s.abortAutoMerge(ctx, in.By, mr, AbortReason(BlockedSourceGone)); err != nil {
+			return err
+		}
 		return s.saveMergeRequest(ctx, mr)
 	}
 	var steps []string
@@ -207,6 +210,9 @@ func (s *Store) advanceHead(ctx context.Context, project Project, mr *MergeReque
 	mr.setHead(commit)
 	mr.SourceBranchDeleted = false
 	mr.UpdatedAt = s.Now()
+	if err := s.abortAutoMerge(ctx, by, mr, AbortedByPush); err != nil {
+		return err
+	}
 	if err := s.saveMergeRequest(ctx, mr); err != nil {
 		return err
 	}

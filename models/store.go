@@ -57,11 +57,12 @@ type Store struct {
 }
 
 type shared struct {
-	cfg      Config
-	writer   *sql.DB
-	reader   *sql.DB
-	notifier deliveryNotifier
-	hooks    Hooks
+	cfg    Config
+	writer *sql.DB
+	reader *sql.DB
+	// deliveries and autoMerges wake the loops of this process.
+	deliveries, autoMerges notifier
+	hooks                  Hooks
 	// prepared reads with statements that SQLite keeps prepared.
 	prepared *gorm.DB
 	running  runningPushes
@@ -75,6 +76,8 @@ type Hooks struct {
 	AfterMergeMoved func() error
 	// BeforeResponseLock runs before a response locks its merge request.
 	BeforeResponseLock func()
+	// BeforeAutoMerge runs between the claim of an automatic merge and the merge.
+	BeforeAutoMerge func()
 	// BeforePushCommit runs at the end of the transaction of a push.
 	BeforePushCommit func() error
 	// Query receives every statement that is sent to the database.
@@ -90,7 +93,8 @@ func Open(cfg Config) (*Store, error) {
 		cfg.Now = time.Now
 	}
 	sh := &shared{cfg: cfg}
-	sh.notifier.init()
+	sh.deliveries.init()
+	sh.autoMerges.init()
 	var writer, reader gorm.Dialector
 	switch cfg.Driver {
 	case DriverSQLite:

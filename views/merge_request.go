@@ -90,6 +90,8 @@ type MergeBox struct {
 	InformFailed, InformPending int
 	// MergeURL is the address of the merge form, empty without permission.
 	MergeURL string
+	// CancelURL is the address that cancels auto-merge, empty without permission.
+	CancelURL string
 	// SHA is the full id of HEAD when the page was loaded, which Merge submits.
 	// ShortSHA is the abbreviated current HEAD.
 	SHA, ShortSHA string
@@ -99,6 +101,10 @@ type MergeBox struct {
 	// SourceKept reports whether the source branch cannot be deleted.
 	// RemoveSource and Squash are the options of the merge request.
 	SourceKept, RemoveSource, Squash bool
+	// CanAutoMerge reports whether the reader may set auto-merge now.
+	CanAutoMerge bool
+	// AutoMerge is set if the merge request will be merged when its checks pass.
+	AutoMerge *AutoMerge
 	// DoneBy and DoneAt state who merged or closed the merge request, and when.
 	DoneBy string
 	DoneAt time.Time
@@ -109,6 +115,32 @@ type MergeBox struct {
 	Rule text.Key
 	Now  time.Time
 }
+
+// AutoMerge is an automatic merge that is set, or that was aborted.
+type AutoMerge struct {
+	// By is the name of the user who set it, At the time of setting or aborting it.
+	By string
+	At time.Time
+	// Aborted is the key of the reason why it was aborted, empty if it is set.
+	Aborted text.Key
+	// Squash and RemoveSource are the options that it was set with.
+	Squash, RemoveSource bool
+}
+
+// sentences renders who set the automatic merge, and its options.
+func (a AutoMerge) sentences(ctx context.Context, now time.Time) []templ.Component {
+	parts := []templ.Component{Compose(text.KeyMRAutoMergeBy, "Name", bdi(a.By), "Time", TimeAgo(a.At, now))}
+	if a.RemoveSource {
+		parts = append(parts, plain(text.T(ctx, text.KeyMRAutoMergeRemoves)))
+	}
+	if a.Squash {
+		parts = append(parts, plain(text.T(ctx, text.KeyMRAutoMergeSquashes)))
+	}
+	return parts
+}
+
+// AutoMergeSet reports whether an automatic merge is set.
+func (b MergeBox) AutoMergeSet() bool { return b.AutoMerge != nil && b.AutoMerge.Aborted == "" }
 
 // Approvals is the approvals section of the merge box.
 type Approvals struct {

@@ -58,7 +58,8 @@ type StatusChecks struct {
 	// NewCommits reports whether HEAD has moved since the page was loaded and the
 	// page does not show that yet. Reloaded reports whether the notice can go.
 	NewCommits, Reloaded bool
-	// PageHasForm reports whether the page has the merge form.
+	// PageHasForm reports whether the page has the merge form, with or without
+	// auto-merge as now.
 	PageHasForm bool
 	// Polls reports whether the body polls for updates.
 	Polls bool
@@ -80,6 +81,8 @@ type StatusChecks struct {
 type ShownPage struct {
 	// State is the state of the merge request as shown.
 	State MergeRequestState
+	// AutoMerge reports whether the page shows that auto-merge is set.
+	AutoMerge bool
 	// Head is HEAD when the page was loaded. Announced is the HEAD of the last
 	// notice of new commits, empty for none.
 	Head, Announced string
@@ -87,7 +90,11 @@ type ShownPage struct {
 
 // fields returns the names and values of the page's request parameters.
 func (p ShownPage) fields() [][2]string {
-	return [][2]string{{"state", string(p.State)}, {"head", p.Head}, {"announced", p.Announced}}
+	auto := ""
+	if p.AutoMerge {
+		auto = "1"
+	}
+	return [][2]string{{"state", string(p.State)}, {"auto", auto}, {"head", p.Head}, {"announced", p.Announced}}
 }
 
 // CheckChange is a status check whose state changed since the last poll.

@@ -215,8 +215,8 @@ func renderMergeRequest(project hookProject, e models.Event) hookMergeRequest {
 		CreatedAt: formatTime(&mr.CreatedAt), UpdatedAt: formatTime(&mr.UpdatedAt), PreparedAt: formatTime(&mr.CreatedAt),
 		LastEditedAt: formatTime(mr.LastEditedAt), LastEditedByID: mr.LastEditedByID, UpdatedByID: mr.UpdatedByID,
 		MergeStatus: mergeStatus, DetailedMergeStatus: e.MergeStatus,
-		MergeParams: map[string]string{"force_remove_source_branch": removeSource},
-		MergeUserID: mr.MergeUserID, MergeCommitSHA: orNull(mr.MergeCommitSHA),
+		MergeParams:               map[string]string{"force_remove_source_branch": removeSource},
+		MergeWhenPipelineSucceeds: mr.HasAutoMerge(), MergeUserID: mergeUserID(mr), MergeCommitSHA: orNull(mr.MergeCommitSHA),
 		WorkInProgress: mr.Draft, Draft: mr.Draft, BlockingDiscussionsResolved: true,
 		URL:    project.WebURL + "/-/merge_requests/" + strconv.FormatInt(mr.IID, 10),
 		Source: project, Target: project,
@@ -276,4 +276,12 @@ func encode(p *payload) ([]byte, error) {
 		return nil, err
 	}
 	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n")), nil
+}
+
+// mergeUserID returns who merged or who set auto-merge, nil for nobody.
+func mergeUserID(mr models.MergeRequest) *int64 {
+	if mr.HasAutoMerge() {
+		return mr.AutoMergeUserID
+	}
+	return mr.MergeUserID
 }

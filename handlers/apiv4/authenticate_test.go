@@ -72,6 +72,7 @@ func TestRoutes_EachRole_GetsExpectedStatus(t *testing.T) {
 			{"PUT", mr, `{}`, [7]int{404, 404, 403, 400, 400, 400, 400}},
 			{"POST", p + "/merge_requests", `{}`, [7]int{404, 404, 403, 400, 400, 400, 400}},
 			{"PUT", mr + "/merge", `{"sha":"0"}`, [7]int{404, 404, 403, 403, 409, 409, 409}},
+			{"POST", mr + "/cancel_merge_when_pipeline_succeeds", ``, [7]int{404, 404, 403, 406, 406, 406, 406}},
 			{"POST", mr + "/approve", `{"sha":"0"}`, [7]int{404, 404, 403, 409, 409, 409, 409}},
 			{"GET", p + "/external_status_checks", ``, [7]int{404, 403, 403, 403, 200, 200, 200}},
 			{"POST", p + "/external_status_checks", `{}`, [7]int{404, 403, 403, 403, 400, 400, 400}},

@@ -141,6 +141,12 @@ func (c *call) mergeRequest(p models.Project, mr models.MergeRequest, blocked []
 		author = c.api.user(*mr.Author)
 	}
 	merger := c.api.userOrNull(mr.MergeUser)
+	mergeUser := merger
+	// That it is set tells that a check has not passed.
+	autoMerge := mr.HasAutoMerge() && c.can(auth.ReadStatusChecks)
+	if autoMerge {
+		mergeUser = c.api.userOrNull(mr.AutoMergeUser)
+	}
 	detailed := c.detailedMergeStatus(blocked)
 	status := "can_be_merged"
 	cannotMerge := func(r models.BlockReason) bool { return isConflict(r) || r == models.BlockedNoCommits }
@@ -149,13 +155,13 @@ func (c *call) mergeRequest(p models.Project, mr models.MergeRequest, blocked []
 	}
 	return mergeRequestEntity{
 		ID: mr.ID, IID: mr.IID, ProjectID: p.ID, Title: mr.Title, Description: mr.Description, State: mr.State,
-		CreatedAt: timestamp(mr.CreatedAt), UpdatedAt: timestamp(mr.UpdatedAt), MergedBy: merger, MergeUser: merger,
+		CreatedAt: timestamp(mr.CreatedAt), UpdatedAt: timestamp(mr.UpdatedAt), MergedBy: merger, MergeUser: mergeUser,
 		MergedAt: timestampOrNull(mr.MergedAt), ClosedBy: c.api.userOrNull(mr.ClosedBy), ClosedAt: timestampOrNull(mr.ClosedAt),
 		TargetBranch: mr.TargetBranch, SourceBranch: mr.SourceBranch, Author: author,
 		Assignees: []any{}, Reviewers: []any{}, SourceProjectID: p.ID, TargetProjectID: p.ID, Labels: []string{},
 		Draft: mr.Draft, WorkInProgress: mr.Draft, MergeStatus: status, DetailedMergeStatus: detailed, SHA: mr.HeadSHA,
 		MergeCommitSHA: textOrNull(mr.MergeCommitSHA), SquashCommitSHA: textOrNull(mr.SquashCommitSHA),
-		ForceRemoveSourceBranch: mr.RemoveSourceBranch, PreparedAt: timestamp(mr.CreatedAt),
+		MergeWhenPipelineSucceeds: autoMerge, ForceRemoveSourceBranch: mr.RemoveSourceBranch, PreparedAt: timestamp(mr.CreatedAt),
 		Reference: "!" + iid, References: references{"!" + iid, "!" + iid, p.FullPath() + "!" + iid},
 		WebURL: c.api.url("/" + p.FullPath() + "/-/merge_requests/" + iid),
 		Squash: mr.Squash, SquashOnMerge: mr.Squash,

@@ -31,7 +31,7 @@ var writeRoutes = []struct {
 	{"PUT", "/projects/1/merge_requests/1", map[string]string{
 		"title": `"t"`, "description": `"d"`, "target_branch": `"main"`, "state_event": `"reopen"`, "remove_source_branch": `false`}},
 	{"PUT", "/projects/1/merge_requests/1/merge", map[string]string{
-		"sha": `"0000"`, "squash": `true`, "merge_commit_message": `"m"`, "should_remove_source_branch": `false`}},
+		"sha": `"0000"`, "squash": `true`, "merge_commit_message": `"m"`, "auto_merge": `true`, "should_remove_source_branch": `false`}},
 	{"POST", "/projects/1/merge_requests/1/approve", map[string]string{"sha": `"SHA"`}},
 	{"POST", "/projects", map[string]string{
 		"name": `"p"`, "path": `"p"`, "namespace_id": `1`, "description": `"d"`, "visibility": `"public"`, "default_branch": `"main"`,

@@ -8,10 +8,11 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// mergeMergeRequest merges at once. It ignores auto_merge, because there is no
-// merge queue.
+// mergeMergeRequest merges at once or, with auto_merge, as soon as all checks have
+// passed. merge_when_pipeline_succeeds is GitLab's former name of auto_merge.
 func mergeMergeRequest(c *call) error {
 	sha, squash, removeSource := c.text("sha"), c.boolean("squash"), c.boolean("should_remove_source_branch")
+	auto := isTrue(c.boolean("auto_merge")) || isTrue(c.boolean("merge_when_pipeline_succeeds"))
 	text := c.text("merge_commit_message")
 	if isTrue(squash) {
 		if squashText := c.text("squash_commit_message"); squashText != nil {
@@ -31,11 +32,30 @@ func mergeMergeRequest(c *call) error {
 	if removeSource != nil {
 		options.RemoveSourceBranch = *removeSource
 	}
-	mr, err := c.api.Store.Merge(c.ctx(), c.me, c.access.Project.ID, c.mr.IID, options)
+	merge := c.api.Store.Merge
+	if auto {
+		merge = c.api.Store.AutoMerge
+	}
+	mr, err := merge(c.ctx(), c.me, c.access.Project.ID, c.mr.IID, options)
 	if err != nil {
 		return c.mergeRefusal(err)
 	}
 	return c.replyMergeRequest(http.StatusOK, mr)
+}
+
+// cancelAutoMerge removes auto-merge.
+func cancelAutoMerge(c *call) error {
+	mr, err := c.api.Store.CancelAutoMerge(c.ctx(), c.me, c.access.Project.ID, c.mr.IID)
+	switch models.CodeOf(err) {
+	case models.CodeNoAutoMerge:
+		return message(http.StatusNotAcceptable, "Can't cancel the automatic merge")
+	case models.CodeNotOpen:
+		return message(http.StatusMethodNotAllowed, "405 Method Not Allowed")
+	}
+	if err != nil {
+		return err
+	}
+	return c.replyMergeRequest(http.StatusCreated, mr)
 }
 
 // mergeRefusal answers 405 for a merge request that cannot be merged, as GitLab

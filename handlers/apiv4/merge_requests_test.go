@@ -36,14 +36,70 @@ func TestMergeRequests_AllProjects_ListsVisibleOnes(t *testing.T) {
 	})
 }
 
-func TestMerge_AutoMerge_MergesAtOnceOrIsRefused(t *testing.T) {
+// auto_merge sets auto-merge while a check has not passed, in projects with and without
+// "Status checks must succeed", and merges at once otherwise.
+func TestMerge_AutoMerge_IsSetCancelledAndReplaced(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
+		const mr = "/projects/1/merge_requests/1"
+		const merge, cancel = mr + "/merge", mr + "/cancel_merge_when_pipeline_succeeds"
+		const isSet, isNotSet = `"merge_when_pipeline_succeeds":true`, `"merge_when_pipeline_succeeds":false`
+		respond := func(status string) {
+			t.Helper()
+			body := fmt.Sprintf(`{"external_status_check_id":1,"sha":%q,"status":%q}`, s.mr.HeadSHA, status)
+			s.wantAnswer(t, s.do("olga", "POST", mr+"/status_check_responses", body), 201)
+		}
+		s.wantAnswer(t, s.do("maintainer", "POST", cancel, ""), 406, `{"message":"Can't cancel the automatic merge"}`)
+		s.wantAnswer(t, s.do("developer", "PUT", merge, `{"auto_merge":true}`), 403)
+		s.wantAnswer(t, s.do("maintainer", "PUT", merge, `{"auto_merge":true,"sha":"0000"}`), 409)
+		set := s.wantAnswer(t, s.do("maintainer", "PUT", merge+"?auto_merge=true&sha="+s.mr.HeadSHA, ""), 200, isSet, `"state":"opened"`, `"merged_by":null`)
+		wantMergeUser(t, set)
+		s.wantAnswer(t, s.do("maintainer", "POST", cancel, "{}"), 201, isNotSet, `"merge_user":null`)
+
 		s.wantAnswer(t, s.do("olga", "PUT", "/projects/1", `{"only_allow_merge_if_all_status_checks_passed":true}`), 200)
-		const merge, body = "/projects/1/merge_requests/1/merge", `{"auto_merge":true,"should_remove_source_branch":true}`
-		s.wantAnswer(t, s.do("olga", "PUT", merge, body), 405, `"detailed_merge_status":"status_checks_must_pass"`)
+		respond("failed")
+		s.wantAnswer(t, s.do("olga", "PUT", merge, `{"merge_when_pipeline_succeeds":"true","squash":true}`), 200, isSet)
+		// Sent again, it replaces the options and the user.
+		s.wantAnswer(t, s.do("maintainer", "PUT", merge, `{"auto_merge":true,"should_remove_source_branch":true}`), 200, isSet)
+		s.wantAnswer(t, s.do("reporter", "GET", mr, ""), 200, isSet)
+		s.wantAnswer(t, s.do("reporter", "GET", "/projects/1/merge_requests", ""), 200, isSet)
+		if claimed, err := s.Store.ClaimAutoMerges(t.Context(), 10); err != nil || len(claimed) != 0 {
+			t.Fatalf("%d due with a failed check, %v", len(claimed), err)
+		}
+		// Whoever may not see checks does not learn of it.
+		public := models.VisibilityPublic
+		if _, err := s.Store.UpdateProject(t.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{Visibility: &public}); err != nil {
+			t.Fatal(err)
+		}
+		s.wantAnswer(t, s.do("outsider", "GET", mr, ""), 200, isNotSet, `"merge_user":null`)
+		respond("passed")
+		claimed, err := s.Store.ClaimAutoMerges(t.Context(), 10)
+		if err != nil || len(claimed) != 1 {
+			t.Fatalf("%d due, %v", len(claimed), err)
+		}
+		if merged, err := s.Store.RunAutoMerge(t.Context(), claimed[0]); err != nil || !merged {
+			t.Fatalf("merged %v, %v", merged, err)
+		}
+		merged := s.wantAnswer(t, s.do("olga", "GET", mr, ""), 200, isNotSet, `"state":"merged"`, `"squash_commit_sha":null`)
+		wantMergeUser(t, merged)
+		s.wantAnswer(t, s.do("olga", "GET", "/projects/1/repository/branches/feature", ""), 404)
+		s.wantAnswer(t, s.do("olga", "POST", cancel, ""), 405)
+		s.wantAnswer(t, s.do("olga", "PUT", merge, `{"auto_merge":true}`), 405)
+	})
+}
+
+func wantMergeUser(t *testing.T, a answer) {
+	t.Helper()
+	object, _ := a.json(t).(map[string]any)
+	if user, _ := object["merge_user"].(map[string]any); user["username"] != "maintainer" {
+		t.Errorf("merge_user = %v", user)
+	}
+}
+
+func TestMerge_AutoMergeWithPassedChecks_MergesAtOnce(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
 		passed := fmt.Sprintf(`{"external_status_check_id":1,"sha":%q,"status":"passed"}`, s.mr.HeadSHA)
 		s.wantAnswer(t, s.do("olga", "POST", "/projects/1/merge_requests/1/status_check_responses", passed), 201)
-		s.wantAnswer(t, s.do("olga", "PUT", merge, body), 200, `"state":"merged"`)
+		s.wantAnswer(t, s.do("olga", "PUT", "/projects/1/merge_requests/1/merge", `{"auto_merge":true,"should_remove_source_branch":true}`), 200, `"state":"merged"`)
 		s.wantAnswer(t, s.do("olga", "GET", "/projects/1/repository/branches/feature", ""), 404)
 	})
 }

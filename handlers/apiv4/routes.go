@@ -128,6 +128,7 @@ func (a *api) routes() []route {
 		{post, mergeRequestsPath, preloadProject, auth.CreateMergeRequest, createMergeRequest},
 		{put, mergeRequestPath, preloadMergeRequest, auth.UpdateMergeRequest, updateMergeRequest},
 		{put, mergeRequestPath + "/merge", preloadMergeRequest, auth.Merge, mergeMergeRequest},
+		{post, mergeRequestPath + "/cancel_merge_when_pipeline_succeeds", preloadMergeRequest, auth.Merge, cancelAutoMerge},
 		{post, mergeRequestPath + "/approve", preloadMergeRequest, auth.Approve, approve},
 		{post, mergeRequestPath + "/unapprove", preloadMergeRequest, auth.Approve, unapprove},
 		{get, mergeRequestPath + "/approvals", preloadMergeRequest, auth.ReadCode, getApprovals},

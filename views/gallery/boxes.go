@@ -65,6 +65,24 @@ func mergeBoxes() []Entry {
 			m.Box.Checks = only(mixed(), views.CheckFailed)
 			m.Box.Conditions[0].Met, m.Box.GateFailed, m.Box.OnlyGate = false, 1, true
 		}),
+		overview("merge_request_can_auto_merge", func(m *views.MergeRequestPage) {
+			ready(m)
+			m.Box.Checks = only(mixed(), views.CheckPending)
+			m.Box.Conditions, m.Box.InformPending, m.Box.CanAutoMerge = m.Box.Conditions[1:], 2, true
+		}),
+		overview("merge_request_auto_merge", func(m *views.MergeRequestPage) {
+			ready(m)
+			m.Box.Checks = only(mixed(), views.CheckPending)
+			m.Box.Conditions[0].Met, m.Box.GatePending, m.Box.OnlyGate = false, 2, true
+			m.Box.CancelURL = requestPath + "/cancel_auto_merge"
+			m.Box.AutoMerge = &views.AutoMerge{By: "Jonas Lindqvist", At: ago(time.Minute), Squash: true, RemoveSource: true}
+		}),
+		overview("merge_request_auto_merge_aborted", func(m *views.MergeRequestPage) {
+			ready(m)
+			m.Box.Checks = only(mixed(), views.CheckPending)
+			m.Box.Conditions[0].Met, m.Box.GatePending, m.Box.OnlyGate, m.Box.CanAutoMerge = false, 2, true, true
+			m.Box.AutoMerge = &views.AutoMerge{By: "Jonas Lindqvist", At: ago(time.Minute), Aborted: text.KeyMRAbortPush}
+		}),
 		overview("merge_request_new_commits", func(m *views.MergeRequestPage) {
 			ready(m)
 			m.Box.Checks.NewCommits = true
