@@ -85,18 +85,22 @@ func (r Repo) Log(ctx context.Context, from, to string, offset, limit int) ([]Co
 	return parseCommits(string(out))
 }
 
-// Count returns the number of commits that Log lists without offset and limit.
+// Count returns the number of commits that Log lists without offset and limit. The
+// result is cached.
 func (r Repo) Count(ctx context.Context, from, to string) (int, error) {
 	revisions, err := revisionRange(from, to)
 	if err != nil {
 		return 0, err
 	}
-	args := append([]string{"rev-list", "--count", "--end-of-options"}, revisions...)
-	out, err := r.git(ctx, append(args, "--")...)
-	if err != nil {
-		return 0, r.unknownCommit(ctx, err, from, to)
-	}
-	return strconv.Atoi(strings.TrimSpace(string(out)))
+	return cached(ctx, &r.store.answers, answerKey{r.id, "count", from, to, DiffLimits{}}, func(ctx context.Context) (int, int, bool, error) {
+		args := append([]string{"rev-list", "--count", "--end-of-options"}, revisions...)
+		out, err := r.git(ctx, append(args, "--")...)
+		if err != nil {
+			return 0, 0, true, r.unknownCommit(ctx, err, from, to)
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(string(out)))
+		return n, 0, true, err
+	})
 }
 
 // revisionRange returns the arguments of git for "reachable from to but not from
@@ -122,19 +126,22 @@ func (r Repo) IsAncestor(ctx context.Context, ancestor, descendant string) (bool
 }
 
 // MergeBase returns the best common ancestor of two commits. exists is false if
-// they have no common history.
+// they have no common history. The result is cached.
 func (r Repo) MergeBase(ctx context.Context, a, b string) (sha string, exists bool, err error) {
 	if err := checkIDs(a, b); err != nil {
 		return "", false, err
 	}
-	out, err := r.git(ctx, "merge-base", "--end-of-options", a, b)
-	if exitCode(err) == 1 {
-		return "", false, nil
-	}
-	if err != nil {
-		return "", false, r.unknownCommit(ctx, err, a, b)
-	}
-	return strings.TrimSpace(string(out)), true, nil
+	sha, err = cached(ctx, &r.store.answers, answerKey{r.id, "base", a, b, DiffLimits{}}, func(ctx context.Context) (string, int, bool, error) {
+		out, err := r.git(ctx, "merge-base", "--end-of-options", a, b)
+		if exitCode(err) == 1 {
+			return "", 0, true, nil
+		}
+		if err != nil {
+			return "", 0, true, r.unknownCommit(ctx, err, a, b)
+		}
+		return strings.TrimSpace(string(out)), len(out), true, nil
+	})
+	return sha, sha != "", err
 }
 
 // unknownCommit replaces a CommandError by ErrNotFound if one of the ids is not a

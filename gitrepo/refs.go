@@ -66,8 +66,48 @@ func (r Repo) BranchTip(ctx context.Context, branch string) (sha string, exists 
 	if checkBranch(branch) != nil {
 		return "", false, nil
 	}
+	if sha := r.storedTip(branch); sha != "" {
+		return sha, true, nil
+	}
 	r.view = false // one ref costs little, so it does not wait for other views
 	return r.refTip(ctx, "refs/heads/"+branch)
+}
+
+// maxPackedRefs is the largest packed-refs file that storedTip reads, in bytes.
+const maxPackedRefs = 1 << 20
+
+// storedTip returns the tip of a branch from the files in which git stores refs, or "" if
+// git must be asked: for a symbolic ref, many packed refs, the reftable format, or a
+// branch that does not exist. It needs no process.
+func (r Repo) storedTip(branch string) string {
+	folder := r.store.path(r.id)
+	// git replaces these files by renaming, so they are never half written. A ref that is
+	// not in its own file is in packed-refs, and git writes its own file first.
+	if own, err := os.ReadFile(filepath.Join(folder, "refs", "heads", filepath.FromSlash(branch))); err == nil {
+		if sha := strings.TrimSuffix(string(own), "\n"); fullID.MatchString(sha) {
+			return sha
+		}
+		return ""
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	path := filepath.Join(folder, "packed-refs")
+	if info, err := os.Stat(path); err != nil || info.Size() > maxPackedRefs {
+		return ""
+	}
+	packed, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	end := bytes.Index(packed, []byte(" refs/heads/"+branch+"\n"))
+	if end < 0 {
+		return ""
+	}
+	sha := string(packed[bytes.LastIndexByte(packed[:end], '\n')+1 : end])
+	if !fullID.MatchString(sha) {
+		return ""
+	}
+	return sha
 }
 
 // BranchStamp returns a text that changes when the branch is created, moved or

@@ -146,6 +146,44 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+// The tip is the same whether it is read from a file or by git: in a file of its own, in
+// packed-refs, in both, behind a symbolic ref, and after a deletion.
+func TestBranchTip_EveryStorage_AgreesWithGit(t *testing.T) {
+	r := newStore(t, Options{}).Repo(1)
+	first := write(t, r, "main", "", "First", map[string]string{"a": "1"})
+	second := write(t, r, "topic/x", first, "Second", map[string]string{"a": "2"})
+	git := func(args ...string) {
+		t.Helper()
+		if _, err := r.git(t.Context(), args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	assertTip := func(branch, want string, stored bool) {
+		t.Helper()
+		sha, ok, err := r.BranchTip(t.Context(), branch)
+		asked, found, gitErr := r.refTip(t.Context(), "refs/heads/"+branch)
+		if err != nil || gitErr != nil || sha != want || asked != want || ok != found || ok != (want != "") {
+			t.Errorf("BranchTip(%s) = %q, %v, %v; git says %q, %v, %v", branch, sha, ok, err, asked, found, gitErr)
+		}
+		if got := r.storedTip(branch); got != "" && got != want || (got != "") != stored {
+			t.Errorf("storedTip(%s) = %q, want a result: %v", branch, got, stored)
+		}
+	}
+	assertTip("main", first, true)
+	assertTip("topic/x", second, true)
+	assertTip("topic", "", false)
+	git("pack-refs", "--all", "--prune")
+	assertTip("main", first, true)
+	assertTip("topic/x", second, true)
+	assertTip("x", "", false)
+	git("update-ref", "refs/heads/main", second)
+	assertTip("main", second, true)
+	git("update-ref", "-d", "refs/heads/topic/x")
+	assertTip("topic/x", "", false)
+	git("symbolic-ref", "refs/heads/alias", "refs/heads/main")
+	assertTip("alias", second, false)
+}
+
 // The stamp changes with every move of the branch, with loose and with packed refs.
 func TestBranchStamp_Changes(t *testing.T) {
 	r := newStore(t, Options{}).Repo(1)
