@@ -113,7 +113,7 @@ func TestPush_RejectedRefs(t *testing.T) {
 	contains(t, c.refused("push", "origin", "main:refs/heads/a"), "a cannot be created because a/b/c exists")
 	contains(t, c.refused("push", "origin", "main:refs/heads/n", "main:refs/heads/n/m"), "exists: git does not allow both names")
 
-	// Nobody to ask: nothing moves.
+	// Without a hook socket no ref moves.
 	h.stopHook()
 	out = c.refused("push", "origin", "main:later")
 	contains(t, out, "Mergegate cannot check it at the moment")

@@ -213,7 +213,7 @@ func TestBranchStamp_Changes(t *testing.T) {
 	}
 	note("deletion")
 	if got := r.BranchStamp("../HEAD"); got != "" {
-		t.Errorf("of a name that is none: %q", got)
+		t.Errorf("of an invalid name: %q", got)
 	}
 }
 

@@ -201,7 +201,7 @@ func (p *program) await(what string, holds func() bool) {
 		case <-time.After(10 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			p.t.Fatalf("waited in vain for %s", what)
+			p.t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }

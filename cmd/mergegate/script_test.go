@@ -60,7 +60,7 @@ const patience = 30 * time.Second
 func until(ts *testscript.TestScript, what string, so func() bool) {
 	for end := time.Now().Add(patience); !so(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			ts.Fatalf("waited in vain for %s", what)
+			ts.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }

@@ -166,7 +166,7 @@ func (p *Page) until(what string, done func() bool) {
 		if time.Now().After(deadline) {
 			url, _ := look[string](p, "location.href")
 			text, _ := look[string](p, "document.body.innerText")
-			p.t.Fatalf("waited in vain for %s at %s, which reads:\n%s", what, url, text)
+			p.t.Fatalf("timed out waiting for %s at %s, which reads:\n%s", what, url, text)
 		}
 	}
 }
@@ -212,7 +212,7 @@ func (p *Page) keepPicture() {
 		p.t.Logf("no picture of the page: %v", err)
 		return
 	}
-	p.t.Logf("the page looked like %s", path)
+	p.t.Logf("screenshot: %s", path)
 }
 
 // visible returns a JavaScript expression for the first visible match.
