@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: help run setup check test bench generate lint verify-generated versions
+.PHONY: help run setup check test soak bench generate lint verify-generated versions
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,12 @@ check: versions ## before each commit: format, vet, tests on SQLite without a br
 
 test: ## check and test everything, as CI does
 	@.ci/test
+
+SOAK_TIME ?= 10m
+
+soak: versions ## kill, cut and fill what Mergegate needs for SOAK_TIME (10m), and check that nothing is lost
+	MERGEGATE_TEST_SOAK_TIME=$(SOAK_TIME) $(GO) run ./models/modelstest/pgserver -- \
+		$(GO) test -count 1 -timeout 24h -run '^TestSoak$$' -v ./cmd/mergegate
 
 bench: versions ## measure what has a benchmark
 	$(GO) run ./models/modelstest/pgserver -- $(GO) test -run '^$$' -bench . -benchmem ./...

@@ -29,6 +29,7 @@ var importRules = []struct{ name, may, never string }{
 	{`migrations`, ``, `gorm\.io/.*`},
 	{`auth`, `models`, `net/http|gorm\.io/.*|.*/echo/.*`},
 	{`webhook`, `models`, `gorm\.io/.*|.*/echo/.*`},
+	{`webhook/badreceivers`, ``, `gorm\.io/.*|.*/echo/.*`},
 	{`jobs`, `models`, `net/http|gorm\.io/.*|.*/echo/.*`},
 	{`handlers/request`, `auth|models`, `gorm\.io/.*`},
 	{`handlers/apiv4`, `handlers/request|auth|models|webhook|gitrepo`, `gorm\.io/.*`},

@@ -59,11 +59,16 @@ func TestMain(m *testing.M) {
 type tests struct{ m *testing.M }
 
 // Run implements testscript.TestingM.
-func (t tests) Run() int { return browsertest.Main(t.m) }
+func (t tests) Run() int {
+	defer removeShipped()
+	return browsertest.Main(t.m)
+}
 
 // program is a Mergegate process.
 type program struct {
-	t       *testing.T
+	t *testing.T
+	// path is the binary, by default the test binary.
+	path    string
 	cmd     *exec.Cmd
 	url     string
 	data    string
@@ -98,7 +103,7 @@ func newProgram(t *testing.T, db modelstest.Database) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &program{t: t, url: "http://" + address, data: t.TempDir()}
+	p := &program{t: t, path: os.Args[0], url: "http://" + address, data: t.TempDir()}
 	p.env = []string{
 		asProgram + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "MERGEGATE_DATA=" + p.data, "MERGEGATE_LISTEN=" + address,
 		"MERGEGATE_BASE_URL=" + p.url, "MERGEGATE_OUTBOUND_ALLOW=127.0.0.0/8",
@@ -148,7 +153,7 @@ func (p *program) admin() client {
 
 // run runs a command of the program to its end.
 func (p *program) run(env []string, args ...string) (string, error) {
-	cmd := exec.Command(os.Args[0], args...)
+	cmd := exec.Command(p.path, args...)
 	cmd.Env = append(append([]string(nil), p.env...), env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -157,7 +162,7 @@ func (p *program) run(env []string, args ...string) (string, error) {
 // start starts a server command and waits until it is ready.
 func (p *program) start(env []string, args ...string) {
 	p.t.Helper()
-	p.cmd = exec.Command(os.Args[0], args...)
+	p.cmd = exec.Command(p.path, args...)
 	p.cmd.Env = append(append([]string(nil), p.env...), env...)
 	p.output = &lockedBuffer{}
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output

@@ -68,8 +68,30 @@ func (s *Server) start(bin string, account *syscall.Credential) error {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
+	return s.startProcess(bin, account)
+}
 
-	log, err := os.Create(s.dir.log())
+// Restart ends the server with a signal and starts it again on the same data:
+// SIGINT ends sessions properly, SIGQUIT is a crash.
+func (s *Server) Restart(signal syscall.Signal) error {
+	if err := s.cmd.Process.Signal(signal); err != nil {
+		return err
+	}
+	_ = s.cmd.Wait()
+	bin, err := postgresPrograms()
+	if err != nil {
+		return err
+	}
+	account, err := serverAccount()
+	if err != nil {
+		return err
+	}
+	return s.startProcess(bin, account)
+}
+
+// startProcess starts postgres and waits until it answers.
+func (s *Server) startProcess(bin string, account *syscall.Credential) error {
+	log, err := os.OpenFile(s.dir.log(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,459 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// shipped builds the program as it is shipped, once per test run: without the
+// race detector it starts and serves several times faster.
+var shipped = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "mergegate-shipped-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "mergegate")
+	cmd := exec.Command("go", "build", "-ldflags=-w", "-o", path, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	shippedDir.Store(&dir)
+	return path, nil
+})
+
+var shippedDir atomic.Pointer[string]
+
+func removeShipped() {
+	if dir := shippedDir.Load(); dir != nil {
+		_ = os.RemoveAll(*dir)
+	}
+}
+
+// faultRun is a run with faults: instances of the program on one database, users
+// who push and edit, and services that receive. Afterwards assertInvariants
+// compares what was acknowledged, stored and received.
+type faultRun struct {
+	t         *testing.T
+	db        modelstest.Database
+	data      string
+	instances []*program
+	api       client
+	projectID int64
+	project   string
+	services  map[int64]*service
+	users     []*faultUser
+	// failing makes services answer some deliveries with 500.
+	failing atomic.Bool
+	// mu guards the processes of instances against requests that pick one.
+	mu     sync.Mutex
+	counts struct{ kills, faults, acknowledged, unknown atomic.Int64 }
+}
+
+// faultOptions describe a run.
+type faultOptions struct {
+	instances int
+	users     int
+	services  int
+	data      string // "" for a temporary folder
+}
+
+// newFaultRun starts the instances and creates a project with services.
+func newFaultRun(t *testing.T, db modelstest.Database, o faultOptions) *faultRun {
+	t.Helper()
+	path, err := shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &faultRun{t: t, db: db, data: o.data, services: map[int64]*service{}}
+	if r.data == "" {
+		r.data = t.TempDir()
+	}
+	for range o.instances {
+		p := newProgram(t, db)
+		p.path, p.data = path, r.data
+		p.env = append(p.env, "MERGEGATE_DATA="+r.data, "MERGEGATE_API_RATE_PER_TOKEN=0", "MERGEGATE_API_RATE_PER_ADDRESS=0")
+		r.instances = append(r.instances, p)
+	}
+	r.api = r.instances[0].admin()
+	for _, p := range r.instances {
+		p.start(nil, "serve")
+	}
+	var project struct {
+		ID   int64  `json:"id"`
+		Path string `json:"path_with_namespace"`
+	}
+	r.api.call("POST", "/projects", map[string]any{"name": "Pear", "path": "pear", "initialize_with_readme": true}, 201, &project)
+	r.projectID, r.project = project.ID, project.Path
+	for i := range o.services {
+		s := newService(t)
+		s.answer = func(received) int {
+			if r.failing.Load() && rand.IntN(8) == 0 {
+				return http.StatusInternalServerError
+			}
+			return http.StatusAccepted
+		}
+		r.services[r.addService(fmt.Sprint("service ", i), s.url)] = s
+	}
+	for i := range o.users {
+		u := &faultUser{run: r, rng: rand.New(rand.NewPCG(uint64(i), 7)), tree: clone(t, r.api.url, r.project, r.api.token), name: fmt.Sprint("user", i)}
+		u.tree.git("config", "http.lowSpeedLimit", "1")
+		u.tree.git("config", "http.lowSpeedTime", "60")
+		r.users = append(r.users, u)
+	}
+	return r
+}
+
+// addService registers a service and returns its id.
+func (r *faultRun) addService(name, url string) int64 {
+	r.t.Helper()
+	var check struct {
+		ID int64 `json:"id"`
+	}
+	r.api.call("POST", fmt.Sprintf("/projects/%d/external_status_checks", r.projectID), map[string]any{"name": name, "external_url": url, "shared_secret": testSecret}, 201, &check)
+	return check.ID
+}
+
+// during runs the users and repeats the fault, until the time is over and there were
+// at least so many faults.
+func (r *faultRun) during(d time.Duration, faults int64, fault func(*rand.Rand), seed uint64) {
+	r.t.Helper()
+	ctx, cancel := context.WithCancel(r.t.Context())
+	defer cancel()
+	end := time.Now().Add(d)
+	r.failing.Store(true)
+	var work sync.WaitGroup
+	for _, u := range r.users {
+		work.Go(func() { u.work(ctx) })
+	}
+	for rng := rand.New(rand.NewPCG(seed, 1)); r.counts.faults.Load() < faults || time.Now().Before(end); {
+		fault(rng)
+		r.counts.faults.Add(1)
+	}
+	cancel()
+	r.failing.Store(false)
+	work.Wait()
+}
+
+// kill kills an instance, often with its git processes, and starts it again.
+func (r *faultRun) kill(rng *rand.Rand) {
+	r.progress(rng)
+	p := r.instances[rng.IntN(len(r.instances))]
+	victims := []int{p.cmd.Process.Pid}
+	if rng.IntN(3) > 0 {
+		victims = append(victims, descendants(p.cmd.Process.Pid)...)
+	}
+	for _, pid := range victims {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	<-p.ended
+	r.counts.kills.Add(1)
+	p.start(nil, "serve")
+}
+
+// progress waits until some operations were acknowledged, so that faults come as
+// often as the machine allows, and then for a random time within an operation.
+func (r *faultRun) progress(rng *rand.Rand) {
+	want := r.counts.acknowledged.Load() + 1 + rng.Int64N(6)
+	for end := time.Now().Add(5 * time.Second); r.counts.acknowledged.Load() < want && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	sleep(rng, 0, 300*time.Millisecond)
+}
+
+// sleep waits between from and to.
+func sleep(rng *rand.Rand, from, to time.Duration) {
+	time.Sleep(from + time.Duration(rng.Int64N(int64(to-from))))
+}
+
+// descendants returns the processes below pid.
+func descendants(pid int) []int {
+	children := map[int][]int{}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, name := range stats {
+		stat, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		_, rest, _ := bytes.Cut(stat, []byte(") "))
+		fields := strings.Fields(string(rest))
+		child, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+		if len(fields) < 2 || err != nil {
+			continue
+		}
+		if parent, err := strconv.Atoi(fields[1]); err == nil {
+			children[parent] = append(children[parent], child)
+		}
+	}
+	var all []int
+	for next := children[pid]; len(next) > 0; next = next[1:] {
+		all = append(all, next[0])
+		next = append(next, children[next[0]]...)
+	}
+	return all
+}
+
+// faultUser pushes to and edits one merge request after the other. Its operations
+// follow one another, so their events have one order.
+type faultUser struct {
+	run    *faultRun
+	rng    *rand.Rand
+	tree   workTree
+	name   string
+	number int // of the current merge request's branch
+	commit int
+	iid    int64
+	// log are the operations on all merge requests.
+	log []operation
+}
+
+// operation is what a user did. If it was not acknowledged, it may or may not have
+// happened.
+type operation struct {
+	iid          int64
+	kind         string // push, edit, close, reopen, approved, unapproved or merge
+	what         string // SHA or title
+	acknowledged bool
+}
+
+func (u *faultUser) branch() string { return fmt.Sprint(u.name, "-", u.number) }
+
+// instance returns an instance to which a request goes.
+func (u *faultUser) instance() *program { return u.run.instances[u.rng.IntN(len(u.run.instances))] }
+
+// call sends an API request to some instance.
+func (u *faultUser) call(method, path string, body map[string]any, into any) (int, error) {
+	content, err := json.Marshal(body)
+	if err != nil {
+		return 0, err
+	}
+	req, err := http.NewRequest(method, fmt.Sprintf("%s/api/v4/projects/%d/merge_requests%s", u.instance().url, u.run.projectID, path), bytes.NewReader(content))
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("PRIVATE-TOKEN", u.run.api.token)
+	resp, err := (&http.Client{Timeout: time.Minute}).Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err == nil && into != nil && resp.StatusCode < 300 {
+		err = json.Unmarshal(answer, into)
+	}
+	return resp.StatusCode, err
+}
+
+// work acts until ctx ends. An operation under way is completed.
+func (u *faultUser) work(ctx context.Context) {
+	for ctx.Err() == nil {
+		var mrs []struct {
+			IID   int64 `json:"iid"`
+			State string
+		}
+		status, err := u.call("GET", "?source_branch="+u.branch(), nil, &mrs)
+		switch {
+		case err != nil || status != http.StatusOK:
+			time.Sleep(20 * time.Millisecond)
+		case len(mrs) == 0 || mrs[0].State == "merged":
+			u.open()
+		default:
+			u.iid = mrs[0].IID
+			u.act(mrs[0].State)
+		}
+	}
+}
+
+// open opens a merge request with a push, from a new branch. An earlier push that was
+// cut off may still open one, too.
+func (u *faultUser) open() {
+	u.number++
+	u.tree.git("fetch", "-q", u.run.data+"/repositories/"+fmt.Sprint(u.run.projectID)+".git", "main")
+	u.tree.git("checkout", "-q", "-B", u.branch(), "FETCH_HEAD")
+	u.iid = 0
+	u.push("-o", "merge_request.create", "-o", "merge_request.title="+u.branch())
+}
+
+// push commits and pushes. The iid in the log is 0 if the push opened the merge
+// request.
+func (u *faultUser) push(options ...string) {
+	u.commit++
+	sha := u.tree.commit(u.name+".txt", fmt.Sprint(u.commit, "\n"))
+	remote := strings.Replace(u.instance().url, "://", "://token:"+u.run.api.token+"@", 1) + "/" + u.run.project + ".git"
+	out, err := u.tree.tryGit(append(append([]string{"push", "-q"}, options...), remote, u.branch())...)
+	// The server may answer that it will process the push later. Then a later push
+	// may make its event unnecessary.
+	processed := err == nil && !strings.Contains(out, "could not process it yet")
+	if !processed {
+		u.run.reason(out)
+	}
+	u.record(operation{u.iid, "push", sha, processed})
+}
+
+// reason logs why an operation was not acknowledged, if verbose.
+func (r *faultRun) reason(text string) {
+	if testing.Verbose() {
+		fmt.Fprintln(r.t.Output(), strings.TrimSpace(text))
+	}
+}
+
+func (u *faultUser) record(o operation) {
+	u.log = append(u.log, o)
+	if o.acknowledged {
+		u.run.counts.acknowledged.Add(1)
+	} else {
+		u.run.counts.unknown.Add(1)
+	}
+}
+
+// act does one thing with an open or closed merge request.
+func (u *faultUser) act(state string) {
+	path := fmt.Sprint("/", u.iid)
+	do := func(kind, what, method, path string, body map[string]any) {
+		status, err := u.call(method, path, body, nil)
+		refused := err == nil && status >= 400 && status < 500
+		if !refused {
+			u.record(operation{u.iid, kind, what, err == nil && status < 300})
+		}
+	}
+	n := u.rng.IntN(20)
+	switch {
+	case state == "closed":
+		do("reopen", "", "PUT", path, map[string]any{"state_event": "reopen"})
+	case n < 10:
+		u.push()
+	case n < 13:
+		u.commit++
+		title := fmt.Sprint("Title ", u.name, " ", u.commit)
+		do("edit", title, "PUT", path, map[string]any{"title": title})
+	case n < 15:
+		do("close", "", "PUT", path, map[string]any{"state_event": "close"})
+	case n < 16:
+		do("approved", "", "POST", path+"/approve", nil)
+	case n < 17:
+		do("unapproved", "", "POST", path+"/unapprove", nil)
+	case n < 18:
+		do("merge", "", "PUT", path+"/merge", nil)
+	default:
+		for id := range u.run.services {
+			var mr struct{ SHA string }
+			if status, err := u.call("GET", path, nil, &mr); err == nil && status == http.StatusOK {
+				_, _ = u.call("POST", path+"/status_check_responses", map[string]any{"external_status_check_id": id, "sha": mr.SHA, "status": "failed"}, nil)
+				_, _ = u.call("POST", fmt.Sprintf("%s/status_checks/%d/retry", path, id), nil, nil)
+			}
+			break
+		}
+	}
+}
+
+// query reads the database, also while a server uses it.
+func (r *faultRun) query(scan func(*sql.Rows) error, query string) {
+	r.t.Helper()
+	db, closeDB := r.sql()
+	defer closeDB()
+	rows, err := db.Query(query)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *faultRun) sql() (db *sql.DB, closeDB func()) {
+	r.t.Helper()
+	driver, dsn := r.instances[0].database()
+	name := "pgx"
+	if driver == models.DriverSQLite {
+		name, dsn = "sqlite", "file:"+dsn+"?_pragma=busy_timeout(10000)&_time_format=sqlite"
+	}
+	db, err := sql.Open(name, dsn)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return db, func() { _ = db.Close() }
+}
+
+// age makes the database believe that an hour has passed: attempts are due, leases
+// of dead processes have run out, and interrupted operations are old enough to be
+// recovered. No server may run.
+func (r *faultRun) age() {
+	r.t.Helper()
+	db, closeDB := r.sql()
+	defer closeDB()
+	past := time.Now().UTC().Add(-time.Hour).Truncate(time.Microsecond)
+	for _, statement := range []string{
+		"UPDATE deliveries SET next_attempt_at = $1 WHERE state = 'waiting'",
+		"UPDATE deliveries SET leased_until = $1 WHERE leased_until IS NOT NULL",
+		"UPDATE deliveries SET not_before = $1 WHERE not_before IS NOT NULL",
+		"UPDATE service_queues SET next_at = $1",
+		"UPDATE service_queues SET open_until = $1 WHERE open_until IS NOT NULL",
+		"UPDATE service_queues SET probe_at = $1 WHERE probe_at IS NOT NULL",
+		"UPDATE pending_pushes SET created_at = $1",
+		"UPDATE merge_request_steps SET created_at = $1",
+		"UPDATE repository_removals SET created_at = $1",
+	} {
+		if _, err := db.Exec(statement, past); err != nil {
+			r.t.Fatalf("%s: %v", statement, err)
+		}
+	}
+}
+
+// heal stops the instances properly, lets time pass, starts them again and waits
+// until nothing is left to do.
+func (r *faultRun) heal() {
+	r.t.Helper()
+	for _, p := range r.instances {
+		p.stop()
+	}
+	r.age()
+	for _, p := range r.instances {
+		p.start(nil, "serve")
+	}
+	const left = "SELECT (SELECT count(*) FROM deliveries WHERE state = 'waiting'), " +
+		"(SELECT count(*) FROM pending_pushes), (SELECT count(*) FROM merge_request_steps), (SELECT count(*) FROM repository_removals)"
+	var n [4]int
+	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		r.query(func(rows *sql.Rows) error { return rows.Scan(&n[0], &n[1], &n[2], &n[3]) }, left)
+		if n == [4]int{} {
+			return
+		}
+		if time.Now().After(end) {
+			r.t.Errorf("left after a minute without faults: %d deliveries, %d pending pushes, %d steps of merge requests, %d removals of repositories", n[0], n[1], n[2], n[3])
+			r.query(func(rows *sql.Rows) error {
+				var id, attempts int64
+				var next, leased, last, action sql.NullString
+				err := rows.Scan(&id, &action, &attempts, &next, &leased, &last)
+				r.t.Logf("delivery %d (%s) after %d attempts: next at %s, leased until %s, last at %s", id, action.String, attempts, next.String, leased.String, last.String)
+				return err
+			}, "SELECT id, action, attempts, next_attempt_at, leased_until, last_attempt_at FROM deliveries WHERE state = 'waiting'")
+			return
+		}
+	}
+}
