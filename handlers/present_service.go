@@ -81,21 +81,15 @@ func healthOf(deliveries []models.Delivery) views.Health {
 		case d.State == models.DeliveryDelivered:
 			h.Bars = append(h.Bars, "slow")
 			h.Succeeded++
-		case failedSoFar(d):
+		case d.FailedSoFar():
 			h.Bars = append(h.Bars, "bad")
 		}
 		if d.LastAttemptAt != nil {
 			h.LastAt = *d.LastAttemptAt
 		}
-		h.Retrying = d.State == models.DeliveryWaiting && failedSoFar(d)
+		h.Retrying = d.State == models.DeliveryWaiting && d.FailedSoFar()
 	}
 	return h
-}
-
-// failedSoFar reports whether the newest finished attempt of a delivery failed.
-func failedSoFar(d models.Delivery) bool {
-	return d.State != models.DeliveryDelivered && d.Attempts > 0 &&
-		(d.LastError != "" || d.LastHTTPStatus != 0 && (d.LastHTTPStatus < 200 || d.LastHTTPStatus > 299))
 }
 
 // failedInRow counts the consecutive failures among the newest deliveries.
@@ -105,7 +99,7 @@ func failedInRow(deliveries []models.Delivery) int {
 		if d.State == models.DeliveryDelivered {
 			break
 		}
-		if failedSoFar(d) {
+		if d.FailedSoFar() {
 			n++
 		}
 	}
@@ -133,7 +127,7 @@ func (p *pages) deliveryState(c echo.Context, d models.Delivery) views.Outcome {
 		return views.Outcome{Kind: "danger", Text: translate(c, text.KeyChecksDeliveryFailed)}
 	case d.InFlightAt(p.Store.Now()):
 		return views.Outcome{Text: translate(c, text.KeyChecksSending)}
-	case failedSoFar(d) && !d.SingleAttempt:
+	case d.FailedSoFar() && !d.SingleAttempt:
 		return views.Outcome{Kind: "warning", Text: translate(c, text.KeyChecksRetrying)}
 	}
 	return views.Outcome{Text: translate(c, text.KeyChecksQueued)}

@@ -199,7 +199,7 @@ func (p *pages) serviceSaved(c echo.Context, back, toast string) error {
 	if err != nil {
 		return err
 	}
-	view, _, err := p.presentService(c, service, 1, "")
+	view, _, err := p.presentService(c, service, 1, logFilter{})
 	if err != nil {
 		return err
 	}

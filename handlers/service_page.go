@@ -16,18 +16,6 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// deliveryOutcomes are the filters of the delivery log, in the order of the menu.
-var deliveryOutcomes = []struct {
-	state models.DeliveryState
-	word  text.Key
-}{
-	{"", text.KeyChecksAllOutcomes},
-	{models.DeliveryDelivered, text.KeyChecksDelivered},
-	{models.DeliveryFailed, text.KeyChecksDeliveryFailed},
-	{models.DeliveryWaiting, text.KeyChecksOutcomeWaiting},
-	{models.DeliverySuperseded, text.KeyChecksSuperseded},
-}
-
 // servicePage shows a service with its delivery log. A poll by htmx gets 204 if nothing
 // changed since rev.
 func (p *pages) servicePage(c echo.Context) error {
@@ -35,7 +23,7 @@ func (p *pages) servicePage(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view, rev, err := p.presentService(c, service, pageNumber(c), c.QueryParam("outcome"))
+	view, rev, err := p.presentService(c, service, pageNumber(c), readLogFilter(c))
 	if err != nil {
 		return err
 	}
@@ -51,7 +39,7 @@ func (p *pages) servicePage(c echo.Context) error {
 // presentService returns a service's page with one page of its log, and a digest of its
 // content without relative times.
 func (p *pages) presentService(
-	c echo.Context, service models.ExternalStatusCheck, number int, outcome string,
+	c echo.Context, service models.ExternalStatusCheck, number int, filter logFilter,
 ) (views.ServicePage, string, error) {
 	page, err := p.settingsPage(c, text.KeyChecksStatusCheck, service.Name, serviceURL(c, service.ID))
 	if err != nil {
@@ -67,31 +55,24 @@ func (p *pages) presentService(
 	view := views.ServicePage{
 		Page: page, Service: serviceRow(c, service, deliveries, returnToService), AddedAt: service.CreatedAt,
 		TestURL: base + "/test", FailedInRow: failedInRow(deliveries), MaxAttempts: models.MaxAttempts, Host: hostOf(service.ExternalURL),
-		Deliveries: views.DeliveryList{Now: p.Store.Now(), URL: base},
+		Deliveries: filter.present(c, base),
 	}
 	for _, d := range slices.Backward(deliveries) {
-		if failedSoFar(d) {
+		if d.FailedSoFar() {
 			view.LastFailure, view.Answered = answerOutcome(c, d.LastHTTPStatus, d.LastError).Text, d.LastHTTPStatus != 0
 			break
 		}
 	}
 	list := &view.Deliveries
-	for _, o := range deliveryOutcomes {
-		list.Outcomes = append(list.Outcomes, views.Option{Value: string(o.state), Text: translate(c, o.word)})
-		if outcome == string(o.state) {
-			list.Outcome = outcome
-		}
-	}
-	shown, total, err := p.Store.Deliveries(c.Request().Context(), service.ProjectID, service.ID,
-		models.DeliveryState(list.Outcome), models.Page{Number: number, Size: pageSize})
+	list.Now = p.Store.Now()
+	shown, total, err := p.Store.Deliveries(c.Request().Context(), service.ProjectID, service.ID, filter.DeliveryFilter,
+		models.Page{Number: number, Size: pageSize})
 	if err != nil {
 		return views.ServicePage{}, "", err
 	}
-	query := url.Values{}
-	if list.Outcome != "" {
-		query.Set("outcome", list.Outcome)
-	}
-	list.Pages = linksTo(base, query, number, len(shown), total)
+	query := filter.query()
+	list.Pages = linksTo(base, query, number, len(shown), min(total, models.MaxListed))
+	list.Pages.More = total > models.MaxListed
 	for _, d := range shown {
 		list.Rows = append(list.Rows, p.deliveryRow(c, d))
 	}
@@ -172,7 +153,7 @@ func (p *pages) sendTest(c echo.Context) error {
 	if !isHTMX(c) {
 		return p.redirect(c, serviceURL(c, service.ID), text.KeyChecksToastTest)
 	}
-	view, _, err := p.presentService(c, service, 1, "")
+	view, _, err := p.presentService(c, service, 1, logFilter{})
 	if err != nil {
 		return err
 	}

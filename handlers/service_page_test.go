@@ -144,42 +144,6 @@ func TestDeliveryPolls_UntilDelivered_BringChanges(t *testing.T) {
 	})
 }
 
-func TestDeliveryLog_Outcome_FiltersPages(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, s *testSite) {
-		v, service := s.as(s.Owner), s.Service("licence")
-		for range pageSize + 1 {
-			if _, err := s.Store.SendTest(t.Context(), s.Owner, s.Project.ID, service.ID); err != nil {
-				t.Fatal(err)
-			}
-			s.finishNextDelivery(500)
-		}
-		s.openMergeRequest("topic")
-		rows := func(query string) (response, int) {
-			a := v.get(servicePath(service) + query).wantStatus(200)
-			return a, a.Find("#deliveries tbody tr").Length()
-		}
-		for _, tt := range []struct {
-			query, chosen string
-			rows          int
-		}{
-			{"", "", pageSize}, {"?outcome=waiting", "waiting", 1}, {"?outcome=failed", "failed", pageSize}, {"?outcome=failed&page=2", "failed", 1},
-			{"?outcome=delivered", "delivered", 0}, {"?outcome=superseded", "superseded", 0}, {"?outcome=nonsense", "", pageSize},
-		} {
-			a, n := rows(tt.query)
-			if n != tt.rows || a.attr("#delivery-outcome option[selected]", "value") != tt.chosen {
-				t.Errorf("%q: %d rows, selected outcome %q", tt.query, n, a.attr("#delivery-outcome option[selected]", "value"))
-			}
-			if n == 0 && !strings.Contains(a.text("#deliveries"), "No deliveries with this outcome") {
-				t.Errorf("%q: %q", tt.query, a.text("#deliveries"))
-			}
-		}
-		first, _ := rows("?outcome=failed")
-		if _, n := rows(strings.TrimPrefix(first.attr("#deliveries .pagination a", "href"), servicePath(service))); n != 1 {
-			t.Errorf("%d rows on the second page", n)
-		}
-	})
-}
-
 func TestServicePage_HTMXForms_UpdatePage(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		htmx, service := s.as(s.Owner).withHTMX(), s.Service("licence")

@@ -1,22 +1,68 @@
 package models
 
-import "context"
+import (
+	"context"
+
+	"gorm.io/gorm"
+)
 
 // Deliveries lists a service's deliveries without payloads, newest first, with their
-// total number. An empty state selects all states.
-func (s *Store) Deliveries(ctx context.Context, projectID, serviceID int64, state DeliveryState, page Page) ([]Delivery, int64, error) {
-	query := s.reader(ctx).Model(&Delivery{}).
-		Where("project_id = ? AND external_status_check_id = ?", projectID, serviceID)
-	if state != "" {
-		query = query.Where("state = ?", state)
+// total number. It counts and lists at most MaxListed deliveries; a total of MaxListed+1
+// means that there are more. It returns the field errors of DeliveryFilter.Validate.
+func (s *Store) Deliveries(ctx context.Context, projectID, serviceID int64, filter DeliveryFilter, page Page) ([]Delivery, int64, error) {
+	if err := filter.Validate(); err != nil {
+		return nil, 0, err
 	}
+	query := func() *gorm.DB { return filteredDeliveries(s.reader(ctx), projectID, serviceID, filter) }
 	var total int64
-	if err := query.Count(&total).Error; err != nil {
+	err := s.reader(ctx).Table("(?) AS counted", query().Select("1").Limit(MaxListed+1)).Count(&total).Error
+	if err != nil {
 		return nil, 0, err
 	}
 	var list []Delivery
-	err := page.apply(query.Omit("payload").Order("id DESC")).Find(&list).Error
+	if (page.Number-1)*page.Size < MaxListed {
+		err = page.apply(withoutPayload(query()).Order("id DESC")).Find(&list).Error
+	}
 	return list, total, err
+}
+
+// filteredDeliveries selects the deliveries of a service that match a valid filter.
+func filteredDeliveries(db *gorm.DB, projectID, serviceID int64, f DeliveryFilter) *gorm.DB {
+	query := db.Model(&Delivery{}).Where("project_id = ? AND external_status_check_id = ?", projectID, serviceID)
+	if f.State != "" {
+		query = query.Where("state = ?", f.State)
+	}
+	switch f.Event {
+	case "":
+	case string(DeliveryOfRetry), string(DeliveryOfTest):
+		query = query.Where("kind = ?", f.Event)
+	default:
+		query = query.Where("kind = ? AND action = ?", DeliveryOfEvent, f.Event)
+	}
+	if f.MergeRequestIID != 0 {
+		query = query.Where("merge_request_iid = ?", f.MergeRequestIID)
+	}
+	switch first, last, _ := httpStatusRange(f.HTTPStatus); f.HTTPStatus {
+	case "":
+	case HTTPStatusNone:
+		query = query.Where("last_http_status = 0 AND last_error <> ''")
+	default:
+		query = query.Where("last_http_status BETWEEN ? AND ?", first, last)
+	}
+	if !f.Since.IsZero() {
+		query = query.Where("created_at >= ?", dbTime(f.Since))
+	}
+	if !f.Before.IsZero() {
+		query = query.Where("created_at < ?", dbTime(f.Before))
+	}
+	if f.ID != "" {
+		search := db.Where("id = ?", deliveryNumber(f.ID))
+		if isUUIDStart(f.ID) {
+			search = search.Or("uuid LIKE ?", f.ID+"%").Or("event_uuid LIKE ?", f.ID+"%")
+		}
+		query = query.Where(search)
+	}
+	return query
 }
 
 // RecentDeliveries returns the last n deliveries, n >= 1, of each service of a project,

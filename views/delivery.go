@@ -60,12 +60,14 @@ func (l Live) attributes(form string) templ.Attributes {
 type DeliveryList struct {
 	// URL is the page of the service without a filter.
 	URL string
-	// Outcome is the selected one of Outcomes, empty for all.
-	Outcome  string
-	Outcomes []Option
-	Rows     []DeliveryRow
-	Pages    PageLinks
-	Now      time.Time
+	// Filter holds the parameters of the query by name, with their errors.
+	Filter Form
+	// Filtered reports whether Filter is not empty.
+	Filtered         bool
+	Outcomes, Events []Option
+	Rows             []DeliveryRow
+	Pages            PageLinks
+	Now              time.Time
 }
 
 // DeliveryRow is one delivery in the log.

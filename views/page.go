@@ -8,6 +8,7 @@ package views
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -100,8 +101,27 @@ type PageLinks struct {
 	// First and Last are the numbers of the first and last row shown, counted
 	// from 1.
 	First, Last, Total int
+	// More reports whether there are more than Total rows.
+	More bool
 	// PreviousURL is empty on the first page, NextURL on the last.
 	PreviousURL, NextURL string
+}
+
+// total returns the number of rows, such as "64" or "10,000+".
+func (p PageLinks) total() string {
+	if p.More {
+		return withCommas(int64(p.Total)) + "+"
+	}
+	return strconv.Itoa(p.Total)
+}
+
+// withCommas formats a number with a comma before each group of three digits.
+func withCommas(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
 }
 
 // Initials returns one or two letters for a person's avatar: the first letter or

@@ -120,8 +120,31 @@ func (c *call) serviceInPath() (models.ExternalStatusCheck, error) {
 	return c.api.Store.ExternalStatusCheck(c.ctx(), c.access.Project.ID, id)
 }
 
+// deliveryFilter reads the filter of a list of deliveries.
+func (c *call) deliveryFilter() models.DeliveryFilter {
+	filter := models.DeliveryFilter{
+		State: models.DeliveryState(orEmpty(c.text("state"))), Event: orEmpty(c.text("event")),
+		HTTPStatus: orEmpty(c.text("http_status")), ID: orEmpty(c.text("search")),
+	}
+	for _, fault := range models.FieldErrorsOf(filter.Validate()) {
+		c.addFault(fault.Field, "does not have a valid value")
+	}
+	if iid := c.number("merge_request_iid"); iid != nil {
+		if filter.MergeRequestIID = *iid; *iid < 1 {
+			c.addFault("merge_request_iid", "does not have a valid value")
+		}
+	}
+	if after := c.dateTime("created_after"); after != nil {
+		filter.Since = *after
+	}
+	if before := c.dateTime("created_before"); before != nil {
+		filter.Before = *before
+	}
+	return filter
+}
+
 func listDeliveries(c *call) error {
-	page := c.page()
+	page, filter := c.page(), c.deliveryFilter()
 	if err := c.paramError(); err != nil {
 		return err
 	}
@@ -129,7 +152,7 @@ func listDeliveries(c *call) error {
 	if err != nil {
 		return err
 	}
-	deliveries, total, err := c.api.Store.Deliveries(c.ctx(), c.access.Project.ID, s.ID, "", page.storePage())
+	deliveries, total, err := c.api.Store.Deliveries(c.ctx(), c.access.Project.ID, s.ID, filter, page.storePage())
 	if err != nil {
 		return err
 	}

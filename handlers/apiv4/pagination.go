@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/mergegate/mergegate/models"
 )
 
 const (
@@ -42,7 +44,8 @@ func pageOf[T any](all []T, page listPage) []T {
 }
 
 // setHeaders sets the pagination headers: X-* and Link. list is the absolute
-// address of the list without its query.
+// address of the list without its query. As in GitLab, a list of more than
+// models.MaxListed entries has no totals.
 func (p listPage) setHeaders(h http.Header, list string, query url.Values, total int) {
 	pages := max(1, (total+p.size-1)/p.size)
 	pageNumber := func(n int) string {
@@ -53,8 +56,13 @@ func (p listPage) setHeaders(h http.Header, list string, query url.Values, total
 	}
 	h.Set("X-Page", strconv.Itoa(p.number))
 	h.Set("X-Per-Page", strconv.Itoa(p.size))
-	h.Set("X-Total", strconv.Itoa(total))
-	h.Set("X-Total-Pages", strconv.Itoa(pages))
+	last := strconv.Itoa(pages)
+	if total > models.MaxListed {
+		last = ""
+	} else {
+		h.Set("X-Total", strconv.Itoa(total))
+		h.Set("X-Total-Pages", last)
+	}
 	h.Set("X-Next-Page", pageNumber(p.number+1))
 	h.Set("X-Prev-Page", pageNumber(min(p.number-1, pages)))
 	var links []string
@@ -63,7 +71,7 @@ func (p listPage) setHeaders(h http.Header, list string, query url.Values, total
 	for _, link := range []struct {
 		rel  string
 		page string
-	}{{"prev", h.Get("X-Prev-Page")}, {"next", h.Get("X-Next-Page")}, {"first", "1"}, {"last", strconv.Itoa(pages)}} {
+	}{{"prev", h.Get("X-Prev-Page")}, {"next", h.Get("X-Next-Page")}, {"first", "1"}, {"last", last}} {
 		if link.page == "" {
 			continue
 		}

@@ -2,6 +2,7 @@ package apiv4_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,5 +95,36 @@ func TestPersonalTokens_OfOtherUsers_NeedAdministrator(t *testing.T) {
 		s.wantAnswer(t, s.do("root", "GET", path, ""), 200, `"active":true`)
 		s.wantAnswer(t, s.do("root", "DELETE", path, ""), 204)
 		s.wantAnswer(t, s.do("reporter", "GET", "/user", ""), 401)
+	})
+}
+
+func TestDeliveryFilters_SelectDeliveries(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		const path = "/projects/1/external_status_checks/1/deliveries"
+		s.wantAnswer(t, s.do("maintainer", "POST", "/projects/1/external_status_checks/1/test", ""), 202)
+		ids := func(query string) []string {
+			list := entryIDs(t, s.wantAnswer(t, s.do("maintainer", "GET", path+query, ""), 200))
+			for i, id := range list {
+				list[i] = strings.TrimSuffix(id, " <nil>") // a delivery has no name
+			}
+			return list
+		}
+		all := ids("")
+		test, event := all[0], all[len(all)-1]
+		for query, want := range map[string][]string{
+			"event=test": {test}, "event=open&state=waiting": {event}, "state=delivered": nil, "http_status=5xx": nil, "http_status=none": nil,
+			"search=" + event: {event}, "merge_request_iid=1&event=open": {event}, "merge_request_iid=99": nil,
+			"created_after=2030-01-01T00:00:00Z": nil, "created_before=2030-01-01T00:00:00Z": all, "created_before=2020-01-01": nil,
+		} {
+			if got := ids("?" + query); !slices.Equal(got, want) {
+				t.Errorf("%s: %v, want %v of %v", query, got, want, all)
+			}
+		}
+		for query, want := range map[string]string{
+			"state=lost&event=x": "state does not have a valid value, event does not have a valid value", "http_status=20": "http_status does not",
+			"search=abc": "search does not", "merge_request_iid=0": "merge_request_iid does not", "created_after=yesterday": "created_after is invalid",
+		} {
+			s.wantAnswer(t, s.do("maintainer", "GET", path+"?"+query, ""), 400, want)
+		}
 	})
 }

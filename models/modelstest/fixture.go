@@ -259,7 +259,7 @@ func (f *Fixture) Status(mr models.MergeRequest, service models.ExternalStatusCh
 // Deliveries lists the deliveries to a service, oldest first.
 func (f *Fixture) Deliveries(service models.ExternalStatusCheck) []models.Delivery {
 	f.T.Helper()
-	list, _, err := f.Store.Deliveries(f.T.Context(), service.ProjectID, service.ID, "", models.Page{})
+	list, _, err := f.Store.Deliveries(f.T.Context(), service.ProjectID, service.ID, models.DeliveryFilter{}, models.Page{})
 	must(f.T, 0, err)
 	for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
 		list[i], list[j] = list[j], list[i]

@@ -2,6 +2,7 @@ package gallery
 
 import (
 	"context"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -44,7 +45,18 @@ func deliveries() []Entry {
 			s.Deliveries.Rows = []views.DeliveryRow{deliveryRow(9, text.T(ctx, text.KeyChecksEventTest), "", views.Outcome{Text: text.T(ctx, text.KeyChecksQueued)}, text.T(ctx, text.KeyChecksAttemptsOf, "Part", 0, "Whole", 1), "", 0)}
 		}),
 		service("service_page_filtered", func(ctx context.Context, s *views.ServicePage) {
-			s.Deliveries.Outcome, s.Deliveries.Rows, s.Deliveries.Pages = "superseded", nil, views.PageLinks{}
+			s.Deliveries.Filter, s.Deliveries.Filtered = views.Form{Values: url.Values{"outcome": {"superseded"}, "event": {"update"}, "mr": {"142"}, "status": {"5xx"}, "since": {"2026-11-22T09:40"}}}, true
+			s.Deliveries.Rows, s.Deliveries.Pages = nil, views.PageLinks{}
+		}),
+		service("service_page_filter_invalid", func(ctx context.Context, s *views.ServicePage) {
+			s.Deliveries.Filtered, s.Deliveries.Pages.More, s.Deliveries.Pages.Total = true, true, 10_000
+			s.Deliveries.Filter = views.Form{
+				Values: url.Values{"status": {"teapot"}, "mr": {"x"}, "since": {"yesterday"}, "search": {"d7"}},
+				Errors: map[string]string{
+					"status": text.T(ctx, text.KeyLogStatusInvalid), "mr": text.T(ctx, text.KeyLogMergeRequestInvalid),
+					"since": text.T(ctx, text.KeyLogTimeInvalid), "search": text.T(ctx, text.KeyLogSearchInvalid),
+				},
+			}
 		}),
 		service("service_page_long", func(ctx context.Context, s *views.ServicePage) {
 			s.Service = longService()
@@ -112,6 +124,7 @@ func servicePage(ctx context.Context, theme string) views.ServicePage {
 		Deliveries: views.DeliveryList{Now: Now, URL: base, Pages: views.PageLinks{First: 1, Last: 8, Total: 64, NextURL: base + "?page=2"},
 			Outcomes: []views.Option{{Text: text.T(ctx, text.KeyChecksAllOutcomes)}, {Value: "delivered", Text: text.T(ctx, text.KeyChecksDelivered)}, {Value: "failed", Text: text.T(ctx, text.KeyChecksDeliveryFailed)},
 				{Value: "waiting", Text: text.T(ctx, text.KeyChecksOutcomeWaiting)}, {Value: "superseded", Text: text.T(ctx, text.KeyChecksSuperseded)}},
+			Events: []views.Option{{Text: text.T(ctx, text.KeyLogAllEvents)}, {Value: "open", Text: text.T(ctx, text.KeyChecksEventOpen)}, {Value: "update", Text: text.T(ctx, text.KeyChecksEventUpdate)}},
 			Rows: []views.DeliveryRow{
 				deliveryRow(8, text.T(ctx, text.KeyChecksEventUpdate), "!142", bad("HTTP 503"), text.T(ctx, text.KeyChecksAttemptsOf, "Part", 2, "Whole", 12), text.T(ctx, text.KeyChecksMilliseconds, "Count", "1,187"), 28*time.Second),
 				deliveryRow(7, text.T(ctx, text.KeyChecksEventUpdate), "!142", bad(text.T(ctx, text.KeyChecksErrorTimeout)), text.T(ctx, text.KeyChecksAttemptsOf, "Part", 1, "Whole", 12), text.T(ctx, text.KeyChecksMilliseconds, "Count", "10,000"), 52*time.Second),

@@ -184,7 +184,6 @@ const (
 	KeyChecksFilterDeliveries       Key = "checks.filter_deliveries"
 	KeyChecksAllOutcomes            Key = "checks.all_outcomes"
 	KeyChecksOutcomeWaiting         Key = "checks.outcome_waiting"
-	KeyChecksNoSuchDeliveries       Key = "checks.no_such_deliveries"
 	KeyChecksShowAllDeliveries      Key = "checks.show_all_deliveries"
 	KeyChecksDeliveriesFailed       Key = "checks.deliveries_failed"
 	KeyChecksDeliveriesDenied       Key = "checks.deliveries_denied"
