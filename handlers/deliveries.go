@@ -12,6 +12,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
 	"github.com/mergegate/mergegate/views/text"
@@ -94,7 +95,7 @@ func (p *pages) redeliver(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := p.Store.Redeliver(c.Request().Context(), service.ProjectID, service.ID, id)
+	d, err := p.Store.Redeliver(c.Request().Context(), request.MustUser(c), service.ProjectID, service.ID, id)
 	if err != nil {
 		return err
 	}

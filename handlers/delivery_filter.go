@@ -140,6 +140,10 @@ func (f logFilter) present(c echo.Context, base string) views.DeliveryList {
 		}
 		list.Events = append(list.Events, views.Option{Value: event, Text: deliveryEvent(c, d)})
 	}
+	list.RedeliverURL = base + "/deliveries/redeliver"
+	if !f.Since.IsZero() {
+		list.RedeliverURL += "?since=" + url.QueryEscape(f.form.Value("since"))
+	}
 	return list
 }
 

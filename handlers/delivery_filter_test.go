@@ -11,15 +11,13 @@ import (
 )
 
 // loggedDeliveries makes a log of a service: an opened and a pushed merge request whose
-// deliveries failed with 503 and succeeded with 202, a test without response an hour
+// deliveries failed with 410 and succeeded with 202, a test without response an hour
 // later, and a merge request opened a day later, whose delivery waits.
 func loggedDeliveries(t *testing.T, s *testSite, service models.ExternalStatusCheck) {
 	t.Helper()
 	s.openMergeRequest("topic")
-	for range models.MaxAttempts {
-		s.finishNextDelivery(503)
-		s.Clock.Advance(25 * time.Hour)
-	}
+	s.finishNextDelivery(410)
+	s.Clock.Advance(time.Hour)
 	s.Push("topic")
 	s.finishNextDelivery(202)
 	s.Clock.Advance(time.Hour)
@@ -72,9 +70,10 @@ func TestDeliveryLog_Filters_SelectRows(t *testing.T) {
 			{"event=update", []models.Delivery{push}},
 			{"event=test", []models.Delivery{test}},
 			{"event=retry", nil},
-			{"status=503", []models.Delivery{open}},
-			{"status=2XX", []models.Delivery{push}},
-			{"status=4xx", nil},
+			{"status=410", []models.Delivery{open}},
+			{"status=4XX", []models.Delivery{open}},
+			{"status=2xx", []models.Delivery{push}},
+			{"status=5xx", nil},
 			{"status=none", []models.Delivery{test}},
 			{"mr=%211", []models.Delivery{test, push, open}},
 			{"mr=2", []models.Delivery{later}},
@@ -85,7 +84,7 @@ func TestDeliveryLog_Filters_SelectRows(t *testing.T) {
 			{"search=" + strings.ToUpper(test.UUID), []models.Delivery{test}},
 			{"search=" + test.UUID[:8], []models.Delivery{test}},
 			{"search=" + open.EventUUID, []models.Delivery{open}},
-			{"event=open&outcome=failed&status=5xx&mr=1", []models.Delivery{open}},
+			{"event=open&outcome=failed&status=4xx&mr=1", []models.Delivery{open}},
 			{"event=open&outcome=delivered", nil},
 		} {
 			page := v.get(servicePath(service) + "?" + tt.query).wantStatus(200)
@@ -106,8 +105,8 @@ func TestDeliveryLog_Filters_SelectRows(t *testing.T) {
 				t.Errorf("%q: error %q", tt.query, page.text("#delivery-filter .error"))
 			}
 		}
-		page := v.get(servicePath(service) + "?outcome=failed&status=5xx&mr=1&since=2026-11-22T09:00").wantStatus(200)
-		for name, want := range map[string]string{"status": "5xx", "mr": "1", "since": "2026-11-22T09:00"} {
+		page := v.get(servicePath(service) + "?outcome=failed&status=4xx&mr=1&since=2026-11-22T09:00").wantStatus(200)
+		for name, want := range map[string]string{"status": "4xx", "mr": "1", "since": "2026-11-22T09:00"} {
 			if got := page.attr("#delivery-filter [name="+name+"]", "value"); got != want {
 				t.Errorf("the form shows %s %q, want %q", name, got, want)
 			}
@@ -115,7 +114,7 @@ func TestDeliveryLog_Filters_SelectRows(t *testing.T) {
 		if got := page.attr("#outcome option[selected]", "value"); got != "failed" {
 			t.Errorf("the form shows outcome %q", got)
 		}
-		if got, err := url.Parse(page.attr("#service", "data-url") + page.attr("#service", "hx-get")); err != nil || got.Query().Get("status") != "5xx" {
+		if got, err := url.Parse(page.attr("#service", "data-url") + page.attr("#service", "hx-get")); err != nil || got.Query().Get("status") != "4xx" {
 			t.Errorf("polls lose the filter: %v, %v", got, err)
 		}
 	})
@@ -127,7 +126,7 @@ func TestDeliveryLog_InvalidFilter_SaysSoAndSelectsAll(t *testing.T) {
 	s.openMergeRequest("topic")
 	for query, want := range map[string]string{
 		"outcome=lost": "Not valid", "event=comment": "Not valid", "status=20": "Use a status such as 503", "status=0xx": "Use a status such as 503",
-		"mr=x": "Use a number such as 142", "mr=-1": "Use a number such as 142", "since=yesterday": "Use a time such as", "until=2026-13-01": "Use a time such as",
+		"mr=x": "Use a number such as 142", "mr=-1": "Use a number such as 142", "since=yesterday": "Please provide a time such as", "until=2026-13-01": "Please provide a time such as",
 		"search=d7": "at least 8 characters", "search=not-hexadecimal": "at least 8 characters",
 	} {
 		page := v.get(servicePath(service) + "?" + query).wantStatus(200)

@@ -106,6 +106,8 @@ func (s *testSite) serviceCases(other models.Project) []formCase {
 	good := url.Values{name: {"Fresh"}, address: {"https://fresh.example.test/hook"}, secret: {"hush-hush-secret"}, "also_apply": {"1"}, branch: {main}}
 	return []formCase{
 		{name: "add service", action: pearServicesPath, as: s.as(s.Owner), good: good, dialog: true, hidden: []string{secret}, faults: faults},
+		{name: "redeliver failed", action: pearServicesPath + "/" + itoa(mine.ID) + "/deliveries/redeliver", as: s.as(s.Owner),
+			good: url.Values{"since": {"2026-11-22T09:00"}}, faults: choiceFaults("since", "Please provide a time such as 2026-11-22T09:40", "tomorrow", "2026-13-01", notUTF8)},
 		{name: "update service", action: pearServicesPath + "/" + itoa(mine.ID), as: s.as(s.Owner), good: good, dialog: true, hidden: []string{secret}, faults: faults},
 	}
 }

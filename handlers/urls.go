@@ -81,6 +81,10 @@ func deliveryURL(c echo.Context, serviceID, deliveryID int64) string {
 	return withID(serviceURL(c, serviceID)+"/deliveries", deliveryID)
 }
 
+func redeliverFailedURL(c echo.Context, serviceID int64) string {
+	return serviceURL(c, serviceID) + "/deliveries/redeliver"
+}
+
 func branchRulesURL(c echo.Context) string { return projectURL(c) + branchRulesPath }
 
 func branchRuleURL(c echo.Context, ruleID int64) string { return withID(branchRulesURL(c), ruleID) }

@@ -33,6 +33,7 @@ const (
 	AuditResponse             AuditAction = "status_check_response"
 	AuditRetry                AuditAction = "status_check_retried"
 	AuditTimeout              AuditAction = "status_check_timed_out"
+	AuditRedelivered          AuditAction = "deliveries_redelivered"
 	AuditMergeRequestMerged   AuditAction = "merge_request_merged"
 	AuditMergeRequestClosed   AuditAction = "merge_request_closed"
 	AuditMergeRequestReopened AuditAction = "merge_request_reopened"
@@ -97,7 +98,7 @@ const (
 var auditKinds = map[AuditKind][]AuditAction{
 	AuditKindStatusChecks: {
 		AuditStatusCheckAdded, AuditStatusCheckUpdated, AuditStatusCheckRemoved, AuditStatusCheckApplied, AuditResponse, AuditRetry, AuditTimeout,
-		AuditBreakerOpened, AuditBreakerClosed,
+		AuditBreakerOpened, AuditBreakerClosed, AuditRedelivered,
 	},
 	AuditKindMergeRequests: {
 		AuditMergeRequestMerged, AuditMergeRequestClosed, AuditMergeRequestReopened,

@@ -65,10 +65,28 @@ type DeliveryList struct {
 	// Filtered reports whether Filter is not empty.
 	Filtered         bool
 	Outcomes, Events []Option
-	Rows             []DeliveryRow
-	Pages            PageLinks
-	Now              time.Time
+	// RedeliverURL is the page that sends failed deliveries again.
+	RedeliverURL string
+	Rows         []DeliveryRow
+	Pages        PageLinks
+	Now          time.Time
 }
+
+// RedeliverFailed is the page that confirms sending failed deliveries again.
+type RedeliverFailed struct {
+	Page          Page
+	URL, CloseURL string
+	ServiceName   string
+	// Filter has the field "since".
+	Filter Form
+	// Count is how many deliveries failed since then; More reports whether there are
+	// even more. Limit is how many are sent at once.
+	Count, Limit int
+	More         bool
+}
+
+// total returns Count as a text such as "64" or "10,000+".
+func (v RedeliverFailed) total() string { return PageLinks{Total: v.Count, More: v.More}.total() }
 
 // DeliveryRow is one delivery in the log.
 type DeliveryRow struct {

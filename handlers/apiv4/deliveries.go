@@ -185,11 +185,35 @@ func redeliver(c *call) error {
 	if err != nil {
 		return err
 	}
-	d, err := c.api.Store.Redeliver(c.ctx(), c.access.Project.ID, s.ID, id)
+	d, err := c.api.Store.Redeliver(c.ctx(), c.me, c.access.Project.ID, s.ID, id)
 	if err != nil {
 		return err
 	}
 	return c.reply(http.StatusAccepted, newDeliveryEntity(d))
+}
+
+// redeliverFailed sends the failed deliveries since a time again.
+func redeliverFailed(c *call) error {
+	since := c.dateTime("since")
+	if since == nil && len(c.faults) == 0 {
+		c.addFault("since", "is missing")
+	}
+	if err := c.paramError(); err != nil {
+		return err
+	}
+	s, err := c.serviceInPath()
+	if err != nil {
+		return err
+	}
+	queued, err := c.api.Store.RedeliverFailed(c.ctx(), c.me, c.access.Project.ID, s.ID, *since)
+	if err != nil {
+		return err
+	}
+	remaining, err := c.api.Store.CountFailed(c.ctx(), c.access.Project.ID, s.ID, *since)
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusAccepted, map[string]int64{"queued": int64(queued), "remaining": remaining})
 }
 
 // sendTest sends a test delivery. It does not change any check.

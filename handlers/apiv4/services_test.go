@@ -128,3 +128,30 @@ func TestDeliveryFilters_SelectDeliveries(t *testing.T) {
 		}
 	})
 }
+
+func TestRedeliverFailed_QueuesDeliveriesSince(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		const path = "/projects/1/external_status_checks/1/deliveries/redeliver"
+		claimed, err := s.Store.Claim(t.Context(), models.ClaimOptions{Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		failed := 0
+		for _, c := range claimed {
+			if c.Delivery.ExternalStatusCheckID == 1 {
+				failed++
+			}
+			if err := s.Store.FinishDelivery(t.Context(), c.Delivery, models.AttemptResult{StartedAt: s.Clock.Now(), HTTPStatus: 410}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if failed == 0 {
+			t.Fatal("no delivery of the service")
+		}
+		s.wantAnswer(t, s.do("developer", "POST", path, `{"since":"2020-01-01T00:00:00Z"}`), 403)
+		s.wantAnswer(t, s.do("maintainer", "POST", path, `{}`), 400, "since is missing")
+		s.wantAnswer(t, s.do("maintainer", "POST", path, `{"since":"yesterday"}`), 400, "since is invalid")
+		s.wantAnswer(t, s.do("maintainer", "POST", path, `{"since":"2030-01-01T00:00:00Z"}`), 202, `{"queued":0,"remaining":0}`)
+		s.wantAnswer(t, s.do("maintainer", "POST", path, `{"since":"2020-01-01T00:00:00Z"}`), 202, fmt.Sprintf(`{"queued":%d,"remaining":0}`, failed))
+	})
+}

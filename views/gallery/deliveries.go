@@ -29,6 +29,14 @@ func deliveries() []Entry {
 			return views.DeliveryPageView(d)
 		}}
 	}
+	redeliver := func(name string, change func(*views.RedeliverFailed)) Entry {
+		return Entry{Name: name, Draw: func(ctx context.Context, theme string) templ.Component {
+			v := views.RedeliverFailed{Page: servicesFrame(ctx, theme), URL: servicesPath + "/33/deliveries/redeliver", CloseURL: servicesPath + "/33",
+				ServiceName: "Load test gate", Filter: views.Form{Values: url.Values{"since": {"2026-11-21T09:42"}}}, Count: 12, Limit: 1000}
+			change(&v)
+			return views.RedeliverFailedView(v)
+		}}
+	}
 	fresh := func(_ context.Context, s *views.ServicePage) {
 		s.Service, s.FailedInRow, s.LastFailure = serviceRows()[3], 0, ""
 		s.Deliveries.Rows, s.Deliveries.Pages = nil, views.PageLinks{}
@@ -62,6 +70,9 @@ func deliveries() []Entry {
 			s.Service = longService()
 			s.Page.Title = s.Service.Name
 		}),
+		redeliver("redeliver_failed", func(*views.RedeliverFailed) {}),
+		redeliver("redeliver_failed_none", func(v *views.RedeliverFailed) { v.Count, v.More = 0, false }),
+		redeliver("redeliver_failed_many", func(v *views.RedeliverFailed) { v.Count, v.More = 10_000, true }),
 		one("delivery_page", func(context.Context, *views.DeliveryPage) {}),
 		one("delivery_page_pending", func(ctx context.Context, d *views.DeliveryPage) {
 			d.State, d.NextAt, d.Attempts, d.Headers, d.Live.Every = views.Outcome{Text: text.T(ctx, text.KeyChecksQueued)}, time.Time{}, nil, nil, "3s"
@@ -121,7 +132,7 @@ func servicePage(ctx context.Context, theme string) views.ServicePage {
 	good := views.Outcome{Kind: "success", Text: "HTTP 202"}
 	return views.ServicePage{Page: servicesFrame(ctx, theme), Service: serviceRows()[2], AddedAt: Now.AddDate(0, 0, -42), TestURL: base + "/test",
 		FailedInRow: 5, LastFailure: "HTTP 503", Answered: true, Host: "loadgate.example.org:8080", MaxAttempts: 12, Live: views.Live{URL: base + "?rev=1"},
-		Deliveries: views.DeliveryList{Now: Now, URL: base, Pages: views.PageLinks{First: 1, Last: 8, Total: 64, NextURL: base + "?page=2"},
+		Deliveries: views.DeliveryList{Now: Now, URL: base, RedeliverURL: base + "/deliveries/redeliver", Pages: views.PageLinks{First: 1, Last: 8, Total: 64, NextURL: base + "?page=2"},
 			Outcomes: []views.Option{{Text: text.T(ctx, text.KeyChecksAllOutcomes)}, {Value: "delivered", Text: text.T(ctx, text.KeyChecksDelivered)}, {Value: "failed", Text: text.T(ctx, text.KeyChecksDeliveryFailed)},
 				{Value: "waiting", Text: text.T(ctx, text.KeyChecksOutcomeWaiting)}, {Value: "superseded", Text: text.T(ctx, text.KeyChecksSuperseded)}},
 			Events: []views.Option{{Text: text.T(ctx, text.KeyLogAllEvents)}, {Value: "open", Text: text.T(ctx, text.KeyChecksEventOpen)}, {Value: "update", Text: text.T(ctx, text.KeyChecksEventUpdate)}},

@@ -15,4 +15,12 @@ const (
 	KeyLogMergeRequestInvalid Key = "log.merge_request_invalid"
 	KeyLogTimeInvalid         Key = "log.time_invalid"
 	KeyLogSearchInvalid       Key = "log.search_invalid"
+
+	KeyLogRedeliverFailed    Key = "log.redeliver_failed"
+	KeyLogCount              Key = "log.count"
+	KeyLogFailedSince        Key = "log.failed_since"
+	KeyLogRedeliverLimit     Key = "log.redeliver_limit"
+	KeyLogRedeliverExplained Key = "log.redeliver_explained"
+	KeyLogRedeliverCount     Key = "log.redeliver_count"
+	KeyLogToastRedelivered   Key = "log.toast_redelivered"
 )
