@@ -23,6 +23,7 @@ import (
 var auditValues = map[string]map[string]text.Key{
 	"target_branches":  {"*": text.KeyChecksAllBranches},
 	"hmac":             {"on": text.KeyChecksOn, "off": text.KeyChecksOffWord},
+	"informational":    {"on": text.KeyChecksOn, "off": text.KeyChecksOffWord},
 	"allow_force_push": {"on": text.KeyChecksAllowed, "off": text.KeyChecksNotAllowed},
 	"role": {
 		models.RoleGuest.String(): text.KeyRoleGuest, models.RoleReporter.String(): text.KeyRoleReporter,

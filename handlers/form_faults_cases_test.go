@@ -3,6 +3,7 @@ package handlers
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -103,12 +104,29 @@ func (s *testSite) serviceCases(other models.Project) []formCase {
 	} {
 		faults = append(faults, fault{name: "branch " + kind, change: url.Values{branch: values}, want: oneMessage(branch, branchWrong)})
 	}
-	good := url.Values{name: {"Fresh"}, address: {"https://fresh.example.test/hook"}, secret: {"hush-hush-secret"}, "also_apply": {"1"}, branch: {main}}
+	const timeout, headers, values = "timeout", "header_name", "header_value"
+	for _, value := range []string{"", "2", "minutes", "2 parsecs", "9 seconds", "8 days", "-2 minutes", "1.5 hours", "99999999999999999999 days", notUTF8} {
+		faults = append(faults, fault{name: "time-out " + strconv.QuoteToASCII(value), change: url.Values{timeout: {value}},
+			want: oneMessage(timeout, "Enter a time-out from 10 seconds to 7 days, such as 2 minutes")})
+	}
+	for kind, tt := range map[string]struct {
+		name, value, message string
+	}{
+		"reserved":             {"Host", "x", "Host cannot be set as a custom header"},
+		"of the signature":     {"X-Gitlab-Signature", "x", "X-Gitlab-Signature cannot be set as a custom header"},
+		"with an invalid name": {"X Key", "x", "Enter a valid header name, such as X-Api-Key"},
+		"without a name":       {"", "x", "Enter a valid header name, such as X-Api-Key"},
+		"without a value":      {"X-Key", "", "Enter a value for X-Key"},
+		"with a line break":    {"X-Key", "a\r\nb", "The value of X-Key must be printable ASCII and at most 2048 characters long"},
+	} {
+		faults = append(faults, fault{name: "header " + kind, change: url.Values{headers: {tt.name}, values: {tt.value}}, want: oneMessage(headers, tt.message)})
+	}
+	good := url.Values{timeout: {"90 minutes"}, "informational": {"1"}, headers: {"X-Key"}, values: {"hush-hush-value"}, name: {"Fresh"}, address: {"https://fresh.example.test/hook"}, secret: {"hush-hush-secret"}, "also_apply": {"1"}, branch: {main}}
 	return []formCase{
-		{name: "add service", action: pearServicesPath, as: s.as(s.Owner), good: good, dialog: true, hidden: []string{secret}, faults: faults},
+		{name: "add service", action: pearServicesPath, as: s.as(s.Owner), good: good, dialog: true, hidden: []string{secret, values}, faults: faults},
 		{name: "redeliver failed", action: pearServicesPath + "/" + itoa(mine.ID) + "/deliveries/redeliver", as: s.as(s.Owner),
 			good: url.Values{"since": {"2026-11-22T09:00"}}, faults: choiceFaults("since", "Please provide a time such as 2026-11-22T09:40", "tomorrow", "2026-13-01", notUTF8)},
-		{name: "update service", action: pearServicesPath + "/" + itoa(mine.ID), as: s.as(s.Owner), good: good, dialog: true, hidden: []string{secret}, faults: faults},
+		{name: "update service", action: pearServicesPath + "/" + itoa(mine.ID), as: s.as(s.Owner), good: good, dialog: true, hidden: []string{secret, values}, faults: faults},
 	}
 }
 

@@ -44,7 +44,7 @@ const (
 )
 
 // secretFields are never kept.
-var secretFields = []string{"password", "current_password", "password_confirmation", "shared_secret", "kept"}
+var secretFields = []string{"password", "current_password", "password_confirmation", "shared_secret", "header_value", "kept"}
 
 // keptForm is a submitted form.
 type keptForm struct {
@@ -280,6 +280,7 @@ func fillForm(ctx context.Context, page []byte, kept keptForm) ([]byte, error) {
 
 // fillControls sets form controls to submitted values.
 func fillControls(controls *goquery.Selection, values url.Values) {
+	repeated := map[string]int{} // controls of the same name get the values in order
 	controls.Each(func(_ int, field *goquery.Selection) {
 		name, kind := field.AttrOr("name", ""), field.AttrOr("type", "text")
 		sent, has := values[name]
@@ -299,8 +300,9 @@ func fillControls(controls *goquery.Selection, values url.Values) {
 			}
 		case goquery.NodeName(field) == "textarea":
 			field.SetText(sent[0])
-		default:
-			field.SetAttr("value", sent[0])
+		case repeated[name] < len(sent):
+			field.SetAttr("value", sent[repeated[name]])
+			repeated[name]++
 		}
 	})
 }

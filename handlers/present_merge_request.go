@@ -204,13 +204,14 @@ func abortText(reason models.AbortReason) text.Key {
 // addConditions adds the conditions of a merge and counts the checks that have not passed.
 func addConditions(c echo.Context, box *views.MergeBox, f mergeFacts) {
 	gate := request.Project(c).OnlyAllowMergeIfAllStatusChecksPassed
-	counts := models.CountStatuses(f.checks, f.now)
+	blocking, informing := models.SplitChecks(f.checks, gate)
 	if gate {
 		box.Conditions = append(box.Conditions, views.MergeCondition{Kind: views.ConditionChecks, Met: !f.blocks(models.BlockedStatusChecks)})
+		counts := models.CountStatuses(blocking, f.now)
 		box.GateFailed, box.GatePending = counts.Failed, counts.Pending
-	} else {
-		box.InformFailed, box.InformPending = counts.Failed, counts.Pending
 	}
+	counts := models.CountStatuses(informing, f.now)
+	box.InformFailed, box.InformPending = counts.Failed, counts.Pending
 	add := func(kind views.ConditionKind, met bool) {
 		box.Conditions = append(box.Conditions, views.MergeCondition{Kind: kind, Met: met})
 	}

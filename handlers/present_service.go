@@ -28,7 +28,7 @@ func serviceRow(c echo.Context, service models.ExternalStatusCheck, deliveries [
 	row := views.ServiceRow{
 		ID: service.ID, Name: service.Name, API: address, HMAC: service.HasSecret(),
 		Insecure: strings.HasPrefix(strings.ToLower(service.ExternalURL), "http:"), Health: healthOf(deliveries),
-		Timeout: time.Duration(service.TimeoutSeconds) * time.Second,
+		Timeout: service.Timeout(), Informational: service.Informational,
 		PageURL: url, EditURL: url + "/edit" + query, RemoveURL: url + "/remove" + query,
 	}
 	for _, b := range service.Branches {

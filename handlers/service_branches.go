@@ -77,7 +77,10 @@ func (p *pages) affected(c echo.Context, rules []models.ProtectedBranch, service
 	_ = fields.Validate()
 	before := service.Branches
 	service.ProjectID, service.Name, service.ExternalURL = request.Project(c).ID, fields.Name, fields.ExternalURL
-	service.Branches = nil
+	if fields.TimeoutSeconds != nil {
+		service.TimeoutSeconds = int(*fields.TimeoutSeconds)
+	}
+	service.Informational, service.Branches = fields.Informational, nil
 	same := len(before) == len(fields.ProtectedBranchIDs)
 	for _, o := range branchList(c, rules, models.ExternalStatusCheck{Branches: before}, fields.ProtectedBranchIDs, "").Options {
 		if o.Chosen {

@@ -31,11 +31,20 @@ var serviceMessages = messages{
 	"shared_secret.too_long":              text.KeyChecksSecretTooLong,
 	"shared_secret.invalid":               text.KeyChecksSecretInvalid,
 	"shared_secret.immutable":             text.KeyChecksSecretUnchangeable,
+	"timeout_seconds.out_of_range":        text.KeyChecksTimeoutInvalid,
+	"custom_headers.too_many":             text.KeyChecksHeadersTooMany,
+	"custom_headers.invalid":              text.KeyChecksHeaderNameInvalid,
+	"custom_headers.reserved":             text.KeyChecksHeaderReserved,
+	"custom_headers.taken":                text.KeyChecksHeaderTwice,
+	"custom_headers.invalid_value":        text.KeyChecksHeaderValueInvalid,
+	"custom_headers.blank":                text.KeyChecksHeaderValueMissing,
+	"custom_headers.given_again":          text.KeyChecksHeaderValueAgain,
 }
 
 // serviceFields are the values of the service form.
 type serviceFields struct {
 	models.ExternalStatusCheckInput
+	timeout   string // as typed
 	alsoApply bool
 	returnTo  string
 	version   string
@@ -52,10 +61,16 @@ func readServiceFields(c echo.Context) serviceFields {
 		ExternalStatusCheckInput: models.ExternalStatusCheckInput{
 			Name: form.Get("name"), ExternalURL: form.Get("external_url"), SharedSecret: form.Get("shared_secret"),
 		},
+		timeout:   form.Get("timeout"),
 		alsoApply: form.Get("also_apply") == "1",
 		returnTo:  form.Get("return_to"),
 		version:   form.Get("version"),
 	}
+	if form.Has("timeout") {
+		fields.TimeoutSeconds = parseTimeout(fields.timeout)
+	}
+	fields.Informational = form.Get("informational") == "1"
+	fields.CustomHeaders = readCustomHeaders(form)
 	all := false
 	for _, name := range []string{"protected_branch_ids[]", "protected_branch_ids"} {
 		for _, value := range form[name] {
@@ -80,7 +95,7 @@ func readServiceFields(c echo.Context) serviceFields {
 
 // newServiceForm shows the form for a new service. The query can select a protected branch.
 func (p *pages) newServiceForm(c echo.Context) error {
-	fields := serviceFields{returnTo: c.QueryParam("return_to")}
+	fields := serviceFields{returnTo: c.QueryParam("return_to"), timeout: timeoutText(c, models.DefaultTimeout)}
 	if id, err := strconv.ParseInt(c.QueryParam("branch"), 10, 64); err == nil && id > 0 {
 		fields.ProtectedBranchIDs = []int64{id}
 	}
@@ -103,8 +118,11 @@ func (p *pages) editServiceForm(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	fields := serviceFields{returnTo: c.QueryParam("return_to"), version: service.Version()}
-	fields.Name, fields.ExternalURL = service.Name, service.ExternalURL
+	fields := serviceFields{returnTo: c.QueryParam("return_to"), version: service.Version(), timeout: timeoutText(c, service.Timeout())}
+	fields.Name, fields.ExternalURL, fields.Informational = service.Name, service.ExternalURL, service.Informational
+	for _, name := range service.CustomHeaderNames() {
+		fields.CustomHeaders = append(fields.CustomHeaders, models.CustomHeaderInput{Name: name})
+	}
 	for _, b := range service.Branches {
 		fields.ProtectedBranchIDs = append(fields.ProtectedBranchIDs, b.ProtectedBranchID)
 	}
@@ -122,7 +140,8 @@ func (p *pages) updateService(c echo.Context) error {
 	}
 	update := models.ExternalStatusCheckUpdate{
 		Name: &fields.Name, ExternalURL: &fields.ExternalURL, ProtectedBranchIDs: &fields.ProtectedBranchIDs,
-		SharedSecret: &fields.SharedSecret, Version: fields.version,
+		SharedSecret: &fields.SharedSecret, TimeoutSeconds: fields.TimeoutSeconds, Informational: &fields.Informational,
+		CustomHeaders: &fields.CustomHeaders, Version: fields.version,
 	}
 	service, err := p.Store.UpdateExternalStatusCheck(c.Request().Context(), request.MustUser(c),
 		before.ProjectID, before.ID, update, fields.alsoApply)
@@ -177,7 +196,7 @@ func changedService(
 		}
 		changed = append(changed, views.CurrentValue{Label: text.KeyChecksTargetBranchLabel, Text: scope})
 	}
-	return changed
+	return append(changed, changedOptions(c, service, fields)...)
 }
 
 // applied answers a form whose service was saved. The toast says to how many open merge
@@ -210,6 +229,7 @@ func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalS
 		BranchesURL: servicesURL(c) + "/branches?service=" + strconv.FormatInt(service.ID, 10),
 		CountURL:    servicesURL(c) + "/affected?service=" + strconv.FormatInt(service.ID, 10),
 		Return:      fields.returnTo, Name: strings.ToValidUTF8(fields.Name, "\uFFFD"), API: strings.ToValidUTF8(fields.ExternalURL, "\uFFFD"),
+		Timeout: strings.ToValidUTF8(fields.timeout, "\uFFFD"), Informational: fields.Informational, Headers: headerRows(service, fields),
 		HasSecret: service.HasSecret(), AlsoApply: fields.alsoApply, Version: fields.version,
 	}
 	switch {
@@ -226,6 +246,7 @@ func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalS
 			status = http.StatusUnprocessableEntity
 			form.NameError, form.APIError = shown.Errors["name"], shown.Errors["external_url"]
 			form.BranchError, form.SecretError = shown.Errors["protected_branch_ids"], shown.Errors["shared_secret"]
+			form.TimeoutError, form.HeadersError = shown.Errors["timeout_seconds"], shown.Errors["custom_headers"]
 		} else if models.KindOf(failure) != models.KindInternal || isHTMX(c) {
 			return failure // the script shows the error in the dialog
 		} else {

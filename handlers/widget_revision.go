@@ -45,6 +45,7 @@ func revision(c echo.Context, f mergeFacts, rows []views.CheckRow) string {
 		number(row.ID)
 		word(row.Name)
 		word(string(row.State))
+		flag(row.Informational)
 		word(row.SHA)
 		word(row.Description)
 		word(row.TargetURL)

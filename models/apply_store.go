@@ -29,7 +29,7 @@ func decideApply(service ExternalStatusCheck, mr MergeRequest, check *MergeReque
 	case !applies:
 		return applyRemove
 	case check.Name != service.Name || !sameURL(check.ExternalURL, service.ExternalURL) ||
-		check.TimeoutSeconds != service.TimeoutSeconds || !sameScope(check.Scope, service.Scope()):
+		check.TimeoutSeconds != service.TimeoutSeconds || check.Informational != service.Informational || !sameScope(check.Scope, service.Scope()):
 		return applyRenew
 	}
 	return applyNothing
@@ -41,7 +41,7 @@ func sameScope(a, b []string) bool {
 }
 
 // CountApply counts the open merge requests that "Also apply" would change if the
-// service had the given name, URL and scope. The ID of a service that does not exist
+// service had the given name, URL, scope, time-out and informational. The ID of a service that does not exist
 // yet is 0.
 func (s *Store) CountApply(ctx context.Context, service ExternalStatusCheck) (int, error) {
 	var open []MergeRequest
@@ -182,11 +182,18 @@ func (s *Store) applyTo(ctx context.Context, serviceID int64, candidate MergeReq
 }
 
 // updateCopy updates a merge request's copy of a service. The result is kept unless the
-// URL changed: then the check is pending and the new URL gets an event.
+// URL changed: then the check is pending and the new URL gets an event. A check that has
+// timed out stays failed under a longer time-out.
 func (s *Store) updateCopy(ctx context.Context, project Project, mr MergeRequest, service ExternalStatusCheck, check MergeRequestCheck) error {
 	urlChanged := !sameURL(check.ExternalURL, service.ExternalURL)
-	check.Name, check.ExternalURL = service.Name, service.ExternalURL
-	check.Scope, check.TimeoutSeconds = service.Scope(), service.TimeoutSeconds
+	if check.Status == StatusPending && check.TimedOutAt(s.Now()) {
+		if err := s.auditTimeout(ctx, mr, check); err != nil {
+			return err
+		}
+		check.expire()
+	}
+	check.Name, check.ExternalURL, check.Scope = service.Name, service.ExternalURL, service.Scope()
+	check.TimeoutSeconds, check.Informational = service.TimeoutSeconds, service.Informational
 	if !urlChanged {
 		return s.saveCheck(ctx, &check)
 	}

@@ -49,10 +49,11 @@ func (m *MergeRequest) endAutoMerge(reason AbortReason, now time.Time) {
 	}
 }
 
-// allPassed reports whether every check is passed at now. It is true without checks.
+// allPassed reports whether every check that is not informational is passed at now. It is
+// true without checks.
 func allPassed(checks []MergeRequestCheck, now time.Time) bool {
 	for _, check := range checks {
-		if check.StatusAt(now) != StatusPassed {
+		if check.Blocks(now) {
 			return false
 		}
 	}

@@ -132,7 +132,7 @@ func (s *Store) ClaimAutoMerges(ctx context.Context, limit int) ([]MergeRequest,
 	var due []MergeRequest
 	err := s.reader(ctx).
 		Where("auto_merge_at IS NOT NULL AND state = ? AND (auto_merge_next_at IS NULL OR auto_merge_next_at <= ?)", StateOpened, now).
-		Where(`NOT EXISTS (SELECT 1 FROM merge_request_checks c WHERE c.merge_request_id = merge_requests.id AND c.status <> ?)`, StatusPassed).
+		Where(`NOT EXISTS (SELECT 1 FROM merge_request_checks c WHERE c.merge_request_id = merge_requests.id AND NOT c.informational AND c.status <> ?)`, StatusPassed).
 		Order("auto_merge_at, id").Limit(limit).Find(&due).Error
 	if err != nil {
 		return nil, err

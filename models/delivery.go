@@ -254,8 +254,10 @@ func (d *Delivery) finish(r AttemptResult, newerWaits bool, now time.Time) {
 type ClaimedDelivery struct {
 	Delivery Delivery
 	Secret   string
-	// SecretError is set if the secret could not be decrypted. The delivery must not be
-	// sent then, because it would be unsigned.
+	// Headers are the custom headers of the service.
+	Headers []HeaderValue
+	// SecretError is set if the secret or a custom header could not be decrypted. The
+	// delivery must not be sent then, because it would be unsigned.
 	SecretError error
 }
 

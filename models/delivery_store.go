@@ -131,12 +131,13 @@ func (s *Store) lease(ctx context.Context, d Delivery) (ClaimedDelivery, error) 
 		return ClaimedDelivery{}, err
 	}
 	var service ExternalStatusCheck
-	if err := s.writer(ctx).Select("id", "sealed_secret").Take(&service, d.ExternalStatusCheckID).Error; err != nil {
+	if err := s.writer(ctx).Select(credentialColumns).Take(&service, d.ExternalStatusCheckID).Error; err != nil {
 		return ClaimedDelivery{}, orNotFound(err, "external status check")
 	}
 	// A secret that cannot be decrypted must not block other deliveries.
-	secret, err := s.openSecret(service)
-	return ClaimedDelivery{Delivery: d, Secret: secret, SecretError: err}, nil
+	claimed := ClaimedDelivery{Delivery: d}
+	s.setCredentials(&claimed, service)
+	return claimed, nil
 }
 
 // ReleaseLeases ends all leases. Call it at start-up, and only if no other process uses

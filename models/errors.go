@@ -45,6 +45,10 @@ const (
 	CodeAlreadyOpen      Code = "already_open"
 	CodeTooFar           Code = "too_far"
 	CodeInPast           Code = "in_past"
+	CodeOutOfRange       Code = "out_of_range"
+	CodeTooMany          Code = "too_many"
+	CodeInvalidValue     Code = "invalid_value"
+	CodeGivenAgain       Code = "given_again"
 	CodeOutlivesToken    Code = "outlives_token"
 
 	CodeStaleSHA         Code = "stale_sha"

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,9 @@ const (
 	MaxSecretLength = 255
 	// DefaultTimeout is how long a check may stay pending, as in GitLab.
 	DefaultTimeout = 2 * time.Minute
+	// MinTimeout and MaxTimeout limit the time-out of a service.
+	MinTimeout = 10 * time.Second
+	MaxTimeout = 7 * 24 * time.Hour
 )
 
 // ExternalStatusCheck is a status check service: an external service that receives the
@@ -28,6 +32,9 @@ type ExternalStatusCheck struct {
 	URLKey         string `gorm:"column:url_key"`
 	SealedSecret   []byte
 	TimeoutSeconds int
+	// Informational services never block a merge.
+	Informational bool
+	CustomHeaders []CustomHeader `gorm:"serializer:json"`
 	// ApplyAfterID is set while "Also apply" runs: the id of the last merge request it
 	// has processed.
 	ApplyAfterID *int64
@@ -52,6 +59,11 @@ type ExternalStatusCheckBranch struct {
 	Name                  string
 	// Protected reports whether the branch is still protected. Queries set it.
 	Protected bool `gorm:"-"`
+}
+
+// Timeout returns how long checks of the service may stay pending.
+func (c ExternalStatusCheck) Timeout() time.Duration {
+	return time.Duration(c.TimeoutSeconds) * time.Second
 }
 
 // HasSecret reports whether deliveries to the service are signed.
@@ -91,6 +103,10 @@ type ExternalStatusCheckInput struct {
 	// ProtectedBranchIDs selects the scope; empty means all branches.
 	ProtectedBranchIDs []int64
 	SharedSecret       string
+	// TimeoutSeconds is MinTimeout to MaxTimeout; nil means DefaultTimeout.
+	TimeoutSeconds *int64
+	Informational  bool
+	CustomHeaders  []CustomHeaderInput
 }
 
 // ExternalStatusCheckUpdate changes a service. Nil leaves a field unchanged.
@@ -100,20 +116,27 @@ type ExternalStatusCheckUpdate struct {
 	ProtectedBranchIDs *[]int64
 	// SharedSecret can be set once. Afterwards nil, "" and the same secret change
 	// nothing, and another secret is refused with CodeImmutable.
-	SharedSecret *string
+	SharedSecret   *string
+	TimeoutSeconds *int64
+	Informational  *bool
+	// CustomHeaders replaces all custom headers. A header without a value keeps the
+	// stored one, unless the URL changes (CodeGivenAgain).
+	CustomHeaders *[]CustomHeaderInput
 	// Version is the Version of the service that the form showed; "" disables the check
 	// for concurrent edits.
 	Version string
 }
 
 // Validate normalises the input and returns its field errors: name, external_url,
-// shared_secret.
+// shared_secret, timeout_seconds, custom_headers.
 func (in *ExternalStatusCheckInput) Validate() error {
 	var f fieldErrors
 	in.Name = cleanName(in.Name)
 	checkName(&f, "name", in.Name)
 	in.ExternalURL = checkURL(&f, "external_url", in.ExternalURL)
 	checkSecret(&f, in.SharedSecret)
+	checkTimeout(&f, in.TimeoutSeconds)
+	checkCustomHeaders(&f, in.CustomHeaders)
 	return f.err()
 }
 
@@ -132,6 +155,10 @@ func (in *ExternalStatusCheckUpdate) Validate() error {
 	}
 	if in.SharedSecret != nil {
 		checkSecret(&f, *in.SharedSecret)
+	}
+	checkTimeout(&f, in.TimeoutSeconds)
+	if in.CustomHeaders != nil {
+		checkCustomHeaders(&f, *in.CustomHeaders)
 	}
 	return f.err()
 }
@@ -163,8 +190,16 @@ func checkSecret(f *fieldErrors, secret string) {
 	}
 }
 
+// checkTimeout adds an error if seconds is outside MinTimeout to MaxTimeout.
+func checkTimeout(f *fieldErrors, seconds *int64) {
+	shortest, longest := int64(MinTimeout.Seconds()), int64(MaxTimeout.Seconds())
+	if seconds != nil && (*seconds < shortest || *seconds > longest) {
+		f.add("timeout_seconds", CodeOutOfRange, "min", strconv.FormatInt(shortest, 10), "max", strconv.FormatInt(longest, 10))
+	}
+}
+
 // serviceChanges lists the differences between two states of a service for the audit
-// events. The secret appears as on or off, and the URL without its query string, which
+// events. The secret appears as on or off, custom headers as their names, and the URL without its query string, which
 // may contain a token.
 func serviceChanges(from, to ExternalStatusCheck) []AuditChange {
 	var changes []AuditChange
@@ -182,15 +217,22 @@ func serviceChanges(from, to ExternalStatusCheck) []AuditChange {
 		}
 		return cutBytes(strings.Join(c.Scope(), ", "), 1024)
 	}
-	hmac := func(c ExternalStatusCheck) string {
+	ifExists := func(c ExternalStatusCheck, text string) string {
 		if c.ID == 0 {
 			return ""
 		}
-		return formatSwitch(c.HasSecret())
+		return text
 	}
+	hmac := func(c ExternalStatusCheck) string { return ifExists(c, formatSwitch(c.HasSecret())) }
+	timeout := func(c ExternalStatusCheck) string { return ifExists(c, strconv.Itoa(c.TimeoutSeconds)) }
+	informational := func(c ExternalStatusCheck) string { return ifExists(c, formatSwitch(c.Informational)) }
 	addChange("name", from.Name, to.Name, from.Name != to.Name)
 	addChange("external_url", DisplayURL(from.ExternalURL), DisplayURL(to.ExternalURL), !sameURL(from.ExternalURL, to.ExternalURL))
 	addChange("target_branches", scope(from), scope(to), scope(from) != scope(to))
 	addChange("hmac", hmac(from), hmac(to), hmac(from) != hmac(to))
+	addChange("timeout_seconds", timeout(from), timeout(to), timeout(from) != timeout(to))
+	headers := func(c ExternalStatusCheck) string { return cutBytes(strings.Join(c.CustomHeaderNames(), ", "), 1024) }
+	addChange("custom_headers", headers(from), headers(to), !slices.Equal(from.CustomHeaders, to.CustomHeaders))
+	addChange("informational", informational(from), informational(to), informational(from) != informational(to))
 	return changes
 }

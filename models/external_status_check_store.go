@@ -58,8 +58,8 @@ func (s *Store) markProtected(ctx context.Context, projectID int64, services []E
 	return nil
 }
 
-// CreateExternalStatusCheck creates a service. Its field errors are name, external_url,
-// protected_branch_ids and shared_secret. If apply is set, the service is also added to
+// CreateExternalStatusCheck creates a service. Its field errors are those of Validate,
+// and protected_branch_ids. If apply is set, the service is also added to
 // the open merge requests that it applies to; see Applied and Incomplete of the result.
 func (s *Store) CreateExternalStatusCheck(ctx context.Context, by User, projectID int64, in ExternalStatusCheckInput, apply bool) (ExternalStatusCheck, error) {
 	inputErrs := fieldErrors(FieldErrorsOf(in.Validate()))
@@ -67,7 +67,11 @@ func (s *Store) CreateExternalStatusCheck(ctx context.Context, by User, projectI
 	key, _ := URLKey(in.ExternalURL)
 	service := ExternalStatusCheck{
 		ProjectID: projectID, Name: in.Name, NameKey: foldKey(in.Name), ExternalURL: in.ExternalURL, URLKey: key,
-		TimeoutSeconds: int(DefaultTimeout.Seconds()), CreatedAt: now, UpdatedAt: now,
+		TimeoutSeconds: int(DefaultTimeout.Seconds()), Informational: in.Informational, CustomHeaders: []CustomHeader{},
+		CreatedAt: now, UpdatedAt: now,
+	}
+	if in.TimeoutSeconds != nil {
+		service.TimeoutSeconds = int(*in.TimeoutSeconds)
 	}
 	err := s.Transaction(ctx, func(tx *Store) error {
 		// The project's lock serialises changes of services, so the checks below report
@@ -84,6 +88,7 @@ func (s *Store) CreateExternalStatusCheck(ctx context.Context, by User, projectI
 		if err := tx.addTakenErrors(ctx, &fieldErrs, service); err != nil {
 			return err
 		}
+		checkStoredHeaders(&fieldErrs, ExternalStatusCheck{}, in.ExternalURL, in.CustomHeaders)
 		if err := fieldErrs.err(); err != nil {
 			return err
 		}
@@ -101,6 +106,11 @@ func (s *Store) CreateExternalStatusCheck(ctx context.Context, by User, projectI
 		}
 		if in.SharedSecret != "" {
 			if err := tx.sealSecret(ctx, &service, in.SharedSecret); err != nil {
+				return err
+			}
+		}
+		if len(in.CustomHeaders) > 0 {
+			if err := tx.setCustomHeaders(ctx, &service, in.CustomHeaders); err != nil {
 				return err
 			}
 		}
@@ -137,7 +147,7 @@ func (s *Store) auditApply(ctx context.Context, by User, service ExternalStatusC
 
 // UpdateExternalStatusCheck changes a service. Open merge requests keep their copy
 // unless apply is set. It returns the field errors of CreateExternalStatusCheck,
-// CodeImmutable for a shared secret that differs from the stored one, and KindConflict
+// CodeGivenAgain for a custom header that keeps its value although the URL changes, CodeImmutable for a shared secret that differs from the stored one, and KindConflict
 // with CodeChangedMeanwhile if in.Version is outdated.
 func (s *Store) UpdateExternalStatusCheck(ctx context.Context, by User, projectID, id int64, in ExternalStatusCheckUpdate, apply bool) (ExternalStatusCheck, error) {
 	inputErrs := fieldErrors(FieldErrorsOf(in.Validate()))
@@ -160,6 +170,12 @@ func (s *Store) UpdateExternalStatusCheck(ctx context.Context, by User, projectI
 			service.ExternalURL = *in.ExternalURL
 			service.URLKey, _ = URLKey(*in.ExternalURL)
 		}
+		if in.TimeoutSeconds != nil {
+			service.TimeoutSeconds = int(*in.TimeoutSeconds)
+		}
+		if in.Informational != nil {
+			service.Informational = *in.Informational
+		}
 		if in.SharedSecret != nil && *in.SharedSecret != "" && service.HasSecret() {
 			// Declarative clients send the same secret with every update.
 			secret, err := tx.openSecret(service)
@@ -179,11 +195,16 @@ func (s *Store) UpdateExternalStatusCheck(ctx context.Context, by User, projectI
 		if err := tx.addTakenErrors(ctx, &fieldErrs, service); err != nil {
 			return err
 		}
+		headers := before.keptHeaders()
+		if in.CustomHeaders != nil {
+			headers = *in.CustomHeaders
+		}
+		checkStoredHeaders(&fieldErrs, before, service.ExternalURL, headers)
 		if err := fieldErrs.err(); err != nil {
 			return err
 		}
 		edited := service
-		edited.Branches = scope
+		edited.Branches, edited.CustomHeaders = scope, editedHeaders(before, headers)
 		if err := checkVersion(in.Version, before.Version(), edited.Version()); err != nil {
 			return err
 		}
@@ -201,6 +222,11 @@ func (s *Store) UpdateExternalStatusCheck(ctx context.Context, by User, projectI
 		}
 		if in.SharedSecret != nil && *in.SharedSecret != "" && !service.HasSecret() {
 			if err := tx.sealSecret(ctx, &service, *in.SharedSecret); err != nil {
+				return err
+			}
+		}
+		if in.CustomHeaders != nil {
+			if err := tx.setCustomHeaders(ctx, &service, headers); err != nil {
 				return err
 			}
 		}

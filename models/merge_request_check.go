@@ -38,7 +38,9 @@ type MergeRequestCheck struct {
 	ExternalURL           string   `gorm:"column:external_url"`
 	Scope                 []string `gorm:"serializer:json"`
 	TimeoutSeconds        int
-	SHA                   string `gorm:"column:sha"`
+	// Informational checks are shown, but never block the merge.
+	Informational bool
+	SHA           string `gorm:"column:sha"`
 	// Status is the stored state. Use StatusAt instead: a stored pending check may have
 	// timed out.
 	Status Status
@@ -106,6 +108,12 @@ func (c MergeRequestCheck) Since(now time.Time) time.Time {
 	return *c.SettledAt
 }
 
+// Blocks reports whether the check blocks a merge at now in a project where status
+// checks must succeed.
+func (c MergeRequestCheck) Blocks(now time.Time) bool {
+	return !c.Informational && c.StatusAt(now) != StatusPassed
+}
+
 // CanRetry reports whether the check can be retried at now: it is failed and its merge
 // request is open. It does not check the user's role.
 func (c MergeRequestCheck) CanRetry(state MergeRequestState, now time.Time) bool {
@@ -161,6 +169,19 @@ func (c *MergeRequestCheck) expire() {
 	c.Status = StatusFailed
 	c.TimedOut = true
 	c.SettledAt = &settled
+}
+
+// SplitChecks separates the checks that can block a merge from those that only inform.
+// gate is the project's "Status checks must succeed".
+func SplitChecks(checks []MergeRequestCheck, gate bool) (blocking, informing []MergeRequestCheck) {
+	for _, check := range checks {
+		if gate && !check.Informational {
+			blocking = append(blocking, check)
+		} else {
+			informing = append(informing, check)
+		}
+	}
+	return blocking, informing
 }
 
 // StatusCounts is the number of checks in each state.

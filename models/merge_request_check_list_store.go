@@ -15,6 +15,7 @@ type checkRow struct {
 	serviceID      sql.NullInt64
 	name           sql.NullString
 	timeoutSeconds sql.NullInt64
+	informational  sql.NullBool
 	sha            sql.NullString
 	status         sql.NullString
 	timedOut       sql.NullBool
@@ -56,6 +57,7 @@ func (r *checkRow) columns() columns {
 		{"c.external_status_check_id", &r.serviceID},
 		{"c.name", &r.name},
 		{"c.timeout_seconds", &r.timeoutSeconds},
+		{"c.informational", &r.informational},
 		{"c.sha", &r.sha},
 		{"c.status", &r.status},
 		{"c.timed_out", &r.timedOut},
@@ -96,7 +98,7 @@ func (r *checkRow) mergeRequest() MergeRequest {
 func (r *checkRow) check() MergeRequestCheck {
 	check := MergeRequestCheck{
 		ProjectID: r.mr.ProjectID, MergeRequestID: r.mr.ID, ExternalStatusCheckID: r.serviceID.Int64,
-		Name: r.name.String, ExternalURL: r.externalURL.String, TimeoutSeconds: int(r.timeoutSeconds.Int64),
+		Name: r.name.String, ExternalURL: r.externalURL.String, TimeoutSeconds: int(r.timeoutSeconds.Int64), Informational: r.informational.Bool,
 		SHA: r.sha.String, Status: Status(r.status.String), TimedOut: r.timedOut.Bool,
 		PendingSince: r.pendingSince.Time.UTC(), StoppedAt: timeOrNil(r.stoppedAt), SettledAt: timeOrNil(r.settledAt),
 		Description: r.description.String, TargetURL: r.targetURL.String,

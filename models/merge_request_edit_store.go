@@ -135,7 +135,7 @@ func newCheck(service ExternalStatusCheck, mr MergeRequest, now time.Time) Merge
 	check := MergeRequestCheck{
 		ProjectID: mr.ProjectID, MergeRequestID: mr.ID, ExternalStatusCheckID: service.ID,
 		Name: service.Name, ExternalURL: service.ExternalURL, Scope: service.Scope(), TimeoutSeconds: service.TimeoutSeconds,
-		CreatedAt: now, UpdatedAt: now,
+		Informational: service.Informational, CreatedAt: now, UpdatedAt: now,
 	}
 	check.restart(mr.HeadSHA, now)
 	if mr.State != StateOpened {

@@ -28,7 +28,8 @@ func checkVersion(sent, current, edited string) error {
 // Version returns the version of the service's form. It does not include the secret,
 // which an edit cannot overwrite.
 func (c ExternalStatusCheck) Version() string {
-	return version(c.Name, c.ExternalURL, slices.Sorted(slices.Values(c.Scope())))
+	return version(c.Name, c.ExternalURL, slices.Sorted(slices.Values(c.Scope())), c.TimeoutSeconds, c.Informational,
+		c.CustomHeaders)
 }
 
 // Version returns the version of the merge request's form.

@@ -267,8 +267,9 @@
     }
     for (const el of $$("[data-deadline]")) {
       const left = Math.max(0, Math.ceil((Date.parse(el.dataset.deadline) - now()) / 1000));
-      const clock = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
-      setText(el, /\d+:\d\d/.test(el.textContent) ? el.textContent.replace(/\d+:\d\d/, clock) : el.textContent.replace(/\d+/, left));
+      const two = (n) => String(n).padStart(2, "0"), hours = Math.floor(left / 3600), minutes = Math.floor(left / 60);
+      const clock = hours ? `${hours}:${two(minutes % 60)}:${two(left % 60)}` : `${minutes}:${two(left % 60)}`;
+      setText(el, /\d+(:\d\d)+/.test(el.textContent) ? el.textContent.replace(/\d+(:\d\d)+/, clock) : el.textContent.replace(/\d+/, left));
       const bar = $("progress", el.closest(".countdown-wrap") ?? el);
       if (bar) { bar.value = left; bar.classList.toggle("countdown--low", left < 30); }
     }

@@ -222,8 +222,8 @@ func (b MergeBox) Mergeable() bool {
 // block the merge. The line is reserved even while it is empty, to avoid layout
 // shift.
 func (b MergeBox) informs() bool {
-	return b.State == MergeRequestOpen && len(b.Checks.Rows) > 0 &&
-		!slices.ContainsFunc(b.Conditions, func(c MergeCondition) bool { return c.Kind == ConditionChecks })
+	gate := slices.ContainsFunc(b.Conditions, func(c MergeCondition) bool { return c.Kind == ConditionChecks })
+	return b.State == MergeRequestOpen && slices.ContainsFunc(b.Checks.Rows, func(r CheckRow) bool { return !gate || r.Informational })
 }
 
 // conditionTexts are the keys of the conditions and of the reasons if they are

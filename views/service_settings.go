@@ -51,8 +51,10 @@ type ServiceRow struct {
 	// Insecure reports whether the URL uses HTTP without TLS.
 	Insecure bool
 	HMAC     bool
-	Scope    []ScopeBranch
-	Health   Health
+	// Informational services never block a merge.
+	Informational bool
+	Scope         []ScopeBranch
+	Health        Health
 	// Timeout is the time-out of its checks.
 	Timeout   time.Duration
 	PageURL   string
@@ -97,6 +99,11 @@ type ServiceForm struct {
 	Name, API                string
 	NameError, APIError      string
 	BranchError, SecretError string
+	// Timeout is the time-out as typed.
+	Timeout, TimeoutError string
+	Informational         bool
+	Headers               []HeaderRow
+	HeadersError          string
 	// Version is the version that the form edits. Changed are the values that
 	// somebody else has saved since, nil for none. Removed reports whether the
 	// service was removed since.
@@ -122,7 +129,8 @@ type ServiceForm struct {
 // focus returns autofocus for the first control with an error, or for the name.
 func (f ServiceForm) focus(id string) templ.Attributes {
 	return focusOn(id, "status-check-name", fieldFault{"status-check-name", f.NameError}, fieldFault{"status-check-url", f.APIError},
-		fieldFault{"branch-button", f.BranchError}, fieldFault{"status-check-secret", f.SecretError})
+		fieldFault{"branch-button", f.BranchError}, fieldFault{"status-check-secret", f.SecretError},
+		fieldFault{"status-check-timeout", f.TimeoutError}, fieldFault{"custom-headers", f.HeadersError})
 }
 
 // Insecure reports whether the entered URL uses HTTP without TLS.

@@ -38,6 +38,8 @@ type CheckRow struct {
 	Delivery    CheckDelivery
 	// Late is the newest response after the merge, nil for none.
 	Late *LateAnswer
+	// Informational checks never block the merge.
+	Informational bool
 }
 
 // DeliveryState is the state of the newest delivery to a service.
@@ -108,9 +110,13 @@ func (r CheckRow) left(now time.Time) time.Duration {
 // low reports whether less than 30 seconds are left.
 func (r CheckRow) low(now time.Time) bool { return r.left(now) < 30*time.Second }
 
-// clock formats a duration as minutes and seconds, such as 1:24.
+// clock formats a duration as minutes and seconds, such as 1:24, or with hours, such as
+// 25:01:24. app.js does the same.
 func clock(d time.Duration) string {
 	seconds := int(d / time.Second)
+	if seconds >= 3600 {
+		return fmt.Sprintf("%d:%02d:%02d", seconds/3600, seconds/60%60, seconds%60)
+	}
 	return fmt.Sprintf("%d:%02d", seconds/60, seconds%60)
 }
 
@@ -123,8 +129,19 @@ func (d CheckDelivery) answer(ctx context.Context) string {
 	return text.T(ctx, text.KeyMRDeliveryHTTP, "Status", d.HTTPStatus)
 }
 
-// limitText formats a time-out, such as "2 minutes" or "90 seconds".
+// DurationText formats a time-out as limitText does. ParseTimeout in handlers reads it.
+func DurationText(ctx context.Context, limit time.Duration) string { return limitText(ctx, limit) }
+
+// limitText formats a time-out in the largest unit without a rest, such as "2 minutes" or
+// "90 seconds".
 func limitText(ctx context.Context, limit time.Duration) string {
+	const day = 24 * time.Hour
+	if limit%day == 0 {
+		return text.N(ctx, text.KeyMRDays, int(limit/day))
+	}
+	if limit%time.Hour == 0 {
+		return text.N(ctx, text.KeyMRHours, int(limit/time.Hour))
+	}
 	if limit%time.Minute == 0 {
 		return text.N(ctx, text.KeyMRMinutes, int(limit/time.Minute))
 	}

@@ -17,13 +17,6 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// masked replaces secrets in the delivery log.
-const masked = "[masked]"
-
-// maskedRequestHeaders hold credentials from the URL, and signatures, from which
-// a weak secret could be guessed offline.
-var maskedRequestHeaders = []string{"Authorization", headerGitLabSignature, headerWebhookSignature}
-
 // keptResponseHeaders are the headers of an answer that the log keeps. Others
 // may hold secrets such as cookies.
 var keptResponseHeaders = []string{
@@ -50,7 +43,8 @@ func (c *Client) Send(ctx context.Context, claimed models.ClaimedDelivery, at ti
 	var unexpected informationalStatus
 	var watch stopwatch
 	response, header, err := c.post(watch.watch(unexpected.watch(attempt)), claimed, at)
-	result.RequestHeader = requestHeader(header)
+	secrets := secretsOf(claimed)
+	result.RequestHeader = secrets.requestHeader(header)
 	result.Timing = watch.timing()
 	if err != nil {
 		result.Duration = time.Since(begin)
@@ -69,7 +63,7 @@ func (c *Client) Send(ctx context.Context, claimed models.ClaimedDelivery, at ti
 		return result
 	}
 	result.HTTPStatus = response.StatusCode
-	result.ResponseHeader = responseHeader(response.Header)
+	result.ResponseHeader = secrets.maskHeader(responseHeader(response.Header))
 	if response.StatusCode == http.StatusSwitchingProtocols {
 		// The body would be the raw connection, which the server may keep open.
 		result.Duration = time.Since(begin)
@@ -77,6 +71,7 @@ func (c *Client) Send(ctx context.Context, claimed models.ClaimedDelivery, at ti
 		return result
 	}
 	result.ResponseBody, result.ResponseTruncated = readBody(response.Body)
+	result.ResponseBody = secrets.maskBody(result.ResponseBody)
 	result.Duration = time.Since(begin)
 	switch {
 	case isRedirect(response):
@@ -111,6 +106,9 @@ func (c *Client) post(ctx context.Context, claimed models.ClaimedDelivery, at ti
 	if user := request.URL.User; user != nil {
 		password, _ := user.Password()
 		request.SetBasicAuth(user.Username(), password)
+	}
+	for _, custom := range claimed.Headers {
+		h.Set(custom.Name, custom.Value)
 	}
 	sign(h, claimed.Secret, d.UUID, at, d.Payload)
 	// net/http may send a request with an Idempotency-Key again. Without GetBody
@@ -164,20 +162,6 @@ func readBody(body io.Reader) (kept []byte, truncated bool) {
 		return kept[:maxResponseBody], true
 	}
 	return kept, err != nil
-}
-
-// requestHeader returns a request's header for the log, with secrets masked.
-func requestHeader(header http.Header) models.Header {
-	if header == nil {
-		return nil
-	}
-	kept := models.Header(header.Clone())
-	for _, name := range maskedRequestHeaders {
-		if _, set := kept[name]; set {
-			kept[name] = []string{masked}
-		}
-	}
-	return kept
 }
 
 // responseHeader returns the headers of an answer that the log keeps.

@@ -160,8 +160,16 @@ type serviceEntity struct {
 	ExternalURL       string          `json:"external_url"`
 	HMAC              bool            `json:"hmac"`
 	ProtectedBranches []serviceBranch `json:"protected_branches"`
+	TimeoutSeconds    int             `json:"timeout_seconds"`
+	Informational     bool            `json:"informational"`
+	CustomHeaders     []headerEntity  `json:"custom_headers"`
 	// Incomplete names the parameters that are not fully applied yet.
 	Incomplete []string `json:"incomplete,omitempty"`
+}
+
+// headerEntity is a custom header of a service. Its value is never shown.
+type headerEntity struct {
+	Key string `json:"key"`
 }
 
 // newServiceEntity returns the entity of a service. protected are the project's
@@ -170,7 +178,8 @@ type serviceEntity struct {
 func newServiceEntity(s models.ExternalStatusCheck, protected []models.ProtectedBranch) serviceEntity {
 	entity := serviceEntity{
 		ID: s.ID, Name: s.Name, ProjectID: s.ProjectID, ExternalURL: s.ExternalURL, HMAC: s.HasSecret(),
-		ProtectedBranches: []serviceBranch{},
+		ProtectedBranches: []serviceBranch{}, TimeoutSeconds: s.TimeoutSeconds, Informational: s.Informational,
+		CustomHeaders: mapSlice(s.CustomHeaderNames(), func(name string) headerEntity { return headerEntity{name} }),
 	}
 	for _, b := range s.Branches {
 		scope := serviceBranch{
@@ -200,6 +209,9 @@ type checkEntity struct {
 	SHA         string        `json:"sha"`
 	Description *string       `json:"description"`
 	TargetURL   *string       `json:"target_url"`
+	// TimeoutSeconds and Informational are those of the merge request's copy.
+	TimeoutSeconds int  `json:"timeout_seconds"`
+	Informational  bool `json:"informational"`
 }
 
 // check returns the entity of a status check. It hides the service's URL, or the
@@ -209,6 +221,7 @@ func (c *call) check(check models.MergeRequestCheck, now time.Time) checkEntity 
 		ID: check.ExternalStatusCheckID, Name: check.Name, ExternalURL: c.serviceURL(check.ExternalURL),
 		Status: check.StatusAt(now), SHA: check.SHA,
 		Description: textOrNull(check.Description), TargetURL: textOrNull(check.TargetURL),
+		TimeoutSeconds: check.TimeoutSeconds, Informational: check.Informational,
 	}
 }
 

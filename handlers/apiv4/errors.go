@@ -117,11 +117,26 @@ var fieldErrorTexts = map[models.Code]string{
 	models.CodeInPast:           "must be in the future",
 	models.CodeOutlivesToken:    "can't be later than the expiry of the token of the request",
 	models.CodeRoleTooHigh:      "can't be higher than your own",
+	models.CodeOutOfRange:       "must be between {min} and {max}",
+	models.CodeTooMany:          "are too many (maximum is {max})",
+	models.CodeInvalidValue:     "have an invalid value for {name}: printable ASCII, {max} characters at most",
+	models.CodeGivenAgain:       "must be given again with their values, because the URL changes ({name})",
 	models.CodeImmutable:        "cannot be changed: delete the status check and create it again",
+}
+
+// customHeaderTexts are the texts for custom_headers that differ.
+var customHeaderTexts = map[models.Code]string{
+	models.CodeInvalid:  "have a name that is not a header name",
+	models.CodeBlank:    "have no value for {name}",
+	models.CodeReserved: "cannot contain {name}",
+	models.CodeTaken:    "contain {name} twice",
 }
 
 func fieldErrorText(e models.FieldError) string {
 	text, ok := fieldErrorTexts[e.Code]
+	if own := customHeaderTexts[e.Code]; e.Field == "custom_headers" && own != "" {
+		text, ok = own, true
+	}
 	if !ok {
 		text = "is invalid"
 	}

@@ -225,7 +225,7 @@ func assertStrict(t *testing.T, where string, ref *openapi3.SchemaRef) {
 }
 
 func TestValidateAnswer_DetectsDeviations(t *testing.T) {
-	const good = `[{"id":1,"name":"n","external_url":"","status":"passed","sha":"a","description":null,"target_url":null}]`
+	const good = `[{"id":1,"name":"n","external_url":"","status":"passed","sha":"a","description":null,"target_url":null,"timeout_seconds":120,"informational":false}]`
 	for name, test := range map[string]struct {
 		method, path string
 		status       int

@@ -29,12 +29,18 @@ func createService(c *call) error {
 	c.requireParams("name", "external_url")
 	name, address, secret := c.text("name"), c.text("external_url"), c.text("shared_secret")
 	ids, apply := c.numbers("protected_branch_ids"), c.boolean("apply_to_open_merge_requests")
+	timeout, informational, headers := c.number("timeout_seconds"), c.boolean("informational"), c.customHeaders()
 	if err := c.paramError(); err != nil {
 		return err
 	}
-	in := models.ExternalStatusCheckInput{Name: *name, ExternalURL: *address, SharedSecret: orEmpty(secret)}
+	in := models.ExternalStatusCheckInput{
+		Name: *name, ExternalURL: *address, SharedSecret: orEmpty(secret), TimeoutSeconds: timeout, Informational: isTrue(informational),
+	}
 	if ids != nil {
 		in.ProtectedBranchIDs = *ids
+	}
+	if headers != nil {
+		in.CustomHeaders = *headers
 	}
 	created, err := c.api.Store.CreateExternalStatusCheck(c.ctx(), c.me, c.access.Project.ID, in, isTrue(apply))
 	if err != nil {
@@ -52,7 +58,8 @@ func updateService(c *call) error {
 	}
 	in := models.ExternalStatusCheckUpdate{
 		Name: c.text("name"), ExternalURL: c.text("external_url"), ProtectedBranchIDs: c.numbers("protected_branch_ids"),
-		SharedSecret: c.text("shared_secret"),
+		SharedSecret: c.text("shared_secret"), TimeoutSeconds: c.number("timeout_seconds"), Informational: c.boolean("informational"),
+		CustomHeaders: c.customHeaders(),
 	}
 	apply := c.boolean("apply_to_open_merge_requests")
 	if err := c.paramError(); err != nil {
@@ -94,6 +101,40 @@ func (c *call) replyService(status int, s models.ExternalStatusCheck) error {
 		entity.Incomplete = []string{"apply_to_open_merge_requests"}
 	}
 	return c.reply(status, entity)
+}
+
+// customHeaders returns the parameter custom_headers, a list of objects with key and
+// value as in GitLab's webhooks, or nil if it is missing or null. Forms send each key
+// and each value as an object of its own; the values belong to the keys in order.
+func (c *call) customHeaders() *[]models.CustomHeaderInput {
+	const name = "custom_headers"
+	list, given := c.list(name)
+	if !given {
+		return nil
+	}
+	headers, loose := []models.CustomHeaderInput{}, []string{}
+	for _, element := range list {
+		object, _ := element.(map[string]any)
+		key, hasKey := object["key"].(string)
+		value, hasValue := object["value"].(string)
+		if !hasKey && !hasValue || object["value"] != nil && !hasValue {
+			c.addFault(name, "is invalid")
+			return nil
+		}
+		if hasKey {
+			headers = append(headers, models.CustomHeaderInput{Name: key, Value: value})
+		} else {
+			loose = append(loose, value)
+		}
+	}
+	if len(loose) > len(headers) {
+		c.addFault(name, "is invalid")
+		return nil
+	}
+	for i, value := range loose {
+		headers[i].Value = value
+	}
+	return &headers
 }
 
 // protectedBranches returns all protected branches of the project.

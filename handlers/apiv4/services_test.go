@@ -155,3 +155,39 @@ func TestRedeliverFailed_QueuesDeliveriesSince(t *testing.T) {
 		s.wantAnswer(t, s.do("maintainer", "POST", path, `{"since":"2020-01-01T00:00:00Z"}`), 202, fmt.Sprintf(`{"queued":%d,"remaining":0}`, failed))
 	})
 }
+
+// Mergegate's own settings of a service stand beside GitLab's.
+func TestServices_OwnSettings(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		const path = "/projects/1/external_status_checks"
+		for body, want := range map[string]string{
+			`"timeout_seconds":9`:                                                      "Timeout seconds must be between 10 and 604800",
+			`"timeout_seconds":604801`:                                                 "Timeout seconds must be between 10 and 604800",
+			`"custom_headers":[{"key":"Host","value":"x"}]`:                            "Custom headers cannot contain Host",
+			`"custom_headers":[{"key":"X Key","value":"x"}]`:                           "Custom headers have a name that is not a header name",
+			`"custom_headers":[{"key":"X-Key"}]`:                                       "Custom headers have no value for X-Key",
+			`"custom_headers":[{"key":"X-Key","value":"a\u0001"}]`:                     "Custom headers have an invalid value for X-Key: printable ASCII, 2048 characters at most",
+			`"custom_headers":[` + strings.Repeat(`{"key":"X"},`, 10) + `{"key":"X"}]`: "Custom headers are too many (maximum is 10)",
+		} {
+			s.wantAnswer(t, s.do("maintainer", "POST", path, `{"name":"x","external_url":"https://x.example",`+body+`}`), 422, `{"message":["`+want+`"]}`)
+		}
+		for _, body := range []string{`{"timeout_seconds":"soon"}`, `{"informational":"perhaps"}`, `{"custom_headers":["X-Key: 1"]}`, `{"custom_headers":[{"key":"X","value":1}]}`} {
+			s.wantAnswer(t, s.do("maintainer", "PUT", path+"/1", body), 400, "is invalid")
+		}
+		own := `"timeout_seconds":90,"informational":true,"custom_headers":[{"key":"X-Key"},{"key":"X-Team"}]`
+		a := s.wantAnswer(t, s.do("maintainer", "POST", path, `{"name":"own","external_url":"https://own.example","timeout_seconds":"90","informational":"True",`+
+			`"custom_headers":[{"key":"X-Key","value":"very secret value"},{"key":"X-Team","value":"pears"}]}`), 201, own)
+		if strings.Contains(a.body, "very secret") {
+			t.Error("the answer contains the value of a header")
+		}
+		one := path + "/" + a.field(t, "id")
+		// GitLab's clients send only what they know.
+		s.wantAnswer(t, s.do("maintainer", "PUT", one, `{"name":"own","external_url":"https://own.example","shared_secret":"","protected_branch_ids":[]}`), 200, own)
+		s.wantAnswer(t, s.do("maintainer", "PUT", one, `{"external_url":"https://new.example"}`), 422,
+			`{"message":["Custom headers must be given again with their values, because the URL changes (X-Key)","Custom headers must be given again with their values, because the URL changes (X-Team)"]}`)
+		s.wantAnswer(t, s.do("maintainer", "PUT", one+"?custom_headers[][key]=X-New&custom_headers[][value]=new&informational=0", ""), 200,
+			`"timeout_seconds":90,"informational":false,"custom_headers":[{"key":"X-New"}]`)
+		s.wantAnswer(t, s.do("maintainer", "PUT", one, `{"custom_headers":[]}`), 200, `"custom_headers":[]`)
+		s.wantAnswer(t, s.do("maintainer", "GET", "/projects/1/merge_requests/1/status_checks", ""), 200, `"timeout_seconds":120,"informational":false`)
+	})
+}

@@ -3,6 +3,7 @@ package gallery
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,6 +55,11 @@ func mergeBoxes() []Entry {
 		overview("merge_request_ready_checks_inform", func(m *views.MergeRequestPage) {
 			ready(m)
 			m.Box.Checks, m.Box.Conditions, m.Box.InformFailed, m.Box.InformPending = mixed(), m.Box.Conditions[1:], 1, 2
+		}),
+		overview("merge_request_ready_informational_failed", func(m *views.MergeRequestPage) {
+			ready(m)
+			m.Box.Checks, m.Box.InformFailed = informational(), 1
+			m.Box.Checks.Rows = slices.DeleteFunc(m.Box.Checks.Rows, func(r views.CheckRow) bool { return r.State == views.CheckPending })
 		}),
 		overview("merge_request_pending", func(m *views.MergeRequestPage) {
 			ready(m)

@@ -102,6 +102,15 @@ func services() []Entry {
 				f.Branches.Options = append(f.Branches.Options, views.BranchOption{ID: 50, Name: b.Name, Chosen: true, Unprotected: b.Unprotected})
 			}
 		}),
+		form("service_form_edit_options", func(f *views.ServiceForm) {
+			edit(f)
+			f.HasSecret, f.Timeout, f.Informational = true, "3 days", true
+			f.Headers = []views.HeaderRow{{Name: "X-Api-Key", Stored: true}, {Name: "Authorization"}}
+		}),
+		fault("service_form_timeout_invalid", text.KeyChecksTimeoutInvalid, func(f *views.ServiceForm, m string) { f.Timeout, f.TimeoutError = "8 days", m }),
+		fault("service_form_header_invalid", text.KeyChecksHeaderNameInvalid, func(f *views.ServiceForm, m string) {
+			f.Headers, f.HeadersError = []views.HeaderRow{{Name: "X Key"}}, m
+		}),
 		fault("service_form_name_missing", text.KeyChecksNameMissing, func(f *views.ServiceForm, m string) { f.NameError = m }),
 		fault("service_form_name_taken", text.KeyChecksNameTaken, func(f *views.ServiceForm, m string) { f.Name, f.NameError = "Licence scan", m }),
 		fault("service_form_url_invalid", text.KeyChecksURLInvalid, func(f *views.ServiceForm, m string) { f.API, f.APIError = "ftp://scan.example.net", m }),
@@ -190,7 +199,7 @@ func manyBranches() []views.BranchOption {
 // NewService returns the form for a new service.
 func NewService() views.ServiceForm {
 	return views.ServiceForm{Drawer: true, SaveURL: servicesPath, CloseURL: settingsPath, BranchesURL: servicesPath + "/branches",
-		CountURL: servicesPath + "/affected", Affected: 1,
+		CountURL: servicesPath + "/affected", Affected: 1, Timeout: "2 minutes",
 		Branches: views.BranchList{WasAll: true, Total: 5, RulesURL: rulesPath, Options: branchOptions()}}
 }
 

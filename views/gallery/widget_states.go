@@ -31,6 +31,7 @@ func widgetStates(alone func(string, views.StatusChecks) Entry) []Entry {
 		alone("widget_paused", paused()),
 		alone("widget_superseded", superseded()),
 		alone("widget_answers", failures()),
+		alone("widget_informational", informational()),
 		alone("widget_thirty", thirty()),
 		alone("widget_long", long()),
 		alone("widget_right_to_left", rightToLeft()),
@@ -41,6 +42,21 @@ func widgetStates(alone func(string, views.StatusChecks) Entry) []Entry {
 		alone("widget_poll_denied", polling(deniedPath)),
 		alone("widget_poll_silent", polling(silentPath)),
 	}
+}
+
+// informational returns a widget in which the failed checks do not block the merge, and a
+// pending one has a time-out of days.
+func informational() views.StatusChecks {
+	w := mixed()
+	for i := range w.Rows {
+		row := &w.Rows[i]
+		row.Informational = row.State == views.CheckFailed
+		if row.State == views.CheckPending {
+			row.Limit = 7 * 24 * time.Hour
+			row.Deadline = Now.Add(75*time.Hour + 4*time.Minute)
+		}
+	}
+	return w
 }
 
 // only returns a widget whose checks all have one state.
