@@ -43,12 +43,12 @@ type fault struct {
 // oneMessage expects a message at one field.
 func oneMessage(field, message string) map[string]string { return map[string]string{field: message} }
 
-// TestForms_InvalidInput_ShowMessagesAndKeepInput posts every fault of every
+// TestExhaustiveForms_InvalidInput_ShowMessagesAndKeepInput posts every fault of every
 // form in both languages, and as htmx where the form is a dialog. Each message
 // must be in the reader's language and where the control's aria-describedby
 // points; the control is marked as invalid; the first one has the focus; the
 // input is kept; and nothing is saved.
-func TestForms_InvalidInput_ShowMessagesAndKeepInput(t *testing.T) {
+func TestExhaustiveForms_InvalidInput_ShowMessagesAndKeepInput(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		db := s.DB.SQL(t)
 		for _, form := range s.formCases() {

@@ -34,9 +34,9 @@ func (b *browserClient) signInFrom(page response, name string) response {
 	return b.post(signInPath, form).wantStatus(http.StatusSeeOther)
 }
 
-// TestForms_SentAfterSessionEnded_AreRestoredAfterSignIn sends the good values
+// TestExhaustiveForms_SentAfterSessionEnded_AreRestoredAfterSignIn sends the good values
 // of every form after the session ended, and signs in again.
-func TestForms_SentAfterSessionEnded_AreRestoredAfterSignIn(t *testing.T) {
+func TestExhaustiveForms_SentAfterSessionEnded_AreRestoredAfterSignIn(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.memberWithPassword("olaf", models.RoleOwner, false)
 		db := s.DB.SQL(t)

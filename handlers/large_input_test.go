@@ -13,9 +13,9 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestSearchesAndForms_LargeInput_StayCheap sends the largest and most unusual
+// TestExhaustiveSearchesAndForms_LargeInput_StayCheap sends the largest and most unusual
 // searches and forms that a client can send.
-func TestSearchesAndForms_LargeInput_StayCheap(t *testing.T) {
+func TestExhaustiveSearchesAndForms_LargeInput_StayCheap(t *testing.T) {
 	s := newTestSite(t, modelstest.SQLite(t))
 	s.openMergeRequest("topic")
 	owner, visitor := s.as(s.Owner), newBrowserClient(t, s.handler)

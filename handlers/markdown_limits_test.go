@@ -77,9 +77,9 @@ func renderCost(t *testing.T, source string, enough time.Duration) (least time.D
 	return least, memory
 }
 
-// TestMarkdownRender_CostlyText_StaysCheap compares with an ordinary text of the
+// TestExhaustiveMarkdownRender_CostlyText_StaysCheap compares with an ordinary text of the
 // largest size, because machines differ in speed.
-func TestMarkdownRender_CostlyText_StaysCheap(t *testing.T) {
+func TestExhaustiveMarkdownRender_CostlyText_StaysCheap(t *testing.T) {
 	ordinary := strings.Repeat("Some *text* with `code`, a [link](https://a.example/) and **more**.\n\n> quoted\n\n- item\n\n", maxMarkdown/90)
 	baseline, _ := renderCost(t, ordinary, 0)
 	limit := 8 * baseline
@@ -94,7 +94,7 @@ func TestMarkdownRender_CostlyText_StaysCheap(t *testing.T) {
 	}
 }
 
-func TestMarkdownRender_OverLimit_IsMarkedAsCut(t *testing.T) {
+func TestExhaustiveMarkdownRender_OverLimit_IsMarkedAsCut(t *testing.T) {
 	m, texts := newMarkdownRenderer(), costlyMarkdown()
 	for _, name := range []string{
 		"unclosed links", "nested quotes", "nested lists", "references", "long link referenced", "wide table", "many megabytes",

@@ -96,9 +96,9 @@ func assertAbility(t *testing.T, s *testSite, r route, path, who string, user mo
 	}
 }
 
-// TestRoutes_EveryRole_NeedsTheAbility requests every route without a session
+// TestExhaustiveRoutes_EveryRole_NeedsTheAbility requests every route without a session
 // and with every role, on projects of every visibility.
-func TestRoutes_EveryRole_NeedsTheAbility(t *testing.T) {
+func TestExhaustiveRoutes_EveryRole_NeedsTheAbility(t *testing.T) {
 	for _, visibility := range []models.Visibility{models.VisibilityPrivate, models.VisibilityInternal, models.VisibilityPublic} {
 		t.Run(visibility.String(), func(t *testing.T) {
 			s := newTestSite(t, modelstest.SQLite(t))

@@ -221,7 +221,7 @@ var laterMoves = map[string]laterMove{
 
 // Whatever the push itself moved is processed once and in the name of its pusher, and
 // nothing else is.
-func TestRecoverPushes_EveryEndingAndLaterMove(t *testing.T) {
+func TestExhaustiveRecoverPushes_EveryEndingAndLaterMove(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		dana, max := w.User("dana"), w.User("max")

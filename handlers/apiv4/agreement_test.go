@@ -21,7 +21,7 @@ import (
 
 // After any sequence of requests, pushes and waits, the list, the widget and the
 // merge gate show the same statuses as a simple model of the rules.
-func TestStatus_ListWidgetAndGate_Agree(t *testing.T) {
+func TestExhaustiveStatus_ListWidgetAndGate_Agree(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		limit := flag.Lookup("rapid.checks")
 		if limit.Value.String() == limit.DefValue { // each run creates a branch and a merge request

@@ -14,7 +14,7 @@ import (
 
 // Deep and large bodies cost at most five times what the standard library takes
 // to decode a long list in the same run, and 256 MB of allocations.
-func TestCost_DeepOrLargeBody_StaysBounded(t *testing.T) {
+func TestExhaustiveCost_DeepOrLargeBody_StaysBounded(t *testing.T) {
 	s := newSite(t, modelstest.SQLite(t))
 	const size = 4 << 20
 	header := http.Header{"Content-Type": {"application/json"}, "Private-Token": {s.tokens["olga"]}}

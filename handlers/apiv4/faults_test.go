@@ -49,7 +49,7 @@ var writeRoutes = []struct {
 
 // Sets each field of each route to each invalid value. The answer must not be a
 // server error, and a refused request must not write anything.
-func TestFields_InvalidValue_GetsCleanAnswer(t *testing.T) {
+func TestExhaustiveFields_InvalidValue_GetsCleanAnswer(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		s.commit("main", "spare", map[string]string{"spare.txt": "x\n"})
 		for _, route := range writeRoutes {

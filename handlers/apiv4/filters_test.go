@@ -13,7 +13,7 @@ import (
 
 // Sends every filter of every list empty, as every role. The answer must not
 // contain anything that the list without the filter does not contain.
-func TestFilters_Empty_DoNotWidenLists(t *testing.T) {
+func TestExhaustiveFilters_Empty_DoNotWidenLists(t *testing.T) {
 	doc, err := openAPIDocument()
 	if err != nil {
 		t.Fatal(err)
