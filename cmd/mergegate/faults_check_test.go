@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -275,23 +274,43 @@ func (r *faultRun) assertRefs(stored []storedDelivery) {
 	}, "SELECT c.id, c.sha, m.head_sha FROM merge_request_checks c JOIN merge_requests m ON m.id = c.merge_request_id WHERE c.sha <> m.head_sha")
 }
 
-// summary says what happened in a run.
-func (r *faultRun) summary() string {
-	stored := r.deliveries()
-	count := func(state models.DeliveryState) int {
-		return len(slices.Collect(func(yield func(storedDelivery) bool) {
-			for _, d := range stored {
-				if d.state == string(state) && !yield(d) {
-					return
-				}
-			}
-		}))
-	}
-	requests := 0
-	for _, s := range r.services {
-		requests += len(s.got(""))
-	}
+// tally counts what happened in a run.
+type tally struct {
+	faults, kills, acknowledged, cutOff, deliveries, delivered, superseded, requests int64
+}
+
+func (a *tally) add(b tally) {
+	a.faults += b.faults
+	a.kills += b.kills
+	a.acknowledged += b.acknowledged
+	a.cutOff += b.cutOff
+	a.deliveries += b.deliveries
+	a.delivered += b.delivered
+	a.superseded += b.superseded
+	a.requests += b.requests
+}
+
+func (a tally) String() string {
 	return fmt.Sprintf("%d faults (%d kills), %d operations acknowledged, %d cut off, %d deliveries (%d delivered, %d superseded) in %d requests",
-		r.counts.faults.Load(), r.counts.kills.Load(), r.counts.acknowledged.Load(), r.counts.unknown.Load(),
-		len(stored), count(models.DeliveryDelivered), count(models.DeliverySuperseded), requests)
+		a.faults, a.kills, a.acknowledged, a.cutOff, a.deliveries, a.delivered, a.superseded, a.requests)
+}
+
+// tally counts what happened in the run.
+func (r *faultRun) tally() tally {
+	n := tally{
+		faults: r.counts.faults.Load(), kills: r.counts.kills.Load(), acknowledged: r.counts.acknowledged.Load(), cutOff: r.counts.cutOff.Load(),
+	}
+	for _, d := range r.deliveries() {
+		n.deliveries++
+		switch models.DeliveryState(d.state) {
+		case models.DeliveryDelivered:
+			n.delivered++
+		case models.DeliverySuperseded:
+			n.superseded++
+		}
+	}
+	for _, s := range r.services {
+		n.requests += int64(len(s.got("")))
+	}
+	return n
 }

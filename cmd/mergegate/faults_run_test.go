@@ -64,9 +64,7 @@ type faultRun struct {
 	users     []*faultUser
 	// failing makes services answer some deliveries with 500.
 	failing atomic.Bool
-	// mu guards the processes of instances against requests that pick one.
-	mu     sync.Mutex
-	counts struct{ kills, faults, acknowledged, unknown atomic.Int64 }
+	counts  struct{ kills, faults, acknowledged, cutOff atomic.Int64 }
 }
 
 // faultOptions describe a run.
@@ -115,7 +113,7 @@ func newFaultRun(t *testing.T, db modelstest.Database, o faultOptions) *faultRun
 		r.services[r.addService(fmt.Sprint("service ", i), s.url)] = s
 	}
 	for i := range o.users {
-		u := &faultUser{run: r, rng: rand.New(rand.NewPCG(uint64(i), 7)), tree: clone(t, r.api.url, r.project, r.api.token), name: fmt.Sprint("user", i)}
+		u := &faultUser{run: r, rng: rand.New(rand.NewPCG(1, uint64(i))), tree: clone(t, r.api.url, r.project, r.api.token), name: fmt.Sprint("user", i)}
 		u.tree.git("config", "http.lowSpeedLimit", "1")
 		u.tree.git("config", "http.lowSpeedTime", "60")
 		r.users = append(r.users, u)
@@ -142,7 +140,8 @@ func (r *faultRun) during(d time.Duration, faults int64, fault func(*rand.Rand),
 	end := time.Now().Add(d)
 	r.failing.Store(true)
 	var work sync.WaitGroup
-	for _, u := range r.users {
+	for i, u := range r.users {
+		u.rng = rand.New(rand.NewPCG(seed, uint64(2+i)))
 		work.Go(func() { u.work(ctx) })
 	}
 	for rng := rand.New(rand.NewPCG(seed, 1)); r.counts.faults.Load() < faults || time.Now().Before(end); {
@@ -322,7 +321,7 @@ func (u *faultUser) record(o operation) {
 	if o.acknowledged {
 		u.run.counts.acknowledged.Add(1)
 	} else {
-		u.run.counts.unknown.Add(1)
+		u.run.counts.cutOff.Add(1)
 	}
 }
 

@@ -25,11 +25,11 @@ type faultKind struct {
 // faultKinds are the faults of the short tests and of the soak test.
 var faultKinds = []faultKind{
 	{"kill on SQLite", false, func(t *testing.T) (*faultRun, func(*rand.Rand)) {
-		r := newFaultRun(t, modelstest.SQLite(t), faultOptions{instances: 1, users: 3, services: 2})
+		r := newFaultRun(t, modelstest.SQLite(t), faultOptions{instances: 1, users: 2, services: 2})
 		return r, r.kill
 	}},
 	{"kill of two instances", true, func(t *testing.T) (*faultRun, func(*rand.Rand)) {
-		r := newFaultRun(t, modelstest.Postgres(t), faultOptions{instances: 2, users: 3, services: 2})
+		r := newFaultRun(t, modelstest.Postgres(t), faultOptions{instances: 2, users: 2, services: 2})
 		return r, r.kill
 	}},
 	{"cut connections of three instances", true, cutConnections},
@@ -42,7 +42,7 @@ var faultKinds = []faultKind{
 // cutConnections ends single sessions of PostgreSQL, and all connections at once.
 func cutConnections(t *testing.T) (*faultRun, func(*rand.Rand)) {
 	proxy, db := newDatabaseProxy(t, modelstest.Postgres(t))
-	r := newFaultRun(t, db, faultOptions{instances: 3, users: 3, services: 2})
+	r := newFaultRun(t, db, faultOptions{instances: 3, users: 2, services: 2})
 	return r, func(rng *rand.Rand) {
 		r.progress(rng)
 		if rng.IntN(3) > 0 {
@@ -74,7 +74,7 @@ func restartPostgres(t *testing.T) (*faultRun, func(*rand.Rand)) {
 		}
 	}
 	dsn := strings.Replace(server.DSN, "/postgres?", "/faults?", 1)
-	r := newFaultRun(t, modelstest.Database{Driver: models.DriverPostgres, DSN: dsn}, faultOptions{instances: 2, users: 3, services: 2})
+	r := newFaultRun(t, modelstest.Database{Driver: models.DriverPostgres, DSN: dsn}, faultOptions{instances: 2, users: 2, services: 2})
 	return r, func(rng *rand.Rand) {
 		r.progress(rng)
 		signal := syscall.SIGINT
@@ -90,7 +90,7 @@ func restartPostgres(t *testing.T) (*faultRun, func(*rand.Rand)) {
 // pauseInstances stops an instance with SIGSTOP until its leases have run out and
 // others have taken its deliveries.
 func pauseInstances(t *testing.T) (*faultRun, func(*rand.Rand)) {
-	r := newFaultRun(t, modelstest.Postgres(t), faultOptions{instances: 2, users: 3, services: 2})
+	r := newFaultRun(t, modelstest.Postgres(t), faultOptions{instances: 2, users: 2, services: 2})
 	return r, func(rng *rand.Rand) {
 		r.progress(rng)
 		process := r.instances[rng.IntN(2)].cmd.Process
@@ -108,18 +108,41 @@ func pauseInstances(t *testing.T) (*faultRun, func(*rand.Rand)) {
 	}
 }
 
-// fillDisk fills the disk of the data folder and frees it again.
-func fillDisk(t *testing.T, db modelstest.Database) (*faultRun, func(*rand.Rand)) {
+// smallDisk names the environment variable with an empty folder on a disk of at most
+// 64 MB, for those who cannot mount one. Its files are removed.
+const smallDisk = "MERGEGATE_TEST_SMALL_DISK"
+
+// mountSmallDisk returns a folder on a small disk.
+func mountSmallDisk(t *testing.T) string {
+	t.Helper()
+	if dir := os.Getenv(smallDisk); dir != "" {
+		data, err := os.MkdirTemp(dir, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.RemoveAll(data) })
+		return data
+	}
 	data := t.TempDir()
-	if err := syscall.Mount("tmpfs", data, "tmpfs", 0, "size=64m"); err != nil {
-		t.Fatalf("this test mounts a small disk and must run as root: %v", err)
+	err := syscall.Mount("tmpfs", data, "tmpfs", 0, "size=64m")
+	if err != nil && os.Getenv(modelstest.DatabasesVariable) == "sqlite" {
+		t.Skipf("make test needs root or %s for this test: mount a small disk: %v", smallDisk, err)
+	}
+	if err != nil {
+		t.Fatalf("mount a small disk: %v; run the tests as root, or set %s to a folder on a disk of at most 64 MB", err, smallDisk)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(data, syscall.MNT_DETACH); err != nil {
 			t.Error(err)
 		}
 	})
-	r := newFaultRun(t, db, faultOptions{instances: 1, users: 3, services: 2, data: data})
+	return data
+}
+
+// fillDisk fills the disk of the data folder and frees it again.
+func fillDisk(t *testing.T, db modelstest.Database) (*faultRun, func(*rand.Rand)) {
+	data := mountSmallDisk(t)
+	r := newFaultRun(t, db, faultOptions{instances: 1, users: 2, services: 2, data: data})
 	filler := filepath.Join(data, "filler")
 	return r, func(rng *rand.Rand) {
 		r.progress(rng)
@@ -161,15 +184,18 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// check runs the fault for a while and checks the invariants.
-func (k faultKind) check(t *testing.T, d time.Duration, faults int64, seed uint64) {
+// check repeats the fault for a while and at least so many times, and checks the
+// invariants.
+func (k faultKind) check(t *testing.T, d time.Duration, faults int64, seed uint64) tally {
 	t.Helper()
-	if k.postgres && os.Getenv("MERGEGATE_TEST_DATABASES") == "sqlite" {
+	if k.postgres && os.Getenv(modelstest.DatabasesVariable) == "sqlite" {
 		t.Skip("runs on PostgreSQL only")
 	}
 	r, fault := k.run(t)
 	r.during(d, faults, fault, seed)
 	r.heal()
 	r.assertInvariants()
-	t.Logf("seed %d: %s", seed, r.summary())
+	n := r.tally()
+	t.Logf("seed %d: %s", seed, n)
+	return n
 }

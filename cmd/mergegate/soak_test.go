@@ -22,6 +22,7 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%s: %v", soakTime, err)
 	}
+	var total tally
 	began := time.Now()
 	each := min(limit/time.Duration(len(faultKinds)), time.Minute)
 	for seed := uint64(began.Unix()); !t.Failed() && time.Since(began) < limit; seed++ {
@@ -30,12 +31,14 @@ func TestSoak(t *testing.T) {
 			if t.Failed() || left < time.Second {
 				break
 			}
-			t.Run(fmt.Sprintf("%s, seed %d", kind.name, seed), func(t *testing.T) { kind.check(t, min(each, left), 1, seed) })
+			t.Run(fmt.Sprintf("%s, seed %d", kind.name, seed), func(t *testing.T) {
+				total.add(kind.check(t, min(each, left), 1, seed))
+			})
 		}
 	}
 	verdict := "no invariant was violated"
 	if t.Failed() {
 		verdict = "AN INVARIANT WAS VIOLATED"
 	}
-	fmt.Printf("soak: %s in %v\n", verdict, time.Since(began).Round(time.Second))
+	fmt.Printf("soak of %v: %s\n%s\n", time.Since(began).Round(time.Second), verdict, total)
 }
