@@ -137,7 +137,8 @@ func (r *faultRun) assertReceived(stored []storedDelivery) {
 				r.t.Errorf("%s is delivered, but was not received", name)
 			}
 			if isReceived && (!bytes.Equal(receipt.body, d.payload) || receipt.n > d.attempts) {
-				r.t.Errorf("%s: %d requests in %d attempts; body as stored: %v", name, receipt.n, d.attempts, bytes.Equal(receipt.body, d.payload))
+				r.t.Errorf("%s: %d requests in %d attempts; body as stored: %v", name, receipt.n, d.attempts,
+					bytes.Equal(receipt.body, d.payload))
 			}
 		}
 		for key := range got {
@@ -190,7 +191,8 @@ func (r *faultRun) assertAcknowledged(stored []storedDelivery) {
 					}
 				}
 				if events < times {
-					r.t.Errorf("%s: %+v was acknowledged %d times and has %d deliveries to service %d", u.name, o, times, events, id)
+					r.t.Errorf("%s: %+v was acknowledged %d times and has %d deliveries to service %d", u.name, o,
+						times, events, id)
 				}
 			}
 		}

@@ -128,36 +128,51 @@ func (a *api) judge(r *http.Request, params map[string]string, paramsErr error, 
 	head, exists := a.heads[got.iid]
 	switch token := tokenOf(r); {
 	case token == "":
-		return fail(http.StatusUnauthorized, "401 Unauthorized", "The service sent a response without an access token.", "send the token in the header PRIVATE-TOKEN.")
+		return fail(http.StatusUnauthorized, "401 Unauthorized",
+			"The service sent a response without an access token.", "send the token in the header PRIVATE-TOKEN.")
 	case a.token != "" && token != a.token:
-		return fail(http.StatusUnauthorized, "401 Unauthorized", "The service sent a response with another access token.", "configure the token that is given to check-service.")
+		return fail(http.StatusUnauthorized, "401 Unauthorized",
+			"The service sent a response with another access token.",
+			"configure the token that is given to check-service.")
 	}
 	switch project := r.PathValue("project"); {
 	case project != strconv.Itoa(projectID) && project != "check-service/sample":
-		return fail(http.StatusNotFound, "404 Not Found", fmt.Sprintf("The service sent a response to project %s, but the delivery has project.id %d.", project, projectID), "use project.id of the delivery.")
+		return fail(http.StatusNotFound, "404 Not Found",
+			fmt.Sprintf("The service sent a response to project %s, but the delivery has project.id %d.", project, projectID),
+			"use project.id of the delivery.")
 	case r.PathValue("iid") == "0": // a response to test-sample
 		return fail(http.StatusNotFound, "404 Not Found", "", "")
 	case !exists && got.iid > mergeRequestBase:
-		return fail(http.StatusNotFound, "404 Not Found", "The service used object_attributes.id in the address of a response.", "use object_attributes.iid, the number of the merge request in its project.")
+		return fail(http.StatusNotFound, "404 Not Found",
+			"The service used object_attributes.id in the address of a response.",
+			"use object_attributes.iid, the number of the merge request in its project.")
 	case !exists:
 		return fail(http.StatusNotFound, "404 Not Found", fmt.Sprintf("The service sent a response to merge request %s, of which there was no delivery.", r.PathValue("iid")),
 			"use object_attributes.iid of the delivery.")
 	case paramsErr != nil:
-		return fail(http.StatusBadRequest, "400 Bad Request", "The body of a response cannot be read: "+paramsErr.Error()+".", "send JSON with Content-Type application/json, a form, or the query string.")
+		return fail(http.StatusBadRequest, "400 Bad Request",
+			"The body of a response cannot be read: "+paramsErr.Error()+".",
+			"send JSON with Content-Type application/json, a form, or the query string.")
 	}
 	for _, name := range []string{"external_status_check_id", "sha", "status"} {
 		if params[name] == "" {
-			return fail(http.StatusBadRequest, name+" is missing", "A response has no "+name+".", "send external_status_check_id, sha and status in each response.")
+			return fail(http.StatusBadRequest, name+" is missing", "A response has no "+name+".",
+				"send external_status_check_id, sha and status in each response.")
 		}
 	}
 	target, targetErr := url.Parse(params["target_url"])
 	switch {
 	case !slices.Contains([]string{"passed", "failed", "pending"}, got.status):
-		return fail(http.StatusBadRequest, "status does not have a valid value", fmt.Sprintf("A response has the status %q.", got.status), "send passed, failed or pending.")
+		return fail(http.StatusBadRequest, "status does not have a valid value",
+			fmt.Sprintf("A response has the status %q.", got.status), "send passed, failed or pending.")
 	case utf8.RuneCountInString(params["description"]) > 255:
-		return fail(http.StatusBadRequest, "description is too long", "A response has a description of more than 255 characters.", "shorten it, and link the rest with target_url.")
+		return fail(http.StatusBadRequest, "description is too long",
+			"A response has a description of more than 255 characters.",
+			"shorten it, and link the rest with target_url.")
 	case params["target_url"] != "" && (targetErr != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https"):
-		return fail(http.StatusBadRequest, "target_url is invalid", fmt.Sprintf("A response has the target_url %q.", params["target_url"]), "send an absolute http or https URL.")
+		return fail(http.StatusBadRequest, "target_url is invalid",
+			fmt.Sprintf("A response has the target_url %q.", params["target_url"]),
+			"send an absolute http or https URL.")
 	case params["external_status_check_id"] != strconv.Itoa(serviceID):
 		return fail(http.StatusNotFound, "404 Not Found", fmt.Sprintf("A response has external_status_check_id %s, but the delivery has external_approval_rule.id %d.", params["external_status_check_id"], serviceID),
 			"use external_approval_rule.id of the delivery.")
@@ -170,9 +185,12 @@ func (a *api) judge(r *http.Request, params map[string]string, paramsErr error, 
 	case a.known[got.sha]:
 		return fail(http.StatusConflict, conflict, "", "")
 	case len(got.sha) >= 4 && strings.HasPrefix(head, got.sha):
-		return fail(http.StatusConflict, conflict, "A response has a shortened SHA.", "send object_attributes.last_commit.id in full.")
+		return fail(http.StatusConflict, conflict, "A response has a shortened SHA.",
+			"send object_attributes.last_commit.id in full.")
 	}
-	return fail(http.StatusConflict, conflict, fmt.Sprintf("A response has the SHA %q, which was last_commit.id of no delivery.", got.sha), "use object_attributes.last_commit.id of the delivery.")
+	return fail(http.StatusConflict, conflict,
+		fmt.Sprintf("A response has the SHA %q, which was last_commit.id of no delivery.", got.sha),
+		"use object_attributes.last_commit.id of the delivery.")
 }
 
 func tokenOf(r *http.Request) string {

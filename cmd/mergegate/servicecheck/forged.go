@@ -71,7 +71,8 @@ func (c *checker) playForged() {
 	if c.Secret == "" {
 		c.api.mu.Lock()
 		defer c.api.mu.Unlock()
-		c.report.advise("signatures", "Without --secret nothing is signed, and signatures were not checked.", "set a shared secret in the service and give it to check-service.")
+		c.report.advise("signatures", "Without --secret nothing is signed, and signatures were not checked.",
+			"set a shared secret in the service and give it to check-service.")
 		return
 	}
 	accepted := map[string]bool{}
@@ -95,12 +96,17 @@ func (c *checker) judgeForgery(s *sent, text, mend string) {
 	name, status := s.delivery.Name, s.delivery.HTTPStatus
 	switch {
 	case status/100 == 2:
-		c.report.fault(name, fmt.Sprintf("The service accepted a delivery %s with HTTP %d. Anybody who knows its address could send one.", text, status), mend)
+		c.report.fault(name,
+			fmt.Sprintf("The service accepted a delivery %s with HTTP %d. Anybody who knows its address could send one.", text, status),
+			mend)
 		return
 	case status == 0:
-		c.report.fault(name, fmt.Sprintf("The service gave no valid HTTP answer to a delivery %s: %s", text, s.delivery.Error), "refuse it with HTTP 401.")
+		c.report.fault(name,
+			fmt.Sprintf("The service gave no valid HTTP answer to a delivery %s: %s", text, s.delivery.Error),
+			"refuse it with HTTP 401.")
 	case status < 400 || status >= 500:
-		c.report.fault(name, fmt.Sprintf("The service answered a delivery %s with HTTP %d.", text, status), "refuse it with HTTP 401.")
+		c.report.fault(name, fmt.Sprintf("The service answered a delivery %s with HTTP %d.", text, status),
+			"refuse it with HTTP 401.")
 	}
 	c.forbid(name, 0, "The service refused a delivery "+text+", but sent a response to it.", "verify the signature before anything else.",
 		func(r answer) bool { return r.iid == s.event.MergeRequest.IID })
@@ -116,11 +122,17 @@ func (c *checker) judgeTimestamps(accepted map[string]bool) {
 	for _, name := range []string{oldTimestamp, "future-timestamp"} {
 		switch {
 		case accepted[name] && verifies:
-			c.report.fault(name, "The service accepted a delivery whose webhook-timestamp is an hour away, so that a recorded delivery can be replayed.", mend)
+			c.report.fault(name,
+				"The service accepted a delivery whose webhook-timestamp is an hour away, so that a recorded delivery can be replayed.",
+				mend)
 		case accepted[name]:
-			c.report.advise("timestamps", "The service does not verify webhook-signature and webhook-timestamp, so that a recorded delivery can be replayed.", mend)
+			c.report.advise("timestamps",
+				"The service does not verify webhook-signature and webhook-timestamp, so that a recorded delivery can be replayed.",
+				mend)
 		case !verifies:
-			c.report.fault(name, "The service reads webhook-timestamp but does not verify webhook-signature, so that whoever replays a delivery can change the time.", mend)
+			c.report.fault(name,
+				"The service reads webhook-timestamp but does not verify webhook-signature, so that whoever replays a delivery can change the time.",
+				mend)
 		}
 	}
 }
