@@ -54,11 +54,7 @@ func benchmarkCommitToReceiver(b *testing.B, db modelstest.Database) {
 	for b.Loop() {
 		w.Push("feature")
 		queued = append(queued, (<-arrivals).Sub(committing))
-		eventually(b, "the deliverer is idle", func() bool {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return w.inFlight == 0
-		})
+		eventually(b, "the deliverer is idle", func() bool { return w.slots.count() == 0 })
 		begin := time.Now()
 		go w.sender.Send(b.Context(), models.ClaimedDelivery{Delivery: sample, Secret: "hush"}, begin)
 		direct = append(direct, (<-arrivals).Sub(begin))

@@ -4,20 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/url"
 	"sync"
 	"time"
 
 	"github.com/mergegate/mergegate/models"
 )
 
-// Limits of one process.
 const (
-	// maxInFlight is how many attempts run at once.
-	maxInFlight = 64
-	// maxPerHost is how many of them go to one host, so that a slow host does
-	// not delay the others.
-	maxPerHost = 4
 	// pollEvery is how often the loop claims without a wake-up, in case one
 	// was lost.
 	pollEvery = 5 * time.Second
@@ -40,28 +33,25 @@ const (
 	lastFinishTime = 3 * time.Second
 )
 
-// Deliverer claims deliveries that are due, sends up to 64 of them at once, and
-// records the results.
+// Deliverer claims deliveries that are due, sends many of them at once, and records the
+// results.
 type Deliverer struct {
-	outbox Outbox
-	sender Sender
-	log    *slog.Logger
-	// freed signals to the loop that an attempt has ended.
-	freed chan struct{}
+	outbox  Outbox
+	sender  Sender
+	log     *slog.Logger
+	slots   *slots
+	results resultWriter
 	// drain and lastFinish are DrainTime and lastFinishTime; tests shorten them.
 	drain, lastFinish time.Duration
-
-	mu       sync.Mutex
-	inFlight int
-	perHost  map[string]int
-	running  sync.WaitGroup
+	running           sync.WaitGroup
 }
 
 // NewDeliverer returns a deliverer; Run runs it.
 func NewDeliverer(outbox Outbox, sender Sender, log *slog.Logger) *Deliverer {
+	slots := newSlots()
 	return &Deliverer{
-		outbox: outbox, sender: sender, log: log,
-		freed: make(chan struct{}, 1), drain: DrainTime, lastFinish: lastFinishTime, perHost: map[string]int{},
+		outbox: outbox, sender: sender, log: log, slots: slots, results: resultWriter{outbox: outbox, slots: slots},
+		drain: DrainTime, lastFinish: lastFinishTime,
 	}
 }
 
@@ -98,7 +88,7 @@ func (d *Deliverer) Run(ctx context.Context) {
 	if !d.drained(d.drain) {
 		interrupt()
 		if !d.drained(d.lastFinish) {
-			d.log.WarnContext(ctx, "delivery attempts still running at shutdown", "count", d.countInFlight())
+			d.log.WarnContext(ctx, "delivery attempts still running at shutdown", "count", d.slots.count())
 		}
 	}
 }
@@ -121,12 +111,6 @@ func (d *Deliverer) drained(limit time.Duration) bool {
 	}
 }
 
-func (d *Deliverer) countInFlight() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.inFlight
-}
-
 // wait returns when there may be something to claim, or when ctx ends.
 func (d *Deliverer) wait(ctx context.Context, wake <-chan struct{}) {
 	timer := time.NewTimer(d.timeUntilDue(ctx))
@@ -134,7 +118,7 @@ func (d *Deliverer) wait(ctx context.Context, wake <-chan struct{}) {
 	select {
 	case <-ctx.Done():
 	case <-wake:
-	case <-d.freed:
+	case <-d.slots.freed:
 	case <-timer.C:
 	}
 }
@@ -154,27 +138,26 @@ func (d *Deliverer) timeUntilDue(ctx context.Context) time.Duration {
 // at each under attemptContext. It returns their number. more reports whether
 // the limit was reached, so that another claim may find more.
 func (d *Deliverer) startDue(ctx, attemptContext context.Context) (n int, more bool, err error) {
-	free, admit := d.freeSlots()
-	if free == 0 {
+	o := d.slots.options()
+	if o.Limit == 0 {
 		return 0, false, nil
 	}
-	claimed, err := d.outbox.Claim(ctx, models.ClaimOptions{Limit: free, Admit: admit})
+	claimed, err := d.outbox.Claim(ctx, o)
 	if err != nil {
 		return 0, false, err
 	}
 	for _, c := range claimed {
-		host := hostOf(c.Delivery.URL)
-		d.acquireSlot(host)
+		slot := d.slots.acquire(c)
 		d.running.Go(func() {
-			defer d.releaseSlot(host)
-			d.attempt(attemptContext, c)
+			defer slot.release()
+			d.attempt(attemptContext, c, slot)
 		})
 	}
-	return len(claimed), len(claimed) == free, nil
+	return len(claimed), len(claimed) == o.Limit, nil
 }
 
 // attempt sends one delivery and records the result.
-func (d *Deliverer) attempt(ctx context.Context, c models.ClaimedDelivery) {
+func (d *Deliverer) attempt(ctx context.Context, c models.ClaimedDelivery, slot *slot) {
 	at := d.outbox.Now()
 	var result models.AttemptResult
 	if c.SecretError != nil {
@@ -188,79 +171,23 @@ func (d *Deliverer) attempt(ctx context.Context, c models.ClaimedDelivery) {
 	d.log.InfoContext(ctx, "delivery attempt",
 		"delivery_id", c.Delivery.ID, "uuid", c.Delivery.UUID, "attempt", c.Delivery.Attempts,
 		"status", result.HTTPStatus, "failure", result.Error, "duration", result.Duration)
-	d.finish(ctx, c.Delivery, result)
+	d.finish(ctx, models.FinishedDelivery{Delivery: c.Delivery, Result: result}, slot)
 }
 
 // finish records the result of an attempt, also after ctx has ended. It retries
 // for finishTime. If that fails, the lease expires and the delivery is sent
 // again.
-func (d *Deliverer) finish(ctx context.Context, delivery models.Delivery, result models.AttemptResult) {
+func (d *Deliverer) finish(ctx context.Context, finished models.FinishedDelivery, slot *slot) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
 	defer cancel()
 	for {
-		err := d.outbox.FinishDelivery(ctx, delivery, result)
+		err := d.results.write(ctx, finished, slot)
 		if err == nil {
 			return
 		}
-		d.log.ErrorContext(ctx, "recording a delivery attempt failed", "delivery_id", delivery.ID, "error", err)
+		d.log.ErrorContext(ctx, "recording a delivery attempt failed", "delivery_id", finished.Delivery.ID, "error", err)
 		if pause(ctx, retryDatabase); ctx.Err() != nil {
 			return
 		}
 	}
-}
-
-// freeSlots returns how many attempts may be started, and a filter that admits
-// at most maxPerHost of them to each host.
-func (d *Deliverer) freeSlots() (free int, admit func(models.Delivery) bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	taken := make(map[string]int, len(d.perHost))
-	for host, n := range d.perHost {
-		taken[host] = n
-	}
-	admitted := map[int64]bool{}
-	return maxInFlight - d.inFlight, func(delivery models.Delivery) bool {
-		host := hostOf(delivery.URL)
-		if admitted[delivery.ID] {
-			return true
-		}
-		if taken[host] >= maxPerHost {
-			return false
-		}
-		taken[host]++
-		admitted[delivery.ID] = true
-		return true
-	}
-}
-
-func (d *Deliverer) acquireSlot(host string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.inFlight++
-	d.perHost[host]++
-}
-
-// releaseSlot ends what acquireSlot began and wakes the loop.
-func (d *Deliverer) releaseSlot(host string) {
-	d.mu.Lock()
-	d.inFlight--
-	if d.perHost[host]--; d.perHost[host] == 0 {
-		delete(d.perHost, host)
-	}
-	d.mu.Unlock()
-	select {
-	case d.freed <- struct{}{}:
-	default:
-	}
-}
-
-// hostOf returns the host and port of a URL, or the text itself if it is not a
-// valid URL.
-func hostOf(text string) string {
-	sent, ok := models.URLAsSent(text)
-	u, err := url.Parse(sent)
-	if !ok || err != nil {
-		return text
-	}
-	return u.Host
 }

@@ -22,6 +22,9 @@ type Outbox interface {
 	Claim(ctx context.Context, o models.ClaimOptions) ([]models.ClaimedDelivery, error)
 	// FinishDelivery records the result of an attempt and ends the lease.
 	FinishDelivery(ctx context.Context, d models.Delivery, r models.AttemptResult) error
+	// FinishDeliveries is FinishDelivery for several attempts. It returns those
+	// that could not be recorded without waiting for another transaction.
+	FinishDeliveries(ctx context.Context, attempts []models.FinishedDelivery) ([]models.FinishedDelivery, error)
 	// NextDeliveryAt returns the earliest time at which a delivery may be
 	// due; ok is false if none is waiting.
 	NextDeliveryAt(ctx context.Context) (at time.Time, ok bool, err error)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -98,6 +99,7 @@ func TestRun_ListenConnectionLost_ListensAgain(t *testing.T) {
 func TestRun_SlowHost_DoesNotDelayOthers(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w, slow, fast := newFixture(t, db), newReceiver(t), newReceiver(t)
+		w.slots.quickTime = time.Hour // no attempt ends its turn
 		hang := make(chan struct{})
 		release := sync.OnceFunc(func() { close(hang) })
 		var now, most atomic.Int32
@@ -106,10 +108,11 @@ func TestRun_SlowHost_DoesNotDelayOthers(t *testing.T) {
 			defer now.Add(-1)
 			<-hang
 		})
+		slowHost := strings.Replace(slow.url, "127.0.0.1", "localhost", 1)
 		// More than the limit, and all recorded before the fast service's delivery.
-		const many = maxInFlight + maxPerHost
+		const many = 2*maxPerHost + 8
 		for i := range many {
-			w.service(fmt.Sprintf("slow %d", i), fmt.Sprintf("%s/%d", slow.url, i), "")
+			w.service(fmt.Sprintf("slow %d", i), fmt.Sprintf("%s/%d", slowHost, i), "")
 		}
 		w.service("very fast", fast.url, "")
 		w.MergeRequest("feature", "main")
@@ -128,6 +131,26 @@ func TestRun_SlowHost_DoesNotDelayOthers(t *testing.T) {
 			t.Errorf("%d attempts at once to one host", n)
 		}
 	})
+}
+
+// Attempts that hang leave room for others after quickTime.
+func TestRun_HangingAttempts_LeaveRoomForOthers(t *testing.T) {
+	w, slow, fast := newFixture(t, modelstest.SQLite(t)), newReceiver(t), newReceiver(t)
+	w.slots.quickTime = time.Millisecond
+	hang := make(chan struct{})
+	slow.respond(func(http.ResponseWriter, *http.Request) { <-hang })
+	const many = maxQuick + 8
+	for i := range many {
+		w.service(fmt.Sprintf("slow %d", i), fmt.Sprintf("%s/%d", slow.url, i), "")
+	}
+	w.service("very fast", fast.url, "")
+	w.MergeRequest("feature", "main")
+	w.start()
+	t.Cleanup(func() { close(hang) })
+	fast.next(t)
+	for range many {
+		slow.next(t)
+	}
 }
 
 func TestRun_Stopped_WaitsForAttempt(t *testing.T) {
@@ -224,13 +247,21 @@ func (o *unreliableOutbox) Claim(ctx context.Context, options models.ClaimOption
 	return o.Store.Claim(ctx, options)
 }
 
-// FinishDelivery records the first result, too, but returns an error.
-func (o *unreliableOutbox) FinishDelivery(ctx context.Context, d models.Delivery, r models.AttemptResult) error {
-	err := o.Store.FinishDelivery(ctx, d, r)
+// fail returns an error for the first result, which is recorded, too.
+func (o *unreliableOutbox) fail(err error) error {
 	if o.results.Add(1) == 1 {
 		return errors.Join(err, errUnreachable)
 	}
 	return err
+}
+
+func (o *unreliableOutbox) FinishDelivery(ctx context.Context, d models.Delivery, r models.AttemptResult) error {
+	return o.fail(o.Store.FinishDelivery(ctx, d, r))
+}
+
+func (o *unreliableOutbox) FinishDeliveries(ctx context.Context, all []models.FinishedDelivery) ([]models.FinishedDelivery, error) {
+	left, err := o.Store.FinishDeliveries(ctx, all)
+	return left, o.fail(err)
 }
 
 func TestRun_DatabaseErrors_AreRetried(t *testing.T) {

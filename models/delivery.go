@@ -62,8 +62,8 @@ type Delivery struct {
 	// Attempts counts the attempts started. It also fences FinishDelivery: an attempt
 	// whose number is no longer current is ignored.
 	Attempts int
-	// Probes is how many of the attempts were probes of an open breaker. They are not
-	// part of the schedule.
+	// Probes is how many of the attempts were made before they were due, as probes of an
+	// open breaker. They are not part of the schedule.
 	Probes            int
 	ScheduleStartedAt *time.Time
 	NextAttemptAt     time.Time
@@ -88,7 +88,7 @@ func (d Delivery) InFlightAt(now time.Time) bool {
 	return d.LeasedUntil != nil && now.Before(*d.LeasedUntil)
 }
 
-// ScheduledAttempts returns the number of attempts without probes. It is at most
+// ScheduledAttempts returns the number of attempts without Probes. It is at most
 // MaxAttempts.
 func (d Delivery) ScheduledAttempts() int { return d.Attempts - d.Probes }
 
@@ -172,6 +172,9 @@ const (
 	MaxAttempts = 12
 	// MaxRetryAfter is the longest accepted Retry-After of a service.
 	MaxRetryAfter = 10 * time.Minute
+	// MaxHeld is how long a delivery waits for a breaker to close before it fails. The
+	// whole schedule takes about 42 hours.
+	MaxHeld = 48 * time.Hour
 	// LeaseDuration is how long an attempt holds a delivery: ten seconds for the
 	// request, the rest for storing the result.
 	LeaseDuration = 30 * time.Second
@@ -204,10 +207,16 @@ func NextAttempt(attempts int, started, now time.Time, retryAfter time.Duration,
 	return at, true
 }
 
-// finish applies the result of an attempt to the delivery. newerWaits says that a newer
-// delivery for the same merge request and service is waiting.
-func (d *Delivery) finish(r AttemptResult, newerWaits bool, now time.Time) {
-	d.LeasedUntil = nil
+// finish applies the result of an attempt to the delivery. probe says that the attempt
+// was the probe of an open breaker. A failed probe that was not yet due by schedule does
+// not change the schedule. newerWaits says that a newer delivery for the same merge
+// request and service is waiting.
+func (d *Delivery) finish(r AttemptResult, probe, newerWaits bool, now time.Time) {
+	d.LeasedUntil, d.NotBefore = nil, nil
+	if r.RetryAfter > 0 {
+		until := dbTime(now.Add(min(r.RetryAfter, MaxRetryAfter)))
+		d.NotBefore = &until
+	}
 	d.LastHTTPStatus = r.HTTPStatus
 	d.LastError = r.Error
 	d.LastDurationMS = r.Duration.Milliseconds()
@@ -232,16 +241,23 @@ func (d *Delivery) finish(r AttemptResult, newerWaits bool, now time.Time) {
 		end(DeliveryFailed)
 		return
 	}
-	if newerWaits && d.Attempts >= QuickAttempts && !d.WholeSchedule {
+	extra := probe && d.LastAttemptAt != nil && d.NextAttemptAt.After(*d.LastAttemptAt)
+	if extra {
+		d.Probes++
+	}
+	if newerWaits && d.ScheduledAttempts() >= QuickAttempts && !d.WholeSchedule {
 		d.SupersededReason = SupersededByNewer
 		end(DeliverySuperseded)
+		return
+	}
+	if extra {
 		return
 	}
 	started := now
 	if d.ScheduleStartedAt != nil {
 		started = *d.ScheduleStartedAt
 	}
-	next, ok := NextAttempt(d.Attempts, started, now, r.RetryAfter, rand.Float64())
+	next, ok := NextAttempt(d.ScheduledAttempts(), started, now, r.RetryAfter, rand.Float64())
 	if !ok {
 		end(DeliveryFailed)
 		return
@@ -253,7 +269,9 @@ func (d *Delivery) finish(r AttemptResult, newerWaits bool, now time.Time) {
 // it.
 type ClaimedDelivery struct {
 	Delivery Delivery
-	Secret   string
+	// Hung reports whether the service's last attempt hung.
+	Hung   bool
+	Secret string
 	// Headers are the custom headers of the service.
 	Headers []HeaderValue
 	// SecretError is set if the secret or a custom header could not be decrypted. The

@@ -26,7 +26,7 @@ func (s *Store) Redeliver(ctx context.Context, by User, projectID, serviceID, id
 			return orNotFound(err, "delivery")
 		}
 		d.NextAttemptAt = tx.Now()
-		change := map[string]any{"next_attempt_at": d.NextAttemptAt, "queued": false}
+		change := map[string]any{"next_attempt_at": d.NextAttemptAt, "not_before": nil, "queued": false}
 		if d.State != DeliveryWaiting {
 			d.State, d.SingleAttempt, d.FinishedAt = DeliveryWaiting, true, nil
 			change["state"], change["single_attempt"], change["finished_at"] = DeliveryWaiting, true, nil
@@ -35,6 +35,9 @@ func (s *Store) Redeliver(ctx context.Context, by User, projectID, serviceID, id
 			return err
 		}
 		if err := tx.audit(ctx, by, projectID, AuditRedelivered, service.Name, serviceID, AuditChange{Field: "delivery", To: d.UUID}); err != nil {
+			return err
+		}
+		if err := tx.requestProbe(ctx, serviceID); err != nil {
 			return err
 		}
 		return tx.notifyDeliveries(ctx)
@@ -64,13 +67,16 @@ func (s *Store) RedeliverFailed(ctx context.Context, by User, projectID, service
 		oldest := failedDeliveries(tx.writer(ctx), projectID, serviceID, since).Select("id").Order("id").Limit(MaxRedelivered)
 		// Compare the state again: a concurrent call may have queued the same rows.
 		update := tx.writer(ctx).Model(&Delivery{}).Where("state = ? AND id IN (?)", DeliveryFailed, oldest).
-			Updates(map[string]any{"state": DeliveryWaiting, "single_attempt": true, "queued": false, "finished_at": nil, "next_attempt_at": tx.Now()})
+			Updates(map[string]any{"state": DeliveryWaiting, "single_attempt": true, "queued": false, "not_before": nil, "finished_at": nil, "next_attempt_at": tx.Now()})
 		if queued = int(update.RowsAffected); update.Error != nil || queued == 0 {
 			return update.Error
 		}
 		err = tx.audit(ctx, by, projectID, AuditRedelivered, service.Name, serviceID,
 			AuditChange{Field: "deliveries", To: strconv.Itoa(queued)}, AuditChange{Field: "since", To: dbTime(since).Format(time.RFC3339)})
 		if err != nil {
+			return err
+		}
+		if err := tx.requestProbe(ctx, serviceID); err != nil {
 			return err
 		}
 		return tx.notifyDeliveries(ctx)

@@ -159,7 +159,7 @@ func (s *Store) supersedeRemovedServices(ctx context.Context, mrID int64) error 
 func (s *Store) supersedeAfterQuickAttempts(ctx context.Context, mrID, serviceID int64) error {
 	now := s.Now()
 	query := s.supersedableDeliveries(ctx, mrID).
-		Where("attempts >= ? AND (leased_until IS NULL OR leased_until <= ?)", QuickAttempts, now)
+		Where("attempts - probes >= ? AND (leased_until IS NULL OR leased_until <= ?)", QuickAttempts, now)
 	if serviceID != 0 {
 		query = query.Where("external_status_check_id = ?", serviceID)
 	}

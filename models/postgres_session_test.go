@@ -105,7 +105,7 @@ func TestSuspendedInstance_HoldsClaim_OthersContinue(t *testing.T) {
 	w.MergeRequest("feature", "main")
 	other := modelstest.Open(t, db, modelstest.WithGit(w.Git))
 	suspend(t, func(suspendHere func()) {
-		if _, err := w.Store.Claim(context.Background(), models.ClaimOptions{Limit: 1, Admit: func(models.Delivery) bool {
+		if _, err := w.Store.Claim(context.Background(), models.ClaimOptions{Limit: 1, Admit: func(models.Delivery, bool) bool {
 			suspendHere()
 			return true
 		}}); err == nil {

@@ -107,13 +107,16 @@ func (s *Store) SetTheme(ctx context.Context, userID int64, theme, language stri
 }
 
 // DeleteExpired deletes expired sessions and counters, and deliveries that finished
-// DeliveryRetention ago.
+// DeliveryRetention ago. It fails deliveries that a breaker has held back for MaxHeld.
 func (s *Store) DeleteExpired(ctx context.Context) error {
 	now := s.Now()
 	if err := s.writer(ctx).Where("expires_at <= ?", now).Delete(&Session{}).Error; err != nil {
 		return err
 	}
 	if err := s.writer(ctx).Where("window_ends_at <= ?", now).Delete(&RateCounter{}).Error; err != nil {
+		return err
+	}
+	if err := s.failHeldDeliveries(ctx); err != nil {
 		return err
 	}
 	return s.writer(ctx).Where("finished_at <= ?", now.Add(-DeliveryRetention)).Delete(&Delivery{}).Error

@@ -28,7 +28,7 @@ INSERT INTO service_queues (external_status_check_id, project_id, next_at)
 -- Whether a claim has seen the delivery and counts it in service_queues.next_at. The
 -- transaction of an event only inserts: it need not lock the service's queue.
 ALTER TABLE deliveries ADD COLUMN queued boolean NOT NULL DEFAULT false;
--- How many attempts were probes of an open breaker. They are not part of the schedule.
+-- How many attempts were made before they were due, as probes of an open breaker.
 ALTER TABLE deliveries ADD COLUMN probes integer NOT NULL DEFAULT 0;
 -- The service's Retry-After.
 ALTER TABLE deliveries ADD COLUMN not_before datetime;

@@ -1,0 +1,374 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// ClaimOptions selects the deliveries that a worker can take.
+type ClaimOptions struct {
+	// Limit is the maximum number of deliveries.
+	Limit int
+	// Admit decides about each delivery before it is claimed. hung reports whether the
+	// service's last attempt hung. A refused delivery stays waiting. Nil admits all.
+	Admit func(d Delivery, hung bool) bool
+	// SkipHung skips services whose last attempt hung, and SkipProjects those of some
+	// projects. Admit would refuse them; skipping leaves room for others.
+	SkipHung     bool
+	SkipProjects []int64
+}
+
+const (
+	// claimLock is the key of the PostgreSQL advisory lock that serialises claims.
+	claimLock = 0x6d67_636c
+	// arrivalBatch is how many new deliveries a claim looks at at once.
+	arrivalBatch = 500
+	// claimServices is how many services a claim looks at per delivery it may take.
+	// Some of them have nothing to take.
+	claimServices = 4
+	// blockedPause is when to look again for deliveries that are due but wait for an
+	// earlier one of their pair. The end of that one makes them due earlier.
+	blockedPause = 5 * time.Second
+)
+
+// ErrClaimBusy is returned by Claim while another process claims. Try again shortly.
+var ErrClaimBusy = errors.New("models: another process claims deliveries")
+
+// Claim leases deliveries that are due. Projects and services take turns. Per merge
+// request and service, at most one delivery is in flight, and none starts while an
+// earlier one still has quick attempts left. Per service, at most MaxPerService are in
+// flight, and only one, the probe, while its breaker is open. A delivery whose lease
+// expired, because its process died, is due again. On PostgreSQL only one process claims
+// at a time; the others get ErrClaimBusy. Claim waits for no lock: it skips what another
+// transaction holds.
+func (s *Store) Claim(ctx context.Context, o ClaimOptions) ([]ClaimedDelivery, error) {
+	var claimed []ClaimedDelivery
+	err := s.Transaction(ctx, func(tx *Store) error {
+		claimed = nil
+		if tx.postgres() {
+			// Attempts are limited per pair and service over all processes, so claims
+			// must not run concurrently. Do not wait for the lock: its holder may be
+			// suspended. A lease that a crash of the database loses is taken again, so
+			// the commit need not wait for the disk.
+			var alone bool
+			err := tx.writer(ctx).Raw("SELECT pg_try_advisory_xact_lock(?) FROM set_config('synchronous_commit', 'off', true)", claimLock).
+				Scan(&alone).Error
+			if err != nil {
+				return err
+			}
+			if !alone {
+				return ErrClaimBusy
+			}
+		}
+		for len(claimed) < o.Limit {
+			c := claim{Store: tx, now: tx.Now(), limit: o.Limit - len(claimed), ClaimOptions: o}
+			more, err := c.run(ctx)
+			if err != nil {
+				return err
+			}
+			claimed = append(claimed, c.claimed...)
+			if !more {
+				break
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return claimed, nil
+}
+
+// claim is one round of Claim.
+type claim struct {
+	*Store
+	ClaimOptions
+	now     time.Time
+	limit   int
+	claimed []ClaimedDelivery
+
+	arrivals []Delivery
+	queues   map[int64]*claimQueue
+	turns    map[int64]int
+}
+
+// claimQueue is a queue that the claim has locked.
+type claimQueue struct {
+	ServiceQueue
+	InFlight int
+}
+
+// run claims deliveries. more reports whether there are deliveries left that no claim
+// has seen.
+func (c *claim) run(ctx context.Context) (more bool, err error) {
+	if err := c.findQueues(ctx); err != nil || len(c.queues) == 0 {
+		return false, err
+	}
+	candidates, err := c.findCandidates(ctx)
+	if err != nil {
+		return false, err
+	}
+	taken, refused := takeTurns(candidates, c.limit, c.Admit)
+	leased, err := c.lease(ctx, taken)
+	if err != nil {
+		return false, err
+	}
+	for _, d := range taken {
+		if _, ok := leased[d.ID]; !ok {
+			refused[d.ExternalStatusCheckID] = true // another transaction holds it
+		}
+	}
+	if err := c.updateQueues(ctx, leased, refused); err != nil {
+		return false, err
+	}
+	marked, err := c.markArrivals(ctx, leased)
+	return marked && len(c.arrivals) == arrivalBatch, err
+}
+
+// findQueues locks the queues that may have something to take, and those of new
+// deliveries.
+func (c *claim) findQueues(ctx context.Context) error {
+	err := c.writer(ctx).Raw(`SELECT id, external_status_check_id FROM deliveries
+		WHERE state = 'waiting' AND NOT queued ORDER BY id LIMIT ?`, arrivalBatch).Scan(&c.arrivals).Error
+	if err != nil {
+		return err
+	}
+	services := []int64{}
+	seen := map[int64]bool{}
+	for _, d := range c.arrivals {
+		if id := d.ExternalStatusCheckID; !seen[id] {
+			seen[id] = true
+			services = append(services, id)
+		}
+	}
+	ready := c.writer(ctx).Table("service_queues").
+		Select("external_status_check_id, COALESCE(next_at, @now) AS at, "+
+			"ROW_NUMBER() OVER (PARTITION BY project_id, hung ORDER BY COALESCE(next_at, @now), external_status_check_id) AS turn", sql.Named("now", c.now))
+	if len(services) == 0 {
+		ready = ready.Where("next_at <= ?", c.now)
+	} else {
+		ready = ready.Where("(next_at <= ? OR external_status_check_id IN ?)", c.now, services)
+	}
+	if c.SkipHung {
+		ready = ready.Where("NOT hung")
+	}
+	if len(c.SkipProjects) > 0 {
+		ready = ready.Where("project_id NOT IN ?", c.SkipProjects)
+	}
+	var turns []int64
+	err = c.writer(ctx).Table("(?) AS r", ready).Order("turn, at, external_status_check_id").Limit(claimServices*c.limit).
+		Pluck("external_status_check_id", &turns).Error
+	if err != nil {
+		return err
+	}
+	c.turns = make(map[int64]int, len(turns))
+	for i, id := range turns {
+		c.turns[id] = i
+		if !seen[id] {
+			seen[id] = true
+			services = append(services, id)
+		}
+	}
+	return c.lockQueues(ctx, services)
+}
+
+// lockQueues locks the queues of services and skips those that are locked. It creates
+// missing ones: a previous version of the program creates services without a queue.
+func (c *claim) lockQueues(ctx context.Context, services []int64) error {
+	c.queues = make(map[int64]*claimQueue, len(services))
+	if len(services) == 0 {
+		return nil
+	}
+	query := c.writer(ctx).Table("service_queues AS q").
+		Select(`q.*, (SELECT COUNT(*) FROM deliveries d WHERE d.external_status_check_id = q.external_status_check_id
+			AND d.leased_until > ?) AS in_flight`, c.now).
+		Where("q.external_status_check_id IN ?", services).Order("q.external_status_check_id")
+	var queues []claimQueue
+	if err := c.skipLocked(query, "q").Find(&queues).Error; err != nil {
+		return err
+	}
+	for i, q := range queues {
+		c.queues[q.ExternalStatusCheckID] = &queues[i]
+	}
+	if len(queues) == len(services) {
+		return nil
+	}
+	return c.writer(ctx).Exec(`INSERT INTO service_queues (external_status_check_id, project_id, next_at)
+		SELECT s.id, s.project_id, ? FROM external_status_checks s
+		WHERE s.id IN ? AND NOT EXISTS (SELECT 1 FROM service_queues q WHERE q.external_status_check_id = s.id)`, c.now, services).Error
+}
+
+// skipLocked locks the rows that a query reads from a table, and skips those that
+// another transaction has locked.
+func (s *Store) skipLocked(query *gorm.DB, table string) *gorm.DB {
+	if !s.postgres() {
+		return query
+	}
+	return query.Clauses(clause.Locking{Strength: "NO KEY UPDATE", Table: clause.Table{Name: table}, Options: "SKIP LOCKED"})
+}
+
+// dueIDs selects the ids of deliveries of queue q that can be leased: requested by a
+// person first, and at most MaxPerService of each kind. due is the condition of being
+// due. Each condition matches an index, so only few rows are read besides the result.
+func dueIDs(due string) string {
+	one := func(single, blocks string) string {
+		return `SELECT id FROM (SELECT e.id FROM deliveries e
+			WHERE e.external_status_check_id = q.external_status_check_id AND e.state = 'waiting' AND e.single_attempt = ` + single + `
+			AND ` + due + ` AND (e.leased_until IS NULL OR e.leased_until <= @now)
+			AND NOT EXISTS (SELECT 1 FROM deliveries p WHERE p.external_status_check_id = e.external_status_check_id
+				AND p.leased_until > @now AND p.merge_request_id = e.merge_request_id)
+			AND NOT EXISTS (SELECT 1 FROM deliveries p WHERE p.merge_request_id = e.merge_request_id
+				AND p.external_status_check_id = e.external_status_check_id AND p.id < e.id AND p.state = 'waiting'
+				AND (` + blocks + `))
+			ORDER BY e.next_attempt_at, e.id LIMIT @limit) AS ` + "s" + single
+	}
+	const quick = "p.attempts - p.probes < @quick AND p.single_attempt = FALSE"
+	return one("TRUE", quick+" OR p.single_attempt = TRUE") + " UNION ALL " + one("FALSE", quick)
+}
+
+// The conditions of being due: by schedule and, for a probe, unless the service asked to
+// wait.
+const (
+	dueBySchedule = "e.next_attempt_at <= @now"
+	dueForProbe   = "(e.not_before IS NULL OR e.not_before <= @now)"
+)
+
+// findCandidates finds deliveries that can be leased, at most four per service.
+func (c *claim) findCandidates(ctx context.Context) ([]candidate, error) {
+	var closed, probing []int64
+	for id, q := range c.queues {
+		_, hasTurn := c.turns[id]
+		switch {
+		case !hasTurn || q.InFlight >= MaxPerService:
+		case q.OpenedAt == nil:
+			closed = append(closed, id)
+		case q.admitsAt(c.now):
+			probing = append(probing, id)
+		}
+	}
+	var all []candidate
+	for _, look := range []struct {
+		services []int64
+		due      string
+		probe    bool
+	}{{closed, dueBySchedule, false}, {probing, dueForProbe, true}} {
+		if len(look.services) == 0 {
+			continue
+		}
+		found, err := c.dueDeliveries(ctx, look.services, look.due)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range found {
+			q := c.queues[d.ExternalStatusCheckID]
+			slots := MaxPerService - q.InFlight
+			if look.probe {
+				slots = 1
+			}
+			all = append(all, candidate{Delivery: d, turn: c.turns[q.ExternalStatusCheckID], slots: slots, hung: q.Hung})
+		}
+	}
+	return all, nil
+}
+
+// dueDeliveries returns what Admit and lease need of the deliveries that can be leased.
+func (c *claim) dueDeliveries(ctx context.Context, services []int64, due string) ([]Delivery, error) {
+	from := "service_queues q CROSS JOIN deliveries d WHERE d.id IN (" + dueIDs(due) + ") AND"
+	if c.postgres() {
+		from = "service_queues q CROSS JOIN LATERAL (" + dueIDs(due) + ") due JOIN deliveries d ON d.id = due.id WHERE"
+	}
+	var found []Delivery
+	err := c.writer(ctx).Raw(`SELECT d.id, d.project_id, d.external_status_check_id, d.merge_request_id, d.url, d.single_attempt, d.next_attempt_at
+		FROM `+from+` q.external_status_check_id IN @services ORDER BY d.single_attempt DESC, d.next_attempt_at, d.id`,
+		sql.Named("now", c.now), sql.Named("quick", QuickAttempts), sql.Named("limit", MaxPerService), sql.Named("services", services)).
+		Scan(&found).Error
+	return found, err
+}
+
+// lease marks deliveries as in flight, except for those that another transaction holds,
+// and adds them to the claimed ones. It returns them by id.
+func (c *claim) lease(ctx context.Context, taken []Delivery) (map[int64]Delivery, error) {
+	leased := make(map[int64]Delivery, len(taken))
+	if len(taken) == 0 {
+		return leased, nil
+	}
+	ids := make([]int64, len(taken))
+	for i, d := range taken {
+		ids[i] = d.ID
+	}
+	var deliveries []Delivery
+	if err := c.skipLocked(c.writer(ctx).Where("id IN ? AND state = ?", ids, DeliveryWaiting), "deliveries").Find(&deliveries).Error; err != nil {
+		return nil, err
+	}
+	until := c.now.Add(LeaseDuration)
+	services := map[int64]ExternalStatusCheck{}
+	ids = ids[:0]
+	for i := range deliveries {
+		d := &deliveries[i]
+		if d.LeasedUntil != nil {
+			if err := c.logInterrupted(ctx, *d); err != nil {
+				return nil, err
+			}
+		}
+		ids = append(ids, d.ID)
+		services[d.ExternalStatusCheckID] = ExternalStatusCheck{}
+		d.Attempts++
+		d.LeasedUntil, d.LastAttemptAt, d.Queued = &until, &c.now, true
+		if d.ScheduleStartedAt == nil {
+			d.ScheduleStartedAt = &c.now
+		}
+		leased[d.ID] = *d
+		if d.Action == ActionReopen {
+			if err := c.supersedeClose(ctx, *d); err != nil {
+				return nil, err
+			}
+		}
+	}
+	err := c.writer(ctx).Exec(`UPDATE deliveries SET attempts = attempts + 1, leased_until = ?, last_attempt_at = ?, queued = TRUE,
+		schedule_started_at = COALESCE(schedule_started_at, ?) WHERE id IN ?`, until, c.now, c.now, ids).Error
+	if err != nil {
+		return nil, err
+	}
+	return leased, c.addClaimed(ctx, deliveries, services)
+}
+
+// logInterrupted logs the attempt of a process that died.
+func (c *claim) logInterrupted(ctx context.Context, d Delivery) error {
+	attempt := DeliveryAttempt{DeliveryID: d.ID, Number: d.Attempts, StartedAt: *d.LastAttemptAt, Error: ErrorInterrupted,
+		RequestHeader: Header{}, ResponseHeader: Header{}}
+	return c.writer(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&attempt).Error
+}
+
+// supersedeClose supersedes the deliveries of earlier close events, which run their
+// whole schedule, when the delivery of a reopen event starts.
+func (c *claim) supersedeClose(ctx context.Context, reopen Delivery) error {
+	return c.writer(ctx).Model(&Delivery{}).
+		Where("merge_request_id = ? AND external_status_check_id = ? AND id < ?", reopen.MergeRequestID, reopen.ExternalStatusCheckID, reopen.ID).
+		Where("state = ? AND action = ? AND single_attempt = ?", DeliveryWaiting, ActionClose, false).
+		Updates(map[string]any{"state": DeliverySuperseded, "superseded_reason": SupersededByNewer, "finished_at": c.now}).Error
+}
+
+// addClaimed adds leased deliveries to the result, with the credentials of their services.
+func (c *claim) addClaimed(ctx context.Context, deliveries []Delivery, services map[int64]ExternalStatusCheck) error {
+	var list []ExternalStatusCheck
+	if err := c.writer(ctx).Select(credentialColumns).Find(&list, "id IN ?", slices.Collect(maps.Keys(services))).Error; err != nil {
+		return err
+	}
+	for _, service := range list {
+		services[service.ID] = service
+	}
+	for _, d := range deliveries {
+		// A secret that cannot be decrypted must not block other deliveries.
+		claimed := ClaimedDelivery{Delivery: d, Hung: c.queues[d.ExternalStatusCheckID].Hung}
+		c.setCredentials(&claimed, services[d.ExternalStatusCheckID])
+		c.claimed = append(c.claimed, claimed)
+	}
+	return nil
+}

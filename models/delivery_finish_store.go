@@ -1,0 +1,238 @@
+package models
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// FinishedDelivery is a claimed delivery and the result of its attempt.
+type FinishedDelivery struct {
+	Delivery Delivery
+	Result   AttemptResult
+}
+
+// FinishDelivery stores the result of an attempt. It does nothing if the lease expired
+// and another attempt took over, if the result is already stored, or if the service was
+// deleted.
+func (s *Store) FinishDelivery(ctx context.Context, claimed Delivery, r AttemptResult) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		f := finish{Store: tx, attempts: []FinishedDelivery{{claimed, r}}}
+		return f.run(ctx)
+	})
+}
+
+// FinishDeliveries is FinishDelivery for several attempts in one transaction. It waits
+// for no lock: it returns the attempts whose rows another transaction has locked, which
+// must be finished one by one.
+func (s *Store) FinishDeliveries(ctx context.Context, attempts []FinishedDelivery) (left []FinishedDelivery, err error) {
+	err = s.Transaction(ctx, func(tx *Store) error {
+		f := finish{Store: tx, attempts: attempts, skip: true}
+		err := f.run(ctx)
+		left = f.left
+		return err
+	})
+	return left, err
+}
+
+// finish stores the results of attempts in a transaction. It locks deliveries before
+// queues. Nothing locks a delivery after a queue and waits for it.
+type finish struct {
+	*Store
+	attempts []FinishedDelivery
+	// skip leaves out locked rows instead of waiting for them.
+	skip   bool
+	left   []FinishedDelivery
+	queues map[int64]*ServiceQueue
+}
+
+func (f *finish) run(ctx context.Context) error {
+	now := f.Now()
+	deliveries, err := f.lock(ctx)
+	if err != nil {
+		return err
+	}
+	logs := make([]DeliveryAttempt, 0, len(f.attempts))
+	wake := false
+	for _, a := range f.attempts {
+		d, ok := deliveries[a.Delivery.ID]
+		if !ok || d.Attempts != a.Delivery.Attempts || d.LeasedUntil == nil {
+			continue
+		}
+		q := f.queues[d.ExternalStatusCheckID]
+		newer, err := f.newerWaits(ctx, d)
+		if err != nil {
+			return err
+		}
+		wake = wake || newer
+		probe := q.isProbe(d.ID)
+		d.finish(a.Result, probe, newer, now)
+		err = f.writer(ctx).Model(&Delivery{}).Select(finishedColumns).Where("id = ?", d.ID).Updates(&d).Error
+		if err != nil {
+			return err
+		}
+		logs = append(logs, attemptLog(d, a.Result))
+		closed, err := f.finishQueue(ctx, q, d, a.Result)
+		if err != nil {
+			return err
+		}
+		wake = wake || closed
+	}
+	if len(logs) == 0 {
+		return nil
+	}
+	if err := f.writer(ctx).Create(&logs).Error; err != nil {
+		return err
+	}
+	if err := f.updateQueues(ctx); err != nil || !wake {
+		return err
+	}
+	return f.notifyDeliveries(ctx)
+}
+
+// finishedColumns are the columns that Delivery.finish changes.
+var finishedColumns = []string{
+	"leased_until", "not_before", "last_http_status", "last_error", "last_duration_ms", "state", "finished_at", "superseded_reason",
+	"probes", "schedule_started_at", "next_attempt_at",
+}
+
+// lock locks the deliveries and the queues of their services. Attempts whose rows are
+// locked are moved to left.
+func (f *finish) lock(ctx context.Context) (map[int64]Delivery, error) {
+	ids := make([]int64, len(f.attempts))
+	for i, a := range f.attempts {
+		ids[i] = a.Delivery.ID
+	}
+	query := f.writer(ctx).Omit("payload").Where("id IN ?", ids).Order("id")
+	lockRows := f.forUpdate
+	if f.skip {
+		lockRows = func(query *gorm.DB) *gorm.DB { return f.skipLocked(query, clause.CurrentTable) }
+	}
+	var list []Delivery
+	if err := lockRows(query).Find(&list).Error; err != nil {
+		return nil, err
+	}
+	deliveries := make(map[int64]Delivery, len(list))
+	var services []int64
+	for _, d := range list {
+		deliveries[d.ID] = d
+		services = append(services, d.ExternalStatusCheckID)
+	}
+	slices.Sort(services)
+	services = slices.Compact(services)
+	var queues []ServiceQueue
+	query = f.writer(ctx).Where("external_status_check_id IN ?", services).Order("external_status_check_id")
+	if err := lockRows(query).Find(&queues).Error; err != nil {
+		return nil, err
+	}
+	f.queues = make(map[int64]*ServiceQueue, len(queues))
+	for i, q := range queues {
+		f.queues[q.ExternalStatusCheckID] = &queues[i]
+	}
+	for _, a := range f.attempts {
+		d, ok := deliveries[a.Delivery.ID]
+		if ok && f.queues[d.ExternalStatusCheckID] != nil {
+			continue
+		}
+		delete(deliveries, a.Delivery.ID)
+		if f.skip {
+			f.left = append(f.left, a)
+		}
+	}
+	return deliveries, nil
+}
+
+// newerWaits reports whether a newer delivery of the same merge request and service is
+// waiting.
+func (f *finish) newerWaits(ctx context.Context, d Delivery) (bool, error) {
+	if d.MergeRequestID == nil {
+		return false, nil
+	}
+	var n int64
+	err := f.writer(ctx).Model(&Delivery{}).
+		Where("merge_request_id = ? AND external_status_check_id = ? AND id > ? AND state = 'waiting' AND single_attempt = ?",
+			*d.MergeRequestID, d.ExternalStatusCheckID, d.ID, false).Limit(1).Count(&n).Error
+	return n > 0, err
+}
+
+// finishQueue applies the result of an attempt to the queue of its service and reports
+// whether the breaker closed.
+func (f *finish) finishQueue(ctx context.Context, q *ServiceQueue, d Delivery, r AttemptResult) (closed bool, err error) {
+	before := *q
+	opened, closed := q.Breaker.finish(d.ID, r, f.Now(), rand.Float64())
+	if r.Error != ErrorInterrupted {
+		q.Hung = r.hung()
+	}
+	if q.Hung != before.Hung || q.Breaker != before.Breaker {
+		err := f.writer(ctx).Model(q).Select("*").Omit("next_at", "project_id").Updates(q).Error
+		if err != nil {
+			return false, err
+		}
+	}
+	switch {
+	case opened:
+		err = f.auditBreaker(ctx, *q, AuditBreakerOpened)
+	case closed:
+		if err = f.auditBreaker(ctx, *q, AuditBreakerClosed); err == nil {
+			err = f.wakeService(ctx, q.ExternalStatusCheckID)
+		}
+	}
+	return closed, err
+}
+
+func (f *finish) auditBreaker(ctx context.Context, q ServiceQueue, action AuditAction) error {
+	var name string
+	err := f.writer(ctx).Model(&ExternalStatusCheck{}).Where("id = ?", q.ExternalStatusCheckID).Pluck("name", &name).Error
+	if err != nil {
+		return err
+	}
+	return f.audit(ctx, User{}, q.ProjectID, action, name, q.ExternalStatusCheckID)
+}
+
+// wakeService makes all waiting deliveries of a service due, except for those that it
+// asked to hold back.
+func (f *finish) wakeService(ctx context.Context, serviceID int64) error {
+	now := f.Now()
+	waiting := f.writer(ctx).Table("deliveries").Select("id").
+		Where("external_status_check_id = ? AND state = 'waiting' AND next_attempt_at > ?", serviceID, now).
+		Where("leased_until IS NULL OR leased_until <= ?", now)
+	return f.writer(ctx).Exec(`UPDATE deliveries SET next_attempt_at = CASE WHEN not_before > ? THEN not_before ELSE ? END WHERE id IN (?)`,
+		now, now, f.skipLocked(waiting, "deliveries")).Error
+}
+
+// updateQueues stores when each queue should be looked at. Their rows are locked.
+func (f *finish) updateQueues(ctx context.Context) error {
+	var closed, open []int64
+	for id, q := range f.queues {
+		if q.OpenedAt == nil {
+			closed = append(closed, id)
+		} else {
+			open = append(open, id)
+		}
+	}
+	now := f.Now()
+	if err := f.setNextAt(ctx, closed, now, now); err != nil {
+		return err
+	}
+	return f.setNextAtOfOpen(ctx, open)
+}
+
+// attemptLog returns the log entry of an attempt.
+func attemptLog(d Delivery, r AttemptResult) DeliveryAttempt {
+	return DeliveryAttempt{
+		DeliveryID: d.ID, Number: d.Attempts, StartedAt: dbTime(r.StartedAt), DurationMS: r.Duration.Milliseconds(),
+		HTTPStatus: r.HTTPStatus, Error: r.Error, ErrorDetail: cutBytes(cleanText(r.ErrorDetail), 1024),
+		RequestHeader: nonNil(r.RequestHeader), ResponseHeader: nonNil(r.ResponseHeader),
+		ResponseBody: r.ResponseBody, ResponseTruncated: r.ResponseTruncated, Timing: r.Timing,
+	}
+}
+
+func nonNil(h Header) Header {
+	if h == nil {
+		return Header{}
+	}
+	return h
+}

@@ -1,0 +1,162 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// updateQueues stores when each queue of the claim should be looked at again.
+func (c *claim) updateQueues(ctx context.Context, leased map[int64]Delivery, refused map[int64]bool) error {
+	var exact, again, open []int64
+	for id, q := range c.queues {
+		_, hasTurn := c.turns[id]
+		switch {
+		case q.OpenedAt != nil && !q.admitsAt(c.now):
+			open = append(open, id)
+		case refused[id] || !hasTurn:
+			again = append(again, id)
+		default:
+			exact = append(exact, id)
+		}
+	}
+	for _, d := range leased {
+		q := c.queues[d.ExternalStatusCheckID]
+		if q.OpenedAt == nil {
+			continue
+		}
+		q.startProbe(d.ID, *d.LeasedUntil)
+		err := c.writer(ctx).Model(&ServiceQueue{}).Where("external_status_check_id = ?", q.ExternalStatusCheckID).
+			Updates(map[string]any{"probe_delivery_id": q.ProbeDeliveryID, "probe_at": q.ProbeAt}).Error
+		if err != nil {
+			return err
+		}
+	}
+	if err := c.setNextAt(ctx, exact, c.now, c.now.Add(blockedPause)); err != nil {
+		return err
+	}
+	if len(again) > 0 {
+		err := c.writer(ctx).Model(&ServiceQueue{}).
+			Where("external_status_check_id IN ? AND (next_at IS NULL OR next_at > ?)", again, c.now).
+			UpdateColumn("next_at", c.now).Error
+		if err != nil {
+			return err
+		}
+	}
+	return c.setNextAtOfOpen(ctx, open)
+}
+
+// markArrivals marks the new deliveries whose queues the claim has updated. It reports
+// whether there were any.
+func (c *claim) markArrivals(ctx context.Context, leased map[int64]Delivery) (bool, error) {
+	var ids []int64
+	for _, d := range c.arrivals {
+		if _, ok := leased[d.ID]; !ok && c.queues[d.ExternalStatusCheckID] != nil {
+			ids = append(ids, d.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return len(leased) > 0, nil
+	}
+	rows := c.skipLocked(c.writer(ctx).Table("deliveries").Select("id").Where("id IN ?", ids), "deliveries")
+	return true, c.writer(ctx).Model(&Delivery{}).Where("id IN (?)", rows).UpdateColumn("queued", true).Error
+}
+
+// setNextAt stores when each of the queues, whose rows must be locked, should be looked
+// at: at due if a delivery is due, else when the first one is due or a lease ends.
+func (s *Store) setNextAt(ctx context.Context, services []int64, now, due time.Time) error {
+	if len(services) == 0 {
+		return nil
+	}
+	dueParam := "@due"
+	if s.postgres() {
+		dueParam = "CAST(@due AS timestamptz)"
+	}
+	waiting := func(single string) string {
+		return "d.external_status_check_id = q.external_status_check_id AND d.state = 'waiting' AND d.single_attempt = " + single
+	}
+	isDue := func(single string) string {
+		return "EXISTS (SELECT 1 FROM deliveries d WHERE " + waiting(single) +
+			" AND d.next_attempt_at <= @now AND (d.leased_until IS NULL OR d.leased_until <= @now))"
+	}
+	later := func(single string) string {
+		return "SELECT MIN(d.next_attempt_at) FROM deliveries d WHERE " + waiting(single) + " AND d.next_attempt_at > @now"
+	}
+	return s.writer(ctx).Exec(`UPDATE service_queues AS q SET next_at = (SELECT MIN(t.at) FROM (
+			SELECT CASE WHEN `+isDue("FALSE")+` OR `+isDue("TRUE")+` THEN `+dueParam+` END AS at
+			UNION ALL `+later("FALSE")+` UNION ALL `+later("TRUE")+`
+			UNION ALL SELECT MIN(d.leased_until) FROM deliveries d
+				WHERE d.external_status_check_id = q.external_status_check_id AND d.leased_until > @now
+		) t) WHERE q.external_status_check_id IN @services`,
+		sql.Named("now", now), sql.Named("due", due), sql.Named("services", services)).Error
+}
+
+// setNextAtOfOpen is setNextAt for queues whose breaker is open.
+func (s *Store) setNextAtOfOpen(ctx context.Context, services []int64) error {
+	if len(services) == 0 {
+		return nil
+	}
+	return s.writer(ctx).Exec("UPDATE service_queues SET next_at = probe_at WHERE external_status_check_id IN ?", services).Error
+}
+
+// requestProbe makes the probe of a service's open breaker due, so that a delivery that
+// a person asked for is sent now.
+func (s *Store) requestProbe(ctx context.Context, serviceID int64) error {
+	now := s.Now()
+	return s.writer(ctx).Model(&ServiceQueue{}).
+		Where("external_status_check_id = ? AND probe_at > ? AND probe_delivery_id IS NULL", serviceID, now).
+		UpdateColumn("probe_at", now).Error
+}
+
+// NextDeliveryAt returns the next time, after now, at which a delivery becomes due or a
+// lease expires. It may be too early. ok is false if there is none.
+func (s *Store) NextDeliveryAt(ctx context.Context) (at time.Time, ok bool, err error) {
+	var next []ServiceQueue
+	err = s.reader(ctx).Select("next_at").Where("next_at > ?", s.Now()).Order("next_at").Limit(1).Find(&next).Error
+	if err != nil || len(next) == 0 {
+		return time.Time{}, false, err
+	}
+	return *next[0].NextAt, true, nil
+}
+
+// ReleaseLeases ends all leases. Call it at start-up, and only if no other process uses
+// the database.
+func (s *Store) ReleaseLeases(ctx context.Context) error {
+	if err := s.releaseAutoMerges(ctx); err != nil {
+		return err
+	}
+	now := s.Now()
+	return s.Transaction(ctx, func(tx *Store) error {
+		err := tx.writer(ctx).Model(&Delivery{}).Where("leased_until IS NOT NULL").
+			UpdateColumn("leased_until", now.Add(-time.Microsecond)).Error
+		if err != nil {
+			return err
+		}
+		err = tx.writer(ctx).Model(&ServiceQueue{}).Where("probe_delivery_id IS NOT NULL").
+			Updates(map[string]any{"probe_delivery_id": nil, "probe_at": now}).Error
+		if err != nil {
+			return err
+		}
+		return tx.writer(ctx).Exec("UPDATE service_queues SET next_at = ?", now).Error
+	})
+}
+
+// failHeldDeliveries ends deliveries that a breaker has held back for longer than the
+// whole schedule of a delivery takes.
+func (s *Store) failHeldDeliveries(ctx context.Context) error {
+	before := s.Now().Add(-MaxHeld)
+	for {
+		held := s.writer(ctx).Table("deliveries AS d").Select("d.id").
+			Joins("JOIN service_queues q ON q.external_status_check_id = d.external_status_check_id").
+			Where("q.opened_at <= ? AND d.state = 'waiting' AND d.created_at <= ? AND NOT d.single_attempt", before, before).
+			Where("d.leased_until IS NULL OR d.leased_until <= ?", s.Now()).Limit(heldBatch)
+		result := s.writer(ctx).Model(&Delivery{}).Where("id IN (?)", s.skipLocked(held, "d")).
+			Updates(map[string]any{"state": DeliveryFailed, "finished_at": s.Now()})
+		if result.Error != nil || result.RowsAffected < heldBatch {
+			return result.Error
+		}
+	}
+}
+
+// heldBatch is how many deliveries failHeldDeliveries ends in one transaction.
+const heldBatch = 1000
