@@ -270,6 +270,7 @@ func TestForms_EveryForm_HasInvalidInputCases(t *testing.T) {
 		projectRoute + mergeRequestsPath + "/:iid/close", projectRoute + mergeRequestsPath + "/:iid/reopen", projectRoute + mergeRequestsPath + "/:iid/approve", projectRoute + mergeRequestsPath + "/:iid/unapprove",
 		projectRoute + mergeRequestsPath + "/:iid/merge", projectRoute + mergeRequestsPath + "/:iid/cancel_auto_merge",
 		projectRoute + mergeRequestsPath + "/:iid/status_checks/:id/retry",
+		projectRoute + mergeRequestsPath + "/:iid/status_checks/retry_failed",
 		projectRoute + "/-/settings/merge_requests", // one check box
 		projectRoute + "/-/project_members/:id",     // one list, see TestMembers_OwnerRole_OnlyOwnersChangeIt
 	}

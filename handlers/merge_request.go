@@ -128,10 +128,12 @@ func (p *pages) renderMergeRequest(c echo.Context, status int, mr models.MergeRe
 	if err != nil {
 		return err
 	}
+	widget := p.freshWidget(c, facts)
+	page.Tab = widget.Tab()
 	return render(c, status, views.MergeRequestOverview(page, views.MergeRequestPage{
 		Head:        p.presentHead(c, mr, views.TabOverview, facts.with),
 		Description: description,
-		Box:         presentBox(c, facts, freshWidget(c, facts)),
+		Box:         presentBox(c, facts, widget),
 		Refused:     refused,
 	}))
 }
@@ -145,9 +147,14 @@ func isolate(s string) string {
 	return "\u2068" + s + "\u2069"
 }
 
+// mergeRequestTitle returns the title of a merge request's pages.
+func mergeRequestTitle(c echo.Context, mr models.MergeRequest) string {
+	return translate(c, text.KeyMRPageTitle, "Title", isolate(mr.Title), "IID", mr.IID)
+}
+
 // mergeRequestPage returns the frame of a merge request's pages.
 func (p *pages) mergeRequestPage(c echo.Context, mr models.MergeRequest) (views.Page, error) {
-	page, err := p.page(c, translate(c, text.KeyMRPageTitle, "Title", isolate(mr.Title), "IID", mr.IID), views.SectionMergeRequests)
+	page, err := p.page(c, mergeRequestTitle(c, mr), views.SectionMergeRequests)
 	if err != nil {
 		return page, err
 	}

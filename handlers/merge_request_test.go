@@ -157,7 +157,7 @@ func TestMergeRequestPages_Roles_SeeWhatTheyMay(t *testing.T) {
 		reporter, developer := s.Member("reporter", models.RoleReporter), s.Member("dev", models.RoleDeveloper)
 		guest, stranger := s.Member("guest", models.RoleGuest), s.User("stranger")
 		gets := []string{"/new", fmt.Sprintf("/%d/edit", mr.IID)}
-		posts := []string{"", "/1", "/1/close", "/1/reopen", "/1/approve", "/1/unapprove", "/1/merge", "/1/cancel_auto_merge", "/1/status_checks/1/retry"}
+		posts := []string{"", "/1", "/1/close", "/1/reopen", "/1/approve", "/1/unapprove", "/1/merge", "/1/cancel_auto_merge", "/1/status_checks/1/retry", "/1/status_checks/retry_failed"}
 		for _, path := range gets {
 			s.as(reporter).get(pearMergeRequestsPath + path).wantStatus(403)
 			s.as(guest).get(pearMergeRequestsPath + path).wantStatus(404)

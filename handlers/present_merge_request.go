@@ -107,8 +107,8 @@ func (p *pages) addGitReasons(c echo.Context, facts *mergeFacts) error {
 func (f mergeFacts) blocks(reason models.BlockReason) bool { return slices.Contains(f.reasons, reason) }
 
 // freshWidget returns the widget for a page that is rendered for the first time.
-func freshWidget(c echo.Context, f mergeFacts) views.StatusChecks {
-	widget := presentWidget(c, f, shownPage{})
+func (p *pages) freshWidget(c echo.Context, f mergeFacts) views.StatusChecks {
+	widget := p.presentWidget(c, f, shownPage{})
 	if f.unread && widget.Kind != views.WidgetForbidden {
 		return views.StatusChecks{Kind: views.WidgetFailed, RefreshURL: mergeRequestURL(c, f.mr.IID)}
 	}

@@ -145,6 +145,7 @@ func (p *pages) declaredRoutes() []route {
 		{post, mergeRequestsRoute + "/:iid/merge", auth.Merge, p.mergeMergeRequest},
 		{post, mergeRequestsRoute + "/:iid/cancel_auto_merge", auth.Merge, p.cancelAutoMerge},
 		{get, mergeRequestsRoute + "/:iid/status_checks", auth.ReadStatusChecks, p.pollStatusChecks},
+		{post, mergeRequestsRoute + "/:iid/status_checks/retry_failed", auth.RetryStatusCheck, p.retryFailedChecks},
 		{post, mergeRequestsRoute + "/:iid/status_checks/:id/retry", auth.RetryStatusCheck, p.retryStatusCheck},
 
 		{get, projectRoute + mergeRequestSettingsPath, auth.ManageStatusChecks, p.mergeRequestSettings},

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"fmt"
 	"net/url"
 	"strconv"
 
@@ -64,6 +65,11 @@ func mergeRequestsURL(c echo.Context) string { return projectURL(c) + mergeReque
 func newMergeRequestURL(c echo.Context) string { return mergeRequestsURL(c) + "/new" }
 
 func mergeRequestURL(c echo.Context, iid int64) string { return withID(mergeRequestsURL(c), iid) }
+
+// responsesPath returns the API's path for responses to a merge request's checks.
+func responsesPath(projectID, iid int64) string {
+	return fmt.Sprintf("/api/v4/projects/%d/merge_requests/%d/status_check_responses", projectID, iid)
+}
 
 func auditEventsURL(c echo.Context) string { return projectURL(c) + auditEventsPath }
 

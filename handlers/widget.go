@@ -22,6 +22,9 @@ func (p *pages) pollStatusChecks(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if !isHTMX(c) {
+		return c.Redirect(http.StatusSeeOther, mergeRequestURL(c, iid)) // a fragment is no page
+	}
 	facts, err := p.widgetFacts(c, iid)
 	if err != nil {
 		return err
@@ -66,7 +69,7 @@ func (p *pages) renderWidget(c echo.Context, page shownPage) error {
 		return err
 	}
 	facts.mr = mr
-	widget := presentWidget(c, facts, page)
+	widget := p.presentWidget(c, facts, page)
 	if err := p.addReasons(c, &facts); err != nil {
 		return err
 	}
@@ -74,29 +77,42 @@ func (p *pages) renderWidget(c echo.Context, page shownPage) error {
 		return err
 	}
 	p.addCounts(c, &facts)
+	tab := views.Page{Title: mergeRequestTitle(c, mr), Project: &views.ProjectNav{Name: request.Project(c).Name}, Tab: widget.Tab()}
 	head := p.presentHead(c, mr, views.TabOverview, facts.with)
-	return render(c, http.StatusOK, views.StatusChecksUpdate(widget, presentBox(c, facts, widget), head))
+	return render(c, http.StatusOK, views.StatusChecksUpdate(tab, widget, presentBox(c, facts, widget), head))
 }
 
-// retryStatusCheck sets a failed check back to pending and sends it again. htmx gets the
-// widget's body, which polls again; other clients get the page.
+// retryStatusCheck sets a failed check back to pending and sends it again.
 func (p *pages) retryStatusCheck(c echo.Context) error {
 	serviceID, err := idParam(c, "id")
 	if err != nil {
 		return err
 	}
-	ctx, projectID := c.Request().Context(), request.Project(c).ID
+	return p.retry(c, text.KeyMRToastRetried, func(iid int64) error {
+		_, err := p.Store.RetryCheck(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid, serviceID)
+		return err
+	})
+}
+
+// retryFailedChecks sets all failed checks back to pending and sends them again.
+func (p *pages) retryFailedChecks(c echo.Context) error {
+	return p.retry(c, text.KeyMRToastRetriedAll, func(iid int64) error {
+		_, err := p.Store.RetryFailedChecks(c.Request().Context(), request.MustUser(c), request.Project(c).ID, iid)
+		return err
+	})
+}
+
+// retry calls do for the merge request of the path. htmx gets the widget's body, which polls
+// again; other clients are redirected to the page, with the toast done.
+func (p *pages) retry(c echo.Context, done text.Key, do func(iid int64) error) error {
 	if !isHTMX(c) {
-		return p.changeMergeRequest(c, text.KeyMRToastRetried, func(iid int64) error {
-			_, err := p.Store.RetryCheck(ctx, request.MustUser(c), projectID, iid, serviceID)
-			return err
-		})
+		return p.changeMergeRequest(c, done, do)
 	}
 	iid, err := idParam(c, "iid")
 	if err != nil {
 		return err
 	}
-	_, err = p.Store.RetryCheck(ctx, request.MustUser(c), projectID, iid, serviceID)
+	err = do(iid)
 	switch models.CodeOf(err) {
 	case models.CodeNotFailed, models.CodeNotOpen:
 		// The page was outdated. The response shows the current state.
@@ -115,7 +131,7 @@ func (p *pages) retryStatusCheck(c echo.Context) error {
 
 // presentWidget returns the widget. Rows keep their places on the user's page. On a new page,
 // failed ones come first, then pending, then passed, each sorted by name.
-func presentWidget(c echo.Context, f mergeFacts, page shownPage) views.StatusChecks {
+func (p *pages) presentWidget(c echo.Context, f mergeFacts, page shownPage) views.StatusChecks {
 	mr := f.mr
 	widget := views.StatusChecks{
 		Now: f.now, SHA: shortSHA(mr.HeadSHA), Final: mr.State != models.StateOpened, Merged: mr.State == models.StateMerged,
@@ -140,10 +156,15 @@ func presentWidget(c echo.Context, f mergeFacts, page shownPage) views.StatusChe
 	widget.Rows = presentRows(c, f)
 	pending := slices.ContainsFunc(widget.Rows, func(row views.CheckRow) bool { return row.State == views.CheckPending })
 	orderRows(widget.Rows, page.rows)
+	foldRows(&widget, page.rows)
 	widget.Rev = revision(c, f, widget.Rows)
 	widget.URL = mergeRequestURL(c, mr.IID) + "/status_checks"
 	widget.Shown = writeShownRows(widget.Rows)
 	widget.ServicesURL = servicesURL(c)
+	widget.Retries = request.Can(c, auth.RetryStatusCheck)
+	if mr.State == models.StateOpened && request.Can(c, auth.SetStatus) {
+		widget.AnswerURL, widget.HeadSHA = p.BaseURL+responsesPath(mr.ProjectID, mr.IID), mr.HeadSHA
+	}
 	widget.Polls = (pending || mr.HasAutoMerge()) && mr.State == models.StateOpened
 	widget.Changes = changedRows(widget.Rows, page.rows)
 	addShownPage(&widget, mr, page.ShownPage)

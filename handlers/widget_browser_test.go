@@ -67,9 +67,9 @@ func TestBrowserWidget_PendingToMerged_UpdatesInPlace(t *testing.T) {
 	broken.Store(0)
 	p.WaitGone("#status-checks-failed")
 
-	p.Click("#status-checks-body .check-row__end button")
+	p.Click("#status-checks-body .check-row__end form button")
 	p.WaitText("#status-checks-summary", "2 pending")
-	p.WaitGone("#status-checks-body .check-row__end")
+	p.WaitGone("#status-checks-body .check-row__end form")
 	for _, service := range []models.ExternalStatusCheck{licence, security} {
 		if err := s.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
 			t.Fatal(err)

@@ -137,9 +137,10 @@ func TestBrowserWidget_Collapsed_IsRemembered(t *testing.T) {
 	p.Wait("#status-checks-details[open]")
 }
 
-// A hidden tab does not poll. A tab that becomes visible polls at once, even if
-// all its checks are finished.
-func TestBrowserWidget_HiddenTab_StopsPolling(t *testing.T) {
+// A hidden tab polls every 30 s, so that its title tells the state, and shows a
+// notification if the reader asked for it. A tab that becomes visible polls at once, even
+// if all its checks are finished.
+func TestBrowserWidget_HiddenTab_PollsSlowlyAndNotifies(t *testing.T) {
 	t.Parallel()
 	s := newTestSite(t, modelstest.SQLite(t))
 	service := s.Service("licence")
@@ -151,6 +152,13 @@ func TestBrowserWidget_HiddenTab_StopsPolling(t *testing.T) {
 			&& document.dispatchEvent(new Event("visibilitychange"))`)
 	}
 	p.Wait("#status-checks-body[hx-get]")
+	browsertest.Eval[bool](p, `(window.Notification = class {
+		static permission = "default";
+		static async requestPermission() { return Notification.permission = "granted"; }
+		constructor(title) { window.notified = title; }
+	}, true)`)
+	p.Click("#status-checks-notify")
+	p.Wait("#status-checks-notify[aria-pressed=true]")
 	hide("true")
 	browsertest.Eval[bool](p, `(window.fired = 0, document.addEventListener("every", () => window.fired++, true), true)`)
 	seen := polls.Load()
@@ -161,9 +169,12 @@ func TestBrowserWidget_HiddenTab_StopsPolling(t *testing.T) {
 	if err := s.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
 		t.Fatal(err)
 	}
+	browsertest.Eval[bool](p, `(() => { const real = Date.now; Date.now = () => real() + 30000; return true; })()`)
+	p.WaitFor("the title to tell the state", `document.title.startsWith("✓ Trim topic")`)
+	p.WaitFor("a notification", `window.notified === document.title`)
+	p.Wait("#status-checks-body:not([hx-get])")
 	hide("false")
 	p.WaitText("#status-checks-summary", "Status checks all passed")
-	p.Wait("#status-checks-body:not([hx-get])")
 	hide("true")
 	if err := s.Respond(mr, service, mr.HeadSHA, models.StatusFailed); err != nil {
 		t.Fatal(err)

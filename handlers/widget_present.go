@@ -32,7 +32,7 @@ func presentCheck(check models.MergeRequestCheck, state models.MergeRequestState
 // presentCheckDelivery returns what the widget shows of a delivery at now. breaker is the
 // service's.
 func presentCheckDelivery(d models.Delivery, breaker models.Breaker, now time.Time) views.CheckDelivery {
-	v := views.CheckDelivery{HTTPStatus: d.LastHTTPStatus, Failure: failureText(d.LastError), Attempts: models.MaxAttempts}
+	v := views.CheckDelivery{ID: d.ID, HTTPStatus: d.LastHTTPStatus, Failure: failureText(d.LastError), Attempts: models.MaxAttempts}
 	tried := d.LastHTTPStatus != 0 || d.LastError != ""
 	switch d.State {
 	case models.DeliveryDelivered:

@@ -54,6 +54,7 @@ func revision(c echo.Context, f mergeFacts, rows []views.CheckRow) string {
 		flag(row.Retried)
 		instant(row.Since)
 		instant(row.Deadline)
+		number(row.Delivery.ID)
 		number(int64(row.Delivery.State))
 		number(int64(row.Delivery.HTTPStatus))
 		number(int64(row.Delivery.Attempt))

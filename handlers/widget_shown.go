@@ -36,14 +36,20 @@ func parseShownPage(params url.Values) shownPage {
 	return page
 }
 
-// shownRow is a row of the user's page.
+// shownRow is a row of the user's page. folded means that it is among the passed ones
+// that are folded.
 type shownRow struct {
-	id    int64
-	state views.CheckState
+	id     int64
+	state  views.CheckState
+	folded bool
 }
 
-// stateLetters are the states in the rows parameter.
-var stateLetters = map[string]views.CheckState{"p": views.CheckPending, "s": views.CheckPassed, "f": views.CheckFailed}
+// stateLetters are the states in the rows parameter. foldedLetter is for folded rows.
+var stateLetters = map[string]views.CheckState{
+	"p": views.CheckPending, "s": views.CheckPassed, "f": views.CheckFailed, foldedLetter: views.CheckPassed,
+}
+
+const foldedLetter = "S"
 
 // maxShownRows limits the rows parameter of a request.
 const maxShownRows = 10000
@@ -59,7 +65,7 @@ func parseShownRows(rows string) []shownRow {
 		id, err := strconv.ParseInt(part[:len(part)-1], 10, 64)
 		state, known := stateLetters[part[len(part)-1:]]
 		if err == nil && known {
-			shown = append(shown, shownRow{id: id, state: state})
+			shown = append(shown, shownRow{id: id, state: state, folded: part[len(part)-1:] == foldedLetter})
 		}
 	}
 	return shown
@@ -67,13 +73,17 @@ func parseShownRows(rows string) []shownRow {
 
 // writeShownRows returns the rows parameter for the rendered page.
 func writeShownRows(rows []views.CheckRow) string {
-	letters := map[views.CheckState]byte{views.CheckPending: 'p', views.CheckPassed: 's', views.CheckFailed: 'f'}
+	letters := map[views.CheckState]string{views.CheckPending: "p", views.CheckPassed: "s", views.CheckFailed: "f"}
 	out := make([]byte, 0, 8*len(rows))
 	for i, row := range rows {
 		if i > 0 {
 			out = append(out, '.')
 		}
-		out = append(strconv.AppendInt(out, row.ID, 10), letters[row.State])
+		letter := letters[row.State]
+		if row.Folded {
+			letter = foldedLetter
+		}
+		out = append(strconv.AppendInt(out, row.ID, 10), letter...)
 	}
 	return string(out)
 }
@@ -112,6 +122,21 @@ func orderRows(rows []views.CheckRow, shown []shownRow) {
 		}
 		return cmp.Or(cmp.Compare(rank[a.State], rank[b.State]), compareNames(a.Name, b.Name))
 	})
+}
+
+// foldRows folds the passed rows of a new page with many checks. On the user's page, the
+// rows that were folded stay folded as long as they have nothing to tell: they are passed,
+// and no response came after the merge.
+func foldRows(widget *views.StatusChecks, shown []shownRow) {
+	folded := make(map[int64]bool, len(shown))
+	for _, row := range shown {
+		folded[row.id] = row.folded
+	}
+	for i := range widget.Rows {
+		row := &widget.Rows[i]
+		fold := folded[row.ID] || len(shown) == 0 && widget.Long()
+		row.Folded = fold && row.State == views.CheckPassed && row.Late == nil
+	}
 }
 
 // changedRows returns the checks whose state differs from the page.

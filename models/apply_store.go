@@ -164,7 +164,7 @@ func (s *Store) applyTo(ctx context.Context, serviceID int64, candidate MergeReq
 			if err != nil {
 				return err
 			}
-			return tx.recordEvent(ctx, project, mr, eventInput{action: ActionUpdate, by: by, only: serviceID})
+			return tx.recordEvent(ctx, project, mr, eventInput{action: ActionUpdate, by: by, only: []int64{serviceID}})
 		case applyRenew:
 			return tx.updateCopy(ctx, project, mr, service, *current)
 		case applyRemove:
@@ -205,7 +205,7 @@ func (s *Store) updateCopy(ctx context.Context, project Project, mr MergeRequest
 	if err != nil {
 		return err
 	}
-	return s.recordEvent(ctx, project, mr, eventInput{action: ActionUpdate, by: by, only: service.ID})
+	return s.recordEvent(ctx, project, mr, eventInput{action: ActionUpdate, by: by, only: []int64{service.ID}})
 }
 
 func (s *Store) applyingUser(ctx context.Context, service ExternalStatusCheck) (User, error) {

@@ -17,8 +17,8 @@ type eventInput struct {
 	oldRev  string
 	changes []Change
 	by      User
-	// only restricts the event to one service; 0 means all.
-	only int64
+	// only restricts the event to some services; nil means all.
+	only []int64
 }
 
 // recordEvent creates one delivery per check of the merge request, in the transaction
@@ -36,8 +36,8 @@ func (s *Store) recordEvent(ctx context.Context, project Project, mr MergeReques
 		return err
 	}
 	s.recordActivity(ctx, project)
-	if in.only != 0 {
-		checks = slices.DeleteFunc(checks, func(c MergeRequestCheck) bool { return c.ExternalStatusCheckID != in.only })
+	if in.only != nil {
+		checks = slices.DeleteFunc(checks, func(c MergeRequestCheck) bool { return !slices.Contains(in.only, c.ExternalStatusCheckID) })
 	}
 	if len(checks) == 0 {
 		return nil
@@ -156,12 +156,12 @@ func (s *Store) supersedeRemovedServices(ctx context.Context, mrID int64) error 
 
 // supersedeAfterQuickAttempts supersedes, in favour of a new delivery, those that have
 // used their quick attempts and are not in flight.
-func (s *Store) supersedeAfterQuickAttempts(ctx context.Context, mrID, serviceID int64) error {
+func (s *Store) supersedeAfterQuickAttempts(ctx context.Context, mrID int64, services []int64) error {
 	now := s.Now()
 	query := s.supersedableDeliveries(ctx, mrID).
 		Where("attempts - probes >= ? AND (leased_until IS NULL OR leased_until <= ?)", QuickAttempts, now)
-	if serviceID != 0 {
-		query = query.Where("external_status_check_id = ?", serviceID)
+	if services != nil {
+		query = query.Where("external_status_check_id IN ?", services)
 	}
 	return query.Updates(map[string]any{"state": DeliverySuperseded, "superseded_reason": SupersededByNewer, "finished_at": now}).Error
 }

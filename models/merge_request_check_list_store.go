@@ -26,6 +26,7 @@ type checkRow struct {
 	targetURL      sql.NullString
 	externalURL    sql.NullString
 
+	deliveryID     sql.NullInt64
 	deliveryKind   sql.NullString
 	deliveryState  sql.NullString
 	attempts       sql.NullInt64
@@ -68,6 +69,7 @@ func (r *checkRow) columns() columns {
 		{"c.target_url", &r.targetURL},
 		{"c.external_url", &r.externalURL},
 
+		{"d.id", &r.deliveryID},
 		{"d.kind", &r.deliveryKind},
 		{"d.state", &r.deliveryState},
 		{"d.attempts", &r.attempts},
@@ -105,7 +107,7 @@ func (r *checkRow) check() MergeRequestCheck {
 	}
 	if r.deliveryState.Valid {
 		check.Delivery = &Delivery{
-			Kind: DeliveryKind(r.deliveryKind.String), State: DeliveryState(r.deliveryState.String), Attempts: int(r.attempts.Int64),
+			ID: r.deliveryID.Int64, Kind: DeliveryKind(r.deliveryKind.String), State: DeliveryState(r.deliveryState.String), Attempts: int(r.attempts.Int64),
 			NextAttemptAt: r.nextAttemptAt.Time.UTC(), LeasedUntil: timeOrNil(r.leasedUntil), LastAttemptAt: timeOrNil(r.lastAttemptAt),
 			LastHTTPStatus: int(r.lastHTTPStatus.Int64), LastError: r.lastError.String,
 			FinishedAt: timeOrNil(r.finishedAt), CreatedAt: r.deliveryMadeAt.Time.UTC(), Probes: int(r.probes.Int64),

@@ -148,39 +148,79 @@ func (s *Store) RetryCheck(ctx context.Context, by User, projectID, iid, service
 		if check, err = tx.checkOfService(ctx, mr, serviceID); err != nil {
 			return err
 		}
-		if mr.State != StateOpened {
-			return unprocessable(CodeNotOpen)
+		retried, err := tx.retryChecks(ctx, by, project, mr, func(c MergeRequestCheck) bool { return c.ExternalStatusCheckID == serviceID })
+		if err == nil {
+			check = retried[0]
 		}
-		now := tx.Now()
-		if !check.CanRetry(mr.State, now) {
-			return unprocessable(CodeNotFailed)
-		}
-		if _, err := tx.checksWithLockedServices(ctx, mr.ID); err != nil { // locks the services first
-			return err
-		}
-		timedOut := check.Status == StatusPending
-		if timedOut {
-			// Record the time-out before it is reset.
-			if err := tx.auditTimeout(ctx, mr, check); err != nil {
-				return err
-			}
-		}
-		check.restart(mr.HeadSHA, now)
-		if err := tx.saveCheck(ctx, &check); err != nil {
-			return err
-		}
-		if err := tx.supersede(ctx, mr.ID, serviceID, SupersededByRetry); err != nil {
-			return err
-		}
-		err = tx.audit(ctx, by, projectID, AuditRetry, check.Name, mr.IID,
-			AuditChange{Field: "status", From: string(StatusFailed), To: string(StatusPending)},
-			AuditChange{Field: "sha", To: mr.HeadSHA})
+		return err
+	})
+	return check, err
+}
+
+// RetryFailedChecks retries all failed checks of a merge request, as RetryCheck does with
+// one, as a single event. It returns the retried checks, or KindUnprocessable with
+// CodeNotOpen or CodeNotFailed if there is none to retry.
+func (s *Store) RetryFailedChecks(ctx context.Context, by User, projectID, iid int64) ([]MergeRequestCheck, error) {
+	var retried []MergeRequestCheck
+	err := s.Transaction(ctx, func(tx *Store) error {
+		mr, project, err := tx.lockMergeRequest(ctx, projectID, iid)
 		if err != nil {
 			return err
 		}
-		return tx.recordEvent(ctx, project, mr, eventInput{action: ActionNone, kind: DeliveryOfRetry, by: by, only: serviceID})
+		retried, err = tx.retryChecks(ctx, by, project, mr, func(MergeRequestCheck) bool { return true })
+		return err
 	})
-	return check, err
+	return retried, err
+}
+
+// retryChecks retries the failed ones of the selected checks. The merge request's row must
+// be locked.
+func (s *Store) retryChecks(ctx context.Context, by User, project Project, mr MergeRequest, selected func(MergeRequestCheck) bool) ([]MergeRequestCheck, error) {
+	if mr.State != StateOpened {
+		return nil, unprocessable(CodeNotOpen)
+	}
+	checks, err := s.checksWithLockedServices(ctx, mr.ID)
+	if err != nil {
+		return nil, err
+	}
+	now := s.Now()
+	var failed, expired []MergeRequestCheck
+	var services []int64
+	for _, check := range checks {
+		if !selected(check) || !check.CanRetry(mr.State, now) {
+			continue
+		}
+		failed, services = append(failed, check), append(services, check.ExternalStatusCheckID)
+		if check.Status == StatusPending {
+			expired = append(expired, check)
+		}
+	}
+	if len(failed) == 0 {
+		return nil, unprocessable(CodeNotFailed)
+	}
+	if len(expired) > 0 {
+		// Record the time-outs before they are reset.
+		if err := s.auditTimeout(ctx, mr, expired...); err != nil {
+			return nil, err
+		}
+	}
+	for i := range failed {
+		check := &failed[i]
+		check.restart(mr.HeadSHA, now)
+		if err := s.saveCheck(ctx, check); err != nil {
+			return nil, err
+		}
+		if err := s.supersede(ctx, mr.ID, check.ExternalStatusCheckID, SupersededByRetry); err != nil {
+			return nil, err
+		}
+		err := s.audit(ctx, by, project.ID, AuditRetry, check.Name, mr.IID,
+			AuditChange{Field: "status", From: string(StatusFailed), To: string(StatusPending)},
+			AuditChange{Field: "sha", To: mr.HeadSHA})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return failed, s.recordEvent(ctx, project, mr, eventInput{action: ActionNone, kind: DeliveryOfRetry, by: by, only: services})
 }
 
 // auditTimeout records one audit event for the checks of a merge request that timed

@@ -307,10 +307,14 @@
     if (refresh || signIn) errorLine.append(control);
     poller().before(errorLine);
   };
+  // In a hidden tab only the widget polls, every 30 s, so that the tab's title tells the state.
+  let polledAt = Date.now();
+  const isTooEarly = (el) => document.hidden && (el.id !== "status-checks-body" || Date.now() - polledAt < 29000);
   const clearError = () => { errorLine?.remove(); errorLine = null; failures = 0; };
   on("htmx:before:request", (e) => {
     const { ctx } = e.detail;
-    if (ctx.sourceEvent?.type === "every" && (document.hidden || stopped)) return e.preventDefault();
+    if (ctx.sourceEvent?.type === "every" && (stopped || isTooEarly(ctx.sourceElement))) return e.preventDefault();
+    if (fromPoller(e)) polledAt = Date.now();
     // No control was pressed: when the session has ended, the page and what was typed stay.
     const automatic = fromPoller(e) || ["input", "search", "load"].includes(ctx.sourceEvent?.type);
     if (automatic) ctx.request.headers["Mergegate-Poll"] = "true";
@@ -350,13 +354,48 @@
   });
 
   // ---- focus: when an update removes the focused control of a row, such as Retry,
-  // the focus moves to the row's name, or to the widget's head if the row is gone
-  let row = null;
-  on("htmx:before:swap", () => row = document.activeElement?.closest("#status-checks-body .check-row")?.id);
-  on("htmx:after:swap", () => {
-    if (!row || document.activeElement !== document.body) return;
-    ($(`#${row} .check-row__name [id]`) || $("#status-checks-summary")).focus();
+  // the focus moves to the row's name, or to the widget's head if the row is gone.
+  // Open parts of the widget stay open.
+  const widgetBody = "#status-checks-body";
+  let focused = null, opened = [], folds = [];
+  on("htmx:before:swap", () => {
+    focused = document.activeElement?.closest(`${widgetBody} .check-row, #status-checks-actions`)?.id;
+    folds = [...$$(`${widgetBody} details`)].map((el) => el.id);
+    opened = [...$$(`${widgetBody} details[open]`)].map((el) => el.id);
   });
+  on("htmx:after:swap", () => {
+    for (const el of $$(`${widgetBody} details`)) if (folds.includes(el.id)) el.open = opened.includes(el.id);
+    if (!focused || document.activeElement !== document.body) return;
+    ($(`#${focused} .check-row__name [id]`) || $("#status-checks-summary")).focus();
+  });
+  on("change", (e) => {
+    const fold = e.target.id === "checks-passed" && $("#status-checks-passed");
+    if (fold) fold.open = true;
+  });
+  // ---- notification when no check is pending any more: switched on by its button,
+  // for this browser, and shown only while the reader is elsewhere
+  const bell = $("#status-checks-notify");
+  const notifies = () => localStorage.getItem("mergegate:notify") === "on" && Notification.permission === "granted";
+  const showBell = () => bell.setAttribute("aria-pressed", notifies());
+  if (bell && isSecureContext && window.Notification) {
+    bell.dataset.ready = "";
+    showBell();
+    bell.addEventListener("click", async () => {
+      const on = !notifies();
+      if (on && await Notification.requestPermission() !== "granted") return toast(bell.dataset.denied);
+      localStorage.setItem("mergegate:notify", on ? "on" : "off");
+      showBell();
+    });
+    let waiting = false;
+    const isSettled = () => Boolean($(`${widgetBody}[data-settled]`));
+    on("htmx:before:swap", () => waiting = !isSettled());
+    on("htmx:finally:swap", () => {
+      if (!waiting || !isSettled() || !notifies()) return;
+      if (!document.hidden && document.hasFocus()) return;
+      const note = new Notification(document.title, { tag: location.pathname, icon: $("#tab-icon").href });
+      note.onclick = () => { window.focus(); note.close(); };
+    });
+  }
 
   // ---- selection: selected text stays selected after an update if it still exists
   let selected = null;

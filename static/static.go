@@ -25,7 +25,7 @@ const Prefix = "/assets/"
 // that its URL carries.
 const fingerprintLength = 16
 
-//go:embed style.css app.js icons.svg mark.svg htmx.min.js
+//go:embed style.css app.js icons.svg mark.svg mark-failed.svg mark-passed.svg mark-pending.svg htmx.min.js
 var files embed.FS
 
 // WorkerPath is the address for WorkerHandler. It has no digest, because browsers

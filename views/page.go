@@ -46,17 +46,19 @@ type Page struct {
 	// SignInURL is the sign-in page for a visitor, with this page as its return
 	// address.
 	SignInURL string
+	// Tab is the state that the browser's tab shows.
+	Tab TabState
 	// Now is the server's time of the answer. app.js counts from it.
 	Now time.Time
 }
 
-// tabTitle returns the title for the browser's tab: page, project, product.
+// tabTitle returns the title for the browser's tab: state, page, project, product.
 func (p Page) tabTitle(ctx context.Context) string {
 	title := p.Title
 	if p.Project != nil && p.Project.Name != title {
 		title += " · " + p.Project.Name
 	}
-	return text.T(ctx, text.KeyPageTitle, "Title", title)
+	return p.Tab.title(ctx, text.T(ctx, text.KeyPageTitle, "Title", title))
 }
 
 // apiDocsPath is the address of the API documentation.

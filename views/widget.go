@@ -2,6 +2,7 @@ package views
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -63,6 +64,11 @@ type StatusChecks struct {
 	PageHasForm bool
 	// Polls reports whether the body polls for updates.
 	Polls bool
+	// Retries reports whether the reader may retry failed checks.
+	Retries bool
+	// AnswerURL is the API's address for responses to these checks, for readers who
+	// may set a status; empty for others. HeadSHA is the full id of HEAD.
+	AnswerURL, HeadSHA string
 	// ServicesURL is the prefix of the services' pages.
 	ServicesURL string
 	// RefreshURL is the address of the page, for trying again.
@@ -123,6 +129,89 @@ func (w StatusChecks) fetchURL() string {
 	return address + "&rows=" + w.Shown
 }
 
+// settled reports whether no check is pending, or the result is final.
+func (w StatusChecks) settled() bool { return w.Final || w.Count(CheckPending) == 0 }
+
+// foldFrom is the number of checks from which on passed ones are folded and the
+// rows can be filtered by state.
+const foldFrom = 9
+
+// Long reports whether the widget has so many checks that passed ones are folded.
+func (w StatusChecks) Long() bool { return len(w.Rows) >= foldFrom }
+
+// rows returns the rows that are folded, or those that are not.
+func (w StatusChecks) rows(folded bool) []CheckRow {
+	var rows []CheckRow
+	for _, row := range w.Rows {
+		if row.Folded == folded {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// retriesAll reports whether the reader can retry several checks at once.
+func (w StatusChecks) retriesAll() bool {
+	retryable := 0
+	for _, row := range w.Rows {
+		if row.Retryable {
+			retryable++
+		}
+	}
+	return retryable > 1
+}
+
+// retryAllURL returns the address of the form that retries all failed checks.
+func (w StatusChecks) retryAllURL() string { return w.URL + "/retry_failed" }
+
+// answerCommand returns a curl command that answers a check. The shell variable
+// MERGEGATE_TOKEN holds the access token.
+func (w StatusChecks) answerCommand(r CheckRow) string {
+	return fmt.Sprintf(`curl --request POST --header "PRIVATE-TOKEN: $MERGEGATE_TOKEN" \
+  --data sha=%s \
+  --data external_status_check_id=%d \
+  --data status=passed \
+  '%s'`, w.HeadSHA, r.ID, w.AnswerURL)
+}
+
+// Tab returns what the browser's tab shows of an open merge request's checks.
+func (w StatusChecks) Tab() TabState {
+	if w.Kind != WidgetRows || w.Final {
+		return TabState{}
+	}
+	return TabState{Failed: w.Count(CheckFailed), Pending: w.Count(CheckPending), Passed: w.Count(CheckPassed)}
+}
+
+// TabState is what the browser's tab shows of the status checks of a page: words
+// before the title, and the icon. The zero value shows neither.
+type TabState struct{ Failed, Pending, Passed int }
+
+// title returns the title of the tab with the state before it.
+func (s TabState) title(ctx context.Context, title string) string {
+	switch {
+	case s.Failed > 0:
+		return "✗ " + text.N(ctx, text.KeyMRChecksFailed, s.Failed) + " · " + title
+	case s.Pending > 0:
+		return "… " + text.N(ctx, text.KeyMRChecksPending, s.Pending) + " · " + title
+	case s.Passed > 0:
+		return "✓ " + title
+	}
+	return title
+}
+
+// icon returns the name of the tab's icon.
+func (s TabState) icon() string {
+	switch {
+	case s.Failed > 0:
+		return "mark-failed.svg"
+	case s.Pending > 0:
+		return "mark-pending.svg"
+	case s.Passed > 0:
+		return "mark-passed.svg"
+	}
+	return "mark.svg"
+}
+
 // retryURL returns the address of a row's Retry form.
 func (w StatusChecks) retryURL(r CheckRow) string {
 	return w.URL + "/" + strconv.FormatInt(r.ID, 10) + "/retry"
@@ -131,6 +220,11 @@ func (w StatusChecks) retryURL(r CheckRow) string {
 // serviceURL returns the page of a row's service.
 func (w StatusChecks) serviceURL(r CheckRow) string {
 	return w.ServicesURL + "/" + strconv.FormatInt(r.ID, 10)
+}
+
+// deliveryURL returns the page of a row's newest delivery.
+func (w StatusChecks) deliveryURL(r CheckRow) string {
+	return w.serviceURL(r) + "/deliveries/" + strconv.FormatInt(r.Delivery.ID, 10)
 }
 
 // Open reports whether the list of checks is expanded at first, which it is if a

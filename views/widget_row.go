@@ -13,8 +13,11 @@ type CheckRow struct {
 	// ID is the service's id. It identifies the row across polls.
 	ID   int64
 	Name string
-	// Linked reports whether the reader may open the service's page.
+	// Linked reports whether the reader may open the pages of the service and its
+	// deliveries.
 	Linked bool
+	// Folded reports whether the row is among the passed ones that are folded.
+	Folded bool
 	State  CheckState
 	// SHA is the commit of the state, abbreviated to eight characters.
 	SHA string
@@ -58,6 +61,8 @@ const (
 
 // CheckDelivery is the newest delivery to a service for this merge request.
 type CheckDelivery struct {
+	// ID is 0 if there is no delivery.
+	ID    int64
 	State DeliveryState
 	// HTTPStatus is the status of the last answer, 0 if there was none.
 	HTTPStatus int

@@ -135,3 +135,11 @@ func retry(c *call) error {
 	}
 	return c.replyAccepted()
 }
+
+// retryFailed retries all failed checks of the merge request as one event.
+func retryFailed(c *call) error {
+	if _, err := c.api.Store.RetryFailedChecks(c.ctx(), c.me, c.access.Project.ID, c.mr.IID); err != nil {
+		return err
+	}
+	return c.replyAccepted()
+}

@@ -104,6 +104,7 @@ func (a *api) routes() []route {
 		{get, mergeRequestPath + "/status_checks", preloadChecks, auth.ReadStatusChecks, listChecks},
 		{get, mergeRequestPath + "/status_checks/:check_id/responses", preloadChecks, auth.ReadStatusChecks, listResponses},
 		{post, mergeRequestPath + "/status_check_responses", preloadChecks, auth.SetStatus, respond},
+		{post, mergeRequestPath + "/status_checks/retry_failed", preloadChecks, auth.RetryStatusCheck, retryFailed},
 		{post, mergeRequestPath + "/status_checks/:check_id/retry", preloadChecks, auth.RetryStatusCheck, retry},
 
 		{get, "/projects", preloadNothing, "", listProjects},

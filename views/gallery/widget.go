@@ -22,7 +22,7 @@ func widget() []Entry {
 			w.PageHasForm = true
 			b := box(w)
 			change(&w, &b)
-			return views.StatusChecksUpdate(w, b, requestHead(views.TabOverview))
+			return views.StatusChecksUpdate(views.Page{Title: "Make refunds idempotent (!142)", Tab: w.Tab()}, w, b, requestHead(views.TabOverview))
 		}}
 	}
 	return append(widgetStates(alone), []Entry{
@@ -43,7 +43,7 @@ func mixed() views.StatusChecks {
 	failed := check(34, "Security sign-off", views.CheckFailed, 21*time.Second)
 	failed.Linked, failed.Retryable = true, true
 	failed.Description, failed.TargetURL = "2 findings <above> the threshold", "https://sec.example.test/1?a=1&b=2"
-	failed.Delivery = views.CheckDelivery{State: views.DeliveryDelivered, HTTPStatus: 200, At: ago(50 * time.Second)}
+	failed.Delivery = views.CheckDelivery{ID: 902, State: views.DeliveryDelivered, HTTPStatus: 200, At: ago(50 * time.Second)}
 	delivered := check(31, "Change approval", views.CheckPending, 36*time.Second)
 	delivered.Deadline = Now.Add(84 * time.Second)
 	delivered.Delivery = views.CheckDelivery{State: views.DeliveryDelivered, HTTPStatus: 202, At: ago(36 * time.Second)}
@@ -52,9 +52,10 @@ func mixed() views.StatusChecks {
 	retrying.Delivery = views.CheckDelivery{State: views.DeliveryRetrying, HTTPStatus: 503, Attempt: 3, Attempts: 12, NextAt: Now.Add(12 * time.Second)}
 	passed := check(32, "Licence scan", views.CheckPassed, 40*time.Second)
 	passed.Linked, passed.Description, passed.TargetURL = true, "214 packages scanned, no licence conflicts.", "https://licences.example.test/214"
-	passed.Delivery = views.CheckDelivery{State: views.DeliveryDelivered, HTTPStatus: 200, At: ago(42 * time.Second)}
+	passed.Delivery = views.CheckDelivery{ID: 903, State: views.DeliveryDelivered, HTTPStatus: 200, At: ago(42 * time.Second)}
 	return views.StatusChecks{Kind: views.WidgetRows, SHA: "8f3c2a1d", URL: requestPath + "/status_checks", Rev: "1x", Shown: "34f.31p.33p.32s", Polls: true,
-		Now: Now, ServicesURL: servicesPath,
+		Now: Now, ServicesURL: servicesPath, Retries: true, HeadSHA: head,
+		AnswerURL: "https://mergegate.example.test/api/v4/projects/7/merge_requests/142/status_check_responses",
 		Rows: []views.CheckRow{failed, delivered, retrying, passed}}
 }
 

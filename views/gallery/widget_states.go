@@ -18,6 +18,7 @@ func widgetStates(alone func(string, views.StatusChecks) Entry) []Entry {
 	}
 	reader := only(mixed(), views.CheckFailed)
 	reader.Rows[0].Retryable, reader.Rows[0].Linked = false, false
+	reader.Retries, reader.AnswerURL = false, ""
 	return []Entry{
 		alone("widget_mixed", mixed()),
 		alone("widget_all_passed", allPassed()),
@@ -33,6 +34,7 @@ func widgetStates(alone func(string, views.StatusChecks) Entry) []Entry {
 		alone("widget_answers", failures()),
 		alone("widget_informational", informational()),
 		alone("widget_thirty", thirty()),
+		alone("widget_thirty_passed", only(thirty(), views.CheckPassed)),
 		alone("widget_long", long()),
 		alone("widget_right_to_left", rightToLeft()),
 		alone("widget_forbidden", views.StatusChecks{Kind: views.WidgetForbidden}),
@@ -86,7 +88,7 @@ func with(w views.StatusChecks, rows ...views.CheckRow) views.StatusChecks {
 // final returns the widget of a merge request that is not open: there is no
 // countdown and no Retry.
 func final(w views.StatusChecks) views.StatusChecks {
-	w.Final, w.Polls = true, false
+	w.Final, w.Polls, w.AnswerURL = true, false, ""
 	rows := append([]views.CheckRow(nil), w.Rows...)
 	for i := range rows {
 		rows[i].Retryable, rows[i].Deadline = false, time.Time{}
@@ -152,7 +154,7 @@ func failures() views.StatusChecks {
 	return with(mixed(), rows...)
 }
 
-// thirty returns a widget with thirty checks.
+// thirty returns a widget with thirty checks, of which the passed ones are folded.
 func thirty() views.StatusChecks {
 	kinds := mixed().Rows
 	var rows []views.CheckRow
@@ -161,6 +163,7 @@ func thirty() views.StatusChecks {
 			for _, kind := range kinds {
 				if kind.State == state {
 					kind.ID, kind.Name = int64(100+len(rows)), fmt.Sprintf("%s %02d", kind.Name, i+1)
+					kind.Folded = state == views.CheckPassed
 					rows = append(rows, kind)
 					break
 				}
