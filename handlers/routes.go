@@ -144,8 +144,8 @@ func (p *pages) declaredRoutes() []route {
 		{post, mergeRequestsRoute + "/:iid/unapprove", auth.Approve, p.unapproveMergeRequest},
 		{post, mergeRequestsRoute + "/:iid/merge", auth.Merge, p.mergeMergeRequest},
 		{post, mergeRequestsRoute + "/:iid/cancel_auto_merge", auth.Merge, p.cancelAutoMerge},
-		{get, mergeRequestsRoute + "/:iid/status_checks", auth.ReadStatusChecks, p.pollStatusChecks},
-		{post, mergeRequestsRoute + "/:iid/status_checks/retry_failed", auth.RetryStatusCheck, p.retryFailedChecks},
+		{get, pollRoute, auth.ReadStatusChecks, p.pollStatusChecks},
+		{post, pollRoute + "/retry_failed", auth.RetryStatusCheck, p.retryFailedChecks},
 		{post, mergeRequestsRoute + "/:iid/status_checks/:id/retry", auth.RetryStatusCheck, p.retryStatusCheck},
 
 		{get, projectRoute + mergeRequestSettingsPath, auth.ManageStatusChecks, p.mergeRequestSettings},
@@ -186,7 +186,7 @@ func (p *pages) addRoutes(e *echo.Echo, base *url.URL) error {
 	if err != nil {
 		return err
 	}
-	group := e.Group("", compress(), noStore, detectLanguage, same, p.loadSession, readForm, mustChangePassword, p.restoreForm)
+	group := e.Group("", noStore, p.answerUnchangedPoll, compress(), detectLanguage, same, p.loadSession, readForm, mustChangePassword, p.restoreForm)
 	for _, r := range p.routes() {
 		guards := []echo.MiddlewareFunc{requires(r.needs)}
 		if strings.HasPrefix(r.path, projectRoute) {

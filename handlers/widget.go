@@ -29,8 +29,8 @@ func (p *pages) pollStatusChecks(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	// Most polls end here. They need only the digest.
-	if c.QueryParam("rev") == revision(c, facts, presentRows(c, facts)) {
+	v := viewerOf(request.Access(c))
+	if c.QueryParam("rev") == revision(v, facts, presentRows(v, facts)) {
 		return c.NoContent(http.StatusNoContent)
 	}
 	return p.renderWidget(c, parseShownPage(c.QueryParams()))
@@ -153,11 +153,12 @@ func (p *pages) presentWidget(c echo.Context, f mergeFacts, page shownPage) view
 		return widget
 	}
 	widget.Kind = views.WidgetRows
-	widget.Rows = presentRows(c, f)
+	v := viewerOf(request.Access(c))
+	widget.Rows = presentRows(v, f)
 	pending := slices.ContainsFunc(widget.Rows, func(row views.CheckRow) bool { return row.State == views.CheckPending })
 	orderRows(widget.Rows, page.rows)
 	foldRows(&widget, page.rows)
-	widget.Rev = revision(c, f, widget.Rows)
+	widget.Rev = revision(v, f, widget.Rows)
 	widget.URL = mergeRequestURL(c, mr.IID) + "/status_checks"
 	widget.Shown = writeShownRows(widget.Rows)
 	widget.ServicesURL = servicesURL(c)
@@ -172,13 +173,12 @@ func (p *pages) presentWidget(c echo.Context, f mergeFacts, page shownPage) view
 }
 
 // presentRows returns the checks that the user may see, in the order of the database.
-func presentRows(c echo.Context, f mergeFacts) []views.CheckRow {
-	retries, manages := request.Can(c, auth.RetryStatusCheck), request.Can(c, auth.ManageStatusChecks)
+func presentRows(v viewer, f mergeFacts) []views.CheckRow {
 	rows := make([]views.CheckRow, 0, len(f.checks))
 	for _, check := range f.checks {
 		row := presentCheck(check, f.mr.State, f.now)
-		row.Retryable = retries && check.CanRetry(f.mr.State, f.now)
-		row.Linked = manages
+		row.Retryable = v.retries && check.CanRetry(f.mr.State, f.now)
+		row.Linked = v.manages
 		if answer, found := f.late[row.ID]; found {
 			row.Late = &views.LateAnswer{
 				State: views.CheckState(answer.Status), At: answer.CreatedAt, Description: answer.Description, TargetURL: answer.TargetURL,

@@ -7,16 +7,13 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/labstack/echo/v4"
-
-	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/views"
 )
 
 // revision returns a digest of what the widget and the merge box show, without relative times
 // and the order of rows. Of the merge box it covers when the merge request changed,
 // auto-merge, whether the target branch moved, the rule and the user's role.
-func revision(c echo.Context, f mergeFacts, rows []views.CheckRow) string {
+func revision(v viewer, f mergeFacts, rows []views.CheckRow) string {
 	ordered := slices.Clone(rows)
 	slices.SortFunc(ordered, func(a, b views.CheckRow) int { return cmp.Compare(a.ID, b.ID) })
 	buffer := make([]byte, 0, 256*len(rows)+64)
@@ -39,8 +36,8 @@ func revision(c echo.Context, f mergeFacts, rows []views.CheckRow) string {
 	}
 	word(string(f.mr.AutoMergeAborted))
 	word(f.targetStamp)
-	flag(request.Project(c).OnlyAllowMergeIfAllStatusChecksPassed)
-	number(int64(request.Role(c)))
+	flag(v.gate)
+	number(int64(v.role))
 	for _, row := range ordered {
 		number(row.ID)
 		word(row.Name)

@@ -130,12 +130,14 @@ func timeOrNil(t sql.NullTime) *time.Time {
 	return &at
 }
 
-var widgetQuery = "SELECT " + new(checkRow).columns().sql() + `
-	FROM merge_requests mr
+// checkJoins are the tables of checkRow beside merge_requests mr.
+const checkJoins = `
 	LEFT JOIN merge_request_checks c ON c.merge_request_id = mr.id
 	LEFT JOIN deliveries d ON d.id = c.delivery_id
-	LEFT JOIN service_queues q ON q.external_status_check_id = c.external_status_check_id
-	WHERE mr.project_id = ? AND mr.iid = ? ORDER BY c.name, c.id`
+	LEFT JOIN service_queues q ON q.external_status_check_id = c.external_status_check_id `
+
+var widgetQuery = "SELECT " + new(checkRow).columns().sql() + " FROM merge_requests mr " + checkJoins +
+	"WHERE mr.project_id = ? AND mr.iid = ? ORDER BY c.name, c.id"
 
 // MergeRequestChecks finds a merge request and its checks, sorted by name, each
 // with its newest delivery and, if it is open, the service's breaker. It
