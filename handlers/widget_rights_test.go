@@ -101,7 +101,7 @@ func TestWidget_ResponseText_IsEscaped(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service := s.Service("licence")
 		mr := s.openMergeRequest("topic")
-		_, _, err := s.Store.RecordResponse(t.Context(), s.Owner, mr.ProjectID, mr.IID, models.ResponseInput{
+		_, err := s.Store.RecordResponse(t.Context(), s.Owner, mr.ProjectID, mr.IID, models.ResponseInput{
 			ExternalStatusCheckID: service.ID, SHA: mr.HeadSHA, Status: models.StatusPassed,
 			Description: `<script>alert(1)</script> & fine`, TargetURL: "https://ci.example.test/r?a=1&b=2",
 		})

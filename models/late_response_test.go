@@ -36,9 +36,10 @@ func TestRecordResponse_AfterMerge_ChecksAreFinal(t *testing.T) {
 		for _, service := range []models.ExternalStatusCheck{passed, failed, timedOut, pending} {
 			for _, status := range []models.Status{models.StatusPending, models.StatusFailed, models.StatusPassed} {
 				w.Clock.Advance(time.Minute)
-				response, check, err := w.Store.RecordResponse(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.ResponseInput{
+				recorded, err := w.Store.RecordResponse(t.Context(), w.Owner, mr.ProjectID, mr.IID, models.ResponseInput{
 					ExternalStatusCheckID: service.ID, SHA: mr.HeadSHA, Status: status, Description: "late",
 				})
+				response, check := recorded.Response, recorded.Check
 				if err != nil || !response.Late || response.Status != status || check.Description != "" {
 					t.Errorf("%s after the merge: late %t, recorded %s, check says %q, %v", status,
 						response.Late, response.Status, check.Description, err)

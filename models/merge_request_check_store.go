@@ -13,72 +13,125 @@ import (
 // withoutPayload omits the payload from a query for deliveries.
 func withoutPayload(db *gorm.DB) *gorm.DB { return db.Omit("payload") }
 
+// RecordedResponse is the result of RecordResponse. Check, MergeRequest and Checks are the
+// state after it: the check of the service, the merge request with its users, and all
+// checks by name, without deliveries.
+type RecordedResponse struct {
+	Response     StatusCheckResponse
+	Check        MergeRequestCheck
+	MergeRequest MergeRequest
+	Checks       []MergeRequestCheck
+}
+
 // RecordResponse records a service's response for HEAD. It returns KindNotFound if the
 // service is not on this merge request, and KindConflict with CodeStaleSHA and
 // Params["head"] if in.SHA is not HEAD; nothing is stored then. A response after the
-// merge is stored as late and does not change the check.
-func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int64, in ResponseInput) (StatusCheckResponse, MergeRequestCheck, error) {
+// merge is stored as late and does not change the check. Services wait for this operation,
+// so it sends few statements.
+func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int64, in ResponseInput) (RecordedResponse, error) {
 	if err := in.Validate(); err != nil {
-		return StatusCheckResponse{}, MergeRequestCheck{}, err
+		return RecordedResponse{}, err
 	}
 	if hook := s.shared.hooks.BeforeResponseLock; hook != nil {
 		hook()
 	}
-	var response StatusCheckResponse
-	var check MergeRequestCheck
-	err := s.Transaction(ctx, func(tx *Store) error {
-		mr, _, err := tx.lockMergeRequest(ctx, projectID, iid)
-		if err != nil {
+	var r RecordedResponse
+	err := s.Transaction(ctx, func(tx *Store) (err error) {
+		if r, err = tx.responseState(ctx, projectID, iid, in); err != nil {
 			return err
 		}
-		if check, err = tx.checkOfService(ctx, mr, in.ExternalStatusCheckID); err != nil {
-			return err
-		}
-		if in.SHA != mr.HeadSHA {
-			return &Error{Kind: KindConflict, Code: CodeStaleSHA, Params: map[string]string{"head": mr.HeadSHA}}
-		}
-		now := tx.Now()
-		response = StatusCheckResponse{
-			ProjectID: projectID, MergeRequestID: mr.ID, ExternalStatusCheckID: check.ExternalStatusCheckID, UserID: ID(by.ID),
+		mr, now := r.MergeRequest, tx.Now()
+		r.Response = StatusCheckResponse{
+			ProjectID: projectID, MergeRequestID: mr.ID, ExternalStatusCheckID: r.Check.ExternalStatusCheckID, UserID: ID(by.ID),
 			SHA: in.SHA, Status: in.Status, Description: in.Description, TargetURL: in.TargetURL, Late: mr.State == StateMerged, CreatedAt: now,
 		}
 		// Insert the response first: its foreign key locks the service before the
 		// check, the same order as in DeleteExternalStatusCheck.
-		if err := tx.writer(ctx).Create(&response).Error; err != nil {
+		if err := tx.writer(ctx).Create(&r.Response).Error; err != nil {
 			if isForeignKeyViolation(err) {
 				return notFound("external status check")
 			}
 			return err
 		}
-		if response.Late {
-			return tx.audit(ctx, by, projectID, AuditResponse, check.Name, mr.IID,
+		if r.Response.Late {
+			return tx.audit(ctx, by, projectID, AuditResponse, r.Check.Name, mr.IID,
 				AuditChange{Field: "late_status", To: string(in.Status)}, AuditChange{Field: "sha", To: in.SHA})
 		}
-		from, timedOut := check.StatusAt(now), check.TimedOutAt(now)
-		if timedOut && check.Status == StatusPending {
-			if err := tx.auditTimeout(ctx, mr, check); err != nil {
-				return err
-			}
+		return tx.recordOnCheck(ctx, by, &r, in, now)
+	})
+	if err != nil {
+		return RecordedResponse{}, err
+	}
+	return r, nil
+}
+
+// responseState locks a merge request and returns it with its checks, if a response can
+// be recorded.
+func (s *Store) responseState(ctx context.Context, projectID, iid int64, in ResponseInput) (r RecordedResponse, err error) {
+	mr := &r.MergeRequest
+	err = s.forUpdate(s.writer(ctx)).Joins("Author").Take(mr, "merge_requests.project_id = ? AND merge_requests.iid = ?", projectID, iid).Error
+	if err != nil {
+		return r, orNotFound(err, "merge request")
+	}
+	if err := s.reader(ctx).Where("merge_request_id = ?", mr.ID).Order("name, id").Find(&r.Checks).Error; err != nil {
+		return r, err
+	}
+	i := slices.IndexFunc(r.Checks, func(c MergeRequestCheck) bool { return c.ExternalStatusCheckID == in.ExternalStatusCheckID })
+	if i < 0 {
+		return r, notFound("external status check")
+	}
+	r.Check = r.Checks[i]
+	if in.SHA != mr.HeadSHA {
+		return r, &Error{Kind: KindConflict, Code: CodeStaleSHA, Params: map[string]string{"head": mr.HeadSHA}}
+	}
+	// Most merge requests have none of these users yet.
+	for _, missing := range []struct {
+		id   *int64
+		user **User
+	}{{mr.MergeUserID, &mr.MergeUser}, {mr.ClosedByID, &mr.ClosedBy}, {mr.AutoMergeUserID, &mr.AutoMergeUser}} {
+		if missing.id == nil {
+			continue
 		}
-		check.record(in, mr.State == StateOpened, now)
-		if err := tx.saveCheck(ctx, &check); err != nil {
+		user, err := s.User(ctx, *missing.id)
+		if err != nil {
+			return r, err
+		}
+		*missing.user = &user
+	}
+	return r, nil
+}
+
+// recordOnCheck applies a response to its check and records the audit events.
+func (s *Store) recordOnCheck(ctx context.Context, by User, r *RecordedResponse, in ResponseInput, now time.Time) error {
+	mr, check := r.MergeRequest, &r.Check
+	from, timedOut := check.StatusAt(now), check.TimedOutAt(now)
+	if timedOut && check.Status == StatusPending {
+		if err := s.auditTimeout(ctx, mr, *check); err != nil {
 			return err
 		}
-		if in.Status == StatusPassed && mr.HasAutoMerge() {
-			if err := tx.notifyAutoMerges(ctx); err != nil {
-				return err
-			}
+	}
+	check.record(in, mr.State == StateOpened, now)
+	if err := s.saveCheck(ctx, check); err != nil {
+		return err
+	}
+	for i := range r.Checks {
+		if r.Checks[i].ID == check.ID {
+			r.Checks[i] = *check
 		}
-		if from == in.Status && !timedOut {
-			return nil // a repeated response is not audited
+	}
+	if in.Status == StatusPassed && mr.HasAutoMerge() {
+		if err := s.notifyAutoMerges(ctx); err != nil {
+			return err
 		}
-		change := AuditChange{Field: "status", From: string(from), To: string(in.Status)}
-		if from == in.Status {
-			change.From = "" // the check had timed out and is now failed by a response
-		}
-		return tx.audit(ctx, by, projectID, AuditResponse, check.Name, mr.IID, change, AuditChange{Field: "sha", To: in.SHA})
-	})
-	return response, check, err
+	}
+	if from == in.Status && !timedOut {
+		return nil // a repeated response is not audited
+	}
+	change := AuditChange{Field: "status", From: string(from), To: string(in.Status)}
+	if from == in.Status {
+		change.From = "" // the check had timed out and is now failed by a response
+	}
+	return s.audit(ctx, by, mr.ProjectID, AuditResponse, check.Name, mr.IID, change, AuditChange{Field: "sha", To: in.SHA})
 }
 
 // checkOfService finds the check of a service on a merge request.

@@ -49,19 +49,16 @@ func respond(c *call) error {
 	if err := c.paramError(); err != nil {
 		return err
 	}
-	response, check, err := c.api.Store.RecordResponse(c.ctx(), c.me, c.access.Project.ID, c.mr.IID, models.ResponseInput{
+	recorded, err := c.api.Store.RecordResponse(c.ctx(), c.me, c.access.Project.ID, c.mr.IID, models.ResponseInput{
 		ExternalStatusCheckID: *id, SHA: *sha, Status: models.Status(*status),
 		Description: orEmpty(description), TargetURL: orEmpty(target),
 	})
 	if err != nil {
 		return err
 	}
-	shown, err := c.mergeRequestWithoutGit()
-	if err != nil {
-		return err
-	}
+	response, check := recorded.Response, recorded.Check
 	return c.reply(http.StatusCreated, responseEntity{
-		ID: response.ID, MergeRequest: shown,
+		ID: response.ID, MergeRequest: c.mergeRequestWithoutGit(recorded),
 		Service: serviceOfResponse{check.ExternalStatusCheckID, check.Name, c.serviceURL(check.ExternalURL)},
 		SHA:     response.SHA, Status: response.Status, Description: textOrNull(response.Description),
 		TargetURL: textOrNull(response.TargetURL), Late: response.Late, CreatedAt: timestamp(response.CreatedAt),
@@ -108,20 +105,10 @@ func listResponses(c *call) error {
 	}), total)
 }
 
-// mergeRequestWithoutGit returns the merge request in the path from the database
-// alone. It does not ask git whether it can be merged, so that services get their
-// answer quickly.
-func (c *call) mergeRequestWithoutGit() (mergeRequestEntity, error) {
-	p := c.access.Project
-	mr, err := c.api.Store.MergeRequest(c.ctx(), p.ID, c.mr.IID)
-	if err != nil {
-		return mergeRequestEntity{}, err
-	}
-	checks, err := c.api.Store.Checks(c.ctx(), c.mr.ID)
-	if err != nil {
-		return mergeRequestEntity{}, err
-	}
-	return c.mergeRequest(p, mr, models.Mergeable(p, mr, checks[c.mr.ID], c.now())), nil
+// mergeRequestWithoutGit returns the merge request of a response from the database alone.
+// It does not ask git whether it can be merged, so that services get their answer quickly.
+func (c *call) mergeRequestWithoutGit(r models.RecordedResponse) mergeRequestEntity {
+	return c.mergeRequest(c.access.Project, r.MergeRequest, models.Mergeable(c.access.Project, r.MergeRequest, r.Checks, c.now()))
 }
 
 // retry sets a failed check to pending and sends the service a new delivery.

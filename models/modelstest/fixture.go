@@ -229,7 +229,7 @@ func (f *Fixture) RecordPush(branch, old, sha string) []models.PushedBranch {
 
 // Respond records a response of a service as Owner.
 func (f *Fixture) Respond(mr models.MergeRequest, service models.ExternalStatusCheck, sha string, status models.Status) error {
-	_, _, err := f.Store.RecordResponse(f.T.Context(), f.Owner, mr.ProjectID, mr.IID,
+	_, err := f.Store.RecordResponse(f.T.Context(), f.Owner, mr.ProjectID, mr.IID,
 		models.ResponseInput{ExternalStatusCheckID: service.ID, SHA: sha, Status: status})
 	return err
 }
