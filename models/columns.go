@@ -1,6 +1,9 @@
 package models
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // column is an SQL expression and the variable that its value is scanned into.
 type column struct {
@@ -28,4 +31,18 @@ func (c columns) dests() []any {
 		dests[i] = col.dest
 	}
 	return dests
+}
+
+// toUTC converts the scanned times to UTC.
+func (c columns) toUTC() {
+	for _, col := range c {
+		switch at := col.dest.(type) {
+		case *time.Time:
+			*at = at.UTC()
+		case **time.Time:
+			if *at != nil {
+				**at = (*at).UTC()
+			}
+		}
+	}
 }

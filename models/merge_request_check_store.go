@@ -15,7 +15,8 @@ func withoutPayload(db *gorm.DB) *gorm.DB { return db.Omit("payload") }
 
 // RecordedResponse is the result of RecordResponse. Check, MergeRequest and Checks are the
 // state after it: the check of the service, the merge request with its users, and all
-// checks by name, without deliveries.
+// checks by name. They have what the answer shows; see lockRespondedMergeRequest and
+// respondedChecks.
 type RecordedResponse struct {
 	Response     StatusCheckResponse
 	Check        MergeRequestCheck
@@ -69,11 +70,10 @@ func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int6
 // be recorded.
 func (s *Store) responseState(ctx context.Context, projectID, iid int64, in ResponseInput) (r RecordedResponse, err error) {
 	mr := &r.MergeRequest
-	err = s.forUpdate(s.writer(ctx)).Joins("Author").Take(mr, "merge_requests.project_id = ? AND merge_requests.iid = ?", projectID, iid).Error
-	if err != nil {
-		return r, orNotFound(err, "merge request")
+	if *mr, err = s.lockRespondedMergeRequest(ctx, projectID, iid); err != nil {
+		return r, err
 	}
-	if err := s.reader(ctx).Where("merge_request_id = ?", mr.ID).Order("name, id").Find(&r.Checks).Error; err != nil {
+	if r.Checks, err = s.respondedChecks(ctx, mr.ID); err != nil {
 		return r, err
 	}
 	i := slices.IndexFunc(r.Checks, func(c MergeRequestCheck) bool { return c.ExternalStatusCheckID == in.ExternalStatusCheckID })
@@ -111,7 +111,7 @@ func (s *Store) recordOnCheck(ctx context.Context, by User, r *RecordedResponse,
 		}
 	}
 	check.record(in, mr.State == StateOpened, now)
-	if err := s.saveCheck(ctx, check); err != nil {
+	if err := s.saveCheckState(ctx, check); err != nil {
 		return err
 	}
 	for i := range r.Checks {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"time"
 )
 
 // userColumns reads a row u of users into user.
@@ -126,16 +125,7 @@ func (s *Store) queryRow(ctx context.Context, what string, cols columns, query s
 	if err := rows.Scan(cols.dests()...); err != nil {
 		return err
 	}
-	for _, col := range cols {
-		switch at := col.dest.(type) {
-		case *time.Time:
-			*at = at.UTC()
-		case **time.Time:
-			if *at != nil {
-				**at = (*at).UTC()
-			}
-		}
-	}
+	cols.toUTC()
 	// Close here frees the connection before the caller writes.
 	return rows.Close()
 }

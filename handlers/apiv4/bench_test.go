@@ -148,9 +148,7 @@ func (h *replay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // startsTransaction reports whether a statement is the first one of a response's
 // transaction: the one that reads and locks the merge request.
 func startsTransaction(statement string) bool {
-	start := statement[:min(len(statement), 30)]
-	return strings.HasPrefix(start, "SELECT `merge_requests`.") ||
-		strings.HasPrefix(start, `SELECT "merge_requests".`) || strings.HasSuffix(statement, "FOR UPDATE")
+	return strings.Contains(statement, "JOIN users u ON u.id = mr.author_id")
 }
 
 func (h *replay) send(on querier, statement string) []any {
