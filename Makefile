@@ -26,7 +26,10 @@ soak: versions ## kill, cut and fill what Mergegate needs for SOAK_TIME (10m), a
 		$(GO) test -count 1 -timeout 24h -run '^TestSoak$$' -v ./cmd/mergegate
 
 bench: versions ## measure what has a benchmark
-	$(GO) run ./models/modelstest/pgserver -- $(GO) test -run '^$$' -bench . -benchmem ./...
+	$(GO) run ./models/modelstest/pgserver -- $(GO) test -run '^$$' -bench . -skip Isolation -benchmem ./...
+
+bench-isolation: versions ## measure how far bad services delay others (8 minutes)
+	$(GO) run ./models/modelstest/pgserver -- $(GO) test ./jobs -run '^$$' -bench Isolation -benchtime 1x -timeout 30m
 
 generate: versions ## write the Go code of the templ files
 	$(GO) tool templ generate

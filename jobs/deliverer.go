@@ -44,14 +44,16 @@ type Deliverer struct {
 	// drain and lastFinish are DrainTime and lastFinishTime; tests shorten them.
 	drain, lastFinish time.Duration
 	running           sync.WaitGroup
+	claiming          *sync.Mutex
 }
 
 // NewDeliverer returns a deliverer; Run runs it.
 func NewDeliverer(outbox Outbox, sender Sender, log *slog.Logger) *Deliverer {
-	slots := newSlots()
+	slots, claiming := newSlots(), new(sync.Mutex)
 	return &Deliverer{
-		outbox: outbox, sender: sender, log: log, slots: slots, results: resultWriter{outbox: outbox, slots: slots},
-		drain: DrainTime, lastFinish: lastFinishTime,
+		outbox: outbox, sender: sender, log: log, slots: slots, claiming: claiming,
+		results: resultWriter{outbox: outbox, slots: slots, claiming: claiming},
+		drain:   DrainTime, lastFinish: lastFinishTime,
 	}
 }
 
@@ -142,7 +144,9 @@ func (d *Deliverer) startDue(ctx, attemptContext context.Context) (n int, more b
 	if o.Limit == 0 {
 		return 0, false, nil
 	}
+	d.claiming.Lock()
 	claimed, err := d.outbox.Claim(ctx, o)
+	d.claiming.Unlock()
 	if err != nil {
 		return 0, false, err
 	}

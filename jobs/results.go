@@ -10,9 +10,10 @@ import (
 
 const (
 	// maxResults is how many results are recorded in one transaction.
-	maxResults = 64
-	// resultPause is how long the first result waits for others.
-	resultPause = 3 * time.Millisecond
+	maxResults = 128
+	// resultPause is how long the first result waits for those of the other attempts in
+	// flight.
+	resultPause = 20 * time.Millisecond
 )
 
 // resultWriter records results. Those that arrive within resultPause or while a
@@ -21,6 +22,8 @@ const (
 type resultWriter struct {
 	outbox Outbox
 	slots  *slots
+	// claiming keeps claims and batches apart. Both skip rows that are locked.
+	claiming *sync.Mutex
 
 	mu      sync.Mutex
 	busy    bool
@@ -52,9 +55,7 @@ func (w *resultWriter) write(ctx context.Context, finished models.FinishedDelive
 		return w.single(ctx, p, err)
 	case <-p.lead:
 	}
-	if w.slots.count() > 1 {
-		pause(ctx, resultPause)
-	}
+	w.gather(ctx)
 	w.mu.Lock()
 	batch := w.waiting[:min(len(w.waiting), maxResults)]
 	w.waiting = w.waiting[len(batch):]
@@ -68,6 +69,18 @@ func (w *resultWriter) write(ctx context.Context, finished models.FinishedDelive
 	return w.single(ctx, p, <-p.done)
 }
 
+// gather waits for the results of the quick attempts in flight, at most resultPause.
+func (w *resultWriter) gather(ctx context.Context) {
+	for end := time.Now().Add(resultPause); time.Now().Before(end); pause(ctx, time.Millisecond) {
+		w.mu.Lock()
+		waiting := len(w.waiting)
+		w.mu.Unlock()
+		if waiting >= min(w.slots.countQuick(), maxResults) {
+			return
+		}
+	}
+}
+
 // errAlone is the error of a result that must be recorded in its own transaction.
 type errAlone struct{}
 
@@ -79,7 +92,9 @@ func (w *resultWriter) writeBatch(ctx context.Context, batch []*pendingResult) {
 	for i, p := range batch {
 		attempts[i] = p.FinishedDelivery
 	}
+	w.claiming.Lock()
 	left, err := w.outbox.FinishDeliveries(ctx, attempts)
+	w.claiming.Unlock()
 	alone := map[int64]bool{}
 	for _, f := range left {
 		alone[f.Delivery.ID] = true

@@ -12,7 +12,7 @@ import (
 const (
 	// maxQuick is the limit for attempts of less than quickTime, at services that did
 	// not hang last time.
-	maxQuick = 64
+	maxQuick = 128
 	// quickTime is how long an attempt counts against maxQuick, so that attempts that
 	// hang block no others. Most answers take less.
 	quickTime = time.Second
@@ -21,7 +21,7 @@ const (
 	// maxInFlight is the limit for all attempts.
 	maxInFlight = 512
 	// maxPerHost is the limit for one host, within maxQuick.
-	maxPerHost = 16
+	maxPerHost = 32
 	// A project may use half of maxQuick and half of maxHung.
 	maxPerProject, maxHungPerProject = maxQuick / 2, maxHung / 2
 )
@@ -170,6 +170,13 @@ func (s *slots) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.inFlight
+}
+
+// countQuick returns the number of attempts that count against maxQuick.
+func (s *slots) countQuick() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.quick
 }
 
 func decrement[K comparable](counts map[K]int, key K) {

@@ -2,8 +2,11 @@ package models
 
 import (
 	"context"
+	"encoding/json"
+	"maps"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -52,10 +55,15 @@ type finish struct {
 func (f *finish) run(ctx context.Context) error {
 	now := f.Now()
 	deliveries, err := f.lock(ctx)
+	if err != nil || len(deliveries) == 0 {
+		return err
+	}
+	newer, err := f.newerWaiting(ctx, deliveries)
 	if err != nil {
 		return err
 	}
 	logs := make([]DeliveryAttempt, 0, len(f.attempts))
+	var delivered []deliveredRow
 	wake := false
 	for _, a := range f.attempts {
 		d, ok := deliveries[a.Delivery.ID]
@@ -63,15 +71,11 @@ func (f *finish) run(ctx context.Context) error {
 			continue
 		}
 		q := f.queues[d.ExternalStatusCheckID]
-		newer, err := f.newerWaits(ctx, d)
-		if err != nil {
-			return err
-		}
-		wake = wake || newer
-		probe := q.isProbe(d.ID)
-		d.finish(a.Result, probe, newer, now)
-		err = f.writer(ctx).Model(&Delivery{}).Select(finishedColumns).Where("id = ?", d.ID).Updates(&d).Error
-		if err != nil {
+		wake = wake || newer[d.ID]
+		d.finish(a.Result, q.isProbe(d.ID), newer[d.ID], now)
+		if d.State == DeliveryDelivered {
+			delivered = append(delivered, deliveredRow{d.ID, d.LastHTTPStatus, d.LastDurationMS})
+		} else if err := f.writer(ctx).Model(&Delivery{}).Select(finishedColumns).Where("id = ?", d.ID).Updates(&d).Error; err != nil {
 			return err
 		}
 		logs = append(logs, attemptLog(d, a.Result))
@@ -87,10 +91,38 @@ func (f *finish) run(ctx context.Context) error {
 	if err := f.writer(ctx).Create(&logs).Error; err != nil {
 		return err
 	}
+	if err := f.storeDelivered(ctx, delivered, now); err != nil {
+		return err
+	}
 	if err := f.updateQueues(ctx); err != nil || !wake {
 		return err
 	}
 	return f.notifyDeliveries(ctx)
+}
+
+// deliveredRow is what differs between deliveries that succeeded.
+type deliveredRow struct {
+	ID     int64 `json:"id"`
+	Status int   `json:"status"`
+	MS     int64 `json:"ms"`
+}
+
+// storeDelivered stores what Delivery.finish changes for successes, with one statement.
+func (f *finish) storeDelivered(ctx context.Context, rows []deliveredRow, now time.Time) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	list, err := json.Marshal(rows)
+	if err != nil {
+		return err
+	}
+	from := "(SELECT value->>'id' AS id, value->>'status' AS status, value->>'ms' AS ms FROM json_each(?)) AS r"
+	if f.postgres() {
+		from = "json_to_recordset(CAST(? AS json)) AS r(id bigint, status integer, ms bigint)"
+	}
+	return f.writer(ctx).Exec(`UPDATE deliveries AS d SET state = 'delivered', finished_at = ?, leased_until = NULL, not_before = NULL,
+		last_error = '', superseded_reason = '', last_http_status = r.status, last_duration_ms = r.ms FROM `+from+` WHERE d.id = r.id`,
+		now, string(list)).Error
 }
 
 // finishedColumns are the columns that Delivery.finish changes.
@@ -145,17 +177,18 @@ func (f *finish) lock(ctx context.Context) (map[int64]Delivery, error) {
 	return deliveries, nil
 }
 
-// newerWaits reports whether a newer delivery of the same merge request and service is
-// waiting.
-func (f *finish) newerWaits(ctx context.Context, d Delivery) (bool, error) {
-	if d.MergeRequestID == nil {
-		return false, nil
+// newerWaiting returns which of the deliveries have a newer one of the same merge request
+// and service that is waiting.
+func (f *finish) newerWaiting(ctx context.Context, deliveries map[int64]Delivery) (map[int64]bool, error) {
+	var ids []int64
+	err := f.writer(ctx).Raw(`SELECT d.id FROM deliveries d WHERE d.id IN ? AND EXISTS (SELECT 1 FROM deliveries n
+		WHERE n.merge_request_id = d.merge_request_id AND n.external_status_check_id = d.external_status_check_id AND n.id > d.id
+		AND n.state = 'waiting' AND n.single_attempt = FALSE)`, slices.Collect(maps.Keys(deliveries))).Scan(&ids).Error
+	newer := make(map[int64]bool, len(ids))
+	for _, id := range ids {
+		newer[id] = true
 	}
-	var n int64
-	err := f.writer(ctx).Model(&Delivery{}).
-		Where("merge_request_id = ? AND external_status_check_id = ? AND id > ? AND state = 'waiting' AND single_attempt = ?",
-			*d.MergeRequestID, d.ExternalStatusCheckID, d.ID, false).Limit(1).Count(&n).Error
-	return n > 0, err
+	return newer, err
 }
 
 // finishQueue applies the result of an attempt to the queue of its service and reports

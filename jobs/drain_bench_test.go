@@ -1,0 +1,183 @@
+package jobs
+
+import (
+	"bytes"
+	"database/sql"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// Sizes of BenchmarkDrain.
+const (
+	drainServices      = 40
+	drainMergeRequests = 25
+)
+
+// BenchmarkDrain sends 1,000 waiting deliveries to 40 services, and the same payloads
+// with a minimal loop: claim, POST, update, with the database's driver and nothing else.
+// It reports deliveries per second and their ratio.
+func BenchmarkDrain(b *testing.B) {
+	b.Run("sqlite", func(b *testing.B) { benchmarkDrain(b, modelstest.SQLite(b)) })
+	b.Run("postgres", func(b *testing.B) {
+		db := modelstest.Postgres(b)
+		commitToDisk(b, db)
+		benchmarkDrain(b, db)
+	})
+}
+
+// commitToDisk makes commits of a test database wait for the disk. Test servers do not,
+// but production servers do.
+func commitToDisk(b *testing.B, db modelstest.Database) {
+	b.Helper()
+	_, err := db.SQL(b).Exec(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = on', current_database()); END $$`)
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+func benchmarkDrain(b *testing.B, db modelstest.Database) {
+	var received atomic.Int64
+	port := countingReceiver(b, &received)
+	w := newFixture(b, db, func(c *models.Config) { c.Now = time.Now })
+	for i := range drainServices {
+		w.service(fmt.Sprintf("service-%d", i), fmt.Sprintf("http://127.0.3.%d:%s/", i+1, port), "")
+	}
+	var ours, minimal float64
+	n := 0
+	for b.Loop() {
+		for range drainMergeRequests {
+			branch := fmt.Sprintf("branch-%d", n)
+			n++
+			w.Git.SetBranch(w.Fixture.Project.ID, branch, w.Git.Tip(w.Fixture.Project.ID, "feature"))
+			w.MergeRequest(branch, "main")
+		}
+		prepareMinimal(b, w)
+		const all = drainServices * drainMergeRequests
+		begin := time.Now()
+		stop := w.start()
+		waitUntil(b, w, "SELECT COUNT(*) FROM deliveries WHERE state = 'waiting'")
+		ours += all / time.Since(begin).Seconds()
+		stop()
+		begin = time.Now()
+		drainMinimal(b, w)
+		minimal += all / time.Since(begin).Seconds()
+		if received.Swap(0) != 2*all {
+			b.Fatal("a delivery was sent twice or not at all")
+		}
+	}
+	b.ReportMetric(ours/float64(b.N), "deliveries/s")
+	b.ReportMetric(minimal/float64(b.N), "minimal/s")
+	b.ReportMetric(ours/minimal, "ratio")
+}
+
+// countingReceiver listens on all loopback addresses and returns its port.
+func countingReceiver(b *testing.B, received *atomic.Int64) (port string) {
+	b.Helper()
+	l, err := net.Listen("tcp4", "0.0.0.0:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	server := http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		received.Add(1)
+	})}
+	go func() { _ = server.Serve(l) }()
+	b.Cleanup(func() { _ = server.Close() })
+	_, port, _ = net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+func waitUntil(b *testing.B, w fixture, countIsZero string) {
+	b.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		var n int
+		if err := w.Store.DB().QueryRow(countIsZero).Scan(&n); err != nil {
+			b.Fatal(err)
+		}
+		if n == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			b.Fatalf("%d are left after a minute", n)
+		}
+	}
+}
+
+// prepareMinimal copies the waiting deliveries into the minimal loop's table.
+func prepareMinimal(b *testing.B, w fixture) {
+	b.Helper()
+	for _, statement := range []string{
+		"DROP TABLE IF EXISTS minimal",
+		"CREATE TABLE minimal AS SELECT id, url, payload, 'waiting' AS state FROM deliveries WHERE state = 'waiting'",
+		"CREATE UNIQUE INDEX minimal_id ON minimal (id)",
+		"CREATE INDEX minimal_waiting ON minimal (id) WHERE state = 'waiting'",
+	} {
+		if _, err := w.Store.DB().Exec(statement); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// drainMinimal is the minimal loop: it claims batches of 32 and sends each batch
+// concurrently.
+func drainMinimal(b *testing.B, w fixture) {
+	b.Helper()
+	db := w.Store.DB()
+	claim := "UPDATE minimal SET state = 'sending' WHERE id IN (SELECT id FROM minimal WHERE state = 'waiting' ORDER BY id LIMIT 32 FOR UPDATE SKIP LOCKED) RETURNING id, url, payload"
+	done := "UPDATE minimal SET state = 'done' WHERE id = $1"
+	if w.DB.Driver == models.DriverSQLite {
+		claim = strings.Replace(claim, " FOR UPDATE SKIP LOCKED", "", 1)
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	for {
+		batch := claimMinimal(b, db, claim)
+		if len(batch) == 0 {
+			return
+		}
+		var sending sync.WaitGroup
+		for _, d := range batch {
+			sending.Go(func() {
+				response, err := (&http.Client{Transport: transport}).Post(d.URL, "application/json", bytes.NewReader(d.Payload))
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				_ = response.Body.Close()
+				if _, err := db.Exec(done, d.ID); err != nil {
+					b.Error(err)
+				}
+			})
+		}
+		sending.Wait()
+	}
+}
+
+func claimMinimal(b *testing.B, db *sql.DB, claim string) (batch []models.Delivery) {
+	b.Helper()
+	rows, err := db.Query(claim)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var d models.Delivery
+		if err := rows.Scan(&d.ID, &d.URL, &d.Payload); err != nil {
+			b.Fatal(err)
+		}
+		batch = append(batch, d)
+	}
+	if err := rows.Err(); err != nil {
+		b.Fatal(err)
+	}
+	return batch
+}
