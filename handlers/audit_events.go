@@ -23,6 +23,8 @@ import (
 var auditValues = map[string]map[string]text.Key{
 	"target_branches":  {"*": text.KeyChecksAllBranches},
 	"hmac":             {"on": text.KeyChecksOn, "off": text.KeyChecksOffWord},
+	"callback_only":    {"on": text.KeyChecksOn, "off": text.KeyChecksOffWord},
+	"via":              {string(models.ViaCallback): text.KeyChecksAuditViaCallback},
 	"informational":    {"on": text.KeyChecksOn, "off": text.KeyChecksOffWord},
 	"allow_force_push": {"on": text.KeyChecksAllowed, "off": text.KeyChecksNotAllowed},
 	"role": {

@@ -121,6 +121,8 @@ func (s *testSite) serviceCases(other models.Project) []formCase {
 	} {
 		faults = append(faults, fault{name: "header " + kind, change: url.Values{headers: {tt.name}, values: {tt.value}}, want: oneMessage(headers, tt.message)})
 	}
+	faults = append(faults, fault{name: "callbacks without HTTPS", change: url.Values{address: {"http://fresh.example.test/"}, "callback_only": {"1"}},
+		want: oneMessage("callback_only", "Callbacks need a URL with HTTPS")})
 	good := url.Values{timeout: {"90 minutes"}, "informational": {"1"}, headers: {"X-Key"}, values: {"hush-hush-value"}, name: {"Fresh"}, address: {"https://fresh.example.test/hook"}, secret: {"hush-hush-secret"}, "also_apply": {"1"}, branch: {main}}
 	return []formCase{
 		{name: "add service", action: pearServicesPath, as: s.as(s.Owner), good: good, dialog: true, hidden: []string{secret, values}, faults: faults},

@@ -61,4 +61,5 @@ var formMessages = map[string]string{
 	"Enter a valid header name, such as X-Api-Key":                                "「X-Api-Key」のような有効なヘッダー名を入力してください",
 	"Enter a value for X-Key":                                                     "X-Keyの値を入力してください",
 	"The value of X-Key must be printable ASCII and at most 2048 characters long": "X-Keyの値は、印字可能なASCII文字で2048文字以内にしてください",
+	"Callbacks need a URL with HTTPS":                                             "コールバックにはHTTPSのURLが必要です",
 }

@@ -32,6 +32,7 @@ var serviceMessages = messages{
 	"shared_secret.invalid":               text.KeyChecksSecretInvalid,
 	"shared_secret.immutable":             text.KeyChecksSecretUnchangeable,
 	"timeout_seconds.out_of_range":        text.KeyChecksTimeoutInvalid,
+	"callback_only.not_encrypted":         text.KeyChecksCallbackOnlyHTTPS,
 	"custom_headers.too_many":             text.KeyChecksHeadersTooMany,
 	"custom_headers.invalid":              text.KeyChecksHeaderNameInvalid,
 	"custom_headers.reserved":             text.KeyChecksHeaderReserved,
@@ -69,7 +70,7 @@ func readServiceFields(c echo.Context) serviceFields {
 	if form.Has("timeout") {
 		fields.TimeoutSeconds = parseTimeout(fields.timeout)
 	}
-	fields.Informational = form.Get("informational") == "1"
+	fields.Informational, fields.CallbackOnly = form.Get("informational") == "1", form.Get("callback_only") == "1"
 	fields.CustomHeaders = readCustomHeaders(form)
 	all := false
 	for _, name := range []string{"protected_branch_ids[]", "protected_branch_ids"} {
@@ -120,6 +121,7 @@ func (p *pages) editServiceForm(c echo.Context) error {
 	}
 	fields := serviceFields{returnTo: c.QueryParam("return_to"), version: service.Version(), timeout: timeoutText(c, service.Timeout())}
 	fields.Name, fields.ExternalURL, fields.Informational = service.Name, service.ExternalURL, service.Informational
+	fields.CallbackOnly = service.CallbackOnly
 	for _, name := range service.CustomHeaderNames() {
 		fields.CustomHeaders = append(fields.CustomHeaders, models.CustomHeaderInput{Name: name})
 	}
@@ -141,7 +143,7 @@ func (p *pages) updateService(c echo.Context) error {
 	update := models.ExternalStatusCheckUpdate{
 		Name: &fields.Name, ExternalURL: &fields.ExternalURL, ProtectedBranchIDs: &fields.ProtectedBranchIDs,
 		SharedSecret: &fields.SharedSecret, TimeoutSeconds: fields.TimeoutSeconds, Informational: &fields.Informational,
-		CustomHeaders: &fields.CustomHeaders, Version: fields.version,
+		CustomHeaders: &fields.CustomHeaders, CallbackOnly: &fields.CallbackOnly, Version: fields.version,
 	}
 	service, err := p.Store.UpdateExternalStatusCheck(c.Request().Context(), request.MustUser(c),
 		before.ProjectID, before.ID, update, fields.alsoApply)
@@ -229,7 +231,7 @@ func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalS
 		BranchesURL: servicesURL(c) + "/branches?service=" + strconv.FormatInt(service.ID, 10),
 		CountURL:    servicesURL(c) + "/affected?service=" + strconv.FormatInt(service.ID, 10),
 		Return:      fields.returnTo, Name: strings.ToValidUTF8(fields.Name, "\uFFFD"), API: strings.ToValidUTF8(fields.ExternalURL, "\uFFFD"),
-		Timeout: strings.ToValidUTF8(fields.timeout, "\uFFFD"), Informational: fields.Informational, Headers: headerRows(service, fields),
+		Timeout: strings.ToValidUTF8(fields.timeout, "\uFFFD"), Informational: fields.Informational, CallbackOnly: fields.CallbackOnly, Headers: headerRows(service, fields),
 		HasSecret: service.HasSecret(), AlsoApply: fields.alsoApply, Version: fields.version,
 	}
 	switch {
@@ -246,6 +248,7 @@ func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalS
 			status = http.StatusUnprocessableEntity
 			form.NameError, form.APIError = shown.Errors["name"], shown.Errors["external_url"]
 			form.BranchError, form.SecretError = shown.Errors["protected_branch_ids"], shown.Errors["shared_secret"]
+			form.CallbackOnlyError = shown.Errors["callback_only"]
 			form.TimeoutError, form.HeadersError = shown.Errors["timeout_seconds"], shown.Errors["custom_headers"]
 		} else if models.KindOf(failure) != models.KindInternal || isHTMX(c) {
 			return failure // the script shows the error in the dialog

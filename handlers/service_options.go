@@ -95,6 +95,9 @@ func changedOptions(c echo.Context, service models.ExternalStatusCheck, fields s
 	if fields.Informational != service.Informational {
 		changed = append(changed, views.CurrentValue{Label: text.KeyChecksInformational, Text: switchText(c, service.Informational)})
 	}
+	if fields.CallbackOnly != service.CallbackOnly {
+		changed = append(changed, views.CurrentValue{Label: text.KeyChecksCallbackOnly, Text: switchText(c, service.CallbackOnly)})
+	}
 	var typed []string
 	for _, h := range fields.CustomHeaders {
 		typed = append(typed, h.Name)

@@ -16,6 +16,7 @@ func presentCheck(check models.MergeRequestCheck, state models.MergeRequestState
 		ID: check.ExternalStatusCheckID, Name: check.Name, State: views.CheckState(check.StatusAt(now)),
 		SHA: shortSHA(check.SHA), TimedOut: check.TimedOutAt(now), Limit: check.Timeout(), Since: check.Since(now),
 		Description: check.Description, TargetURL: check.TargetURL, Informational: check.Informational,
+		ViaCallback: check.AnsweredVia == models.ViaCallback,
 	}
 	if row.State == views.CheckPending && state == models.StateOpened && check.StoppedAt == nil {
 		row.Deadline = check.Deadline()

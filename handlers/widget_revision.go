@@ -43,6 +43,7 @@ func revision(v viewer, f mergeFacts, rows []views.CheckRow) string {
 		word(row.Name)
 		word(string(row.State))
 		flag(row.Informational)
+		flag(row.ViaCallback)
 		word(row.SHA)
 		word(row.Description)
 		word(row.TargetURL)

@@ -49,12 +49,16 @@ func (s *Store) openHeader(serviceID int64, h CustomHeader) (string, error) {
 }
 
 // credentialColumns are the columns of a service that setCredentials needs.
-var credentialColumns = []string{"id", "external_url", "sealed_secret", "custom_headers"}
+var credentialColumns = []string{"id", "external_url", "sealed_secret", "custom_headers", "timeout_seconds"}
 
-// setCredentials adds what a delivery is signed and sent with. The values of custom
+// setCredentials adds what a delivery is signed and sent with, and the token to answer it,
+// which is new for each attempt. The values of custom
 // headers go only to the server of the service's current URL. If something cannot be
 // decrypted, SecretError is set.
 func (s *Store) setCredentials(c *ClaimedDelivery, service ExternalStatusCheck) {
+	if c.CallbackToken, c.SecretError = s.callbackToken(c.Delivery, service); c.SecretError != nil {
+		return
+	}
 	if c.Secret, c.SecretError = s.openSecret(service); c.SecretError != nil || !sameServer(c.Delivery.URL, service.ExternalURL) {
 		return
 	}

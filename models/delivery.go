@@ -274,6 +274,9 @@ type ClaimedDelivery struct {
 	Secret string
 	// Headers are the custom headers of the service.
 	Headers []HeaderValue
+	// CallbackToken lets the service answer without an access token; "" if the delivery
+	// carries none.
+	CallbackToken string
 	// SecretError is set if the secret or a custom header could not be decrypted. The
 	// delivery must not be sent then, because it would be unsigned.
 	SecretError error

@@ -49,9 +49,11 @@ const (
 	CodeTooMany          Code = "too_many"
 	CodeInvalidValue     Code = "invalid_value"
 	CodeGivenAgain       Code = "given_again"
+	CodeNotEncrypted     Code = "not_encrypted"
 	CodeOutlivesToken    Code = "outlives_token"
 
 	CodeStaleSHA         Code = "stale_sha"
+	CodeCallbackOnly     Code = "callback_only"
 	CodeNotOpen          Code = "not_open"
 	CodeNotClosed        Code = "not_closed"
 	CodeNotFailed        Code = "not_failed"

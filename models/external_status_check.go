@@ -35,6 +35,8 @@ type ExternalStatusCheck struct {
 	// Informational services never block a merge.
 	Informational bool
 	CustomHeaders []CustomHeader `gorm:"serializer:json"`
+	// CallbackOnly services accept only responses with the callback token of a delivery.
+	CallbackOnly bool
 	// ApplyAfterID is set while "Also apply" runs: the id of the last merge request it
 	// has processed.
 	ApplyAfterID *int64
@@ -107,6 +109,7 @@ type ExternalStatusCheckInput struct {
 	TimeoutSeconds *int64
 	Informational  bool
 	CustomHeaders  []CustomHeaderInput
+	CallbackOnly   bool
 }
 
 // ExternalStatusCheckUpdate changes a service. Nil leaves a field unchanged.
@@ -122,6 +125,7 @@ type ExternalStatusCheckUpdate struct {
 	// CustomHeaders replaces all custom headers. A header without a value keeps the
 	// stored one, unless the URL changes (CodeGivenAgain).
 	CustomHeaders *[]CustomHeaderInput
+	CallbackOnly  *bool
 	// Version is the Version of the service that the form showed; "" disables the check
 	// for concurrent edits.
 	Version string
@@ -198,6 +202,14 @@ func checkTimeout(f *fieldErrors, seconds *int64) {
 	}
 }
 
+// checkCallbackOnly adds an error if a service that accepts only callbacks has a URL to
+// which no callback token is sent.
+func checkCallbackOnly(f *fieldErrors, service ExternalStatusCheck) {
+	if service.CallbackOnly && !f.has("external_url") && !MayCarryToken(service.ExternalURL) {
+		f.add("callback_only", CodeNotEncrypted)
+	}
+}
+
 // serviceChanges lists the differences between two states of a service for the audit
 // events. The secret appears as on or off, custom headers as their names, and the URL without its query string, which
 // may contain a token.
@@ -233,6 +245,8 @@ func serviceChanges(from, to ExternalStatusCheck) []AuditChange {
 	addChange("timeout_seconds", timeout(from), timeout(to), timeout(from) != timeout(to))
 	headers := func(c ExternalStatusCheck) string { return cutBytes(strings.Join(c.CustomHeaderNames(), ", "), 1024) }
 	addChange("custom_headers", headers(from), headers(to), !slices.Equal(from.CustomHeaders, to.CustomHeaders))
+	callbackOnly := func(c ExternalStatusCheck) string { return ifExists(c, formatSwitch(c.CallbackOnly)) }
+	addChange("callback_only", callbackOnly(from), callbackOnly(to), callbackOnly(from) != callbackOnly(to))
 	addChange("informational", informational(from), informational(to), informational(from) != informational(to))
 	return changes
 }

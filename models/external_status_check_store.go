@@ -67,7 +67,7 @@ func (s *Store) CreateExternalStatusCheck(ctx context.Context, by User, projectI
 	key, _ := URLKey(in.ExternalURL)
 	service := ExternalStatusCheck{
 		ProjectID: projectID, Name: in.Name, NameKey: foldKey(in.Name), ExternalURL: in.ExternalURL, URLKey: key,
-		TimeoutSeconds: int(DefaultTimeout.Seconds()), Informational: in.Informational, CustomHeaders: []CustomHeader{},
+		TimeoutSeconds: int(DefaultTimeout.Seconds()), Informational: in.Informational, CallbackOnly: in.CallbackOnly, CustomHeaders: []CustomHeader{},
 		CreatedAt: now, UpdatedAt: now,
 	}
 	if in.TimeoutSeconds != nil {
@@ -88,6 +88,7 @@ func (s *Store) CreateExternalStatusCheck(ctx context.Context, by User, projectI
 		if err := tx.addTakenErrors(ctx, &fieldErrs, service); err != nil {
 			return err
 		}
+		checkCallbackOnly(&fieldErrs, service)
 		checkStoredHeaders(&fieldErrs, ExternalStatusCheck{}, in.ExternalURL, in.CustomHeaders)
 		if err := fieldErrs.err(); err != nil {
 			return err
@@ -176,6 +177,9 @@ func (s *Store) UpdateExternalStatusCheck(ctx context.Context, by User, projectI
 		if in.Informational != nil {
 			service.Informational = *in.Informational
 		}
+		if in.CallbackOnly != nil {
+			service.CallbackOnly = *in.CallbackOnly
+		}
 		if in.SharedSecret != nil && *in.SharedSecret != "" && service.HasSecret() {
 			// Declarative clients send the same secret with every update.
 			secret, err := tx.openSecret(service)
@@ -199,6 +203,7 @@ func (s *Store) UpdateExternalStatusCheck(ctx context.Context, by User, projectI
 		if in.CustomHeaders != nil {
 			headers = *in.CustomHeaders
 		}
+		checkCallbackOnly(&fieldErrs, service)
 		checkStoredHeaders(&fieldErrs, before, service.ExternalURL, headers)
 		if err := fieldErrs.err(); err != nil {
 			return err

@@ -55,6 +55,10 @@ type MergeRequestCheck struct {
 	SettledAt   *time.Time
 	Description string
 	TargetURL   string `gorm:"column:target_url"`
+	// CallbackOnly is that of the service now. Only RecordResponse loads it.
+	CallbackOnly bool `gorm:"-"`
+	// AnsweredVia is how the newest response came, "" for none.
+	AnsweredVia ResponseVia
 	// DeliveryID is the newest delivery of the merge request's events to the service.
 	DeliveryID *int64
 	Delivery   *Delivery
@@ -130,6 +134,7 @@ func (c *MergeRequestCheck) restart(sha string, now time.Time) {
 	c.SettledAt = nil
 	c.Description = ""
 	c.TargetURL = ""
+	c.AnsweredVia = ""
 }
 
 // record applies a response to the check.
@@ -138,6 +143,7 @@ func (c *MergeRequestCheck) record(in ResponseInput, open bool, now time.Time) {
 	c.TimedOut = false
 	c.Description = in.Description
 	c.TargetURL = in.TargetURL
+	c.AnsweredVia = in.via()
 	c.StoppedAt = nil
 	c.SettledAt = nil
 	if in.Status == StatusPending {
@@ -222,6 +228,7 @@ type StatusCheckResponse struct {
 	Status                Status
 	Description           string
 	TargetURL             string `gorm:"column:target_url"`
+	Via                   ResponseVia
 	// Late marks a response after the merge. It is recorded, but the check keeps the
 	// state it had when merged.
 	Late      bool
@@ -238,6 +245,15 @@ type ResponseInput struct {
 	Status                Status
 	Description           string
 	TargetURL             string
+	// Callback is set for a response with a callback token. Then SHA may be empty.
+	Callback *Callback
+}
+
+func (in *ResponseInput) via() ResponseVia {
+	if in.Callback != nil {
+		return ViaCallback
+	}
+	return ViaToken
 }
 
 // Validate normalises the input and returns its field errors. The description is one
@@ -248,6 +264,9 @@ func (in *ResponseInput) Validate() error {
 	in.Description = strings.TrimSpace(in.Description)
 	if _, ok := ParseStatus(string(in.Status)); !ok {
 		f.add("status", CodeInvalid)
+	}
+	if in.SHA == "" && in.Callback != nil {
+		in.SHA = in.Callback.SHA
 	}
 	if in.SHA == "" {
 		f.add("sha", CodeBlank)

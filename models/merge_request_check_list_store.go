@@ -24,6 +24,7 @@ type checkRow struct {
 	settledAt      sql.NullTime
 	description    sql.NullString
 	targetURL      sql.NullString
+	answeredVia    sql.NullString
 	externalURL    sql.NullString
 
 	deliveryID     sql.NullInt64
@@ -67,6 +68,7 @@ func (r *checkRow) columns() columns {
 		{"c.settled_at", &r.settledAt},
 		{"c.description", &r.description},
 		{"c.target_url", &r.targetURL},
+		{"c.answered_via", &r.answeredVia},
 		{"c.external_url", &r.externalURL},
 
 		{"d.id", &r.deliveryID},
@@ -103,7 +105,7 @@ func (r *checkRow) check() MergeRequestCheck {
 		Name: r.name.String, ExternalURL: r.externalURL.String, TimeoutSeconds: int(r.timeoutSeconds.Int64), Informational: r.informational.Bool,
 		SHA: r.sha.String, Status: Status(r.status.String), TimedOut: r.timedOut.Bool,
 		PendingSince: r.pendingSince.Time.UTC(), StoppedAt: timeOrNil(r.stoppedAt), SettledAt: timeOrNil(r.settledAt),
-		Description: r.description.String, TargetURL: r.targetURL.String,
+		Description: r.description.String, TargetURL: r.targetURL.String, AnsweredVia: ResponseVia(r.answeredVia.String),
 	}
 	if r.deliveryState.Valid {
 		check.Delivery = &Delivery{

@@ -25,7 +25,8 @@ type RecordedResponse struct {
 }
 
 // RecordResponse records a service's response for HEAD. It returns KindNotFound if the
-// service is not on this merge request, and KindConflict with CodeStaleSHA and
+// service is not on this merge request, KindForbidden with CodeCallbackOnly if the service
+// accepts only responses with a callback token, and KindConflict with CodeStaleSHA and
 // Params["head"] if in.SHA is not HEAD; nothing is stored then. A response after the
 // merge is stored as late and does not change the check. Services wait for this operation,
 // so it sends few statements.
@@ -44,7 +45,8 @@ func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int6
 		mr, now := r.MergeRequest, tx.Now()
 		r.Response = StatusCheckResponse{
 			ProjectID: projectID, MergeRequestID: mr.ID, ExternalStatusCheckID: r.Check.ExternalStatusCheckID, UserID: ID(by.ID),
-			SHA: in.SHA, Status: in.Status, Description: in.Description, TargetURL: in.TargetURL, Late: mr.State == StateMerged, CreatedAt: now,
+			SHA: in.SHA, Status: in.Status, Description: in.Description, TargetURL: in.TargetURL, Late: mr.State == StateMerged,
+			Via: in.via(), CreatedAt: now,
 		}
 		// Insert the response first: its foreign key locks the service before the
 		// check, the same order as in DeleteExternalStatusCheck.
@@ -55,8 +57,8 @@ func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int6
 			return err
 		}
 		if r.Response.Late {
-			return tx.audit(ctx, by, projectID, AuditResponse, r.Check.Name, mr.IID,
-				AuditChange{Field: "late_status", To: string(in.Status)}, AuditChange{Field: "sha", To: in.SHA})
+			return tx.audit(ctx, by, projectID, AuditResponse, r.Check.Name, mr.IID, append(viaChange(in),
+				AuditChange{Field: "late_status", To: string(in.Status)}, AuditChange{Field: "sha", To: in.SHA})...)
 		}
 		return tx.recordOnCheck(ctx, by, &r, in, now)
 	})
@@ -81,7 +83,10 @@ func (s *Store) responseState(ctx context.Context, projectID, iid int64, in Resp
 		return r, notFound("external status check")
 	}
 	r.Check = r.Checks[i]
-	if in.SHA != mr.HeadSHA {
+	if r.Check.CallbackOnly && in.Callback == nil {
+		return r, &Error{Kind: KindForbidden, Code: CodeCallbackOnly}
+	}
+	if in.SHA != mr.HeadSHA || in.Callback != nil && in.Callback.SHA != mr.HeadSHA {
 		return r, &Error{Kind: KindConflict, Code: CodeStaleSHA, Params: map[string]string{"head": mr.HeadSHA}}
 	}
 	// Most merge requests have none of these users yet.
@@ -131,7 +136,16 @@ func (s *Store) recordOnCheck(ctx context.Context, by User, r *RecordedResponse,
 	if from == in.Status {
 		change.From = "" // the check had timed out and is now failed by a response
 	}
-	return s.audit(ctx, by, mr.ProjectID, AuditResponse, check.Name, mr.IID, change, AuditChange{Field: "sha", To: in.SHA})
+	return s.audit(ctx, by, mr.ProjectID, AuditResponse, check.Name, mr.IID,
+		append(viaChange(in), change, AuditChange{Field: "sha", To: in.SHA})...)
+}
+
+// viaChange says in the audit event of a response that it came with a callback token.
+func viaChange(in ResponseInput) []AuditChange {
+	if in.Callback == nil {
+		return nil
+	}
+	return []AuditChange{{Field: "via", To: string(ViaCallback)}}
 }
 
 // checkOfService finds the check of a service on a merge request.

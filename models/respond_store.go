@@ -83,6 +83,8 @@ func respondedCheckColumns(check *MergeRequestCheck) columns {
 		{"c.external_url", &check.ExternalURL},
 		{"c.timeout_seconds", &check.TimeoutSeconds},
 		{"c.informational", &check.Informational},
+		{"c.answered_via", &check.AnsweredVia},
+		{"(SELECT s.callback_only FROM external_status_checks s WHERE s.id = c.external_status_check_id)", &check.CallbackOnly},
 		{"c.sha", &check.SHA},
 		{"c.status", &check.Status},
 		{"c.timed_out", &check.TimedOut},
@@ -123,7 +125,7 @@ func (s *Store) respondedChecks(ctx context.Context, mergeRequestID int64) ([]Me
 func (s *Store) saveCheckState(ctx context.Context, check *MergeRequestCheck) error {
 	check.UpdatedAt = s.Now()
 	return s.writer(ctx).Exec(`UPDATE merge_request_checks SET status = ?, timed_out = ?, pending_since = ?, stopped_at = ?,
-		settled_at = ?, description = ?, target_url = ?, updated_at = ? WHERE id = ?`,
-		check.Status, check.TimedOut, check.PendingSince, check.StoppedAt, check.SettledAt, check.Description, check.TargetURL,
+		settled_at = ?, description = ?, target_url = ?, answered_via = ?, updated_at = ? WHERE id = ?`,
+		check.Status, check.TimedOut, check.PendingSince, check.StoppedAt, check.SettledAt, check.Description, check.TargetURL, check.AnsweredVia,
 		check.UpdatedAt, check.ID).Error
 }

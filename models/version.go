@@ -29,7 +29,7 @@ func checkVersion(sent, current, edited string) error {
 // which an edit cannot overwrite.
 func (c ExternalStatusCheck) Version() string {
 	return version(c.Name, c.ExternalURL, slices.Sorted(slices.Values(c.Scope())), c.TimeoutSeconds, c.Informational,
-		c.CustomHeaders)
+		c.CustomHeaders, c.CallbackOnly)
 }
 
 // Version returns the version of the merge request's form.

@@ -34,3 +34,19 @@ func storedPlaceholder(ctx context.Context, row HeaderRow) templ.Attributes {
 	}
 	return templ.Attributes{"placeholder": text.T(ctx, text.KeyChecksHeaderStored)}
 }
+
+// invalidGroup returns the attributes of a group with an error, nil without one.
+func invalidGroup(id, message string) templ.Attributes {
+	if message == "" {
+		return nil
+	}
+	return templ.Attributes{"aria-invalid": "true", "aria-describedby": id + "-error"}
+}
+
+// focusCallbackOnly gives the check box the focus if its field has the first error.
+func (f ServiceForm) focusCallbackOnly() templ.Attributes {
+	if f.CallbackOnlyError == "" {
+		return nil
+	}
+	return f.focus("status-check-callback-only")
+}

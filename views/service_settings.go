@@ -102,6 +102,8 @@ type ServiceForm struct {
 	// Timeout is the time-out as typed.
 	Timeout, TimeoutError string
 	Informational         bool
+	CallbackOnly          bool
+	CallbackOnlyError     string
 	Headers               []HeaderRow
 	HeadersError          string
 	// Version is the version that the form edits. Changed are the values that
@@ -130,7 +132,8 @@ type ServiceForm struct {
 func (f ServiceForm) focus(id string) templ.Attributes {
 	return focusOn(id, "status-check-name", fieldFault{"status-check-name", f.NameError}, fieldFault{"status-check-url", f.APIError},
 		fieldFault{"branch-button", f.BranchError}, fieldFault{"status-check-secret", f.SecretError},
-		fieldFault{"status-check-timeout", f.TimeoutError}, fieldFault{"custom-headers", f.HeadersError})
+		fieldFault{"status-check-timeout", f.TimeoutError},
+		fieldFault{"status-check-callback-only", f.CallbackOnlyError}, fieldFault{"custom-headers", f.HeadersError})
 }
 
 // Insecure reports whether the entered URL uses HTTP without TLS.

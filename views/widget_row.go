@@ -43,6 +43,8 @@ type CheckRow struct {
 	Late *LateAnswer
 	// Informational checks never block the merge.
 	Informational bool
+	// ViaCallback reports whether the service answered with a callback token.
+	ViaCallback bool
 }
 
 // DeliveryState is the state of the newest delivery to a service.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -65,6 +66,9 @@ var errRefusedAddress = errors.New("address is not allowed")
 type Options struct {
 	// Version is Mergegate's version, for the User-Agent header.
 	Version string
+	// BaseURL is the public address of this server, for callback URLs. Without it no
+	// callback tokens are sent.
+	BaseURL string
 	// Allow lists what may be reached besides the public internet.
 	Allow AllowList
 	// Resolver resolves host names; nil uses the system's.
@@ -77,6 +81,7 @@ type Options struct {
 // Client sends deliveries. It is safe for use by several goroutines.
 type Client struct {
 	userAgent string
+	baseURL   string
 	allow     AllowList
 	resolver  *net.Resolver
 	modify    func(*http.Request)
@@ -89,7 +94,7 @@ type Client struct {
 // NewClient returns a client. It never uses a proxy, because it could not check
 // which address the proxy connects to.
 func NewClient(o Options) *Client {
-	c := &Client{userAgent: "Mergegate/" + o.Version, allow: o.Allow, resolver: o.Resolver, modify: o.Modify, attempt: attemptTimeout}
+	c := &Client{userAgent: "Mergegate/" + o.Version, baseURL: strings.TrimSuffix(o.BaseURL, "/"), allow: o.Allow, resolver: o.Resolver, modify: o.Modify, attempt: attemptTimeout}
 	c.transport = &http.Transport{
 		DialContext: c.dial,
 		// Each attempt opens a connection, so that each address is checked and

@@ -33,6 +33,9 @@ func secretsOf(claimed models.ClaimedDelivery) secrets {
 	for _, h := range claimed.Headers {
 		s.add(h.Name, h.Value)
 	}
+	if claimed.CallbackToken != "" {
+		s.add(models.CallbackHeader, claimed.CallbackToken)
+	}
 	return s
 }
 

@@ -110,6 +110,10 @@ func (c *Client) post(ctx context.Context, claimed models.ClaimedDelivery, at ti
 	for _, custom := range claimed.Headers {
 		h.Set(custom.Name, custom.Value)
 	}
+	if claimed.CallbackToken != "" && c.baseURL != "" {
+		h.Set(models.CallbackURLHeader, c.baseURL+models.CallbackPath(d.ProjectID, d.MergeRequestIID, d.ExternalStatusCheckID))
+		h.Set(models.CallbackHeader, claimed.CallbackToken)
+	}
 	sign(h, claimed.Secret, d.UUID, at, d.Payload)
 	// net/http may send a request with an Idempotency-Key again. Without GetBody
 	// it cannot, so an attempt is one request.

@@ -338,3 +338,42 @@ func TestSend_ProxyEnvironment_IsIgnored(t *testing.T) {
 		t.Errorf("result %+v", result)
 	}
 }
+
+func TestSend_CallbackAndCustomHeaders_AreSentAndMasked(t *testing.T) {
+	var got http.Header
+	url := receiver(t, func(w http.ResponseWriter, r *http.Request) {
+		got = r.Header
+		w.Header().Set("X-Request-Id", r.Header.Get("X-Key"))
+		fmt.Fprint(w, "key=", r.Header.Get("X-Key"), " team=", r.Header.Get("X-Team"), " token=", r.Header.Get("X-Mergegate-Callback-Token"))
+	})
+	c := loopback(t)
+	c.baseURL = "https://git.example.test"
+	d := deliveryTo(url)
+	d.Delivery.ProjectID, d.Delivery.MergeRequestIID, d.Delivery.ExternalStatusCheckID = 9, 17, 31
+	d.CallbackToken = "mgcb-token"
+	d.Headers = []models.HeaderValue{{Name: "X-Key", Value: "very secret"}, {Name: "X-Team", Value: "pears"}, {Name: "authorization", Value: "Bearer abc"}}
+	result := c.Send(t.Context(), d, attemptAt)
+	for name, want := range map[string]string{
+		"X-Key": "very secret", "X-Team": "pears", "Authorization": "Bearer abc", "X-Mergegate-Callback-Token": "mgcb-token",
+		"X-Mergegate-Callback-URL": "https://git.example.test/api/v4/projects/9/merge_requests/17/status_checks/31/callback",
+	} {
+		if got.Get(name) != want {
+			t.Errorf("%s: %q, want %q", name, got.Get(name), want)
+		}
+	}
+	for _, name := range []string{"X-Key", "X-Team", "Authorization", "X-Mergegate-Callback-Token"} {
+		if logged := result.RequestHeader[http.CanonicalHeaderKey(name)]; len(logged) != 1 || logged[0] != masked {
+			t.Errorf("logged %s: %v", name, logged)
+		}
+	}
+	// Short values would mask what is not secret.
+	if body := string(result.ResponseBody); body != "key=[masked] team=pears token=[masked]" {
+		t.Errorf("logged body %q", body)
+	}
+	if id := result.ResponseHeader["X-Request-Id"]; len(id) != 1 || id[0] != masked {
+		t.Errorf("logged header %v", id)
+	}
+	if got := c.Send(t.Context(), deliveryTo(url), attemptAt).RequestHeader; len(got["X-Mergegate-Callback-Url"]) != 0 {
+		t.Errorf("a delivery without token has %v", got)
+	}
+}

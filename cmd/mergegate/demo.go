@@ -52,6 +52,8 @@ var demoServices = []struct {
 	name, rule, passText, failText string
 	delay                          time.Duration
 	branches                       []string
+	// callback services have no access token.
+	callback bool
 }{
 	{
 		name: "Licence scan", rule: "fails-with:licence", delay: 8 * time.Second,
@@ -59,7 +61,7 @@ var demoServices = []struct {
 		failText: "The title mentions a licence, so a person has to review this change.",
 	},
 	{
-		name: "Security sign-off", rule: "passes-with:reviewed", delay: 15 * time.Second, branches: []string{"main", "release/*"},
+		name: "Security sign-off", rule: "passes-with:reviewed", delay: 15 * time.Second, branches: []string{"main", "release/*"}, callback: true,
 		passText: "The title says that this change was reviewed.",
 		failText: `This change was not reviewed. After a review, add "reviewed" to the title and retry.`,
 	},

@@ -193,7 +193,7 @@ func seedServices(ctx context.Context, a *app, by models.User, project models.Pr
 				}
 			}
 		}
-		state := demoServiceState{Name: service.name, Secret: auth.NewSecretKey(), Token: auth.NewAccessToken()}
+		state := demoServiceState{Name: service.name, Secret: auth.NewSecretKey()}
 		if state.Listen, err = freeAddress(); err != nil {
 			return nil, err
 		}
@@ -208,12 +208,15 @@ func seedServices(ctx context.Context, a *app, by models.User, project models.Pr
 		if _, err := a.store.CreateExternalStatusCheck(ctx, by, project.ID, in, false); err != nil {
 			return nil, err
 		}
-		_, err = a.store.CreateProjectToken(ctx, by, models.RoleMaintainer, project.ID, models.AccessTokenInput{
-			Name: service.name, Scopes: []string{models.ScopeAPI}, ExpiresAt: a.store.Now().Add(models.MaxTokenLifetime - 24*time.Hour),
-			Digest: auth.Digest(state.Token), Role: models.RoleDeveloper,
-		})
-		if err != nil {
-			return nil, err
+		if !service.callback {
+			state.Token = auth.NewAccessToken()
+			_, err = a.store.CreateProjectToken(ctx, by, models.RoleMaintainer, project.ID, models.AccessTokenInput{
+				Name: service.name, Scopes: []string{models.ScopeAPI}, ExpiresAt: a.store.Now().Add(models.MaxTokenLifetime - 24*time.Hour),
+				Digest: auth.Digest(state.Token), Role: models.RoleDeveloper,
+			})
+			if err != nil {
+				return nil, err
+			}
 		}
 		states = append(states, state)
 	}

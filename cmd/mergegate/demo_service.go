@@ -22,15 +22,17 @@ import (
 )
 
 // demoService is an external service as a user of Mergegate would write it. It
-// shares no code with the server and knows only its secret, its token and the
-// address of the API. It decides by a rule on the title of a merge request.
+// shares no code with the server and knows only its secret, the address of the
+// API and, unless it answers with callback tokens, its access token. It decides by a rule on the title of a merge request.
 type demoService struct {
-	Name   string        `env:"NAME,required"`
-	Listen string        `env:"LISTEN,required"`
-	API    string        `env:"API,required"` // base URL of Mergegate
-	Secret string        `env:"SECRET,required,unset"`
-	Token  string        `env:"TOKEN,required,unset"`
-	Delay  time.Duration `env:"DELAY" envDefault:"15s"`
+	Name   string `env:"NAME,required"`
+	Listen string `env:"LISTEN,required"`
+	API    string `env:"API,required"` // base URL of Mergegate
+	Secret string `env:"SECRET,required,unset"`
+	// Token is an access token. Without it the service answers with the callback token of
+	// each delivery.
+	Token string        `env:"TOKEN,unset"`
+	Delay time.Duration `env:"DELAY" envDefault:"15s"`
 	// Rule is "passes-with:WORD" or "fails-with:WORD".
 	Rule string `env:"RULE,required"`
 	// PassText and FailText are the descriptions in the responses.
@@ -125,7 +127,7 @@ func (s *demoService) receive(ctx context.Context) http.Handler {
 		s.work.Add(1)
 		go func() {
 			defer s.work.Done()
-			s.judge(ctx, p)
+			s.judge(ctx, p, r.Header.Get("X-Mergegate-Callback-Token"))
 		}()
 	})
 	return mux
@@ -155,7 +157,7 @@ func (s *demoService) repeated(key string) bool {
 }
 
 // judge waits for the delay of the service and then sends its response.
-func (s *demoService) judge(ctx context.Context, p demoPayload) {
+func (s *demoService) judge(ctx context.Context, p demoPayload, callbackToken string) {
 	select {
 	case <-ctx.Done():
 		return
@@ -171,14 +173,23 @@ func (s *demoService) judge(ctx context.Context, p demoPayload) {
 		s.log.Error("encoding the response failed", "error", err)
 		return
 	}
-	url := fmt.Sprintf("%s/api/v4/projects/%d/merge_requests/%d/status_check_responses", s.API, p.Project.ID, p.ObjectAttributes.IID)
+	mergeRequest := fmt.Sprintf("%s/api/v4/projects/%d/merge_requests/%d", s.API, p.Project.ID, p.ObjectAttributes.IID)
+	url := mergeRequest + "/status_check_responses"
+	if s.Token == "" {
+		// The address is also in X-Mergegate-Callback-URL, but a forged one could divert the token.
+		url = fmt.Sprintf("%s/status_checks/%d/callback", mergeRequest, p.ExternalApprovalRule.ID)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		s.log.Error("response not sent", "error", err)
 		return
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("PRIVATE-TOKEN", s.Token)
+	if s.Token == "" {
+		req.Header.Set("X-Mergegate-Callback-Token", callbackToken)
+	} else {
+		req.Header.Set("PRIVATE-TOKEN", s.Token)
+	}
 	resp, err := s.client.Do(req)
 	if err != nil {
 		s.log.Error("response not sent", "error", err)

@@ -95,7 +95,7 @@ func startServer(ctx context.Context, a *app) (*server, error) {
 		}
 	})
 	work := jobs.New(jobs.Options{
-		Store: a.store, Sender: webhook.NewClient(webhook.Options{Version: version(), Allow: a.config.allow}), Log: log,
+		Store: a.store, Sender: webhook.NewClient(webhook.Options{Version: version(), BaseURL: a.config.BaseURL, Allow: a.config.allow}), Log: log,
 		Tidy: a.repos.Tidy, SweepLocks: a.repos.SweepLocks, SingleProcess: !a.config.postgres(),
 	})
 	s.running.Go(func() { work.Run(s.stopped) })

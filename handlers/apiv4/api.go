@@ -133,6 +133,8 @@ type call struct {
 	access models.Access
 	mr     models.MergeRequest
 	checks []models.MergeRequestCheck
+	// callback is set on routes for callback tokens. me is zero then.
+	callback *models.Callback
 }
 
 // handler returns the Echo handler of a route. It answers errors and panics.
@@ -165,7 +167,11 @@ func (c *call) serve(r route) error {
 	if err := c.enforceLimit(c.api.addresses.take(c.RealIP(), c.now())); err != nil {
 		return err
 	}
-	if err := c.authenticate(r); err != nil {
+	if r.callback {
+		if err := c.authenticateCallback(); err != nil {
+			return err
+		}
+	} else if err := c.authenticate(r); err != nil {
 		return err
 	}
 	if c.signedIn() {

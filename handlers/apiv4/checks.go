@@ -30,6 +30,7 @@ type responseEntity struct {
 	Description  *string            `json:"description"`
 	TargetURL    *string            `json:"target_url"`
 	Late         bool               `json:"late"`
+	Via          models.ResponseVia `json:"via"`
 	CreatedAt    timestamp          `json:"created_at"`
 }
 
@@ -42,17 +43,32 @@ type serviceOfResponse struct {
 // respond records the response of a service for HEAD. After the merge the response
 // is marked as late and does not change the check.
 func respond(c *call) error {
-	c.requireParams("external_status_check_id", "sha", "status")
+	c.requireParams("external_status_check_id", "sha")
 	id, sha := c.number("external_status_check_id"), c.text("sha")
-	status := c.enum("status", string(models.StatusPassed), string(models.StatusFailed), string(models.StatusPending))
-	description, target := c.text("description"), c.text("target_url")
-	if err := c.paramError(); err != nil {
+	in, err := c.responseInput()
+	if err != nil {
 		return err
 	}
-	recorded, err := c.api.Store.RecordResponse(c.ctx(), c.me, c.access.Project.ID, c.mr.IID, models.ResponseInput{
-		ExternalStatusCheckID: *id, SHA: *sha, Status: models.Status(*status),
-		Description: orEmpty(description), TargetURL: orEmpty(target),
-	})
+	in.ExternalStatusCheckID, in.SHA = *id, *sha
+	return c.recordResponse(in)
+}
+
+// responseInput reads the parameters of a response other than its check and SHA. It
+// returns the faults of all parameters.
+func (c *call) responseInput() (models.ResponseInput, error) {
+	c.requireParams("status")
+	status := c.enum("status", string(models.StatusPassed), string(models.StatusFailed), string(models.StatusPending))
+	in := models.ResponseInput{Description: orEmpty(c.text("description")), TargetURL: orEmpty(c.text("target_url"))}
+	if err := c.paramError(); err != nil {
+		return in, err
+	}
+	in.Status = models.Status(*status)
+	return in, nil
+}
+
+// recordResponse records a response and answers with it.
+func (c *call) recordResponse(in models.ResponseInput) error {
+	recorded, err := c.api.Store.RecordResponse(c.ctx(), c.me, c.access.Project.ID, c.mr.IID, in)
 	if err != nil {
 		return err
 	}
@@ -61,21 +77,22 @@ func respond(c *call) error {
 		ID: response.ID, MergeRequest: c.mergeRequestWithoutGit(recorded),
 		Service: serviceOfResponse{check.ExternalStatusCheckID, check.Name, c.serviceURL(check.ExternalURL)},
 		SHA:     response.SHA, Status: response.Status, Description: textOrNull(response.Description),
-		TargetURL: textOrNull(response.TargetURL), Late: response.Late, CreatedAt: timestamp(response.CreatedAt),
+		TargetURL: textOrNull(response.TargetURL), Late: response.Late, Via: response.Via, CreatedAt: timestamp(response.CreatedAt),
 	})
 }
 
 // recordedResponse is a response in the history of a check.
 type recordedResponse struct {
-	ID          int64         `json:"id"`
-	ServiceID   int64         `json:"external_status_check_id"`
-	SHA         string        `json:"sha"`
-	Status      models.Status `json:"status"`
-	Description *string       `json:"description"`
-	TargetURL   *string       `json:"target_url"`
-	UserID      *int64        `json:"user_id"`
-	Late        bool          `json:"late"`
-	CreatedAt   timestamp     `json:"created_at"`
+	ID          int64              `json:"id"`
+	ServiceID   int64              `json:"external_status_check_id"`
+	SHA         string             `json:"sha"`
+	Status      models.Status      `json:"status"`
+	Description *string            `json:"description"`
+	TargetURL   *string            `json:"target_url"`
+	UserID      *int64             `json:"user_id"`
+	Late        bool               `json:"late"`
+	Via         models.ResponseVia `json:"via"`
+	CreatedAt   timestamp          `json:"created_at"`
 }
 
 // listResponses lists all responses of a service to a merge request, including
@@ -100,7 +117,7 @@ func listResponses(c *call) error {
 	return replyList(c, page, mapSlice(responses, func(r models.StatusCheckResponse) recordedResponse {
 		return recordedResponse{
 			ID: r.ID, ServiceID: r.ExternalStatusCheckID, SHA: r.SHA, Status: r.Status, Description: textOrNull(r.Description),
-			TargetURL: textOrNull(r.TargetURL), UserID: r.UserID, Late: r.Late, CreatedAt: timestamp(r.CreatedAt),
+			TargetURL: textOrNull(r.TargetURL), UserID: r.UserID, Late: r.Late, Via: r.Via, CreatedAt: timestamp(r.CreatedAt),
 		}
 	}), total)
 }

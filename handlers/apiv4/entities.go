@@ -163,6 +163,7 @@ type serviceEntity struct {
 	TimeoutSeconds    int             `json:"timeout_seconds"`
 	Informational     bool            `json:"informational"`
 	CustomHeaders     []headerEntity  `json:"custom_headers"`
+	CallbackOnly      bool            `json:"callback_only"`
 	// Incomplete names the parameters that are not fully applied yet.
 	Incomplete []string `json:"incomplete,omitempty"`
 }
@@ -180,6 +181,7 @@ func newServiceEntity(s models.ExternalStatusCheck, protected []models.Protected
 		ID: s.ID, Name: s.Name, ProjectID: s.ProjectID, ExternalURL: s.ExternalURL, HMAC: s.HasSecret(),
 		ProtectedBranches: []serviceBranch{}, TimeoutSeconds: s.TimeoutSeconds, Informational: s.Informational,
 		CustomHeaders: mapSlice(s.CustomHeaderNames(), func(name string) headerEntity { return headerEntity{name} }),
+		CallbackOnly:  s.CallbackOnly,
 	}
 	for _, b := range s.Branches {
 		scope := serviceBranch{

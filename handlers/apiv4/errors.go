@@ -83,6 +83,7 @@ var codeMessages = map[models.Code]struct {
 	text   string
 }{
 	models.CodeStaleSHA:         {http.StatusConflict, "SHA does not match HEAD of source branch: {head}"},
+	models.CodeCallbackOnly:     {http.StatusForbidden, "This status check accepts only responses with the callback token of a delivery"},
 	models.CodeNotFailed:        {http.StatusUnprocessableEntity, "External status check must be failed"},
 	models.CodeNotOpen:          {http.StatusUnprocessableEntity, "Merge request must be open"},
 	models.CodeNotClosed:        {http.StatusUnprocessableEntity, "Merge request must be closed"},
@@ -121,6 +122,7 @@ var fieldErrorTexts = map[models.Code]string{
 	models.CodeTooMany:          "are too many (maximum is {max})",
 	models.CodeInvalidValue:     "have an invalid value for {name}: printable ASCII, {max} characters at most",
 	models.CodeGivenAgain:       "must be given again with their values, because the URL changes ({name})",
+	models.CodeNotEncrypted:     "needs an external URL with HTTPS",
 	models.CodeImmutable:        "cannot be changed: delete the status check and create it again",
 }
 

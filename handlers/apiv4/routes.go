@@ -12,6 +12,8 @@ type route struct {
 	routeEntry
 	// anonymous routes need no token if the project is public.
 	anonymous bool
+	// callback routes need the callback token of a delivery instead of an access token.
+	callback bool
 }
 
 type routeEntry struct {
@@ -154,10 +156,14 @@ func (a *api) routes() []route {
 	}
 	routes := make([]route, 0, len(public)+len(withToken))
 	for _, e := range public {
-		routes = append(routes, route{e, true})
+		routes = append(routes, route{routeEntry: e, anonymous: true})
 	}
 	for _, e := range withToken {
-		routes = append(routes, route{e, false})
+		routes = append(routes, route{routeEntry: e})
 	}
+	// The token of a delivery allows nothing else.
+	routes = append(routes, route{callback: true, routeEntry: routeEntry{
+		post, mergeRequestPath + "/status_checks/:check_id/callback", preloadNothing, "", respondByCallback,
+	}})
 	return routes
 }

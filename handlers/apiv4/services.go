@@ -30,11 +30,13 @@ func createService(c *call) error {
 	name, address, secret := c.text("name"), c.text("external_url"), c.text("shared_secret")
 	ids, apply := c.numbers("protected_branch_ids"), c.boolean("apply_to_open_merge_requests")
 	timeout, informational, headers := c.number("timeout_seconds"), c.boolean("informational"), c.customHeaders()
+	callbackOnly := c.boolean("callback_only")
 	if err := c.paramError(); err != nil {
 		return err
 	}
 	in := models.ExternalStatusCheckInput{
 		Name: *name, ExternalURL: *address, SharedSecret: orEmpty(secret), TimeoutSeconds: timeout, Informational: isTrue(informational),
+		CallbackOnly: isTrue(callbackOnly),
 	}
 	if ids != nil {
 		in.ProtectedBranchIDs = *ids
@@ -59,7 +61,7 @@ func updateService(c *call) error {
 	in := models.ExternalStatusCheckUpdate{
 		Name: c.text("name"), ExternalURL: c.text("external_url"), ProtectedBranchIDs: c.numbers("protected_branch_ids"),
 		SharedSecret: c.text("shared_secret"), TimeoutSeconds: c.number("timeout_seconds"), Informational: c.boolean("informational"),
-		CustomHeaders: c.customHeaders(),
+		CustomHeaders: c.customHeaders(), CallbackOnly: c.boolean("callback_only"),
 	}
 	apply := c.boolean("apply_to_open_merge_requests")
 	if err := c.paramError(); err != nil {

@@ -88,6 +88,9 @@ func TestSudo_IsRefusedOnEveryRoute(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		token := s.tokens["root"]
 		for _, r := range apiv4.RoutesForTest() {
+			if strings.HasSuffix(r.Path, "/callback") {
+				continue // it takes no access token
+			}
 			path := s.examplePath(r.Path)
 			s.wantAnswer(t, s.send(r.Method, path, "", http.Header{"Private-Token": {token}, "Sudo": {"developer"}}), 403, "403 Forbidden")
 			s.wantAnswer(t, s.send(r.Method, path+"?sudo=developer", "", http.Header{"Private-Token": {token}}), 403, "403 Forbidden")

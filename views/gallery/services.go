@@ -108,6 +108,9 @@ func services() []Entry {
 			f.Headers = []views.HeaderRow{{Name: "X-Api-Key", Stored: true}, {Name: "Authorization"}}
 		}),
 		fault("service_form_timeout_invalid", text.KeyChecksTimeoutInvalid, func(f *views.ServiceForm, m string) { f.Timeout, f.TimeoutError = "8 days", m }),
+		fault("service_form_callback_not_encrypted", text.KeyChecksCallbackOnlyHTTPS, func(f *views.ServiceForm, m string) {
+			f.API, f.CallbackOnly, f.CallbackOnlyError = "http://loadgate.example.org:8080/mr", true, m
+		}),
 		fault("service_form_header_invalid", text.KeyChecksHeaderNameInvalid, func(f *views.ServiceForm, m string) {
 			f.Headers, f.HeadersError = []views.HeaderRow{{Name: "X Key"}}, m
 		}),

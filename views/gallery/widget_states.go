@@ -52,7 +52,7 @@ func informational() views.StatusChecks {
 	w := mixed()
 	for i := range w.Rows {
 		row := &w.Rows[i]
-		row.Informational = row.State == views.CheckFailed
+		row.Informational, row.ViaCallback = row.State == views.CheckFailed, row.State == views.CheckPassed
 		if row.State == views.CheckPending {
 			row.Limit = 7 * 24 * time.Hour
 			row.Deadline = Now.Add(75*time.Hour + 4*time.Minute)

@@ -80,6 +80,7 @@ const (
 	KeyMRDays                    Key = "mr.days"
 	KeyMRCheckInformational      Key = "mr.check_informational"
 	KeyMRCheckInformationalTitle Key = "mr.check_informational_title"
+	KeyMRCheckViaCallback        Key = "mr.check_via_callback"
 	KeyMRSecondsShort            Key = "mr.seconds_short"
 	KeyMRApprovals               Key = "mr.approvals"
 	KeyMRApprovalsNone           Key = "mr.approvals_none"
