@@ -3,13 +3,11 @@ package handlers
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views"
@@ -23,84 +21,6 @@ func (p *pages) mergeRequestInPath(c echo.Context) (models.MergeRequest, error) 
 		return models.MergeRequest{}, err
 	}
 	return p.Store.MergeRequest(c.Request().Context(), request.Project(c).ID, iid)
-}
-
-// listMergeRequests lists a project's merge requests by state.
-func (p *pages) listMergeRequests(c echo.Context) error {
-	ctx, project := c.Request().Context(), request.Project(c)
-	state, filter := listFilter(c)
-	counts, err := p.Store.CountMergeRequests(ctx, project.ID)
-	if err != nil {
-		return err
-	}
-	number := pageNumber(c)
-	list, total, err := p.Store.MergeRequests(ctx, filter, models.Page{Number: number, Size: pageSize})
-	if err != nil {
-		return err
-	}
-	var checks map[int64][]models.MergeRequestCheck
-	if request.Can(c, auth.ReadStatusChecks) {
-		ids := make([]int64, len(list))
-		for i, mr := range list {
-			ids[i] = mr.ID
-		}
-		if checks, err = p.Store.Checks(ctx, ids...); err != nil {
-			return err
-		}
-	}
-	page, err := p.page(c, translate(c, text.KeyMergeRequests), views.SectionMergeRequests)
-	if err != nil {
-		return err
-	}
-	addBreadcrumbs(&page, translate(c, text.KeyMergeRequests), mergeRequestsURL(c))
-	v := views.MergeRequestList{
-		Tabs: listTabs(c, counts, state), State: state, Search: searchParam(c, "search"), URL: mergeRequestsURL(c),
-		Pages: pageLinks(c, number, len(list), total), Now: p.Store.Now(),
-	}
-	if request.Can(c, auth.CreateMergeRequest) {
-		v.NewURL = newMergeRequestURL(c)
-	}
-	for _, mr := range list {
-		v.Rows = append(v.Rows, presentRow(c, mr, checks[mr.ID], v.Now))
-	}
-	return render(c, http.StatusOK, views.MergeRequests(page, v))
-}
-
-// allStates is the value of the query's state for all merge requests.
-const allStates = "all"
-
-// listFilter reads the filter from the query. A search for "!12" selects by number.
-func listFilter(c echo.Context) (state string, filter models.MergeRequestFilter) {
-	filter.ProjectIDs = []int64{request.Project(c).ID}
-	switch state = c.QueryParam("state"); models.MergeRequestState(state) {
-	case models.StateMerged, models.StateClosed:
-		filter.State = models.MergeRequestState(state)
-	case allStates:
-	default:
-		state, filter.State = string(models.StateOpened), models.StateOpened
-	}
-	search := searchParam(c, "search")
-	if number, found := strings.CutPrefix(search, "!"); found {
-		if iid, err := strconv.ParseInt(number, 10, 64); err == nil {
-			filter.IIDs = []int64{iid}
-			return state, filter
-		}
-	}
-	filter.Search = search
-	return state, filter
-}
-
-func listTabs(c echo.Context, counts map[models.MergeRequestState]int64, state string) []views.ListTab {
-	tab := func(key text.Key, name string, count int64) views.ListTab {
-		return views.ListTab{Text: key, URL: mergeRequestsURL(c) + "?state=" + name, Count: int(count), Current: name == state}
-	}
-	opened, merged, closed := counts[models.StateOpened], counts[models.StateMerged], counts[models.StateClosed]
-	return []views.ListTab{
-		tab(text.KeyMRTabOpen, string(models.StateOpened), opened),
-		tab(text.KeyMRTabMerged, string(models.StateMerged), merged),
-		tab(text.KeyMRTabClosed, string(models.StateClosed), closed),
-		tab(text.KeyMRTabAll, allStates, opened+merged+closed),
-	}
 }
 
 // showMergeRequest shows the Overview tab.

@@ -2,7 +2,9 @@ package handlers
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/mergegate/mergegate/models"
 )
@@ -40,6 +42,116 @@ func TestMergeRequestList_ManyRows_TakesAsManyQueriesAsOne(t *testing.T) {
 		}
 		if many := queries(stranger, 20, false); many != oneStranger {
 			t.Errorf("%d queries for twenty rows without checks, %d for one", many, oneStranger)
+		}
+	})
+}
+
+// listedRequests returns the numbers of the listed merge requests in their order.
+func (a response) listedRequests() string {
+	var list []string
+	for _, row := range a.Find("#mr-list .list > li .list__meta > span:first-child").EachIter() {
+		list = append(list, collapseSpace(row.Text()))
+	}
+	return strings.Join(list, " ")
+}
+
+func TestMergeRequestList_Filters_SelectAndCombine(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		service := s.Service("licence")
+		failed := s.openMergeRequest("failed")
+		s.respondAll(failed, models.StatusFailed, service)
+		passed := s.openMergeRequest("passed")
+		s.respondAll(passed, models.StatusPassed, service)
+		s.openMergeRequest("late") // its check times out
+		s.Clock.Advance(models.MergeRequestCheck{TimeoutSeconds: 120}.Timeout())
+		pending := s.openMergeRequest("pending")
+		draft := true
+		if _, err := s.Store.UpdateMergeRequest(t.Context(), s.Owner, s.Project.ID, pending.IID, models.MergeRequestUpdate{Draft: &draft}); err != nil {
+			t.Fatal(err)
+		}
+		dev := s.Member("dev", models.RoleDeveloper)
+		list := func(user models.User, query string) response {
+			return s.as(user).get(pearMergeRequestsPath + "?" + query).wantStatus(200)
+		}
+		expect := func(user models.User, query, want string) {
+			t.Helper()
+			if got := list(user, query).listedRequests(); got != want {
+				t.Errorf("%s: %q, want %q", query, got, want)
+			}
+		}
+		expect(dev, "checks=pending", "!4 !3") // at the limit, not after it
+		s.Clock.Advance(time.Microsecond)
+		expect(dev, "checks=failed", "!3 !1")
+		expect(dev, "checks=pending", "!4")
+		expect(dev, "checks=passed", "!2")
+		expect(dev, "checks=", "!4 !3 !2 !1")
+		expect(dev, "checks=failed&search=late", "!3")
+		expect(dev, "draft=yes", "!4")
+		expect(dev, "wip=no", "!3 !2 !1")
+		expect(dev, "author_username=OLGA&target_branch=main", "!4 !3 !2 !1")
+		expect(dev, "author_username=dev", "")
+		expect(dev, "target_branch=mai", "")
+		expect(dev, "sort=created_asc", "!1 !2 !3 !4")
+		expect(dev, "sort=title_asc&draft=no", "!1 !3 !2")
+		expect(dev, "sort=updated_desc&search=%214", "!4")
+		page := list(dev, "checks=failed&draft=no&sort=title_desc")
+		if got := page.text(".tabs"); got != "Open 2Merged 0Closed 0All 2" {
+			t.Errorf("tabs %q", got)
+		}
+		if got := page.Find(".tabs a").Last().AttrOr("href", ""); got != pearMergeRequestsPath+"?checks=failed&draft=no&sort=title_desc&state=all" {
+			t.Errorf("tab %q", got)
+		}
+		if got := list(dev, "draft=yes&checks=failed"); got.attr("#show-all", "href") != pearMergeRequestsPath+"?state=opened" {
+			t.Error("no way out of an empty result")
+		}
+		// Without the right to see checks, the filter is neither offered nor applied.
+		s.setVisibility(models.VisibilityPublic)
+		stranger := s.User("stranger")
+		expect(stranger, "checks=failed", "!4 !3 !2 !1")
+		if list(stranger, "").has("#mr-checks") {
+			t.Error("the filter by checks is offered")
+		}
+	})
+}
+
+func TestOwnMergeRequests_ListAndCount_FollowRights(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		service := s.Service("licence")
+		mr := s.openMergeRequest("topic")
+		s.respondAll(mr, models.StatusFailed, service)
+		const path = "/dashboard/merge_requests"
+		page := s.as(s.Owner).get(path).wantStatus(200)
+		if got := page.listedRequests(); got != "olga/pear!1" {
+			t.Errorf("list %q", got)
+		}
+		if got := page.text("#mr-list .list__side"); got != "Status checks: 1 failed" {
+			t.Errorf("checks %q", got)
+		}
+		if got := s.as(s.Owner).get("/").text("#own-failed p"); got != "A status check failed on 1 of your merge requests." {
+			t.Errorf("start page %q", got)
+		}
+		if got := s.as(s.User("other")).get(path).wantStatus(200); got.listedRequests() != "" {
+			t.Errorf("list of another user %q", got.listedRequests())
+		}
+		s.signedOut().get(path).wantStatus(303)
+		// The author is no longer a member: the merge request stays visible, its checks do not.
+		admin := s.Admin("ada")
+		s.setVisibility(models.VisibilityPublic)
+		if _, err := s.Store.AddMember(t.Context(), admin, models.RoleOwner, s.Project.ID, admin.ID, models.RoleOwner); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Store.RemoveMember(t.Context(), admin, models.RoleOwner, s.Project.ID, s.Owner.ID); err != nil {
+			t.Fatal(err)
+		}
+		page = s.as(s.Owner).get(path).wantStatus(200)
+		if page.listedRequests() != "olga/pear!1" || page.text("#mr-list .list__side") != "" {
+			t.Errorf("list of a former member: %q %q", page.listedRequests(), page.text("#mr-list .list__side"))
+		}
+		if got := s.as(s.Owner).get(path + "?checks=failed").wantStatus(200).listedRequests(); got != "" {
+			t.Errorf("filtered list of a former member: %q", got)
+		}
+		if s.as(s.Owner).get("/").has("#own-failed") {
+			t.Error("the start page counts hidden checks")
 		}
 	})
 }

@@ -96,7 +96,7 @@ func (p *pages) addMergeRequests(c echo.Context, v *views.Overview) error {
 	v.Recent.Brief = true
 	v.Recent.Now, v.OpenRequests = p.Store.Now(), int(total)
 	for _, mr := range open {
-		v.Recent.Rows = append(v.Recent.Rows, presentRow(c, mr, checks[mr.ID], v.Recent.Now))
+		v.Recent.Rows = append(v.Recent.Rows, presentRow(c, request.Access(c), mr, checks[mr.ID], v.Recent.Now))
 	}
 	if request.Can(c, auth.ReadStatusChecks) {
 		_, services, err := p.Store.ExternalStatusChecks(ctx, project.ID, models.Page{Number: 1, Size: 1})

@@ -291,13 +291,13 @@ func (p *pages) presentHead(c echo.Context, mr models.MergeRequest, tab string, 
 	return head
 }
 
-// presentRow returns a row of the list of merge requests.
-func presentRow(c echo.Context, mr models.MergeRequest, checks []models.MergeRequestCheck, now time.Time) views.MergeRequestRow {
+// presentRow returns a row of a list of merge requests, in a project with the given access.
+func presentRow(c echo.Context, access models.Access, mr models.MergeRequest, checks []models.MergeRequestCheck, now time.Time) views.MergeRequestRow {
 	counts := models.CountStatuses(checks, now)
 	return views.MergeRequestRow{
-		IID: mr.IID, Title: mr.Title, URL: mergeRequestURL(c, mr.IID), State: views.MergeRequestState(mr.State),
+		IID: mr.IID, Title: mr.Title, URL: withID(urlOfProject(access.Project)+mergeRequestsPath, mr.IID), State: views.MergeRequestState(mr.State),
 		Author: userName(c, mr.Author), At: mr.CreatedAt, Source: mr.SourceBranch, Target: mr.TargetBranch,
-		ShowChecks: request.Can(c, auth.ReadStatusChecks),
+		ShowChecks: auth.Can(auth.SubjectOf(access), auth.ReadStatusChecks),
 		Passed:     counts.Passed, Pending: counts.Pending, Failed: counts.Failed,
 	}
 }

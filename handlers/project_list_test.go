@@ -80,7 +80,7 @@ func TestProjectList_SortsAndCounts(t *testing.T) {
 			if got := strings.Join(names, " "); got != want {
 				t.Errorf("%s: %q, want %q", path, got, want)
 			}
-			if got := collapseSpace(page.text(".tabs")); got != "Yours2 All3" {
+			if got := collapseSpace(page.text(".tabs")); got != "Yours2 All3 Your merge requests1" {
 				t.Errorf("%s: tabs %q", path, got)
 			}
 		}

@@ -38,6 +38,9 @@ func (p *pages) projects(c echo.Context) error {
 			return err
 		}
 		list.MineCount, list.AllCount = int(mine), int(all)
+		if err := p.addOwnMergeRequests(c, &list); err != nil {
+			return err
+		}
 	}
 	list.Pages = pageLinks(c, number, len(found), total)
 	page, err := p.page(c, translate(c, text.KeyProjects), "")

@@ -105,6 +105,7 @@ func (p *pages) declaredRoutes() []route {
 		{post, personalTokensPath + "/:id/revoke", signedIn, p.revokePersonalToken},
 
 		{get, "/", anyone, p.projects},
+		{get, ownMergeRequestsPath, signedIn, p.listOwnMergeRequests},
 		{get, newProjectPath, auth.CreateProject, p.newProjectForm},
 		{post, "/projects", auth.CreateProject, p.dropDuplicates(p.createProject)},
 		{get, "/:username", signedIn, p.namespacePage},

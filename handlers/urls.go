@@ -21,7 +21,9 @@ const (
 	personalTokensPath = userSettingsPath + "/personal_access_tokens"
 	themePath          = "/-/theme"
 	offlinePath        = "/-/offline" // the browser keeps it for when the server is unreachable
-	instanceAuditPath  = "/admin/audit_events"
+	// ownMergeRequestsPath is GitLab's address for the user's merge requests.
+	ownMergeRequestsPath = "/dashboard/merge_requests"
+	instanceAuditPath    = "/admin/audit_events"
 )
 
 // Paths of pages below a project.

@@ -40,6 +40,11 @@ type MergeRequestFilter struct {
 	CreatedBefore  *time.Time
 	UpdatedAfter   *time.Time
 	UpdatedBefore  *time.Time
+	// Checks selects by the status checks: StatusFailed if one has failed, StatusPending
+	// if none has failed and one is pending, StatusPassed if all have passed.
+	Checks Status
+	// ChecksVisibleTo restricts the list to projects whose checks the user may see.
+	ChecksVisibleTo *User
 	// OrderBy is "created_at" (the default), "updated_at" or "title".
 	OrderBy   string
 	Ascending bool
@@ -52,6 +57,10 @@ func (f MergeRequestFilter) apply(query *gorm.DB) *gorm.DB {
 	if f.ReadableBy != nil && !f.ReadableBy.Admin {
 		query = query.Where(`project_id IN (SELECT id FROM projects WHERE visibility >= ? UNION ALL
 			SELECT project_id FROM members WHERE user_id = ? AND role >= ?)`, VisibilityInternal, f.ReadableBy.ID, RoleReporter)
+	}
+	if f.ChecksVisibleTo != nil && !f.ChecksVisibleTo.Admin {
+		query = query.Where(`project_id IN (SELECT id FROM projects WHERE visibility = ? UNION ALL
+			SELECT project_id FROM members WHERE user_id = ? AND role >= ?)`, VisibilityInternal, f.ChecksVisibleTo.ID, RoleReporter)
 	}
 	if f.State != "" {
 		query = query.Where("state = ?", f.State)
@@ -92,9 +101,31 @@ func (f MergeRequestFilter) apply(query *gorm.DB) *gorm.DB {
 	return query
 }
 
+// selectMergeRequests returns the query for the merge requests that match a filter.
+func (s *Store) selectMergeRequests(ctx context.Context, filter MergeRequestFilter) (*gorm.DB, error) {
+	query := filter.apply(s.reader(ctx).Model(&MergeRequest{}))
+	if filter.Checks == "" {
+		return query, nil
+	}
+	const check = "EXISTS (SELECT 1 FROM merge_request_checks c WHERE c.merge_request_id = merge_requests.id AND "
+	failed, args, err := s.failedCondition(ctx)
+	switch filter.Checks {
+	case StatusFailed:
+		query = query.Where(check+failed+")", args...)
+	case StatusPending:
+		query = query.Where(check+"c.status = ?)", StatusPending).Where("NOT "+check+failed+")", args...)
+	default:
+		query = query.Where(check+"c.status = ?)", filter.Checks).Where("NOT "+check+"c.status <> ?)", filter.Checks)
+	}
+	return query, err
+}
+
 // MergeRequests lists merge requests with their users, and returns their total number.
 func (s *Store) MergeRequests(ctx context.Context, filter MergeRequestFilter, page Page) ([]MergeRequest, int64, error) {
-	query := filter.apply(s.reader(ctx).Model(&MergeRequest{}))
+	query, err := s.selectMergeRequests(ctx, filter)
+	if err != nil {
+		return nil, 0, err
+	}
 	var total int64
 	if err := query.Count(&total).Error; err != nil {
 		return nil, 0, err
@@ -108,7 +139,7 @@ func (s *Store) MergeRequests(ctx context.Context, filter MergeRequestFilter, pa
 		direction = ""
 	}
 	var list []MergeRequest
-	err := page.apply(withUsers(query).Order(order + direction).Order("id" + direction)).Find(&list).Error
+	err = page.apply(withUsers(query).Order(order + direction).Order("id" + direction)).Find(&list).Error
 	return list, total, err
 }
 
@@ -139,14 +170,17 @@ func (s *Store) OpenMergeRequestsFrom(ctx context.Context, projectID int64, bran
 	return open, err
 }
 
-// CountMergeRequests counts a project's merge requests by state.
-func (s *Store) CountMergeRequests(ctx context.Context, projectID int64) (map[MergeRequestState]int64, error) {
+// CountMergeRequests counts the merge requests that match a filter, by state.
+func (s *Store) CountMergeRequests(ctx context.Context, filter MergeRequestFilter) (map[MergeRequestState]int64, error) {
+	query, err := s.selectMergeRequests(ctx, filter)
+	if err != nil {
+		return nil, err
+	}
 	var rows []struct {
 		State MergeRequestState
 		N     int64
 	}
-	err := s.reader(ctx).Model(&MergeRequest{}).Select("state, count(*) AS n").
-		Where("project_id = ?", projectID).Group("state").Scan(&rows).Error
+	err = query.Select("state, count(*) AS n").Group("state").Scan(&rows).Error
 	counts := map[MergeRequestState]int64{}
 	for _, row := range rows {
 		counts[row.State] = row.N

@@ -17,6 +17,8 @@ type ProjectFilter struct {
 	Visibility *Visibility
 	// MemberID, unless 0, selects the projects that this user is a member of.
 	MemberID int64
+	// IDs restricts the list to projects; nil means all.
+	IDs []int64
 	// NamespaceID, unless 0, selects the projects of a namespace.
 	NamespaceID int64
 	// OrderBy is "id", "name", "path", "created_at", "updated_at", "last_activity_at"
@@ -66,6 +68,9 @@ func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, 
 	}
 	if filter.MemberID != 0 {
 		query = query.Where("EXISTS (SELECT 1 FROM members other WHERE other.project_id = projects.id AND other.user_id = ?)", filter.MemberID)
+	}
+	if filter.IDs != nil {
+		query = query.Where("projects.id IN ?", filter.IDs)
 	}
 	if filter.NamespaceID != 0 {
 		query = query.Where("projects.namespace_id = ?", filter.NamespaceID)

@@ -20,6 +20,13 @@ type MergeRequestList struct {
 	Search string
 	// State is the state of the current tab, which a search keeps.
 	State string
+	// Checks, Author, Target and Draft are the filters, empty for all. Sort is the order.
+	Checks, Author, Target, Draft, Sort string
+	// FiltersChecks offers the filter by the state of the checks, to readers who may see
+	// it. FiltersAuthor offers the filters by author and target branch.
+	FiltersChecks, FiltersAuthor bool
+	// Own reports whether the list shows the reader's merge requests of all projects.
+	Own bool
 	// NewURL is the form for a new merge request, empty without permission.
 	NewURL string
 	// URL is the address of the list.
@@ -28,6 +35,51 @@ type MergeRequestList struct {
 	// Brief hides the branches.
 	Brief bool
 	Now   time.Time
+}
+
+// SortCreated is the default order of the list: newest first.
+const SortCreated = "created_date"
+
+// filtered reports whether a search or filter is active.
+func (l MergeRequestList) filtered() bool {
+	return l.Search+l.Checks+l.Author+l.Target+l.Draft != ""
+}
+
+// clearURL returns the address of the current tab without filters.
+func (l MergeRequestList) clearURL() string { return l.URL + "?state=" + l.State }
+
+// title returns the key of the page's title.
+func (l MergeRequestList) title() text.Key {
+	if l.Own {
+		return text.KeyMRMine
+	}
+	return text.KeyMergeRequests
+}
+
+// sorts returns the orders of the list.
+func (l MergeRequestList) sorts(ctx context.Context) []Option {
+	return options(ctx, SortCreated, text.KeyMRSortCreated, "created_asc", text.KeyMRSortCreatedAsc,
+		"updated_desc", text.KeyMRSortUpdated, "updated_asc", text.KeyMRSortUpdatedAsc,
+		"title_asc", text.KeyMRSortTitle, "title_desc", text.KeyMRSortTitleDesc)
+}
+
+// checkOptions returns the values of the filter by the state of the checks.
+func (l MergeRequestList) checkOptions(ctx context.Context) []Option {
+	return options(ctx, "", text.KeyMRFilterAnyChecks, "failed", statusKey("failed"), "pending", statusKey("pending"), "passed", statusKey("passed"))
+}
+
+// draftOptions returns the values of the filter by draft.
+func (l MergeRequestList) draftOptions(ctx context.Context) []Option {
+	return options(ctx, "", text.KeyMRFilterAnyDraft, "yes", text.KeyMRFilterDraftYes, "no", text.KeyMRFilterDraftNo)
+}
+
+// options returns the options for pairs of a value and the key of its text.
+func options(ctx context.Context, pairs ...any) []Option {
+	var list []Option
+	for i := 0; i+1 < len(pairs); i += 2 {
+		list = append(list, Option{Value: pairs[i].(string), Text: text.T(ctx, pairs[i+1].(text.Key))})
+	}
+	return list
 }
 
 // ListTab is one tab of the list.
@@ -40,8 +92,10 @@ type ListTab struct {
 
 // MergeRequestRow is one merge request in the list.
 type MergeRequestRow struct {
-	IID            int64
-	Title, URL     string
+	IID        int64
+	Title, URL string
+	// Project is the path of the project in a list of several projects, else empty.
+	Project        string
 	State          MergeRequestState
 	Author         string
 	At             time.Time

@@ -23,7 +23,10 @@ type ProjectList struct {
 	// MineCount is the number of the reader's projects, AllCount that of all
 	// projects they may see.
 	MineCount, AllCount int
-	Now                 time.Time
+	// OwnRequests is the number of the reader's open merge requests, OwnFailed that of
+	// those on which a status check failed.
+	OwnRequests, OwnFailed int
+	Now                    time.Time
 }
 
 // The values of ProjectList.Sort. They appear in URLs.

@@ -212,7 +212,7 @@ func runDemoService(ctx context.Context, a *app, i int, state demoServiceState) 
 // openDemoMergeRequest opens the merge request of the demo as soon as the
 // services listen. It does nothing if the project has a merge request.
 func openDemoMergeRequest(ctx context.Context, a *app, state demoState, services []demoServiceState) error {
-	counts, err := a.store.CountMergeRequests(ctx, state.Project.ID)
+	counts, err := a.store.CountMergeRequests(ctx, models.MergeRequestFilter{ProjectIDs: []int64{state.Project.ID}})
 	if err != nil || len(counts) > 0 {
 		return err
 	}
