@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -171,11 +172,23 @@ func (r *faultRun) assertOrder(stored []storedDelivery) {
 // event for every service.
 func (r *faultRun) assertAcknowledged(stored []storedDelivery) {
 	r.t.Helper()
+	merged := map[int64]bool{}
+	r.query(func(rows *sql.Rows) error {
+		var iid int64
+		err := rows.Scan(&iid)
+		merged[iid] = true
+		return err
+	}, "SELECT iid FROM merge_requests WHERE state = 'merged'")
 	for _, u := range r.users {
 		acknowledged := map[operation]int{}
+		// A merge that was cut off between ref and row is completed later. What the
+		// user did in between may have changed nothing.
+		isMerging := map[int64]bool{}
 		for _, o := range u.log {
 			switch {
-			case !o.acknowledged:
+			case o.kind == "merge" && !o.acknowledged:
+				isMerging[o.iid] = merged[o.iid]
+			case !o.acknowledged || isMerging[o.iid]:
 			case strings.HasSuffix(o.kind, "approved"): // a second approval succeeds without an event
 				acknowledged[o] = 1
 			default:
@@ -193,8 +206,24 @@ func (r *faultRun) assertAcknowledged(stored []storedDelivery) {
 				if events < times {
 					r.t.Errorf("%s: %+v was acknowledged %d times and has %d deliveries to service %d", u.name, o,
 						times, events, id)
+					r.logHistory(u, o, stored, id)
 				}
 			}
+		}
+	}
+}
+
+// logHistory logs what a user did around an operation, and the deliveries of the merge
+// request.
+func (r *faultRun) logHistory(u *faultUser, o operation, stored []storedDelivery, service int64) {
+	r.t.Helper()
+	at := slices.Index(u.log, o)
+	for _, near := range u.log[max(0, at-5):min(len(u.log), at+6)] {
+		r.t.Logf("%s: %+v", u.name, near)
+	}
+	for _, d := range stored {
+		if d.iid == o.iid && d.service == service {
+			r.t.Logf("delivery %d: %s of %s after %q, %s", d.id, d.action, d.sha, d.oldRev, d.state)
 		}
 	}
 }

@@ -103,12 +103,14 @@ func newFaultRun(t *testing.T, db modelstest.Database, o faultOptions) *faultRun
 	r.projectID, r.project = project.ID, project.Path
 	for i := range o.services {
 		s := newService(t)
+		s.mu.Lock()
 		s.answer = func(received) int {
 			if r.failing.Load() && rand.IntN(8) == 0 {
 				return http.StatusInternalServerError
 			}
 			return http.StatusAccepted
 		}
+		s.mu.Unlock()
 		r.services[r.addService(fmt.Sprint("service ", i), s.url)] = s
 	}
 	for i := range o.users {
