@@ -68,9 +68,12 @@ func (p *pages) presentDeliveryPage(c echo.Context) (views.DeliveryPage, string,
 	for _, a := range slices.Backward(attempts) {
 		view.Attempts = append(view.Attempts, attemptView(c, a))
 	}
+	header := curlHeader(d)
 	if len(attempts) > 0 {
-		view.Headers = headerLines(attempts[len(attempts)-1].RequestHeader)
+		header = attempts[len(attempts)-1].RequestHeader
+		view.Headers = headerLines(header)
 	}
+	view.Curl, view.CurlVariables = curlCommand(d.URL, header, d.Payload)
 	answer, found, err := p.Store.ResponseAfter(ctx, d)
 	if err != nil {
 		return views.DeliveryPage{}, "", err
@@ -114,7 +117,7 @@ func attemptView(c echo.Context, a models.DeliveryAttempt) views.AttemptView {
 	view := views.AttemptView{
 		Number: a.Number, At: a.StartedAt, Duration: milliseconds(c, a.DurationMS),
 		Outcome: answerOutcome(c, a.HTTPStatus, a.Error), Failure: failureDetail(c, a.ErrorDetail),
-		Headers: headerLines(a.ResponseHeader), Truncated: a.ResponseTruncated,
+		Headers: headerLines(a.ResponseHeader), Truncated: a.ResponseTruncated, Timing: timingParts(c, a),
 	}
 	if body, ok := textOf(a.ResponseBody, a.ResponseTruncated); ok {
 		view.Body = body
@@ -181,7 +184,7 @@ func headerLines(h models.Header) []views.Header {
 	var lines []views.Header
 	for name, values := range h {
 		for _, value := range values {
-			if slices.ContainsFunc(maskedHeaders, func(masked string) bool { return strings.EqualFold(masked, name) }) {
+			if isMasked(name, value) {
 				value = "••••••••"
 			}
 			lines = append(lines, views.Header{Name: name, Value: value})

@@ -27,7 +27,7 @@ func serviceRow(c echo.Context, service models.ExternalStatusCheck, deliveries [
 	}
 	row := views.ServiceRow{
 		ID: service.ID, Name: service.Name, API: address, HMAC: service.HasSecret(),
-		Insecure: strings.HasPrefix(strings.ToLower(service.ExternalURL), "http:"), Health: healthOf(deliveries),
+		Insecure: strings.HasPrefix(strings.ToLower(service.ExternalURL), "http:"), Health: healthOf(deliveries), FailedInRow: failedInRow(deliveries),
 		Timeout: service.Timeout(), Informational: service.Informational,
 		PageURL: url, EditURL: url + "/edit" + query, RemoveURL: url + "/remove" + query,
 	}

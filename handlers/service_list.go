@@ -113,9 +113,15 @@ func (p *pages) serviceRows(c echo.Context, returnTo string) ([]views.ServiceRow
 	if err != nil {
 		return nil, err
 	}
+	breakers, err := p.Store.Breakers(ctx, projectID)
+	if err != nil {
+		return nil, err
+	}
 	rows := make([]views.ServiceRow, 0, len(services))
 	for _, service := range services {
-		rows = append(rows, serviceRow(c, service, deliveries[service.ID], returnTo))
+		row := serviceRow(c, service, deliveries[service.ID], returnTo)
+		row.Breaker = breakerView(c, breakers[service.ID], p.Store.Now())
+		rows = append(rows, row)
 	}
 	sortServices(rows)
 	return rows, nil

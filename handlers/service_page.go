@@ -57,6 +57,15 @@ func (p *pages) presentService(
 		TestURL: base + "/test", FailedInRow: failedInRow(deliveries), MaxAttempts: models.MaxAttempts, Host: hostOf(service.ExternalURL),
 		Deliveries: filter.present(c, base),
 	}
+	health, err := p.Store.ServiceHealth(c.Request().Context(), service.ProjectID, service.ID)
+	if err != nil {
+		return views.ServicePage{}, "", err
+	}
+	breaker, err := p.Store.Breaker(c.Request().Context(), service.ProjectID, service.ID)
+	if err != nil {
+		return views.ServicePage{}, "", err
+	}
+	view.Health, view.Service.Breaker = presentHealth(c, health), breakerView(c, breaker, p.Store.Now())
 	for _, d := range slices.Backward(deliveries) {
 		if d.FailedSoFar() {
 			view.LastFailure, view.Answered = answerOutcome(c, d.LastHTTPStatus, d.LastError).Text, d.LastHTTPStatus != 0
@@ -79,6 +88,7 @@ func (p *pages) presentService(
 	digest := deliveryDigest{now: list.Now}
 	digest.word(service.Name, service.ExternalURL, strconv.FormatInt(total, 10), strconv.FormatBool(service.HasSecret()))
 	digest.word(service.Scope()...)
+	digest.word(view.Service.Breaker.State, strconv.FormatInt(view.Service.Breaker.NextAt.UnixMicro(), 10))
 	digest.add(deliveries...)
 	digest.add(shown...)
 	if number > 1 {

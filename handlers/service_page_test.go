@@ -209,3 +209,93 @@ func TestTextOf_BinaryBody_IsNotText(t *testing.T) {
 		}
 	}
 }
+
+func TestServicePage_ShowsHealthAsChartAndTable(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		v, service := s.as(s.Owner), s.Service("licence")
+		if page := v.get(servicePath(service)).wantStatus(200); page.has("#health") {
+			t.Error("the page has a chart without deliveries")
+		}
+		mr := s.openMergeRequest("topic")
+		s.finishNextDelivery(202)
+		s.Clock.Advance(41 * time.Second)
+		if err := s.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if _, err := s.Store.SendTest(t.Context(), s.Owner, s.Project.ID, service.ID); err != nil {
+				t.Fatal(err)
+			}
+			s.finishNextDelivery(503)
+		}
+		page := v.get(servicePath(service)).wantStatus(200)
+		for selector, want := range map[string]string{
+			"#health-rate": "33.3 % 1 of 3 deliveries", "#health-delivery": "p50 184 ms, p95 184 ms", "#health-answer": "p50 41 s, p95 41 s",
+			"#health svg g title": "22 Nov 2026: 1 delivered, 2 failed",
+			"#health tbody tr":    "22 Nov 20261233.3 %p50 184 ms, p95 184 msp50 41 s, p95 41 s",
+		} {
+			if got := page.text(selector); got != want {
+				t.Errorf("%s: %q, want %q", selector, got, want)
+			}
+		}
+		if page.Find("#health rect.ok").Length() != 1 || page.Find("#health rect.bad").Length() != 1 || page.has("#health-cut") {
+			t.Error("the chart does not have one column")
+		}
+	})
+}
+
+func TestServicePages_OpenBreaker_SayPausedUntil(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		v, service := s.as(s.Owner), s.Service("licence")
+		set := `UPDATE service_queues SET failures = 5, opened_at = $1, open_until = $2, open_times = 1, probe_at = $2, last_http_status = 503`
+		now := s.Store.Now()
+		if _, err := s.DB.SQL(t).Exec(set, now.Add(-3*time.Minute), now.Add(40*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if got := v.get(pearSettingsPath).wantStatus(200).text("#status-checks tbody tr"); !strings.Contains(got, "Paused, next try in 40 s") {
+			t.Errorf("settings %q", got)
+		}
+		got := v.get(servicePath(service)).wantStatus(200).text("#service-paused")
+		for _, want := range []string{"are paused", "3 minutes ago after 5 failures in a row", "licence.example.test: HTTP 503", "Next try in 40 s", "Send test tries at once"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%q lacks %q", got, want)
+			}
+		}
+		s.Clock.Advance(time.Minute)
+		if got := v.get(servicePath(service)).wantStatus(200).text("#service-paused"); !strings.Contains(got, "The next delivery is tried now") {
+			t.Errorf("at the time of the next try: %q", got)
+		}
+	})
+}
+
+func TestDeliveryPage_ShowsPartsOfDuration(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		v, service := s.as(s.Owner), s.Service("licence")
+		s.openMergeRequest("topic")
+		claimed, err := s.Store.Claim(t.Context(), models.ClaimOptions{Limit: 1})
+		if err != nil || len(claimed) != 1 {
+			t.Fatalf("%d claimed: %v", len(claimed), err)
+		}
+		err = s.Store.FinishDelivery(t.Context(), claimed[0].Delivery, models.AttemptResult{
+			StartedAt: s.Clock.Now(), Duration: 200 * time.Millisecond, HTTPStatus: 202,
+			Timing: models.Timing{DNSUS: 20_000, ConnectUS: 10_000, TLSUS: 50_000, FirstByteUS: 100_000},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		page := v.get(deliveryPath(service, claimed[0].Delivery)).wantStatus(200)
+		if got, want := page.text("#attempt-1 .timing ul"), "DNS 20 ms Connect 10 ms TLS 50 ms First byte 100 ms Rest 20 ms"; got != want {
+			t.Errorf("legend %q, want %q", got, want)
+		}
+		if got := page.attr("#attempt-1 .timing > svg .timing-wait", "width"); got != "50.00%" {
+			t.Errorf("width of the first byte %q", got)
+		}
+		if got := page.text("#request-curl"); !strings.Contains(got, "curl --request POST 'https://licence.example.test/hook'") || !strings.Contains(got, `"action":"open"`) {
+			t.Errorf("curl command %q", got)
+		}
+	})
+}
+
+func deliveryPath(service models.ExternalStatusCheck, d models.Delivery) string {
+	return servicePath(service) + "/deliveries/" + itoa(d.ID)
+}

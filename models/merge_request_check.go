@@ -231,7 +231,10 @@ type StatusCheckResponse struct {
 	Via                   ResponseVia
 	// Late marks a response after the merge. It is recorded, but the check keeps the
 	// state it had when merged.
-	Late      bool
+	Late bool
+	// AnswerMS is how long the check had been pending before this response settled it,
+	// in milliseconds; nil if the response did not.
+	AnswerMS  *int64 `gorm:"column:answer_ms"`
 	CreatedAt time.Time
 }
 

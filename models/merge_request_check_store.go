@@ -46,7 +46,7 @@ func (s *Store) RecordResponse(ctx context.Context, by User, projectID, iid int6
 		r.Response = StatusCheckResponse{
 			ProjectID: projectID, MergeRequestID: mr.ID, ExternalStatusCheckID: r.Check.ExternalStatusCheckID, UserID: ID(by.ID),
 			SHA: in.SHA, Status: in.Status, Description: in.Description, TargetURL: in.TargetURL, Late: mr.State == StateMerged,
-			Via: in.via(), CreatedAt: now,
+			Via: in.via(), AnswerMS: answerMS(r.Check, in.Status, now), CreatedAt: now,
 		}
 		// Insert the response first: its foreign key locks the service before the
 		// check, the same order as in DeleteExternalStatusCheck.

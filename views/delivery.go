@@ -16,6 +16,7 @@ type ServicePage struct {
 	AddedAt     time.Time
 	TestURL     string
 	FailedInRow int
+	Health      HealthChart
 	// LastFailure is the reason why the newest delivery failed, Host its receiver.
 	// Answered reports whether the receiver answered.
 	LastFailure, Host string
@@ -134,6 +135,10 @@ type DeliveryPage struct {
 	RequestLine string
 	Headers     []Header
 	Body        string
+	// Curl is a shell command that sends the request. CurlVariables are the shell
+	// variables that it reads.
+	Curl          string
+	CurlVariables []string
 	// Truncated names the texts of the body that were truncated.
 	Truncated    []string
 	RedeliverURL string
@@ -157,10 +162,20 @@ type AttemptView struct {
 	Body        string
 	BinaryBytes int
 	Truncated   bool
+	Timing      []TimingPart
 }
 
-// durationText formats a duration in its largest unit, such as "41 s".
-func durationText(ctx context.Context, d time.Duration) string {
+// TimingPart is one part of the duration of an attempt.
+type TimingPart struct {
+	// Kind is "dns", "connect", "tls", "wait" or "rest".
+	Kind            string
+	Label, Duration string
+	// Start and Share are fractions of the whole duration.
+	Start, Share float64
+}
+
+// LargestUnit formats a duration in its largest unit, such as "41 s".
+func LargestUnit(ctx context.Context, d time.Duration) string {
 	switch {
 	case d < time.Minute:
 		return text.T(ctx, text.KeyMRSecondsShort, "Count", wholeSeconds(d))

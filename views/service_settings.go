@@ -55,6 +55,9 @@ type ServiceRow struct {
 	Informational bool
 	Scope         []ScopeBranch
 	Health        Health
+	// FailedInRow is how many of the newest deliveries failed.
+	FailedInRow int
+	Breaker     Breaker
 	// Timeout is the time-out of its checks.
 	Timeout   time.Duration
 	PageURL   string

@@ -39,13 +39,21 @@ func deliveries() []Entry {
 	}
 	fresh := func(_ context.Context, s *views.ServicePage) {
 		s.Service, s.FailedInRow, s.LastFailure = serviceRows()[3], 0, ""
-		s.Deliveries.Rows, s.Deliveries.Pages = nil, views.PageLinks{}
+		s.Deliveries.Rows, s.Deliveries.Pages, s.Health = nil, views.PageLinks{}, views.HealthChart{}
 	}
 	return []Entry{
 		service("service_page", func(context.Context, *views.ServicePage) {}),
 		service("service_page_unused", fresh),
 		service("service_page_unreachable", func(ctx context.Context, s *views.ServicePage) {
 			s.LastFailure, s.Answered = text.T(ctx, text.KeyChecksErrorConnectionRefused), false
+		}),
+		service("service_page_paused", func(ctx context.Context, s *views.ServicePage) {
+			s.Service.Breaker = views.Breaker{State: "open", Since: ago(3 * time.Minute), Failures: 5, Why: "HTTP 503", NextAt: Now.Add(40 * time.Second)}
+			s.Health.Newest = 10_000
+		}),
+		service("service_page_probing", func(ctx context.Context, s *views.ServicePage) {
+			s.Service.Breaker = views.Breaker{State: "half_open", Since: ago(3 * time.Minute), Failures: 7, Why: text.T(ctx, text.KeyChecksErrorTimeout)}
+			s.Health.Total.Rate, s.Health.Total.Delivery, s.Health.Total.Delivered, s.Health.Total.Failed = "", "", 0, 0
 		}),
 		service("service_page_testing", func(ctx context.Context, s *views.ServicePage) {
 			fresh(ctx, s)
@@ -131,7 +139,7 @@ func servicePage(ctx context.Context, theme string) views.ServicePage {
 	bad := func(text string) views.Outcome { return views.Outcome{Kind: "danger", Text: text} }
 	good := views.Outcome{Kind: "success", Text: "HTTP 202"}
 	return views.ServicePage{Page: servicesFrame(ctx, theme), Service: serviceRows()[2], AddedAt: Now.AddDate(0, 0, -42), TestURL: base + "/test",
-		FailedInRow: 5, LastFailure: "HTTP 503", Answered: true, Host: "loadgate.example.org:8080", MaxAttempts: 12, Live: views.Live{URL: base + "?rev=1"},
+		FailedInRow: 5, LastFailure: "HTTP 503", Answered: true, Health: health(ctx), Host: "loadgate.example.org:8080", MaxAttempts: 12, Live: views.Live{URL: base + "?rev=1"},
 		Deliveries: views.DeliveryList{Now: Now, URL: base, RedeliverURL: base + "/deliveries/redeliver", Pages: views.PageLinks{First: 1, Last: 8, Total: 64, NextURL: base + "?page=2"},
 			Outcomes: []views.Option{{Text: text.T(ctx, text.KeyChecksAllOutcomes)}, {Value: "delivered", Text: text.T(ctx, text.KeyChecksDelivered)}, {Value: "failed", Text: text.T(ctx, text.KeyChecksDeliveryFailed)},
 				{Value: "waiting", Text: text.T(ctx, text.KeyChecksOutcomeWaiting)}, {Value: "superseded", Text: text.T(ctx, text.KeyChecksSuperseded)}},
@@ -155,12 +163,45 @@ func delivery(ctx context.Context, theme string) views.DeliveryPage {
 		State: views.Outcome{Kind: "warning", Text: text.T(ctx, text.KeyChecksRetrying)}, CreatedAt: ago(time.Minute), NextAt: Now.Add(12 * time.Second), Now: Now,
 		AttemptsText: text.T(ctx, text.KeyChecksAttemptsOf, "Part", 2, "Whole", 12), Duration: text.T(ctx, text.KeyChecksMilliseconds, "Count", "1,187"), RequestLine: "POST /mr HTTP/1.1\nHost: loadgate.example.org:8080", RedeliverURL: base + "/deliveries/7/redeliver",
 		Live: views.Live{URL: base + "/deliveries/7?rev=1"},
+		Curl: "body() { cat <<'MERGEGATE_BODY'\n{\"object_kind\":\"merge_request\"}\nMERGEGATE_BODY\n}\nbody | curl --request POST 'http://loadgate.example.org:8080/mr' \\\n" +
+			"  --header 'Content-Type: application/json' \\\n  --header \"X-Gitlab-Signature: $(body | openssl dgst -sha256 -hmac \"$MERGEGATE_SECRET\" | sed 's/.* //')\" \\\n  --data-binary @-\n",
+		CurlVariables: []string{"MERGEGATE_SECRET"},
 		Body: "{\n  \"object_kind\": \"merge_request\",\n  \"object_attributes\": {\n    \"iid\": 142,\n    \"title\": \"A \\\"quoted\\\" <b>title</b>: 7\",\n" +
 			"    \"draft\": false,\n    \"oldrev\": null\n  }\n}",
 		Headers: []views.Header{{Name: "Content-Type", Value: "application/json"}, {Name: "X-Gitlab-Event", Value: "Merge Request Hook"}, {Name: "X-Gitlab-Signature", Value: "••••••••"}},
 		Attempts: []views.AttemptView{
 			{Number: 2, At: ago(28 * time.Second), Duration: text.T(ctx, text.KeyChecksMilliseconds, "Count", "1,187"), Outcome: views.Outcome{Kind: "danger", Text: "HTTP 503"},
-				ResponseLine: "HTTP 503 Service Unavailable", Headers: []views.Header{{Name: "Retry-After", Value: "12"}}, Body: "busy <script>", Truncated: true},
+				ResponseLine: "HTTP 503 Service Unavailable", Headers: []views.Header{{Name: "Retry-After", Value: "12"}}, Body: "busy <script>", Truncated: true,
+				Timing: []views.TimingPart{
+					{Kind: "dns", Label: text.T(ctx, text.KeyLogTimingDNS), Duration: text.T(ctx, text.KeyChecksMilliseconds, "Count", "120"), Share: .1},
+					{Kind: "connect", Label: text.T(ctx, text.KeyLogTimingConnect), Duration: text.T(ctx, text.KeyChecksMilliseconds, "Count", "60"), Start: .1, Share: .05},
+					{Kind: "tls", Label: text.T(ctx, text.KeyLogTimingTLS), Duration: text.T(ctx, text.KeyChecksMilliseconds, "Count", "180"), Start: .15, Share: .15},
+					{Kind: "wait", Label: text.T(ctx, text.KeyLogTimingFirstByte), Duration: text.T(ctx, text.KeyChecksMilliseconds, "Count", "767"), Start: .3, Share: .65},
+					{Kind: "rest", Label: text.T(ctx, text.KeyLogTimingRest), Duration: text.T(ctx, text.KeyChecksMilliseconds, "Count", "60"), Start: .95, Share: .05},
+				}},
 			{Number: 1, At: ago(52 * time.Second), Duration: text.T(ctx, text.KeyChecksMilliseconds, "Count", "10,000"), Outcome: views.Outcome{Kind: "danger", Text: text.T(ctx, text.KeyChecksErrorTimeout)}, Failure: text.T(ctx, text.KeyChecksDetailTimeout)},
 		}}
+}
+
+// health returns the health of a service that failed during the last days.
+func health(ctx context.Context) views.HealthChart {
+	ms := func(n string) string { return text.T(ctx, text.KeyChecksMilliseconds, "Count", n) }
+	of := func(p50, p95 string) string { return text.T(ctx, text.KeyLogPercentiles, "P50", p50, "P95", p95) }
+	percent := func(n string) string { return text.T(ctx, text.KeyLogPercent, "Number", n) }
+	seconds := func(n int) string { return text.T(ctx, text.KeyMRSecondsShort, "Count", n) }
+	chart := views.HealthChart{}
+	first := Now.UTC().Truncate(24*time.Hour).AddDate(0, 0, -29)
+	for i := range 30 {
+		day := views.HealthDay{Day: first.AddDate(0, 0, i)}
+		switch weekday := day.Day.Weekday(); {
+		case i >= 28:
+			day.Delivered, day.Failed, day.Rate, day.Delivery = 4, 9, percent("30.7"), of(ms("1,187"), ms("9,870"))
+		case weekday != time.Saturday && weekday != time.Sunday:
+			day.Delivered, day.Rate, day.Delivery, day.Answer = 8+i*5%13, percent("100.0"), of(ms("184"), ms("412")), of(seconds(41), seconds(96))
+		}
+		chart.Total.Delivered, chart.Total.Failed = chart.Total.Delivered+day.Delivered, chart.Total.Failed+day.Failed
+		chart.Days = append(chart.Days, day)
+	}
+	chart.Total.Rate, chart.Total.Delivery, chart.Total.Answer = percent("94.1"), of(ms("190"), ms("1,187")), of(seconds(41), seconds(98))
+	return chart
 }

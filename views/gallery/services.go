@@ -172,6 +172,7 @@ func serviceRows() []views.ServiceRow {
 	add("Load test gate", "http://loadgate.example.org:8080/mr", true,
 		views.Health{Bars: bars("ok ok ok bad ok bad bad bad bad bad"), Succeeded: 4, Retrying: true},
 		views.ScopeBranch{Name: "release/*"}, views.ScopeBranch{Name: "main", Unprotected: true})
+	rows[2].FailedInRow = 5
 	add("Never asked", "https://new.example.com/", false, views.Health{})
 	return rows
 }

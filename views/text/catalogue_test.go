@@ -20,7 +20,7 @@ import (
 // without words.
 var sameInJapanese = map[string]bool{
 	"frame.product_name": true, "frame.page_title": true, "frame.readme": true, "mr.page_title": true,
-	"mr.delivery_http": true, "checks.http_status": true, "checks.api_column": true, "checks.hmac_on": true, "checks.plain_http": true,
+	"mr.delivery_http": true, "log.timing_dns": true, "log.timing_tls": true, "checks.http_status": true, "checks.api_column": true, "checks.hmac_on": true, "checks.plain_http": true,
 	"checks.audit_field_hmac": true, "checks.change_both": true, "checks.change_to": true,
 	"settings.language_english": true, "settings.language_japanese": true,
 }

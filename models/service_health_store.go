@@ -1,0 +1,53 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// ServiceHealth returns the health of a service over the last HealthDays days. The
+// percentiles are computed here, because SQLite has no function for them.
+func (s *Store) ServiceHealth(ctx context.Context, projectID, serviceID int64) (ServiceHealth, error) {
+	health := newServiceHealth(s.Now())
+	deliveries, err := s.reader(ctx).Model(&Delivery{}).
+		Select("created_at", "state", "attempts", "last_http_status", "last_error", "last_duration_ms").
+		Where("project_id = ? AND external_status_check_id = ? AND created_at >= ?", projectID, serviceID, health.Day).
+		Order("id DESC").Limit(MaxHealthRows + 1).Rows()
+	if err != nil {
+		return health, err
+	}
+	var d Delivery
+	err = health.scan(deliveries, func() { health.addDelivery(d) },
+		&d.CreatedAt, &d.State, &d.Attempts, &d.LastHTTPStatus, &d.LastError, &d.LastDurationMS)
+	if err != nil {
+		return health, err
+	}
+	answers, err := s.reader(ctx).Model(&StatusCheckResponse{}).Select("created_at", "answer_ms").
+		Where("project_id = ? AND external_status_check_id = ? AND created_at >= ? AND answer_ms IS NOT NULL", projectID, serviceID, health.Day).
+		Order("created_at DESC").Limit(MaxHealthRows + 1).Rows()
+	if err != nil {
+		return health, err
+	}
+	var answeredAt time.Time
+	var ms int64
+	err = health.scan(answers, func() { health.addAnswer(answeredAt, time.Duration(ms)*time.Millisecond) }, &answeredAt, &ms)
+	health.finish()
+	return health, err
+}
+
+// scan calls add for the first MaxHealthRows rows and closes them.
+func (h *ServiceHealth) scan(rows *sql.Rows, add func(), dests ...any) error {
+	defer rows.Close()
+	for n := 0; rows.Next(); n++ {
+		if n == MaxHealthRows {
+			h.Cut = true
+			break
+		}
+		if err := rows.Scan(dests...); err != nil {
+			return err
+		}
+		add()
+	}
+	return rows.Err()
+}
