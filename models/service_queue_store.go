@@ -75,18 +75,19 @@ func (s *Store) setNextAt(ctx context.Context, services []int64, now, due time.T
 	waiting := func(single string) string {
 		return "d.external_status_check_id = q.external_status_check_id AND d.state = 'waiting' AND d.single_attempt = " + single
 	}
+	// With EXISTS or MIN, PostgreSQL may read the deliveries of all services.
+	first := func(condition string) string {
+		return "(SELECT d.next_attempt_at FROM deliveries d WHERE " + condition + " ORDER BY d.next_attempt_at LIMIT 1)"
+	}
 	isDue := func(single string) string {
-		return "EXISTS (SELECT 1 FROM deliveries d WHERE " + waiting(single) +
-			" AND d.next_attempt_at <= @now AND (d.leased_until IS NULL OR d.leased_until <= @now))"
+		return first(waiting(single)+" AND (d.leased_until IS NULL OR d.leased_until <= @now)") + " <= @now"
 	}
-	later := func(single string) string {
-		return "SELECT MIN(d.next_attempt_at) FROM deliveries d WHERE " + waiting(single) + " AND d.next_attempt_at > @now"
-	}
+	later := func(single string) string { return "SELECT " + first(waiting(single)+" AND d.next_attempt_at > @now") }
 	return s.writer(ctx).Exec(`UPDATE service_queues AS q SET next_at = (SELECT MIN(t.at) FROM (
 			SELECT CASE WHEN `+isDue("FALSE")+` OR `+isDue("TRUE")+` THEN `+dueParam+` END AS at
 			UNION ALL `+later("FALSE")+` UNION ALL `+later("TRUE")+`
-			UNION ALL SELECT MIN(d.leased_until) FROM deliveries d
-				WHERE d.external_status_check_id = q.external_status_check_id AND d.leased_until > @now
+			UNION ALL SELECT (SELECT d.leased_until FROM deliveries d
+				WHERE d.external_status_check_id = q.external_status_check_id AND d.leased_until > @now ORDER BY d.leased_until LIMIT 1)
 		) t) WHERE q.external_status_check_id IN @services`,
 		sql.Named("now", now), sql.Named("due", due), sql.Named("services", services)).Error
 }

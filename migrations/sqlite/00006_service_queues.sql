@@ -33,6 +33,9 @@ ALTER TABLE deliveries ADD COLUMN probes integer NOT NULL DEFAULT 0;
 -- The service's Retry-After.
 ALTER TABLE deliveries ADD COLUMN not_before datetime;
 CREATE INDEX deliveries_arrived ON deliveries (id) WHERE state = 'waiting' AND NOT queued;
+-- PostgreSQL would look for a service's first delivery in the old index and read those of
+-- all services.
+DROP INDEX deliveries_due;
 CREATE INDEX deliveries_service_due ON deliveries (external_status_check_id, single_attempt, next_attempt_at, id) WHERE state = 'waiting';
 CREATE INDEX deliveries_pair_waiting ON deliveries (merge_request_id, external_status_check_id, id) WHERE state = 'waiting';
 CREATE INDEX deliveries_service_leased ON deliveries (external_status_check_id, leased_until) WHERE leased_until IS NOT NULL;
