@@ -25,7 +25,8 @@ func TestAutoMergeReasons(t *testing.T) {
 		{"all passed", open, []MergeRequestCheck{passed, passed}, nil, false},
 		{"one pending", open, []MergeRequestCheck{passed, pending}, []BlockReason{BlockedStatusChecks}, true},
 		{"one failed", open, []MergeRequestCheck{failed, passed}, []BlockReason{BlockedStatusChecks}, true},
-		{"draft", MergeRequest{State: StateOpened, Draft: true}, []MergeRequestCheck{passed}, []BlockReason{BlockedDraft}, false},
+		{"draft", MergeRequest{State: StateOpened, Draft: true}, []MergeRequestCheck{passed},
+			[]BlockReason{BlockedDraft}, false},
 		{"draft and pending", MergeRequest{State: StateOpened, Draft: true}, []MergeRequestCheck{pending},
 			[]BlockReason{BlockedDraft, BlockedStatusChecks}, false},
 		{"source deleted", MergeRequest{State: StateOpened, SourceBranchDeleted: true}, []MergeRequestCheck{passed},
@@ -58,8 +59,10 @@ func TestJudgeAutoMerge(t *testing.T) {
 		{"merged by somebody else", blocked(BlockedNotOpen), 1, autoMergeOver, ""},
 		{"project deleted", notFound("merge request"), 1, autoMergeOver, ""},
 		{"check failed again", blocked(BlockedStatusChecks), 1, autoMergeWaits, ""},
-		{"draft, and check failed", blocked(BlockedDraft, BlockedStatusChecks), 1, autoMergeAborts, AbortReason(BlockedDraft)},
-		{"conflict", &Error{Code: CodeConflicts, Reasons: []BlockReason{BlockedConflict}}, 1, autoMergeAborts, AbortReason(BlockedConflict)},
+		{"draft, and check failed", blocked(BlockedDraft, BlockedStatusChecks), 1,
+			autoMergeAborts, AbortReason(BlockedDraft)},
+		{"conflict", &Error{Code: CodeConflicts, Reasons: []BlockReason{BlockedConflict}}, 1,
+			autoMergeAborts, AbortReason(BlockedConflict)},
 		{"no commits", blocked(BlockedNoCommits), 1, autoMergeAborts, AbortReason(BlockedNoCommits)},
 		{"other HEAD", conflict(CodeStaleSHA), 1, autoMergeAborts, AbortedByPush},
 		{"user blocked", forbidden(CodeUserInactive), 1, autoMergeAborts, AbortedByUser},
@@ -79,7 +82,9 @@ func TestJudgeAutoMerge(t *testing.T) {
 }
 
 func TestAutoMergeDelay(t *testing.T) {
-	for attempts, want := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 6: 32 * time.Second, 7: time.Minute, 100: time.Minute} {
+	for attempts, want := range map[int]time.Duration{
+		1: time.Second, 2: 2 * time.Second, 6: 32 * time.Second, 7: time.Minute, 100: time.Minute,
+	} {
 		if got := autoMergeDelay(attempts); got != want {
 			t.Errorf("after %d attempts: %s, want %s", attempts, got, want)
 		}

@@ -33,7 +33,9 @@ func (s *Store) AutoMerge(ctx context.Context, by User, projectID, iid int64, o 
 
 // setAutoMerge sets auto-merge. set is false, and nothing changes, if all checks have
 // passed.
-func (s *Store) setAutoMerge(ctx context.Context, by User, projectID, iid int64, o MergeOptions) (mr MergeRequest, set bool, err error) {
+func (s *Store) setAutoMerge(
+	ctx context.Context, by User, projectID, iid int64, o MergeOptions,
+) (mr MergeRequest, set bool, err error) {
 	if mr, err = s.MergeRequest(ctx, projectID, iid); err != nil {
 		return mr, false, err
 	}
@@ -102,7 +104,8 @@ func (s *Store) CancelAutoMerge(ctx context.Context, by User, projectID, iid int
 		if err := tx.saveMergeRequest(ctx, &mr); err != nil {
 			return err
 		}
-		err = tx.audit(ctx, by, projectID, AuditAutoMergeCancelled, mr.Title, mr.IID, AuditChange{Field: "sha", To: mr.HeadSHA})
+		err = tx.audit(ctx, by, projectID, AuditAutoMergeCancelled, mr.Title, mr.IID,
+			AuditChange{Field: "sha", To: mr.HeadSHA})
 		if err != nil {
 			return err
 		}
@@ -119,7 +122,8 @@ func (s *Store) abortAutoMerge(ctx context.Context, by User, mr *MergeRequest, r
 		return nil
 	}
 	mr.endAutoMerge(reason, s.Now())
-	return s.audit(ctx, by, mr.ProjectID, AuditAutoMergeAborted, mr.Title, mr.IID, AuditChange{Field: "reason", To: string(reason)})
+	return s.audit(ctx, by, mr.ProjectID, AuditAutoMergeAborted, mr.Title, mr.IID,
+		AuditChange{Field: "reason", To: string(reason)})
 }
 
 // ClaimAutoMerges leases at most limit merge requests whose auto-merge is due: all checks
@@ -131,8 +135,10 @@ func (s *Store) ClaimAutoMerges(ctx context.Context, limit int) ([]MergeRequest,
 	now := s.Now()
 	var due []MergeRequest
 	err := s.reader(ctx).
-		Where("auto_merge_at IS NOT NULL AND state = ? AND (auto_merge_next_at IS NULL OR auto_merge_next_at <= ?)", StateOpened, now).
-		Where(`NOT EXISTS (SELECT 1 FROM merge_request_checks c WHERE c.merge_request_id = merge_requests.id AND NOT c.informational AND c.status <> ?)`, StatusPassed).
+		Where("auto_merge_at IS NOT NULL AND state = ?", StateOpened).
+		Where("auto_merge_next_at IS NULL OR auto_merge_next_at <= ?", now).
+		Where(`NOT EXISTS (SELECT 1 FROM merge_request_checks c
+			WHERE c.merge_request_id = merge_requests.id AND NOT c.informational AND c.status <> ?)`, StatusPassed).
 		Order("auto_merge_at, id").Limit(limit).Find(&due).Error
 	if err != nil {
 		return nil, err
