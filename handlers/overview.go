@@ -34,7 +34,7 @@ func (p *pages) overview(c echo.Context) error {
 	v := views.Overview{
 		Name: project.Name, Description: project.Description, DefaultBranch: project.DefaultBranch, Path: path,
 		Visibility: views.Visibility{Value: project.Visibility.String()}, CloneURL: p.BaseURL + path + ".git",
-		CanSeeCode: request.Can(c, auth.ReadCode), StatusChecks: -1,
+		CanSeeCode: request.Can(c, auth.ReadCode), CanPush: request.Can(c, auth.PushCode), StatusChecks: -1,
 		RequireChecks: project.OnlyAllowMergeIfAllStatusChecksPassed,
 	}
 	if v.CanSeeCode {
@@ -108,7 +108,7 @@ func (p *pages) addMergeRequests(c echo.Context, v *views.Overview) error {
 		}
 	}
 	if request.Can(c, auth.ManageStatusChecks) {
-		v.SettingsURL = mergeRequestSettingsURL(c)
+		v.SettingsURL, v.NewServiceURL = mergeRequestSettingsURL(c), newServiceURL(c)
 	}
 	return nil
 }

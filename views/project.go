@@ -141,6 +141,34 @@ type Overview struct {
 	Empty bool
 	// Damaged reports whether git cannot read the repository.
 	Damaged bool
+	// CanPush reports whether the reader may push. NewServiceURL is the form for a
+	// service, empty without permission. Both decide which first steps are shown.
+	CanPush       bool
+	NewServiceURL string
+}
+
+// pushed, hasService and required report which first steps of a project are done.
+func (v Overview) pushed() bool     { return !v.Empty }
+func (v Overview) hasService() bool { return v.StatusChecks > 0 }
+func (v Overview) required() bool   { return v.RequireChecks }
+
+// stepsDone returns how many of the three first steps are done.
+func (v Overview) stepsDone() int {
+	done := 0
+	for _, step := range []bool{v.pushed(), v.hasService(), v.required()} {
+		if step {
+			done++
+		}
+	}
+	return done
+}
+
+// showsSteps reports whether a first step is left that the reader may do.
+func (v Overview) showsSteps() bool {
+	if v.Damaged {
+		return false
+	}
+	return v.CanPush && !v.pushed() || v.NewServiceURL != "" && v.stepsDone() < 3
 }
 
 // OverviewMembers summarizes a project's members.

@@ -166,7 +166,7 @@ func overview() views.Overview {
 	recent.Rows, recent.Brief = recent.Rows[:2], true
 	return views.Overview{Name: "Ticketing API", Description: "Tickets, refunds and the queue between them", Visibility: views.Visibility{Value: "private"},
 		DefaultBranch: "main", CloneURL: "https://git.example.com" + projectPath + ".git", Path: projectPath, CanSeeCode: true,
-		NewMergeRequestURL: requestsPath + "/new", StatusChecks: 3, RequireChecks: true, SettingsURL: settingsPath, Recent: recent, OpenRequests: 7,
+		NewMergeRequestURL: requestsPath + "/new", CanPush: true, NewServiceURL: servicesPath + "/new", StatusChecks: 3, RequireChecks: true, SettingsURL: settingsPath, Recent: recent, OpenRequests: 7,
 		Branches: branches(), Members: &views.OverviewMembers{URL: projectPath + "/-/project_members", ByRole: [5]int{0, 2, 5, 3, 2},
 			People: []views.Person{{Name: "Priya Raman"}, {Name: "Jonas <Lindqvist>"}, {Name: "Ama Sarpong"}, {Name: "Mona Weiss"}, {Name: "Ines Duarte"}, {Name: "Li Vogel"}}},
 		Readme: views.Prose{HTML: "<h2>Ticketing API</h2><p>Sells tickets, and takes them back.</p>"}}
