@@ -29,13 +29,13 @@ var shipped = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	shippedDir.Store(&dir)
 	path := filepath.Join(dir, "mergegate")
 	cmd := exec.Command("go", "build", "-ldflags=-w", "-o", path, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	shippedDir.Store(&dir)
 	return path, nil
 })
 
