@@ -43,7 +43,9 @@ func TestMain(m *testing.M) {
 func deliverAsChild(db modelstest.Database) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	store, err := models.Open(models.Config{Driver: db.Driver, DSN: db.DSN, Payload: modelstest.RenderPayload, Git: modelstest.NewGit()})
+	store, err := models.Open(models.Config{
+		Driver: db.Driver, DSN: db.DSN, Payload: modelstest.RenderPayload, Git: modelstest.NewGit(), Sealer: modelstest.NewSealer(),
+	})
 	if err != nil {
 		panic(err)
 	}

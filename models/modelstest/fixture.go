@@ -40,6 +40,9 @@ func (c *Clock) Advance(d time.Duration) {
 // tests can see both.
 type fakeSealer struct{}
 
+// NewSealer returns the fake sealer that Open uses.
+func NewSealer() models.Sealer { return fakeSealer{} }
+
 func (fakeSealer) Seal(plain []byte, context string) ([]byte, error) {
 	return []byte(context + "|" + reverse(string(plain))), nil
 }
