@@ -179,14 +179,22 @@ func requestLine(target string) string {
 // signatures.
 var maskedHeaders = []string{"Authorization", "Cookie", "Set-Cookie", "X-Gitlab-Signature", "Webhook-Signature"}
 
-// headerLines returns the headers sorted by name.
+// headerLines returns the headers sorted by name, without credentials and signatures.
 func headerLines(h models.Header) []views.Header {
+	lines := allHeaderLines(h)
+	for i := range lines {
+		if isMasked(lines[i].Name, lines[i].Value) {
+			lines[i].Value = "••••••••"
+		}
+	}
+	return lines
+}
+
+// allHeaderLines returns the headers sorted by name.
+func allHeaderLines(h models.Header) []views.Header {
 	var lines []views.Header
 	for name, values := range h {
 		for _, value := range values {
-			if isMasked(name, value) {
-				value = "••••••••"
-			}
 			lines = append(lines, views.Header{Name: name, Value: value})
 		}
 	}

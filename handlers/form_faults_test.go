@@ -271,6 +271,8 @@ func TestForms_EveryForm_HasInvalidInputCases(t *testing.T) {
 		projectRoute + mergeRequestsPath + "/:iid/merge", projectRoute + mergeRequestsPath + "/:iid/cancel_auto_merge",
 		projectRoute + mergeRequestsPath + "/:iid/status_checks/:id/retry",
 		projectRoute + mergeRequestsPath + "/:iid/status_checks/retry_failed",
+		// Buttons of the form of a service, see TestDraftTest_InvalidInput_SendsNothing.
+		projectRoute + servicesPath + "/new/test", projectRoute + servicesPath + "/:id/edit/test",
 		projectRoute + "/-/settings/merge_requests", // one check box
 		projectRoute + "/-/project_members/:id",     // one list, see TestMembers_OwnerRole_OnlyOwnersChangeIt
 	}

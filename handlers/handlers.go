@@ -4,6 +4,7 @@ package handlers
 
 import (
 	"cmp"
+	"context"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"fmt"
@@ -36,12 +37,20 @@ type Deps struct {
 	// TrustedProxies are networks in CIDR notation whose X-Forwarded-For is believed. If
 	// empty, the client's address is that of the connection.
 	TrustedProxies []string
+	// Sender sends tests of services that are not saved yet.
+	Sender Sender
 	// Ready returns why the server is not ready, nil if it is. A nil function only checks the
 	// database.
 	Ready func(*http.Request) error
 	// BodyTimeout limits the time to send a request body, except for git; 0 means
 	// DefaultBodyTimeout.
 	BodyTimeout time.Duration
+}
+
+// Sender sends a delivery and shows what it would send. webhook.Client implements it.
+type Sender interface {
+	Send(context.Context, models.ClaimedDelivery, time.Time) models.AttemptResult
+	Preview(models.ClaimedDelivery, time.Time) http.Header
 }
 
 // DefaultBodyTimeout is enough for the largest body on a slow connection.

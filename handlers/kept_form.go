@@ -246,7 +246,7 @@ func fillForm(ctx context.Context, page []byte, kept keptForm) ([]byte, error) {
 		return nil, err
 	}
 	form := doc.Find("form[method=post]").FilterFunction(func(_ int, f *goquery.Selection) bool {
-		return f.AttrOr("action", "") == kept.Action
+		return f.AttrOr("action", "") == kept.Action || hasButtonFor(doc, f, kept.Action)
 	}).First()
 	note := views.KeptForm{Found: form.Length() == 1, Secrets: kept.Secrets}
 	if note.Found {
@@ -276,6 +276,14 @@ func fillForm(ctx context.Context, page []byte, kept keptForm) ([]byte, error) {
 	}
 	filled, err := goquery.OuterHtml(doc.Selection)
 	return []byte(filled), err
+}
+
+// hasButtonFor reports whether a form has a button that submits it to another address.
+func hasButtonFor(doc *goquery.Document, form *goquery.Selection, action string) bool {
+	buttons := doc.Find("[formaction]").FilterFunction(func(_ int, b *goquery.Selection) bool {
+		return b.AttrOr("formaction", "") == action && b.AttrOr("form", "") == form.AttrOr("id", "-")
+	})
+	return buttons.Length() > 0
 }
 
 // fillControls sets form controls to submitted values.

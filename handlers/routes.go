@@ -153,6 +153,8 @@ func (p *pages) declaredRoutes() []route {
 		{post, projectRoute + mergeRequestSettingsPath, auth.ManageMergeChecks, p.saveMergeChecks},
 		{post, servicesRoute, auth.ManageStatusChecks, p.dropDuplicates(p.createService)},
 		{get, servicesRoute + "/new", auth.ManageStatusChecks, p.newServiceForm},
+		{post, servicesRoute + "/new/test", auth.ManageStatusChecks, p.testNewService},
+		{post, servicesRoute + "/:id/edit/test", auth.ManageStatusChecks, p.testEditedService},
 		{get, servicesRoute + "/branches", auth.ManageStatusChecks, p.serviceBranches},
 		{get, servicesRoute + "/affected", auth.ManageStatusChecks, p.serviceAffected},
 		{get, servicesRoute + "/:id", auth.ReadDeliveries, p.servicePage},

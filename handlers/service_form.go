@@ -49,6 +49,8 @@ type serviceFields struct {
 	alsoApply bool
 	returnTo  string
 	version   string
+	// test is the result of Send test, nil for none.
+	test *views.DraftTest
 }
 
 // readServiceFields reads the form. Without script, "All branches" and single branches can
@@ -230,7 +232,8 @@ func (p *pages) serviceForm(c echo.Context, status int, service models.ExternalS
 		Page: page, ID: service.ID, Drawer: isHTMX(c), SaveURL: save, CloseURL: returnURL(c, fields.returnTo, service.ID),
 		BranchesURL: servicesURL(c) + "/branches?service=" + strconv.FormatInt(service.ID, 10),
 		CountURL:    servicesURL(c) + "/affected?service=" + strconv.FormatInt(service.ID, 10),
-		Return:      fields.returnTo, Name: strings.ToValidUTF8(fields.Name, "\uFFFD"), API: strings.ToValidUTF8(fields.ExternalURL, "\uFFFD"),
+		TestURL:     testURL(save, service.ID), Test: fields.test, Receivers: p.receivers(c),
+		Return: fields.returnTo, Name: strings.ToValidUTF8(fields.Name, "\uFFFD"), API: strings.ToValidUTF8(fields.ExternalURL, "\uFFFD"),
 		Timeout: strings.ToValidUTF8(fields.timeout, "\uFFFD"), Informational: fields.Informational, CallbackOnly: fields.CallbackOnly, Headers: headerRows(service, fields),
 		HasSecret: service.HasSecret(), AlsoApply: fields.alsoApply, Version: fields.version,
 	}

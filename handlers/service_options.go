@@ -54,7 +54,7 @@ func parseTimeout(typed string) *int64 {
 
 // timeoutText formats a time-out so that parseTimeout can read it.
 func timeoutText(c echo.Context, d time.Duration) string {
-	return views.DurationText(c.Request().Context(), d)
+	return views.LimitText(c.Request().Context(), d)
 }
 
 // readCustomHeaders reads the rows of custom headers. Empty rows are left out.

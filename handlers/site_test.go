@@ -14,6 +14,7 @@ import (
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/models/modelstest"
+	"github.com/mergegate/mergegate/webhook"
 )
 
 // testSite is the whole router on its own database, with a fake git.
@@ -31,8 +32,13 @@ func newTestSite(t testing.TB, db modelstest.Database) *testSite {
 	w := modelstest.New(t, db)
 	key := []byte("an example key of thirty-two bytes!!")
 	git := &fakeGit{Git: w.Git}
+	allow, err := webhook.ParseAllowList("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
 	e, err := New(Deps{
 		Store: w.Store, Git: git, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), BaseURL: "http://mergegate.test", SessionKey: key,
+		Sender: webhook.NewClient(webhook.Options{Version: "test", Allow: allow}),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -18,32 +18,9 @@ func (s *Store) SendTest(ctx context.Context, by User, projectID, serviceID int6
 		if err != nil {
 			return err
 		}
-		project, err := tx.Project(ctx, projectID)
+		d, err = tx.newTestDelivery(ctx, by, projectID, EventService{ID: service.ID, Name: service.Name, URL: service.ExternalURL})
 		if err != nil {
 			return err
-		}
-		var mr MergeRequest
-		err = tx.reader(ctx).Preload("Author").Where("project_id = ?", projectID).Order("id DESC").Take(&mr).Error
-		if errors.Is(err, gorm.ErrRecordNotFound) {
-			mr, err = sampleMergeRequest(project, by, tx.Now()), nil
-		}
-		if err != nil {
-			return err
-		}
-		now := tx.Now()
-		event := Event{
-			UUID: uuid.NewString(), At: now, User: by, Project: project, MergeRequest: mr, MergeStatus: mergeStatus(project, mr, nil, now),
-			Service: EventService{ID: service.ID, Name: service.Name, URL: service.ExternalURL}, Test: true,
-		}
-		payload, err := tx.shared.cfg.Payload(event)
-		if err != nil {
-			return err
-		}
-		// Without MergeRequestID, the test waits for no other delivery.
-		d = Delivery{
-			ProjectID: projectID, ExternalStatusCheckID: serviceID, MergeRequestIID: mr.IID, UUID: uuid.NewString(), EventUUID: event.UUID,
-			Kind: DeliveryOfTest, SHA: mr.HeadSHA, URL: service.ExternalURL, Payload: payload, State: DeliveryWaiting, SingleAttempt: true,
-			NextAttemptAt: now, UserID: ID(by.ID), CreatedAt: now,
 		}
 		if err := tx.writer(ctx).Create(&d).Error; err != nil {
 			return err
@@ -54,6 +31,34 @@ func (s *Store) SendTest(ctx context.Context, by User, projectID, serviceID int6
 		return tx.notifyDeliveries(ctx)
 	})
 	return d, err
+}
+
+// newTestDelivery returns a test delivery to a service, without storing it.
+func (s *Store) newTestDelivery(ctx context.Context, by User, projectID int64, service EventService) (Delivery, error) {
+	project, err := s.Project(ctx, projectID)
+	if err != nil {
+		return Delivery{}, err
+	}
+	var mr MergeRequest
+	err = s.reader(ctx).Preload("Author").Where("project_id = ?", projectID).Order("id DESC").Take(&mr).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		mr, err = sampleMergeRequest(project, by, s.Now()), nil
+	}
+	if err != nil {
+		return Delivery{}, err
+	}
+	now := s.Now()
+	event := Event{
+		UUID: uuid.NewString(), At: now, User: by, Project: project, MergeRequest: mr, MergeStatus: mergeStatus(project, mr, nil, now),
+		Service: service, Test: true,
+	}
+	payload, err := s.shared.cfg.Payload(event)
+	// Without MergeRequestID, the test waits for no other delivery.
+	return Delivery{
+		ProjectID: projectID, ExternalStatusCheckID: service.ID, MergeRequestIID: mr.IID, UUID: uuid.NewString(), EventUUID: event.UUID,
+		Kind: DeliveryOfTest, SHA: mr.HeadSHA, URL: service.URL, Payload: payload, State: DeliveryWaiting, SingleAttempt: true,
+		NextAttemptAt: now, UserID: ID(by.ID), CreatedAt: now,
+	}, err
 }
 
 // sampleMergeRequest returns the merge request of a test payload for a project that has

@@ -122,6 +122,11 @@ type ServiceForm struct {
 	// BranchesOpen renders the branch selector expanded.
 	BranchesOpen bool
 	Branches     BranchList
+	// TestURL sends a test to what is entered. Test is its result, nil for none.
+	TestURL string
+	Test    *DraftTest
+	// Receivers are programs that receive and answer deliveries.
+	Receivers []Receiver
 	// HasSecret reports whether a secret is configured, so none can be entered.
 	HasSecret bool
 	// AlsoApply is the option to apply the service to open merge requests.

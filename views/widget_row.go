@@ -136,15 +136,15 @@ func (d CheckDelivery) answer(ctx context.Context) string {
 	return text.T(ctx, text.KeyMRDeliveryHTTP, "Status", d.HTTPStatus)
 }
 
-// DurationText formats a time-out as limitText does. ParseTimeout in handlers reads it.
-func DurationText(ctx context.Context, limit time.Duration) string { return limitText(ctx, limit) }
+// LimitText formats a time-out as limitText does. ParseTimeout in handlers reads it.
+func LimitText(ctx context.Context, limit time.Duration) string { return limitText(ctx, limit) }
 
 // limitText formats a time-out in the largest unit without a rest, such as "2 minutes" or
 // "90 seconds".
 func limitText(ctx context.Context, limit time.Duration) string {
 	const day = 24 * time.Hour
 	if limit%day == 0 {
-		return text.N(ctx, text.KeyMRDays, int(limit/day))
+		return text.N(ctx, text.KeyDays, int(limit/day))
 	}
 	if limit%time.Hour == 0 {
 		return text.N(ctx, text.KeyMRHours, int(limit/time.Hour))

@@ -98,14 +98,29 @@ func (c *Client) post(ctx context.Context, claimed models.ClaimedDelivery, at ti
 		return nil, nil, errInvalidURL
 	}
 	h := request.Header
+	c.setHeader(h, request.URL.User, claimed, at)
+	// net/http may send a request with an Idempotency-Key again. Without GetBody
+	// it cannot, so an attempt is one request.
+	request.GetBody = nil
+	if c.modify != nil {
+		c.modify(request)
+	}
+	response, err := c.http.Do(request)
+	return response, h, err
+}
+
+// setHeader sets the header of a delivery, apart from what net/http adds.
+func (c *Client) setHeader(h http.Header, user *url.Userinfo, claimed models.ClaimedDelivery, at time.Time) {
+	d := claimed.Delivery
 	h.Set("Content-Type", "application/json")
 	h.Set("User-Agent", c.userAgent)
 	h.Set("X-Gitlab-Event", "Merge Request Hook")
 	h.Set("X-Gitlab-Event-UUID", d.EventUUID)
 	h.Set("Idempotency-Key", d.UUID)
-	if user := request.URL.User; user != nil {
+	if user != nil {
 		password, _ := user.Password()
-		request.SetBasicAuth(user.Username(), password)
+		basic := http.Request{Header: h}
+		basic.SetBasicAuth(user.Username(), password)
 	}
 	for _, custom := range claimed.Headers {
 		h.Set(custom.Name, custom.Value)
@@ -115,14 +130,23 @@ func (c *Client) post(ctx context.Context, claimed models.ClaimedDelivery, at ti
 		h.Set(models.CallbackHeader, claimed.CallbackToken)
 	}
 	sign(h, claimed.Secret, d.UUID, at, d.Payload)
-	// net/http may send a request with an Idempotency-Key again. Without GetBody
-	// it cannot, so an attempt is one request.
-	request.GetBody = nil
-	if c.modify != nil {
-		c.modify(request)
+}
+
+// Preview returns the header that Send would send at the same time, with the signatures.
+// Credentials of the URL and values of custom headers are masked.
+func (c *Client) Preview(claimed models.ClaimedDelivery, at time.Time) http.Header {
+	h := http.Header{}
+	var user *url.Userinfo
+	if u, err := url.Parse(claimed.Delivery.URL); err == nil {
+		user = u.User
 	}
-	response, err := c.http.Do(request)
-	return response, h, err
+	c.setHeader(h, user, claimed, at)
+	for _, name := range append([]string{"Authorization"}, secretsOf(claimed).names[len(maskedRequestHeaders):]...) {
+		if h.Get(name) != "" {
+			h.Set(name, masked)
+		}
+	}
+	return h
 }
 
 // isRedirect reports whether an answer redirects to another address. Some 3xx

@@ -63,7 +63,8 @@ type server struct {
 func startServer(ctx context.Context, a *app) (*server, error) {
 	log := a.config.logger()
 	slog.SetDefault(log)
-	handler, err := newHandler(a, log)
+	sender := webhook.NewClient(webhook.Options{Version: version(), BaseURL: a.config.BaseURL, Allow: a.config.allow})
+	handler, err := newHandler(a, log, sender)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +96,7 @@ func startServer(ctx context.Context, a *app) (*server, error) {
 		}
 	})
 	work := jobs.New(jobs.Options{
-		Store: a.store, Sender: webhook.NewClient(webhook.Options{Version: version(), BaseURL: a.config.BaseURL, Allow: a.config.allow}), Log: log,
+		Store: a.store, Sender: sender, Log: log,
 		Tidy: a.repos.Tidy, SweepLocks: a.repos.SweepLocks, SingleProcess: !a.config.postgres(),
 	})
 	s.running.Go(func() { work.Run(s.stopped) })
@@ -136,10 +137,10 @@ func (s *server) wait() error {
 var bodyTimeout time.Duration
 
 // newHandler returns a router for pages, git and API.
-func newHandler(a *app, log *slog.Logger) (http.Handler, error) {
+func newHandler(a *app, log *slog.Logger, sender *webhook.Client) (http.Handler, error) {
 	git := repositories.Git{Store: a.repos}
 	e, err := handlers.New(handlers.Deps{
-		Store: a.store, Git: git, Log: log, BaseURL: a.config.BaseURL,
+		Store: a.store, Git: git, Log: log, BaseURL: a.config.BaseURL, Sender: sender,
 		SessionKey: a.config.keyring.Derive("sessions"), TrustedProxies: a.config.TrustedProxies, BodyTimeout: bodyTimeout,
 	})
 	if err != nil {

@@ -107,6 +107,23 @@ func services() []Entry {
 			f.HasSecret, f.Timeout, f.Informational = true, "3 days", true
 			f.Headers = []views.HeaderRow{{Name: "X-Api-Key", Stored: true}, {Name: "Authorization"}}
 		}),
+		form("service_form_tested", func(f *views.ServiceForm) {
+			f.API = "https://loadgate.example.org/mr"
+			f.Test = &views.DraftTest{
+				Attempt: &views.AttemptView{Number: 1, At: Now, Duration: "184 ms", Outcome: views.Outcome{Kind: "success", Text: "HTTP 202"},
+					ResponseLine: "HTTP 202 Accepted", Headers: []views.Header{{Name: "Content-Type", Value: "text/plain"}}, Body: "<b>thanks</b>"},
+				Signed: true, RequestLine: "POST /mr HTTP/1.1\nHost: loadgate.example.org", Body: "{\n  \"object_kind\": \"merge_request\"\n}",
+				Headers: []views.Header{{Name: "X-Gitlab-Signature", Value: "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"}},
+			}
+		}),
+		form("service_form_test_failed", func(f *views.ServiceForm) {
+			f.API = "https://loadgate.example.org/mr"
+			f.Test = &views.DraftTest{Withheld: true, RequestLine: "POST /mr HTTP/1.1\nHost: loadgate.example.org", Body: "{}",
+				Attempt: &views.AttemptView{Number: 1, At: Now, Duration: "5,003 ms", Outcome: views.Outcome{Kind: "danger", Text: "Timed out"}, Failure: "No answer in time."}}
+		}),
+		form("service_form_test_refused", func(f *views.ServiceForm) {
+			f.Test = &views.DraftTest{Problems: []string{"Please provide a valid URL", "Too many tests. Please wait a minute and try again."}}
+		}),
 		fault("service_form_timeout_invalid", text.KeyChecksTimeoutInvalid, func(f *views.ServiceForm, m string) { f.Timeout, f.TimeoutError = "8 days", m }),
 		fault("service_form_callback_not_encrypted", text.KeyChecksCallbackOnlyHTTPS, func(f *views.ServiceForm, m string) {
 			f.API, f.CallbackOnly, f.CallbackOnlyError = "http://loadgate.example.org:8080/mr", true, m
@@ -203,8 +220,9 @@ func manyBranches() []views.BranchOption {
 // NewService returns the form for a new service.
 func NewService() views.ServiceForm {
 	return views.ServiceForm{Drawer: true, SaveURL: servicesPath, CloseURL: settingsPath, BranchesURL: servicesPath + "/branches",
-		CountURL: servicesPath + "/affected", Affected: 1, Timeout: "2 minutes",
-		Branches: views.BranchList{WasAll: true, Total: 5, RulesURL: rulesPath, Options: branchOptions()}}
+		CountURL: servicesPath + "/affected", Affected: 1, Timeout: "2 minutes", TestURL: servicesPath + "/new/test",
+		Receivers: []views.Receiver{{ID: "python", Language: "Python", Code: "print(\"<answer> & more\")\n"}},
+		Branches:  views.BranchList{WasAll: true, Total: 5, RulesURL: rulesPath, Options: branchOptions()}}
 }
 
 // RejectedService returns the form with an error in every field.

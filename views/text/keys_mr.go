@@ -77,7 +77,6 @@ const (
 	KeyMRMinutes                 Key = "mr.minutes"
 	KeyMRSeconds                 Key = "mr.seconds"
 	KeyMRHours                   Key = "mr.hours"
-	KeyMRDays                    Key = "mr.days"
 	KeyMRCheckInformational      Key = "mr.check_informational"
 	KeyMRCheckInformationalTitle Key = "mr.check_informational_title"
 	KeyMRCheckViaCallback        Key = "mr.check_via_callback"
