@@ -869,7 +869,7 @@ func breakerBadge(b Breaker, failedInRow int, now time.Time) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if b.Paused() {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 63, "<span class=\"badge badge--warning\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 63, "<span class=\"badge badge--warning badge--wrap\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
