@@ -38,6 +38,9 @@ func mergeRequestForms() []Entry {
 		{Name: "merge_request_edit", Draw: form(text.KeyMREditMergeRequest, views.MergeRequestForm{Action: requestPath, CancelURL: requestPath,
 			Source: "feature/refund", Target: "main", TargetList: choices("target_branch", "main"), Title: "Make refunds idempotent", Retargets: true,
 			Description: "Retries of a refund no longer pay twice."})},
+		{Name: "merge_request_edit_conflict", Draw: form(text.KeyMREditMergeRequest, views.MergeRequestForm{Action: requestPath, CancelURL: requestPath,
+			Source: "feature/refund", Target: "main", TargetList: choices("target_branch", "main"), Title: "Make refunds idempotent",
+			Changed: []views.CurrentValue{{Label: text.KeyMRTitle, Text: strings.Repeat("Unbreakable", 23)}, {Label: text.KeyMRTargetBranch, Text: "release/4.2"}}})},
 		{Name: "branch_choices", Section: views.SectionMergeRequests, Draw: func(context.Context, string) templ.Component {
 			c := choices("source_branch", "feature/refund")
 			c.Search, c.Names, c.Total = "rel", []string{"release/4.2", "release/4.1"}, 2

@@ -56,7 +56,7 @@ func mixed() views.StatusChecks {
 	return views.StatusChecks{Kind: views.WidgetRows, SHA: "8f3c2a1d", URL: requestPath + "/status_checks", Rev: "1x", Shown: "34f.31p.33p.32s", Polls: true,
 		Now: Now, ServicesURL: servicesPath, Retries: true, HeadSHA: head,
 		AnswerURL: "https://mergegate.example.test/api/v4/projects/7/merge_requests/142/status_check_responses",
-		Rows: []views.CheckRow{failed, delivered, retrying, passed}}
+		Rows:      []views.CheckRow{failed, delivered, retrying, passed}}
 }
 
 func allPassed() views.StatusChecks {
