@@ -196,6 +196,7 @@ func TestRun_Stopped_InterruptsLongAttempt(t *testing.T) {
 	}
 	r.respond(nil)
 	w.Clock.Advance(2 * time.Second)
+	w.Deliverer = NewDeliverer(w.Store, client(t), w.log) // the next process
 	w.deliver(1)
 }
 
