@@ -341,8 +341,7 @@ func (c *claim) lease(ctx context.Context, taken []Delivery) (map[int64]Delivery
 
 // logInterrupted logs the attempt of a process that died.
 func (c *claim) logInterrupted(ctx context.Context, d Delivery) error {
-	attempt := DeliveryAttempt{DeliveryID: d.ID, Number: d.Attempts, StartedAt: *d.LastAttemptAt, Error: ErrorInterrupted,
-		RequestHeader: Header{}, ResponseHeader: Header{}}
+	attempt := interruptedAttempt(d)
 	return c.writer(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&attempt).Error
 }
 

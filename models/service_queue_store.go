@@ -141,23 +141,3 @@ func (s *Store) ReleaseLeases(ctx context.Context) error {
 		return tx.writer(ctx).Exec("UPDATE service_queues SET next_at = ?", now).Error
 	})
 }
-
-// failHeldDeliveries ends deliveries that a breaker has held back for longer than the
-// whole schedule of a delivery takes.
-func (s *Store) failHeldDeliveries(ctx context.Context) error {
-	before := s.Now().Add(-MaxHeld)
-	for {
-		held := s.writer(ctx).Table("deliveries AS d").Select("d.id").
-			Joins("JOIN service_queues q ON q.external_status_check_id = d.external_status_check_id").
-			Where("q.opened_at <= ? AND d.state = 'waiting' AND d.created_at <= ? AND NOT d.single_attempt", before, before).
-			Where("d.leased_until IS NULL OR d.leased_until <= ?", s.Now()).Limit(heldBatch)
-		result := s.writer(ctx).Model(&Delivery{}).Where("id IN (?)", s.skipLocked(held, "d")).
-			Updates(map[string]any{"state": DeliveryFailed, "finished_at": s.Now()})
-		if result.Error != nil || result.RowsAffected < heldBatch {
-			return result.Error
-		}
-	}
-}
-
-// heldBatch is how many deliveries failHeldDeliveries ends in one transaction.
-const heldBatch = 1000

@@ -106,22 +106,6 @@ func (s *Store) SetTheme(ctx context.Context, userID int64, theme, language stri
 		Updates(map[string]any{"theme": theme, "language": language, "updated_at": s.Now()}).Error
 }
 
-// DeleteExpired deletes expired sessions and counters, and deliveries that finished
-// DeliveryRetention ago. It fails deliveries that a breaker has held back for MaxHeld.
-func (s *Store) DeleteExpired(ctx context.Context) error {
-	now := s.Now()
-	if err := s.writer(ctx).Where("expires_at <= ?", now).Delete(&Session{}).Error; err != nil {
-		return err
-	}
-	if err := s.writer(ctx).Where("window_ends_at <= ?", now).Delete(&RateCounter{}).Error; err != nil {
-		return err
-	}
-	if err := s.failHeldDeliveries(ctx); err != nil {
-		return err
-	}
-	return s.writer(ctx).Where("finished_at <= ?", now.Add(-DeliveryRetention)).Delete(&Delivery{}).Error
-}
-
 // CountAttempt counts an attempt under a name and reports whether it is within limit
 // for its window. Counters are in the database, so all instances share them.
 func (s *Store) CountAttempt(ctx context.Context, name string, limit int, window time.Duration) (bool, error) {

@@ -1,0 +1,79 @@
+package models
+
+import (
+	"context"
+
+	"gorm.io/gorm/clause"
+)
+
+// retentionBatch is how many deliveries are changed in one statement.
+const retentionBatch = 1000
+
+// DeleteExpired deletes expired sessions and counters, and deliveries that finished
+// DeliveryRetention ago. It fails deliveries that a breaker has held back for MaxHeld,
+// and ends attempts whose process died after their delivery was superseded.
+func (s *Store) DeleteExpired(ctx context.Context) error {
+	now := s.Now()
+	if err := s.writer(ctx).Where("expires_at <= ?", now).Delete(&Session{}).Error; err != nil {
+		return err
+	}
+	if err := s.writer(ctx).Where("window_ends_at <= ?", now).Delete(&RateCounter{}).Error; err != nil {
+		return err
+	}
+	if err := s.failHeldDeliveries(ctx); err != nil {
+		return err
+	}
+	if err := s.endAbandonedAttempts(ctx); err != nil {
+		return err
+	}
+	return s.writer(ctx).Where("finished_at <= ?", now.Add(-DeliveryRetention)).Delete(&Delivery{}).Error
+}
+
+// failHeldDeliveries ends deliveries that a breaker has held back for longer than the
+// whole schedule of a delivery takes.
+func (s *Store) failHeldDeliveries(ctx context.Context) error {
+	before := s.Now().Add(-MaxHeld)
+	for {
+		held := s.writer(ctx).Table("deliveries AS d").Select("d.id").
+			Joins("JOIN service_queues q ON q.external_status_check_id = d.external_status_check_id").
+			Where("q.opened_at <= ? AND d.state = 'waiting' AND d.created_at <= ? AND NOT d.single_attempt", before, before).
+			Where("d.leased_until IS NULL OR d.leased_until <= ?", s.Now()).Limit(retentionBatch)
+		result := s.writer(ctx).Model(&Delivery{}).Where("id IN (?)", s.skipLocked(held, "d")).
+			Updates(map[string]any{"state": DeliveryFailed, "finished_at": s.Now()})
+		if result.Error != nil || result.RowsAffected < retentionBatch {
+			return result.Error
+		}
+	}
+}
+
+// endAbandonedAttempts removes the leases that expired on finished deliveries, and logs
+// those attempts as interrupted. Claim does the same for waiting deliveries.
+func (s *Store) endAbandonedAttempts(ctx context.Context) error {
+	for {
+		var abandoned []Delivery
+		err := s.Transaction(ctx, func(tx *Store) error {
+			rows := tx.writer(ctx).Omit("payload").Where("leased_until <= ? AND state <> ?", tx.Now(), DeliveryWaiting).Limit(retentionBatch)
+			if err := tx.skipLocked(rows, "deliveries").Find(&abandoned).Error; err != nil || len(abandoned) == 0 {
+				return err
+			}
+			ids := make([]int64, len(abandoned))
+			attempts := make([]DeliveryAttempt, len(abandoned))
+			for i, d := range abandoned {
+				ids[i], attempts[i] = d.ID, interruptedAttempt(d)
+			}
+			if err := tx.writer(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&attempts).Error; err != nil {
+				return err
+			}
+			return tx.writer(ctx).Model(&Delivery{}).Where("id IN ?", ids).UpdateColumn("leased_until", nil).Error
+		})
+		if err != nil || len(abandoned) < retentionBatch {
+			return err
+		}
+	}
+}
+
+// interruptedAttempt returns the log entry of an attempt whose process died.
+func interruptedAttempt(d Delivery) DeliveryAttempt {
+	return DeliveryAttempt{DeliveryID: d.ID, Number: d.Attempts, StartedAt: *d.LastAttemptAt, Error: ErrorInterrupted,
+		RequestHeader: Header{}, ResponseHeader: Header{}}
+}
