@@ -41,8 +41,8 @@ type mergeFacts struct {
 // gatherFacts reads everything that the merge box needs.
 func (p *pages) gatherFacts(c echo.Context, mr models.MergeRequest) (mergeFacts, error) {
 	ctx := c.Request().Context()
-	checks, err := p.Store.Checks(ctx, mr.ID)
-	facts := mergeFacts{mr: mr, checks: checks[mr.ID], now: p.Store.Now(), unread: err != nil}
+	_, checks, err := p.Store.MergeRequestChecks(ctx, mr.ProjectID, mr.IID)
+	facts := mergeFacts{mr: mr, checks: checks, now: p.Store.Now(), unread: err != nil}
 	if facts.unread {
 		p.logFailure(c, "reading status checks failed", err)
 	}

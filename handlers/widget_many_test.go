@@ -172,6 +172,13 @@ func TestWidget_Roles_SeeDeliveryCommandAndHint(t *testing.T) {
 				t.Errorf("role %d: no outcome of the delivery", role)
 			}
 		}
+		// Nobody can answer by hand for a service that accepts only callback tokens.
+		if _, err := s.Store.DB().ExecContext(t.Context(), fmt.Sprintf("UPDATE external_status_checks SET callback_only = TRUE WHERE id = %d", licence.ID)); err != nil {
+			t.Fatal(err)
+		}
+		if s.as(s.Owner).get(s.mrPath(mr, "")).wantStatus(200).has(".check-row code[hidden]") {
+			t.Error("the command is offered although only callback tokens are accepted")
+		}
 		if _, err := s.Store.CloseMergeRequest(t.Context(), s.Owner, s.Project.ID, mr.IID); err != nil {
 			t.Fatal(err)
 		}

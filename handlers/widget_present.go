@@ -15,7 +15,7 @@ func presentCheck(check models.MergeRequestCheck, state models.MergeRequestState
 	row := views.CheckRow{
 		ID: check.ExternalStatusCheckID, Name: check.Name, State: views.CheckState(check.StatusAt(now)),
 		SHA: shortSHA(check.SHA), TimedOut: check.TimedOutAt(now), Limit: check.Timeout(), Since: check.Since(now),
-		Description: check.Description, TargetURL: check.TargetURL, Informational: check.Informational,
+		Description: check.Description, TargetURL: check.TargetURL, CallbackOnly: check.CallbackOnly, Informational: check.Informational,
 		ViaCallback: check.AnsweredVia == models.ViaCallback,
 	}
 	if row.State == views.CheckPending && state == models.StateOpened && check.StoppedAt == nil {

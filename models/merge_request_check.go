@@ -55,7 +55,8 @@ type MergeRequestCheck struct {
 	SettledAt   *time.Time
 	Description string
 	TargetURL   string `gorm:"column:target_url"`
-	// CallbackOnly is that of the service now. Only RecordResponse loads it.
+	// CallbackOnly is that of the service now. Only RecordResponse and the widget's list
+	// load it.
 	CallbackOnly bool `gorm:"-"`
 	// AnsweredVia is how the newest response came, "" for none.
 	AnsweredVia ResponseVia

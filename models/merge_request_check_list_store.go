@@ -16,6 +16,7 @@ type checkRow struct {
 	name           sql.NullString
 	timeoutSeconds sql.NullInt64
 	informational  sql.NullBool
+	callbackOnly   sql.NullBool
 	sha            sql.NullString
 	status         sql.NullString
 	timedOut       sql.NullBool
@@ -70,6 +71,7 @@ func (r *checkRow) columns() columns {
 		{"c.target_url", &r.targetURL},
 		{"c.answered_via", &r.answeredVia},
 		{"c.external_url", &r.externalURL},
+		{"(SELECT s.callback_only FROM external_status_checks s WHERE s.id = c.external_status_check_id)", &r.callbackOnly},
 
 		{"d.id", &r.deliveryID},
 		{"d.kind", &r.deliveryKind},
@@ -106,6 +108,7 @@ func (r *checkRow) check() MergeRequestCheck {
 		SHA: r.sha.String, Status: Status(r.status.String), TimedOut: r.timedOut.Bool,
 		PendingSince: r.pendingSince.Time.UTC(), StoppedAt: timeOrNil(r.stoppedAt), SettledAt: timeOrNil(r.settledAt),
 		Description: r.description.String, TargetURL: r.targetURL.String, AnsweredVia: ResponseVia(r.answeredVia.String),
+		CallbackOnly: r.callbackOnly.Bool,
 	}
 	if r.deliveryState.Valid {
 		check.Delivery = &Delivery{

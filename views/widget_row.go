@@ -21,6 +21,9 @@ type CheckRow struct {
 	State  CheckState
 	// SHA is the commit of the state, abbreviated to eight characters.
 	SHA string
+	// CallbackOnly reports whether the service accepts only responses with a callback
+	// token, so that nobody can answer by hand.
+	CallbackOnly bool
 	// Retryable reports whether the reader may retry the check now.
 	Retryable bool
 	// TimedOut reports whether the check failed for lack of a response within
