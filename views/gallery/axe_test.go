@@ -45,25 +45,29 @@ func requireNoViolations(t *testing.T, p *browsertest.Page, where, css, rules st
 // theme moves no element. The languages share one markup, so axe-core would find the
 // same in Japanese. Fragments share one page around them, which other entries check.
 func TestBrowserGallery_Entries_AreAccessible(t *testing.T) {
+	t.Parallel()
 	axe, err := os.ReadFile("testdata/axe.min.js")
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(gallery.Handler())
 	t.Cleanup(server.Close)
-	p := browsertest.New(t)
-	for _, entry := range gallery.Entries() {
-		for _, language := range []string{"en", "ja"} {
-			where := entry.Name + " in " + language
-			p.Size(1280, 900)
-			p.Prefer("light")
-			p.Go(server.URL + "/gallery/" + entry.Name + "?lang=" + language)
-			requireOutline(t, p, entry, where, language)
-			if language == "en" {
-				requireAccessible(t, p, entry, string(axe))
+	for _, language := range []string{"en", "ja"} {
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			p := browsertest.New(t)
+			for _, entry := range gallery.Entries() {
+				where := entry.Name + " in " + language
+				p.Size(1280, 900)
+				p.Prefer("light")
+				p.Go(server.URL + "/gallery/" + entry.Name + "?lang=" + language)
+				requireOutline(t, p, entry, where, language)
+				if language == "en" {
+					requireAccessible(t, p, entry, string(axe))
+				}
+				requireLayout(t, p, where)
 			}
-			requireLayout(t, p, where)
-		}
+		})
 	}
 }
 

@@ -84,6 +84,7 @@ var atThresholds = []string{
 // TestBrowserGallery_LayoutThresholds_NothingBreaks checks the layout on both sides
 // of every breakpoint of style.css.
 func TestBrowserGallery_LayoutThresholds_NothingBreaks(t *testing.T) {
+	t.Parallel()
 	rules := thresholds(t)
 	server := httptest.NewServer(gallery.Handler())
 	t.Cleanup(server.Close)
