@@ -122,7 +122,27 @@ func (s *Store) Service(w http.ResponseWriter, r *http.Request, id int64, servic
 	ctx, cancel := pushContext(ctx, body)
 	defer cancel()
 	err := s.serve(ctx, c, &discardingWriter{w: out})
-	return s.serviceError(w, c, client, body, err)
+	err = s.serviceError(w, c, client, body, err)
+	discardRest(control, body)
+	return err
+}
+
+// discardTime is how long the rest of a push that git refused is read.
+const discardTime = 10 * time.Second
+
+// discardRest reads the rest of a request whose response is written. Closing a
+// connection with unread data resets it, and a client that is still sending would lose
+// the reason of the refusal.
+func discardRest(control *http.ResponseController, body *requestBody) {
+	if body.complete.Load() || body.slow.Load() || body.broken.Load() {
+		return
+	}
+	if control.Flush() != nil || control.SetReadDeadline(time.Now().Add(discardTime)) != nil {
+		return
+	}
+	if _, err := io.Copy(io.Discard, body.r); err == nil {
+		body.complete.Store(true)
+	}
 }
 
 // serve runs a service of git and streams its output to out.

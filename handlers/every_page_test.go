@@ -216,9 +216,9 @@ var (
 	japanesePattern    = regexp.MustCompile(`[\p{Hiragana}\p{Katakana}\p{Han}]`)
 )
 
-// untranslatedWords are Latin words on Japanese pages: names of products and
+// untranslatedWords are Latin words on Japanese pages: names of products, languages and
 // formats, and units.
-var untranslatedWords = strings.Fields("Mergegate GitLab Git HTTP HTTPS HMAC URL API SHA README Markdown ID UTC UTF HEAD English Draft Webhook Webhooks JSON CSV CI ms IP KiB curl DNS TLS p")
+var untranslatedWords = strings.Fields("Mergegate GitLab Git HTTP HTTPS HMAC URL API SHA README Markdown ID UTC UTF HEAD English Draft Webhook Webhooks JSON CSV CI ms IP KiB curl DNS TLS p SECRET Go Python Node js Shell")
 
 // fixtureWords are the Latin words of the test data.
 var fixtureWords = strings.Fields("olga pear jonas licence security example test main feature topic other release Commit on Trim the mergegate Ines Park bot project root stable read api read_api git merge MR QA Security")
