@@ -188,7 +188,7 @@ func TestWidget_Roles_SeeDeliveryCommandAndHint(t *testing.T) {
 	})
 }
 
-// The title and the icon of the browser's tab tell the state, for those who may see it.
+// The title and the icon of the browser's tab show the state to those who may see it.
 func TestWidget_State_IsInTheTab(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		services := s.services(2)

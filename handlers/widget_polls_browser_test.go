@@ -137,7 +137,7 @@ func TestBrowserWidget_Collapsed_IsRemembered(t *testing.T) {
 	p.Wait("#status-checks-details[open]")
 }
 
-// A hidden tab polls every 30 s, so that its title tells the state, and shows a
+// A hidden tab polls every 30 s, so that its title shows the state, and shows a
 // notification if the reader asked for it. A tab that becomes visible polls at once, even
 // if all its checks are finished.
 func TestBrowserWidget_HiddenTab_PollsSlowlyAndNotifies(t *testing.T) {
@@ -170,7 +170,7 @@ func TestBrowserWidget_HiddenTab_PollsSlowlyAndNotifies(t *testing.T) {
 		t.Fatal(err)
 	}
 	browsertest.Eval[bool](p, `(() => { const real = Date.now; Date.now = () => real() + 30000; return true; })()`)
-	p.WaitFor("the title to tell the state", `document.title.startsWith("✓ Trim topic")`)
+	p.WaitFor("the title to show the state", `document.title.startsWith("✓ Trim topic")`)
 	p.WaitFor("a notification", `window.notified === document.title`)
 	p.Wait("#status-checks-body:not([hx-get])")
 	hide("false")

@@ -133,7 +133,7 @@ func TestRun_SlowHost_DoesNotDelayOthers(t *testing.T) {
 	})
 }
 
-// Attempts that hang leave room for others after quickTime.
+// Attempts that hang free their quick slots after quickTime.
 func TestRun_HangingAttempts_LeaveRoomForOthers(t *testing.T) {
 	w, slow, fast := newFixture(t, modelstest.SQLite(t)), newReceiver(t), newReceiver(t)
 	w.slots.quickTime = time.Millisecond

@@ -34,7 +34,7 @@ type slots struct {
 	perHost      map[string]int
 	perProject   map[int64]int
 	hungProjects map[int64]int
-	// freed receives a value when there is room again.
+	// freed receives a value when an attempt frees its slot.
 	freed chan struct{}
 	// quickTime is the constant; tests change it.
 	quickTime time.Duration
@@ -46,8 +46,8 @@ func newSlots() *slots {
 	}
 }
 
-// options returns the options of the next claim: as many attempts as there is room for.
-// Its limit is 0 if there is none.
+// options returns the options of the next claim. Its limit is the number of free slots,
+// which may be 0.
 func (s *slots) options() models.ClaimOptions {
 	s.mu.Lock()
 	defer s.mu.Unlock()

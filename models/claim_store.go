@@ -20,7 +20,7 @@ type ClaimOptions struct {
 	// service's last attempt hung. A refused delivery stays waiting. Nil admits all.
 	Admit func(d Delivery, hung bool) bool
 	// SkipHung skips services whose last attempt hung, and SkipProjects those of some
-	// projects. Admit would refuse them; skipping leaves room for others.
+	// projects. Admit would refuse them; skipping finds others instead.
 	SkipHung     bool
 	SkipProjects []int64
 }

@@ -90,7 +90,7 @@ func checkCustomHeaders(f *fieldErrors, headers []CustomHeaderInput) {
 }
 
 // checkStoredHeaders adds an error for each header without a value that cannot keep its
-// stored one: there is none, or it was given for another URL.
+// stored one: none is stored, or the stored one was given for another URL.
 func checkStoredHeaders(f *fieldErrors, before ExternalStatusCheck, newURL string, headers []CustomHeaderInput) {
 	if f.has("custom_headers") {
 		return

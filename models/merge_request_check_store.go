@@ -91,7 +91,7 @@ func (s *Store) RetryCheck(ctx context.Context, by User, projectID, iid, service
 
 // RetryFailedChecks retries all failed checks of a merge request, as RetryCheck does with
 // one, as a single event. It returns the retried checks, or KindUnprocessable with
-// CodeNotOpen or CodeNotFailed if there is none to retry.
+// CodeNotOpen or CodeNotFailed if no check can be retried.
 func (s *Store) RetryFailedChecks(ctx context.Context, by User, projectID, iid int64) ([]MergeRequestCheck, error) {
 	var retried []MergeRequestCheck
 	err := s.Transaction(ctx, func(tx *Store) error {
