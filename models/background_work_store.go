@@ -1,0 +1,149 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// BackgroundWork reads what the background loops still have to do: the queue of each
+// service, open breakers and unfinished operations. Services has at most limit entries;
+// 0 leaves them out, so that metrics read only totals and recoveries. It takes five
+// short queries, whose cost grows with the number of services that have work, but not
+// with the length of a queue beyond MaxCounted.
+func (s *Store) BackgroundWork(ctx context.Context, limit int) (BackgroundWork, error) {
+	work := BackgroundWork{At: s.Now()}
+	backlogs, err := s.serviceBacklogs(ctx, work.At)
+	if err != nil {
+		return work, err
+	}
+	for _, b := range backlogs {
+		work.Waiting = total(work.Waiting, b.Waiting)
+		work.InFlight = total(work.InFlight, b.InFlight)
+		work.OldestDueAt = earliest(work.OldestDueAt, b.OldestDueAt)
+		if b.Breaker.OpenedAt != nil {
+			work.OpenBreakers++
+		}
+	}
+	work.Services = backlogs[:min(limit, len(backlogs))]
+	if err := s.nameBacklogs(ctx, work.Services); err != nil {
+		return work, err
+	}
+	work.Recoveries, err = s.recoveries(ctx)
+	return work, err
+}
+
+// serviceBacklogs returns the services with waiting deliveries or an open breaker, the
+// one that is late longest first.
+func (s *Store) serviceBacklogs(ctx context.Context, now time.Time) ([]ServiceBacklog, error) {
+	// A service without a time to look at its queue has no waiting deliveries, except for
+	// those that no claim has seen. Every sub-query reads a part of an index: with EXISTS
+	// or MIN, PostgreSQL may read the deliveries of all services.
+	waiting := func(single string) string {
+		return "SELECT d.next_attempt_at FROM deliveries d WHERE d.external_status_check_id = q.external_status_check_id" +
+			" AND d.state = 'waiting' AND d.single_attempt = " + single
+	}
+	first := func(single string) string {
+		return "(" + waiting(single) + " AND d.next_attempt_at <= @now ORDER BY d.next_attempt_at LIMIT 1)"
+	}
+	var rows []struct {
+		ServiceQueue
+		Waiting, InFlight int
+		DueEvent, DueTest *time.Time
+	}
+	err := s.reader(ctx).Raw(`SELECT q.*,
+			(SELECT COUNT(*) FROM (SELECT 1 FROM deliveries d WHERE d.external_status_check_id = q.external_status_check_id
+				AND d.state = 'waiting' LIMIT @most) w) AS waiting,
+			(SELECT COUNT(*) FROM deliveries d WHERE d.external_status_check_id = q.external_status_check_id
+				AND d.leased_until > @now) AS in_flight, `+
+		first("FALSE")+` AS due_event, `+first("TRUE")+` AS due_test
+		FROM service_queues q WHERE q.next_at IS NOT NULL OR q.opened_at IS NOT NULL OR q.external_status_check_id IN (
+			SELECT a.external_status_check_id FROM (SELECT external_status_check_id FROM deliveries
+				WHERE state = 'waiting' AND NOT queued ORDER BY id LIMIT @most) a)`,
+		sql.Named("now", now), sql.Named("most", MaxCounted+1)).Scan(&rows).Error
+	if err != nil {
+		return nil, err
+	}
+	list := make([]ServiceBacklog, 0, len(rows))
+	for _, row := range rows {
+		if row.Waiting == 0 && row.InFlight == 0 && row.OpenedAt == nil {
+			continue
+		}
+		list = append(list, ServiceBacklog{
+			ServiceID: row.ExternalStatusCheckID, ProjectID: row.ProjectID, Waiting: row.Waiting, InFlight: row.InFlight,
+			OldestDueAt: earliest(row.DueEvent, row.DueTest), Breaker: row.Breaker,
+		})
+	}
+	slices.SortFunc(list, compareBacklogs)
+	return list, nil
+}
+
+// nameBacklogs sets the names of services and projects.
+func (s *Store) nameBacklogs(ctx context.Context, list []ServiceBacklog) error {
+	if len(list) == 0 {
+		return nil
+	}
+	ids := make([]int64, len(list))
+	for i, b := range list {
+		ids[i] = b.ServiceID
+	}
+	var names []struct {
+		ID         int64
+		Name, Path string
+	}
+	err := s.reader(ctx).Raw(`SELECT c.id, c.name, n.path || '/' || p.path AS path FROM external_status_checks c
+		JOIN projects p ON p.id = c.project_id JOIN namespaces n ON n.id = p.namespace_id WHERE c.id IN ?`, ids).Scan(&names).Error
+	for _, row := range names {
+		for i := range list {
+			if list[i].ServiceID == row.ID {
+				list[i].ServiceName, list[i].ProjectPath = row.Name, row.Path
+			}
+		}
+	}
+	return err
+}
+
+// recoveries counts the unfinished operations.
+func (s *Store) recoveries(ctx context.Context) ([]Recovery, error) {
+	list := make([]Recovery, 0, len(RecoveryKinds))
+	for _, kind := range RecoveryKinds {
+		rows, at := s.unfinished(ctx, kind)
+		var count int64
+		if err := s.reader(ctx).Table("(?) AS r", rows.Session(&gorm.Session{}).Select("1").Limit(MaxCounted+1)).Count(&count).Error; err != nil {
+			return nil, err
+		}
+		r := Recovery{Kind: kind, Count: int(count)}
+		if count > 0 && at != "" {
+			var oldest []time.Time
+			if err := rows.Session(&gorm.Session{}).Order(at).Limit(1).Pluck(at, &oldest).Error; err != nil {
+				return nil, err
+			}
+			for _, began := range oldest {
+				began = began.UTC()
+				r.OldestAt = &began
+			}
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// unfinished selects the unfinished operations of a kind. at is the column of their
+// time, "" if they have none.
+func (s *Store) unfinished(ctx context.Context, kind RecoveryKind) (rows *gorm.DB, at string) {
+	db := s.reader(ctx)
+	switch kind {
+	case RecoverPendingPushes:
+		return db.Model(&PendingPush{}), "created_at"
+	case RecoverStartedMerges:
+		return db.Model(&MergeRequest{}).Where("merging_sha <> '' AND state = ?", StateOpened), "merging_started_at"
+	case RecoverSteps:
+		return db.Model(&MergeRequestStep{}), "created_at"
+	case RecoverAlsoApply:
+		return db.Model(&ExternalStatusCheck{}).Where("apply_after_id IS NOT NULL"), ""
+	}
+	return db.Model(&RepositoryRemoval{}), "created_at"
+}
