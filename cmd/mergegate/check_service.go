@@ -13,23 +13,27 @@ import (
 	"github.com/mergegate/mergegate/cmd/mergegate/servicecheck"
 )
 
-const checkServiceUsage = `Usage: mergegate check-service --url URL [flags]
-
-Plays the events of Mergegate against a service under construction and says what
+const checkServiceAbout = `Plays the events of Mergegate against a service under construction and says what
 the service does wrong.
 
-  --url URL             address of the service
-  --secret SECRET       shared secret of the service (default: $SHARED_SECRET)
-  --token TOKEN         access token that the service must send (default:
-                        $MERGEGATE_TOKEN; empty accepts any)
-  --listen ADDRESS      address of the API for the service (default 127.0.0.1:9180);
-                        configure http://ADDRESS in the service as that of Mergegate
-  --answer-within TIME  how long a response may take (default 2m; 0 expects none)
-  --wait TIME           how long to wait for the service to start (default 30s)
-  --json                print the report as JSON
+Exit code: 0 no faults, 1 faults found, 2 the check could not run.`
 
-Exit code: 0 no faults, 1 faults found, 2 the check could not run.
-`
+var checkServiceOptions = []option{
+	{"url", "URL", "address of the service"},
+	{"secret", "SECRET", "shared secret of the service (default: $SHARED_SECRET)"},
+	{"token", "TOKEN", "access token that the service must send (default:\n$MERGEGATE_TOKEN; empty accepts any)"},
+	{"listen", "ADDRESS", "address of the API for the service (default 127.0.0.1:9180);\n" +
+		"configure http://ADDRESS in the service as that of Mergegate"},
+	{"answer-within", "TIME", "how long a response may take (default 2m; 0 expects none)"},
+	{"wait", "TIME", "how long to wait for the service to start (default 30s)"},
+	{"json", "", "print the report as JSON"},
+}
+
+// checkServiceUsage returns the help of check-service.
+func checkServiceUsage() string {
+	c, _, _ := findCommand([]string{"check-service"})
+	return c.help()
+}
 
 // exitError ends the program with a code. Its text is printed if it has one.
 type exitError struct {
@@ -47,7 +51,7 @@ func (e exitError) Error() string {
 func (e exitError) Unwrap() error { return e.err }
 
 // checkServiceCommand checks a service. Its errors are exitErrors with the codes
-// in checkServiceUsage.
+// in checkServiceAbout.
 func checkServiceCommand(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("check-service", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -60,10 +64,10 @@ func checkServiceCommand(ctx context.Context, args []string, out io.Writer) erro
 	flags.DurationVar(&o.Wait, "wait", 30*time.Second, "")
 	asJSON := flags.Bool("json", false, "")
 	if err := flags.Parse(args); err != nil {
-		return exitError{2, fmt.Errorf("%w\n%s", err, checkServiceUsage)}
+		return exitError{2, fmt.Errorf("%w\n%s", err, checkServiceUsage())}
 	}
 	if o.URL == "" || flags.NArg() != 0 {
-		return exitError{2, fmt.Errorf("--url is missing, or there is an unknown argument\n%s", checkServiceUsage)}
+		return exitError{2, fmt.Errorf("--url is missing, or there is an unknown argument\n%s", checkServiceUsage())}
 	}
 	var err error
 	if o.Listener, err = net.Listen("tcp", *listen); err != nil {

@@ -32,14 +32,16 @@ type config struct {
 	// Data is the folder of the repositories and the SQLite database.
 	Data string `env:"MERGEGATE_DATA" envDefault:"./data"`
 	// DatabaseURL is the URL of PostgreSQL. Empty means SQLite in Data.
-	DatabaseURL string `env:"MERGEGATE_DATABASE_URL"`
-	// SecretKey seals stored secrets and signs cookies. SecretKeyFile names a
-	// file that contains it; only one of the two may be set.
+	// DatabaseURLFile names a file that contains it; see readSecretFiles.
+	DatabaseURL     string `env:"MERGEGATE_DATABASE_URL"`
+	DatabaseURLFile string `env:"MERGEGATE_DATABASE_URL_FILE"`
+	// SecretKey seals stored secrets and signs cookies.
 	SecretKey     string `env:"MERGEGATE_SECRET_KEY"`
 	SecretKeyFile string `env:"MERGEGATE_SECRET_KEY_FILE"`
-	// OldSecretKeys are earlier values of SecretKey, which can still open what
+	// OldSecretKeys lists earlier values of SecretKey, which can still open what
 	// they sealed.
-	OldSecretKeys []string `env:"MERGEGATE_OLD_SECRET_KEYS"`
+	OldSecretKeys     string `env:"MERGEGATE_OLD_SECRET_KEYS"`
+	OldSecretKeysFile string `env:"MERGEGATE_OLD_SECRET_KEYS_FILE"`
 	// OutboundAllow lists networks, hosts and host:port pairs to which
 	// deliveries are allowed although they are not public.
 	OutboundAllow string `env:"MERGEGATE_OUTBOUND_ALLOW"`
@@ -63,6 +65,8 @@ type config struct {
 
 	keyring *auth.Keyring
 	allow   webhook.AllowList
+	// source is, for each setting with a secret, what its value was read from.
+	source map[string]string
 }
 
 // readConfig reads the settings. Its error lists every invalid setting, one per
@@ -73,12 +77,16 @@ func readConfig() (config, error) {
 		return c, parseError(err)
 	}
 	var faults []error
+	var err error
+	if c.source, err = c.readSecretFiles(); err != nil {
+		faults = append(faults, err)
+	}
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	host, port, err := net.SplitHostPort(c.Listen)
-	if err != nil {
+	host, port, listenErr := net.SplitHostPort(c.Listen)
+	if listenErr != nil {
 		fault("MERGEGATE_LISTEN is %q; it must be an address and a port, such as 127.0.0.1:8080 or :8080", c.Listen)
 	}
-	if c.BaseURL == "" && err == nil {
+	if c.BaseURL == "" && listenErr == nil {
 		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 			fault("MERGEGATE_BASE_URL is missing; it must be the address under which people reach this server, such as https://git.example.com")
 		}
@@ -91,7 +99,7 @@ func readConfig() (config, error) {
 		fault("MERGEGATE_BASE_URL is not an http or https URL without a path, such as https://git.example.com")
 	}
 	if c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://") {
-		fault("MERGEGATE_DATABASE_URL must begin with postgres://; leave it empty to use SQLite in the data folder")
+		fault("%s must begin with postgres://; leave it empty to use SQLite in the data folder", c.source["MERGEGATE_DATABASE_URL"])
 	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		fault("MERGEGATE_LOG_FORMAT is %q; it must be text or json", c.LogFormat)
@@ -181,20 +189,11 @@ func (c *config) readKeys() error {
 		}
 		return key
 	}
-	text, name := c.SecretKey, "MERGEGATE_SECRET_KEY"
+	text, name := c.SecretKey, c.source["MERGEGATE_SECRET_KEY"]
 	switch {
-	case c.SecretKey != "" && c.SecretKeyFile != "":
-		return errors.New("MERGEGATE_SECRET_KEY and MERGEGATE_SECRET_KEY_FILE are both set; set only one of them")
-	case c.SecretKeyFile != "":
-		name = "MERGEGATE_SECRET_KEY_FILE"
-		content, err := os.ReadFile(c.SecretKeyFile)
-		if err != nil {
-			return fmt.Errorf("MERGEGATE_SECRET_KEY_FILE cannot be read: %w", err)
-		}
-		text = string(content)
-	case c.SecretKey == "" && c.postgres():
+	case text == "" && c.postgres():
 		return errors.New("MERGEGATE_SECRET_KEY is missing; create one with `openssl rand -base64 32` and use the same on every instance")
-	case c.SecretKey == "":
+	case text == "":
 		var err error
 		name = "the secret key in the data folder"
 		if text, err = keyInData(filepath.Join(c.Data, "secret_key")); err != nil {
@@ -203,8 +202,8 @@ func (c *config) readKeys() error {
 	}
 	current := parse(name, text)
 	var older [][]byte
-	for _, text := range c.OldSecretKeys {
-		older = append(older, parse("MERGEGATE_OLD_SECRET_KEYS", text))
+	for _, text := range strings.FieldsFunc(c.OldSecretKeys, func(r rune) bool { return r == ',' || r == '\n' }) {
+		older = append(older, parse(c.source["MERGEGATE_OLD_SECRET_KEYS"], text))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return err

@@ -10,35 +10,36 @@ import (
 	"github.com/mergegate/mergegate/models"
 )
 
-// userCommand creates a user or resets a password. Both print a one-time
-// password.
-func userCommand(ctx context.Context, args []string, out io.Writer) error {
-	if len(args) == 0 {
-		return errUsage
+// userCommand returns the command that creates a user or resets a password. Both
+// print a one-time password.
+func userCommand(action string) func(ctx context.Context, args []string, out io.Writer) error {
+	do := map[string]func(context.Context, *app, string, bool) (string, error){"create": createUser, "password": resetPassword}[action]
+	return func(ctx context.Context, args []string, out io.Writer) error {
+		flags := flag.NewFlagSet("user "+action, flag.ContinueOnError)
+		flags.SetOutput(io.Discard)
+		admin := false
+		if action == "create" {
+			flags.BoolVar(&admin, "admin", false, "")
+		}
+		if err := flags.Parse(args); err != nil || flags.NArg() != 1 {
+			return errUsage
+		}
+		return giveOneTimePassword(ctx, out, flags.Arg(0), func(a *app, name string) (string, error) { return do(ctx, a, name, admin) })
 	}
-	flags := flag.NewFlagSet("user "+args[0], flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	admin := false
-	if args[0] == "create" {
-		flags.BoolVar(&admin, "admin", false, "")
-	}
-	if err := flags.Parse(args[1:]); err != nil || flags.NArg() != 1 {
-		return errUsage
-	}
-	do := map[string]func(context.Context, *app, string, bool) (string, error){"create": createUser, "password": resetPassword}[args[0]]
-	if do == nil {
-		return errUsage
-	}
+}
+
+// giveOneTimePassword prints the password that change sets for a user.
+func giveOneTimePassword(ctx context.Context, out io.Writer, name string, change func(a *app, name string) (string, error)) error {
 	a, err := openApp(ctx)
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	password, err := do(ctx, a, flags.Arg(0), admin)
+	password, err := change(a, name)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "One-time password of user %s:\n%s\nSign in at %s/users/sign_in to change it.\n", flags.Arg(0), password, a.config.BaseURL)
+	_, err = fmt.Fprintf(out, "One-time password of user %s:\n%s\nSign in at %s/users/sign_in to change it.\n", name, password, a.config.BaseURL)
 	return err
 }
 
