@@ -76,17 +76,13 @@ type faultOptions struct {
 // newFaultRun starts the instances and creates a project with services.
 func newFaultRun(t *testing.T, db modelstest.Database, o faultOptions) *faultRun {
 	t.Helper()
-	path, err := shipped()
-	if err != nil {
-		t.Fatal(err)
-	}
 	r := &faultRun{t: t, db: db, data: o.data, services: map[int64]*service{}}
 	if r.data == "" {
 		r.data = t.TempDir()
 	}
 	for range o.instances {
 		p := newProgram(t, db)
-		p.path, p.data = path, r.data
+		p.data = r.data
 		p.env = append(p.env, "MERGEGATE_DATA="+r.data, "MERGEGATE_API_RATE_PER_TOKEN=0", "MERGEGATE_API_RATE_PER_ADDRESS=0")
 		r.instances = append(r.instances, p)
 	}

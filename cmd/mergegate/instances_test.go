@@ -12,8 +12,9 @@ import (
 func TestTwoInstances_SendDeliveriesOnce(t *testing.T) {
 	t.Parallel()
 	db := modelstest.Postgres(t)
-	first := newWorld(t, db)
+	first := newRaceWorld(t, db)
 	second := newProgram(t, db)
+	second.useTestBinary()
 	second.data = first.data
 	for i, setting := range second.env {
 		if strings.HasPrefix(setting, "MERGEGATE_DATA=") {

@@ -67,7 +67,7 @@ func (t tests) Run() int {
 // program is a Mergegate process.
 type program struct {
 	t *testing.T
-	// path is the binary, by default the test binary.
+	// path is the binary: the program as it is shipped, or the test binary.
 	path    string
 	cmd     *exec.Cmd
 	url     string
@@ -96,14 +96,18 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// newProgram prepares a program with its own data folder; start starts it.
+// newProgram prepares the shipped program with its own data folder; start starts it.
 func newProgram(t *testing.T, db modelstest.Database) *program {
 	t.Helper()
+	path, err := shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
 	address, err := freeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &program{t: t, path: os.Args[0], url: "http://" + address, data: t.TempDir()}
+	p := &program{t: t, path: path, url: "http://" + address, data: t.TempDir()}
 	p.env = []string{
 		asProgram + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "MERGEGATE_DATA=" + p.data, "MERGEGATE_LISTEN=" + address,
 		"MERGEGATE_BASE_URL=" + p.url, "MERGEGATE_OUTBOUND_ALLOW=127.0.0.0/8",
@@ -113,6 +117,10 @@ func newProgram(t *testing.T, db modelstest.Database) *program {
 	}
 	return p
 }
+
+// useTestBinary makes the program the test binary: with the race detector if the
+// tests have it, and with what dieAt and bodyTimeoutVariable do. It starts slowly.
+func (p *program) useTestBinary() { p.path = os.Args[0] }
 
 // database returns the driver and data source name of the program.
 func (p *program) database() (driver, dsn string) {

@@ -33,11 +33,23 @@ type world struct {
 
 const testSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLw0="
 
-// newWorld starts a program with one project. Extra settings go to the first
-// start.
+// newWorld starts the shipped program with one project.
 func newWorld(t *testing.T, db modelstest.Database) *world {
 	t.Helper()
-	w := &world{program: newProgram(t, db), service: newService(t)}
+	return newWorldOf(t, newProgram(t, db))
+}
+
+// newRaceWorld is newWorld with the race detector, if the tests have it.
+func newRaceWorld(t *testing.T, db modelstest.Database) *world {
+	t.Helper()
+	p := newProgram(t, db)
+	p.useTestBinary()
+	return newWorldOf(t, p)
+}
+
+func newWorldOf(t *testing.T, p *program) *world {
+	t.Helper()
+	w := &world{program: p, service: newService(t)}
 	w.api = w.admin()
 	w.start(nil, "serve")
 	var project struct {
@@ -79,7 +91,7 @@ func TestPushResponseMerge(t *testing.T) {
 	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		t.Parallel()
-		w := newWorld(t, db)
+		w := newRaceWorld(t, db)
 		w.await("the first event", func() bool { return len(w.service.got("open")) == 1 })
 		verify(t, w.service.got("open")[0])
 
@@ -147,6 +159,7 @@ func TestKill_DuringPush_PushIsRecovered(t *testing.T) {
 		w := newWorld(t, db)
 		w.await("the first event", func() bool { return len(w.service.got("open")) == 1 })
 		w.stop()
+		w.useTestBinary()
 		w.start([]string{dieAt + "=push"}, "serve")
 		old := w.head
 		w.head = w.tree.commit("trim.txt", "two\n")
@@ -175,6 +188,7 @@ func TestKill_DuringMerge_MergeIsCompleted(t *testing.T) {
 			t.Fatalf("%d %s", status, body)
 		}
 		w.stop()
+		w.useTestBinary()
 		w.start([]string{dieAt + "=merge"}, "serve")
 		req, err := http.NewRequest("PUT", fmt.Sprintf("%s/api/v4/projects/%d/merge_requests/1/merge", w.url, w.id), nil)
 		if err != nil {
@@ -243,6 +257,7 @@ func TestKill_DuringDelivery_DeliveryIsRepeated(t *testing.T) {
 }
 
 func TestSettings_Invalid_NamesTheSetting(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, modelstest.Database{Driver: "sqlite"})
 	for name, test := range map[string]struct {
 		env  []string
@@ -266,6 +281,7 @@ func TestSettings_Invalid_NamesTheSetting(t *testing.T) {
 		"a log format":      {[]string{"MERGEGATE_LOG_FORMAT=xml"}, "MERGEGATE_LOG_FORMAT"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			out, err := p.run(test.env, "serve")
 			if err == nil || !strings.Contains(out, test.want) {
 				t.Errorf("error %v, output %q, want %q", err, out, test.want)
@@ -294,6 +310,7 @@ func TestSettings_APILimits(t *testing.T) {
 }
 
 func TestSQLite_SecondProcess_IsRejected(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, modelstest.Database{Driver: "sqlite"})
 	p.start(nil, "serve")
 	out, err := p.run([]string{"MERGEGATE_LISTEN=127.0.0.1:0"}, "serve")

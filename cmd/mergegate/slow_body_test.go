@@ -18,6 +18,7 @@ import (
 func TestSlowBodies_AreDisconnected(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t, modelstest.SQLite(t))
+	p.useTestBinary()
 	admin := p.admin()
 	const limit = 500 * time.Millisecond
 	p.start([]string{bodyTimeoutVariable + "=" + limit.String()}, "serve")
