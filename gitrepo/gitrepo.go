@@ -79,6 +79,10 @@ type Options struct {
 	// Log receives the failures that no caller gets as an error. Nil discards
 	// them.
 	Log *slog.Logger
+	// Observe is called when a git process is needed, with its sub-command, such
+	// as "merge-tree". It returns a function that is called with the error of the
+	// process when it has ended. Nil disables it.
+	Observe func(ctx context.Context, command string) (ended func(error))
 }
 
 // Store is a folder of bare repositories. It is safe for concurrent use.
@@ -113,6 +117,9 @@ func New(root string, o Options) (*Store, error) {
 	}
 	if o.TransferRate.Window <= 0 {
 		o.TransferRate = DefaultTransferRate
+	}
+	if o.Observe == nil {
+		o.Observe = func(context.Context, string) func(error) { return func(error) {} }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -146,7 +146,9 @@ func discardRest(control *http.ResponseController, body *requestBody) {
 }
 
 // serve runs a service of git and streams its output to out.
-func (s *Store) serve(ctx context.Context, c command, out io.Writer) error {
+func (s *Store) serve(ctx context.Context, c command, out io.Writer) (err error) {
+	ended := s.options.Observe(ctx, c.name())
+	defer func() { ended(err) }()
 	leave, err := c.enter(ctx)
 	if err != nil {
 		return err

@@ -61,6 +61,15 @@ type command struct {
 	writes bool      // whether it may change refs and so needs the lease
 }
 
+// name returns the sub-command, such as "merge-tree".
+func (c command) name() string {
+	args := c.args
+	for len(args) > 2 && args[0] == "-c" {
+		args = args[2:]
+	}
+	return args[0]
+}
+
 // environment returns the environment of all git processes. They do not inherit the
 // environment of the server, where for example GIT_DIR would redirect them. git
 // treats this configuration like options of the command line, so it accepts
@@ -167,7 +176,9 @@ func (s *Store) start(ctx context.Context, cmd *exec.Cmd, c command) error {
 //
 // read must not run git: with all places of the pool taken, that would be a
 // deadlock.
-func (s *Store) stream(ctx context.Context, c command, read func(io.Reader) (complete bool, err error)) error {
+func (s *Store) stream(ctx context.Context, c command, read func(io.Reader) (complete bool, err error)) (err error) {
+	ended := s.options.Observe(ctx, c.name())
+	defer func() { ended(err) }()
 	leave, err := c.enter(ctx)
 	if err != nil {
 		return err

@@ -45,6 +45,9 @@ type Deps struct {
 	// BodyTimeout limits the time to send a request body, except for git; 0 means
 	// DefaultBodyTimeout.
 	BodyTimeout time.Duration
+	// Middleware observes all requests that have a route. It runs after the request id is
+	// set, and the response is complete when it returns.
+	Middleware []echo.MiddlewareFunc
 }
 
 // Sender sends a delivery and shows what it would send. webhook.Client implements it.
@@ -98,7 +101,9 @@ func New(d Deps) (*echo.Echo, error) {
 	}
 	e.HTTPErrorHandler = p.handleError
 	e.Pre(removeTrailingSlash)
-	e.Use(requestID, rememberAddress, p.accessLog, p.recoverPanic, p.securityHeaders, request.LimitBody(cmp.Or(d.BodyTimeout, DefaultBodyTimeout)))
+	e.Use(requestID, rememberAddress)
+	e.Use(d.Middleware...)
+	e.Use(p.accessLog, p.recoverPanic, p.securityHeaders, request.LimitBody(cmp.Or(d.BodyTimeout, DefaultBodyTimeout)))
 
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	e.GET("/readyz", p.readyz)

@@ -61,6 +61,9 @@ type Options struct {
 	// SingleProcess states that no other process uses the database. Recovery at
 	// the start then need not wait for operations that may still be running.
 	SingleProcess bool
+	// JobDone is called after each run of a periodic operation, with its name, such
+	// as "recover pushes", and its error. Nil disables it.
+	JobDone func(job string, took time.Duration, err error)
 }
 
 // Jobs are the background loops of one process.
@@ -75,10 +78,28 @@ func New(o Options) *Jobs {
 	return &Jobs{
 		deliverer: NewDeliverer(o.Store, o.Sender, o.Log),
 		maintenance: &maintenance{
-			store: o.Store, log: o.Log, tidy: o.Tidy, sweepLocks: o.SweepLocks, singleProcess: o.SingleProcess,
+			store: o.Store, log: o.Log, tidy: o.Tidy, sweepLocks: o.SweepLocks, singleProcess: o.SingleProcess, done: o.JobDone,
 		},
 		autoMerger: &autoMerger{store: o.Store, log: o.Log},
 	}
+}
+
+// SlotUse counts the attempts that one process runs at once, or may run.
+type SlotUse struct {
+	// Quick are attempts of less than a second at services that did not hang last
+	// time; Hung are attempts at the others; All includes longer attempts.
+	Quick, Hung, All int
+}
+
+// MaxSlots are the limits of Slots.
+var MaxSlots = SlotUse{Quick: maxQuick, Hung: maxHung, All: maxInFlight}
+
+// Slots returns how many attempts are in flight.
+func (j *Jobs) Slots() SlotUse {
+	s := j.deliverer.slots
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return SlotUse{Quick: s.quick, Hung: s.hung, All: s.inFlight}
 }
 
 // Run runs the loops until ctx ends. It then waits for attempts in flight; see

@@ -50,6 +50,8 @@ type maintenance struct {
 	tidy, sweepLocks func(context.Context) error
 	log              *slog.Logger
 	singleProcess    bool
+	// done is Options.JobDone.
+	done func(job string, took time.Duration, err error)
 }
 
 // atStart recovers what an earlier process left. With several processes only
@@ -94,9 +96,13 @@ func (m *maintenance) run(ctx context.Context) {
 
 // runOnce runs an operation and logs each of its errors, unless ctx has ended.
 func (m *maintenance) runOnce(ctx context.Context, name string, operation func(context.Context) error) {
+	began := time.Now()
 	err := operation(ctx)
 	if ctx.Err() != nil {
 		return
+	}
+	if m.done != nil {
+		m.done(name, time.Since(began), err)
 	}
 	for _, err := range splitErrors(err) {
 		attrs := []any{"job", name, "error", err}

@@ -21,8 +21,11 @@ type BackgroundWork struct {
 	// is. At minus OldestDueAt is the delay of the queue: about 0 unless a breaker is open,
 	// a service is slow, or no instance sends.
 	OldestDueAt *time.Time
-	// OpenBreakers counts the services whose breaker is open or half-open.
-	OpenBreakers int
+	// OldestReadyAt is OldestDueAt without the services whose breaker is open.
+	OldestReadyAt *time.Time
+	// OpenBreakers counts the services whose breaker is open or half-open, and
+	// HalfOpenBreakers those of them that are half-open.
+	OpenBreakers, HalfOpenBreakers int
 	// Services are the services with waiting deliveries or an open breaker, the one that
 	// is late longest first. The totals above include those beyond the limit of the call.
 	Services []ServiceBacklog

@@ -24,7 +24,13 @@ func (s *Store) BackgroundWork(ctx context.Context, limit int) (BackgroundWork, 
 		work.Waiting = total(work.Waiting, b.Waiting)
 		work.InFlight = total(work.InFlight, b.InFlight)
 		work.OldestDueAt = earliest(work.OldestDueAt, b.OldestDueAt)
-		if b.Breaker.OpenedAt != nil {
+		switch b.Breaker.StateAt(work.At) {
+		case BreakerClosed:
+			work.OldestReadyAt = earliest(work.OldestReadyAt, b.OldestDueAt)
+		case BreakerHalfOpen:
+			work.HalfOpenBreakers++
+			fallthrough
+		case BreakerOpen:
 			work.OpenBreakers++
 		}
 	}

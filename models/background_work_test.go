@@ -32,7 +32,17 @@ func TestBackgroundWork_QueuesAndBreakers_AreCounted(t *testing.T) {
 		if work.Waiting != 5 || work.InFlight != 0 || work.OldestDueAt == nil || !work.OldestDueAt.Equal(created) {
 			t.Errorf("new: %+v, want 5 due since %s", work, created)
 		}
+		if work.OldestReadyAt == nil || !work.OldestReadyAt.Equal(created) {
+			t.Errorf("ready since %v, want %s", work.OldestReadyAt, created)
+		}
 		openBreaker(t, w, slow)
+		if work = backgroundWork(t, w, 0); work.OpenBreakers != 1 || work.HalfOpenBreakers != 0 || work.OldestReadyAt != nil {
+			t.Errorf("open breaker: %+v, want nothing ready", work)
+		}
+		w.Clock.Advance(10 * time.Second)
+		if work = backgroundWork(t, w, 0); work.OpenBreakers != 1 || work.HalfOpenBreakers != 1 || work.OldestDueAt == nil {
+			t.Errorf("probe due: %+v, want a half-open breaker", work)
+		}
 		fast := w.Service("fast")
 		w.Git.SetBranch(w.Project.ID, "later", w.Git.Tip(w.Project.ID, "feature"))
 		w.MergeRequest("later", "main")

@@ -168,6 +168,15 @@ func (s *Store) Driver() string { return s.shared.cfg.Driver }
 // DB returns the pool that writes, for the schema check at start-up and for tests.
 func (s *Store) DB() *sql.DB { return s.shared.writer }
 
+// Pools returns the connection pools by name: one on PostgreSQL, the writer and the
+// readers on SQLite.
+func (s *Store) Pools() map[string]*sql.DB {
+	if s.postgres() {
+		return map[string]*sql.DB{"postgres": s.shared.writer}
+	}
+	return map[string]*sql.DB{"writer": s.shared.writer, "reader": s.shared.reader}
+}
+
 // Now returns the time of the store's clock, in UTC and whole microseconds.
 func (s *Store) Now() time.Time { return dbTime(s.shared.cfg.Now()) }
 

@@ -51,6 +51,8 @@ type config struct {
 	// "error".
 	LogFormat string     `env:"MERGEGATE_LOG_FORMAT" envDefault:"text"`
 	LogLevel  slog.Level `env:"MERGEGATE_LOG_LEVEL" envDefault:"info"`
+	// MetricsListen is the address that serves /metrics. Empty disables it.
+	MetricsListen string `env:"MERGEGATE_METRICS_LISTEN"`
 	// MaxPackBytes is the maximum size of the pack of one push.
 	MaxPackBytes int64 `env:"MERGEGATE_MAX_PACK_BYTES" envDefault:"1073741824"`
 	// DatabaseConnections is the maximum number of connections to PostgreSQL.
@@ -93,6 +95,9 @@ func readConfig() (config, error) {
 		c.BaseURL = "http://localhost:" + port
 	} else if c.BaseURL == "" {
 		c.BaseURL = "http://localhost" // the invalid MERGEGATE_LISTEN is reported already
+	}
+	if _, _, err := net.SplitHostPort(c.MetricsListen); err != nil && c.MetricsListen != "" {
+		fault("MERGEGATE_METRICS_LISTEN is %q; it must be an address and a port, such as 127.0.0.1:9464", c.MetricsListen)
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	if u, err := url.Parse(c.BaseURL); err != nil || u.Host == "" || u.User != nil || u.Path != "" || (u.Scheme != "http" && u.Scheme != "https") {

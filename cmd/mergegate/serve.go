@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/labstack/echo/v4"
+
 	"github.com/mergegate/mergegate/cmd/mergegate/repositories"
 	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/handlers"
@@ -78,6 +80,11 @@ func startServer(ctx context.Context, a *app) (*server, error) {
 		hooks.Close()
 		return nil, fmt.Errorf("MERGEGATE_LISTEN: %w", err)
 	}
+	if err := s.serveMetrics(a); err != nil {
+		hooks.Close()
+		s.listener.Close()
+		return nil, err
+	}
 	s.http = &http.Server{
 		Handler: handler,
 		// One request of git may take hundreds of megabytes, so only reading the
@@ -96,9 +103,10 @@ func startServer(ctx context.Context, a *app) (*server, error) {
 		}
 	})
 	work := jobs.New(jobs.Options{
-		Store: a.store, Sender: sender, Log: log,
+		Store: a.metrics.Store(a.store), Sender: a.metrics.Sender(sender), Log: log, JobDone: a.metrics.Job,
 		Tidy: a.repos.Tidy, SweepLocks: a.repos.SweepLocks, SingleProcess: !a.config.postgres(),
 	})
+	a.metrics.WatchSlots(work.Slots)
 	s.running.Go(func() { work.Run(s.stopped) })
 	s.running.Go(func() {
 		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -122,6 +130,30 @@ func startServer(ctx context.Context, a *app) (*server, error) {
 	return s, nil
 }
 
+// serveMetrics serves /metrics on its own listener, if one is configured, until the
+// server stops.
+func (s *server) serveMetrics(a *app) error {
+	if a.config.MetricsListen == "" {
+		return nil
+	}
+	listener, err := net.Listen("tcp", a.config.MetricsListen)
+	if err != nil {
+		return fmt.Errorf("MERGEGATE_METRICS_LISTEN: %w", err)
+	}
+	server := &http.Server{
+		Handler: a.metrics.Handler(s.log), ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	context.AfterFunc(s.stopped, func() { server.Close() })
+	s.running.Go(func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			s.fail(err)
+		}
+	})
+	s.log.Info("metrics served", "address", listener.Addr().String())
+	return nil
+}
+
 // wait blocks until the server has stopped. A requested shutdown is not an
 // error.
 func (s *server) wait() error {
@@ -142,6 +174,7 @@ func newHandler(a *app, log *slog.Logger, sender *webhook.Client) (http.Handler,
 	e, err := handlers.New(handlers.Deps{
 		Store: a.store, Git: git, Log: log, BaseURL: a.config.BaseURL, Sender: sender,
 		SessionKey: a.config.keyring.Derive("sessions"), TrustedProxies: a.config.TrustedProxies, BodyTimeout: bodyTimeout,
+		Middleware: []echo.MiddlewareFunc{a.metrics.Requests},
 	})
 	if err != nil {
 		return nil, err
@@ -150,6 +183,7 @@ func newHandler(a *app, log *slog.Logger, sender *webhook.Client) (http.Handler,
 	apiv4.Register(e, apiv4.Deps{
 		Store: a.store, Git: git, Log: log, BaseURL: a.config.BaseURL, Version: version(), Revision: revision(),
 		Stylesheet: static.URL("style.css"), Limits: a.config.apiLimits(),
+		Answered: a.metrics.Answered,
 	})
 	return e, nil
 }

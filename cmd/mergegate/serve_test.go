@@ -33,10 +33,12 @@ type world struct {
 
 const testSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLw0="
 
-// newWorld starts the shipped program with one project.
-func newWorld(t *testing.T, db modelstest.Database) *world {
+// newWorld starts the shipped program with one project. env are more settings.
+func newWorld(t *testing.T, db modelstest.Database, env ...string) *world {
 	t.Helper()
-	return newWorldOf(t, newProgram(t, db))
+	p := newProgram(t, db)
+	p.env = append(p.env, env...)
+	return newWorldOf(t, p)
 }
 
 // newRaceWorld is newWorld with the race detector, if the tests have it.
@@ -263,6 +265,7 @@ func TestSettings_Invalid_NamesTheSetting(t *testing.T) {
 		env  []string
 		want string
 	}{
+		"no metrics port":   {[]string{"MERGEGATE_METRICS_LISTEN=localhost"}, "MERGEGATE_METRICS_LISTEN is"},
 		"no base URL":       {[]string{"MERGEGATE_LISTEN=0.0.0.0:0", "MERGEGATE_BASE_URL="}, "MERGEGATE_BASE_URL is missing"},
 		"a path":            {[]string{"MERGEGATE_BASE_URL=https://x.test/git"}, "MERGEGATE_BASE_URL is not"},
 		"no port":           {[]string{"MERGEGATE_LISTEN=localhost"}, "MERGEGATE_LISTEN is"},

@@ -80,9 +80,11 @@ var settingMeanings = map[string]string{
 	"MERGEGATE_OUTBOUND_ALLOW": "What deliveries may reach beyond the public internet: ranges (`10.0.0.0/8`) and hosts " +
 		"or addresses with or without a port (`ci.internal:8080`), separated by commas or spaces. Metadata services of " +
 		"clouds are never reached.",
-	"MERGEGATE_TRUSTED_PROXIES":      "Networks whose `X-Forwarded-For` is believed, separated by commas, such as `127.0.0.1/32`.",
-	"MERGEGATE_LOG_FORMAT":           "`text` or `json`.",
-	"MERGEGATE_LOG_LEVEL":            "`debug`, `info`, `warn` or `error`.",
+	"MERGEGATE_TRUSTED_PROXIES": "Networks whose `X-Forwarded-For` is believed, separated by commas, such as `127.0.0.1/32`.",
+	"MERGEGATE_LOG_FORMAT":      "`text` or `json`.",
+	"MERGEGATE_LOG_LEVEL":       "`debug`, `info`, `warn` or `error`.",
+	"MERGEGATE_METRICS_LISTEN": "Address and port that serve the metrics for Prometheus, such as `127.0.0.1:9464`. When " +
+		"empty: none.",
 	"MERGEGATE_MAX_PACK_BYTES":       "Largest pack that a push may send, in bytes.",
 	"MERGEGATE_DATABASE_CONNECTIONS": "Most connections to PostgreSQL, at least 4.",
 	"MERGEGATE_DATABASE_WAIT": "How long the server waits at start for a PostgreSQL that does not answer; `0` means that " +

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/mergegate/mergegate/cmd/mergegate/metrics"
 	"github.com/mergegate/mergegate/cmd/mergegate/repositories"
 	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/migrations"
@@ -20,10 +21,11 @@ import (
 // app is what the commands that use data share: the settings, the
 // repositories and the store. The database has the schema of this version.
 type app struct {
-	config config
-	repos  *gitrepo.Store
-	store  *models.Store
-	lock   *os.File // SQLite only
+	config  config
+	metrics *metrics.Metrics
+	repos   *gitrepo.Store
+	store   *models.Store
+	lock    *os.File // SQLite only
 	// socket is the path of the socket for git's hooks; removeSocket removes it.
 	socket       string
 	removeSocket func()
@@ -41,7 +43,7 @@ func openApp(ctx context.Context) (*app, error) {
 
 // openAppWith is openApp with settings that were read before.
 func openAppWith(ctx context.Context, c config) (_ *app, err error) {
-	a := &app{config: c}
+	a := &app{config: c, metrics: metrics.New(version(), revision())}
 	defer func() {
 		if err != nil {
 			a.close()
@@ -57,6 +59,7 @@ func openAppWith(ctx context.Context, c config) (_ *app, err error) {
 	}
 	a.repos, err = gitrepo.New(filepath.Join(c.Data, "repositories"), gitrepo.Options{
 		HooksDir: filepath.Join(c.Data, "hooks"), SocketPath: a.socket, MaxPackBytes: c.MaxPackBytes, Log: c.logger(),
+		Observe: a.metrics.Git,
 	})
 	if err != nil {
 		return nil, err
@@ -73,6 +76,7 @@ func openAppWith(ctx context.Context, c config) (_ *app, err error) {
 		return a, err
 	}
 	a.store.SetHooks(storeHooks)
+	a.metrics.WatchDatabase(a.store, a.store.Pools())
 	return a, a.store.RewriteURLs(ctx)
 }
 

@@ -43,6 +43,8 @@ type Deps struct {
 	Limits Limits
 	// Stylesheet is the address of the style sheet of /api/docs.
 	Stylesheet string
+	// Answered is called after a response was recorded; nil disables it.
+	Answered func(models.RecordedResponse)
 }
 
 // api holds what all routes share.

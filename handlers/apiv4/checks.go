@@ -72,6 +72,9 @@ func (c *call) recordResponse(in models.ResponseInput) error {
 	if err != nil {
 		return err
 	}
+	if c.api.Answered != nil {
+		c.api.Answered(recorded)
+	}
 	response, check := recorded.Response, recorded.Check
 	return c.reply(http.StatusCreated, responseEntity{
 		ID: response.ID, MergeRequest: c.mergeRequestWithoutGit(recorded),
