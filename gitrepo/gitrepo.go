@@ -151,7 +151,7 @@ func New(root string, o Options) (*Store, error) {
 	}
 	s := &Store{root: root, git: git, options: o, log: o.Log, pools: newPools(), swept: map[int64]time.Time{}}
 	s.env = s.environment()
-	if err := s.checkVersion(); err != nil {
+	if _, err := s.version(); err != nil {
 		return nil, err
 	}
 	if err := s.writeHooks(); err != nil {
@@ -165,25 +165,25 @@ const minimumVersion = "2.38"
 
 var versionPattern = regexp.MustCompile(`^git version (\d+)\.(\d+)`)
 
-// checkVersion returns an error if git is older than minimumVersion.
-func (s *Store) checkVersion() error {
+// version returns the version of git, or an error if it is older than minimumVersion.
+func (s *Store) version() (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	out, err := s.run(ctx, command{dir: s.root, args: []string{"version"}})
 	if err != nil {
-		return fmt.Errorf("read the version of git: %w", err)
+		return "", fmt.Errorf("read the version of git: %w", err)
 	}
 	found := strings.TrimSpace(string(out))
 	m := versionPattern.FindStringSubmatch(found)
 	if m == nil {
-		return fmt.Errorf("read the version of git: %s printed %q", s.git, found)
+		return "", fmt.Errorf("read the version of git: %s printed %q", s.git, found)
 	}
 	major, _ := strconv.Atoi(m[1])
 	minor, _ := strconv.Atoi(m[2])
 	if major < 2 || major == 2 && minor < 38 {
-		return fmt.Errorf("git is too old: install git %s or later; %s is %s", minimumVersion, s.git, strings.TrimPrefix(found, "git version "))
+		return "", fmt.Errorf("git is too old: install git %s or later; %s is %s", minimumVersion, s.git, strings.TrimPrefix(found, "git version "))
 	}
-	return nil
+	return strings.TrimPrefix(found, "git version "), nil
 }
 
 // path returns the folder of the repository of a project.

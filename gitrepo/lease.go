@@ -128,8 +128,39 @@ func (s *Store) sweepLocks(id int64) (removed int, all bool, err error) {
 	default:
 		all = true
 	}
+	err = s.eachLock(id, func(path string, d fs.DirEntry) error {
+		if info, err := d.Info(); err != nil || info.ModTime().After(before) {
+			return nil
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		removed++
+		s.log.Warn("stale lock file removed", "project_id", id, "path", strings.TrimPrefix(path, s.root))
+		return nil
+	})
+	return removed, all, err
+}
+
+// StaleLocks returns the paths of lock files that git holds for longer than ten minutes,
+// relative to the folder of repositories. A running server removes them within a
+// minute, so they show that no server does. It changes nothing.
+func (s *Store) StaleLocks(ctx context.Context, id int64) ([]string, error) {
+	before := time.Now().Add(-lockAge)
+	var stale []string
+	err := s.eachLock(id, func(path string, d fs.DirEntry) error {
+		if info, err := d.Info(); err == nil && info.ModTime().Before(before) {
+			stale = append(stale, strings.TrimPrefix(path, s.root+string(filepath.Separator)))
+		}
+		return ctx.Err()
+	})
+	return stale, err
+}
+
+// eachLock calls f with each lock file of git in a repository.
+func (s *Store) eachLock(id int64, f func(path string, d fs.DirEntry) error) error {
 	repo := s.path(id)
-	err = filepath.WalkDir(repo, func(path string, d fs.DirEntry, err error) error {
+	return filepath.WalkDir(repo, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // deleted in the meantime
 		}
@@ -145,15 +176,6 @@ func (s *Store) sweepLocks(id int64) (removed int, all bool, err error) {
 		if !strings.HasSuffix(d.Name(), ".lock") && path != filepath.Join(repo, "gc.pid") {
 			return nil
 		}
-		if info, err := d.Info(); err != nil || info.ModTime().After(before) {
-			return nil
-		}
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		removed++
-		s.log.Warn("stale lock file removed", "project_id", id, "path", strings.TrimPrefix(path, s.root))
-		return nil
+		return f(path, d)
 	})
-	return removed, all, err
 }

@@ -296,15 +296,15 @@ func (r Repo) KeepHead(ctx context.Context, iid int64, sha string) error {
 	if err := checkIDs(sha); err != nil {
 		return err
 	}
-	err := r.change(ctx, "", "update-ref", "--no-deref", "--end-of-options", headRef(iid), sha)
+	err := r.change(ctx, "", "update-ref", "--no-deref", "--end-of-options", HeadRef(iid), sha)
 	if exitCode(err) == 128 { // an id that git does not know
 		return fmt.Errorf("keep HEAD of merge request %d: %w", iid, err)
 	}
 	return err
 }
 
-// headRef returns the ref that keeps HEAD of a merge request.
-func headRef(iid int64) string {
+// HeadRef returns the ref that keeps HEAD of a merge request.
+func HeadRef(iid int64) string {
 	return "refs/merge-requests/" + strconv.FormatInt(iid, 10) + "/head"
 }
 

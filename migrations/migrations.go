@@ -68,6 +68,55 @@ func Check(ctx context.Context, db *sql.DB, d Dialect) error {
 	return check(ctx, db, d, fsys)
 }
 
+// UpTo migrates db to a version that is not the newest, for a restore from a backup of
+// an earlier version.
+func UpTo(ctx context.Context, db *sql.DB, d Dialect, target int64) error {
+	fsys, err := Files(d)
+	if err != nil {
+		return err
+	}
+	p, err := provider(db, d, fsys)
+	if err != nil {
+		return err
+	}
+	if _, err := p.UpTo(ctx, target); err != nil {
+		return fmt.Errorf("migrate the %s database to version %d: %w", d, target, err)
+	}
+	return nil
+}
+
+// Latest returns the schema version that this program needs.
+func Latest(d Dialect) (int64, error) {
+	fsys, err := Files(d)
+	if err != nil {
+		return 0, err
+	}
+	return latest(fsys)
+}
+
+// VersionTable is the table in which the schema version is stored.
+const VersionTable = "goose_db_version"
+
+// querier is a database, a connection or a transaction.
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// Applied is Version for readers: it changes nothing, waits for no migration and works
+// in a transaction.
+func Applied(ctx context.Context, db querier, d Dialect) (int64, error) {
+	exists := "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '" + VersionTable + "'"
+	if d == Postgres {
+		exists = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = '" + VersionTable + "'"
+	}
+	var n, has int64
+	if err := db.QueryRowContext(ctx, exists).Scan(&n); err != nil || n == 0 {
+		return 0, err
+	}
+	err := db.QueryRowContext(ctx, "SELECT COALESCE(max(version_id), 0) FROM "+VersionTable).Scan(&has)
+	return has, err
+}
+
 func up(ctx context.Context, db *sql.DB, d Dialect, fsys fs.FS) error {
 	p, err := provider(db, d, fsys)
 	if err != nil {

@@ -29,13 +29,23 @@ func openSQLite(path string) (writer, reader *sql.DB, err error) {
 		writer.Close()
 		return nil, nil, fmt.Errorf("models: open %s: %w", path, err)
 	}
-	if reader, err = sql.Open("sqlite", dsn+"&_pragma=query_only(1)"); err != nil {
+	if reader, err = OpenSQLiteReader(path); err != nil {
 		writer.Close()
-		return nil, nil, fmt.Errorf("models: open %s: %w", path, err)
+		return nil, nil, err
+	}
+	return writer, reader, nil
+}
+
+// OpenSQLiteReader opens a pool of connections that only read. It may be used beside the
+// process that writes. It creates the file if it is missing.
+func OpenSQLiteReader(path string) (*sql.DB, error) {
+	reader, err := sql.Open("sqlite", SQLiteDSN(path)+"&_pragma=query_only(1)")
+	if err != nil {
+		return nil, fmt.Errorf("models: open %s: %w", path, err)
 	}
 	reader.SetMaxOpenConns(8)
 	reader.SetMaxIdleConns(8)
-	return writer, reader, nil
+	return reader, nil
 }
 
 // SQLiteDSN returns the connection string of a database file. Migrations use the same

@@ -85,7 +85,15 @@ func applySessionSettings(ctx context.Context, c *pgx.Conn) error {
 
 // OpenPostgres opens a pool of PostgreSQL sessions that use UTC and have time limits
 // for locks and idle transactions.
-func OpenPostgres(dsn string) (*sql.DB, error) {
+func OpenPostgres(dsn string) (*sql.DB, error) { return openPostgres(dsn, "") }
+
+// OpenPostgresReader is OpenPostgres with sessions that refuse writes.
+func OpenPostgresReader(dsn string) (*sql.DB, error) {
+	return openPostgres(dsn, "SET default_transaction_read_only = on")
+}
+
+// openPostgres opens a pool of which each session first runs a statement; "" for none.
+func openPostgres(dsn, first string) (*sql.DB, error) {
 	conf, err := postgresConfig(dsn)
 	if err != nil {
 		return nil, err
@@ -93,7 +101,10 @@ func OpenPostgres(dsn string) (*sql.DB, error) {
 	return stdlib.OpenDB(*conf, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
 		c.TypeMap().
 			RegisterType(&pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}})
-		return applySessionSettings(ctx, c)
+		if err := applySessionSettings(ctx, c); err != nil || first == "" {
+			return err
+		}
+		return c.PgConn().Exec(ctx, first).Close()
 	})), nil
 }
 

@@ -42,6 +42,9 @@ type Config struct {
 	Git     Git
 	// MaxConns limits the connections to PostgreSQL; 0 means 20.
 	MaxConns int
+	// ReadOnly refuses all writes. On SQLite, such a store may be opened beside the
+	// process that writes.
+	ReadOnly bool
 }
 
 // Store is the domain on a database. It is safe for concurrent use. Each method is one
@@ -99,12 +102,22 @@ func Open(cfg Config) (*Store, error) {
 	switch cfg.Driver {
 	case DriverSQLite:
 		var err error
-		if sh.writer, sh.reader, err = openSQLite(cfg.DSN); err != nil {
+		if cfg.ReadOnly {
+			sh.reader, err = OpenSQLiteReader(cfg.DSN)
+			sh.writer = sh.reader
+		} else {
+			sh.writer, sh.reader, err = openSQLite(cfg.DSN)
+		}
+		if err != nil {
 			return nil, err
 		}
 		writer, reader = &gormsqlite.Dialector{Conn: sh.writer}, &gormsqlite.Dialector{Conn: sh.reader}
 	case DriverPostgres:
-		db, err := OpenPostgres(cfg.DSN)
+		open := OpenPostgres
+		if cfg.ReadOnly {
+			open = OpenPostgresReader
+		}
+		db, err := open(cfg.DSN)
 		if err != nil {
 			return nil, err
 		}

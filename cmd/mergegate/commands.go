@@ -35,6 +35,8 @@ func commands() []command {
 			options: []option{{name: "admin", text: "make the user an administrator"}}, run: userCommand("create")},
 		{name: "user password", args: "NAME", summary: "reset the password of a user and print a one-time password",
 			run: userCommand("password")},
+		{name: "doctor", args: "[--json]", summary: "examine the installation and say what is wrong", about: doctorAbout,
+			options: []option{{name: "json", text: "print the report as JSON"}}, run: doctorCommand},
 		{name: "check-service", args: "--url URL", summary: "test a service under construction",
 			about: checkServiceAbout, options: checkServiceOptions, run: checkServiceCommand},
 		{name: "demo-service", summary: "run one external service of the demo (started by demo)", run: withoutOutput(demoServiceCommand)},

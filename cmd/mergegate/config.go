@@ -73,7 +73,11 @@ type config struct {
 
 // readConfig reads the settings. Its error lists every invalid setting, one per
 // line.
-func readConfig() (config, error) {
+func readConfig() (config, error) { return readSettings(true) }
+
+// readSettings is readConfig. Without createKey, a missing key in the data folder is not
+// created and leaves the keyring nil.
+func readSettings(createKey bool) (config, error) {
 	var c config
 	if err := env.Parse(&c); err != nil {
 		return c, parseError(err)
@@ -139,7 +143,7 @@ func readConfig() (config, error) {
 	if err := errors.Join(faults...); err != nil {
 		return c, err
 	}
-	return c, c.readKeys()
+	return c, c.readKeys(createKey)
 }
 
 // parseError replaces the errors of the env library, which name struct fields,
@@ -184,8 +188,8 @@ func (c config) apiLimits() apiv4.Limits {
 }
 
 // readKeys sets the keyring from the secret keys. With SQLite, it creates a
-// missing key in the data folder, which only one process uses.
-func (c *config) readKeys() error {
+// missing key in the data folder, which only one process uses, if create is set.
+func (c *config) readKeys(create bool) error {
 	var faults []error
 	parse := func(name, text string) []byte {
 		key, err := auth.ParseSecretKey(text)
@@ -201,7 +205,7 @@ func (c *config) readKeys() error {
 	case text == "":
 		var err error
 		name = "the secret key in the data folder"
-		if text, err = keyInData(filepath.Join(c.Data, "secret_key")); err != nil {
+		if text, err = keyInData(filepath.Join(c.Data, "secret_key"), create); err != nil || text == "" {
 			return err
 		}
 	}
@@ -218,15 +222,18 @@ func (c *config) readKeys() error {
 	return err
 }
 
-// keyInData returns the key in the file at path, which it creates if it is
-// missing.
-func keyInData(path string) (string, error) {
+// keyInData returns the key in the file at path. If the file is missing, it creates one
+// or, without create, returns "".
+func keyInData(path string, create bool) (string, error) {
 	content, err := os.ReadFile(path)
 	if err == nil {
 		return string(content), nil
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("read the secret key in the data folder: %w", err)
+	}
+	if !create {
+		return "", nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", fmt.Errorf("create the data folder: %w", err)

@@ -78,3 +78,18 @@ func lockFile(path string) (*os.File, error) {
 	}
 	return file, nil
 }
+
+// isLocked reports whether a process has locked an existing file.
+func isLocked(path string) (bool, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	// A shared lock does not refuse other readers that look at the same time.
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return true, nil
+	}
+	return false, err
+}

@@ -69,7 +69,7 @@ func openAppWith(ctx context.Context, c config) (_ *app, err error) {
 	}
 	driver, dsn := c.database()
 	a.store, err = models.Open(models.Config{
-		Driver: driver, DSN: dsn, Payload: webhook.Payload(c.BaseURL), Sealer: c.keyring.Sealer("secrets at rest"),
+		Driver: driver, DSN: dsn, Payload: webhook.Payload(c.BaseURL), Sealer: c.keyring.Sealer(secretsAtRest),
 		Git: repositories.Git{Store: a.repos}, MaxConns: c.DatabaseConnections,
 	})
 	if err != nil {
