@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: help run setup check test soak bench generate lint verify-generated versions
+.PHONY: help run setup check test soak bench bench-isolation bench-scale generate lint verify-generated versions
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -26,10 +26,16 @@ soak: versions ## kill, cut and fill what Mergegate needs for SOAK_TIME (10m), a
 		$(GO) test -count 1 -timeout 24h -run '^TestSoak$$' -v ./cmd/mergegate
 
 bench: versions ## measure what has a benchmark
-	$(GO) run ./models/modelstest/pgserver -- $(GO) test -run '^$$' -bench . -skip Isolation -benchmem ./...
+	$(GO) run ./models/modelstest/pgserver -- $(GO) test -run '^$$' -bench . -skip 'Isolation|Scale' -benchmem ./...
 
 bench-isolation: versions ## measure how far bad services delay others (8 minutes)
 	$(GO) run ./models/modelstest/pgserver -- $(GO) test ./jobs -run '^$$' -bench Isolation -benchtime 1x -timeout 30m
+
+N ?= 200000
+
+bench-scale: versions ## compare every page with 1,000 merge requests against N (200000)
+	MERGEGATE_BENCH_MERGE_REQUESTS=$(N) $(GO) run ./models/modelstest/pgserver -- \
+		$(GO) test ./cmd/mergegate -run '^$$' -bench Scale -benchtime 1x -timeout 24h
 
 generate: versions ## write the Go code of the templ files
 	$(GO) tool templ generate

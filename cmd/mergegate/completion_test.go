@@ -19,7 +19,7 @@ func printed(t *testing.T, args ...string) string {
 func TestCompletion_Bash_OffersWhatFollows(t *testing.T) {
 	script := printed(t, "completion", "bash")
 	for line, want := range map[string]string{
-		"se":                         "serve settings",
+		"se":                         "serve seed settings",
 		"user ":                      "create password",
 		"user c":                     "create",
 		"user create --":             "--admin",
