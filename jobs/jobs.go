@@ -63,7 +63,7 @@ type Options struct {
 	SingleProcess bool
 	// JobDone is called after each run of a periodic operation, with its name, such
 	// as "recover pushes", and its error. Nil disables it.
-	JobDone func(job string, took time.Duration, err error)
+	JobDone func(job string, err error)
 }
 
 // Jobs are the background loops of one process.

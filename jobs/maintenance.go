@@ -51,7 +51,7 @@ type maintenance struct {
 	log              *slog.Logger
 	singleProcess    bool
 	// done is Options.JobDone.
-	done func(job string, took time.Duration, err error)
+	done func(job string, err error)
 }
 
 // atStart recovers what an earlier process left. With several processes only
@@ -96,13 +96,12 @@ func (m *maintenance) run(ctx context.Context) {
 
 // runOnce runs an operation and logs each of its errors, unless ctx has ended.
 func (m *maintenance) runOnce(ctx context.Context, name string, operation func(context.Context) error) {
-	began := time.Now()
 	err := operation(ctx)
 	if ctx.Err() != nil {
 		return
 	}
 	if m.done != nil {
-		m.done(name, time.Since(began), err)
+		m.done(name, err)
 	}
 	for _, err := range splitErrors(err) {
 		attrs := []any{"job", name, "error", err}

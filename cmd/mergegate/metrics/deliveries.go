@@ -56,7 +56,7 @@ func (s sender) Send(ctx context.Context, claimed models.ClaimedDelivery, at tim
 
 // Answered measures an answer of a service; it is apiv4.Deps.Answered.
 func (m *Metrics) Answered(r models.RecordedResponse) {
-	if count, ok := m.answers[r.Response.Status]; ok {
+	if count, ok := m.answers[string(r.Response.Status)]; ok {
 		count.Inc()
 	}
 	if ms := r.Response.AnswerMS; ms != nil {

@@ -30,15 +30,16 @@ type Metrics struct {
 	attempts        map[string]prometheus.Counter // by outcome
 	attemptDuration prometheus.Histogram
 	firstByte       prometheus.Histogram
-	answers         map[models.Status]prometheus.Counter
+	answers         map[string]prometheus.Counter // by status
 	answerDuration  prometheus.Histogram
 	timeouts        prometheus.Counter
 
-	gitCommands  *prometheus.CounterVec
+	gitFailures  map[string]prometheus.Counter // by reason
 	gitDuration  *prometheus.HistogramVec
 	gitProcesses prometheus.Gauge
 
 	jobRuns        *prometheus.CounterVec
+	jobFailed      *prometheus.GaugeVec
 	jobLastSuccess *prometheus.GaugeVec
 }
 
@@ -56,30 +57,27 @@ func New(version, revision string) *Metrics {
 			[]float64{0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120}),
 		answerDuration: histogram("answer_seconds", "Time from pending to the answer that settled a check.",
 			[]float64{0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 900, 3600, 86400}),
-		timeouts:    counter("check_timeouts_total", "Checks that failed because no answer came in time."),
-		gitCommands: counters("git_commands_total", "Git processes, by sub-command and result.", "command", "result"),
+		timeouts: counter("check_timeouts_total", "Checks that failed because no answer came in time."),
 		gitDuration: histograms("git_command_duration_seconds", "Time from needing a git process to its end, with the wait for a place.",
 			[]float64{0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10, 60}, "command"),
-		gitProcesses:   gauge("git_processes", "Git processes that run or wait for a place."),
-		jobRuns:        counters("job_runs_total", "Runs of periodic jobs.", "job", "result"),
-		jobLastSuccess: gauges("job_last_success_timestamp_seconds", "When a periodic job last ended without an error.", "job"),
+		gitProcesses: gauge("git_processes", "Git processes that run or wait for a place."),
+		// Prometheus itself sets a label "job".
+		jobRuns:        counters("job_runs_total", "Runs of periodic jobs.", "operation"),
+		jobFailed:      gauges("job_failed", "1 if the last run of a periodic job ended with an error, else 0.", "operation"),
+		jobLastSuccess: gauges("job_last_success_timestamp_seconds", "When a periodic job last ended without an error.", "operation"),
 	}
 	build := gauges("build_info", "1, with the version of the program.", "version", "revision")
 	build.WithLabelValues(version, revision).Set(1)
 	attempts := counters("delivery_attempts_total", "Attempts to deliver, by outcome.", "outcome")
-	m.attempts = map[string]prometheus.Counter{}
-	for _, outcome := range outcomes {
-		m.attempts[outcome] = attempts.WithLabelValues(outcome)
-	}
+	m.attempts = fromZero(attempts, outcomes...)
 	answers := counters("answers_total", "Answers of services, by status.", "status")
-	m.answers = map[models.Status]prometheus.Counter{}
-	for _, status := range []models.Status{models.StatusPassed, models.StatusFailed, models.StatusPending} {
-		m.answers[status] = answers.WithLabelValues(string(status))
-	}
+	m.answers = fromZero(answers, string(models.StatusPassed), string(models.StatusFailed), string(models.StatusPending))
+	gitFailures := counters("git_failures_total", "Git processes that did not do their work, by reason.", "reason")
+	m.gitFailures = fromZero(gitFailures, gitBusy, gitLimit, gitError)
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
 		m.requests, m.requestDuration, attempts, m.attemptDuration, m.firstByte, answers, m.answerDuration, m.timeouts,
-		m.gitCommands, m.gitDuration, m.gitProcesses, m.jobRuns, m.jobLastSuccess,
+		gitFailures, m.gitDuration, m.gitProcesses, m.jobRuns, m.jobFailed, m.jobLastSuccess,
 	)
 	return m
 }
@@ -92,6 +90,16 @@ func counter(name, help string) prometheus.Counter {
 
 func counters(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+// fromZero creates the counters of all values of a label, so that a query sees their first
+// increase.
+func fromZero(v *prometheus.CounterVec, values ...string) map[string]prometheus.Counter {
+	byValue := make(map[string]prometheus.Counter, len(values))
+	for _, value := range values {
+		byValue[value] = v.WithLabelValues(value)
+	}
+	return byValue
 }
 
 func gauge(name, help string) prometheus.Gauge {
@@ -131,36 +139,41 @@ func (m *Metrics) Git(_ context.Context, command string) (ended func(error)) {
 	return func(err error) {
 		m.gitProcesses.Dec()
 		m.gitDuration.WithLabelValues(command).Observe(time.Since(began).Seconds())
-		m.gitCommands.WithLabelValues(command, gitResult(err)).Inc()
+		if reason := gitFailure(err); reason != "" {
+			m.gitFailures[reason].Inc()
+		}
 	}
 }
 
-// gitResult names the result of a git process. Many commands answer a question with
-// their exit code, so "exit" is no failure.
-func gitResult(err error) string {
+// The reasons why a git process did not do its work.
+const (
+	gitBusy  = "busy"  // no place in the pool in time
+	gitLimit = "limit" // of time, memory or output
+	gitError = "error"
+)
+
+// gitFailure returns the reason, or "" for no failure. Many commands answer a question
+// with their exit code.
+func gitFailure(err error) string {
 	var exit *gitrepo.CommandError
 	switch {
-	case err == nil:
-		return "ok"
-	case errors.As(err, &exit):
-		return "exit"
+	case err == nil, errors.As(err, &exit), errors.Is(err, context.Canceled):
+		return ""
 	case errors.Is(err, gitrepo.ErrBusy):
-		return "busy"
+		return gitBusy
 	case errors.Is(err, gitrepo.ErrTooLarge):
-		return "limit"
-	case errors.Is(err, context.Canceled):
-		return "canceled"
+		return gitLimit
 	}
-	return "error"
+	return gitError
 }
 
 // Job measures a run of a periodic job; it is jobs.Options.JobDone.
-func (m *Metrics) Job(job string, _ time.Duration, err error) {
-	result := "ok"
+func (m *Metrics) Job(operation string, err error) {
+	m.jobRuns.WithLabelValues(operation).Inc()
 	if err != nil {
-		result = "error"
-	} else {
-		m.jobLastSuccess.WithLabelValues(job).SetToCurrentTime()
+		m.jobFailed.WithLabelValues(operation).Set(1)
+		return
 	}
-	m.jobRuns.WithLabelValues(job, result).Inc()
+	m.jobFailed.WithLabelValues(operation).Set(0)
+	m.jobLastSuccess.WithLabelValues(operation).SetToCurrentTime()
 }

@@ -99,29 +99,29 @@ func TestAnswered_CountsStatusAndTime(t *testing.T) {
 		`mergegate_answers_total{status="passed"} 0`, `mergegate_answer_seconds_sum 1.5`, `mergegate_answer_seconds_count 1`)
 }
 
-func TestGit_NamesResults(t *testing.T) {
+func TestGit_NamesFailures(t *testing.T) {
 	m := New("", "")
 	running := m.Git(t.Context(), "merge-tree")
 	assertMetric(t, scrape(t, m), `mergegate_git_processes 1`)
 	running(nil)
-	for result, err := range map[string]error{
-		"exit": &gitrepo.CommandError{ExitCode: 1}, "busy": fmt.Errorf("git: %w", gitrepo.ErrBusy), "limit": gitrepo.ErrTooLarge,
-		"canceled": context.Canceled, "error": errors.New("no such file"),
+	for _, err := range []error{
+		&gitrepo.CommandError{ExitCode: 1}, context.Canceled, fmt.Errorf("git: %w", gitrepo.ErrBusy), gitrepo.ErrTooLarge, errors.New("no such file"),
 	} {
 		m.Git(t.Context(), "merge-tree")(err)
-		assertMetric(t, scrape(t, m), `mergegate_git_commands_total{command="merge-tree",result="`+result+`"} 1`)
 	}
-	assertMetric(t, scrape(t, m), `mergegate_git_processes 0`, `mergegate_git_command_duration_seconds_count{command="merge-tree"} 6`)
+	assertMetric(t, scrape(t, m), `mergegate_git_processes 0`, `mergegate_git_command_duration_seconds_count{command="merge-tree"} 6`,
+		`mergegate_git_failures_total{reason="busy"} 1`, `mergegate_git_failures_total{reason="limit"} 1`, `mergegate_git_failures_total{reason="error"} 1`)
 }
 
 func TestJob_ErrorKeepsLastSuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New("", "")
-		m.Job("recover pushes", time.Second, nil)
-		line := fmt.Sprintf(`mergegate_job_last_success_timestamp_seconds{job="recover pushes"} %v`, float64(time.Now().Unix()))
+		m.Job("recover pushes", nil)
+		line := fmt.Sprintf(`mergegate_job_last_success_timestamp_seconds{operation="recover pushes"} %v`, float64(time.Now().Unix()))
 		time.Sleep(time.Minute)
-		m.Job("recover pushes", time.Second, errors.New("locked"))
-		assertMetric(t, scrape(t, m), line, `mergegate_job_runs_total{job="recover pushes",result="error"} 1`)
+		m.Job("recover pushes", errors.New("locked"))
+		assertMetric(t, scrape(t, m), line, `mergegate_job_runs_total{operation="recover pushes"} 2`,
+			`mergegate_job_failed{operation="recover pushes"} 1`)
 	})
 }
 
