@@ -102,6 +102,35 @@ type Store struct {
 // New opens the folder root, which it creates if it is missing. It checks the
 // version of git and writes the hooks.
 func New(root string, o Options) (*Store, error) {
+	s, err := prepare(root, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(s.root, 0o700); err != nil {
+		return nil, fmt.Errorf("create the folder of repositories: %w", err)
+	}
+	if _, err := s.version(); err != nil {
+		return nil, err
+	}
+	if err := s.writeHooks(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Open opens an existing folder of repositories without hooks: to read it beside a
+// server, or to create repositories before a server starts. It changes nothing.
+func Open(root string) (*Store, error) {
+	s, err := prepare(root, Options{HooksDir: os.DevNull})
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.version()
+	return s, err
+}
+
+// prepare applies the defaults of options and makes paths absolute. It changes nothing.
+func prepare(root string, o Options) (*Store, error) {
 	if o.GitPath == "" {
 		o.GitPath = "git"
 	}
@@ -127,9 +156,6 @@ func New(root string, o Options) (*Store, error) {
 	if root, err = filepath.Abs(root); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(root, 0o700); err != nil {
-		return nil, fmt.Errorf("create the folder of repositories: %w", err)
-	}
 	if o.HooksDir == "" {
 		o.HooksDir = filepath.Join(root, ".hooks")
 	}
@@ -151,12 +177,6 @@ func New(root string, o Options) (*Store, error) {
 	}
 	s := &Store{root: root, git: git, options: o, log: o.Log, pools: newPools(), swept: map[int64]time.Time{}}
 	s.env = s.environment()
-	if _, err := s.version(); err != nil {
-		return nil, err
-	}
-	if err := s.writeHooks(); err != nil {
-		return nil, err
-	}
 	return s, nil
 }
 

@@ -2,43 +2,15 @@ package gitrepo
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 )
-
-// OpenReader opens an existing folder of repositories to read it beside a server. It
-// writes nothing; methods that change repositories must not be called.
-func OpenReader(root string) (*Store, error) {
-	root, err := filepath.Abs(root)
-	if err != nil {
-		return nil, err
-	}
-	git, err := exec.LookPath("git")
-	if err != nil {
-		return nil, fmt.Errorf("git is missing: install git %s or later (%w)", minimumVersion, err)
-	}
-	if git, err = filepath.Abs(git); err != nil {
-		return nil, err
-	}
-	s := &Store{
-		root: root, git: git, options: Options{HooksDir: os.DevNull}, log: slog.New(slog.DiscardHandler),
-		pools: newPools(), swept: map[int64]time.Time{},
-	}
-	s.env = s.environment()
-	_, err = s.version()
-	return s, err
-}
 
 // Version returns the version of the git program in PATH, or an error if it is missing
 // or too old.
 func Version() (string, error) {
-	s, err := OpenReader(os.TempDir())
+	s, err := Open(os.TempDir())
 	if err != nil {
 		return "", err
 	}

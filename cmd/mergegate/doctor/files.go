@@ -37,7 +37,7 @@ func (e *examination) git() {
 	if _, err := os.Stat(e.repositoriesFolder()); err != nil {
 		return
 	}
-	if e.repos, err = gitrepo.OpenReader(e.repositoriesFolder()); err != nil {
+	if e.repos, err = gitrepo.Open(e.repositoriesFolder()); err != nil {
 		e.add("git", Fault, help, "The repositories cannot be opened: %v.", err)
 	}
 }
