@@ -109,7 +109,7 @@ func TestNamespacePage_Bot_IsHiddenFromStrangers(t *testing.T) {
 func TestNamespacePage_FreeNamespace_ShowsVisibleProjects(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		ctx, root, stranger := t.Context(), s.Admin("root"), s.User("stranger")
-		namespace, err := s.Store.CreateNamespace(ctx, "orchard")
+		namespace, err := s.Store.CreateNamespace(ctx, models.User{}, "orchard")
 		if err != nil {
 			t.Fatal(err)
 		}

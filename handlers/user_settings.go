@@ -148,7 +148,7 @@ func (p *pages) endSessionOf(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	ended, err := p.Store.EndSessions(c.Request().Context(), request.MustUser(c), id, request.Session(c).Digest)
+	ended, err := p.Store.EndSessions(c.Request().Context(), request.MustUser(c), request.MustUser(c), id, request.Session(c).Digest)
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (p *pages) endSessionOf(c echo.Context) error {
 
 // endOtherSessions ends all sessions of the user except this one.
 func (p *pages) endOtherSessions(c echo.Context) error {
-	ended, err := p.Store.EndSessions(c.Request().Context(), request.MustUser(c), 0, request.Session(c).Digest)
+	ended, err := p.Store.EndSessions(c.Request().Context(), request.MustUser(c), request.MustUser(c), 0, request.Session(c).Digest)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,15 @@ const (
 	AuditSignedOut            AuditAction = "signed_out"
 	AuditSessionEnded         AuditAction = "session_ended"
 	AuditUserCreated          AuditAction = "user_created"
+	AuditUserUpdated          AuditAction = "user_updated"
+	AuditUserBlocked          AuditAction = "user_blocked"
+	AuditUserUnblocked        AuditAction = "user_unblocked"
+	AuditUserInvited          AuditAction = "user_invited"
+	AuditInvitationAccepted   AuditAction = "invitation_accepted"
+	AuditPasswordReset        AuditAction = "password_reset"
+	AuditNamespaceCreated     AuditAction = "namespace_created"
+	AuditNamespaceRemoved     AuditAction = "namespace_removed"
+	AuditRecoveryRequested    AuditAction = "recovery_requested"
 	AuditPasswordChanged      AuditAction = "password_changed"
 	AuditProjectCreated       AuditAction = "project_created"
 	AuditProjectUpdated       AuditAction = "project_updated"
@@ -92,6 +101,7 @@ const (
 	AuditKindProject       AuditKind = "project"
 	AuditKindSignIns       AuditKind = "sign_ins"
 	AuditKindUsers         AuditKind = "users"
+	AuditKindInstance      AuditKind = "instance"
 )
 
 // auditKinds maps each kind to its actions. Every action belongs to one kind.
@@ -109,14 +119,17 @@ var auditKinds = map[AuditKind][]AuditAction{
 	AuditKindBranches: {AuditBranchProtected, AuditBranchChanged, AuditBranchUnprotected},
 	AuditKindProject:  {AuditProjectCreated, AuditProjectUpdated, AuditProjectRemoved},
 	AuditKindSignIns:  {AuditSignedIn, AuditSignInFailed, AuditSignedOut, AuditSessionEnded, AuditPasswordChanged},
-	AuditKindUsers:    {AuditUserCreated},
+	AuditKindUsers: {
+		AuditUserCreated, AuditUserUpdated, AuditUserBlocked, AuditUserUnblocked, AuditUserInvited, AuditInvitationAccepted, AuditPasswordReset,
+	},
+	AuditKindInstance: {AuditNamespaceCreated, AuditNamespaceRemoved, AuditRecoveryRequested},
 }
 
 // AuditKindsOf returns the kinds of a project's audit events or, if projectID is 0, the
 // kinds of events outside projects.
 func AuditKindsOf(projectID int64) []AuditKind {
 	if projectID == 0 {
-		return []AuditKind{AuditKindSignIns, AuditKindUsers, AuditKindTokens, AuditKindProject}
+		return []AuditKind{AuditKindSignIns, AuditKindUsers, AuditKindTokens, AuditKindProject, AuditKindInstance}
 	}
 	return []AuditKind{AuditKindStatusChecks, AuditKindMergeRequests, AuditKindMembers, AuditKindTokens, AuditKindBranches, AuditKindProject}
 }

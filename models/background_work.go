@@ -5,12 +5,8 @@ import (
 	"time"
 )
 
-// MaxCounted is the largest number that lists and background work are counted to. A count
-// of MaxCounted + 1 means "more".
-const MaxCounted = 10_000
-
 // BackgroundWork is what the background loops of all instances still have to do.
-// Counts end at MaxCounted + 1.
+// Counts end at MaxListed + 1.
 type BackgroundWork struct {
 	// At is when it was read.
 	At time.Time
@@ -68,13 +64,13 @@ type Recovery struct {
 	OldestAt *time.Time
 }
 
-// total adds up counts and ends at MaxCounted + 1.
+// total adds up counts and ends at MaxListed + 1.
 func total(counts ...int) int {
 	sum := 0
 	for _, n := range counts {
 		sum += n
 	}
-	return min(sum, MaxCounted+1)
+	return min(sum, MaxListed+1)
 }
 
 // earliest returns the earlier of two times; nil is later than all.

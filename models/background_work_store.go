@@ -13,7 +13,7 @@ import (
 // service, open breakers and unfinished operations. Services has at most limit entries;
 // 0 leaves them out, so that metrics read only totals and recoveries. It takes five
 // short queries, whose cost grows with the number of services that have work, but not
-// with the length of a queue beyond MaxCounted.
+// with the length of a queue beyond MaxListed.
 func (s *Store) BackgroundWork(ctx context.Context, limit int) (BackgroundWork, error) {
 	work := BackgroundWork{At: s.Now()}
 	backlogs, err := s.serviceBacklogs(ctx, work.At)
@@ -69,7 +69,7 @@ func (s *Store) serviceBacklogs(ctx context.Context, now time.Time) ([]ServiceBa
 		FROM service_queues q WHERE q.next_at IS NOT NULL OR q.opened_at IS NOT NULL OR q.external_status_check_id IN (
 			SELECT a.external_status_check_id FROM (SELECT external_status_check_id FROM deliveries
 				WHERE state = 'waiting' AND NOT queued ORDER BY id LIMIT @most) a)`,
-		sql.Named("now", now), sql.Named("most", MaxCounted+1)).Scan(&rows).Error
+		sql.Named("now", now), sql.Named("most", MaxListed+1)).Scan(&rows).Error
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (s *Store) recoveries(ctx context.Context) ([]Recovery, error) {
 	for _, kind := range RecoveryKinds {
 		rows, at := s.unfinished(ctx, kind)
 		var count int64
-		if err := s.reader(ctx).Table("(?) AS r", rows.Session(&gorm.Session{}).Select("1").Limit(MaxCounted+1)).Count(&count).Error; err != nil {
+		if err := s.reader(ctx).Table("(?) AS r", rows.Session(&gorm.Session{}).Select("1").Limit(MaxListed+1)).Count(&count).Error; err != nil {
 			return nil, err
 		}
 		r := Recovery{Kind: kind, Count: int(count)}

@@ -77,6 +77,10 @@ const (
 	CodeGitBusy          Code = "git_busy"
 	CodeNoAutoMerge      Code = "no_auto_merge"
 	CodeUserInactive     Code = "user_inactive"
+	CodeLastAdmin        Code = "last_admin"
+	CodeOwnAccount       Code = "own_account"
+	CodeBotUser          Code = "bot_user"
+	CodeNotEmpty         Code = "not_empty"
 )
 
 // FieldError is an error of one input field. Params are the values for its text.

@@ -9,7 +9,7 @@ import (
 // retentionBatch is how many deliveries are changed in one statement.
 const retentionBatch = 1000
 
-// DeleteExpired deletes expired sessions and counters, and deliveries that finished
+// DeleteExpired deletes expired sessions, links and counters, and deliveries that finished
 // DeliveryRetention ago. It fails deliveries that a breaker has held back for MaxHeld,
 // and ends attempts whose process died after their delivery was superseded.
 func (s *Store) DeleteExpired(ctx context.Context) error {
@@ -18,6 +18,9 @@ func (s *Store) DeleteExpired(ctx context.Context) error {
 		return err
 	}
 	if err := s.writer(ctx).Where("window_ends_at <= ?", now).Delete(&RateCounter{}).Error; err != nil {
+		return err
+	}
+	if err := s.writer(ctx).Where("expires_at <= ?", now).Delete(&UserLink{}).Error; err != nil {
 		return err
 	}
 	if err := s.failHeldDeliveries(ctx); err != nil {

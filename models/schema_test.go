@@ -31,6 +31,7 @@ func TestSchema_MatchesStructs(t *testing.T) {
 		models.AccessToken{}, models.ProtectedBranch{}, models.ExternalStatusCheck{}, models.ExternalStatusCheckBranch{}, models.MergeRequest{},
 		models.Approval{}, models.Delivery{}, models.DeliveryAttempt{}, models.MergeRequestCheck{}, models.StatusCheckResponse{},
 		models.PendingPush{}, models.MergeRequestStep{}, models.RepositoryRemoval{}, models.AuditEvent{}, models.ServiceQueue{},
+		models.UserLink{},
 	}
 	want := map[string][]column{}
 	for _, entity := range entities {

@@ -83,9 +83,9 @@ func (s *Store) DeleteSession(ctx context.Context, user User, digest string) err
 }
 
 // EndSessions ends the session of a user with an id or, if id is 0, all sessions of the
-// user. The session with the digest keep is never ended. It returns the number of ended
-// sessions.
-func (s *Store) EndSessions(ctx context.Context, user User, id int64, keep string) (int, error) {
+// user. The session with the digest keep is never ended. by is the user or an
+// administrator. It returns the number of ended sessions.
+func (s *Store) EndSessions(ctx context.Context, by, user User, id int64, keep string) (int, error) {
 	var ended []Session
 	err := s.Transaction(ctx, func(tx *Store) error {
 		query := tx.writer(ctx).Where("user_id = ? AND digest <> ?", user.ID, keep)
@@ -100,7 +100,7 @@ func (s *Store) EndSessions(ctx context.Context, user User, id int64, keep strin
 				return err
 			}
 			change := AuditChange{Field: "ip", From: session.IP}
-			if err := tx.audit(ctx, user, 0, AuditSessionEnded, user.Username, user.ID, change); err != nil {
+			if err := tx.audit(ctx, by, 0, AuditSessionEnded, user.Username, user.ID, change); err != nil {
 				return err
 			}
 		}

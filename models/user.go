@@ -3,7 +3,6 @@ package models
 import (
 	"slices"
 	"time"
-	"unicode/utf8"
 )
 
 // User is a person, or the bot user of a project access token.
@@ -106,8 +105,6 @@ func (in *UserInput) Validate() error {
 	if !f.has("username") {
 		checkName(&f, "name", in.Name)
 	}
-	if hasControl(in.Email) || utf8.RuneCountInString(in.Email) > MaxNameLength {
-		f.add("email", CodeInvalid)
-	}
+	checkEmail(&f, in.Email)
 	return f.err()
 }

@@ -83,12 +83,7 @@ func (s *Store) Users(ctx context.Context, search, username string, page Page) (
 // the one with the digest keepSession, which may be "".
 func (s *Store) SetPassword(ctx context.Context, user User, digest, keepSession string, changeRequired bool) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		err := tx.writer(ctx).Model(&User{}).Where("id = ?", user.ID).
-			Updates(map[string]any{"password_digest": digest, "password_change_required": changeRequired, "updated_at": tx.Now()}).Error
-		if err != nil {
-			return err
-		}
-		if err := tx.writer(ctx).Where("user_id = ? AND digest <> ?", user.ID, keepSession).Delete(&Session{}).Error; err != nil {
+		if err := tx.storePassword(ctx, &user, digest, changeRequired, keepSession); err != nil {
 			return err
 		}
 		return tx.audit(ctx, user, 0, AuditPasswordChanged, user.Username, user.ID)
@@ -137,52 +132,6 @@ func (s *Store) ResetAttempts(ctx context.Context, name string) error {
 func (s *Store) RecordFailedSignIn(ctx context.Context, username, ip string) error {
 	username = cutText(cleanText(username), 255)
 	return s.audit(WithAddress(ctx, ip), User{Username: username}, 0, AuditSignInFailed, username, 0)
-}
-
-// CreateNamespace creates a free namespace. The caller must check that the user is an
-// administrator.
-func (s *Store) CreateNamespace(ctx context.Context, path string) (Namespace, error) {
-	var f fieldErrors
-	checkPath(&f, "path", path)
-	if reservedPaths[foldKey(path)] {
-		f.add("path", CodeReserved)
-	}
-	if err := f.err(); err != nil {
-		return Namespace{}, err
-	}
-	ns := Namespace{Path: path, PathKey: foldKey(path), CreatedAt: s.Now()}
-	err := s.Transaction(ctx, func(tx *Store) error { return tx.writer(ctx).Create(&ns).Error })
-	if isUniqueViolation(err, "namespaces", "path_key", "path_key") {
-		return Namespace{}, errTaken("path")
-	}
-	return ns, err
-}
-
-// Namespace finds a namespace by its path, ignoring case. It returns KindNotFound if
-// there is none.
-func (s *Store) Namespace(ctx context.Context, path string) (Namespace, error) {
-	var ns Namespace
-	err := s.reader(ctx).Take(&ns, "path_key = ?", foldKey(path)).Error
-	return ns, orNotFound(err, "namespace")
-}
-
-// NamespaceByID finds a namespace by id. It returns KindNotFound if there is none.
-func (s *Store) NamespaceByID(ctx context.Context, id int64) (Namespace, error) {
-	var ns Namespace
-	err := s.reader(ctx).Take(&ns, id).Error
-	return ns, orNotFound(err, "namespace")
-}
-
-// NamespacesFor lists the namespaces in which a user can create projects: the user's
-// own and, for administrators, the free ones.
-func (s *Store) NamespacesFor(ctx context.Context, user User) ([]Namespace, error) {
-	query := s.reader(ctx).Where("user_id = ?", user.ID)
-	if user.Admin {
-		query = s.reader(ctx).Where("user_id = ? OR user_id IS NULL", user.ID)
-	}
-	var list []Namespace
-	err := query.Order("path_key").Find(&list).Error
-	return list, err
 }
 
 var errNoPayload = errors.New("models: Config.Payload must be set to record events")

@@ -124,7 +124,7 @@ func seedProject(ctx context.Context, a *app, people map[string]models.User) (mo
 func createDemoProject(ctx context.Context, a *app, owner models.User) (models.Project, error) {
 	ns, err := a.store.Namespace(ctx, demoNamespace)
 	if models.KindOf(err) == models.KindNotFound {
-		ns, err = a.store.CreateNamespace(ctx, demoNamespace)
+		ns, err = a.store.CreateNamespace(ctx, models.User{}, demoNamespace)
 	}
 	if err != nil {
 		return models.Project{}, err
