@@ -22,6 +22,7 @@ import (
 // auditValues maps values of audited changes to words, by field.
 var auditValues = map[string]map[string]text.Key{
 	"target_branches":  {"*": text.KeyChecksAllBranches},
+	"admin":            {"on": text.KeyChecksOn, "off": text.KeyChecksOffWord},
 	"hmac":             {"on": text.KeyChecksOn, "off": text.KeyChecksOffWord},
 	"callback_only":    {"on": text.KeyChecksOn, "off": text.KeyChecksOffWord},
 	"via":              {string(models.ViaCallback): text.KeyChecksAuditViaCallback},
@@ -71,6 +72,7 @@ var auditKindTexts = map[models.AuditKind]text.Key{
 	models.AuditKindProject:       text.KeyPeopleKindProject,
 	models.AuditKindSignIns:       text.KeyPeopleKindSignIns,
 	models.AuditKindUsers:         text.KeyPeopleKindUsers,
+	models.AuditKindInstance:      text.KeyPeopleKindInstance,
 }
 
 // auditEvents lists the project's audit events, newest first.

@@ -33,8 +33,13 @@ func visitEveryPage(t *testing.T, s *testSite, language string, each func(t *tes
 			continue
 		}
 		path, v := r.address(ids(r.path)), owner
-		if strings.HasPrefix(path, "/admin/") {
+		if isAdminPage(path) {
 			v = admin
+		}
+		if r.path == invitationPath {
+			visit(path, s.signedOut().withLanguage(language).get(path+"?token="+s.invite("ines")), http.StatusOK)
+			visit(path+" without a token", s.signedOut().withLanguage(language).get(path), http.StatusNotFound)
+			continue
 		}
 		if r.path == signInPath { // redirects signed-in users
 			visit(path, s.signedOut().withLanguage(language).get(path), http.StatusOK)
@@ -221,7 +226,7 @@ var (
 var untranslatedWords = strings.Fields("Mergegate GitLab Git HTTP HTTPS HMAC URL API SHA README Markdown ID UTC UTF HEAD English Draft Webhook Webhooks JSON CSV CI ms IP KiB curl DNS TLS p SECRET Go Python Node js Shell")
 
 // fixtureWords are the Latin words of the test data.
-var fixtureWords = strings.Fields("olga pear jonas licence security example test main feature topic other release Commit on Trim the mergegate Ines Park bot project root stable read api read_api git merge MR QA Security")
+var fixtureWords = strings.Fields("olga pear jonas ines licence security example test main feature topic other release Commit on Trim the mergegate Ines Park bot project root stable read api read_api git merge MR QA Security")
 
 // assertLanguage checks that every visible or announced text is in the language
 // and has no missing key or placeholder.

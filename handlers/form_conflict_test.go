@@ -15,7 +15,7 @@ import (
 func TestEditForms_SavedInTwoTabs_SecondGetsConflict(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		service, jonas := s.Service("licence", "main"), s.Member("jonas", models.RoleDeveloper)
-		mr := s.openMergeRequest("topic")
+		mr, root := s.openMergeRequest("topic"), s.Admin("root")
 		member := pearMembersPath + "/" + itoa(jonas.ID)
 		rule := pearRulesPath + "/" + s.ruleID(s.Project, "main")
 		for _, form := range []struct {
@@ -32,9 +32,13 @@ func TestEditForms_SavedInTwoTabs_SecondGetsConflict(t *testing.T) {
 			{pearGeneralPath, pearGeneralPath + "/advanced", "name", "First", "Second", "First"},
 			{pearGeneralPath, pearGeneralPath + "/advanced", "visibility", "public", "internal", "Public"},
 			{pearMembersPath, member, "access_level", "20", "40", "Reporter"},
+			{adminUsersPath + "/jonas/edit", adminUsersPath + "/jonas", "name", "First", "Second", "First"},
 		} {
 			t.Run(form.action+" "+form.field, func(t *testing.T) {
 				owner := s.as(s.Owner)
+				if isAdminPage(form.page) {
+					owner = s.as(root)
+				}
 				owner.t = t
 				selector := `form[action="` + form.action + `"]`
 				_, first := owner.get(form.page).wantStatus(http.StatusOK).fields(selector)

@@ -30,7 +30,7 @@ func (s *testSite) formCases() []formCase {
 	other := s.NewProject(s.Owner, "plum", models.VisibilityPrivate)
 	s.openMergeRequest("other")
 	var cases []formCase
-	for _, some := range [][]formCase{s.serviceCases(other), s.ruleCases(), s.memberCases(), s.tokenCases(), s.projectCases(), s.requestCases(), s.personCases()} {
+	for _, some := range [][]formCase{s.serviceCases(other), s.ruleCases(), s.memberCases(), s.tokenCases(), s.projectCases(), s.requestCases(), s.personCases(), s.adminCases()} {
 		cases = append(cases, some...)
 	}
 	return cases

@@ -36,6 +36,10 @@ var codeTexts = map[models.Code]text.Key{
 	models.CodeOwnerOnly:    text.KeyOwnerOnly,
 	models.CodeRoleTooHigh:  text.KeyRoleTooHigh,
 	models.CodeMemberExists: text.KeyMemberExists,
+	models.CodeLastAdmin:    text.KeyAdminLastAdmin,
+	models.CodeOwnAccount:   text.KeyAdminOwnAccount,
+	models.CodeBotUser:      text.KeyAdminBotUser,
+	models.CodeUserInactive: text.KeyAdminUserInactive,
 }
 
 // formOf returns the submitted form to be shown again, with invalid UTF-8 replaced. The caller

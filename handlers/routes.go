@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -91,6 +92,8 @@ func (p *pages) declaredRoutes() []route {
 		{post, signInPath, anyone, p.signIn},
 		{post, signOutPath, anyone, p.signOut},
 		{post, themePath, anyone, p.switchTheme},
+		{get, invitationPath, anyone, p.invitationForm},
+		{post, invitationPath, anyone, p.acceptInvitation},
 		{get, views.GuidePath, anyone, p.guide},
 		{get, offlinePath, anyone, p.offline},
 		{get, userSettingsPath, signedIn, p.userSettings},
@@ -177,6 +180,25 @@ func (p *pages) declaredRoutes() []route {
 		{post, rulesRoute + "/:id/unprotect", auth.ManageProtectedBranches, p.unprotect},
 		{get, projectRoute + auditEventsPath, auth.ReadAuditEvents, p.auditEvents},
 		{get, projectRoute + auditEventsPath + ".csv", auth.ReadAuditEvents, p.exportAuditEvents},
+		{get, adminPath, auth.ManageUsers, p.admin},
+		{get, adminUsersPath, auth.ManageUsers, p.adminUsers},
+		{post, adminUsersPath, auth.ManageUsers, p.dropDuplicates(p.createUser)},
+		{get, adminUsersPath + "/new", auth.ManageUsers, p.newUserForm},
+		{get, adminUserPath, auth.ManageUsers, p.adminUser},
+		{post, adminUserPath, auth.ManageUsers, p.updateUser},
+		{get, adminUserPath + "/edit", auth.ManageUsers, p.editUserForm},
+		{get, adminUserPath + "/block", auth.ManageUsers, p.blockUserForm},
+		{post, adminUserPath + "/block", auth.ManageUsers, p.blockUser},
+		{post, adminUserPath + "/unblock", auth.ManageUsers, p.unblockUser},
+		{get, adminUserPath + "/password", auth.ManageUsers, p.resetPasswordForm},
+		{post, adminUserPath + "/password", auth.ManageUsers, p.dropDuplicates(p.resetPassword)},
+		{post, adminUserPath + "/invitation", auth.ManageUsers, p.dropDuplicates(p.inviteUser)},
+		{post, adminUserPath + "/sessions/:id/end", auth.ManageUsers, p.endSessionOfUser},
+		{post, adminUserPath + "/sessions/end_all", auth.ManageUsers, p.endSessionsOfUser},
+		{get, adminUserPath + "/personal_access_tokens/:id/revoke", auth.ManageUsers, p.revokeTokenOfUserForm},
+		{post, adminUserPath + "/personal_access_tokens/:id/revoke", auth.ManageUsers, p.revokeTokenOfUser},
+		{get, adminUserPath + "/access_tokens/:id/revoke", auth.ManageUsers, p.revokeTokenByUserForm},
+		{post, adminUserPath + "/access_tokens/:id/revoke", auth.ManageUsers, p.revokeTokenByUser},
 		{get, instanceAuditPath, auth.ManageUsers, p.instanceAuditEvents},
 		{get, instanceAuditPath + ".csv", auth.ManageUsers, p.exportAuditEvents},
 	}
@@ -192,8 +214,11 @@ func (p *pages) addRoutes(e *echo.Echo, base *url.URL) error {
 	group := e.Group("", noStore, p.answerUnchangedPoll, compress(), detectLanguage, same, p.loadSession, readForm, mustChangePassword, p.restoreForm)
 	for _, r := range p.routes() {
 		guards := []echo.MiddlewareFunc{requires(r.needs)}
-		if strings.HasPrefix(r.path, projectRoute) {
+		switch {
+		case strings.HasPrefix(r.path, projectRoute):
 			guards = append([]echo.MiddlewareFunc{p.loadProject}, guards...)
+		case isAdminPage(r.path):
+			guards = append([]echo.MiddlewareFunc{hideRefusal}, guards...)
 		}
 		group.Add(r.method, r.path, r.handle, guards...)
 		if r.method == http.MethodGet {
@@ -201,6 +226,22 @@ func (p *pages) addRoutes(e *echo.Echo, base *url.URL) error {
 		}
 	}
 	return nil
+}
+
+// isAdminPage reports whether a route is in the admin area.
+func isAdminPage(path string) bool {
+	return path == adminPath || strings.HasPrefix(path, adminPath+"/")
+}
+
+// hideRefusal answers a refusal as if the page did not exist.
+func hideRefusal(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		err := next(c)
+		if errors.Is(err, request.ErrForbidden) {
+			return request.ErrHidden
+		}
+		return err
+	}
 }
 
 // requires returns middleware that refuses requests without the ability.

@@ -132,22 +132,9 @@ func (p *pages) changePassword(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	switch auth.ValidatePassword(chosen, user.Username, user.Name, user.Email) {
-	case nil:
-		if chosen == current {
-			form.Errors["password"] = translate(c, text.KeyPasswordSame)
-		}
-	case auth.ErrPasswordTooShort:
-		form.Errors["password"] = translate(c, text.KeyPasswordTooShort)
-	case auth.ErrPasswordCommon:
-		form.Errors["password"] = translate(c, text.KeyPasswordCommon)
-	case auth.ErrPasswordTooLong:
-		form.Errors["password"] = translate(c, text.KeyPasswordTooLong)
-	default:
-		form.Errors["password"] = translate(c, text.KeyPasswordNotText)
-	}
-	if c.FormValue("password_confirmation") != chosen {
-		form.Errors["password_confirmation"] = translate(c, text.KeyPasswordMismatch)
+	checkChosenPassword(c, &form, user)
+	if form.Errors["password"] == "" && chosen == current {
+		form.Errors["password"] = translate(c, text.KeyPasswordSame)
 	}
 	if len(form.Errors) > 0 {
 		return p.renderNewPassword(c, http.StatusUnprocessableEntity, form)

@@ -23,7 +23,11 @@ const (
 	offlinePath        = "/-/offline" // the browser keeps it for when the server is unreachable
 	// ownMergeRequestsPath is GitLab's address for the user's merge requests.
 	ownMergeRequestsPath = "/dashboard/merge_requests"
-	instanceAuditPath    = "/admin/audit_events"
+	invitationPath       = "/users/invitation"
+	adminPath            = "/admin"
+	adminUsersPath       = adminPath + "/users"
+	adminUserPath        = adminUsersPath + "/:username"
+	instanceAuditPath    = adminPath + "/audit_events"
 )
 
 // Paths of pages below a project.
@@ -98,5 +102,7 @@ func branchRulesURL(c echo.Context) string { return projectURL(c) + branchRulesP
 func branchRuleURL(c echo.Context, ruleID int64) string { return withID(branchRulesURL(c), ruleID) }
 
 func projectTokensURL(c echo.Context) string { return projectURL(c) + projectTokensPath }
+
+func adminUserURL(user models.User) string { return adminUsersPath + "/" + user.Username }
 
 func withID(url string, id int64) string { return url + "/" + strconv.FormatInt(id, 10) }

@@ -77,8 +77,16 @@ func tickingTexts(ctx context.Context, unit string, key text.Key) templ.OrderedA
 	}
 }
 
-// hasSidebar reports whether the page has project navigation.
-func (p Page) hasSidebar() bool { return p.Project != nil && !p.Wide }
+// hasSidebar reports whether the page has the navigation of a project or the admin area.
+func (p Page) hasSidebar() bool { return p.AdminArea || p.Project != nil && !p.Wide }
+
+// openNavKey returns the key of the button that opens the sidebar on small screens.
+func (p Page) openNavKey() text.Key {
+	if p.AdminArea {
+		return text.KeyAdminOpenNav
+	}
+	return text.KeyOpenNav
+}
 
 // described returns the ARIA attributes for a control's error and hint. Every
 // control with an error has autofocus; browsers focus the first one.

@@ -23,8 +23,10 @@ type Page struct {
 	Title string
 	// User is nil for a signed-out visitor.
 	User *CurrentUser
-	// Project is nil on pages outside a project, which have no sidebar.
+	// Project is nil on pages outside a project.
 	Project *ProjectNav
+	// AdminArea shows the navigation of the admin area.
+	AdminArea bool
 	// Section is the current entry of the sidebar, one of SectionOverview and
 	// the following.
 	Section string
@@ -75,6 +77,12 @@ const (
 	SectionBranchRules           = "branch_rules"
 	SectionAccessTokens          = "access_tokens"
 	SectionAuditEvents           = "audit_events"
+	SectionAdminUsers            = "admin_users"
+	SectionAdminNamespaces       = "admin_namespaces"
+	SectionAdminProjects         = "admin_projects"
+	SectionAdminWork             = "admin_background_work"
+	SectionAdminAuditEvents      = "admin_audit_events"
+	SectionAdminSettings         = "admin_settings"
 )
 
 // CurrentUser is the signed-in user in the top bar.

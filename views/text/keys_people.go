@@ -36,4 +36,17 @@ const (
 	KeyPeopleKindProject        Key = "people.kind_project"
 	KeyPeopleKindSignIns        Key = "people.kind_sign_ins"
 	KeyPeopleKindUsers          Key = "people.kind_users"
+	KeyPeopleKindInstance       Key = "people.kind_instance"
+
+	KeyChecksAuditUserUpdated        Key = "checks.audit_user_updated"
+	KeyChecksAuditUserBlocked        Key = "checks.audit_user_blocked"
+	KeyChecksAuditUserUnblocked      Key = "checks.audit_user_unblocked"
+	KeyChecksAuditUserInvited        Key = "checks.audit_user_invited"
+	KeyChecksAuditInvitationAccepted Key = "checks.audit_invitation_accepted"
+	KeyChecksAuditPasswordReset      Key = "checks.audit_password_reset"
+	KeyChecksAuditNamespaceCreated   Key = "checks.audit_namespace_created"
+	KeyChecksAuditNamespaceRemoved   Key = "checks.audit_namespace_removed"
+	KeyChecksAuditRecoveryRequested  Key = "checks.audit_recovery_requested"
+	KeyChecksAuditFieldEmail         Key = "checks.audit_field_email"
+	KeyChecksAuditFieldAdmin         Key = "checks.audit_field_admin"
 )

@@ -1,0 +1,221 @@
+package handlers
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/handlers/request"
+	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/views"
+	"github.com/mergegate/mergegate/views/text"
+)
+
+// maxUserTokens is how many tokens the page of a user lists, newest first.
+const maxUserTokens = 100
+
+// adminUser shows a user with sessions and tokens.
+func (p *pages) adminUser(c echo.Context) error {
+	user, err := p.userInPath(c)
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	v := views.AdminUser{Now: p.Store.Now()}
+	if v.Shown, err = p.takeUserSecret(c, user); err != nil {
+		return err
+	}
+	rows, err := p.presentUsers(c, []models.User{user})
+	if err != nil {
+		return err
+	}
+	v.AdminUserRow = rows[0]
+	sessions, err := p.Store.Sessions(ctx, user.ID)
+	if err != nil {
+		return err
+	}
+	for _, s := range sessions {
+		v.Sessions = append(v.Sessions, views.SessionRow{
+			ID: s.ID, Agent: s.UserAgent, IP: s.IP, SignedInAt: s.CreatedAt, LastSeen: s.LastSeenAt, This: s.Digest == request.Session(c).Digest,
+		})
+	}
+	tokens, _, err := p.Store.Tokens(ctx, models.TokenList{UserID: user.ID}, models.Page{Number: 1, Size: maxUserTokens})
+	if err != nil {
+		return err
+	}
+	for _, token := range tokens {
+		v.Tokens = append(v.Tokens, presentToken(token))
+	}
+	if v.ProjectTokens, err = p.tokensByUser(c, user); err != nil {
+		return err
+	}
+	page, err := p.adminPage(c, user.Name, views.SectionAdminUsers, translate(c, text.KeyAdminUsers), adminUsersPath, user.Username, adminUserURL(user))
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, views.AdminUserPage(page, v))
+}
+
+// tokensByUser lists the active project tokens that a user created.
+func (p *pages) tokensByUser(c echo.Context, user models.User) ([]views.AdminTokenRow, error) {
+	tokens, err := p.Store.ProjectTokensBy(c.Request().Context(), user.ID, maxUserTokens)
+	if err != nil {
+		return nil, err
+	}
+	paths := map[int64]string{}
+	var rows []views.AdminTokenRow
+	for _, token := range tokens {
+		id := *token.ProjectID
+		if paths[id] == "" {
+			project, err := p.Store.Project(c.Request().Context(), id)
+			if err != nil {
+				return nil, err
+			}
+			paths[id] = project.FullPath()
+		}
+		rows = append(rows, views.AdminTokenRow{TokenRow: presentToken(token), ProjectPath: paths[id]})
+	}
+	return rows, nil
+}
+
+func presentToken(token models.AccessToken) views.TokenRow {
+	return views.TokenRow{
+		ID: token.ID, Name: token.Name, Scopes: token.Scopes, CreatedAt: token.CreatedAt, LastUsedAt: token.LastUsedAt, ExpiresAt: token.ExpiresAt,
+	}
+}
+
+// takeUserSecret returns the password or link that showUserSecret stored.
+func (p *pages) takeUserSecret(c echo.Context, user models.User) (views.ShownOnce, error) {
+	shown, err := p.takeShownOnce(c, adminUserURL(user))
+	access, secret, _ := strings.Cut(shown, " ")
+	switch access {
+	case accessPassword:
+		return views.ShownOnce{Title: text.KeyAdminPasswordShown, Text: text.KeyAdminPasswordShownText, Name: user.Name, Value: secret}, err
+	case accessLink:
+		return views.ShownOnce{
+			Title: text.KeyAdminLinkShown, Text: text.KeyAdminLinkShownText, Name: user.Name, Value: p.BaseURL + invitationPath + "?token=" + secret,
+		}, err
+	}
+	return views.ShownOnce{}, err
+}
+
+// confirmUser asks for confirmation of an action on the user that the path names.
+func (p *pages) confirmUser(c echo.Context, title, button, sentence text.Key, action string) error {
+	user, err := p.userInPath(c)
+	if err != nil {
+		return err
+	}
+	path := adminUserURL(user)
+	return p.confirmAdmin(c, views.SectionAdminUsers, views.Confirmation{
+		Title: title, Button: button, Text: views.UserActionText(sentence, user.Name), URL: path + action, CloseURL: path,
+	}, translate(c, text.KeyAdminUsers), adminUsersPath, user.Username, path, translate(c, button), path+action)
+}
+
+// confirmAdmin is confirm for the admin area.
+func (p *pages) confirmAdmin(c echo.Context, section string, v views.Confirmation, levels ...string) error {
+	if isHTMX(c) {
+		return render(c, http.StatusOK, views.ConfirmationDialog(v))
+	}
+	page, err := p.adminPage(c, translate(c, v.Title), section, levels...)
+	if err != nil {
+		return err
+	}
+	page.Narrow = true
+	return render(c, http.StatusOK, views.ConfirmationPage(page, v))
+}
+
+func (p *pages) blockUserForm(c echo.Context) error {
+	return p.confirmUser(c, text.KeyAdminBlockTitle, text.KeyAdminBlock, text.KeyAdminBlockText, "/block")
+}
+
+func (p *pages) blockUser(c echo.Context) error {
+	user, err := p.userInPath(c)
+	if err == nil {
+		_, err = p.Store.BlockUser(c.Request().Context(), request.MustUser(c), user.ID)
+	}
+	if err != nil {
+		return err
+	}
+	return p.redirect(c, adminUserURL(user), text.KeyAdminUserBlocked)
+}
+
+func (p *pages) unblockUser(c echo.Context) error {
+	user, err := p.userInPath(c)
+	if err == nil {
+		_, err = p.Store.UnblockUser(c.Request().Context(), request.MustUser(c), user.ID)
+	}
+	if err != nil {
+		return err
+	}
+	return p.redirect(c, adminUserURL(user), text.KeyAdminUserUnblocked)
+}
+
+func (p *pages) resetPasswordForm(c echo.Context) error {
+	return p.confirmUser(c, text.KeyAdminResetTitle, text.KeyAdminResetPassword, text.KeyAdminResetText, "/password")
+}
+
+// resetPassword gives the user a one-time password, which the user's page shows once.
+func (p *pages) resetPassword(c echo.Context) error {
+	ctx := c.Request().Context()
+	user, err := p.userInPath(c)
+	if err != nil {
+		return err
+	}
+	password := auth.NewPassword()
+	digest, err := auth.HashPassword(ctx, password)
+	if err != nil {
+		return err
+	}
+	if _, err := p.Store.ResetPassword(ctx, request.MustUser(c), user.ID, digest); err != nil {
+		return err
+	}
+	if user.ID == request.MustUser(c).ID {
+		return p.redirect(c, signInPath, text.KeyPasswordChanged) // the session has ended, too
+	}
+	return p.showUserSecret(c, user, accessPassword, password, "")
+}
+
+// inviteUser makes a new invitation link, which the user's page shows once.
+func (p *pages) inviteUser(c echo.Context) error {
+	user, err := p.userInPath(c)
+	if err != nil {
+		return err
+	}
+	secret := auth.NewSessionID()
+	if _, err := p.Store.CreateInvitation(c.Request().Context(), request.MustUser(c), user.ID, auth.Digest(secret)); err != nil {
+		return err
+	}
+	return p.showUserSecret(c, user, accessLink, secret, "")
+}
+
+func (p *pages) endSessionOfUser(c echo.Context) error {
+	id, err := idParam(c, "id")
+	if err != nil {
+		return err
+	}
+	user, err := p.userInPath(c)
+	if err != nil {
+		return err
+	}
+	ended, err := p.Store.EndSessions(c.Request().Context(), request.MustUser(c), user, id, "")
+	if err != nil {
+		return err
+	}
+	if ended == 0 {
+		return request.ErrHidden
+	}
+	return p.redirect(c, adminUserURL(user), text.KeyToastSessionEnded)
+}
+
+func (p *pages) endSessionsOfUser(c echo.Context) error {
+	user, err := p.userInPath(c)
+	if err == nil {
+		_, err = p.Store.EndSessions(c.Request().Context(), request.MustUser(c), user, 0, "")
+	}
+	if err != nil {
+		return err
+	}
+	return p.redirect(c, adminUserURL(user), text.KeyAdminAllSessionsEnded)
+}
