@@ -17,12 +17,14 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/mergegate/mergegate/gitrepo/hooktest"
 )
 
 // TestMain runs the hook if git starts this test binary as one.
 func TestMain(m *testing.M) {
 	if name, ok := IsHook(os.Args[0]); ok {
-		os.Exit(RunHook(name, os.Stdin, os.Stdout, os.Stderr, os.Environ()))
+		hooktest.Exit(RunHook(name, os.Stdin, os.Stdout, os.Stderr, os.Environ()))
 	}
 	os.Exit(m.Run())
 }

@@ -25,7 +25,7 @@ var importRules = []struct{ name, may, never string }{
 	{`views/text`, ``, `gorm\.io/.*|.*/echo/.*|.*/templ`},
 	{`views`, `static|views/text`, `gorm\.io/.*|.*/echo/.*`},
 	{`views/gallery`, `static|views|views/text`, `gorm\.io/.*|.*/echo/.*`},
-	{`static|gitrepo`, ``, `gorm\.io/.*|.*/echo/.*`},
+	{`static|gitrepo|gitrepo/hooktest`, ``, `gorm\.io/.*|.*/echo/.*`},
 	{`migrations`, ``, `gorm\.io/.*`},
 	{`auth`, `models`, `net/http|gorm\.io/.*|.*/echo/.*`},
 	{`webhook`, `models`, `gorm\.io/.*|.*/echo/.*`},

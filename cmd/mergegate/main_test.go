@@ -16,11 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rogpeppe/go-internal/testscript"
-
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
 	"github.com/mergegate/mergegate/gitrepo"
+	"github.com/mergegate/mergegate/gitrepo/hooktest"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/models/modelstest"
 )
@@ -34,13 +33,13 @@ const (
 	bodyTimeoutVariable = "MERGEGATE_TEST_BODY_TIMEOUT"
 )
 
-// TestMain lets the test binary also run as a hook of git, as the program that the
-// tests start, and as the commands of scripts.
+// TestMain lets the test binary also run as a hook of git and as the program that
+// tests start.
 func TestMain(m *testing.M) {
-	_, hook := gitrepo.IsHook(os.Args[0])
-	// The services of the demo do not inherit asProgram.
-	demoService := len(os.Args) > 1 && os.Args[1] == "demo-service"
-	if hook || demoService || os.Getenv(asProgram) != "" {
+	if name, ok := gitrepo.IsHook(os.Args[0]); ok {
+		hooktest.Exit(gitrepo.RunHook(name, os.Stdin, os.Stdout, os.Stderr, os.Environ()))
+	}
+	if os.Getenv(asProgram) != "" {
 		die := func() error { return syscall.Kill(os.Getpid(), syscall.SIGKILL) }
 		bodyTimeout, _ = time.ParseDuration(os.Getenv(bodyTimeoutVariable))
 		switch os.Getenv(dieAt) {
@@ -52,16 +51,9 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	testscript.Main(tests{m}, map[string]func(){"mergegate": main, "pre-receive": main, "post-receive": main})
-}
-
-// tests runs the tests of this package and then stops what they share.
-type tests struct{ m *testing.M }
-
-// Run implements testscript.TestingM.
-func (t tests) Run() int {
-	defer removeShipped()
-	return browsertest.Main(t.m)
+	code := browsertest.Main(m)
+	removeShipped()
+	os.Exit(code)
 }
 
 // program is a Mergegate process.
@@ -109,7 +101,7 @@ func newProgram(t *testing.T, db modelstest.Database) *program {
 	}
 	p := &program{t: t, path: path, url: "http://" + address, data: t.TempDir()}
 	p.env = []string{
-		asProgram + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "MERGEGATE_DATA=" + p.data, "MERGEGATE_LISTEN=" + address,
+		asProgram + "=1", "GORACE=" + os.Getenv("GORACE"), "PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "MERGEGATE_DATA=" + p.data, "MERGEGATE_LISTEN=" + address,
 		"MERGEGATE_BASE_URL=" + p.url, "MERGEGATE_OUTBOUND_ALLOW=127.0.0.0/8",
 	}
 	if db.Driver == models.DriverPostgres {

@@ -21,6 +21,10 @@ import (
 // TestScripts runs testdata/script: the shipped program as processes, real
 // git, and a service on this machine.
 func TestScripts(t *testing.T) {
+	program, err := shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -28,6 +32,7 @@ func TestScripts(t *testing.T) {
 			s := &scriptState{data: filepath.Join(env.WorkDir, "data")}
 			env.Values[stateKey{}] = s
 			env.Defer(func() { s.stop(syscall.SIGTERM) })
+			env.Setenv("PATH", filepath.Dir(program)+":"+os.Getenv("PATH"))
 			env.Vars = append(env.Vars, "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0", "HOME="+env.WorkDir,
 				"GIT_AUTHOR_NAME=Ada", "GIT_AUTHOR_EMAIL=ada@example.com", "GIT_COMMITTER_NAME=Ada", "GIT_COMMITTER_EMAIL=ada@example.com")
 			return nil
@@ -79,7 +84,7 @@ func scriptDemo(ts *testscript.TestScript, _ bool, _ []string) {
 	out, err := os.Create(s.data + ".out")
 	ts.Check(err)
 	defer out.Close()
-	program, err := exec.LookPath("mergegate")
+	program, err := shipped()
 	ts.Check(err)
 	cmd := exec.Command(program, "demo")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "MERGEGATE_LISTEN=" + s.address, "MERGEGATE_BASE_URL=http://" + s.address, "MERGEGATE_DATA=" + s.data}

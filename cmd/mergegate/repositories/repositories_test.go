@@ -22,6 +22,7 @@ import (
 
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/gitrepo"
+	"github.com/mergegate/mergegate/gitrepo/hooktest"
 	"github.com/mergegate/mergegate/handlers/githttp"
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
@@ -31,7 +32,7 @@ import (
 // TestMain runs the hook if git starts this test binary as one.
 func TestMain(m *testing.M) {
 	if name, ok := gitrepo.IsHook(os.Args[0]); ok {
-		os.Exit(gitrepo.RunHook(name, os.Stdin, os.Stdout, os.Stderr, os.Environ()))
+		hooktest.Exit(gitrepo.RunHook(name, os.Stdin, os.Stdout, os.Stderr, os.Environ()))
 	}
 	os.Exit(modelstest.Main(m))
 }
