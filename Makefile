@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: help run setup check test soak bench bench-isolation bench-scale generate lint verify-generated versions
+.PHONY: help run setup check test soak bench bench-isolation bench-scale dist dist-test generate lint verify-generated versions
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,12 @@ lint: versions ## format, vet, staticcheck
 
 verify-generated: versions ## fail if generated code is not what its source says
 	@.ci/verify-generated
+
+dist: versions ## build binaries, Debian packages, SBOMs and checksums for release into dist/
+	@deploy/dist
+
+dist-test: versions ## test what make dist builds: reproducibility, package, image (as root on Debian)
+	@deploy/dist-test
 
 versions:
 	@.ci/versions
