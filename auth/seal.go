@@ -10,6 +10,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -163,6 +165,23 @@ func (s *Sealer) Open(sealed []byte, context string) ([]byte, error) {
 		return plain, nil
 	}
 	return nil, ErrSealedUnknownKey
+}
+
+// HasKey reports whether the sealer opens values that were sealed with the key of an id.
+func (s *Sealer) HasKey(id string) bool {
+	return slices.ContainsFunc(s.keys, func(key sealingKey) bool { return key.id == id })
+}
+
+// sealedPattern matches sealed values within a text.
+var sealedPattern = regexp.MustCompile(`\bv1\.([0-9a-f]{8})\.`)
+
+// KeyIDs returns the ids of the keys that sealed the values within a text.
+func KeyIDs(text []byte) []string {
+	var ids []string
+	for _, match := range sealedPattern.FindAllSubmatch(text, -1) {
+		ids = append(ids, string(match[1]))
+	}
+	return ids
 }
 
 // splitSealed parses a sealed value. Errors: ErrSealedMalformed.

@@ -17,6 +17,9 @@ type LogEntry struct {
 	SHA       string
 }
 
+// OwnMove is the RequestID of moves that Mergegate itself made, such as merges.
+const OwnMove = "mergegate"
+
 // logIdentity returns the environment variable that makes git write the request
 // id into the reflog, as the email address of the committer.
 func logIdentity(requestID string) string { return "GIT_COMMITTER_EMAIL=" + requestID }

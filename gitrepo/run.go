@@ -109,7 +109,7 @@ func (s *Store) environment() []string {
 		"GIT_TERMINAL_PROMPT=0",
 		"GIT_OPTIONAL_LOCKS=0",
 		// The identity in reflogs. Without it, git would query the DNS.
-		"GIT_COMMITTER_NAME=Mergegate", "GIT_COMMITTER_EMAIL=mergegate",
+		"GIT_COMMITTER_NAME=Mergegate", "GIT_COMMITTER_EMAIL=" + OwnMove,
 		"GIT_CONFIG_COUNT=" + strconv.Itoa(len(config)),
 	}
 	for i, c := range config {

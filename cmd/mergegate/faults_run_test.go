@@ -259,6 +259,7 @@ func (r *faultRun) age() {
 		"UPDATE service_queues SET open_until = $1 WHERE open_until IS NOT NULL",
 		"UPDATE service_queues SET probe_at = $1 WHERE probe_at IS NOT NULL",
 		"UPDATE pending_pushes SET created_at = $1",
+		"UPDATE merge_requests SET merging_started_at = $1 WHERE merging_started_at IS NOT NULL",
 		"UPDATE merge_request_steps SET created_at = $1",
 		"UPDATE repository_removals SET created_at = $1",
 	} {
@@ -279,17 +280,24 @@ func (r *faultRun) heal() {
 	for _, p := range r.instances {
 		p.start(nil, "serve")
 	}
+	r.settle()
+}
+
+// settle waits until nothing is left to do.
+func (r *faultRun) settle() {
+	r.t.Helper()
 	const left = "SELECT (SELECT count(*) FROM deliveries WHERE state = 'waiting'), " +
-		"(SELECT count(*) FROM pending_pushes), (SELECT count(*) FROM merge_request_steps), (SELECT count(*) FROM repository_removals)"
-	var n [4]int
+		"(SELECT count(*) FROM pending_pushes), (SELECT count(*) FROM merge_request_steps), (SELECT count(*) FROM repository_removals), " +
+		"(SELECT count(*) FROM merge_requests WHERE state = 'opened' AND merging_started_at IS NOT NULL)"
+	var n [5]int
 	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		r.query(func(rows *sql.Rows) error { return rows.Scan(&n[0], &n[1], &n[2], &n[3]) }, left)
-		if n == [4]int{} {
+		r.query(func(rows *sql.Rows) error { return rows.Scan(&n[0], &n[1], &n[2], &n[3], &n[4]) }, left)
+		if n == [5]int{} {
 			return
 		}
 		if time.Now().After(end) {
-			r.t.Errorf("left after a minute without faults: %d deliveries, %d pending pushes, %d steps of merge requests, %d removals of repositories",
-				n[0], n[1], n[2], n[3])
+			r.t.Errorf("left after a minute without faults: %d deliveries, %d pending pushes, %d steps of merge requests, %d removals of repositories, %d merges",
+				n[0], n[1], n[2], n[3], n[4])
 			r.query(func(rows *sql.Rows) error {
 				var id, attempts int64
 				var next, leased, last, action sql.NullString

@@ -49,6 +49,9 @@ func openAppWith(ctx context.Context, c config) (_ *app, err error) {
 			a.close()
 		}
 	}()
+	if err = c.checkRestored(); err != nil {
+		return nil, err
+	}
 	if !c.postgres() {
 		if a.lock, err = c.lockData(); err != nil {
 			return nil, err

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/mergegate/mergegate/cmd/mergegate/backup"
 	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/models"
 )
@@ -64,6 +65,9 @@ func (e *examination) folders() {
 			"The data folder belongs to user %d and this command runs as user %d: rights cannot be judged.", owner.Uid, os.Geteuid())
 	} else {
 		e.rights(info)
+	}
+	if _, err := os.Stat(filepath.Join(e.Data, backup.MarkerName)); err == nil {
+		e.add("data folder", Fault, "Run the same `mergegate restore FILE` again; it begins anew.", "A restore into this data folder is running or was interrupted.")
 	}
 	e.space()
 }
