@@ -27,25 +27,29 @@ const maxSocketPath = 107
 type HookHandler func(ctx context.Context, r HookRequest) HookResponse
 
 // ListenHooks opens the unix socket at path, which Options.SocketPath tells the
-// hooks. Only the own user can connect: it has mode 0600. ListenHooks replaces a
-// socket that a crash left, and returns an error if another process listens.
-func ListenHooks(path string) (net.Listener, error) {
+// hooks, as ListenPrivate does.
+func ListenHooks(path string) (net.Listener, error) { return ListenPrivate(path) }
+
+// ListenPrivate opens a unix socket. Only the own user can connect: it has mode
+// 0600. It replaces a socket that a crash left, and returns an error if another
+// process listens.
+func ListenPrivate(path string) (net.Listener, error) {
 	if len(path) > maxSocketPath {
-		return nil, fmt.Errorf("the path of the hook socket has %d bytes, the maximum is %d: %s", len(path), maxSocketPath, path)
+		return nil, fmt.Errorf("the path of the socket has %d bytes, the maximum is %d: %s", len(path), maxSocketPath, path)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("create the folder of the hook socket: %w", err)
+		return nil, fmt.Errorf("create the folder of the socket: %w", err)
 	}
 	if conn, err := net.Dial("unix", path); err == nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("another process listens on %s", path)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("replace the hook socket: %w", err)
+		return nil, fmt.Errorf("replace the socket: %w", err)
 	}
 	l, err := net.Listen("unix", path)
 	if err != nil {
-		return nil, fmt.Errorf("listen on the hook socket: %w", err)
+		return nil, fmt.Errorf("listen on the socket: %w", err)
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(err, l.Close())

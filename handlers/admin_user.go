@@ -95,7 +95,7 @@ func (p *pages) takeUserSecret(c echo.Context, user models.User) (views.ShownOnc
 		return views.ShownOnce{Title: text.KeyAdminPasswordShown, Text: text.KeyAdminPasswordShownText, Name: user.Name, Value: secret}, err
 	case accessLink:
 		return views.ShownOnce{
-			Title: text.KeyAdminLinkShown, Text: text.KeyAdminLinkShownText, Name: user.Name, Value: p.BaseURL + invitationPath + "?token=" + secret,
+			Title: text.KeyAdminLinkShown, Text: text.KeyAdminLinkShownText, Name: user.Name, Value: p.BaseURL + InvitationURL(secret),
 		}, err
 	}
 	return views.ShownOnce{}, err

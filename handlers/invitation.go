@@ -33,6 +33,10 @@ func (p *pages) invalidLink(c echo.Context, err error, why text.Key) error {
 	if models.KindOf(err) != models.KindNotFound {
 		return err
 	}
+	return p.renderInvalidLink(c, why)
+}
+
+func (p *pages) renderInvalidLink(c echo.Context, why text.Key) error {
 	return render(c, http.StatusNotFound, views.InvalidLinkPage(p.barePage(c, translate(c, text.KeyAdminLinkInvalid)), why))
 }
 
@@ -60,6 +64,9 @@ func (p *pages) acceptInvitation(c echo.Context) error {
 	}
 	return p.redirect(c, "/", "")
 }
+
+// InvitationURL returns the path of the page that accepts an invitation.
+func InvitationURL(token string) string { return invitationPath + "?token=" + token }
 
 // checkChosenPassword adds the errors of the fields password and password_confirmation.
 func checkChosenPassword(c echo.Context, form *views.Form, user models.User) {

@@ -94,6 +94,8 @@ func (p *pages) declaredRoutes() []route {
 		{post, themePath, anyone, p.switchTheme},
 		{get, invitationPath, anyone, p.invitationForm},
 		{post, invitationPath, anyone, p.acceptInvitation},
+		{get, setupPath, anyone, p.setupForm},
+		{post, setupPath, anyone, p.acceptSetup},
 		{get, views.GuidePath, anyone, p.guide},
 		{get, offlinePath, anyone, p.offline},
 		{get, userSettingsPath, signedIn, p.userSettings},

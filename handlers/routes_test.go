@@ -73,7 +73,7 @@ func assertSignInRequired(t *testing.T, s *testSite, r route, path string, verdi
 }
 
 // needsLink reports whether a page is 404 without the token of a link.
-func needsLink(path string) bool { return path == invitationPath }
+func needsLink(path string) bool { return path == invitationPath || path == setupPath }
 
 // assertAbility checks that the status for a signed-in user fits the verdict.
 func assertAbility(t *testing.T, s *testSite, r route, path, who string, user models.User, verdict auth.Verdict) {

@@ -28,8 +28,13 @@ func (p *pages) renderSignIn(c echo.Context, status int, form views.Form, back s
 	if base, err := url.Parse(p.BaseURL); err == nil {
 		host = base.Host
 	}
+	hasUsers, err := p.Store.HasUsers(c.Request().Context())
+	if err != nil {
+		return err
+	}
 	page := p.barePage(c, translate(c, text.KeySignIn))
-	return render(c, status, views.SignInPage(page, views.SignIn{Form: form, Host: host, ReturnTo: back, Kept: carriedForm(c)}))
+	v := views.SignIn{Form: form, Host: host, ReturnTo: back, Kept: carriedForm(c), NoUsers: !hasUsers}
+	return render(c, status, views.SignInPage(page, v))
 }
 
 // signIn starts a session. The response and its timing are the same for an unknown name and a

@@ -29,7 +29,12 @@ type testSite struct {
 // user olga and has the branches main and feature.
 func newTestSite(t testing.TB, db modelstest.Database) *testSite {
 	t.Helper()
-	w := modelstest.New(t, db)
+	return siteOf(t, modelstest.New(t, db))
+}
+
+// siteOf returns a site on a fixture.
+func siteOf(t testing.TB, w *modelstest.Fixture) *testSite {
+	t.Helper()
 	key := []byte("an example key of thirty-two bytes!!")
 	git := &fakeGit{Git: w.Git}
 	allow, err := webhook.ParseAllowList("127.0.0.1")

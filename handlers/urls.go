@@ -24,6 +24,7 @@ const (
 	// ownMergeRequestsPath is GitLab's address for the user's merge requests.
 	ownMergeRequestsPath = "/dashboard/merge_requests"
 	invitationPath       = "/users/invitation"
+	setupPath            = "/users/setup"
 	adminPath            = "/admin"
 	adminUsersPath       = adminPath + "/users"
 	adminUserPath        = adminUsersPath + "/:username"

@@ -29,7 +29,8 @@ type UserFilter struct {
 	Username string
 }
 
-func (k UserKind) known() bool { return slices.Contains(UserKinds, k) }
+// Known reports whether the kind exists.
+func (k UserKind) Known() bool { return slices.Contains(UserKinds, k) }
 
 // UserUpdate changes a user; nil leaves a field as it is.
 type UserUpdate struct {

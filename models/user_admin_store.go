@@ -24,7 +24,7 @@ func (s *Store) ListUsers(ctx context.Context, filter UserFilter, page Page) ([]
 	default:
 		query = query.Where("NOT bot")
 	}
-	if !filter.Kind.known() {
+	if !filter.Kind.Known() {
 		query = query.Where("1 = 0")
 	}
 	if search := cleanText(filter.Search); search != "" {

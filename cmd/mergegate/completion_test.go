@@ -20,9 +20,9 @@ func TestCompletion_Bash_OffersWhatFollows(t *testing.T) {
 	script := printed(t, "completion", "bash")
 	for line, want := range map[string]string{
 		"se":                         "serve seed settings",
-		"user ":                      "create password",
+		"user ":                      "create list edit block unblock reset-password password",
 		"user c":                     "create",
-		"user create --":             "--admin",
+		"user create --":             "--admin --name --email --invite",
 		"user create --admin --a":    "--admin",
 		"user password --":           "",
 		"completion ":                "bash zsh fish",

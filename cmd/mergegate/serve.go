@@ -4,20 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/cmd/mergegate/repositories"
 	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/handlers"
 	"github.com/mergegate/mergegate/handlers/apiv4"
 	"github.com/mergegate/mergegate/handlers/githttp"
 	"github.com/mergegate/mergegate/jobs"
+	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/static"
 	"github.com/mergegate/mergegate/webhook"
 )
@@ -46,7 +50,31 @@ func serveCommand(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := a.announceSetup(ctx, os.Stderr); err != nil {
+		s.fail(err)
+	}
 	return s.wait()
+}
+
+// setupGrace is how long the set-up link of another instance is kept: several
+// instances that start at once print one link.
+const setupGrace = time.Minute
+
+// announceSetup prints the link that creates the first administrator, if there are
+// no users. It is no log entry: log collectors would keep it.
+func (a *app) announceSetup(ctx context.Context, out io.Writer) error {
+	keep := setupGrace
+	if !a.config.postgres() {
+		keep = 0 // there is no other instance
+	}
+	token := auth.NewSessionID()
+	created, err := a.store.CreateSetupLink(ctx, auth.Digest(token), keep)
+	if err != nil || !created {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "\nThere are no users yet. Create the first administrator, within %d hours, at\n\n  %s\n\n"+
+		"The link works once. The next start prints a new one.\n\n", int(models.SetupLinkLifetime.Hours()), a.config.BaseURL+handlers.SetupURL(token))
+	return err
 }
 
 // server is a running server: pages, API and git on one listener, the socket
@@ -93,6 +121,9 @@ func startServer(ctx context.Context, a *app) (*server, error) {
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	if !a.config.postgres() {
+		s.serveCommands(a)
+	}
 	answer := githttp.Hooks{Store: a.store, BaseURL: a.config.BaseURL, Log: log}
 	// A push in flight at the stop signal still runs its hooks, so the socket
 	// stays open until all requests have ended.
@@ -128,6 +159,29 @@ func startServer(ctx context.Context, a *app) (*server, error) {
 		"database", a.store.Driver(), "version", version(),
 	)
 	return s, nil
+}
+
+// serveCommands lets the commands user and namespace work beside the server, until it
+// stops.
+func (s *server) serveCommands(a *app) {
+	listener := a.config.listenAdmin(s.log)
+	if listener == nil {
+		return
+	}
+	server := adminServer(a, s.log)
+	s.running.Go(func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			s.fail(err)
+		}
+	})
+	s.running.Go(func() {
+		<-s.stopped.Done()
+		drain, cancel := context.WithTimeout(context.Background(), drainTime)
+		defer cancel()
+		if err := server.Shutdown(drain); err != nil {
+			server.Close()
+		}
+	})
 }
 
 // serveMetrics serves /metrics on its own listener, if one is configured, until the

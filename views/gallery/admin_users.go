@@ -90,6 +90,14 @@ func adminUsers() []Entry {
 		{Name: "invitation_rejected", Draw: welcome(func(ctx context.Context) views.Form {
 			return views.Form{Errors: map[string]string{"password": text.T(ctx, text.KeyPasswordTooShort), "password_confirmation": text.T(ctx, text.KeyPasswordMismatch)}}
 		})},
+		{Name: "setup", Draw: func(ctx context.Context, theme string) templ.Component {
+			p := barePage(ctx, theme, text.KeyAdminSetupTitle)
+			return views.SetupPage(p, views.Welcome{Token: "example", Form: views.Form{Values: url.Values{"username": {"-"}},
+				Errors: map[string]string{"username": text.T(ctx, text.KeyAdminUsernameRule)}}})
+		}},
+		{Name: "sign_in_no_users", Draw: func(ctx context.Context, theme string) templ.Component {
+			return views.SignInPage(barePage(ctx, theme, text.KeySignIn), views.SignIn{Host: "gate.example", ReturnTo: "/", NoUsers: true})
+		}},
 		{Name: "invitation_invalid", Draw: func(ctx context.Context, theme string) templ.Component {
 			return views.InvalidLinkPage(barePage(ctx, theme, text.KeyAdminLinkInvalid), text.KeyAdminLinkInvalidText)
 		}},

@@ -83,4 +83,9 @@ const (
 	KeyAdminLinkInvalid        Key = "admin.link_invalid"
 	KeyAdminLinkInvalidText    Key = "admin.link_invalid_text"
 	KeyAdminNewPasswordAgain   Key = "admin.new_password_again"
+	KeyAdminNoUsersYet         Key = "admin.no_users_yet"
+	KeyAdminSetupTitle         Key = "admin.setup_title"
+	KeyAdminSetupIntro         Key = "admin.setup_intro"
+	KeyAdminSetupCreate        Key = "admin.setup_create"
+	KeyAdminSetupInvalidText   Key = "admin.setup_invalid_text"
 )
