@@ -114,7 +114,7 @@ func (s *Store) Service(w http.ResponseWriter, r *http.Request, id int64, servic
 	}
 	// Lock files that a crash left would make git reject the push.
 	if _, _, err := s.sweepLocks(id); err != nil {
-		s.log.Warn("removing stale lock files failed", "project_id", id, "error", err)
+		s.log.WarnContext(ctx, "removing stale lock files failed", "project_id", id, "error", err)
 	}
 	c.stdin, c.writes = in, true
 	c.env = append(c.env, s.hookEnv(id, userID, requestID)...)

@@ -59,7 +59,7 @@ func (r Repo) WriteCommit(ctx context.Context, in WriteInput) (string, error) {
 	}
 	moveErr := r.UpdateRef(ctx, "refs/heads/"+in.Branch, sha, old)
 	if err := r.DeleteRef(ctx, temporary, sha); err != nil {
-		r.store.log.Warn("deleting a temporary ref failed", "project_id", r.id, "ref", temporary, "error", err)
+		r.store.log.WarnContext(ctx, "deleting a temporary ref failed", "project_id", r.id, "ref", temporary, "error", err)
 	}
 	return sha, moveErr
 }

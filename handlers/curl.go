@@ -14,7 +14,7 @@ const curlSecret = "MERGEGATE_SECRET"
 
 // curlOmitted are the request headers that curlCommand leaves out: curl sets them, or
 // they are only valid for the original attempt.
-var curlOmitted = []string{"Accept-Encoding", "Content-Length", "Host", "Webhook-Signature", "Webhook-Timestamp"}
+var curlOmitted = []string{"Accept-Encoding", "Content-Length", "Host", "Traceparent", "Webhook-Signature", "Webhook-Timestamp"}
 
 // curlCommand returns a POSIX shell command that sends a payload to a URL with curl.
 // Values that the log masks, the query string and the user of the URL are shell

@@ -52,17 +52,17 @@ func statusOf(err error) int {
 // of 500 or above.
 func (p *pages) handleError(err error, c echo.Context) {
 	if c.Response().Committed {
-		p.Log.Error("response aborted", "request_id", request.ID(c), "error", err)
+		p.Log.ErrorContext(c.Request().Context(), "response aborted", "error", err)
 		return
 	}
 	status := statusOf(err)
 	if status >= http.StatusInternalServerError {
-		attrs := []any{"request_id", request.ID(c), "route", c.Path(), "error", err}
+		attrs := []any{"route", c.Path(), "error", err}
 		var panicked *panicError
 		if errors.As(err, &panicked) {
 			attrs = append(attrs, "stack", string(panicked.stack))
 		}
-		p.Log.Error("request failed", attrs...)
+		p.Log.ErrorContext(c.Request().Context(), "request failed", attrs...)
 	}
 	if status == http.StatusServiceUnavailable {
 		request.SetRetryAfter(c)
@@ -71,7 +71,7 @@ func (p *pages) handleError(err error, c echo.Context) {
 	// rendered.
 	c.SetRequest(c.Request().WithContext(context.WithoutCancel(c.Request().Context())))
 	if failure := p.answerError(c, status, err); failure != nil {
-		p.Log.Error("rendering error page failed", "request_id", request.ID(c), "error", failure)
+		p.Log.ErrorContext(c.Request().Context(), "rendering error page failed", "error", failure)
 	}
 }
 

@@ -146,7 +146,7 @@ func (p *pages) readyz(c echo.Context) error {
 		err = p.Ready(c.Request())
 	}
 	if err != nil {
-		p.Log.Error("readiness check failed", "error", err)
+		p.Log.ErrorContext(c.Request().Context(), "readiness check failed", "error", err)
 		request.SetRetryAfter(c)
 		return c.String(http.StatusServiceUnavailable, "not ready\n")
 	}

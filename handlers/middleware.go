@@ -111,7 +111,7 @@ func (p *pages) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Error(err)
 		}
 		attrs := []any{
-			"request_id", request.ID(c), "method", c.Request().Method, "path", c.Request().URL.Path, "route", c.Path(),
+			"method", c.Request().Method, "path", c.Request().URL.Path, "route", c.Path(),
 			"status", c.Response().Status, "bytes", c.Response().Size, "duration", time.Since(start), "ip", c.RealIP(),
 		}
 		if user := request.User(c); user != nil {

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -19,6 +20,14 @@ import (
 	"github.com/mergegate/mergegate/static"
 )
 
+// requestIDs adds the request id to log lines, as the program does.
+type requestIDs struct{ slog.Handler }
+
+func (h requestIDs) Handle(ctx context.Context, r slog.Record) error {
+	r.AddAttrs(slog.String("request_id", models.RequestID(ctx)))
+	return h.Handler.Handle(ctx, r)
+}
+
 // newLoggedSite returns a site with changed dependencies, its router and its
 // log.
 func newLoggedSite(t *testing.T, change func(*Deps)) (*testSite, *echo.Echo, *bytes.Buffer) {
@@ -26,7 +35,7 @@ func newLoggedSite(t *testing.T, change func(*Deps)) (*testSite, *echo.Echo, *by
 	s := newTestSite(t, modelstest.SQLite(t))
 	var log bytes.Buffer
 	d := Deps{
-		Store: s.Store, Git: s.git, Log: slog.New(slog.NewJSONHandler(&log, nil)), BaseURL: "http://mergegate.test",
+		Store: s.Store, Git: s.git, Log: slog.New(requestIDs{slog.NewJSONHandler(&log, nil)}), BaseURL: "http://mergegate.test",
 		SessionKey: []byte("an example key of thirty-two bytes!!"),
 	}
 	if change != nil {

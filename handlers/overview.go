@@ -119,7 +119,7 @@ func (p *pages) addRepository(c echo.Context, v *views.Overview) {
 	list, err := p.branchList(c, "", 0, overviewBranches)
 	if err != nil {
 		v.Damaged = true
-		p.Log.Error("reading repository failed", "request_id", request.ID(c), "project_id", project.ID, "error", err)
+		p.Log.ErrorContext(c.Request().Context(), "reading repository failed", "project_id", project.ID, "error", err)
 		return
 	}
 	v.Branches, v.Empty = list, list.Total == 0
@@ -128,7 +128,7 @@ func (p *pages) addRepository(c echo.Context, v *views.Overview) {
 	}
 	readme, err := p.readme(ctx, project)
 	if err != nil {
-		p.Log.Error("reading README failed", "request_id", request.ID(c), "project_id", project.ID, "error", err)
+		p.Log.ErrorContext(c.Request().Context(), "reading README failed", "project_id", project.ID, "error", err)
 	}
 	v.Readme = readme
 }

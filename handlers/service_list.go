@@ -129,7 +129,7 @@ func (p *pages) serviceRows(c echo.Context, returnTo string) ([]views.ServiceRow
 
 // logFailure logs an error that the page can be shown in spite of.
 func (p *pages) logFailure(c echo.Context, message string, err error) {
-	p.Log.Error(message, "request_id", request.ID(c), "route", c.Path(), "error", err)
+	p.Log.ErrorContext(c.Request().Context(), message, "route", c.Path(), "error", err)
 }
 
 // serviceRemovalForm asks for confirmation to remove a service.

@@ -57,7 +57,7 @@ func (p *pages) renderGeneral(c echo.Context, status int, forms generalForms) er
 func (p *pages) branchOptions(c echo.Context, project models.Project) []views.Option {
 	branches, _, err := p.Git.Reader(project.ID).Branches(c.Request().Context(), "", 0, maxBranchOptions)
 	if err != nil {
-		p.Log.Error("listing branches failed", "request_id", request.ID(c), "project_id", project.ID, "error", err)
+		p.Log.ErrorContext(c.Request().Context(), "listing branches failed", "project_id", project.ID, "error", err)
 		return nil
 	}
 	var options []views.Option

@@ -43,8 +43,10 @@ type Deliverer struct {
 	results resultWriter
 	// drain and lastFinish are DrainTime and lastFinishTime; tests shorten them.
 	drain, lastFinish time.Duration
-	running           sync.WaitGroup
-	claiming          *sync.Mutex
+	// startAttempt is Options.StartAttempt.
+	startAttempt func(context.Context, models.ClaimedDelivery) (context.Context, func(models.AttemptResult))
+	running      sync.WaitGroup
+	claiming     *sync.Mutex
 }
 
 // NewDeliverer returns a deliverer; Run runs it.
@@ -54,6 +56,9 @@ func NewDeliverer(outbox Outbox, sender Sender, log *slog.Logger) *Deliverer {
 		outbox: outbox, sender: sender, log: log, slots: slots, claiming: claiming,
 		results: resultWriter{outbox: outbox, slots: slots, claiming: claiming},
 		drain:   DrainTime, lastFinish: lastFinishTime,
+		startAttempt: func(ctx context.Context, _ models.ClaimedDelivery) (context.Context, func(models.AttemptResult)) {
+			return ctx, func(models.AttemptResult) {}
+		},
 	}
 }
 
@@ -163,6 +168,7 @@ func (d *Deliverer) startDue(ctx, attemptContext context.Context) (n int, more b
 // attempt sends one delivery and records the result.
 func (d *Deliverer) attempt(ctx context.Context, c models.ClaimedDelivery, slot *slot) {
 	at := d.outbox.Now()
+	ctx, ended := d.startAttempt(ctx, c)
 	var result models.AttemptResult
 	if c.SecretError != nil {
 		d.log.ErrorContext(ctx, "signing a delivery failed", "delivery_id", c.Delivery.ID, "error", c.SecretError)
@@ -172,6 +178,7 @@ func (d *Deliverer) attempt(ctx context.Context, c models.ClaimedDelivery, slot 
 	} else {
 		result = d.sender.Send(ctx, c, at)
 	}
+	ended(result)
 	d.log.InfoContext(ctx, "delivery attempt",
 		"delivery_id", c.Delivery.ID, "uuid", c.Delivery.UUID, "attempt", c.Delivery.Attempts,
 		"status", result.HTTPStatus, "failure", result.Error, "duration", result.Duration)

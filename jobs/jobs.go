@@ -61,6 +61,9 @@ type Options struct {
 	// SingleProcess states that no other process uses the database. Recovery at
 	// the start then need not wait for operations that may still be running.
 	SingleProcess bool
+	// StartAttempt is called before each attempt. The attempt uses the context that it
+	// returns, and ended is called with the result. Nil disables it.
+	StartAttempt func(context.Context, models.ClaimedDelivery) (attempt context.Context, ended func(models.AttemptResult))
 	// JobDone is called after each run of a periodic operation, with its name, such
 	// as "recover pushes", and its error. Nil disables it.
 	JobDone func(job string, err error)
@@ -75,8 +78,12 @@ type Jobs struct {
 
 // New returns the loops; Run runs them.
 func New(o Options) *Jobs {
+	deliverer := NewDeliverer(o.Store, o.Sender, o.Log)
+	if o.StartAttempt != nil {
+		deliverer.startAttempt = o.StartAttempt
+	}
 	return &Jobs{
-		deliverer: NewDeliverer(o.Store, o.Sender, o.Log),
+		deliverer: deliverer,
 		maintenance: &maintenance{
 			store: o.Store, log: o.Log, tidy: o.Tidy, sweepLocks: o.SweepLocks, singleProcess: o.SingleProcess, done: o.JobDone,
 		},

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"sync"
@@ -94,8 +95,10 @@ func (m *maintenance) run(ctx context.Context) {
 	loops.Wait()
 }
 
-// runOnce runs an operation and logs each of its errors, unless ctx has ended.
+// runOnce runs an operation and logs each of its errors, unless ctx has ended. Log lines
+// of one run have the same request id.
 func (m *maintenance) runOnce(ctx context.Context, name string, operation func(context.Context) error) {
+	ctx = models.WithRequestID(ctx, "job_"+rand.Text())
 	err := operation(ctx)
 	if ctx.Err() != nil {
 		return

@@ -80,7 +80,9 @@ type Delivery struct {
 	FinishedAt       *time.Time
 	SupersededReason string
 	UserID           *int64
-	CreatedAt        time.Time
+	// TraceParent is the trace that the delivery belongs to; see Config.TraceParent.
+	TraceParent string
+	CreatedAt   time.Time
 }
 
 // InFlightAt reports whether an attempt holds the lease at now.

@@ -33,6 +33,18 @@ func (s *Store) SendTest(ctx context.Context, by User, projectID, serviceID int6
 	return d, err
 }
 
+// TraceParentOfCheck returns Delivery.TraceParent of the newest delivery of a check, "" if
+// it has none.
+func (s *Store) TraceParentOfCheck(ctx context.Context, checkID int64) (string, error) {
+	var found []string
+	err := s.reader(ctx).Table("deliveries d").Joins("JOIN merge_request_checks c ON c.delivery_id = d.id").
+		Where("c.id = ?", checkID).Pluck("d.trace_parent", &found).Error
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return found[0], nil
+}
+
 // newTestDelivery returns a test delivery to a service, without storing it.
 func (s *Store) newTestDelivery(ctx context.Context, by User, projectID int64, service EventService) (Delivery, error) {
 	project, err := s.Project(ctx, projectID)
@@ -57,7 +69,7 @@ func (s *Store) newTestDelivery(ctx context.Context, by User, projectID int64, s
 	return Delivery{
 		ProjectID: projectID, ExternalStatusCheckID: service.ID, MergeRequestIID: mr.IID, UUID: uuid.NewString(), EventUUID: event.UUID,
 		Kind: DeliveryOfTest, SHA: mr.HeadSHA, URL: service.URL, Payload: payload, State: DeliveryWaiting, SingleAttempt: true,
-		NextAttemptAt: now, UserID: ID(by.ID), CreatedAt: now,
+		NextAttemptAt: now, UserID: ID(by.ID), TraceParent: s.shared.cfg.TraceParent(ctx), CreatedAt: now,
 	}, err
 }
 

@@ -40,6 +40,9 @@ type Config struct {
 	Payload func(Event) ([]byte, error)
 	Sealer  Sealer
 	Git     Git
+	// TraceParent returns the W3C traceparent of a context, "" if it has none. New
+	// deliveries store it. Nil disables tracing.
+	TraceParent func(context.Context) string
 	// MaxConns limits the connections to PostgreSQL; 0 means 20.
 	MaxConns int
 	// ReadOnly refuses all writes. On SQLite, such a store may be opened beside the
@@ -94,6 +97,9 @@ func (s *Store) SetHooks(h Hooks) { s.shared.hooks = h }
 func Open(cfg Config) (*Store, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.TraceParent == nil {
+		cfg.TraceParent = func(context.Context) string { return "" }
 	}
 	sh := &shared{cfg: cfg}
 	sh.deliveries.init()

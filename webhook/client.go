@@ -73,8 +73,8 @@ type Options struct {
 	Allow AllowList
 	// Resolver resolves host names; nil uses the system's.
 	Resolver *net.Resolver
-	// Modify changes each request after it was signed; nil disables it. Only
-	// check-service uses it, to send deliveries that a service must refuse.
+	// Modify changes each request after it was signed; nil disables it. Tracing adds a
+	// header, and check-service sends deliveries that a service must refuse.
 	Modify func(*http.Request)
 }
 

@@ -274,9 +274,9 @@ func (c config) database() (driver, dsn string) {
 func (c config) logger() *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.LogLevel}
 	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+		return slog.New(contextHandler{slog.NewJSONHandler(os.Stderr, options)})
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, options))
+	return slog.New(contextHandler{slog.NewTextHandler(os.Stderr, options)})
 }
 
 // errDataInUse is returned to a second process on the same SQLite database.

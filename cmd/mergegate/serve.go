@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/labstack/echo/v4"
-
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/cmd/mergegate/repositories"
 	"github.com/mergegate/mergegate/gitrepo"
@@ -93,7 +91,7 @@ type server struct {
 func startServer(ctx context.Context, a *app) (*server, error) {
 	log := a.config.logger()
 	slog.SetDefault(log)
-	sender := webhook.NewClient(webhook.Options{Version: version(), BaseURL: a.config.BaseURL, Allow: a.config.allow})
+	sender := a.newSender()
 	handler, err := newHandler(a, log, sender)
 	if err != nil {
 		return nil, err
@@ -129,14 +127,18 @@ func startServer(ctx context.Context, a *app) (*server, error) {
 	// stays open until all requests have ended.
 	hooksContext, closeHooks := context.WithCancel(context.WithoutCancel(ctx))
 	s.running.Go(func() {
-		if err := gitrepo.ServeHooks(hooksContext, hooks, repositories.HookHandler(answer), log); err != nil {
+		if err := gitrepo.ServeHooks(hooksContext, hooks, a.traceHooks(repositories.HookHandler(answer)), log); err != nil {
 			s.fail(err)
 		}
 	})
-	work := jobs.New(jobs.Options{
+	options := jobs.Options{
 		Store: a.metrics.Store(a.store), Sender: a.metrics.Sender(sender), Log: log, JobDone: a.metrics.Job,
 		Tidy: a.repos.Tidy, SweepLocks: a.repos.SweepLocks, SingleProcess: !a.config.postgres(),
-	})
+	}
+	if a.tracing != nil {
+		options.StartAttempt = a.tracing.StartAttempt
+	}
+	work := jobs.New(options)
 	a.metrics.WatchSlots(work.Slots)
 	s.running.Go(func() { work.Run(s.stopped) })
 	s.running.Go(func() {
@@ -184,30 +186,6 @@ func (s *server) serveCommands(a *app) {
 	})
 }
 
-// serveMetrics serves /metrics on its own listener, if one is configured, until the
-// server stops.
-func (s *server) serveMetrics(a *app) error {
-	if a.config.MetricsListen == "" {
-		return nil
-	}
-	listener, err := net.Listen("tcp", a.config.MetricsListen)
-	if err != nil {
-		return fmt.Errorf("MERGEGATE_METRICS_LISTEN: %w", err)
-	}
-	server := &http.Server{
-		Handler: a.metrics.Handler(s.log), ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
-	context.AfterFunc(s.stopped, func() { server.Close() })
-	s.running.Go(func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			s.fail(err)
-		}
-	})
-	s.log.Info("metrics served", "address", listener.Addr().String())
-	return nil
-}
-
 // wait blocks until the server has stopped. A requested shutdown is not an
 // error.
 func (s *server) wait() error {
@@ -228,16 +206,16 @@ func newHandler(a *app, log *slog.Logger, sender *webhook.Client) (http.Handler,
 	e, err := handlers.New(handlers.Deps{
 		Store: a.store, Git: git, Log: log, BaseURL: a.config.BaseURL, Sender: sender,
 		SessionKey: a.config.keyring.Derive("sessions"), TrustedProxies: a.config.TrustedProxies, BodyTimeout: bodyTimeout,
-		Middleware: []echo.MiddlewareFunc{a.metrics.Requests},
+		Middleware: a.observeRequests(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	githttp.Register(e, githttp.Deps{Store: a.store, Transport: a.repos, Log: log, BaseURL: a.config.BaseURL})
+	githttp.Register(e, githttp.Deps{Store: a.store, Transport: a.traceTransport(a.repos), Log: log, BaseURL: a.config.BaseURL})
 	apiv4.Register(e, apiv4.Deps{
 		Store: a.store, Git: git, Log: log, BaseURL: a.config.BaseURL, Version: version(), Revision: revision(),
 		Stylesheet: static.URL("style.css"), Limits: a.config.apiLimits(),
-		Answered: a.metrics.Answered,
+		Answered: a.observeAnswer,
 	})
 	return e, nil
 }

@@ -103,6 +103,9 @@ func TestPushResponseMerge(t *testing.T) {
 		w.await("the push", func() bool { return len(w.service.got("update")) == 1 })
 		event := w.service.got("update")[0]
 		verify(t, event)
+		if got := event.header.Get("Traceparent"); got != "" {
+			t.Errorf("Traceparent %q without tracing", got)
+		}
 		if event.field("object_attributes", "oldrev") != old || event.field("object_attributes", "last_commit", "id") != w.head || event.field("external_approval_rule", "id") != fmt.Sprint(w.check) {
 			t.Fatalf("the event of the push: %s", event.body)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mergegate/mergegate/cmd/mergegate/metrics"
 	"github.com/mergegate/mergegate/cmd/mergegate/repositories"
+	"github.com/mergegate/mergegate/cmd/mergegate/tracing"
 	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/migrations"
 	"github.com/mergegate/mergegate/models"
@@ -23,6 +24,7 @@ import (
 type app struct {
 	config  config
 	metrics *metrics.Metrics
+	tracing *tracing.Tracing // nil without tracing
 	repos   *gitrepo.Store
 	store   *models.Store
 	lock    *os.File // SQLite only
@@ -52,6 +54,9 @@ func openAppWith(ctx context.Context, c config) (_ *app, err error) {
 	if err = c.checkRestored(); err != nil {
 		return nil, err
 	}
+	if a.tracing, err = tracing.New(ctx, version(), c.logger()); err != nil {
+		return nil, err
+	}
 	if !c.postgres() {
 		if a.lock, err = c.lockData(); err != nil {
 			return nil, err
@@ -62,7 +67,7 @@ func openAppWith(ctx context.Context, c config) (_ *app, err error) {
 	}
 	a.repos, err = gitrepo.New(filepath.Join(c.Data, "repositories"), gitrepo.Options{
 		HooksDir: filepath.Join(c.Data, "hooks"), SocketPath: a.socket, MaxPackBytes: c.MaxPackBytes, Log: c.logger(),
-		Observe: a.metrics.Git,
+		Observe: a.observeGit,
 	})
 	if err != nil {
 		return nil, err
@@ -71,11 +76,14 @@ func openAppWith(ctx context.Context, c config) (_ *app, err error) {
 		return nil, err
 	}
 	driver, dsn := c.database()
-	a.store, err = models.Open(models.Config{
+	settings := models.Config{
 		Driver: driver, DSN: dsn, Payload: webhook.Payload(c.BaseURL), Sealer: c.keyring.Sealer(secretsAtRest),
 		Git: repositories.Git{Store: a.repos}, MaxConns: c.DatabaseConnections,
-	})
-	if err != nil {
+	}
+	if a.tracing != nil {
+		settings.TraceParent = a.tracing.TraceParent
+	}
+	if a.store, err = models.Open(settings); err != nil {
 		return a, err
 	}
 	a.store.SetHooks(storeHooks)
@@ -88,6 +96,11 @@ func openAppWith(ctx context.Context, c config) (_ *app, err error) {
 var storeHooks models.Hooks
 
 func (a *app) close() {
+	if a.tracing != nil {
+		if err := a.tracing.Close(); err != nil {
+			a.config.logger().Warn("sending the last traces failed", "error", err)
+		}
+	}
 	if a.store != nil {
 		a.store.Close()
 	}

@@ -9,6 +9,7 @@
 package apiv4
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -44,7 +45,7 @@ type Deps struct {
 	// Stylesheet is the address of the style sheet of /api/docs.
 	Stylesheet string
 	// Answered is called after a response was recorded; nil disables it.
-	Answered func(models.RecordedResponse)
+	Answered func(context.Context, models.RecordedResponse)
 }
 
 // api holds what all routes share.
@@ -148,8 +149,8 @@ func (a *api) handler(r route) echo.HandlerFunc {
 				if p == http.ErrAbortHandler {
 					panic(p)
 				}
-				a.Log.Error("API request panicked",
-					"request_id", request.ID(ec), "panic", p, "stack", string(debug.Stack()))
+				a.Log.ErrorContext(c.ctx(), "API request panicked",
+					"panic", p, "stack", string(debug.Stack()))
 				err = c.internalError()
 			}
 		}()
@@ -224,15 +225,15 @@ func (c *call) fail(err error) error {
 		}
 		if f.status == http.StatusServiceUnavailable {
 			request.SetRetryAfter(c)
-			c.api.Log.Error("API request unavailable", "request_id", request.ID(c), "route", c.Path(), "error", err)
+			c.api.Log.ErrorContext(c.ctx(), "API request unavailable", "route", c.Path(), "error", err)
 		}
 		return c.JSON(f.status, f.body)
 	}
 	if c.ctx().Err() != nil {
 		return nil // the client has disconnected
 	}
-	c.api.Log.Error("API request failed",
-		"request_id", request.ID(c), "method", c.Request().Method, "route", c.Path(), "error", err)
+	c.api.Log.ErrorContext(c.ctx(), "API request failed",
+		"method", c.Request().Method, "route", c.Path(), "error", err)
 	return c.internalError()
 }
 

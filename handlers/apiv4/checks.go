@@ -73,7 +73,7 @@ func (c *call) recordResponse(in models.ResponseInput) error {
 		return err
 	}
 	if c.api.Answered != nil {
-		c.api.Answered(recorded)
+		c.api.Answered(c.ctx(), recorded)
 	}
 	response, check := recorded.Response, recorded.Check
 	return c.reply(http.StatusCreated, responseEntity{

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/mergegate/mergegate/gitrepo"
-	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 )
 
@@ -166,7 +165,7 @@ func (c *call) replyMergeRequest(status int, mr models.MergeRequest) error {
 
 // logIncomplete logs why a saved change is incomplete.
 func (c *call) logIncomplete(msg string, err error) {
-	c.api.Log.Error(msg, "request_id", request.ID(c), "project_id", c.access.Project.ID, "error", err)
+	c.api.Log.ErrorContext(c.ctx(), msg, "project_id", c.access.Project.ID, "error", err)
 }
 
 // unchecked is GitLab's merge status for "not known yet".

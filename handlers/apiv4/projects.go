@@ -57,7 +57,7 @@ func (c *call) presentProject(access models.Access) projectEntity {
 	p := access.Project
 	exists, err := c.api.Git.Reader(p.ID).HasBranch(c.ctx(), p.DefaultBranch)
 	if err != nil {
-		c.api.Log.Error("reading repository failed", "project_id", p.ID, "error", err)
+		c.api.Log.ErrorContext(c.ctx(), "reading repository failed", "project_id", p.ID, "error", err)
 	}
 	return c.project(access, !exists)
 }

@@ -151,7 +151,7 @@ func (c *call) finishDownload(err error) error {
 	}
 	if c.Response().Committed {
 		if c.ctx().Err() == nil {
-			c.api.Log.Warn("download aborted", "route", c.Path(), "project_id", c.access.Project.ID, "error", err)
+			c.api.Log.WarnContext(c.ctx(), "download aborted", "route", c.Path(), "project_id", c.access.Project.ID, "error", err)
 		}
 		panic(http.ErrAbortHandler)
 	}

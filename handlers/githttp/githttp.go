@@ -89,14 +89,14 @@ func (h *handler) handle(next echo.HandlerFunc) echo.HandlerFunc {
 		case err == nil:
 			return nil
 		case c.Response().Committed, c.Request().Context().Err() != nil:
-			h.Log.Warn("git request aborted", "request_id", request.ID(c), "error", err)
+			h.Log.WarnContext(c.Request().Context(), "git request aborted", "error", err)
 			return nil
 		case !errors.As(err, &refused) && models.KindOf(err) == models.KindUnavailable:
-			h.Log.Error("git request unavailable", "request_id", request.ID(c), "error", err)
+			h.Log.ErrorContext(c.Request().Context(), "git request unavailable", "error", err)
 			request.SetRetryAfter(c)
 			refused = &refusal{http.StatusServiceUnavailable, text.KeyGitUnavailable, []any{"ID", request.ID(c)}}
 		case !errors.As(err, &refused):
-			h.Log.Error("git request failed", "request_id", request.ID(c), "error", err)
+			h.Log.ErrorContext(c.Request().Context(), "git request failed", "error", err)
 			refused = &refusal{http.StatusInternalServerError, text.KeyGitFailed, []any{"ID", request.ID(c)}}
 		}
 		ctx := c.Request().Context()
@@ -154,7 +154,7 @@ func (h *handler) endPush(c echo.Context, projectID int64, end func(context.Cont
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), endPushTimeout)
 	defer cancel()
 	if err := end(ctx); err != nil {
-		h.Log.Error("completing push failed", "request_id", request.ID(c), "project_id", projectID, "error", err)
+		h.Log.ErrorContext(c.Request().Context(), "completing push failed", "project_id", projectID, "error", err)
 	}
 }
 

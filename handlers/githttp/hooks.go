@@ -41,9 +41,10 @@ type Hooks struct {
 // this process dies. If refused is true, message is the reason for the user, in
 // their language. An internal error is logged and refuses the push.
 func (h Hooks) PreReceive(ctx context.Context, push Push) (refused bool, message string) {
+	ctx = models.WithRequestID(ctx, push.RequestID)
 	message, err := h.preReceive(ctx, push)
 	if err != nil {
-		h.Log.Error("pre-receive check failed", "request_id", push.RequestID, "project_id", push.ProjectID, "error", err)
+		h.Log.ErrorContext(ctx, "pre-receive check failed", "project_id", push.ProjectID, "error", err)
 		return true, text.T(ctx, text.KeyGitCannotCheck, "ID", push.RequestID)
 	}
 	return message != "", message
@@ -108,9 +109,10 @@ func refusalText(ctx context.Context, branch string, r models.BranchRefusal) str
 // user. An internal error is logged: the push stays pending and recovery
 // processes it later.
 func (h Hooks) PostReceive(ctx context.Context, push Push) (message string) {
+	ctx = models.WithRequestID(ctx, push.RequestID)
 	message, err := h.postReceive(ctx, push)
 	if err != nil {
-		h.Log.Error("post-receive processing failed", "request_id", push.RequestID, "project_id", push.ProjectID, "error", err)
+		h.Log.ErrorContext(ctx, "post-receive processing failed", "project_id", push.ProjectID, "error", err)
 		return text.T(ctx, text.KeyGitNoticedLater)
 	}
 	return message

@@ -15,7 +15,6 @@ import (
 
 // Keys of the values in Echo's context.
 const (
-	keyID      = "mergegate.request_id"
 	keyUser    = "mergegate.user"
 	keySession = "mergegate.session"
 	keyAccess  = "mergegate.access"
@@ -34,13 +33,12 @@ var (
 func SetRetryAfter(c echo.Context) { c.Response().Header().Set(echo.HeaderRetryAfter, "10") }
 
 // SetID stores the request id, which log lines carry as request_id.
-func SetID(c echo.Context, id string) { c.Set(keyID, id) }
+func SetID(c echo.Context, id string) {
+	c.SetRequest(c.Request().WithContext(models.WithRequestID(c.Request().Context(), id)))
+}
 
 // ID returns the request id, or "" if none was set.
-func ID(c echo.Context) string {
-	id, _ := c.Get(keyID).(string)
-	return id
-}
+func ID(c echo.Context) string { return models.RequestID(c.Request().Context()) }
 
 // SetUser stores the user who makes the request.
 func SetUser(c echo.Context, user models.User) { c.Set(keyUser, &user) }

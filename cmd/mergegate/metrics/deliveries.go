@@ -54,7 +54,7 @@ func (s sender) Send(ctx context.Context, claimed models.ClaimedDelivery, at tim
 	return result
 }
 
-// Answered measures an answer of a service; it is apiv4.Deps.Answered.
+// Answered measures an answer of a service; it is for apiv4.Deps.Answered.
 func (m *Metrics) Answered(r models.RecordedResponse) {
 	if count, ok := m.answers[string(r.Response.Status)]; ok {
 		count.Inc()
