@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: help run setup check test soak bench bench-isolation bench-scale dist dist-test generate lint verify-generated versions
+.PHONY: help run setup check test soak bench bench-isolation bench-scale dist image dist-test generate lint verify-generated versions
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,9 @@ verify-generated: versions ## fail if generated code is not what its source says
 
 dist: versions ## build binaries, Debian packages, SBOMs and checksums for release into dist/
 	@deploy/dist
+
+image: ## make an OCI image of what make dist built, without a container engine (as root on Debian)
+	@deploy/docker/image
 
 dist-test: versions ## test what make dist builds: reproducibility, package, image (as root on Debian)
 	@deploy/dist-test

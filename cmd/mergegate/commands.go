@@ -55,6 +55,7 @@ func commands() []command {
 			options: []option{{name: "without-key", text: "restore although the secret key is lost: secrets of\nservices cannot be read any more"}}, run: restoreCommand},
 		{name: "doctor", args: "[--json]", summary: "examine the installation and say what is wrong", about: doctorAbout,
 			options: []option{{name: "json", text: "print the report as JSON"}}, run: doctorCommand},
+		{name: "healthcheck", summary: "ask the server with the same settings whether it is ready", run: healthcheckCommand},
 		{name: "check-service", args: "--url URL", summary: "test a service under construction",
 			about: checkServiceAbout, options: checkServiceOptions, run: checkServiceCommand},
 		{name: "seed", args: "--merge-requests N", summary: "fill the database with made-up merge requests, for measurements",

@@ -40,7 +40,7 @@ func TestGallery_NeedsNoSettings(t *testing.T) {
 func TestCommands_HelpAndInvalidArguments(t *testing.T) {
 	for _, command := range [][]string{
 		{"serve"}, {"demo"}, {"demo-service"}, {"migrate"}, {"user"}, {"user", "create"}, {"user", "password"}, {"gallery"},
-		{"settings"}, {"completion"}, {"manual"}, {"version"}, {"help"}, {},
+		{"settings"}, {"healthcheck"}, {"completion"}, {"manual"}, {"version"}, {"help"}, {},
 	} {
 		for _, help := range []string{"-h", "--help"} {
 			var out strings.Builder

@@ -323,7 +323,13 @@ func TestSQLite_SecondProcess_IsRejected(t *testing.T) {
 	if err == nil || !strings.Contains(out, "another Mergegate process uses this data folder") {
 		t.Errorf("a second start: %v, %s", err, out)
 	}
+	if out, err := p.run(nil, "healthcheck"); err != nil || out != "ready\n" {
+		t.Errorf("healthcheck of a running server: %v, %s", err, out)
+	}
 	p.stop()
+	if out, err := p.run(nil, "healthcheck"); err == nil || !strings.Contains(out, "the server does not answer") {
+		t.Errorf("healthcheck of a stopped server: %v, %s", err, out)
+	}
 	p.start(nil, "serve")
 	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
