@@ -51,6 +51,10 @@ func newSlots() *slots {
 func (s *slots) options() models.ClaimOptions {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	select {
+	case <-s.freed: // counted below
+	default:
+	}
 	quick, hung := maxQuick-s.quick, maxHung-s.hung
 	o := models.ClaimOptions{Limit: max(0, min(quick+hung, maxInFlight-s.inFlight)), SkipHung: hung <= 0}
 	if quick <= 0 {

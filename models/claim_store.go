@@ -50,13 +50,13 @@ var ErrClaimBusy = errors.New("models: another process claims deliveries")
 // transaction holds.
 func (s *Store) Claim(ctx context.Context, o ClaimOptions) ([]ClaimedDelivery, error) {
 	var claimed []ClaimedDelivery
-	err := s.Transaction(ctx, func(tx *Store) error {
+	// A lease that a crash of the machine loses is taken again.
+	err := s.quickTransaction(ctx, func(tx *Store) error {
 		claimed = nil
 		if tx.postgres() {
 			// Attempts are limited per pair and service over all processes, so claims
 			// must not run concurrently. Do not wait for the lock: its holder may be
-			// suspended. A lease that a crash of the database loses is taken again, so
-			// the commit need not wait for the disk.
+			// suspended.
 			var alone bool
 			err := tx.writer(ctx).Raw("SELECT pg_try_advisory_xact_lock(?) FROM set_config('synchronous_commit', 'off', true)", claimLock).
 				Scan(&alone).Error
@@ -108,6 +108,9 @@ type claimQueue struct {
 // run claims deliveries. more reports whether there are deliveries left that no claim
 // has seen.
 func (c *claim) run(ctx context.Context) (more bool, err error) {
+	if done, err := c.claimNew(ctx); done || err != nil {
+		return false, err
+	}
 	if err := c.findQueues(ctx); err != nil || len(c.queues) == 0 {
 		return false, err
 	}
@@ -319,11 +322,7 @@ func (c *claim) lease(ctx context.Context, taken []Delivery) (map[int64]Delivery
 		}
 		ids = append(ids, d.ID)
 		services[d.ExternalStatusCheckID] = ExternalStatusCheck{}
-		d.Attempts++
-		d.LeasedUntil, d.LastAttemptAt, d.Queued = &until, &c.now, true
-		if d.ScheduleStartedAt == nil {
-			d.ScheduleStartedAt = &c.now
-		}
+		c.markLeased(d, until)
 		leased[d.ID] = *d
 		if d.Action == ActionReopen {
 			if err := c.supersedeClose(ctx, *d); err != nil {
@@ -331,12 +330,25 @@ func (c *claim) lease(ctx context.Context, taken []Delivery) (map[int64]Delivery
 			}
 		}
 	}
-	err := c.writer(ctx).Exec(`UPDATE deliveries SET attempts = attempts + 1, leased_until = ?, last_attempt_at = ?, queued = TRUE,
-		schedule_started_at = COALESCE(schedule_started_at, ?) WHERE id IN ?`, until, c.now, c.now, ids).Error
-	if err != nil {
+	if err := c.storeLeases(ctx, ids, until); err != nil {
 		return nil, err
 	}
 	return leased, c.addClaimed(ctx, deliveries, services)
+}
+
+// markLeased changes a delivery as storeLeases does in the database.
+func (c *claim) markLeased(d *Delivery, until time.Time) {
+	d.Attempts++
+	d.LeasedUntil, d.LastAttemptAt, d.Queued = &until, &c.now, true
+	if d.ScheduleStartedAt == nil {
+		d.ScheduleStartedAt = &c.now
+	}
+}
+
+// storeLeases marks deliveries as in flight.
+func (c *claim) storeLeases(ctx context.Context, ids []int64, until time.Time) error {
+	return c.writer(ctx).Exec(`UPDATE deliveries SET attempts = attempts + 1, leased_until = ?, last_attempt_at = ?, queued = TRUE,
+		schedule_started_at = COALESCE(schedule_started_at, ?) WHERE id IN ?`, until, c.now, c.now, ids).Error
 }
 
 // logInterrupted logs the attempt of a process that died.

@@ -265,6 +265,25 @@ func (s *Store) Transaction(ctx context.Context, fn func(tx *Store) error) error
 	}
 }
 
+// quickTransaction is Transaction, but on SQLite the commit does not wait for the disk: a
+// power failure may undo it, never a later one alone. On PostgreSQL fn must say so itself,
+// with the setting synchronous_commit.
+func (s *Store) quickTransaction(ctx context.Context, fn func(tx *Store) error) error {
+	if s.inTx || s.postgres() {
+		return s.Transaction(ctx, fn)
+	}
+	return s.db.WithContext(ctx).Connection(func(conn *gorm.DB) (err error) {
+		conn = conn.Session(&gorm.Session{})
+		if err := conn.Exec("PRAGMA synchronous = NORMAL").Error; err != nil {
+			return err
+		}
+		defer func() {
+			err = errors.Join(err, conn.WithContext(context.WithoutCancel(ctx)).Exec("PRAGMA synchronous = FULL").Error)
+		}()
+		return (&Store{shared: s.shared, db: conn, read: conn, root: s.root}).Transaction(ctx, fn)
+	})
+}
+
 // afterCommit runs f after the transaction is committed. It must be called in a
 // transaction.
 func (s *Store) afterCommit(f func()) { *s.after = append(*s.after, f) }
