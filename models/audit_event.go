@@ -1,6 +1,9 @@
 package models
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // AuditAction names what an audit event records.
 type AuditAction string
@@ -140,4 +143,36 @@ type AuditFilter struct {
 	Kind AuditKind
 	// From is inclusive and Before exclusive; zero means no limit.
 	From, Before time.Time
+	// Everywhere selects events of all projects and those outside projects, instead of
+	// those of one project.
+	Everywhere bool
+	// Author, unless empty, is the user name of who did it.
+	Author string
+	// Entity, unless empty, is what the events concern, and EntityID, unless 0, its id.
+	Entity   AuditEntity
+	EntityID int64
+}
+
+// AuditEntity is what an audit event concerns, in GitLab's words.
+type AuditEntity string
+
+// The entities. Events outside projects concern a user or the instance.
+const (
+	AuditEntityProject  AuditEntity = "Project"
+	AuditEntityUser     AuditEntity = "User"
+	AuditEntityInstance AuditEntity = "Gitlab::Audit::InstanceScope"
+)
+
+// userActions are the actions outside projects whose target is a user.
+var userActions = slices.Concat(auditKinds[AuditKindUsers], auditKinds[AuditKindSignIns])
+
+// Entity returns what the event concerns, and its id.
+func (e AuditEvent) Entity() (AuditEntity, int64) {
+	switch {
+	case e.ProjectID != nil:
+		return AuditEntityProject, *e.ProjectID
+	case slices.Contains(userActions, e.Action):
+		return AuditEntityUser, e.TargetID
+	}
+	return AuditEntityInstance, 1
 }

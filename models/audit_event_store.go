@@ -36,15 +36,15 @@ func (s *Store) audit(ctx context.Context, by User, projectID int64, action Audi
 }
 
 // AuditEvents lists the audit events of a project, or those outside projects if
-// projectID is 0, newest first, with their total number.
+// projectID is 0, newest first, with their number, which is counted to MaxListed + 1.
 func (s *Store) AuditEvents(ctx context.Context, projectID int64, filter AuditFilter, page Page) ([]AuditEvent, int64, error) {
 	query := s.auditEvents(ctx, projectID, filter)
-	var total int64
-	if err := query.Count(&total).Error; err != nil {
+	total, err := countBounded(query)
+	if err != nil {
 		return nil, 0, err
 	}
 	var events []AuditEvent
-	err := page.apply(query.Preload("User").Order("id DESC")).Find(&events).Error
+	err = page.apply(query.Preload("User").Order("id DESC")).Find(&events).Error
 	return events, total, err
 }
 
@@ -76,10 +76,32 @@ func (s *Store) EachAuditEvent(ctx context.Context, projectID int64, filter Audi
 
 func (s *Store) auditEvents(ctx context.Context, projectID int64, filter AuditFilter) *gorm.DB {
 	query := s.reader(ctx).Model(&AuditEvent{})
-	if projectID == 0 {
+	switch {
+	case filter.Everywhere:
+	case projectID == 0:
 		query = query.Where("project_id IS NULL")
-	} else {
+	default:
 		query = query.Where("project_id = ?", projectID)
+	}
+	if filter.Author != "" {
+		query = query.Where("user_name = ?", cleanText(filter.Author))
+	}
+	switch filter.Entity {
+	case "":
+	case AuditEntityProject:
+		query = query.Where("project_id IS NOT NULL")
+		if filter.EntityID != 0 {
+			query = query.Where("project_id = ?", filter.EntityID)
+		}
+	case AuditEntityUser:
+		query = query.Where("project_id IS NULL AND action IN ?", userActions)
+		if filter.EntityID != 0 {
+			query = query.Where("target_id = ?", filter.EntityID)
+		}
+	case AuditEntityInstance:
+		query = query.Where("project_id IS NULL AND action NOT IN ?", userActions)
+	default:
+		query = query.Where("1 = 0")
 	}
 	if filter.Kind != "" {
 		query = query.Where("action IN ?", auditKinds[filter.Kind])
@@ -91,4 +113,29 @@ func (s *Store) auditEvents(ctx context.Context, projectID int64, filter AuditFi
 		query = query.Where("created_at < ?", dbTime(filter.Before))
 	}
 	return query
+}
+
+// AuditEvent finds an audit event. It returns KindNotFound if there is none.
+func (s *Store) AuditEvent(ctx context.Context, id int64) (AuditEvent, error) {
+	var event AuditEvent
+	err := s.reader(ctx).Preload("User").Take(&event, id).Error
+	return event, orNotFound(err, "audit event")
+}
+
+// ProjectPaths returns the paths, namespace/name, of projects by id.
+func (s *Store) ProjectPaths(ctx context.Context, ids []int64) (map[int64]string, error) {
+	paths := make(map[int64]string, len(ids))
+	if len(ids) == 0 {
+		return paths, nil
+	}
+	var rows []struct {
+		ID   int64
+		Path string
+	}
+	err := s.reader(ctx).Raw(`SELECT p.id, n.path || '/' || p.path AS path FROM projects p
+		JOIN namespaces n ON n.id = p.namespace_id WHERE p.id IN ?`, ids).Scan(&rows).Error
+	for _, row := range rows {
+		paths[row.ID] = row.Path
+	}
+	return paths, err
 }

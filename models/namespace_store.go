@@ -85,6 +85,17 @@ func (s *Store) Namespace(ctx context.Context, path string) (Namespace, error) {
 	return ns, orNotFound(err, "namespace")
 }
 
+// UserNamespaces returns the ids of the namespaces of users, by user id. Bots have none.
+func (s *Store) UserNamespaces(ctx context.Context, userIDs []int64) (map[int64]int64, error) {
+	var list []Namespace
+	err := s.reader(ctx).Find(&list, "user_id IN ?", userIDs).Error
+	ids := make(map[int64]int64, len(list))
+	for _, ns := range list {
+		ids[*ns.UserID] = ns.ID
+	}
+	return ids, err
+}
+
 // NamespaceByID finds a namespace by id. It returns KindNotFound if there is none.
 func (s *Store) NamespaceByID(ctx context.Context, id int64) (Namespace, error) {
 	var ns Namespace

@@ -23,6 +23,8 @@ var UserKinds = []UserKind{UserKindPeople, UserKindActive, UserKindAdmins, UserK
 // UserFilter selects users of a list. An unknown kind matches nobody.
 type UserFilter struct {
 	Kind UserKind
+	// Also are more kinds that a user must be of.
+	Also []UserKind
 	// Search matches parts of user names and names, and whole e-mail addresses.
 	Search string
 	// Username, unless empty, must match exactly, ignoring case.

@@ -7,25 +7,22 @@ import (
 	"gorm.io/gorm"
 )
 
+// userConditions match the partial indexes of the table.
+var userConditions = map[UserKind]string{
+	UserKindPeople: "NOT bot", UserKindActive: "NOT bot AND NOT blocked", UserKindAdmins: "admin AND NOT bot",
+	UserKindBlocked: "blocked", UserKindBots: "bot",
+}
+
 // ListUsers lists users, newest first, with their number, which is counted to
 // MaxListed + 1.
 func (s *Store) ListUsers(ctx context.Context, filter UserFilter, page Page) ([]User, int64, error) {
 	query := s.reader(ctx).Model(&User{})
-	// The conditions match the partial indexes of the table.
-	switch filter.Kind {
-	case UserKindAdmins:
-		query = query.Where("admin").Where("NOT bot")
-	case UserKindBlocked:
-		query = query.Where("blocked")
-	case UserKindBots:
-		query = query.Where("bot")
-	case UserKindActive:
-		query = query.Where("NOT bot").Where("NOT blocked")
-	default:
-		query = query.Where("NOT bot")
-	}
-	if !filter.Kind.Known() {
-		query = query.Where("1 = 0")
+	for _, kind := range append([]UserKind{filter.Kind}, filter.Also...) {
+		condition, known := userConditions[kind]
+		if !known {
+			condition = "1 = 0"
+		}
+		query = query.Where(condition)
 	}
 	if search := cleanText(filter.Search); search != "" {
 		like := likeContains(foldKey(search))

@@ -59,26 +59,6 @@ func (s *Store) UserByUsername(ctx context.Context, username string) (User, erro
 	return user, orNotFound(err, "user")
 }
 
-// Users lists users without bots, newest first, with their total number. search matches
-// parts of user names and names; username, if not empty, must match exactly.
-func (s *Store) Users(ctx context.Context, search, username string, page Page) ([]User, int64, error) {
-	query := s.reader(ctx).Model(&User{}).Where("bot = ?", false)
-	if search != "" {
-		like := likeContains(foldKey(search))
-		query = query.Where(`(username_key LIKE ? ESCAPE '\' OR lower(name) LIKE ? ESCAPE '\')`, like, like)
-	}
-	if username != "" {
-		query = query.Where("username_key = ?", foldKey(username))
-	}
-	var total int64
-	if err := query.Count(&total).Error; err != nil {
-		return nil, 0, err
-	}
-	var users []User
-	err := page.apply(query.Order("id DESC")).Find(&users).Error
-	return users, total, err
-}
-
 // SetPassword sets a user's password digest and ends all sessions of the user except
 // the one with the digest keepSession, which may be "".
 func (s *Store) SetPassword(ctx context.Context, user User, digest, keepSession string, changeRequired bool) error {

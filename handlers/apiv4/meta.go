@@ -45,31 +45,6 @@ func getCurrentUser(c *call) error {
 	return c.reply(http.StatusOK, c.api.currentUser(c.me, own))
 }
 
-// listUsers finds a user by exact username. Administrators can also list all users;
-// an empty username asks for the whole list.
-func listUsers(c *call) error {
-	username, search, page := c.text("username"), c.text("search"), c.page()
-	if err := c.paramError(); err != nil {
-		return err
-	}
-	if orEmpty(username) == "" && !c.me.Admin {
-		return errForbidden
-	}
-	users, total, err := c.api.Store.Users(c.ctx(), orEmpty(search), orEmpty(username), page.storePage())
-	if err != nil {
-		return err
-	}
-	return replyList(c, page, mapSlice(users, c.api.user), total)
-}
-
-func getUser(c *call) error {
-	user, err := c.userInPath()
-	if err != nil {
-		return err
-	}
-	return c.reply(http.StatusOK, c.api.profile(user))
-}
-
 // userInPath loads the user that :user_id names.
 func (c *call) userInPath() (models.User, error) {
 	id, err := c.pathID("user_id")

@@ -171,7 +171,7 @@ func TestOpenAPI_SchemasAreStrict(t *testing.T) {
 		t.Fatal(err)
 	}
 	optional := map[string][]string{
-		"AccessToken": {"access_level", "token"}, "CurrentUser": {"is_admin"}, "DiffVersion": {"commits", "diffs"},
+		"AccessToken": {"access_level", "token"}, "CurrentUser": {"invitation_url", "is_admin"}, "DiffVersion": {"commits", "diffs"},
 		"MergeRefused": {"conflicts", "merge_error"}, "Project": {"owner"},
 		"MergeRequestDetail": {
 			"changes", "description_html", "diverged_commits_count", "incomplete", "overflow", "rebase_in_progress",

@@ -89,7 +89,13 @@ func (a *api) routes() []route {
 		{get, "/application/settings", preloadNothing, auth.ManageUsers, getSettings},
 		{get, "/user", preloadNothing, "", getCurrentUser},
 		{get, "/users", preloadNothing, "", listUsers},
+		{post, "/users", preloadNothing, auth.ManageUsers, createUser},
 		{get, "/users/:user_id", preloadNothing, "", getUser},
+		{put, "/users/:user_id", preloadNothing, auth.ManageUsers, updateUser},
+		{post, "/users/:user_id/block", preloadNothing, auth.ManageUsers, blockUser},
+		{post, "/users/:user_id/unblock", preloadNothing, auth.ManageUsers, unblockUser},
+		{get, "/audit_events", preloadNothing, auth.ManageUsers, listAuditEvents},
+		{get, "/audit_events/:event_id", preloadNothing, auth.ManageUsers, getAuditEvent},
 		{get, "/namespaces", preloadNothing, "", listNamespaces},
 		{get, "/namespaces/:namespace_id", preloadNothing, "", getNamespace},
 

@@ -20,9 +20,9 @@ CREATE UNIQUE INDEX user_links_setup_key ON user_links ((user_id IS NULL)) WHERE
 CREATE INDEX users_admins ON users (id) WHERE admin;
 CREATE INDEX users_blocked ON users (id) WHERE blocked;
 CREATE INDEX users_people ON users (id) WHERE NOT bot;
--- For the tokens that a user created for projects, and for the audit events of a user.
+-- For the tokens that a user created for projects, and for the audit events of an author.
 CREATE INDEX access_tokens_created_by_id ON access_tokens (created_by_id, id);
-CREATE INDEX audit_events_user ON audit_events (user_id, id);
+CREATE INDEX audit_events_author ON audit_events (user_name, id);
 -- For the list of namespaces without a user.
 CREATE INDEX namespaces_free ON namespaces (path_key) WHERE user_id IS NULL;
 -- For the list of all projects by their last activity.
