@@ -71,6 +71,7 @@ func (m *autoMerger) run(ctx context.Context) {
 }
 
 func (m *autoMerger) merge(ctx context.Context, mr models.MergeRequest) {
+	ctx = withRunID(ctx)
 	merged, err := m.store.RunAutoMerge(ctx, mr)
 	attrs := []any{"project_id", mr.ProjectID, "merge_request_iid", mr.IID, "attempt", mr.AutoMergeAttempts}
 	switch {

@@ -8,6 +8,7 @@ package jobs
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"sync"
 	"time"
@@ -119,6 +120,11 @@ func (j *Jobs) Run(ctx context.Context) {
 	loops.Go(func() { j.autoMerger.run(ctx) })
 	j.deliverer.Run(ctx)
 	loops.Wait()
+}
+
+// withRunID returns a context with a new id for the log lines of one run of a job.
+func withRunID(ctx context.Context) context.Context {
+	return models.WithRequestID(ctx, "job_"+rand.Text())
 }
 
 // pause waits for d or until ctx ends.

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"sync"
@@ -98,7 +97,7 @@ func (m *maintenance) run(ctx context.Context) {
 // runOnce runs an operation and logs each of its errors, unless ctx has ended. Log lines
 // of one run have the same request id.
 func (m *maintenance) runOnce(ctx context.Context, name string, operation func(context.Context) error) {
-	ctx = models.WithRequestID(ctx, "job_"+rand.Text())
+	ctx = withRunID(ctx)
 	err := operation(ctx)
 	if ctx.Err() != nil {
 		return

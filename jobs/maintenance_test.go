@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -145,13 +146,22 @@ func TestMaintenance_FailingOperations_AllRun(t *testing.T) {
 // Each of the joined errors is logged on its own line with its project.
 func TestMaintenanceLog_JoinedErrors_NamesProjects(t *testing.T) {
 	var out bytes.Buffer
-	m := &maintenance{log: slog.New(slog.NewTextHandler(&out, nil))}
-	m.runOnce(t.Context(), "sweep", func(context.Context) error {
+	var ids, done []string
+	m := &maintenance{log: slog.New(slog.NewTextHandler(&out, nil)), done: func(job string, err error) { done = append(done, fmt.Sprint(job, " ", err != nil)) }}
+	m.runOnce(t.Context(), "tidy", func(ctx context.Context) error {
+		ids = append(ids, models.RequestID(ctx))
+		return nil
+	})
+	m.runOnce(t.Context(), "sweep", func(ctx context.Context) error {
+		ids = append(ids, models.RequestID(ctx))
 		return errors.Join(
 			&models.ProjectError{ProjectID: 2, Err: errors.Join(errors.New("given up"), errOperation)}, nil,
 			errors.Join(&models.ProjectError{ProjectID: 7, Err: errOperation}), errors.New("other"),
 		)
 	})
+	if !slices.Equal(done, []string{"tidy false", "sweep true"}) || !strings.HasPrefix(ids[0], "job_") || ids[0] == ids[1] {
+		t.Errorf("runs %q with ids %q", done, ids)
+	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	wants := []string{"job=sweep project_id=2 error=", "job=sweep project_id=7 error=\"it broke\"", "job=sweep error=other"}
 	if len(lines) != len(wants) {

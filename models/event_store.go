@@ -48,7 +48,7 @@ func (s *Store) recordEvent(ctx context.Context, project Project, mr MergeReques
 	if err := s.supersedeAfterQuickAttempts(ctx, mr.ID, in.only); err != nil {
 		return err
 	}
-	now := s.Now()
+	now, traceParent := s.Now(), s.shared.cfg.TraceParent(ctx)
 	event := Event{
 		UUID: uuid.NewString(), Action: in.action, OldRev: in.oldRev, Changes: in.changes, At: now,
 		User: in.by, Project: project, MergeRequest: mr, MergeStatus: mergeStatus(project, mr, checks, now),
@@ -64,7 +64,7 @@ func (s *Store) recordEvent(ctx context.Context, project Project, mr MergeReques
 			MergeRequestID: ID(mr.ID), MergeRequestIID: mr.IID, UUID: uuid.NewString(), EventUUID: event.UUID,
 			Kind: in.kind, Action: in.action, SHA: mr.HeadSHA, URL: check.ExternalURL, Payload: payload, State: DeliveryWaiting,
 			WholeSchedule: in.action == ActionClose || in.action == ActionMerged,
-			NextAttemptAt: now, UserID: ID(in.by.ID), TraceParent: s.shared.cfg.TraceParent(ctx), CreatedAt: now,
+			NextAttemptAt: now, UserID: ID(in.by.ID), TraceParent: traceParent, CreatedAt: now,
 		}
 		if err := s.writer(ctx).Create(&d).Error; err != nil {
 			if isForeignKeyViolation(err) {

@@ -40,8 +40,8 @@ type Config struct {
 	Payload func(Event) ([]byte, error)
 	Sealer  Sealer
 	Git     Git
-	// TraceParent returns the W3C traceparent of a context, "" if it has none. New
-	// deliveries store it. Nil disables tracing.
+	// TraceParent returns the W3C traceparent for the deliveries of an event. Nil means
+	// that there is none.
 	TraceParent func(context.Context) string
 	// MaxConns limits the connections to PostgreSQL; 0 means 20.
 	MaxConns int

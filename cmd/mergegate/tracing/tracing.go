@@ -22,6 +22,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/mergegate/mergegate/models"
 )
 
 // Tracing creates spans and sends them.
@@ -82,9 +84,14 @@ func (t *Tracing) Close() error {
 	return t.provider.Shutdown(ctx)
 }
 
-// TraceParent returns the traceparent of a context, "" without a span; it is
-// models.Config.TraceParent.
+// TraceParent returns the traceparent of a context, which is that of a new trace if a job
+// causes the event; it is models.Config.TraceParent.
 func (t *Tracing) TraceParent(ctx context.Context) string {
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		var span trace.Span
+		ctx, span = t.tracer.Start(ctx, "event", trace.WithAttributes(compact(attribute.String("mergegate.request_id", models.RequestID(ctx)))...))
+		span.End()
+	}
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
 	return carrier.Get("traceparent")
