@@ -57,7 +57,9 @@ func TestSBOM_IsValidAndComplete(t *testing.T) {
 		if err := schema.Validate(value); err != nil {
 			t.Errorf("%s: %v", paths[0], err)
 		}
-		var sbom struct{ Components []struct{ Name, Version string } }
+		var sbom struct {
+			Components []struct{ Name, Version string }
+		}
 		if err := json.Unmarshal(content, &sbom); err != nil {
 			t.Fatal(err)
 		}
