@@ -34,6 +34,7 @@ var importRules = []struct{ name, may, never string }{
 	{`handlers/request`, `auth|models`, `gorm\.io/.*`},
 	{`handlers/apiv4`, `handlers/request|auth|models|webhook|gitrepo`, `gorm\.io/.*`},
 	{`handlers(/.*)?`, `models|views|views/text|static|auth|webhook|gitrepo|handlers/.*`, `gorm\.io/.*`},
+	{`docs`, `auth|models`, `gorm\.io/.*|.*/echo/.*`},
 	{`deploy|docs/examples(/.*)?`, ``, `gorm\.io/.*|.*/echo/.*`},
 	{`cmd/.*|models/modelstest(/.*)?`, `.*`, `gorm\.io/.*`},
 }
