@@ -106,7 +106,7 @@ func TestTroubleshooting_ExplainsEveryRefusal(t *testing.T) {
 			explained = explained || len(pattern(d)) > 0 && explains(d, message)
 		}
 		if !explained {
-			t.Errorf("troubleshooting.md does not explain %q (%s)", message, from)
+			t.Errorf("troubleshooting.md does not explain %q (%s): add a row with cause and way out", message, from)
 		}
 	}
 	// The other direction: all that the program can print.
