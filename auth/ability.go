@@ -69,6 +69,8 @@ const (
 	CreateNamespace Ability = "create namespace"
 	// ManageUsers allows listing, creating and changing users.
 	ManageUsers Ability = "manage users"
+	// AdminInstance allows everything else in the admin area.
+	AdminInstance Ability = "administer instance"
 )
 
 // Subject is a user or visitor in relation to one project.
@@ -150,11 +152,12 @@ var rules = map[Ability]rule{
 	CreateProject:   {signedIn: true},
 	CreateNamespace: {},
 	ManageUsers:     {},
+	AdminInstance:   {},
 }
 
 // instanceAbilities do not concern a project, so there is nothing to hide from
 // subjects that lack them.
-var instanceAbilities = map[Ability]bool{CreateProject: true, CreateNamespace: true, ManageUsers: true}
+var instanceAbilities = map[Ability]bool{CreateProject: true, CreateNamespace: true, ManageUsers: true, AdminInstance: true}
 
 // Can reports whether the subject has the ability. It returns false for an
 // ability that is not in the table.

@@ -48,6 +48,7 @@ func TestCan(t *testing.T) {
 		CreateProject:           {".yyyyyy", ".yyyyyy", ".yyyyyy"},
 		CreateNamespace:         {".......", ".......", "......."},
 		ManageUsers:             {".......", ".......", "......."},
+		AdminInstance:           {".......", ".......", "......."},
 	}
 	if len(want) != len(rules) {
 		t.Errorf("the test covers %d abilities, the table has %d", len(want), len(rules))

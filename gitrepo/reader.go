@@ -44,6 +44,9 @@ type Reader interface {
 	PatchID(ctx context.Context, base, head string) (string, error)
 	Conflicts(ctx context.Context, target, source string) ([]string, error)
 
+	// Size is the number of bytes that the repository takes on disk.
+	Size(ctx context.Context) (bytes int64, complete bool, err error)
+
 	// Files of a commit.
 
 	TreeEntries(ctx context.Context, sha, path string, recursive bool) (entries []TreeEntry, complete bool, err error)

@@ -85,6 +85,10 @@ func (s *testSite) populate(t *testing.T) (ids func(path string) routeIDs, mr mo
 		t.Fatal("the service has no delivery")
 	}
 	personal, project := s.createTokens()
+	free, err := s.Store.CreateNamespace(t.Context(), s.Owner, "orchard")
+	if err != nil {
+		t.Fatal(err)
+	}
 	ids = func(path string) routeIDs {
 		ids := routeIDs{iid: itoa(mr.IID), delivery: itoa(deliveries[0].ID), sha: mr.HeadSHA}
 		switch {
@@ -94,6 +98,10 @@ func (s *testSite) populate(t *testing.T) (ids func(path string) routeIDs, mr mo
 			ids.id = s.ruleID(s.Project, "main")
 		case strings.Contains(path, "project_members"):
 			ids.id = itoa(jonas.ID)
+		case strings.HasPrefix(path, adminProjectsPath):
+			ids.id = itoa(s.Project.ID)
+		case strings.HasPrefix(path, adminNamespacesPath):
+			ids.id = itoa(free.ID)
 		case strings.Contains(path, "personal_access_tokens"):
 			ids.id = itoa(personal.ID)
 		case strings.Contains(path, "access_tokens"):
@@ -227,10 +235,10 @@ var (
 
 // untranslatedWords are Latin words on Japanese pages: names of products, languages and
 // formats, and units.
-var untranslatedWords = strings.Fields("Mergegate GitLab Git HTTP HTTPS HMAC URL API SHA README Markdown ID UTC UTF HEAD English Draft Webhook Webhooks JSON CSV CI ms IP KiB curl DNS TLS p SECRET Go Python Node js Shell")
+var untranslatedWords = strings.Fields("Mergegate GitLab Git HTTP HTTPS HMAC URL API SHA README Markdown ID UTC UTF HEAD English Draft Webhook Webhooks JSON CSV CI ms IP KiB MiB curl DNS TLS p SECRET Go Python Node js Shell")
 
 // fixtureWords are the Latin words of the test data.
-var fixtureWords = strings.Fields("olga pear jonas ines licence security example test main feature topic other release Commit on Trim the mergegate Ines Park bot project root stable read api read_api git merge MR QA Security")
+var fixtureWords = strings.Fields("olga orchard pear jonas ines licence security example test main feature topic other release Commit on Trim the mergegate Ines Park bot project root stable read api read_api git merge MR QA Security")
 
 // assertLanguage checks that every visible or announced text is in the language
 // and has no missing key or placeholder.

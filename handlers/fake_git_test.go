@@ -69,6 +69,8 @@ func (r fakeReader) Branches(
 	return list[:min(len(list), limit)], len(list), nil
 }
 
+func (r fakeReader) Size(context.Context) (int64, bool, error) { return 3 << 20, true, nil }
+
 func (r fakeReader) BranchStamp(branch string) string { return r.git.Tip(r.projectID, branch) }
 
 func (r fakeReader) BranchTip(ctx context.Context, branch string) (string, bool, error) {

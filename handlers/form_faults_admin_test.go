@@ -47,6 +47,13 @@ func (s *testSite) adminCases() []formCase {
 				fault{name: "e-mail address with a line break", change: url.Values{email: {lineBreak}}, want: oneMessage(email, "Not valid")})},
 		{name: "last administrator", action: adminUsersPath + "/root", as: admin, good: url.Values{name: {"root"}, email: {""}},
 			faults: []fault{{name: "no longer one", want: oneMessage("", lastAdminRule), status: http.StatusUnprocessableEntity}}},
+		{name: "new namespace", action: adminNamespacesPath, as: admin, good: url.Values{"path": {"tools"}}, faults: []fault{
+			{name: "no path", change: url.Values{"path": nil}, want: oneMessage("path", "Please fill in this field")},
+			{name: "invalid", change: url.Values{"path": {"a b"}}, want: oneMessage("path", pathRule)},
+			{name: "taken by a user", change: url.Values{"path": {"MONA"}}, want: oneMessage("path", "This path is already taken")},
+			{name: "reserved", change: url.Values{"path": {"api"}}, want: oneMessage("path", "This name is reserved")},
+			{name: "too long", change: url.Values{"path": {strings.Repeat("x", 256)}}, want: oneMessage("path", tooLong)},
+		}},
 		{name: "invitation", action: invitationPath + "?token=" + token, as: s.signedOut(), good: url.Values{next: {goodPassword}, again: {goodPassword}},
 			hidden: []string{next, again}, faults: passwords},
 	}

@@ -36,6 +36,7 @@ var codeTexts = map[models.Code]text.Key{
 	models.CodeOwnerOnly:    text.KeyOwnerOnly,
 	models.CodeRoleTooHigh:  text.KeyRoleTooHigh,
 	models.CodeMemberExists: text.KeyMemberExists,
+	models.CodeNotEmpty:     text.KeyAdminNotEmpty,
 	models.CodeLastAdmin:    text.KeyAdminLastAdmin,
 	models.CodeOwnAccount:   text.KeyAdminOwnAccount,
 	models.CodeBotUser:      text.KeyAdminBotUser,

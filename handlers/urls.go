@@ -28,6 +28,9 @@ const (
 	adminPath            = "/admin"
 	adminUsersPath       = adminPath + "/users"
 	adminUserPath        = adminUsersPath + "/:username"
+	adminProjectsPath    = adminPath + "/projects"
+	adminNamespacesPath  = adminPath + "/namespaces"
+	backgroundWorkPath   = adminPath + "/background_work"
 	instanceAuditPath    = adminPath + "/audit_events"
 )
 

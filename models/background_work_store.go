@@ -153,3 +153,55 @@ func (s *Store) unfinished(ctx context.Context, kind RecoveryKind) (rows *gorm.D
 	}
 	return db.Model(&RepositoryRemoval{}), "created_at"
 }
+
+// WakeService makes the waiting deliveries of a service due, except for those that it
+// asked to hold back. If its breaker is open, one is tried now, and a success makes the
+// others due. It returns KindNotFound if there is no such service.
+func (s *Store) WakeService(ctx context.Context, by User, serviceID int64) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		var service ExternalStatusCheck
+		if err := tx.reader(ctx).Select("id", "project_id", "name").Take(&service, serviceID).Error; err != nil {
+			return orNotFound(err, "service")
+		}
+		paths, err := tx.ProjectPaths(ctx, []int64{service.ProjectID})
+		if err != nil {
+			return err
+		}
+		if err := tx.wakeService(ctx, serviceID); err != nil {
+			return err
+		}
+		if err := tx.requestProbe(ctx, serviceID); err != nil {
+			return err
+		}
+		err = tx.writer(ctx).Model(&ServiceQueue{}).Where("external_status_check_id = ?", serviceID).UpdateColumn("next_at", tx.Now()).Error
+		if err != nil {
+			return err
+		}
+		if err := tx.audit(ctx, by, 0, AuditRecoveryRequested, paths[service.ProjectID]+": "+service.Name, serviceID); err != nil {
+			return err
+		}
+		return tx.notifyDeliveries(ctx)
+	})
+}
+
+// RetryRecovery completes interrupted operations of a kind now, as the background loops
+// do at their intervals. Operations in progress are left alone. A failure does not stop
+// the others; all errors are joined. An unknown kind is KindNotFound.
+func (s *Store) RetryRecovery(ctx context.Context, by User, kind RecoveryKind) error {
+	if !slices.Contains(RecoveryKinds, kind) {
+		return notFound("recovery")
+	}
+	if err := s.audit(ctx, by, 0, AuditRecoveryRequested, string(kind), 0); err != nil {
+		return err
+	}
+	var err error
+	switch kind {
+	case RecoverPendingPushes:
+		_, err = s.RecoverPushes(ctx, false)
+	case RecoverAlsoApply:
+		err = s.RecoverApplies(ctx)
+	default:
+		_, err = s.RecoverMerges(ctx, false)
+	}
+	return err
+}

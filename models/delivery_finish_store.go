@@ -227,13 +227,13 @@ func (f *finish) auditBreaker(ctx context.Context, q ServiceQueue, action AuditA
 
 // wakeService makes all waiting deliveries of a service due, except for those that it
 // asked to hold back.
-func (f *finish) wakeService(ctx context.Context, serviceID int64) error {
-	now := f.Now()
-	waiting := f.writer(ctx).Table("deliveries").Select("id").
+func (s *Store) wakeService(ctx context.Context, serviceID int64) error {
+	now := s.Now()
+	waiting := s.writer(ctx).Table("deliveries").Select("id").
 		Where("external_status_check_id = ? AND state = 'waiting' AND next_attempt_at > ?", serviceID, now).
 		Where("leased_until IS NULL OR leased_until <= ?", now)
-	return f.writer(ctx).Exec(`UPDATE deliveries SET next_attempt_at = CASE WHEN not_before > ? THEN not_before ELSE ? END WHERE id IN (?)`,
-		now, now, f.skipLocked(waiting, "deliveries")).Error
+	return s.writer(ctx).Exec(`UPDATE deliveries SET next_attempt_at = CASE WHEN not_before > ? THEN not_before ELSE ? END WHERE id IN (?)`,
+		now, now, s.skipLocked(waiting, "deliveries")).Error
 }
 
 // updateQueues stores when each queue should be looked at. Their rows are locked.

@@ -12,6 +12,10 @@ var adminEntries = []struct {
 	title              text.Key
 }{
 	{SectionAdminUsers, "/admin/users", "users", text.KeyAdminUsers},
+	{SectionAdminNamespaces, "/admin/namespaces", "earth", text.KeyAdminNamespaces},
+	{SectionAdminProjects, "/admin/projects", "code", text.KeyProjects},
+	{SectionAdminWork, "/admin/background_work", "retry", text.KeyAdminWork},
+	{SectionAdminAuditEvents, "/admin/audit_events", "history", text.KeyChecksAuditEvents},
 }
 
 // ShownOnce is a secret that a page shows once. An empty Value shows nothing.
@@ -104,4 +108,12 @@ func nameHint(v AdminUserForm) text.Key {
 		return text.KeyAdminNameHint
 	}
 	return ""
+}
+
+// unlessEmpty returns url, or "" if value is empty.
+func unlessEmpty(value, url string) string {
+	if value == "" {
+		return ""
+	}
+	return url
 }

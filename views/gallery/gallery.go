@@ -59,7 +59,7 @@ func (e Entry) Component(ctx context.Context, theme string) templ.Component {
 func Entries() []Entry {
 	var all []Entry
 	for _, group := range [][]Entry{
-		outsideProjects(), projects(), mergeRequests(), commits(), mergeBoxes(), mergeRequestForms(), widget(), mergeRequestSettings(), services(), branchRules(), people(), adminUsers(),
+		outsideProjects(), projects(), mergeRequests(), commits(), mergeBoxes(), mergeRequestForms(), widget(), mergeRequestSettings(), services(), branchRules(), people(), adminUsers(), adminLists(),
 	} {
 		all = append(all, group...)
 	}

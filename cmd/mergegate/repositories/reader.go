@@ -130,3 +130,5 @@ func translate[T any](value T, err error) (T, error) { return value, readError(e
 func translate2[T, U any](value T, other U, err error) (T, U, error) {
 	return value, other, readError(err)
 }
+
+func (r reader) Size(ctx context.Context) (int64, bool, error) { return translate2(r.repo.Size(ctx)) }
