@@ -95,7 +95,7 @@ func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, 
 		Project    `gorm:"embedded"`
 		MemberRole Role
 	}
-	err = page.apply(query.Select("projects.*, COALESCE(members.role, 0) AS member_role").Clauses(order)).
+	err = page.apply(query.Select(columnsOf(query, &Project{}, "projects") + ", COALESCE(members.role, 0) AS member_role").Clauses(order)).
 		Scan(&rows).Error
 	if err != nil {
 		return nil, 0, err

@@ -143,7 +143,10 @@ func Open(cfg Config) (*Store, error) {
 		return &gorm.Config{
 			Logger:                 queryTrace{Interface: logger.Discard, shared: sh},
 			SkipDefaultTransaction: true,
-			NowFunc:                func() time.Time { return dbTime(cfg.Now()) },
+			// Statements name their columns: with SELECT *, those that PostgreSQL has prepared
+			// fail when a newer version adds a column while this one serves.
+			QueryFields: true,
+			NowFunc:     func() time.Time { return dbTime(cfg.Now()) },
 			// Associated rows are only written by explicit statements.
 			FullSaveAssociations: false,
 		}
@@ -222,6 +225,20 @@ func (s *Store) preparedReader(ctx context.Context) *gorm.DB {
 
 // writer returns the database for writes.
 func (s *Store) writer(ctx context.Context) *gorm.DB { return s.db.WithContext(ctx) }
+
+// columnsOf returns the columns of a model as a SELECT list, each with the name of the
+// table. It is used instead of table.*, see QueryFields in Open.
+func columnsOf(db *gorm.DB, model any, table string) string {
+	statement := &gorm.Statement{DB: db}
+	if err := statement.Parse(model); err != nil {
+		panic(err) // impossible: the schema test parses all models
+	}
+	list := make([]string, len(statement.Schema.DBNames))
+	for i, name := range statement.Schema.DBNames {
+		list[i] = table + "." + name
+	}
+	return strings.Join(list, ", ")
+}
 
 // forUpdate locks the rows that a query reads. On SQLite the write transaction itself
 // is the lock.

@@ -60,6 +60,9 @@ type config struct {
 	// DatabaseWait is how long the server waits at start for PostgreSQL to
 	// answer; 0 means that it exits at once.
 	DatabaseWait time.Duration `env:"MERGEGATE_DATABASE_WAIT" envDefault:"1m"`
+	// ShutdownDelay is how long the server goes on serving after SIGTERM, while
+	// /readyz says that it is not ready.
+	ShutdownDelay time.Duration `env:"MERGEGATE_SHUTDOWN_DELAY" envDefault:"0s"`
 	// APIRatePerToken and APIRatePerAddress are the API requests allowed per
 	// minute; 0 means no limit.
 	APIRatePerToken   int `env:"MERGEGATE_API_RATE_PER_TOKEN" envDefault:"6000"`
@@ -127,6 +130,9 @@ func readSettings(createKey bool) (config, error) {
 	if c.DatabaseWait < 0 {
 		fault("MERGEGATE_DATABASE_WAIT must not be negative")
 	}
+	if c.ShutdownDelay < 0 || c.ShutdownDelay > maxShutdownDelay {
+		fault("MERGEGATE_SHUTDOWN_DELAY must be between 0s and %v", maxShutdownDelay)
+	}
 	checkRate := func(name string, rate int) {
 		if rate < 0 || rate > maxAPIRate {
 			fault("%s must be a number of requests per minute between 0 and %d; 0 means no limit", name, maxAPIRate)
@@ -164,7 +170,7 @@ func parseError(err error) error {
 		switch parse.Name {
 		case "LogLevel":
 			takes = "debug, info, warn or error"
-		case "DatabaseWait":
+		case "DatabaseWait", "ShutdownDelay":
 			takes = "a duration, such as 30s or 2m"
 		}
 		field, _ := reflect.TypeFor[config]().FieldByName(parse.Name)
@@ -172,6 +178,9 @@ func parseError(err error) error {
 	}
 	return errors.Join(faults...)
 }
+
+// maxShutdownDelay is the highest delay that can be set.
+const maxShutdownDelay = 5 * time.Minute
 
 // maxAPIRate is the highest API rate that can be set, in requests per minute.
 const maxAPIRate = 1_000_000

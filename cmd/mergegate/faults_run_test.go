@@ -60,6 +60,9 @@ type faultRun struct {
 	project   string
 	services  map[int64]*service
 	users     []*faultUser
+	// entry is the address for users in front of the instances; "" if they use them
+	// directly.
+	entry string
 	// failing makes services answer some deliveries with 500.
 	failing atomic.Bool
 	counts  struct{ kills, faults, acknowledged, cutOff atomic.Int64 }
@@ -71,6 +74,8 @@ type faultOptions struct {
 	users     int
 	services  int
 	data      string // "" for a temporary folder
+	program   string // "" for the shipped program
+	env       []string
 }
 
 // newFaultRun starts the instances and creates a project with services.
@@ -83,7 +88,10 @@ func newFaultRun(t *testing.T, db modelstest.Database, o faultOptions) *faultRun
 	for range o.instances {
 		p := newProgram(t, db)
 		p.data = r.data
-		p.env = append(p.env, "MERGEGATE_DATA="+r.data, "MERGEGATE_API_RATE_PER_TOKEN=0", "MERGEGATE_API_RATE_PER_ADDRESS=0")
+		if o.program != "" {
+			p.path = o.program
+		}
+		p.env = append(append(p.env, o.env...), "MERGEGATE_DATA="+r.data, "MERGEGATE_API_RATE_PER_TOKEN=0", "MERGEGATE_API_RATE_PER_ADDRESS=0")
 		r.instances = append(r.instances, p)
 	}
 	r.api = r.instances[0].admin()

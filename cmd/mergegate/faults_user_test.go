@@ -38,8 +38,14 @@ type operation struct {
 
 func (u *faultUser) branch() string { return fmt.Sprint(u.name, "-", u.number) }
 
-// instance returns an instance to which a request goes.
-func (u *faultUser) instance() *program { return u.run.instances[u.rng.IntN(len(u.run.instances))] }
+// address returns the address to which a request goes: that of a random instance, unless
+// the run has one for all.
+func (u *faultUser) address() string {
+	if u.run.entry != "" {
+		return u.run.entry
+	}
+	return u.run.instances[u.rng.IntN(len(u.run.instances))].url
+}
 
 // call sends an API request to some instance.
 func (u *faultUser) call(method, path string, body map[string]any, into any) (int, error) {
@@ -47,7 +53,7 @@ func (u *faultUser) call(method, path string, body map[string]any, into any) (in
 	if err != nil {
 		return 0, err
 	}
-	req, err := http.NewRequest(method, fmt.Sprintf("%s/api/v4/projects/%d/merge_requests%s", u.instance().url, u.run.projectID, path), bytes.NewReader(content))
+	req, err := http.NewRequest(method, fmt.Sprintf("%s/api/v4/projects/%d/merge_requests%s", u.address(), u.run.projectID, path), bytes.NewReader(content))
 	if err != nil {
 		return 0, err
 	}
@@ -100,7 +106,7 @@ func (u *faultUser) open() {
 func (u *faultUser) push(options ...string) {
 	u.commit++
 	sha := u.tree.commit(u.name+".txt", fmt.Sprint(u.commit, "\n"))
-	remote := strings.Replace(u.instance().url, "://", "://token:"+u.run.api.token+"@", 1) + "/" + u.run.project + ".git"
+	remote := strings.Replace(u.address(), "://", "://token:"+u.run.api.token+"@", 1) + "/" + u.run.project + ".git"
 	out, err := u.tree.tryGit(append(append([]string{"push", "-q"}, options...), remote, u.branch())...)
 	// The server may answer that it will process the push later. Then a later push
 	// may make its event unnecessary.

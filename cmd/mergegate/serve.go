@@ -92,12 +92,13 @@ func startServer(ctx context.Context, a *app) (*server, error) {
 	log := a.config.logger()
 	slog.SetDefault(log)
 	sender := a.newSender()
+	s := &server{log: log}
+	s.stopped, s.fail = context.WithCancelCause(ctx)
+	a.stopping = s.stopped
 	handler, err := newHandler(a, log, sender)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{log: log}
-	s.stopped, s.fail = context.WithCancelCause(ctx)
 	hooks, err := gitrepo.ListenHooks(a.socket)
 	if err != nil {
 		return nil, err
@@ -149,6 +150,8 @@ func startServer(ctx context.Context, a *app) (*server, error) {
 	s.running.Go(func() {
 		defer closeHooks()
 		<-s.stopped.Done()
+		// Until the proxy has seen that the server is not ready, it sends requests.
+		time.Sleep(a.config.ShutdownDelay)
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 		defer cancel()
 		if err := s.http.Shutdown(drain); err != nil {
@@ -200,13 +203,21 @@ func (s *server) wait() error {
 // bodyTimeout sets handlers.Deps.BodyTimeout. Only tests change it.
 var bodyTimeout time.Duration
 
+// ready returns an error once the server has been asked to stop.
+func (a *app) ready(*http.Request) error {
+	if a.stopping != nil && a.stopping.Err() != nil {
+		return errors.New("the server is stopping")
+	}
+	return nil
+}
+
 // newHandler returns a router for pages, git and API.
 func newHandler(a *app, log *slog.Logger, sender *webhook.Client) (http.Handler, error) {
 	git := repositories.Git{Store: a.repos}
 	e, err := handlers.New(handlers.Deps{
 		Store: a.store, Git: git, Log: log, BaseURL: a.config.BaseURL, Sender: sender,
 		SessionKey: a.config.keyring.Derive("sessions"), TrustedProxies: a.config.TrustedProxies, BodyTimeout: bodyTimeout,
-		Middleware: a.observeRequests(),
+		Middleware: a.observeRequests(), Ready: a.ready,
 	})
 	if err != nil {
 		return nil, err

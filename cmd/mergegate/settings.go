@@ -87,6 +87,8 @@ var settingMeanings = map[string]string{
 		"empty: none.",
 	"MERGEGATE_MAX_PACK_BYTES":       "Largest pack that a push may send, in bytes.",
 	"MERGEGATE_DATABASE_CONNECTIONS": "Most connections to PostgreSQL, at least 4.",
+	"MERGEGATE_SHUTDOWN_DELAY": "How long the server goes on serving after SIGTERM while `/readyz` answers 503. Set it to " +
+		"longer than the interval at which a proxy in front of several instances asks `/readyz`, such as `10s`.",
 	"MERGEGATE_DATABASE_WAIT": "How long the server waits at start for a PostgreSQL that does not answer; `0` means that " +
 		"it exits at once.",
 	"MERGEGATE_API_RATE_PER_TOKEN": "Requests per minute that the API takes with one access token, a sixth of them at " +

@@ -31,6 +31,8 @@ type app struct {
 	// socket is the path of the socket for git's hooks; removeSocket removes it.
 	socket       string
 	removeSocket func()
+	// stopping ends when the server has been asked to stop; nil until it runs.
+	stopping context.Context
 }
 
 // openApp reads the settings, migrates the database and opens the store. The
