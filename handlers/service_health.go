@@ -46,12 +46,14 @@ func percentilesText(c echo.Context, p models.Percentiles) string {
 	return translate(c, text.KeyLogPercentiles, "P50", shortDuration(c, p.P50), "P95", shortDuration(c, p.P95))
 }
 
-// shortDuration formats a duration: in milliseconds below ten seconds, in seconds below
-// ten minutes, else in its largest unit.
+// shortDuration formats a duration: in milliseconds below a second, in seconds below ten
+// minutes, else in its largest unit.
 func shortDuration(c echo.Context, d time.Duration) string {
 	switch {
-	case d < 10*time.Second:
+	case d < time.Second:
 		return milliseconds(c, d.Milliseconds())
+	case d < 10*time.Second:
+		return translate(c, text.KeyMRSecondsShort, "Count", strconv.FormatFloat(d.Seconds(), 'f', 1, 64))
 	case d < 10*time.Minute:
 		return translate(c, text.KeyMRSecondsShort, "Count", int(d.Round(time.Second)/time.Second))
 	}

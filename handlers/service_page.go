@@ -53,9 +53,12 @@ func (p *pages) presentService(
 	deliveries := recent[service.ID]
 	base := serviceURL(c, service.ID)
 	view := views.ServicePage{
-		Page: page, Service: serviceRow(c, service, deliveries, returnToService), AddedAt: service.CreatedAt,
+		Page: page, Service: serviceRow(c, service, deliveries, returnToService), AddedAt: service.CreatedAt, CallbackOnly: service.CallbackOnly,
 		TestURL: base + "/test", FailedInRow: failedInRow(deliveries), MaxAttempts: models.MaxAttempts, Host: hostOf(service.ExternalURL),
 		Deliveries: filter.present(c, base),
+	}
+	for _, header := range service.CustomHeaders {
+		view.HeaderNames = append(view.HeaderNames, header.Name)
 	}
 	health, err := p.Store.ServiceHealth(c.Request().Context(), service.ProjectID, service.ID)
 	if err != nil {
@@ -88,6 +91,8 @@ func (p *pages) presentService(
 	digest := deliveryDigest{now: list.Now}
 	digest.word(service.Name, service.ExternalURL, strconv.FormatInt(total, 10), strconv.FormatBool(service.HasSecret()))
 	digest.word(service.Scope()...)
+	digest.word(service.Timeout().String(), strconv.FormatBool(service.Informational), strconv.FormatBool(service.CallbackOnly))
+	digest.word(view.HeaderNames...)
 	digest.word(view.Service.Breaker.State, strconv.FormatInt(view.Service.Breaker.NextAt.UnixMicro(), 10))
 	digest.add(deliveries...)
 	digest.add(shown...)

@@ -14,7 +14,8 @@ const (
 	AbortedByClose AbortReason = "closed"
 	// AbortedByRetarget: the target branch of the merge request was changed.
 	AbortedByRetarget AbortReason = "target_branch_changed"
-	// AbortedByUser: the account of the user who set it is blocked or deleted.
+	// AbortedByUser: the account of the user who set it is blocked or deleted, or the
+	// token of the bot that set it has ended.
 	AbortedByUser AbortReason = "user_inactive"
 	// AbortedByRole: the user who set it may no longer merge into the target.
 	AbortedByRole AbortReason = "not_allowed"

@@ -199,7 +199,7 @@ func (s *Store) mergeAutomatically(ctx context.Context, by User, claimed MergeRe
 }
 
 // autoMergeUser returns the user who set auto-merge, or CodeUserInactive if the account
-// is blocked or deleted.
+// is blocked or deleted, or is a bot whose token has ended.
 func (s *Store) autoMergeUser(ctx context.Context, mr MergeRequest) (User, error) {
 	if mr.AutoMergeUserID == nil {
 		return User{}, forbidden(CodeUserInactive)
@@ -207,6 +207,14 @@ func (s *Store) autoMergeUser(ctx context.Context, mr MergeRequest) (User, error
 	user, err := s.User(ctx, *mr.AutoMergeUserID)
 	if KindOf(err) == KindNotFound || err == nil && user.Blocked {
 		return User{}, forbidden(CodeUserInactive)
+	}
+	if err != nil || !user.Bot {
+		return user, err
+	}
+	var valid int64
+	err = s.reader(ctx).Model(&AccessToken{}).Where("user_id = ? AND revoked_at IS NULL AND expires_at > ?", user.ID, s.Now()).Count(&valid).Error
+	if err == nil && valid == 0 {
+		err = forbidden(CodeUserInactive)
 	}
 	return user, err
 }

@@ -3,6 +3,7 @@ package models_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/models/modelstest"
@@ -254,4 +255,31 @@ func newDatabase(t *testing.T, like modelstest.Database) modelstest.Database {
 		return modelstest.SQLite(t)
 	}
 	return modelstest.Postgres(t)
+}
+
+// Auto-merge that a bot has set ends with the bot's token.
+func TestAutoMerge_TokenOfBotEnded_IsAborted(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		service := w.Service("licence")
+		token, err := w.Store.CreateProjectToken(t.Context(), w.Owner, models.RoleOwner, w.Project.ID, models.AccessTokenInput{
+			Name: "bot", Scopes: []string{models.ScopeAPI}, ExpiresAt: w.Store.Now().Add(time.Hour), Digest: "bot", Role: models.RoleMaintainer,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bot, err := w.Store.User(t.Context(), token.UserID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mr := autoMerge(t, w, bot, w.MergeRequest("feature", "main"))
+		w.Clock.Advance(time.Hour)
+		if err := w.Respond(mr, service, mr.HeadSHA, models.StatusPassed); err != nil {
+			t.Fatal(err)
+		}
+		if n := runAutoMerges(t, w); n != 0 {
+			t.Fatalf("%d merges", n)
+		}
+		assertAborted(t, w, mr, models.AbortedByUser)
+	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"strings"
-
 )
 
 // newDelivery is a delivery that no claim has seen yet, with what claiming it needs.

@@ -11,9 +11,13 @@ import (
 
 // ServicePage is one service with its delivery log.
 type ServicePage struct {
-	Page        Page
-	Service     ServiceRow
-	AddedAt     time.Time
+	Page    Page
+	Service ServiceRow
+	AddedAt time.Time
+	// CallbackOnly services answer only with the token of a delivery.
+	CallbackOnly bool
+	// HeaderNames are the names of the custom headers.
+	HeaderNames []string
 	TestURL     string
 	FailedInRow int
 	Health      HealthChart

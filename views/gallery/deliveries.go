@@ -139,6 +139,7 @@ func servicePage(ctx context.Context, theme string) views.ServicePage {
 	bad := func(text string) views.Outcome { return views.Outcome{Kind: "danger", Text: text} }
 	good := views.Outcome{Kind: "success", Text: "HTTP 202"}
 	return views.ServicePage{Page: servicesFrame(ctx, theme), Service: serviceRows()[2], AddedAt: Now.AddDate(0, 0, -42), TestURL: base + "/test",
+		CallbackOnly: true, HeaderNames: []string{"Authorization", "X-Api-Key"},
 		FailedInRow: 5, LastFailure: "HTTP 503", Answered: true, Health: health(ctx), Host: "loadgate.example.org:8080", MaxAttempts: 12, Live: views.Live{URL: base + "?rev=1"},
 		Deliveries: views.DeliveryList{Now: Now, URL: base, RedeliverURL: base + "/deliveries/redeliver", Pages: views.PageLinks{First: 1, Last: 8, Total: 64, NextURL: base + "?page=2"},
 			Outcomes: []views.Option{{Text: text.T(ctx, text.KeyChecksAllOutcomes)}, {Value: "delivered", Text: text.T(ctx, text.KeyChecksDelivered)}, {Value: "failed", Text: text.T(ctx, text.KeyChecksDeliveryFailed)},
