@@ -41,6 +41,7 @@ func printManual(out io.Writer) error {
 	b.WriteString(".SH EXIT STATUS\n0 for success, 1 for an error, 2 for wrong arguments.\n")
 	b.WriteString(".SH FILES\n.TP\n.I /etc/mergegate/mergegate.env\nSettings of the service that the Debian package installs.\n" +
 		".TP\n.I /etc/credstore/mergegate.*\nSecrets of that service.\n" +
+		".TP\n.I /usr/sbin/mergegate-run\nRuns a command of mergegate with the settings, the secrets and the user of that service.\n" +
 		".TP\n.I /var/lib/mergegate\nData folder of that service.\n")
 	b.WriteString(".SH SEE ALSO\n.BR git (1),\n.BR systemd.exec (5)\n")
 	_, err := io.WriteString(out, b.String())
