@@ -1,4 +1,4 @@
-// Package check tests the Helm chart. It is a module of its own, because Helm needs
+// Package check tests the Helm chart and the compose file. It is a module of its own, because Helm needs
 // many modules that Mergegate does not.
 package check
 
@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 )
 
-const path = "../mergegate"
+const path = "../helm/mergegate"
 
 type values = map[string]any
 
