@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: help run setup check test soak bench bench-isolation bench-scale dist image dist-test generate lint verify-generated versions
+.PHONY: test-upgrade release-data help run setup check test soak bench bench-isolation bench-scale dist image dist-test generate lint verify-generated versions
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,13 @@ N ?= 200000
 bench-scale: versions ## compare every page with 1,000 merge requests against N (200000)
 	MERGEGATE_BENCH_MERGE_REQUESTS=$(N) $(GO) run ./models/modelstest/pgserver -- \
 		$(GO) test ./cmd/mergegate -run '^$$' -bench Scale -benchtime 1x -timeout 24h
+
+test-upgrade: versions ## replace instances of the version at PREVIOUS (a tag or commit) by this one, under load
+	@.ci/test-upgrade "$(PREVIOUS)"
+
+release-data: versions ## store data of release VERSION (1.2.3), to which later versions must upgrade
+	@.ci/released-migrations "$(VERSION)"
+	$(GO) test ./cmd/mergegate -count 1 -run '^TestMakeRelease$$' -release "$(VERSION)"
 
 generate: versions ## write the Go code of the templ files
 	$(GO) tool templ generate

@@ -126,7 +126,9 @@ func (p *program) database() (driver, dsn string) {
 
 // admin creates an administrator with an access token. The program must not be
 // running.
-func (p *program) admin() client {
+func (p *program) admin() client { return p.adminNamed("ada") }
+
+func (p *program) adminNamed(name string) client {
 	p.t.Helper()
 	if out, err := p.run(nil, "migrate"); err != nil {
 		p.t.Fatalf("migrate: %v\n%s", err, out)
@@ -137,7 +139,7 @@ func (p *program) admin() client {
 		p.t.Fatal(err)
 	}
 	defer store.Close()
-	user, err := store.CreateUser(p.t.Context(), models.User{}, models.UserInput{Username: "ada", Name: "Ada", Admin: true})
+	user, err := store.CreateUser(p.t.Context(), models.User{}, models.UserInput{Username: name, Name: strings.ToUpper(name[:1]) + name[1:], Admin: true})
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -85,6 +85,8 @@ type balancer struct {
 type backend struct {
 	address *url.URL
 	ready   atomic.Bool
+	// removed means that it gets no requests although it is ready.
+	removed atomic.Bool
 	served  atomic.Int64
 }
 
@@ -151,7 +153,7 @@ func (b *balancer) fail(format string, args ...any) {
 func (b *balancer) next() *backend {
 	for range b.backends {
 		one := b.backends[int(b.turn.Add(1))%len(b.backends)]
-		if one.ready.Load() {
+		if one.ready.Load() && !one.removed.Load() {
 			return one
 		}
 	}
@@ -201,17 +203,16 @@ func (one *backend) ask(ctx context.Context) {
 // merge. No request fails, and nothing is lost.
 func TestRollingUpgrade(t *testing.T) {
 	t.Parallel()
-	next := ""
-	if os.Getenv(previousVariable) == "" {
+	previous, isPrevious := os.LookupEnv(previousVariable)
+	next, err := shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !isPrevious {
 		next = buildNext(t)
-	} else {
-		var err error
-		if next, err = shipped(); err != nil {
-			t.Fatal(err)
-		}
 	}
 	r := newFaultRun(t, modelstest.EmptyPostgres(t), faultOptions{
-		instances: 3, users: 3, services: 2, program: os.Getenv(previousVariable), env: []string{"MERGEGATE_SHUTDOWN_DELAY=500ms"},
+		instances: 3, users: 3, services: 2, program: previous, env: []string{"MERGEGATE_SHUTDOWN_DELAY=500ms"},
 	})
 	proxy := newBalancer(t, r.instances)
 	r.entry = proxy.URL
@@ -227,9 +228,13 @@ func TestRollingUpgrade(t *testing.T) {
 	r.during(0, int64(len(r.instances)), func(rng *rand.Rand) {
 		r.progress(rng)
 		p, one := r.instances[replaced], proxy.backends[replaced]
+		if isPrevious {
+			one.removed.Store(true) // version 0.1.0 stops at once
+		}
 		p.stop()
 		p.path = next
 		p.start(nil, "serve")
+		one.removed.Store(false)
 		before := one.served.Load()
 		p.await("requests to the new instance", func() bool { return one.served.Load() > before+20 })
 		r.progress(rng)
@@ -243,8 +248,8 @@ func TestRollingUpgrade(t *testing.T) {
 	t.Logf("%d operations in %d requests while three instances were replaced", r.counts.acknowledged.Load(), proxy.requests.Load())
 	// An instance of the old version that starts again is refused.
 	old := newProgram(t, r.db)
-	if path := os.Getenv(previousVariable); path != "" {
-		old.path = path
+	if isPrevious {
+		old.path = previous
 	}
 	if out, err := old.run([]string{"MERGEGATE_DATA=" + r.data}, "serve"); err == nil {
 		t.Errorf("the old version starts on the newer schema: %s", out)

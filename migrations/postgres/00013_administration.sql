@@ -22,6 +22,7 @@ CREATE INDEX users_blocked ON users (id) WHERE blocked;
 CREATE INDEX users_people ON users (id) WHERE NOT bot;
 -- For the tokens that a user created for projects, and for the audit events of an author.
 CREATE INDEX access_tokens_created_by_id ON access_tokens (created_by_id, id);
+-- Blocks writes: for about a second per million audit events.
 CREATE INDEX audit_events_author ON audit_events (user_name, id);
 -- For the list of namespaces without a user.
 CREATE INDEX namespaces_free ON namespaces (path_key) WHERE user_id IS NULL;

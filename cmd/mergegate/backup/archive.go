@@ -189,6 +189,13 @@ func readArchive(path string, read func(name string, content io.Reader) error) e
 	}
 }
 
+// Verify reads a whole backup and returns its manifest, or an error that says what is
+// wrong with it.
+func Verify(path string) (Manifest, error) {
+	manifest, _, err := verify(path)
+	return manifest, err
+}
+
 // verify reads a whole backup, compares each member with the manifest and returns the
 // manifest and its digest. It changes nothing.
 func verify(path string) (Manifest, string, error) {
