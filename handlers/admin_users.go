@@ -20,10 +20,16 @@ func (p *pages) admin(c echo.Context) error {
 // adminPage returns the frame of a page of the admin area. levels are breadcrumbs below the
 // area: texts and addresses in turn.
 func (p *pages) adminPage(c echo.Context, title, section string, levels ...string) (views.Page, error) {
+	page, err := p.adminFrame(c, title, section)
+	addBreadcrumbs(&page, levels...)
+	return page, err
+}
+
+// adminFrame is adminPage without breadcrumbs below the area.
+func (p *pages) adminFrame(c echo.Context, title, section string) (views.Page, error) {
 	page, err := p.page(c, title, section)
 	page.AdminArea = true
 	page.Breadcrumbs = []views.Crumb{{Text: translate(c, text.KeyAdminArea), URL: adminPath}}
-	addBreadcrumbs(&page, levels...)
 	return page, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -81,41 +82,71 @@ func (p *pages) auditEvents(c echo.Context) error {
 }
 
 // instanceAuditEvents lists the events outside projects: sign-ins, users, personal tokens and
-// deleted projects.
+// deleted projects. With scope=all it lists those of all projects, too.
 func (p *pages) instanceAuditEvents(c echo.Context) error {
-	return p.renderAudit(c, instanceAuditPath, "", text.KeyPeopleInstanceAuditIntro)
+	return p.renderAudit(c, instanceAuditPath, views.SectionAdminAuditEvents, text.KeyPeopleInstanceAuditIntro)
 }
 
 func (p *pages) renderAudit(c echo.Context, path, section string, intro text.Key) error {
-	page, err := p.page(c, translate(c, text.KeyChecksAuditEvents), section)
+	number, projectID := pageNumber(c), request.Project(c).ID
+	title, frame := translate(c, text.KeyChecksAuditEvents), p.page
+	if projectID == 0 {
+		frame = p.adminFrame
+	}
+	page, err := frame(c, title, section)
 	if err != nil {
 		return err
 	}
-	if section != "" {
+	if projectID != 0 {
 		addBreadcrumbs(&page, translate(c, text.KeyManage), path)
 	}
-	addBreadcrumbs(&page, translate(c, text.KeyChecksAuditEvents), path)
-	number, projectID := pageNumber(c), request.Project(c).ID
+	addBreadcrumbs(&page, title, path)
 	filter, form := auditFilter(c, projectID)
 	events, total, err := p.Store.AuditEvents(c.Request().Context(), projectID, filter, models.Page{Number: number, Size: pageSize})
 	if err != nil {
 		return err
 	}
 	view := views.AuditEvents{
-		Page: page, Intro: intro, Path: path, Filter: form, Filtered: filter != models.AuditFilter{}, Pages: pageLinks(c, number, len(events), total),
-		ExportURL: path + ".csv",
+		Page: page, Intro: intro, Path: path, Filter: form, Filtered: filter != models.AuditFilter{}, Pages: boundedLinks(c, number, len(events), total),
+		ExportURL: path + ".csv", Instance: projectID == 0,
 	}
 	query := c.Request().URL.Query()
 	if query.Del("page"); len(query) > 0 {
 		view.ExportURL += "?" + query.Encode()
 	}
-	for _, kind := range models.AuditKindsOf(projectID) {
+	for _, kind := range auditKinds(projectID) {
 		view.Kinds = append(view.Kinds, views.Option{Value: string(kind), Text: translate(c, auditKindTexts[kind])})
 	}
+	paths, err := p.projectPaths(c, events...)
+	if err != nil {
+		return err
+	}
 	for _, e := range events {
-		view.Rows = append(view.Rows, auditRow(c, e))
+		view.Rows = append(view.Rows, auditRow(c, e, paths))
 	}
 	return render(c, http.StatusOK, views.AuditEventsView(view))
+}
+
+// auditKinds returns the kinds that the filter of a project, or of the instance, offers.
+func auditKinds(projectID int64) []models.AuditKind {
+	if projectID == 0 {
+		return models.AllAuditKinds()
+	}
+	return models.AuditKindsOf(projectID)
+}
+
+// projectPaths returns the paths of the events' projects on the page of the instance.
+func (p *pages) projectPaths(c echo.Context, events ...models.AuditEvent) (map[int64]string, error) {
+	if request.Project(c).ID != 0 {
+		return nil, nil
+	}
+	var ids []int64
+	for _, e := range events {
+		if e.ProjectID != nil {
+			ids = append(ids, *e.ProjectID)
+		}
+	}
+	return p.Store.ProjectPaths(c.Request().Context(), ids)
 }
 
 // auditFilter reads the filter from the query. An invalid date is an error in the form and
@@ -138,14 +169,25 @@ func auditFilter(c echo.Context, projectID int64) (models.AuditFilter, views.For
 	if !filter.Before.IsZero() {
 		filter.Before = filter.Before.AddDate(0, 0, 1)
 	}
-	if kind := models.AuditKind(searchParam(c, "kind")); slices.Contains(models.AuditKindsOf(projectID), kind) {
+	if kind := models.AuditKind(searchParam(c, "kind")); slices.Contains(auditKinds(projectID), kind) {
 		filter.Kind = kind
 		form.Values.Set("kind", string(kind))
+	}
+	if projectID == 0 {
+		filter.Author, filter.Everywhere = searchParam(c, "author"), c.QueryParam("scope") == auditEverywhere
+		form.Values.Set("author", filter.Author)
+		if filter.Everywhere {
+			form.Values.Set("scope", auditEverywhere)
+		}
 	}
 	return filter, form
 }
 
-func auditRow(c echo.Context, e models.AuditEvent) views.AuditEventRow {
+// auditEverywhere is the value of the filter scope that includes the events of projects.
+const auditEverywhere = "all"
+
+// auditRow presents an event. paths are those of projects on the page of the instance.
+func auditRow(c echo.Context, e models.AuditEvent, paths map[int64]string) views.AuditEventRow {
 	row := views.AuditEventRow{
 		At: e.CreatedAt, Author: e.UserName, Action: translate(c, views.AuditActionKey(string(e.Action))), Object: e.Target, IP: e.IP,
 	}
@@ -158,6 +200,10 @@ func auditRow(c echo.Context, e models.AuditEvent) views.AuditEventRow {
 	if e.Action.TargetsMergeRequest() {
 		row.Request = fmt.Sprintf("!%d", e.TargetID)
 		row.RequestURL = mergeRequestURL(c, e.TargetID)
+	}
+	if e.ProjectID != nil && paths[*e.ProjectID] != "" {
+		row.Project = paths[*e.ProjectID]
+		row.RequestURL = withID("/"+row.Project+mergeRequestsPath, e.TargetID)
 	}
 	for _, change := range e.Details {
 		key := text.KeyChecksChangeBoth
@@ -188,7 +234,11 @@ func auditValue(c echo.Context, field, value string) string {
 	return value
 }
 
-// exportAuditEvents writes all pages of the list as CSV.
+// maxExported is how many events an export has.
+const maxExported = 100_000
+
+// exportAuditEvents writes the newest maxExported events of the list as CSV. A last line says
+// if there are more.
 func (p *pages) exportAuditEvents(c echo.Context) error {
 	projectID := request.Project(c).ID
 	filter, _ := auditFilter(c, projectID)
@@ -212,10 +262,18 @@ func (p *pages) exportAuditEvents(c echo.Context) error {
 	if err := out.Write(titles); err != nil {
 		return err
 	}
-	err := p.Store.EachAuditEvent(c.Request().Context(), projectID, filter, func(e models.AuditEvent) error {
-		row := auditRow(c, e)
+	paths := map[int64]string{}
+	more, err := p.Store.EachAuditEvent(c.Request().Context(), projectID, filter, maxExported, func(e models.AuditEvent) error {
+		if e.ProjectID != nil && paths[*e.ProjectID] == "" {
+			found, err := p.projectPaths(c, e)
+			if err != nil {
+				return err
+			}
+			maps.Copy(paths, found)
+		}
+		row := auditRow(c, e, paths)
 		cells := []string{
-			row.At.UTC().Format(time.RFC3339), row.Author, row.Username, row.Action, strings.TrimSpace(row.Object + " " + row.Request),
+			row.At.UTC().Format(time.RFC3339), row.Author, row.Username, row.Action, strings.TrimSpace(row.Project + " " + row.Object + " " + row.Request),
 			strings.Join(row.Changes, "\n"), row.IP,
 		}
 		for i, cell := range cells {
@@ -223,6 +281,9 @@ func (p *pages) exportAuditEvents(c echo.Context) error {
 		}
 		return out.Write(cells)
 	})
+	if more && err == nil {
+		err = out.Write([]string{translate(c, text.KeyAdminAuditCut, "Limit", "100,000")})
+	}
 	out.Flush()
 	if err = errors.Join(err, out.Error()); err != nil {
 		// The status was sent already. Aborting the connection tells the client that the file

@@ -125,13 +125,39 @@ func TestInstanceAuditEvents_SignIns_AreForAdministrators(t *testing.T) {
 				t.Errorf("%q lacks %q", rows, want)
 			}
 		}
-		if !page.has(`.menu a[href="` + instanceAuditPath + `"]`) {
-			t.Error("the administrator's menu has no link to the audit events")
+		if !page.has(`.sidebar a[href="` + instanceAuditPath + `"]`) {
+			t.Error("the admin area has no link to the audit events")
 		}
-		if s.as(s.Owner).get("/").has(`.menu a[href="` + instanceAuditPath + `"]`) {
-			t.Error("a user's menu has a link to the audit events")
-		}
-		s.as(s.Owner).get(instanceAuditPath).wantStatus(http.StatusForbidden)
+		s.as(s.Owner).get(instanceAuditPath).wantStatus(http.StatusNotFound)
 		s.as(admin).get(instanceAuditPath + ".csv").wantStatus(http.StatusOK)
+	})
+}
+
+// The instance's list can include the events of all projects, and be narrowed to an author.
+func TestInstanceAuditEvents_ScopeAndAuthor(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		s.Service("licence")
+		s.openMergeRequest("topic")
+		admin := s.as(s.Admin("root"))
+		rows := func(query string) string {
+			t.Helper()
+			return collapseSpace(admin.get(instanceAuditPath + query).wantStatus(http.StatusOK).Find("#audit tbody").Text())
+		}
+		if got := rows(""); strings.Contains(got, "Added status check") || !strings.Contains(got, "Created user") {
+			t.Errorf("outside projects: %q", got)
+		}
+		if got := rows("?scope=all"); !strings.Contains(got, "Added status check") || !strings.Contains(got, "olga/pear") || !strings.Contains(got, "Created user") {
+			t.Errorf("everywhere: %q", got)
+		}
+		if got := rows("?scope=all&author=olga&kind=status_checks"); !strings.Contains(got, "Added status check") || strings.Contains(got, "Created user") {
+			t.Errorf("by olga: %q", got)
+		}
+		if got := rows("?scope=all&author=nobody"); got != "" {
+			t.Errorf("by nobody: %q", got)
+		}
+		file := admin.get(instanceAuditPath + ".csv?scope=all&author=olga").wantStatus(http.StatusOK).body
+		if !strings.Contains(file, "olga/pear licence") || strings.Contains(file, "root") {
+			t.Errorf("export: %s", file)
+		}
 	})
 }

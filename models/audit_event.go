@@ -137,6 +137,17 @@ func AuditKindsOf(projectID int64) []AuditKind {
 	return []AuditKind{AuditKindStatusChecks, AuditKindMergeRequests, AuditKindMembers, AuditKindTokens, AuditKindBranches, AuditKindProject}
 }
 
+// AllAuditKinds returns the kinds of events in and outside projects.
+func AllAuditKinds() []AuditKind {
+	kinds := AuditKindsOf(0)
+	for _, kind := range AuditKindsOf(1) {
+		if !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
+}
+
 // AuditFilter narrows a list of audit events. The zero value selects all of them.
 type AuditFilter struct {
 	// Kind is "" for all kinds. An unknown kind matches nothing.

@@ -48,28 +48,32 @@ func (s *Store) AuditEvents(ctx context.Context, projectID int64, filter AuditFi
 	return events, total, err
 }
 
-// EachAuditEvent calls each for every event that AuditEvents lists, newest first. It
-// reads them in batches and stops at the first error.
-func (s *Store) EachAuditEvent(ctx context.Context, projectID int64, filter AuditFilter, each func(AuditEvent) error) error {
+// EachAuditEvent calls each for the events that AuditEvents lists, newest first, at most
+// limit. It reads them in batches and stops at the first error. more reports whether
+// there are more.
+func (s *Store) EachAuditEvent(ctx context.Context, projectID int64, filter AuditFilter, limit int, each func(AuditEvent) error) (more bool, err error) {
 	const batch = 500
 	below := int64(0)
-	for {
+	for n := 0; ; {
 		query := s.auditEvents(ctx, projectID, filter)
 		if below != 0 {
 			query = query.Where("id < ?", below)
 		}
 		var events []AuditEvent
 		if err := query.Preload("User").Order("id DESC").Limit(batch).Find(&events).Error; err != nil {
-			return err
+			return false, err
 		}
 		for _, event := range events {
+			if n++; n > limit {
+				return true, nil
+			}
 			if err := each(event); err != nil {
-				return err
+				return false, err
 			}
 			below = event.ID
 		}
 		if len(events) < batch {
-			return nil
+			return false, nil
 		}
 	}
 }

@@ -85,3 +85,19 @@ func TestRecordResponse_AfterTimeout_RecordsBoth(t *testing.T) {
 		}
 	})
 }
+
+func TestEachAuditEvent_EndsAtLimit(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		for _, limit := range []int{1, 1000} {
+			n := 0
+			more, err := w.Store.EachAuditEvent(t.Context(), w.Project.ID, models.AuditFilter{}, limit, func(models.AuditEvent) error {
+				n++
+				return nil
+			})
+			if err != nil || more != (limit == 1) || n > limit || n == 0 {
+				t.Errorf("limit %d: %d events, more %t, %v", limit, n, more, err)
+			}
+		}
+	})
+}

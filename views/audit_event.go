@@ -21,6 +21,8 @@ type AuditEvents struct {
 	Kinds    []Option
 	Filter   Form
 	Filtered bool
+	// Instance adds the fields "scope" and "author" to the filter.
+	Instance bool
 	// ExportURL is the address of the list as a file.
 	ExportURL string
 }
@@ -33,6 +35,8 @@ type AuditEventRow struct {
 	Bot              bool
 	Action           string
 	Object           string
+	// Project is the path of the event's project on the page of the instance.
+	Project string
 	// IP is the client's address, empty for actions of the system.
 	IP string
 	// Request is the merge request concerned, such as "!142", and RequestURL its

@@ -50,6 +50,17 @@ func adminLists() []Entry {
 			{ID: 2, Path: strings.Repeat("x", 255), CreatedAt: ago(time.Hour)},
 		}})},
 		{Name: "admin_namespaces_empty", Draw: namespaces(views.AdminNamespaces{})},
+		{Name: "admin_audit_events", Draw: func(ctx context.Context, theme string) templ.Component {
+			return views.AuditEventsView(views.AuditEvents{
+				Page: adminFrame(ctx, theme, text.KeyChecksAuditEvents, views.SectionAdminAuditEvents), Instance: true, Intro: text.KeyPeopleInstanceAuditIntro,
+				Path: "/admin/audit_events", ExportURL: "/admin/audit_events.csv", Pages: views.PageLinks{First: 1, Last: 2, Total: 2},
+				Rows: []views.AuditEventRow{
+					{At: Now, Author: "Priya Raman", Username: "priya", Action: "Blocked user", Object: "jonas", IP: "203.0.113.24"},
+					{At: ago(time.Hour), Author: "(System)", Action: "Status check timed out", Object: "Licence scan", Request: "!142", RequestURL: requestPath,
+						Project: "northwind/ticketing-api", Changes: []string{"Status: Pending → Failed"}},
+				},
+			})
+		}},
 		{Name: "admin_namespace_new", Draw: func(ctx context.Context, theme string) templ.Component {
 			p := adminFrame(ctx, theme, text.KeyAdminNewNamespace, views.SectionAdminNamespaces)
 			p.Narrow = true

@@ -158,9 +158,9 @@ func people() []Entry {
 		{Name: "audit_events_empty", Draw: audit()},
 		{Name: "audit_events_none_match", Draw: func(ctx context.Context, theme string) templ.Component {
 			return views.AuditEventsView(views.AuditEvents{
-				Page: barePage(ctx, theme, text.KeyChecksAuditEvents), Intro: text.KeyPeopleInstanceAuditIntro, Path: "/admin/audit_events", ExportURL: "/admin/audit_events.csv?kind=users",
+				Page: adminFrame(ctx, theme, text.KeyChecksAuditEvents, views.SectionAdminAuditEvents), Instance: true, Intro: text.KeyPeopleInstanceAuditIntro, Path: "/admin/audit_events", ExportURL: "/admin/audit_events.csv?kind=users",
 				Kinds: []views.Option{{Value: "users", Text: text.T(ctx, text.KeyPeopleKindUsers)}}, Filtered: true,
-				Filter: views.Form{Values: url.Values{"kind": {"users"}, "from": {"yesterday"}, "to": {"2026-11-22"}}, Errors: map[string]string{"from": text.T(ctx, text.KeyDateInvalid)}},
+				Filter: views.Form{Values: url.Values{"kind": {"users"}, "from": {"yesterday"}, "to": {"2026-11-22"}, "scope": {"all"}, "author": {"mona"}}, Errors: map[string]string{"from": text.T(ctx, text.KeyDateInvalid)}},
 			})
 		}},
 	}

@@ -143,4 +143,9 @@ const (
 	KeyAdminDeleteNamespace      Key = "admin.delete_namespace"
 	KeyAdminNamespaceDeleted     Key = "admin.namespace_deleted"
 	KeyAdminNotEmpty             Key = "admin.not_empty"
+	KeyAdminAuditScope           Key = "admin.audit_scope"
+	KeyAdminAuditOutside         Key = "admin.audit_outside"
+	KeyAdminAuditEverywhere      Key = "admin.audit_everywhere"
+	KeyAdminAuditAuthor          Key = "admin.audit_author"
+	KeyAdminAuditCut             Key = "admin.audit_cut"
 )
