@@ -178,3 +178,15 @@ func TestAdminArea_OthersGetNotFound(t *testing.T) {
 		}
 	})
 }
+
+func TestAdminSettings_ShowValuesAndSources(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		rows := collapseSpace(s.as(s.Admin("root")).get(adminSettingsPath).wantStatus(http.StatusOK).Find("#settings tbody").Text())
+		for _, want := range []string{"MERGEGATE_LISTEN127.0.0.1:8080Default", "MERGEGATE_SECRET_KEYSet (not shown)File"} {
+			if !strings.Contains(rows, want) {
+				t.Errorf("%q lacks %q", rows, want)
+			}
+		}
+		s.as(s.Owner).get(adminSettingsPath).wantStatus(http.StatusNotFound)
+	})
+}

@@ -37,6 +37,10 @@ type Deps struct {
 	// TrustedProxies are networks in CIDR notation whose X-Forwarded-For is believed. If
 	// empty, the client's address is that of the connection.
 	TrustedProxies []string
+	// Version is the program's version, and Settings are those in force. The admin area shows
+	// them.
+	Version  string
+	Settings []Setting
 	// Sender sends tests of services that are not saved yet.
 	Sender Sender
 	// Ready returns why the server is not ready, nil if it is. A nil function only checks the

@@ -209,6 +209,7 @@ func (p *pages) declaredRoutes() []route {
 		{get, adminProjectsPath, auth.AdminInstance, p.adminProjects},
 		{get, adminProjectsPath + "/:id/remove", auth.AdminInstance, p.removeProjectForm},
 		{post, adminProjectsPath + "/:id/remove", auth.AdminInstance, p.removeProject},
+		{get, adminSettingsPath, auth.AdminInstance, p.adminSettings},
 		{get, backgroundWorkPath, auth.AdminInstance, p.backgroundWork},
 		{post, backgroundWorkPath + "/retry", auth.AdminInstance, p.retryBackgroundWork},
 		{get, instanceAuditPath, auth.ManageUsers, p.instanceAuditEvents},

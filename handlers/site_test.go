@@ -43,6 +43,9 @@ func siteOf(t testing.TB, w *modelstest.Fixture) *testSite {
 	}
 	e, err := New(Deps{
 		Store: w.Store, Git: git, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), BaseURL: "http://mergegate.test", SessionKey: key,
+		Version: "1.2.3", Settings: []Setting{
+			{Name: "MERGEGATE_LISTEN", Value: "127.0.0.1:8080", Source: SettingDefault}, {Name: "MERGEGATE_SECRET_KEY", Secret: true, Set: true, Source: SettingFile},
+		},
 		Sender: webhook.NewClient(webhook.Options{Version: "test", Allow: allow}),
 	})
 	if err != nil {

@@ -30,6 +30,7 @@ const (
 	adminUserPath        = adminUsersPath + "/:username"
 	adminProjectsPath    = adminPath + "/projects"
 	adminNamespacesPath  = adminPath + "/namespaces"
+	adminSettingsPath    = adminPath + "/settings"
 	backgroundWorkPath   = adminPath + "/background_work"
 	instanceAuditPath    = adminPath + "/audit_events"
 )

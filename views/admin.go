@@ -16,6 +16,7 @@ var adminEntries = []struct {
 	{SectionAdminProjects, "/admin/projects", "code", text.KeyProjects},
 	{SectionAdminWork, "/admin/background_work", "retry", text.KeyAdminWork},
 	{SectionAdminAuditEvents, "/admin/audit_events", "history", text.KeyChecksAuditEvents},
+	{SectionAdminSettings, "/admin/settings", "settings", text.KeyAdminSettings},
 }
 
 // ShownOnce is a secret that a page shows once. An empty Value shows nothing.

@@ -216,6 +216,7 @@ func newHandler(a *app, log *slog.Logger, sender *webhook.Client) (http.Handler,
 	git := repositories.Git{Store: a.repos}
 	e, err := handlers.New(handlers.Deps{
 		Store: a.store, Git: git, Log: log, BaseURL: a.config.BaseURL, Sender: sender,
+		Version: version(), Settings: a.config.inForce(),
 		SessionKey: a.config.keyring.Derive("sessions"), TrustedProxies: a.config.TrustedProxies, BodyTimeout: bodyTimeout,
 		Middleware: a.observeRequests(), Ready: a.ready,
 	})

@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/mergegate/mergegate/handlers"
 )
 
 var update = flag.Bool("update", false, "write the table in docs/configuration.md anew")
@@ -141,5 +143,44 @@ func TestSecrets_InvalidFile_NamesIt(t *testing.T) {
 				t.Errorf("the error prints a secret: %v", err)
 			}
 		})
+	}
+}
+
+// The admin area shows every setting with its source, and no secret.
+func TestSettingsInForce_HaveSourcesAndNoSecrets(t *testing.T) {
+	folder := clearSettings(t)
+	key := filepath.Join(folder, "key")
+	const secret = "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY="
+	if err := os.WriteFile(key, []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("MERGEGATE_SECRET_KEY_FILE", key)
+	t.Setenv("MERGEGATE_DATABASE_URL", "postgres://ada:hunter2@localhost/mergegate")
+	t.Setenv("MERGEGATE_TRUSTED_PROXIES", "127.0.0.1/32,10.0.0.0/8")
+	c, err := readConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]handlers.Setting{}
+	for _, s := range c.inForce() {
+		if strings.Contains(s.Value, secret) || strings.Contains(s.Value, "hunter2") {
+			t.Errorf("%s shows a secret: %q", s.Name, s.Value)
+		}
+		got[s.Name] = s
+	}
+	for _, want := range []handlers.Setting{
+		{Name: "MERGEGATE_LISTEN", Value: "127.0.0.1:8080", Source: handlers.SettingDefault},
+		{Name: "MERGEGATE_SECRET_KEY", Secret: true, Set: true, Source: handlers.SettingFile},
+		{Name: "MERGEGATE_OLD_SECRET_KEYS", Secret: true, Source: handlers.SettingDefault},
+		{Name: "MERGEGATE_DATABASE_URL", Secret: true, Set: true, Source: handlers.SettingEnvironment},
+		{Name: "MERGEGATE_TRUSTED_PROXIES", Value: "127.0.0.1/32, 10.0.0.0/8", Source: handlers.SettingEnvironment},
+		{Name: "MERGEGATE_LOG_LEVEL", Value: "INFO", Source: handlers.SettingDefault},
+	} {
+		if got[want.Name] != want {
+			t.Errorf("%+v, want %+v", got[want.Name], want)
+		}
+	}
+	if len(got) != len(settings()) {
+		t.Errorf("%d settings, want %d", len(got), len(settings()))
 	}
 }

@@ -50,6 +50,15 @@ func adminLists() []Entry {
 			{ID: 2, Path: strings.Repeat("x", 255), CreatedAt: ago(time.Hour)},
 		}})},
 		{Name: "admin_namespaces_empty", Draw: namespaces(views.AdminNamespaces{})},
+		{Name: "admin_settings", Draw: func(ctx context.Context, theme string) templ.Component {
+			return views.AdminSettingsPage(adminFrame(ctx, theme, text.KeyAdminSettings, views.SectionAdminSettings), views.AdminSettings{
+				Version: "1.2.3", Database: "PostgreSQL", Rows: []views.AdminSetting{
+					{Name: "MERGEGATE_LISTEN", Value: "127.0.0.1:8080", Set: true, Source: text.T(ctx, text.KeyAdminSourceDefault)},
+					{Name: "MERGEGATE_SECRET_KEY", Secret: true, Set: true, Source: text.T(ctx, text.KeyAdminSourceFile), Changed: true},
+					{Name: "MERGEGATE_OUTBOUND_ALLOW", Value: strings.Repeat("10.0.0.0/8, ", 30), Set: true, Source: text.T(ctx, text.KeyAdminSourceEnvironment), Changed: true},
+					{Name: "MERGEGATE_METRICS_LISTEN", Source: text.T(ctx, text.KeyAdminSourceDefault)},
+				}})
+		}},
 		{Name: "admin_audit_events", Draw: func(ctx context.Context, theme string) templ.Component {
 			return views.AuditEventsView(views.AuditEvents{
 				Page: adminFrame(ctx, theme, text.KeyChecksAuditEvents, views.SectionAdminAuditEvents), Instance: true, Intro: text.KeyPeopleInstanceAuditIntro,
