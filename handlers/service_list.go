@@ -66,12 +66,8 @@ func (p *pages) saveMergeChecks(c echo.Context) error {
 	}
 	if isHTMX(c) {
 		triggerToast(c, translate(c, text.KeyChecksToastSaved), false)
-		_, services, err := p.Store.ExternalStatusChecks(c.Request().Context(), project.ID, models.Page{Number: 1, Size: 1})
-		if err != nil {
-			return err
-		}
-		form := views.MergeChecksForm(mergeRequestSettingsURL(c), project.OnlyAllowMergeIfAllStatusChecksPassed, services == 0)
-		return render(c, http.StatusOK, form)
+		on := project.OnlyAllowMergeIfAllStatusChecksPassed
+		return render(c, http.StatusOK, views.MergeChecksForm(mergeRequestSettingsURL(c), on, p.serviceCard(c).NoBlocker()))
 	}
 	return p.redirect(c, mergeRequestSettingsURL(c), text.KeyChecksToastSaved)
 }

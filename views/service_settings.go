@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,8 +24,6 @@ type MergeRequestSettings struct {
 	Services          ServiceCard
 }
 
-// nothingBlocked reports whether the setting has no effect for lack of services.
-func (s MergeRequestSettings) nothingBlocked() bool { return s.Services.nothing() }
 
 // ServiceCard is the table of a project's services. A saved service form replaces
 // it out of band.
@@ -41,6 +40,18 @@ type ServiceCard struct {
 
 // nothing reports whether the project is known to have no services.
 func (c ServiceCard) nothing() bool { return !c.Failed && len(c.Rows) == 0 }
+
+// NoBlocker returns the key of the sentence that no service blocks a merge: there are none,
+// or all are informational. It is empty if one does or the services are not known.
+func (c ServiceCard) NoBlocker() text.Key {
+	switch {
+	case c.Failed || slices.ContainsFunc(c.Rows, func(r ServiceRow) bool { return !r.Informational }):
+		return ""
+	case len(c.Rows) == 0:
+		return text.KeyChecksNothingBlocked
+	}
+	return text.KeyChecksAllInformational
+}
 
 // ServiceRow is one service in the settings or in a branch rule.
 type ServiceRow struct {

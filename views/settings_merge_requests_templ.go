@@ -105,7 +105,7 @@ func SettingsMergeRequests(v MergeRequestSettings) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = MergeChecksForm(v.SaveURL, v.ChecksMustSucceed, v.nothingBlocked()).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = MergeChecksForm(v.SaveURL, v.ChecksMustSucceed, v.Services.NoBlocker()).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -133,7 +133,7 @@ func SettingsMergeRequests(v MergeRequestSettings) templ.Component {
 
 // MergeChecksForm renders the form for "Status checks must succeed". Without
 // services it states that the setting blocks nothing.
-func MergeChecksForm(saveURL string, mustSucceed, nothingBlocked bool) templ.Component {
+func MergeChecksForm(saveURL string, mustSucceed bool, why text.Key) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -220,7 +220,7 @@ func MergeChecksForm(saveURL string, mustSucceed, nothingBlocked bool) templ.Com
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = sentences(plain(text.T(ctx, text.KeyChecksMustSucceedHint)), nothingBlockedText(nothingBlocked, false)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = sentences(plain(text.T(ctx, text.KeyChecksMustSucceedHint)), nothingBlockedText(why, false)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -245,9 +245,9 @@ func MergeChecksForm(saveURL string, mustSucceed, nothingBlocked bool) templ.Com
 	})
 }
 
-// nothingBlockedText renders the end of the setting's hint. A saved service form
+// nothingBlockedText renders the end of the setting's hint: why it blocks nothing, if so. A saved service form
 // replaces it out of band together with the card.
-func nothingBlockedText(nothingBlocked, oob bool) templ.Component {
+func nothingBlockedText(why text.Key, oob bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -280,11 +280,11 @@ func nothingBlockedText(nothingBlocked, oob bool) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if nothingBlocked {
+		if why != "" {
 			var templ_7745c5c3_Var14 string
-			templ_7745c5c3_Var14, templ_7745c5c3_Err = templ.JoinStringErrs(text.T(ctx, text.KeyChecksNothingBlocked))
+			templ_7745c5c3_Var14, templ_7745c5c3_Err = templ.JoinStringErrs(text.T(ctx, why))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/settings_merge_requests.templ`, Line: 47, Col: 46}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/settings_merge_requests.templ`, Line: 47, Col: 21}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var14))
 			if templ_7745c5c3_Err != nil {
@@ -537,7 +537,7 @@ func ServiceCardView(v ServiceCard) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if v.OutOfBand {
-			templ_7745c5c3_Err = nothingBlockedText(v.nothing(), true).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = nothingBlockedText(v.NoBlocker(), true).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

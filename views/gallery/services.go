@@ -27,6 +27,11 @@ func mergeRequestSettings() []Entry {
 		{Name: "settings_merge_requests", Draw: whole(func(*views.MergeRequestSettings) {})},
 		{Name: "settings_merge_requests_empty", Draw: whole(func(s *views.MergeRequestSettings) { s.ChecksMustSucceed, s.Services.Rows = false, nil })},
 		{Name: "settings_merge_requests_failed", Draw: whole(func(s *views.MergeRequestSettings) { s.Services.Rows, s.Services.Failed = nil, true })},
+		{Name: "settings_merge_requests_informational", Draw: whole(func(s *views.MergeRequestSettings) {
+			row := s.Services.Rows[0]
+			row.Informational = true
+			s.Services.Rows = []views.ServiceRow{row}
+		})},
 		{Name: "settings_merge_requests_saved", Draw: whole(func(s *views.MergeRequestSettings) { s.Page.Toast = "Changes saved." })},
 		{Name: "settings_merge_requests_long", Draw: whole(func(s *views.MergeRequestSettings) { s.Services.Rows = []views.ServiceRow{longService()} })},
 		{Name: "settings_merge_requests_many", Draw: whole(func(s *views.MergeRequestSettings) {

@@ -10,6 +10,7 @@ const (
 	KeyChecksMustSucceed       Key = "checks.must_succeed"
 	KeyChecksMustSucceedHint   Key = "checks.must_succeed_hint"
 	KeyChecksNothingBlocked    Key = "checks.nothing_blocked"
+	KeyChecksAllInformational  Key = "checks.all_informational"
 	KeyChecksStatusChecksIntro Key = "checks.status_checks_intro"
 	KeyChecksLearnMore         Key = "checks.learn_more"
 	KeyChecksReadGuide         Key = "checks.read_guide"
