@@ -24,7 +24,6 @@ type MergeRequestSettings struct {
 	Services          ServiceCard
 }
 
-
 // ServiceCard is the table of a project's services. A saved service form replaces
 // it out of band.
 type ServiceCard struct {
