@@ -37,9 +37,6 @@ type ServiceCard struct {
 	Now       time.Time
 }
 
-// nothing reports whether the project is known to have no services.
-func (c ServiceCard) nothing() bool { return !c.Failed && len(c.Rows) == 0 }
-
 // NoBlocker returns the key of the sentence that no service blocks a merge: there are none,
 // or all are informational. It is empty if one does or the services are not known.
 func (c ServiceCard) NoBlocker() text.Key {
