@@ -138,3 +138,32 @@ func TestTroubleshooting_ExplainsEveryRefusal(t *testing.T) {
 		}
 	}
 }
+
+// Names in bold in the guide for people are labels of the pages.
+func TestStatusChecksGuide_NamesRealLabels(t *testing.T) {
+	paths, err := filepath.Glob("../views/text/locales/*.en.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var labels strings.Builder
+	for _, path := range paths {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		labels.Write(content)
+	}
+	guide, err := os.ReadFile("status-checks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`\*\*([A-Z][^*]+)\*\*`).FindAllStringSubmatch(string(guide), -1)
+	for _, name := range names {
+		if !strings.Contains(labels.String(), `"`+strings.ReplaceAll(name[1], "\n", " ")) {
+			t.Errorf("status-checks.md names %q, which is no label", name[1])
+		}
+	}
+	if len(names) < 15 {
+		t.Errorf("only %d names were found", len(names))
+	}
+}
