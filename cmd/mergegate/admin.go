@@ -63,14 +63,27 @@ func adminCommand(name string) func(ctx context.Context, args []string, out io.W
 	}
 }
 
-// parseFlags parses the options of a command and returns the one argument that is
-// left if it wants one, and errUsage otherwise.
+// parseFlags parses the options of a command, before and after its argument. It
+// returns the argument if the command wants one, and errUsage for wrong arguments.
 func parseFlags(flags *flag.FlagSet, args []string, wantArgument bool) (string, error) {
 	flags.SetOutput(io.Discard)
-	if err := flags.Parse(args); err != nil || (flags.NArg() == 1) != wantArgument || flags.NArg() > 1 {
-		return "", errUsage
+	var found []string
+	for {
+		if err := flags.Parse(args); err != nil {
+			return "", errUsage
+		}
+		if flags.NArg() == 0 {
+			break
+		}
+		found, args = append(found, flags.Arg(0)), flags.Args()[1:]
 	}
-	return flags.Arg(0), nil
+	switch {
+	case !wantArgument && len(found) == 0:
+		return "", nil
+	case wantArgument && len(found) == 1:
+		return found[0], nil
+	}
+	return "", errUsage
 }
 
 // adminSocket is the path of the socket for commands. It is in the data folder,
