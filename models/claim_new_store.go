@@ -65,7 +65,7 @@ func (c *claim) claimNew(ctx context.Context) (done bool, err error) {
 		}
 		ids = append(ids, d.ID)
 		services = append(services, d.ExternalStatusCheckID)
-		c.markLeased(d, until)
+		d.markLeased(c.now, until)
 		claimed := ClaimedDelivery{Delivery: *d}
 		c.setCredentials(&claimed, found[i].Service)
 		c.claimed = append(c.claimed, claimed)
@@ -73,7 +73,7 @@ func (c *claim) claimNew(ctx context.Context) (done bool, err error) {
 	if len(ids) == 0 {
 		return true, nil
 	}
-	if err := c.storeLeases(ctx, ids, until); err != nil {
+	if err := c.storeLeases(ctx, ids, c.now, until); err != nil {
 		return false, err
 	}
 	return true, c.writer(ctx).Model(&ServiceQueue{}).Where("external_status_check_id IN ?", services).

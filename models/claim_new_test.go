@@ -48,3 +48,46 @@ func TestClaim_NewDeliveries_TakesFewStatements(t *testing.T) {
 		}
 	})
 }
+
+// A crash of the database loses a claim, because its commit did not wait for the disk.
+// The result of the attempt is stored all the same, unless a later claim has taken the
+// delivery.
+func TestFinishDelivery_ClaimLost_IsStored(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		service := w.Service("lint")
+		w.MergeRequest("feature", "main")
+		lose := func() models.Delivery {
+			t.Helper()
+			claimed := claim(t, w.Store, 10)
+			if len(claimed) != 1 {
+				t.Fatalf("claimed %+v", claimed)
+			}
+			_, err := w.Store.DB().Exec("UPDATE deliveries SET attempts = 0, leased_until = NULL, last_attempt_at = NULL, schedule_started_at = NULL, queued = FALSE")
+			if err == nil {
+				_, err = w.Store.DB().Exec("UPDATE service_queues SET next_at = NULL")
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return claimed[0]
+		}
+		lost := lose()
+		again := claim(t, w.Store, 10)
+		finish(t, w.Store, answer200, again...)
+		finish(t, w.Store, answer503, lost)
+		stored, attempts, err := w.Store.Delivery(t.Context(), service.ProjectID, service.ID, lost.ID)
+		if err != nil || stored.State != models.DeliveryDelivered || len(attempts) != 1 {
+			t.Errorf("after a later claim: %+v with %d attempts, %v", stored, len(attempts), err)
+		}
+
+		w.Push("feature")
+		lost = lose()
+		w.Push("feature") // supersedes it
+		finish(t, w.Store, answer200, lost)
+		stored, attempts, err = w.Store.Delivery(t.Context(), service.ProjectID, service.ID, lost.ID)
+		if err != nil || stored.State != models.DeliveryDelivered || stored.Attempts != 1 || stored.LeasedUntil != nil || len(attempts) != 1 {
+			t.Errorf("%+v with %d attempts, %v", stored, len(attempts), err)
+		}
+	})
+}

@@ -50,7 +50,8 @@ var ErrClaimBusy = errors.New("models: another process claims deliveries")
 // transaction holds.
 func (s *Store) Claim(ctx context.Context, o ClaimOptions) ([]ClaimedDelivery, error) {
 	var claimed []ClaimedDelivery
-	// A lease that a crash of the machine loses is taken again.
+	// A crash of the machine may lose a lease. It is taken again, or stored with the
+	// result; see restoreLease.
 	err := s.quickTransaction(ctx, func(tx *Store) error {
 		claimed = nil
 		if tx.postgres() {
@@ -322,7 +323,7 @@ func (c *claim) lease(ctx context.Context, taken []Delivery) (map[int64]Delivery
 		}
 		ids = append(ids, d.ID)
 		services[d.ExternalStatusCheckID] = ExternalStatusCheck{}
-		c.markLeased(d, until)
+		d.markLeased(c.now, until)
 		leased[d.ID] = *d
 		if d.Action == ActionReopen {
 			if err := c.supersedeClose(ctx, *d); err != nil {
@@ -330,25 +331,25 @@ func (c *claim) lease(ctx context.Context, taken []Delivery) (map[int64]Delivery
 			}
 		}
 	}
-	if err := c.storeLeases(ctx, ids, until); err != nil {
+	if err := c.storeLeases(ctx, ids, c.now, until); err != nil {
 		return nil, err
 	}
 	return leased, c.addClaimed(ctx, deliveries, services)
 }
 
 // markLeased changes a delivery as storeLeases does in the database.
-func (c *claim) markLeased(d *Delivery, until time.Time) {
+func (d *Delivery) markLeased(now, until time.Time) {
 	d.Attempts++
-	d.LeasedUntil, d.LastAttemptAt, d.Queued = &until, &c.now, true
+	d.LeasedUntil, d.LastAttemptAt, d.Queued = &until, &now, true
 	if d.ScheduleStartedAt == nil {
-		d.ScheduleStartedAt = &c.now
+		d.ScheduleStartedAt = &now
 	}
 }
 
-// storeLeases marks deliveries as in flight.
-func (c *claim) storeLeases(ctx context.Context, ids []int64, until time.Time) error {
-	return c.writer(ctx).Exec(`UPDATE deliveries SET attempts = attempts + 1, leased_until = ?, last_attempt_at = ?, queued = TRUE,
-		schedule_started_at = COALESCE(schedule_started_at, ?) WHERE id IN ?`, until, c.now, c.now, ids).Error
+// storeLeases marks deliveries as in flight since now.
+func (s *Store) storeLeases(ctx context.Context, ids []int64, now, until time.Time) error {
+	return s.writer(ctx).Exec(`UPDATE deliveries SET attempts = attempts + 1, leased_until = ?, last_attempt_at = ?, queued = TRUE,
+		schedule_started_at = COALESCE(schedule_started_at, ?) WHERE id IN ?`, until, now, now, ids).Error
 }
 
 // logInterrupted logs the attempt of a process that died.

@@ -67,7 +67,13 @@ func (f *finish) run(ctx context.Context) error {
 	wake := false
 	for _, a := range f.attempts {
 		d, ok := deliveries[a.Delivery.ID]
-		if !ok || d.Attempts != a.Delivery.Attempts || d.LeasedUntil == nil {
+		if !ok {
+			continue
+		}
+		if err := f.restoreLease(ctx, &d, a.Delivery); err != nil {
+			return err
+		}
+		if d.Attempts != a.Delivery.Attempts || d.LeasedUntil == nil {
 			continue
 		}
 		q := f.queues[d.ExternalStatusCheckID]
@@ -98,6 +104,16 @@ func (f *finish) run(ctx context.Context) error {
 		return err
 	}
 	return f.notifyDeliveries(ctx)
+}
+
+// restoreLease stores the lease of an attempt again if a crash of the database has lost
+// it, whose commit did not wait for the disk, and no later claim has taken the delivery.
+func (f *finish) restoreLease(ctx context.Context, d *Delivery, claimed Delivery) error {
+	if d.LeasedUntil != nil || d.Attempts != claimed.Attempts-1 {
+		return nil
+	}
+	d.markLeased(*claimed.LastAttemptAt, *claimed.LeasedUntil)
+	return f.storeLeases(ctx, []int64{d.ID}, *claimed.LastAttemptAt, *claimed.LeasedUntil)
 }
 
 // deliveredRow is what differs between deliveries that succeeded.
