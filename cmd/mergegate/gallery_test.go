@@ -38,6 +38,7 @@ func TestGallery_NeedsNoSettings(t *testing.T) {
 
 // Every command prints help, and rejects unknown arguments before it does anything.
 func TestCommands_HelpAndInvalidArguments(t *testing.T) {
+	t.Setenv("MERGEGATE_DATA", t.TempDir()) // the commands of administrators open it first
 	for _, command := range [][]string{
 		{"serve"}, {"demo"}, {"demo-service"}, {"migrate"}, {"user"}, {"user", "create"}, {"user", "password"}, {"gallery"},
 		{"settings"}, {"healthcheck"}, {"completion"}, {"manual"}, {"version"}, {"help"}, {},
