@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/mergegate/mergegate/gitrepo"
@@ -44,6 +45,9 @@ var adminActions = map[string]func(a administration, ctx context.Context, args [
 // running server: on PostgreSQL directly, on SQLite through the server's socket.
 func adminCommand(name string) func(ctx context.Context, args []string, out io.Writer) error {
 	return func(ctx context.Context, args []string, out io.Writer) error {
+		if known, _, _ := findCommand(strings.Fields(name)); !known.knowsOptions(args) {
+			return errUsage
+		}
 		c, err := readConfig()
 		if err != nil {
 			return err

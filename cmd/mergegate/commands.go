@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -145,3 +146,22 @@ func (c command) help() string {
 
 // synopsis returns the name of an option with its dashes and its value.
 func (o option) synopsis() string { return strings.TrimSpace("--" + o.name + " " + o.value) }
+
+// knowsOptions reports whether the command has all options among args, so that a wrong
+// one is refused before a data folder is made.
+func (c command) knowsOptions(args []string) bool {
+	for i := 0; i < len(args) && args[i] != "--"; i++ {
+		if len(args[i]) < 2 || args[i][0] != '-' {
+			continue
+		}
+		name, _, hasValue := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
+		at := slices.IndexFunc(c.options, func(o option) bool { return o.name == name })
+		if at < 0 {
+			return false
+		}
+		if c.options[at].value != "" && !hasValue {
+			i++
+		}
+	}
+	return true
+}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -38,7 +40,8 @@ func TestGallery_NeedsNoSettings(t *testing.T) {
 
 // Every command prints help, and rejects unknown arguments before it does anything.
 func TestCommands_HelpAndInvalidArguments(t *testing.T) {
-	t.Setenv("MERGEGATE_DATA", t.TempDir()) // the commands of administrators open it first
+	dir := t.TempDir()
+	t.Setenv("MERGEGATE_DATA", filepath.Join(dir, "data"))
 	for _, command := range [][]string{
 		{"serve"}, {"demo"}, {"demo-service"}, {"migrate"}, {"user"}, {"user", "create"}, {"user", "password"}, {"gallery"},
 		{"settings"}, {"healthcheck"}, {"completion"}, {"manual"}, {"version"}, {"help"}, {},
@@ -55,6 +58,9 @@ func TestCommands_HelpAndInvalidArguments(t *testing.T) {
 		var out strings.Builder
 		if err := run(t.Context(), append(slices.Clone(command), "--colour"), &out); !errors.Is(err, errUsage) || out.Len() > 0 {
 			t.Errorf("%v with an unknown option: %v, %q", command, err, out.String())
+		}
+		if made, err := os.ReadDir(dir); err != nil || len(made) > 0 {
+			t.Fatalf("%v has made %v, %v", command, made, err)
 		}
 	}
 	if err := run(t.Context(), []string{"gallery", "a", "b"}, io.Discard); !errors.Is(err, errUsage) {
