@@ -290,14 +290,25 @@ func (a *archiveWriter) repository(ctx context.Context, db querier, repos *gitre
 // dropMissing removes refs whose object does not exist.
 func (a *archiveWriter) dropMissing(ctx context.Context, repo gitrepo.Repo, id int64, refs map[string]string) error {
 	missing, err := repo.Missing(ctx, slices.Compact(slices.Sorted(maps.Values(refs))))
-	if err != nil {
+	if err != nil || len(missing) == 0 {
 		return err
 	}
+	isMissing := map[string]bool{}
+	for _, sha := range missing {
+		isMissing[sha] = true
+	}
+	var dropped []string
 	for _, ref := range slices.Sorted(maps.Keys(refs)) {
-		if slices.Contains(missing, refs[ref]) {
-			a.warn("project %d: %s is left out, because its object %s is missing in the repository", id, ref, refs[ref])
+		if isMissing[refs[ref]] {
+			dropped = append(dropped, ref)
 			delete(refs, ref)
 		}
 	}
+	const named = 5
+	text := strings.Join(dropped[:min(len(dropped), named)], ", ")
+	if more := len(dropped) - named; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	a.warn("project %d is stored without %s: their objects are missing in the repository", id, text)
 	return nil
 }

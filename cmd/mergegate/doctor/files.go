@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -133,19 +134,23 @@ func (e *examination) repositories(ctx context.Context) {
 		e.add("repositories", Fault, "Correct MERGEGATE_DATA, or restore a backup.", "There are %s in the database, but no repositories in %s.", count(len(ids), "project"), e.Data)
 		return
 	}
-	faults := 0
+	suspects := map[int64][]string{}
 	for _, id := range ids {
 		if ctx.Err() != nil {
 			return
 		}
-		if wrong := e.projectAfterSettling(ctx, id); len(wrong) > 0 {
-			faults++
-			if faults <= maxListed {
-				e.add("repositories", Fault, "A push or merge that was cut off is completed within a minute by a running server. If it stays, restore a backup of this project's repository.",
-					"Project %d: %s.", id, list(wrong[:min(len(wrong), maxListed)], len(wrong)))
-			}
+		if wrong := e.project(ctx, id); len(wrong) > 0 {
+			suspects[id] = wrong
 		}
 		e.locks(ctx, id)
+	}
+	e.settle(ctx, suspects)
+	faults := len(suspects)
+	for i, id := range slices.Sorted(maps.Keys(suspects)) {
+		if wrong := suspects[id]; i < maxListed {
+			e.add("repositories", Fault, "A push or merge that was cut off is completed within a minute by a running server. If it stays, restore a backup of this project's repository.",
+				"Project %d: %s.", id, list(wrong[:min(len(wrong), 3)], len(wrong)))
+		}
 	}
 	if faults > maxListed {
 		e.add("repositories", Fault, "See the faults above.", "%d more projects have such faults.", faults-maxListed)
@@ -164,19 +169,23 @@ func (e *examination) locks(ctx context.Context, id int64) {
 	}
 }
 
-// projectAfterSettling returns the differences between rows and refs of a project that
-// are still there after a moment.
-func (e *examination) projectAfterSettling(ctx context.Context, id int64) []string {
-	wrong := e.project(ctx, id)
-	for end := time.Now().Add(settle); len(wrong) > 0 && time.Now().Before(end) && ctx.Err() == nil; wrong = e.project(ctx, id) {
+// settle examines projects again, for as long as rows and refs of a running server may
+// disagree, and removes those that agree.
+func (e *examination) settle(ctx context.Context, suspects map[int64][]string) {
+	for end := time.Now().Add(settle); len(suspects) > 0 && time.Now().Before(end) && ctx.Err() == nil; {
 		select {
 		case <-ctx.Done():
 		case <-time.After(settle / 10):
 		}
+		for id := range suspects {
+			if suspects[id] = e.project(ctx, id); len(suspects[id]) == 0 {
+				delete(suspects, id)
+			}
+		}
 	}
-	return wrong
 }
 
+// project returns the differences between the rows and refs of a project.
 func (e *examination) project(ctx context.Context, id int64) (wrong []string) {
 	heads, err := e.store.HeadsOfProject(ctx, id)
 	if err != nil {
