@@ -48,7 +48,8 @@ type RefUpdate struct {
 	Ref string `json:"ref"`
 	Old string `json:"old"` // ZeroID if the ref is created
 	New string `json:"new"` // ZeroID if the ref is deleted
-	// Forced means that the new commit does not contain the old one.
+	// Forced means that the new commit does not contain the old one. Only pre-receive
+	// sets it.
 	Forced bool `json:"forced"`
 }
 
@@ -118,9 +119,12 @@ func (h hook) run(stdin io.Reader) (message string, err error) {
 		if err := h.checkRefs(ctx, updates); err != nil {
 			return "", err
 		}
+		if err := h.markForced(ctx, updates); err != nil {
+			return "", err
+		}
 	}
-	for i := range updates {
-		if err := h.markForced(ctx, &updates[i]); err != nil {
+	if h.name == PostReceive && h.get(envSync) != "" {
+		if err := syncFolder("."); err != nil {
 			return "", err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -83,22 +84,75 @@ func checkClashes(created []string, taken map[string]bool) error {
 }
 
 // markForced sets Forced if a branch loses commits or a tag moves.
-func (h hook) markForced(ctx context.Context, u *RefUpdate) error {
-	if u.Old == ZeroID || u.New == ZeroID {
-		return nil
+func (h hook) markForced(ctx context.Context, updates []RefUpdate) error {
+	var moved []*RefUpdate
+	for i, u := range updates {
+		switch {
+		case u.Old == ZeroID || u.New == ZeroID:
+		case strings.HasPrefix(u.Ref, "refs/tags/"):
+			updates[i].Forced = true
+		default:
+			moved = append(moved, &updates[i])
+		}
 	}
-	if strings.HasPrefix(u.Ref, "refs/tags/") {
-		u.Forced = true
-		return nil
+	var parents map[string][]string
+	if len(moved) > 1 {
+		var err error
+		if parents, err = h.newCommits(ctx, moved); err != nil {
+			return errUnreachable
+		}
 	}
-	err := h.git(ctx, "merge-base", "--is-ancestor", u.Old, u.New).Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == 1 {
-		u.Forced = true
-		return nil
-	}
-	if err != nil {
-		return errUnreachable
+	for _, u := range moved {
+		if leadsTo(parents, u.New, u.Old) {
+			continue
+		}
+		err := h.git(ctx, "merge-base", "--is-ancestor", u.Old, u.New).Run()
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && exit.ExitCode() == 1 {
+			u.Forced = true
+		} else if err != nil {
+			return errUnreachable
+		}
 	}
 	return nil
+}
+
+// maxNewCommits limits what newCommits reads.
+const maxNewCommits = 50_000
+
+// newCommits returns the parents of commits that updates bring, by commit: those
+// reachable from a new tip but from no old one, as far as maxNewCommits. Most updates
+// can be judged with them, so a push of many branches takes one process instead of one
+// per branch.
+func (h hook) newCommits(ctx context.Context, updates []*RefUpdate) (map[string][]string, error) {
+	var tips strings.Builder
+	for _, u := range updates {
+		fmt.Fprintf(&tips, "%s\n^%s\n", u.New, u.Old)
+	}
+	list := h.git(ctx, "rev-list", "--parents", "--max-count="+strconv.Itoa(maxNewCommits), "--stdin")
+	list.Stdin = strings.NewReader(tips.String())
+	out, err := list.Output()
+	parents := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		ids := strings.Fields(line)
+		parents[ids[0]] = ids[1:]
+	}
+	return parents, err
+}
+
+// leadsTo reports whether old is an ancestor of id, or id itself, as far as parents shows.
+func leadsTo(parents map[string][]string, id, old string) bool {
+	seen, next := map[string]bool{}, []string{id}
+	for len(next) > 0 {
+		id, next = next[len(next)-1], next[:len(next)-1]
+		if id == old {
+			return true
+		}
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		next = append(next, parents[id]...)
+	}
+	return false
 }

@@ -1,6 +1,7 @@
 package gitrepo
 
 import (
+	"bufio"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -116,7 +118,12 @@ func (s *Store) Service(w http.ResponseWriter, r *http.Request, id int64, servic
 	if _, _, err := s.sweepLocks(id); err != nil {
 		s.log.WarnContext(ctx, "removing stale lock files failed", "project_id", id, "error", err)
 	}
-	c.stdin, c.writes = in, true
+	buffered := bufio.NewReaderSize(in, manyRefsPeek)
+	c.stdin, c.writes = buffered, true
+	if hasManyRefs(buffered) {
+		c.args = append(slices.Clone(syncedAtEnd), c.args...)
+		c.env = append(c.env, envSync+"=1")
+	}
 	c.env = append(c.env, s.hookEnv(id, userID, requestID)...)
 	c.env = append(c.env, logIdentity(requestID))
 	ctx, cancel := pushContext(ctx, body)

@@ -1,6 +1,10 @@
 package gitrepo
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
 
 // apply sets the limits of a process that has just started. Its child processes
 // inherit them. RLIMIT_DATA counts only writable private memory; RLIMIT_AS would
@@ -24,4 +28,14 @@ func (l limits) apply(pid int) error {
 		}
 	}
 	return set(unix.RLIMIT_CORE, 0, 0)
+}
+
+// syncFolder waits until all changes of the file system of a folder are on disk.
+func syncFolder(folder string) error {
+	f, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.Syncfs(int(f.Fd()))
 }

@@ -45,11 +45,20 @@ func (s *Store) ProtectedBranchByName(ctx context.Context, projectID int64, name
 
 // BranchDecision is DecideBranch with the project's protected branches.
 func (s *Store) BranchDecision(ctx context.Context, project Project, role Role, branch string, action BranchAction) (*BranchRefusal, error) {
-	rules, err := s.allProtectedBranches(ctx, project.ID)
+	decide, err := s.BranchDecisions(ctx, project, role)
 	if err != nil {
 		return nil, err
 	}
-	return DecideBranch(project, rules, role, branch, action), nil
+	return decide(branch, action), nil
+}
+
+// BranchDecisions returns BranchDecision for any number of branches. It reads the
+// protected branches once.
+func (s *Store) BranchDecisions(ctx context.Context, project Project, role Role) (func(branch string, action BranchAction) *BranchRefusal, error) {
+	rules, err := s.allProtectedBranches(ctx, project.ID)
+	return func(branch string, action BranchAction) *BranchRefusal {
+		return DecideBranch(project, rules, role, branch, action)
+	}, err
 }
 
 // CreateProtectedBranch protects a branch or pattern and reconnects it with the scopes

@@ -30,21 +30,27 @@ func (s *Store) PendingPushID(ctx context.Context, projectID int64, requestID st
 	return row.ID, err
 }
 
-// Push processes refs that have moved. For each branch, one transaction moves HEAD of
-// the open merge requests from the branch, resets their checks, records deliveries, and
-// marks merge requests into the branch as merged if the push contains their HEAD. Push
+// Push processes refs that have moved. For each branch with open merge requests, one
+// transaction moves HEAD of those from the branch, resets their checks, records
+// deliveries, and marks those into the branch as merged if the push contains their HEAD. Push
 // is idempotent and may run late or out of order: HEAD ends at the branch's tip. A push
 // option can open a merge request.
 func (s *Store) Push(ctx context.Context, in PushInput) ([]PushedBranch, error) {
 	var result []PushedBranch
+	used, err := s.branchesWithMergeRequests(ctx, in)
+	if err != nil {
+		return nil, err
+	}
 	for _, update := range in.Updates {
 		branch, ok := update.Branch()
 		if !ok {
 			continue
 		}
-		pushed, err := s.pushBranch(ctx, in, branch, update)
-		if err != nil {
-			return result, err
+		pushed := PushedBranch{Name: branch, Deleted: IsZeroSHA(update.New)}
+		if used[branch] {
+			if pushed, err = s.pushBranch(ctx, in, branch, update); err != nil {
+				return result, err
+			}
 		}
 		if in.Options.Create && !pushed.Deleted {
 			if err := s.createFromPushOption(ctx, in, &pushed); err != nil {
@@ -59,6 +65,54 @@ func (s *Store) Push(ctx context.Context, in PushInput) ([]PushedBranch, error) 
 		}
 	}
 	return result, nil
+}
+
+// pushBatch is how many branches one statement looks up.
+const pushBatch = 1000
+
+// branchesWithMergeRequests returns the branches of a push that are the source or target
+// of an open merge request. A first push may bring thousands of branches, of which few or
+// none are. The lock waits for merge requests that are being created: those created later
+// begin with the branch's new tip.
+func (s *Store) branchesWithMergeRequests(ctx context.Context, in PushInput) (map[string]bool, error) {
+	var branches []string
+	for _, update := range in.Updates {
+		if branch, ok := update.Branch(); ok {
+			branches = append(branches, branch)
+		}
+	}
+	used := map[string]bool{}
+	if len(branches) == 0 {
+		return used, nil
+	}
+	err := s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.lockProjectShared(ctx, in.ProjectID); err != nil {
+			return err
+		}
+		for batch := range slices.Chunk(branches, pushBatch) {
+			for _, column := range []string{"source_branch", "target_branch"} {
+				var found []string
+				err := tx.writer(ctx).Model(&MergeRequest{}).Where("project_id = ? AND state = 'opened' AND "+column+" IN ?", in.ProjectID, batch).
+					Distinct().Pluck(column, &found).Error
+				if err != nil {
+					return err
+				}
+				for _, branch := range found {
+					used[branch] = true
+				}
+			}
+		}
+		project, err := tx.Project(ctx, in.ProjectID)
+		if err != nil {
+			return err
+		}
+		tx.recordActivity(ctx, project)
+		if hook := s.shared.hooks.BeforePushCommit; hook != nil && len(used) == 0 {
+			return hook()
+		}
+		return nil
+	})
+	return used, err
 }
 
 // pushBranch processes one branch of a push.
@@ -80,15 +134,13 @@ func (s *Store) pushBranch(ctx context.Context, in PushInput, branch string, upd
 		}
 		var open []MergeRequest
 		err = tx.forUpdate(tx.writer(ctx)).
-			Where("project_id = ? AND state = ? AND (source_branch = ? OR target_branch = ?)", in.ProjectID,
-				StateOpened, branch, branch).
+			Where("project_id = ? AND state = 'opened' AND (source_branch = ? OR target_branch = ?)", in.ProjectID, branch, branch).
 			Order("id").Find(&open).Error
 		if err != nil {
 			return err
 		}
 		// Read the tip under the locks, so the last of several pushes sees the last
-		// tip. Skip this for branches without an open merge request: a first push may
-		// bring thousands of them.
+		// tip.
 		tip, exists := "", !IsZeroSHA(update.New)
 		if len(open) > 0 {
 			if tip, exists, err = git.BranchTip(ctx, in.ProjectID, branch); err != nil {

@@ -60,16 +60,16 @@ func (h Hooks) preReceive(ctx context.Context, push Push) (reason string, err er
 	if user.Blocked || !auth.Can(auth.SubjectOf(access), auth.PushCode) {
 		return text.T(ctx, text.KeyGitNoPush), nil
 	}
+	decide, err := h.Store.BranchDecisions(ctx, access.Project, access.EffectiveRole())
+	if err != nil {
+		return "", err
+	}
 	for _, update := range push.Updates {
 		branch, ok := update.Branch()
 		if !ok {
 			continue // auth.PushCode is enough for tags
 		}
-		decision, err := h.Store.BranchDecision(ctx, access.Project, access.EffectiveRole(), branch, action(update))
-		if err != nil {
-			return "", err
-		}
-		if decision != nil {
+		if decision := decide(branch, action(update)); decision != nil {
 			return refusalText(ctx, branch, *decision), nil
 		}
 	}

@@ -51,7 +51,7 @@ type host struct {
 	loseNews atomic.Bool
 }
 
-func newHost(t *testing.T, db modelstest.Database) *host {
+func newHost(t testing.TB, db modelstest.Database) *host {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "mg") // short: the path of a socket is limited
 	if err != nil {

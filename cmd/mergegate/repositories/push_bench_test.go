@@ -1,0 +1,113 @@
+package repositories
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mergegate/mergegate/models/modelstest"
+)
+
+// BenchmarkPushManyRefs pushes 3,000 new branches and then a commit to each of them, to
+// Mergegate and to git http-backend. The metrics "created" and "moved" are how many
+// times longer a push to Mergegate takes, "server-created" and "server-moved" how many
+// times longer its server works: git's client needs seconds for so many refs.
+func BenchmarkPushManyRefs(b *testing.B) {
+	const refs = 3000
+	for name, open := range map[string]func(testing.TB) modelstest.Database{"sqlite": modelstest.SQLite, "postgres": modelstest.Postgres} {
+		b.Run(name, func(b *testing.B) {
+			h := newHost(b, open(b))
+			ours, plain := timedProxy(b, h.url), plainGit(b)
+			w := h.clone(h.as("olga", "olga/pear.git"))
+			u, err := url.Parse(h.as("olga", "olga/pear.git"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			u.Host = strings.TrimPrefix(ours.URL, "http://")
+			push := func(server *timedServer, to string) (whole, working float64) {
+				server.working.Store(0)
+				start := time.Now()
+				w.git("push", "--quiet", to, "refs/heads/many/*:refs/heads/many/*")
+				return time.Since(start).Seconds(), time.Duration(server.working.Load()).Seconds()
+			}
+			metrics := map[string]float64{}
+			for b.Loop() {
+				for _, metric := range []string{"created", "moved"} {
+					tip := w.commit("file", fmt.Sprintln(metric))
+					var update strings.Builder
+					for i := range refs {
+						fmt.Fprintf(&update, "update refs/heads/many/%d %s\n", i, tip)
+					}
+					file := filepath.Join(b.TempDir(), "refs")
+					if err := os.WriteFile(file, []byte(update.String()), 0o600); err != nil {
+						b.Fatal(err)
+					}
+					w.git("-c", "alias.all=!git update-ref --stdin <'"+file+"'", "all")
+					base, baseWorking := push(plain, plain.URL+"/plain.git")
+					took, working := push(ours, u.String())
+					b.Logf("%s: git %.2f s (server %.2f s), Mergegate %.2f s (server %.2f s)", metric, base, baseWorking, took, working)
+					metrics[metric], metrics["server-"+metric] = took/base, working/baseWorking
+				}
+			}
+			for metric, ratio := range metrics {
+				b.ReportMetric(ratio, metric)
+			}
+		})
+	}
+}
+
+// timedServer adds up how long it works for pushes.
+type timedServer struct {
+	*httptest.Server
+	working atomic.Int64
+}
+
+func newTimedServer(b *testing.B, handler http.Handler) *timedServer {
+	s := &timedServer{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		handler.ServeHTTP(w, r)
+		if r.Method == http.MethodPost {
+			s.working.Add(int64(time.Since(start)))
+		}
+	}))
+	b.Cleanup(s.Close)
+	return s
+}
+
+// timedProxy forwards to another server.
+func timedProxy(b *testing.B, to string) *timedServer {
+	target, err := url.Parse(to)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return newTimedServer(b, httputil.NewSingleHostReverseProxy(target))
+}
+
+// plainGit serves the empty repository plain.git with git http-backend.
+func plainGit(b *testing.B) *timedServer {
+	root := b.TempDir()
+	for _, args := range [][]string{
+		{"init", "--bare", "--quiet", filepath.Join(root, "plain.git")},
+		{"-C", filepath.Join(root, "plain.git"), "config", "http.receivepack", "true"},
+	} {
+		if out, err := exec.Command("git", args...).CombinedOutput(); err != nil {
+			b.Fatal(err, string(out))
+		}
+	}
+	git, err := exec.LookPath("git")
+	if err != nil {
+		b.Fatal(err)
+	}
+	return newTimedServer(b, &cgi.Handler{Path: git, Args: []string{"http-backend"}, Env: []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1"}})
+}
