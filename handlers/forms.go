@@ -146,9 +146,14 @@ func linksTo(path string, query url.Values, number, shown int, total int64) view
 	return linksBySize(path, query, pageSize, number, shown, total)
 }
 
+// The views count as far as the store.
+var _ = [1]struct{}{}[views.MaxCounted-models.MaxListed+views.MaxRowCounted-models.MaxRowCount]
+
 // linksBySize is linksTo for lists whose pages do not have pageSize rows.
 func linksBySize(path string, query url.Values, size, number, shown int, total int64) views.PageLinks {
-	links := views.PageLinks{First: (number-1)*size + 1, Last: (number-1)*size + shown, Total: int(total)}
+	links := views.PageLinks{
+		First: (number-1)*size + 1, Last: (number-1)*size + shown, Total: int(min(total, models.MaxListed)), More: total > models.MaxListed,
+	}
 	if shown == 0 {
 		links.First = 0
 		links.Last = 0

@@ -222,6 +222,6 @@ func listTabs(c echo.Context, address string, counts map[models.MergeRequestStat
 		tab(text.KeyMRTabOpen, string(models.StateOpened), opened),
 		tab(text.KeyMRTabMerged, string(models.StateMerged), merged),
 		tab(text.KeyMRTabClosed, string(models.StateClosed), closed),
-		tab(text.KeyMRTabAll, allStates, opened+merged+closed),
+		tab(text.KeyMRTabAll, allStates, min(opened+merged+closed, models.MaxListed+1)),
 	}
 }

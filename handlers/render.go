@@ -66,7 +66,8 @@ func (p *pages) page(c echo.Context, title string, section string) (views.Page, 
 
 // openMergeRequests counts a project's open merge requests.
 func (p *pages) openMergeRequests(c echo.Context, projectID int64) (int, error) {
-	counts, err := p.Store.CountMergeRequests(c.Request().Context(), models.MergeRequestFilter{ProjectIDs: []int64{projectID}})
+	filter := models.MergeRequestFilter{ProjectIDs: []int64{projectID}, State: models.StateOpened}
+	counts, err := p.Store.CountMergeRequests(c.Request().Context(), filter)
 	return int(counts[models.StateOpened]), err
 }
 

@@ -83,8 +83,7 @@ func (p *pages) presentService(
 		return views.ServicePage{}, "", err
 	}
 	query := filter.query()
-	list.Pages = linksTo(base, query, number, len(shown), min(total, models.MaxListed))
-	list.Pages.More = total > models.MaxListed
+	list.Pages = linksTo(base, query, number, len(shown), total)
 	for _, d := range shown {
 		list.Rows = append(list.Rows, p.deliveryRow(c, d))
 	}

@@ -40,33 +40,47 @@ func sameScope(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
+// applyGroup is a number of open merge requests that "Also apply" treats alike.
+type applyGroup struct {
+	TargetBranch   string
+	CheckID        *int64 // one of the group's checks, nil if the merge requests have none
+	Name           string
+	ExternalURL    string
+	Scope          []string `gorm:"serializer:json"`
+	TimeoutSeconds int
+	Informational  bool
+	N              int
+}
+
 // CountApply counts the open merge requests that "Also apply" would change if the
-// service had the given name, URL, scope, time-out and informational. The ID of a service that does not exist
-// yet is 0.
+// service had the given name, URL, scope, time-out and informational. The ID of a service
+// that does not exist yet is 0. In a project with more than a thousand open merge requests
+// the count may be half a minute old.
 func (s *Store) CountApply(ctx context.Context, service ExternalStatusCheck) (int, error) {
-	var open []MergeRequest
-	err := s.reader(ctx).Select("id", "target_branch").
-		Find(&open, "project_id = ? AND state = ?", service.ProjectID, StateOpened).Error
-	if err != nil {
-		return 0, err
-	}
-	byMR := map[int64]*MergeRequestCheck{}
-	if service.ID != 0 {
-		var checks []MergeRequestCheck
-		if err := s.reader(ctx).Find(&checks, "external_status_check_id = ?", service.ID).Error; err != nil {
-			return 0, err
+	groups, err := kept(s, fmt.Sprintf("apply %d %d", service.ProjectID, service.ID), func() (groups []applyGroup, rows int64, err error) {
+		err = s.reader(ctx).Raw(`SELECT m.target_branch, min(c.id) AS check_id, COALESCE(c.name, '') AS name, COALESCE(c.external_url, '') AS external_url,
+				COALESCE(c.scope, '[]') AS scope, COALESCE(c.timeout_seconds, 0) AS timeout_seconds, COALESCE(c.informational, FALSE) AS informational,
+				count(*) AS n
+			FROM merge_requests m LEFT JOIN merge_request_checks c ON c.merge_request_id = m.id AND c.external_status_check_id = ?
+			WHERE m.project_id = ? AND m.state = 'opened'
+			GROUP BY m.target_branch, c.name, c.external_url, c.scope, c.timeout_seconds, c.informational`, service.ID, service.ProjectID).
+			Scan(&groups).Error
+		for _, g := range groups {
+			rows += int64(g.N)
 		}
-		for i := range checks {
-			byMR[checks[i].MergeRequestID] = &checks[i]
-		}
-	}
+		return groups, rows, err
+	})
 	n := 0
-	for _, mr := range open {
-		if decideApply(service, mr, byMR[mr.ID]) != applyNothing {
-			n++
+	for _, g := range groups {
+		var check *MergeRequestCheck
+		if g.CheckID != nil {
+			check = &MergeRequestCheck{Name: g.Name, ExternalURL: g.ExternalURL, Scope: g.Scope, TimeoutSeconds: g.TimeoutSeconds, Informational: g.Informational}
+		}
+		if decideApply(service, MergeRequest{TargetBranch: g.TargetBranch}, check) != applyNothing {
+			n += g.N
 		}
 	}
-	return n, nil
+	return n, err
 }
 
 // applyBatchSize is how many merge requests "Also apply" reads at a time.

@@ -36,10 +36,11 @@ func (s *Store) audit(ctx context.Context, by User, projectID int64, action Audi
 }
 
 // AuditEvents lists the audit events of a project, or those outside projects if
-// projectID is 0, newest first, with their number, which is counted to MaxListed + 1.
+// projectID is 0, newest first, with their total number. It counts at most MaxListed; a
+// total of MaxListed+1 means that there are more.
 func (s *Store) AuditEvents(ctx context.Context, projectID int64, filter AuditFilter, page Page) ([]AuditEvent, int64, error) {
-	query := s.auditEvents(ctx, projectID, filter)
-	total, err := countBounded(query)
+	query := s.auditEvents(ctx, projectID, filter).Session(&gorm.Session{})
+	total, err := s.count(query)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -14,12 +14,18 @@ func (s *Store) Deliveries(ctx context.Context, projectID, serviceID int64, filt
 		return nil, 0, err
 	}
 	query := func() *gorm.DB { return filteredDeliveries(s.reader(ctx), projectID, serviceID, filter) }
-	var total int64
-	err := s.reader(ctx).Table("(?) AS counted", query().Select("1").Limit(MaxListed+1)).Count(&total).Error
+	var list []Delivery
+	if page.After != nil {
+		after := query()
+		if page.After.ID != 0 {
+			after = after.Where("id < ?", page.After.ID)
+		}
+		return list, 0, page.apply(withoutPayload(after).Order("id DESC")).Find(&list).Error
+	}
+	total, err := s.count(query().Session(&gorm.Session{}))
 	if err != nil {
 		return nil, 0, err
 	}
-	var list []Delivery
 	if (page.Number-1)*page.Size < MaxListed {
 		err = page.apply(withoutPayload(query()).Order("id DESC")).Find(&list).Error
 	}
@@ -56,11 +62,15 @@ func filteredDeliveries(db *gorm.DB, projectID, serviceID int64, f DeliveryFilte
 		query = query.Where("created_at < ?", dbTime(f.Before))
 	}
 	if f.ID != "" {
-		search := db.Where("id = ?", deliveryNumber(f.ID))
+		search, args := "id = ?", []any{deliveryNumber(f.ID)}
 		if isUUIDStart(f.ID) {
-			search = search.Or("uuid LIKE ?", f.ID+"%").Or("event_uuid LIKE ?", f.ID+"%")
+			// The indexes of the UUIDs serve the range; "g" sorts after all digits.
+			for _, column := range []string{"uuid", "event_uuid"} {
+				search += " OR id IN (SELECT id FROM deliveries WHERE " + column + " >= ? AND " + column + " < ? AND " + column + " LIKE ?)"
+				args = append(args, f.ID, f.ID+"g", f.ID+"%")
+			}
 		}
-		query = query.Where(search)
+		query = query.Where("("+search+")", args...)
 	}
 	return query
 }

@@ -19,6 +19,11 @@ const (
 	StateMerged MergeRequestState = "merged"
 )
 
+// known reports whether the state is one that merge requests can have, or empty.
+func (s MergeRequestState) known() bool {
+	return s == "" || s == StateOpened || s == StateClosed || s == StateMerged
+}
+
 // Limits of a merge request's texts, in characters (GitLab's).
 const (
 	MaxTitleLength             = 255

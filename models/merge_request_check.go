@@ -51,6 +51,8 @@ type MergeRequestCheck struct {
 	// StoppedAt is when the time-out was suspended because the merge request was closed
 	// or merged; nil while it runs.
 	StoppedAt *time.Time
+	// MergeRequestOpen is for the database's indexes only; triggers set it.
+	MergeRequestOpen bool `gorm:"->:false;<-:false"`
 	// SettledAt is when the check passed or failed; nil while it is pending.
 	SettledAt   *time.Time
 	Description string

@@ -2,7 +2,8 @@ package models
 
 import (
 	"context"
-	"strings"
+	"reflect"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -21,6 +22,15 @@ func (s *Store) MergeRequest(ctx context.Context, projectID, iid int64) (MergeRe
 func withUsers(query *gorm.DB) *gorm.DB {
 	return query.Preload("Author").Preload("MergeUser").Preload("ClosedBy").Preload("AutoMergeUser")
 }
+
+// concurrentIDs is by how much the order of ids may differ from that of created_at.
+const concurrentIDs = 1000
+
+// newestIDs is how many ids newestMergeRequests looks at.
+const newestIDs = 1000
+
+// fewProjects is up to how many projects a list names.
+const fewProjects = 200
 
 // MergeRequestFilter selects merge requests of a list. Zero values select all.
 type MergeRequestFilter struct {
@@ -50,64 +60,91 @@ type MergeRequestFilter struct {
 	Ascending bool
 }
 
+// readableProjects selects the ids of the projects whose code a user can read.
+const readableProjects = `SELECT id FROM projects WHERE visibility >= ? UNION ALL
+	SELECT project_id FROM members WHERE user_id = ? AND role >= ?`
+
+// readableProject is the same as a condition on a merge request, which the databases
+// check row by row. It is faster while most rows match.
+const readableProject = `((SELECT p.visibility FROM projects p WHERE p.id = merge_requests.project_id) >= ?
+	OR (SELECT m.role FROM members m WHERE m.project_id = merge_requests.project_id AND m.user_id = ?) >= ?)`
+
 func (f MergeRequestFilter) apply(query *gorm.DB) *gorm.DB {
-	if f.ProjectIDs != nil {
-		query = query.Where("project_id IN ?", f.ProjectIDs)
+	switch {
+	case len(f.ProjectIDs) == 1:
+		query = query.Where("merge_requests.project_id = ?", f.ProjectIDs[0])
+	case f.ProjectIDs != nil:
+		query = query.Where("merge_requests.project_id IN ?", f.ProjectIDs)
 	}
 	if f.ReadableBy != nil && !f.ReadableBy.Admin {
-		query = query.Where(`project_id IN (SELECT id FROM projects WHERE visibility >= ? UNION ALL
-			SELECT project_id FROM members WHERE user_id = ? AND role >= ?)`, VisibilityInternal, f.ReadableBy.ID, RoleReporter)
+		query = query.Where("merge_requests.project_id IN ("+readableProjects+")", VisibilityInternal, f.ReadableBy.ID, RoleReporter)
 	}
 	if f.ChecksVisibleTo != nil && !f.ChecksVisibleTo.Admin {
-		query = query.Where(`project_id IN (SELECT id FROM projects WHERE visibility = ? UNION ALL
+		query = query.Where(`merge_requests.project_id IN (SELECT id FROM projects WHERE visibility = ? UNION ALL
 			SELECT project_id FROM members WHERE user_id = ? AND role >= ?)`, VisibilityInternal, f.ChecksVisibleTo.ID, RoleReporter)
 	}
-	if f.State != "" {
-		query = query.Where("state = ?", f.State)
+	equal := func(column, value string) {
+		if value != "" {
+			query = query.Where("merge_requests."+column+" = ?", value)
+		}
 	}
-	if f.SourceBranch != "" {
-		query = query.Where("source_branch = ?", f.SourceBranch)
-	}
-	if f.TargetBranch != "" {
-		query = query.Where("target_branch = ?", f.TargetBranch)
-	}
+	equal("state", string(f.State))
+	equal("source_branch", f.SourceBranch)
+	equal("target_branch", f.TargetBranch)
 	if f.AuthorID != 0 {
-		query = query.Where("author_id = ?", f.AuthorID)
+		query = query.Where("merge_requests.author_id = ?", f.AuthorID)
 	}
 	if f.AuthorUsername != "" {
-		query = query.Where("author_id IN (SELECT id FROM users WHERE username_key = ?)",
-			foldKey(cleanText(f.AuthorUsername)))
+		query = query.Where("merge_requests.author_id = (SELECT id FROM users WHERE username_key = ?)", foldKey(cleanText(f.AuthorUsername)))
 	}
 	if f.IIDs != nil {
-		query = query.Where("iid IN ?", f.IIDs)
+		query = query.Where("merge_requests.iid IN ?", f.IIDs)
 	}
 	if f.Draft != nil {
-		query = query.Where("draft = ?", *f.Draft)
-	}
-	if f.Search != "" {
-		like := likeContains(strings.ToLower(cleanText(f.Search)))
-		query = query.Where(`(lower(title) LIKE ? ESCAPE '\' OR lower(description) LIKE ? ESCAPE '\')`, like, like)
+		if *f.Draft {
+			query = query.Where("merge_requests.draft")
+		} else {
+			query = query.Where("NOT merge_requests.draft")
+		}
 	}
 	between := func(column string, after, before *time.Time) {
 		if after != nil {
-			query = query.Where(column+" >= ?", dbTime(*after))
+			query = query.Where("merge_requests."+column+" >= ?", dbTime(*after))
 		}
 		if before != nil {
-			query = query.Where(column+" <= ?", dbTime(*before))
+			query = query.Where("merge_requests."+column+" <= ?", dbTime(*before))
 		}
+	}
+	// Ids have the order of created_at, apart from merge requests that are created at the
+	// same time. So a time also limits the ids, and with them the part of the index.
+	if f.CreatedBefore != nil {
+		query = query.Where(`merge_requests.id <= COALESCE((SELECT b.id FROM merge_requests b WHERE b.created_at <= ?
+			ORDER BY b.created_at DESC, b.id DESC LIMIT 1), 0) + ?`, dbTime(*f.CreatedBefore), concurrentIDs)
+	}
+	if f.CreatedAfter != nil {
+		query = query.Where(`merge_requests.id >= COALESCE((SELECT a.id FROM merge_requests a WHERE a.created_at >= ?
+			ORDER BY a.created_at, a.id LIMIT 1), 9000000000000000000) - ?`, dbTime(*f.CreatedAfter), concurrentIDs)
 	}
 	between("created_at", f.CreatedAfter, f.CreatedBefore)
 	between("updated_at", f.UpdatedAfter, f.UpdatedBefore)
 	return query
 }
 
-// selectMergeRequests returns the query for the merge requests that match a filter.
-func (s *Store) selectMergeRequests(ctx context.Context, filter MergeRequestFilter) (*gorm.DB, error) {
-	query := filter.apply(s.reader(ctx).Model(&MergeRequest{}))
-	if filter.Checks == "" {
-		return query, nil
+// selectMergeRequests returns the query for the merge requests that match a filter, and
+// the same query without the condition that contains the current time.
+func (s *Store) selectMergeRequests(ctx context.Context, filter MergeRequestFilter) (query, timeless *gorm.DB, err error) {
+	query = filter.apply(s.reader(ctx).Model(&MergeRequest{}))
+	if filter.Search != "" {
+		if query, err = s.searchMergeRequests(ctx, query, filter); err != nil {
+			return nil, nil, err
+		}
 	}
-	const check = "EXISTS (SELECT 1 FROM merge_request_checks c WHERE c.merge_request_id = merge_requests.id AND "
+	query = query.Session(&gorm.Session{})
+	if filter.Checks == "" {
+		return query, query, nil
+	}
+	check := "EXISTS (SELECT 1 FROM merge_request_checks c WHERE c.merge_request_id = merge_requests.id AND "
+	timeless = query
 	failed, args, err := s.failedCondition(ctx)
 	switch filter.Checks {
 	case StatusFailed:
@@ -117,38 +154,116 @@ func (s *Store) selectMergeRequests(ctx context.Context, filter MergeRequestFilt
 	default:
 		query = query.Where(check+"c.status = ?)", filter.Checks).Where("NOT "+check+"c.status <> ?)", filter.Checks)
 	}
-	return query, err
+	return query.Session(&gorm.Session{}), timeless, err
 }
 
-// MergeRequests lists merge requests with their users, and returns their total number.
+// MergeRequests lists merge requests with their users, and returns their total number. It
+// counts at most MaxListed merge requests; a total of MaxListed+1 means that there are
+// more. Totals above a thousand may be half a minute old.
 func (s *Store) MergeRequests(ctx context.Context, filter MergeRequestFilter, page Page) ([]MergeRequest, int64, error) {
-	query, err := s.selectMergeRequests(ctx, filter)
+	if !filter.State.known() {
+		return nil, 0, nil
+	}
+	filter, err := s.withFewProjects(ctx, filter)
+	if err != nil {
+		return nil, 0, err
+	}
+	query, timeless, err := s.selectMergeRequests(ctx, filter)
 	if err != nil {
 		return nil, 0, err
 	}
 	var total int64
-	if err := query.Count(&total).Error; err != nil {
-		return nil, 0, err
+	if page.After == nil {
+		if total, err = s.countAs(string(filter.Checks), timeless, query); err != nil {
+			return nil, 0, err
+		}
 	}
-	order := map[string]string{"updated_at": "updated_at", "title": "title"}[filter.OrderBy]
-	if order == "" {
-		order = "created_at"
-	}
-	direction := " DESC"
-	if filter.Ascending {
-		direction = ""
+	if filter.ReadableBy != nil && !filter.ReadableBy.Admin && filter.isNewestFirst() && page.isFirst() {
+		list, err := s.newestMergeRequests(ctx, filter, page)
+		if err != nil || list != nil {
+			return list, total, err
+		}
 	}
 	var list []MergeRequest
-	err = page.apply(withUsers(query).Order(order + direction).Order("id" + direction)).Find(&list).Error
+	err = page.apply(filter.order(withUsers(query), page.After)).Find(&list).Error
 	return list, total, err
+}
+
+// withFewProjects replaces ReadableBy by the projects if there are few, so that their
+// indexes serve the list.
+func (s *Store) withFewProjects(ctx context.Context, filter MergeRequestFilter) (MergeRequestFilter, error) {
+	if filter.ReadableBy == nil || filter.ReadableBy.Admin || filter.ProjectIDs != nil || filter.AuthorID != 0 {
+		return filter, nil
+	}
+	ids := []int64{}
+	err := s.reader(ctx).Raw(readableProjects+" LIMIT ?", VisibilityInternal, filter.ReadableBy.ID, RoleReporter, fewProjects+1).Scan(&ids).Error
+	if len(ids) <= fewProjects {
+		slices.Sort(ids)
+		filter.ReadableBy, filter.ProjectIDs = nil, slices.Compact(ids)
+	}
+	return filter, err
+}
+
+// isNewestFirst reports whether the filter has only a state and the default order.
+func (f MergeRequestFilter) isNewestFirst() bool {
+	readable, state := f.ReadableBy, f.State
+	return reflect.DeepEqual(f, MergeRequestFilter{ReadableBy: readable, State: state, OrderBy: f.OrderBy}) && (f.OrderBy == "" || f.OrderBy == "created_at")
+}
+
+// newestMergeRequests returns the first page of a list if it is among the newest merge
+// requests of the instance, otherwise nil. Most users can read most of those.
+func (s *Store) newestMergeRequests(ctx context.Context, filter MergeRequestFilter, page Page) ([]MergeRequest, error) {
+	reader := *filter.ReadableBy
+	filter.ReadableBy = nil
+	query := filter.apply(s.reader(ctx).Model(&MergeRequest{})).Where(readableProject, VisibilityInternal, reader.ID, RoleReporter).
+		Where("merge_requests.id > (SELECT max(id) FROM merge_requests) - ?", newestIDs)
+	var list []MergeRequest
+	err := page.apply(filter.order(withUsers(query), nil)).Find(&list).Error
+	if len(list) < page.Size || page.Size == 0 {
+		return nil, err
+	}
+	return list, err
+}
+
+// order sorts a list. The ids have the order of created_at, and within a project the iids
+// have, too.
+func (f MergeRequestFilter) order(query *gorm.DB, after *Cursor) *gorm.DB {
+	column := "merge_requests.id"
+	if len(f.ProjectIDs) == 1 && f.State == "" && f.CreatedAfter == nil && f.CreatedBefore == nil && f.AuthorID == 0 && f.AuthorUsername == "" && f.SourceBranch == "" && f.Search == "" {
+		column = "merge_requests.iid"
+	}
+	direction, beyond := " DESC", " < "
+	if f.Ascending {
+		direction, beyond = "", " > "
+	}
+	var first string
+	switch f.OrderBy {
+	case "updated_at", "title":
+		first, column = "merge_requests."+f.OrderBy, "merge_requests.id"
+		query = query.Order(first + direction)
+	}
+	if after != nil && after.ID != 0 {
+		switch f.OrderBy {
+		case "updated_at":
+			query = query.Where("("+first+", merge_requests.id)"+beyond+"(?, ?)", dbTime(after.Time), after.ID)
+		default:
+			query = query.Where("merge_requests.id"+beyond+"?", after.ID)
+			column = "merge_requests.id"
+		}
+	}
+	return query.Order(column + direction)
 }
 
 // MergeRequestsMergedBy returns the iids of the merge requests whose merge or squash
 // commit is sha.
 func (s *Store) MergeRequestsMergedBy(ctx context.Context, projectID int64, sha string) ([]int64, error) {
 	var iids []int64
+	if sha == "" {
+		return nil, nil
+	}
+	// The comparisons with '' let the databases use indexes that leave out empty ones.
 	err := s.reader(ctx).Model(&MergeRequest{}).
-		Where("project_id = ? AND (merge_commit_sha = ? OR squash_commit_sha = ?)", projectID, sha, sha).
+		Where("project_id = ? AND (merge_commit_sha = ? AND merge_commit_sha <> '' OR squash_commit_sha = ? AND squash_commit_sha <> '')", projectID, sha, sha).
 		Order("iid").Pluck("iid", &iids).Error
 	return iids, err
 }
@@ -170,22 +285,28 @@ func (s *Store) OpenMergeRequestsFrom(ctx context.Context, projectID int64, bran
 	return open, err
 }
 
-// CountMergeRequests counts the merge requests that match a filter, by state.
+// CountMergeRequests counts the merge requests that match a filter, by state, each as
+// MergeRequests does.
 func (s *Store) CountMergeRequests(ctx context.Context, filter MergeRequestFilter) (map[MergeRequestState]int64, error) {
-	query, err := s.selectMergeRequests(ctx, filter)
+	states := []MergeRequestState{filter.State}
+	if filter.State == "" {
+		states = []MergeRequestState{StateOpened, StateMerged, StateClosed}
+	}
+	counts := map[MergeRequestState]int64{}
+	filter, err := s.withFewProjects(ctx, filter)
 	if err != nil {
 		return nil, err
 	}
-	var rows []struct {
-		State MergeRequestState
-		N     int64
+	for _, filter.State = range states {
+		query, timeless, err := s.selectMergeRequests(ctx, filter)
+		if err != nil {
+			return nil, err
+		}
+		if counts[filter.State], err = s.countAs(string(filter.Checks), timeless, query); err != nil {
+			return nil, err
+		}
 	}
-	err = query.Select("state, count(*) AS n").Group("state").Scan(&rows).Error
-	counts := map[MergeRequestState]int64{}
-	for _, row := range rows {
-		counts[row.State] = row.N
-	}
-	return counts, err
+	return counts, nil
 }
 
 // Checks lists the checks of merge requests by merge request id, each list sorted by

@@ -16,7 +16,7 @@ import (
 )
 
 // sessionSettings are set on every PostgreSQL session unless the connection string sets
-// them. They keep a suspended or disconnected instance from blocking others: the server
+// them. Most keep a suspended or disconnected instance from blocking others: the server
 // ends a session that idles in a transaction or whose client is gone, and waits for
 // locks end.
 var sessionSettings = []struct{ name, value string }{
@@ -26,6 +26,8 @@ var sessionSettings = []struct{ name, value string }{
 	{"tcp_keepalives_interval", "5s"},
 	{"tcp_keepalives_count", "3"},
 	{"tcp_user_timeout", "30s"},
+	// Compiling a query takes longer than any query here.
+	{"jit", "off"},
 }
 
 // Time limits of the client for a server that does not answer.

@@ -50,14 +50,21 @@ func (s *Store) visibleProjects(ctx context.Context, user *User) *gorm.DB {
 }
 
 // CountProjects counts the projects that user (nil if signed out) can see, and those of
-// them that the user is a member of.
+// them that the user is a member of, as Projects does.
 func (s *Store) CountProjects(ctx context.Context, user *User) (mine, all int64, err error) {
-	err = s.visibleProjects(ctx, user).Select("count(members.role), count(*)").Row().Scan(&mine, &all)
+	if user != nil {
+		mine, err = s.count(s.reader(ctx).Model(&Member{}).Where("user_id = ?", user.ID).Session(&gorm.Session{}))
+		if err != nil {
+			return 0, 0, err
+		}
+	}
+	all, err = s.count(s.visibleProjects(ctx, user).Session(&gorm.Session{}))
 	return mine, all, err
 }
 
 // Projects lists the projects that user (nil if signed out) can see, with the user's
-// role, and returns their total number.
+// role, and returns their total number. It counts at most MaxListed projects; a total of
+// MaxListed+1 means that there are more. Totals above a thousand may be half a minute old.
 func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, page Page) ([]Access, int64, error) {
 	query := s.visibleProjects(ctx, user)
 	if filter.Owned {
@@ -83,9 +90,17 @@ func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, 
 		query = query.Where(`(projects.path_key LIKE ? ESCAPE '\' OR lower(projects.name) LIKE ? ESCAPE '\'
 			OR namespaces.path_key || '/' || projects.path_key LIKE ? ESCAPE '\')`, like, like, like)
 	}
+	query = query.Session(&gorm.Session{})
 	var total int64
-	if err := query.Count(&total).Error; err != nil {
-		return nil, 0, err
+	var err error
+	if page.After == nil {
+		if total, err = s.count(query); err != nil {
+			return nil, 0, err
+		}
+	} else if id := page.After.ID; id != 0 && filter.Ascending {
+		query = query.Where("projects.id > ?", id)
+	} else if id != 0 {
+		query = query.Where("projects.id < ?", id)
 	}
 	order, err := s.orderProjects(ctx, user, filter)
 	if err != nil {
@@ -150,7 +165,13 @@ func (s *Store) orderProjects(ctx context.Context, user *User, filter ProjectFil
 	if !filter.Ascending {
 		order += " DESC"
 	}
-	order += ", projects.id DESC"
+	if filter.OrderBy != "id" {
+		// The same direction as the first column, so that an index has the order.
+		order += ", projects.id"
+		if !filter.Ascending {
+			order += " DESC"
+		}
+	}
 	if filter.OrderBy != OrderByFailed || user == nil {
 		return clause.OrderBy{Expression: clause.Expr{SQL: order}}, nil
 	}
@@ -164,76 +185,87 @@ func (s *Store) orderProjects(ctx context.Context, user *User, filter ProjectFil
 	}
 	// IN is faster than EXISTS here: the failed checks are searched once, not once per
 	// project.
-	order = "CASE WHEN " + seen + ` AND projects.id IN (SELECT mr.project_id FROM merge_requests mr JOIN merge_request_checks c ON c.merge_request_id = mr.id
-		WHERE mr.state = 'opened' AND ` + failed + ") THEN 0 ELSE 1 END, " + order
+	order = "CASE WHEN " + seen + ` AND projects.id IN (SELECT c.project_id FROM merge_request_checks c
+		WHERE c.merge_request_open AND c.status <> 'passed' AND ` + failed + ") THEN 0 ELSE 1 END, " + order
 	return clause.OrderBy{Expression: clause.Expr{SQL: order, Vars: args}}, err
 }
 
 // failedCondition returns MergeRequestCheck.StatusAt as an SQL condition on a check c
-// of an open merge request: it is failed, or pending for longer than its time-out. The
-// condition has one term per distinct time-out, of which there are few.
+// of an open merge request: it is failed, or pending for longer than its time-out.
 func (s *Store) failedCondition(ctx context.Context) (condition string, args []any, err error) {
-	var timeouts []int
-	err = s.reader(ctx).Model(&MergeRequestCheck{}).Where("status = ? AND stopped_at IS NULL", StatusPending).
-		Distinct().Order("timeout_seconds").Pluck("timeout_seconds", &timeouts).Error
-	now := s.Now()
-	conditions := []string{"c.status = ?"}
-	args = append(args, StatusFailed)
-	for _, timeout := range timeouts {
-		conditions = append(conditions,
-			"(c.status = ? AND c.stopped_at IS NULL AND c.timeout_seconds = ? AND c.pending_since < ?)")
-		args = append(args, StatusPending, timeout, now.Add(-time.Duration(timeout)*time.Second))
-	}
-	return "(" + strings.Join(conditions, " OR ") + ")", args, err
+	expired, args, err := s.expiredCondition(ctx)
+	return "(c.status = ? OR " + expired + ")", append([]any{StatusFailed}, args...), err
 }
 
-// CountOpenMergeRequests counts the open merge requests of projects, by project id.
+// expiredCondition is the part of failedCondition about pending checks. It has one term
+// per distinct time-out, of which there are few.
+func (s *Store) expiredCondition(ctx context.Context) (condition string, args []any, err error) {
+	var timeouts []int
+	err = s.reader(ctx).Model(&MergeRequestCheck{}).Where("status = 'pending' AND stopped_at IS NULL").
+		Distinct().Order("timeout_seconds").Pluck("timeout_seconds", &timeouts).Error
+	now := s.Now()
+	conditions := []string{"FALSE"}
+	for _, timeout := range timeouts {
+		conditions = append(conditions, "(c.timeout_seconds = ? AND c.pending_since < ?)")
+		args = append(args, timeout, now.Add(-time.Duration(timeout)*time.Second))
+	}
+	return "(c.status = 'pending' AND c.stopped_at IS NULL AND (" + strings.Join(conditions, " OR ") + "))", args, err
+}
+
+// MaxRowCount is up to which number the rows of a list of projects count.
+const MaxRowCount = 1000
+
+// CountOpenMergeRequests counts the open merge requests of projects, by project id. It
+// counts at most MaxRowCount+1 per project.
 func (s *Store) CountOpenMergeRequests(ctx context.Context, projectIDs ...int64) (map[int64]int, error) {
 	var rows []struct {
-		ProjectID int64
-		N         int
+		ID int64
+		N  int
 	}
-	err := s.reader(ctx).Model(&MergeRequest{}).Select("project_id, count(*) AS n").
-		Where("project_id IN ? AND state = ?", projectIDs, StateOpened).Group("project_id").Scan(&rows).Error
+	err := s.reader(ctx).Raw(`SELECT p.id, (SELECT count(*) FROM
+			(SELECT 1 FROM merge_requests m WHERE m.project_id = p.id AND m.state = 'opened' LIMIT ?) AS counted) AS n
+		FROM projects p WHERE p.id IN ?`, MaxRowCount+1, noneIfEmpty(projectIDs)).Scan(&rows).Error
 	counts := map[int64]int{}
 	for _, row := range rows {
-		counts[row.ProjectID] = row.N
+		counts[row.ID] = row.N
 	}
 	return counts, err
 }
 
+// noneIfEmpty returns ids, or an id that no row has if there are none: an empty list is
+// no SQL.
+func noneIfEmpty(ids []int64) []int64 {
+	if len(ids) == 0 {
+		return []int64{0}
+	}
+	return ids
+}
+
 // CountOpenChecks counts the status checks of the projects' open merge requests by
-// their current state. The database counts settled checks; pending checks are loaded,
-// because StatusAt decides whether they have timed out.
+// their current state, at most MaxRowCount+1 of each stored state per project.
 func (s *Store) CountOpenChecks(ctx context.Context, projectIDs ...int64) (map[int64]StatusCounts, error) {
-	open := func() *gorm.DB {
-		return s.reader(ctx).Table("merge_request_checks AS c").
-			Joins("JOIN merge_requests AS mr ON mr.id = c.merge_request_id").
-			Where("mr.project_id IN ? AND mr.state = ?", projectIDs, StateOpened)
+	var rows []struct {
+		ID                               int64
+		Passed, Failed, Pending, Expired int
 	}
-	var settled []struct {
-		ProjectID int64
-		Status    Status
-		N         int
-	}
-	err := open().Where("c.status <> ?", StatusPending).Select("mr.project_id, c.status, count(*) AS n").
-		Group("mr.project_id, c.status").Scan(&settled).Error
+	expired, expiredArgs, err := s.expiredCondition(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var pending []MergeRequestCheck
-	err = open().Where("c.status = ?", StatusPending).
-		Select("mr.project_id, c.status, c.timeout_seconds, c.pending_since, c.stopped_at").Scan(&pending).Error
-	counts, now := map[int64]StatusCounts{}, s.Now()
-	for _, row := range settled {
-		n := counts[row.ProjectID]
-		n.add(row.Status, row.N)
-		counts[row.ProjectID] = n
+	var args []any
+	counted := func(name, condition string, values ...any) string {
+		args = append(append(args, values...), MaxRowCount+1)
+		return ", (SELECT count(*) FROM (SELECT 1 FROM merge_request_checks c WHERE c.project_id = p.id AND " + condition +
+			" AND c.merge_request_open LIMIT ?) AS counted) AS " + name
 	}
-	for _, check := range pending {
-		n := counts[check.ProjectID]
-		n.add(check.StatusAt(now), 1)
-		counts[check.ProjectID] = n
+	query := "SELECT p.id" + counted("passed", "c.status = 'passed'") + counted("failed", "c.status = 'failed'") +
+		counted("pending", "c.status = 'pending'") + counted("expired", expired, expiredArgs...) + " FROM projects p WHERE p.id IN ?"
+	err = s.reader(ctx).Raw(query, append(args, noneIfEmpty(projectIDs))...).Scan(&rows).Error
+	counts := map[int64]StatusCounts{}
+	for _, row := range rows {
+		if row.Passed+row.Failed+row.Pending > 0 {
+			counts[row.ID] = StatusCounts{Passed: row.Passed, Pending: max(row.Pending-row.Expired, 0), Failed: row.Failed + row.Expired}
+		}
 	}
 	return counts, err
 }

@@ -3,6 +3,7 @@ package models_test
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -66,7 +67,7 @@ func TestSchema_MatchesStructs(t *testing.T) {
 			if err := rows.Scan(&table, &c.name, &c.nullable); err != nil {
 				t.Fatal(err)
 			}
-			if table != "goose_db_version" && table != "sqlite_sequence" {
+			if table != "goose_db_version" && table != "sqlite_sequence" && !strings.HasPrefix(table, "merge_request_texts") {
 				got[table] = append(got[table], c)
 			}
 		}

@@ -54,6 +54,14 @@ func newServiceHealth(now time.Time) ServiceHealth {
 	return h
 }
 
+// dropDurations frees the memory of the single durations.
+func (h *ServiceHealth) dropDurations() {
+	h.deliveries, h.answers = nil, nil
+	for i := range h.Days {
+		h.Days[i].deliveries, h.Days[i].answers = nil, nil
+	}
+}
+
 // dayOf returns the day that at is on. A time in the future is on the last day.
 func (h *ServiceHealth) dayOf(at time.Time) *HealthDay {
 	day := int(at.Sub(h.Day) / (24 * time.Hour))

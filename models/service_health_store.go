@@ -3,12 +3,22 @@ package models
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"time"
 )
 
 // ServiceHealth returns the health of a service over the last HealthDays days. The
-// percentiles are computed here, because SQLite has no function for them.
+// percentiles are computed here, because SQLite has no function for them. The health of a
+// service with more than a thousand deliveries may be half a minute old.
 func (s *Store) ServiceHealth(ctx context.Context, projectID, serviceID int64) (ServiceHealth, error) {
+	return kept(s, fmt.Sprintf("health %d %d", projectID, serviceID), func() (ServiceHealth, int64, error) {
+		health, err := s.readServiceHealth(ctx, projectID, serviceID)
+		health.dropDurations()
+		return health, int64(health.Delivered + health.Failed), err
+	})
+}
+
+func (s *Store) readServiceHealth(ctx context.Context, projectID, serviceID int64) (ServiceHealth, error) {
 	health := newServiceHealth(s.Now())
 	deliveries, err := s.reader(ctx).Model(&Delivery{}).
 		Select("created_at", "state", "attempts", "last_http_status", "last_error", "last_duration_ms").

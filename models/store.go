@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"gorm.io/driver/postgres"
 	gormsqlite "gorm.io/driver/sqlite"
 	"gorm.io/gorm"
@@ -43,6 +44,8 @@ type Config struct {
 	// TraceParent returns the W3C traceparent for the deliveries of an event. Nil means
 	// that there is none.
 	TraceParent func(context.Context) string
+	// Query, unless nil, receives every statement that is sent to the database.
+	Query func(sql string)
 	// MaxConns limits the connections to PostgreSQL; 0 means 20.
 	MaxConns int
 	// ReadOnly refuses all writes. On SQLite, such a store may be opened beside the
@@ -72,6 +75,8 @@ type shared struct {
 	// prepared reads with statements that SQLite keeps prepared.
 	prepared *gorm.DB
 	running  runningPushes
+	// kept has counts and summaries that read many rows.
+	kept *lru.Cache[string, keptResult]
 }
 
 // Hooks let tests force an order of events inside operations. The program sets none.
@@ -102,6 +107,10 @@ func Open(cfg Config) (*Store, error) {
 		cfg.TraceParent = func(context.Context) string { return "" }
 	}
 	sh := &shared{cfg: cfg}
+	var err error
+	if sh.kept, err = lru.New[string, keptResult](maxKept); err != nil {
+		return nil, err
+	}
 	sh.deliveries.init()
 	sh.autoMerges.init()
 	var writer, reader gorm.Dialector
@@ -315,11 +324,29 @@ func ID(id int64) *int64 {
 
 // Page selects one page of a list. Number starts at 1; a Size of 0 selects the whole
 // list.
-type Page struct{ Number, Size int }
+type Page struct {
+	Number, Size int
+	// After, unless nil, selects the rows after a row instead of a page by its number.
+	// Then the rows are not counted. Only some lists support it.
+	After *Cursor
+}
+
+// Cursor is a row's place in a list: its id, and its time if the list has the order of a
+// time. The zero value is the place before the first row, whatever the order.
+type Cursor struct {
+	ID   int64
+	Time time.Time
+}
+
+// isFirst reports whether the page is the first one by its number.
+func (p Page) isFirst() bool { return p.Number <= 1 && p.After == nil }
 
 func (p Page) apply(db *gorm.DB) *gorm.DB {
 	if p.Size <= 0 {
 		return db
+	}
+	if p.After != nil {
+		return db.Limit(p.Size)
 	}
 	number := max(p.Number, 1)
 	return db.Offset((number - 1) * p.Size).Limit(p.Size)

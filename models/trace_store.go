@@ -7,7 +7,7 @@ import (
 	"gorm.io/gorm/logger"
 )
 
-// queryTrace passes every statement to Hooks.Query. It logs nothing, because statements
+// queryTrace passes every statement to Hooks.Query and Config.Query. It logs nothing, because statements
 // contain confidential values.
 type queryTrace struct {
 	logger.Interface
@@ -19,8 +19,10 @@ func (t queryTrace) LogMode(logger.LogLevel) logger.Interface { return t }
 
 // Trace implements logger.Interface.
 func (t queryTrace) Trace(_ context.Context, _ time.Time, statement func() (string, int64), _ error) {
-	if hook := t.shared.hooks.Query; hook != nil {
-		sql, _ := statement()
-		hook(sql)
+	for _, hook := range []func(string){t.shared.hooks.Query, t.shared.cfg.Query} {
+		if hook != nil {
+			sql, _ := statement()
+			hook(sql)
+		}
 	}
 }

@@ -3,8 +3,6 @@ package models
 import (
 	"context"
 	"time"
-
-	"gorm.io/gorm"
 )
 
 // userConditions match the partial indexes of the table.
@@ -38,13 +36,6 @@ func (s *Store) ListUsers(ctx context.Context, filter UserFilter, page Page) ([]
 	var users []User
 	err = page.apply(query.Order("id DESC")).Find(&users).Error
 	return users, total, err
-}
-
-// countBounded counts the rows of a query to MaxListed + 1.
-func countBounded(query *gorm.DB) (n int64, err error) {
-	rows := query.Session(&gorm.Session{}).Select("1").Limit(MaxListed + 1)
-	err = query.Session(&gorm.Session{NewDB: true}).Table("(?) AS bounded", rows).Count(&n).Error
-	return n, err
 }
 
 // lockPerson locks a user's row. A bot is refused with CodeBotUser: its token is revoked

@@ -125,6 +125,18 @@ func (p PageLinks) total() string {
 	return strconv.Itoa(p.Total)
 }
 
+// MaxCounted is up to which number a page counts, MaxRowCounted the same for the counts in
+// the rows of a list.
+const (
+	MaxCounted    = 10_000
+	MaxRowCounted = 1_000
+)
+
+// counted returns a number that was counted up to MaxCounted+1, such as "64" or "10,000+".
+func counted(n int) string { return countedTo(MaxCounted, n) }
+
+func countedTo(limit, n int) string { return PageLinks{Total: min(n, limit), More: n > limit}.total() }
+
 // withCommas formats a number with a comma before each group of three digits.
 func withCommas(n int64) string {
 	digits := strconv.FormatInt(n, 10)

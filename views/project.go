@@ -69,9 +69,9 @@ type ProjectRow struct {
 func (r ProjectRow) checks(ctx context.Context) (state, words string) {
 	switch {
 	case r.Failed > 0:
-		return "failed", text.N(ctx, text.KeyProjectChecksFailing, r.Failed)
+		return "failed", text.N(ctx, text.KeyProjectChecksFailing, r.Failed, "Count", countedTo(MaxRowCounted, r.Failed))
 	case r.Pending > 0:
-		return "pending", text.N(ctx, text.KeyProjectChecksPending, r.Pending)
+		return "pending", text.N(ctx, text.KeyProjectChecksPending, r.Pending, "Count", countedTo(MaxRowCounted, r.Pending))
 	case r.Passed > 0:
 		return "passed", text.T(ctx, text.KeyProjectChecksPassed)
 	}

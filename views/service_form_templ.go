@@ -1705,7 +1705,7 @@ func removalText(v ServiceRemoval) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if v.OpenMergeRequests > 0 {
-			templ_7745c5c3_Err = sentences(plain(text.T(ctx, text.KeyChecksRemovePermanent)), plain(text.N(ctx, text.KeyChecksRemoveShown, v.OpenMergeRequests))).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = sentences(plain(text.T(ctx, text.KeyChecksRemovePermanent)), plain(text.N(ctx, text.KeyChecksRemoveShown, v.OpenMergeRequests, "Count", counted(v.OpenMergeRequests)))).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

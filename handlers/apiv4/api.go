@@ -399,7 +399,7 @@ func (c *call) replyAccepted() error {
 // replyList answers with one page of a list and its pagination headers. total is
 // the number of entities on all pages.
 func replyList[T any](c *call, page listPage, entities []T, total int64) error {
-	page.setHeaders(c.Response().Header(), c.api.url(c.Request().URL.EscapedPath()), c.QueryParams(), int(total))
+	page.setHeaders(c.Response().Header(), c.api.url(c.Request().URL.EscapedPath()), c.QueryParams(), len(entities), int(total))
 	if entities == nil {
 		entities = []T{}
 	}
@@ -416,7 +416,23 @@ func mapSlice[T, E any](elements []T, show func(T) E) []E {
 }
 
 // storePage returns the page in the form that models.Store takes.
-func (p listPage) storePage() models.Page { return models.Page{Number: p.number, Size: p.size} }
+func (p listPage) storePage() models.Page {
+	return models.Page{Number: p.number, Size: p.size, After: p.after}
+}
+
+// replyKeyset is replyList for a list that supports keyset pagination. placeOf returns the
+// place of the entry with an index.
+func replyKeyset[T any](c *call, page listPage, entities []T, total int64, placeOf func(i int) models.Cursor) error {
+	if page.after == nil {
+		return replyList(c, page, entities, total)
+	}
+	var last models.Cursor
+	if len(entities) > 0 {
+		last = placeOf(len(entities) - 1)
+	}
+	page.setKeysetHeaders(c.Response().Header(), c.api.url(c.Request().URL.EscapedPath()), c.QueryParams(), len(entities), last)
+	return c.reply(http.StatusOK, entities)
+}
 
 // url returns the public address of a path on this server.
 func (a *api) url(path string) string { return a.BaseURL + path }

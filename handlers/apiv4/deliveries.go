@@ -144,7 +144,7 @@ func (c *call) deliveryFilter() models.DeliveryFilter {
 }
 
 func listDeliveries(c *call) error {
-	page, filter := c.page(), c.deliveryFilter()
+	page, filter := c.keysetPage(), c.deliveryFilter()
 	if err := c.paramError(); err != nil {
 		return err
 	}
@@ -156,7 +156,8 @@ func listDeliveries(c *call) error {
 	if err != nil {
 		return err
 	}
-	return replyList(c, page, mapSlice(deliveries, newDeliveryEntity), total)
+	place := func(i int) models.Cursor { return models.Cursor{ID: deliveries[i].ID} }
+	return replyKeyset(c, page, mapSlice(deliveries, newDeliveryEntity), total, place)
 }
 
 func getDelivery(c *call) error {

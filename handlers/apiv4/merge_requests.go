@@ -71,7 +71,11 @@ func (c *call) mergeRequestFilter() (models.MergeRequestFilter, listPage, error)
 	if iids := c.numbers("iids"); iids != nil {
 		filter.IIDs = *iids
 	}
-	return filter, c.page(), c.paramError()
+	page := c.keysetPage()
+	if page.after != nil && filter.OrderBy == "title" {
+		return filter, page, errNotKeyset
+	}
+	return filter, page, c.paramError()
 }
 
 // listMergeRequests answers with one page of the merge requests that match filter.
@@ -106,10 +110,11 @@ func (c *call) listMergeRequests(filter models.MergeRequestFilter, page listPage
 		c.access = access // c.mergeRequest checks the user's rights on it
 		entities = append(entities, c.mergeRequest(access.Project, mr, models.Mergeable(access.Project, mr, checks[mr.ID], now)))
 	}
+	place := func(i int) models.Cursor { return models.Cursor{ID: mrs[i].ID, Time: mrs[i].UpdatedAt} }
 	if view != nil {
-		return replyList(c, page, mapSlice(entities, newSimpleMergeRequest), total)
+		return replyKeyset(c, page, mapSlice(entities, newSimpleMergeRequest), total, place)
 	}
-	return replyList(c, page, entities, total)
+	return replyKeyset(c, page, entities, total, place)
 }
 
 // dateTime reads a time or a date. It returns nil if the parameter is missing or empty.

@@ -186,3 +186,39 @@ func TestStatus_PendingForTwoMinutes_ReadsAsFailed(t *testing.T) {
 		s.wantAnswer(t, s.do("developer", "GET", checks, ""), 200, `"status":"pending"`)
 	})
 }
+
+func TestKeysetPagination_FollowsLinks(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		s.commit("main", "second", map[string]string{"second.txt": "2\n"})
+		s.wantAnswer(t, s.do("developer", "POST", "/projects/1/merge_requests", `{"source_branch":"second","target_branch":"main","title":"Second"}`), 201)
+		for path, want := range map[string][]string{
+			"/projects/1/merge_requests?order_by=updated_at&sort=asc&private_token=x": {`"iid":1,`, `"iid":2,`},
+			"/merge_requests?scope=all":                            {`"iid":2,`, `"iid":1,`},
+			"/projects?order_by=id&membership=true":                {`"id":1,`},
+			"/projects/1/external_status_checks/1/deliveries":      {`"id":2,`, `"id":1,`},
+			"/projects/1/merge_requests?search=Second&view=simple": {`"iid":2,`},
+		} {
+			separator := "?"
+			if strings.Contains(path, "?") {
+				separator = "&"
+			}
+			next := path + separator + "pagination=keyset&per_page=1"
+			for _, part := range want {
+				a := s.wantAnswer(t, s.do("olga", "GET", next, ""), 200, part)
+				if a.header.Get("X-Total") != "" || strings.Contains(a.header.Get("Link"), "private_token") {
+					t.Errorf("%s: headers %v", next, a.header)
+				}
+				link, rest, _ := strings.Cut(strings.TrimPrefix(a.header.Get("Link"), "<https://gate.example/api/v4"), ">")
+				if rest != `; rel="next"` {
+					t.Fatalf("%s: Link %q", next, a.header.Get("Link"))
+				}
+				next = link
+			}
+			if a := s.wantAnswer(t, s.do("olga", "GET", next, ""), 200); a.body != "[]\n" && a.body != "[]" || a.header.Get("Link") != "" {
+				t.Errorf("%s after the last page: %s, %v", next, a.body, a.header)
+			}
+		}
+		s.wantAnswer(t, s.do("olga", "GET", "/projects/1/merge_requests?pagination=keyset&order_by=title", ""), 405, "Keyset pagination is not yet available")
+		s.wantAnswer(t, s.do("olga", "GET", "/projects/1/merge_requests?pagination=keyset&cursor=!", ""), 400, "cursor does not have a valid value")
+	})
+}

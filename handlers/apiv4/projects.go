@@ -13,7 +13,7 @@ func listProjects(c *call) error {
 	visibility, simple := c.visibility(), c.boolean("simple")
 	order := c.enum("order_by",
 		"id", "name", "path", "created_at", "updated_at", "last_activity_at", "similarity", "star_count")
-	sort, page := c.enum("sort", "asc", "desc"), c.page()
+	sort, page := c.enum("sort", "asc", "desc"), c.keysetPage()
 	if err := c.paramError(); err != nil {
 		return err
 	}
@@ -24,6 +24,12 @@ func listProjects(c *call) error {
 	if order == nil { // GitLab's default; the pages use another one
 		filter.OrderBy = "created_at"
 	}
+	if page.after != nil && filter.OrderBy != "id" && filter.OrderBy != "created_at" {
+		return errNotKeyset
+	}
+	if page.after != nil {
+		filter.OrderBy = "id" // the order of created_at
+	}
 	projects, total, err := c.api.Store.Projects(c.ctx(), &c.me, filter, page.storePage())
 	if err != nil {
 		return err
@@ -32,10 +38,11 @@ func listProjects(c *call) error {
 	for _, access := range projects {
 		entities = append(entities, c.presentProject(access))
 	}
+	place := func(i int) models.Cursor { return models.Cursor{ID: projects[i].Project.ID} }
 	if isTrue(simple) {
-		return replyList(c, page, mapSlice(entities, newSimpleProject), total)
+		return replyKeyset(c, page, mapSlice(entities, newSimpleProject), total, place)
 	}
-	return replyList(c, page, entities, total)
+	return replyKeyset(c, page, entities, total, place)
 }
 
 func isTrue(flag *bool) bool { return flag != nil && *flag }
