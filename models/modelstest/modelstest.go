@@ -12,6 +12,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -81,6 +82,25 @@ func EachEmpty(t *testing.T, test func(t *testing.T, db Database)) {
 func Main(m *testing.M) int {
 	defer stopOwnServer()
 	return m.Run()
+}
+
+// MainWithPlans is Main. After tests that passed it also fails the package for each
+// statement with a problem of CheckPlans.
+func MainWithPlans(m *testing.M, allowed map[string]string) int {
+	defer stopOwnServer()
+	return ExitWithPlans(m.Run(), allowed)
+}
+
+// ExitWithPlans returns the exit code of tests that ended with code, as MainWithPlans does.
+func ExitWithPlans(code int, allowed map[string]string) int {
+	if code != 0 {
+		return code
+	}
+	problems := CheckPlans(allowed)
+	for _, problem := range problems {
+		fmt.Println("--- FAIL: plan:", problem)
+	}
+	return min(len(problems), 1)
 }
 
 // schemaHash returns a hash of the migrations of a dialect.

@@ -45,35 +45,42 @@ func EmptyPostgres(t testing.TB) Database {
 // newPostgresDatabase copies a template database and returns the URL of the copy.
 func newPostgresDatabase(t testing.TB, template string) string {
 	t.Helper()
-	dsn, err := serverDSN()
+	dsn, drop, err := copyPostgres(template)
 	if err != nil {
-		t.Fatalf("prepare PostgreSQL for tests: %v", err)
-	}
-	// Connect for two statements only: a pool that lives as long as the process would
-	// be reported by the leak checks of packages.
-	admin, err := sql.Open("pgx", dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = admin.Close() }()
-	name := "test_" + strings.ToLower(rand.Text()[:16])
-	if err := createDatabase(context.Background(), admin, name, template); err != nil {
 		t.Fatalf("create a PostgreSQL database: %v", err)
 	}
-	t.Cleanup(func() { dropDatabase(t, dsn, name) })
-	return withDatabase(dsn, name)
+	t.Cleanup(func() {
+		if err := drop(); err != nil {
+			t.Errorf("drop the PostgreSQL database of the test: %v", err)
+		}
+	})
+	return dsn
 }
 
-func dropDatabase(t testing.TB, dsn, name string) {
-	admin, err := sql.Open("pgx", dsn)
+// copyPostgres copies a template database and returns the URL of the copy.
+func copyPostgres(template string) (dsn string, drop func() error, err error) {
+	server, err := serverDSN()
 	if err != nil {
-		t.Error(err)
-		return
+		return "", nil, err
 	}
-	defer func() { _ = admin.Close() }()
-	if _, err := admin.Exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
-		t.Errorf("drop the PostgreSQL database of the test: %v", err)
+	name := "test_" + strings.ToLower(rand.Text()[:16])
+	// Connect for two statements only: a pool that lives as long as the process would
+	// be reported by the leak checks of packages.
+	withAdmin := func(f func(admin *sql.DB) error) error {
+		admin, err := sql.Open("pgx", server)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = admin.Close() }()
+		return f(admin)
 	}
+	err = withAdmin(func(admin *sql.DB) error { return createDatabase(context.Background(), admin, name, template) })
+	return withDatabase(server, name), func() error {
+		return withAdmin(func(admin *sql.DB) error {
+			_, err := admin.Exec("DROP DATABASE " + name + " WITH (FORCE)")
+			return err
+		})
+	}, err
 }
 
 // templateDatabase returns the name of a database that has the schema and no rows. The

@@ -53,6 +53,11 @@ func Main(m *testing.M) int {
 	return modelstest.Main(m)
 }
 
+// MainWithPlans is Main with the check of modelstest.MainWithPlans.
+func MainWithPlans(m *testing.M, allowed map[string]string) int {
+	return modelstest.ExitWithPlans(Main(m), allowed)
+}
+
 // shared returns the chromedp context of the browser. The first call starts it.
 func shared() (context.Context, error) {
 	browser.Lock()
