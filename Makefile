@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: test-upgrade release-data help run setup check test soak bench bench-isolation bench-scale dist image dist-test generate lint verify-generated versions
+.PHONY: test-upgrade release-data help run setup check test soak bench bench-isolation bench-scale bench-load dist image dist-test generate lint verify-generated versions
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,12 @@ test-upgrade: versions ## replace instances of the version at PREVIOUS (a tag or
 release-data: versions ## store data of release VERSION (1.2.3), to which later versions must upgrade
 	@.ci/released-migrations "$(VERSION)"
 	$(GO) test ./cmd/mergegate -count 1 -run '^TestMakeRelease$$' -release "$(VERSION)"
+
+LOAD_TIME ?= 1m
+
+bench-load: versions ## measure 2,000 open pages, 50 responses and 20 events per second for LOAD_TIME (1m)
+	MERGEGATE_TEST_LOAD_TIME=$(LOAD_TIME) $(GO) run ./models/modelstest/pgserver -- \
+		$(GO) test -count 1 -timeout 24h -run '^TestLoad$$' -v ./cmd/mergegate
 
 generate: versions ## write the Go code of the templ files
 	$(GO) tool templ generate
