@@ -163,6 +163,10 @@ func (p *pages) resetPassword(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if user.ID == request.MustUser(c).ID {
+		// It would end this session, which alone could show the password.
+		return c.Redirect(http.StatusSeeOther, newPasswordPath)
+	}
 	password := auth.NewPassword()
 	digest, err := auth.HashPassword(ctx, password)
 	if err != nil {
@@ -170,9 +174,6 @@ func (p *pages) resetPassword(c echo.Context) error {
 	}
 	if _, err := p.Store.ResetPassword(ctx, request.MustUser(c), user.ID, digest); err != nil {
 		return err
-	}
-	if user.ID == request.MustUser(c).ID {
-		return p.redirect(c, signInPath, text.KeyPasswordChanged) // the session has ended, too
 	}
 	return p.showUserSecret(c, user, accessPassword, password, "")
 }

@@ -190,3 +190,18 @@ func TestAdminSettings_ShowValuesAndSources(t *testing.T) {
 		s.as(s.Owner).get(adminSettingsPath).wantStatus(http.StatusNotFound)
 	})
 }
+
+// Nobody resets their own password: the session that would show the new one ends with it.
+func TestAdminUsers_OwnPassword_IsChangedInUserSettings(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		root := s.Admin("root")
+		admin := s.as(root)
+		if admin.get("/admin/users/root").wantStatus(http.StatusOK).has("#reset-password") {
+			t.Error("the page offers to reset one's own password")
+		}
+		to := admin.post("/admin/users/root/password", nil).wantStatus(http.StatusSeeOther).header.Get("Location")
+		if now, err := s.Store.User(t.Context(), root.ID); to != newPasswordPath || err != nil || now.PasswordDigest != root.PasswordDigest {
+			t.Errorf("redirected to %s, password changed: %t, %v", to, now.PasswordDigest != root.PasswordDigest, err)
+		}
+	})
+}
