@@ -2,6 +2,7 @@ package models_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -86,6 +87,10 @@ func TestMergeRequests_OrderFilterAndKeyset(t *testing.T) {
 		}
 		if _, err := w.Store.CloseMergeRequest(t.Context(), w.Owner, w.Project.ID, 5); err != nil {
 			t.Fatal(err)
+		}
+		counts, err := w.Store.CountMergeRequests(t.Context(), models.MergeRequestFilter{ProjectIDs: []int64{w.Project.ID}})
+		if want := map[models.MergeRequestState]int64{models.StateOpened: 4, models.StateClosed: 1}; err != nil || !maps.Equal(counts, want) {
+			t.Errorf("counts %v, %v, want %v", counts, err, want)
 		}
 		reader, outsider := w.Member("rita", models.RoleReporter), w.User("otto")
 		third, fourth := begin.Add(3*time.Minute), begin.Add(4*time.Minute)

@@ -286,7 +286,7 @@ func (s *Store) OpenMergeRequestsFrom(ctx context.Context, projectID int64, bran
 }
 
 // CountMergeRequests counts the merge requests that match a filter, by state, each as
-// MergeRequests does.
+// MergeRequests does. States without any are left out.
 func (s *Store) CountMergeRequests(ctx context.Context, filter MergeRequestFilter) (map[MergeRequestState]int64, error) {
 	states := []MergeRequestState{filter.State}
 	if filter.State == "" {
@@ -302,8 +302,12 @@ func (s *Store) CountMergeRequests(ctx context.Context, filter MergeRequestFilte
 		if err != nil {
 			return nil, err
 		}
-		if counts[filter.State], err = s.countAs(string(filter.Checks), timeless, query); err != nil {
+		n, err := s.countAs(string(filter.Checks), timeless, query)
+		if err != nil {
 			return nil, err
+		}
+		if n > 0 {
+			counts[filter.State] = n
 		}
 	}
 	return counts, nil
