@@ -54,7 +54,7 @@ type Options struct {
 	Store  Store
 	Sender Sender
 	Log    *slog.Logger
-	// Tidy maintains the repositories once a day; nil disables it.
+	// Tidy maintains the repositories once a day, first after some minutes; nil disables it.
 	Tidy func(context.Context) error
 	// SweepLocks removes lock files that crashes left in repositories. It runs
 	// at the start and every minute; nil disables it.
@@ -86,7 +86,7 @@ func New(o Options) *Jobs {
 	return &Jobs{
 		deliverer: deliverer,
 		maintenance: &maintenance{
-			store: o.Store, log: o.Log, tidy: o.Tidy, sweepLocks: o.SweepLocks, singleProcess: o.SingleProcess, done: o.JobDone,
+			store: o.Store, log: o.Log, tidy: o.Tidy, tidyDelay: tidyDelay, sweepLocks: o.SweepLocks, singleProcess: o.SingleProcess, done: o.JobDone,
 		},
 		autoMerger: &autoMerger{store: o.Store, log: o.Log},
 	}

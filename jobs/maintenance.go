@@ -34,10 +34,14 @@ type Maintenance interface {
 
 // Intervals between the runs of an operation.
 const (
-	expireEvery     = 5 * time.Second
-	recoverEvery    = 15 * time.Second
-	deleteEvery     = 10 * time.Minute
-	tidyEvery       = 24 * time.Hour
+	expireEvery  = 5 * time.Second
+	recoverEvery = 15 * time.Second
+	deleteEvery  = 10 * time.Minute
+	tidyEvery    = 24 * time.Hour
+	// tidyDelay is the time from the start to the first tidying. git prune may remove a
+	// folder that a push through another instance has just created, which refuses the
+	// push, so instances do not tidy while they are replaced one after the other.
+	tidyDelay       = 10 * time.Minute
 	sweepLocksEvery = time.Minute
 )
 
@@ -48,6 +52,7 @@ type maintenance struct {
 	store Maintenance
 	// tidy and sweepLocks are those of Options; nil disables them.
 	tidy, sweepLocks func(context.Context) error
+	tidyDelay        time.Duration
 	log              *slog.Logger
 	singleProcess    bool
 	// done is Options.JobDone.
@@ -72,13 +77,17 @@ func (m *maintenance) atStart(ctx context.Context) {
 // run repeats each operation at its interval until ctx ends.
 func (m *maintenance) run(ctx context.Context) {
 	var loops sync.WaitGroup
-	every := func(interval time.Duration, name string, operation func(context.Context) error) {
+	after := func(delay, interval time.Duration, name string, operation func(context.Context) error) {
 		loops.Go(func() {
+			pause(ctx, delay)
 			for ctx.Err() == nil {
 				m.runOnce(ctx, name, operation)
 				pause(ctx, interval)
 			}
 		})
+	}
+	every := func(interval time.Duration, name string, operation func(context.Context) error) {
+		after(0, interval, name, operation)
 	}
 	every(expireEvery, "expire pending checks", m.expire)
 	every(recoverEvery, "recover merges", m.recoverMerges(false))
@@ -89,7 +98,7 @@ func (m *maintenance) run(ctx context.Context) {
 		every(sweepLocksEvery, "sweep locks", m.sweepLocks)
 	}
 	if m.tidy != nil {
-		every(tidyEvery, "tidy repositories", m.tidy)
+		after(m.tidyDelay, tidyEvery, "tidy repositories", m.tidy)
 	}
 	loops.Wait()
 }

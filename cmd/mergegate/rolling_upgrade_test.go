@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,29 +27,27 @@ import (
 // it, the test uses this version, and one with another migration as the next.
 const previousVariable = "MERGEGATE_TEST_PREVIOUS"
 
-// nextMigration is what a later version may do to the schema while this one serves: new
-// tables, columns with a default, indexes.
-const nextMigration = `-- +goose NO TRANSACTION
--- +goose Up
-CREATE TABLE upgrade_notes (id bigint PRIMARY KEY, merge_request_id bigint NOT NULL REFERENCES merge_requests (id) ON DELETE CASCADE);
-ALTER TABLE users ADD COLUMN upgrade_text text NOT NULL DEFAULT '';
-ALTER TABLE projects ADD COLUMN upgrade_text text;
-ALTER TABLE merge_requests ADD COLUMN upgrade_text text NOT NULL DEFAULT '';
-ALTER TABLE merge_request_checks ADD COLUMN upgrade_flag boolean NOT NULL DEFAULT false;
-ALTER TABLE external_status_checks ADD COLUMN upgrade_flag boolean NOT NULL DEFAULT true;
-ALTER TABLE deliveries ADD COLUMN upgrade_text text NOT NULL DEFAULT '';
-ALTER TABLE access_tokens ADD COLUMN upgrade_text text NOT NULL DEFAULT '';
-ALTER TABLE pending_pushes ADD COLUMN upgrade_text text NOT NULL DEFAULT '';
-ALTER TABLE service_queues ADD COLUMN upgrade_text text NOT NULL DEFAULT '';
-CREATE INDEX CONCURRENTLY deliveries_upgrade ON deliveries (created_at);
-`
+// nextMigration returns what a later version may do to the schema while this one serves:
+// a new table, a column in every table, an index.
+func nextMigration() string {
+	var sql strings.Builder
+	sql.WriteString("-- +goose NO TRANSACTION\n-- +goose Up\n" +
+		"CREATE TABLE upgrade_notes (id bigint PRIMARY KEY, merge_request_id bigint NOT NULL REFERENCES merge_requests (id) ON DELETE CASCADE);\n" +
+		"CREATE INDEX CONCURRENTLY deliveries_upgrade ON deliveries (created_at);\n")
+	for table := range strings.FieldsSeq(`users namespaces sessions rate_counters projects project_redirects members access_tokens
+		protected_branches external_status_checks external_status_check_branches merge_requests approvals deliveries delivery_attempts
+		merge_request_checks status_check_responses pending_pushes audit_events service_queues merge_request_steps repository_removals user_links`) {
+		sql.WriteString("ALTER TABLE " + table + " ADD COLUMN upgrade_text text NOT NULL DEFAULT '';\n")
+	}
+	return sql.String()
+}
 
 // buildNext builds this version with another migration.
 func buildNext(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	migration, overlay := filepath.Join(dir, "next.sql"), filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(migration, []byte(nextMigration), 0o600); err != nil {
+	if err := os.WriteFile(migration, []byte(nextMigration()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	target, err := filepath.Abs("../../migrations/postgres/99999_next.sql")
