@@ -30,7 +30,7 @@ func (s *Store) ListUsers(ctx context.Context, filter UserFilter, page Page) ([]
 		query = query.Where("username_key = ?", foldKey(cleanText(filter.Username)))
 	}
 	total, err := countBounded(query)
-	if err != nil {
+	if err != nil || total == 0 { // a search that finds nobody reads all users; once is enough
 		return nil, 0, err
 	}
 	var users []User
