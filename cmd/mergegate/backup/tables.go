@@ -42,16 +42,19 @@ var portableTypes = map[string]string{
 	"datetime": typeTime, "timestamp with time zone": typeTime, "timestamptz": typeTime,
 }
 
+// The index of searches, merge_request_texts, is left out: triggers write it when the rows
+// of merge_requests are restored.
 const (
 	sqliteCatalog = `SELECT m.name, c.name, lower(c.type) FROM sqlite_master m JOIN pragma_table_info(m.name) c
-		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\_%' ESCAPE '\' AND m.name <> '` + migrations.VersionTable + `' ORDER BY m.name, c.cid`
+		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\_%' ESCAPE '\' AND m.name <> '` + migrations.VersionTable + `'
+		AND m.name NOT LIKE 'merge\_request\_texts%' ESCAPE '\' ORDER BY m.name, c.cid`
 	sqliteReferences = `SELECT m.name, f."table" FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table' ORDER BY 1, 2`
 
 	postgresCatalog = `SELECT c.table_name, c.column_name, c.data_type FROM information_schema.columns c
 		JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name AND t.table_type = 'BASE TABLE'
-		WHERE c.table_schema = current_schema() AND c.table_name <> '` + migrations.VersionTable + `' ORDER BY c.table_name, c.ordinal_position`
+		WHERE c.table_schema = current_schema() AND c.table_name <> '` + migrations.VersionTable + `' AND c.table_name <> 'merge_request_texts' ORDER BY c.table_name, c.ordinal_position`
 	postgresReferences = `SELECT f.relname, t.relname FROM pg_constraint k JOIN pg_class f ON f.oid = k.conrelid JOIN pg_class t ON t.oid = k.confrelid
-		WHERE k.contype = 'f' AND f.relnamespace = current_schema()::regnamespace ORDER BY 1, 2`
+		WHERE k.contype = 'f' AND f.relname <> 'merge_request_texts' AND f.relnamespace = current_schema()::regnamespace ORDER BY 1, 2`
 )
 
 // querier is a database or a transaction.
