@@ -220,6 +220,11 @@ func (p *program) assertServes(w *world) {
 	served.tree = clone(t, p.url, w.project, w.api.token)
 	served.tree.git("checkout", "-q", "feature")
 	head := served.tree.commit("restored.txt", p.url)
+	var found []struct{ IID int }
+	served.api.call("GET", fmt.Sprintf("/projects/%d/merge_requests?state=all&search=trim+cac", w.id), nil, 200, &found)
+	if len(found) != 1 || found[0].IID != 1 {
+		t.Errorf("a search finds %v, want merge request 1", found)
+	}
 	served.tree.git("push", "-q", "origin", "feature")
 	p.await("the delivery", func() bool {
 		return slices.ContainsFunc(w.service.got("update"), func(r received) bool {
