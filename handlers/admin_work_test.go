@@ -21,7 +21,7 @@ func TestBackgroundWork_RetryNow_WakesService(t *testing.T) {
 			if err != nil || len(claimed) != 1 {
 				t.Fatalf("%d deliveries, %v", len(claimed), err)
 			}
-			if err := s.Store.FinishDelivery(t.Context(), claimed[0].Delivery, models.AttemptResult{HTTPStatus: 503}); err != nil {
+			if err := s.Store.FinishDelivery(t.Context(), claimed[0].Delivery, models.AttemptResult{HTTPStatus: 503, StartedAt: s.Store.Now()}); err != nil {
 				t.Fatal(err)
 			}
 		}

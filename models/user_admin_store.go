@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// userConditions match the partial indexes of the table.
+// userConditions match the partial indexes of the table, one each: SQLite would otherwise
+// choose the larger one. Bots are not administrators.
 var userConditions = map[UserKind]string{
-	UserKindPeople: "NOT bot", UserKindActive: "NOT bot AND NOT blocked", UserKindAdmins: "admin AND NOT bot",
+	UserKindPeople: "NOT bot", UserKindActive: "NOT bot AND NOT blocked", UserKindAdmins: "admin",
 	UserKindBlocked: "blocked", UserKindBots: "bot",
 }
 

@@ -69,11 +69,14 @@ func listUsers(c *call) error {
 			filter.Also = append(filter.Also, kind)
 		}
 	}
+	if len(filter.Also) > 0 {
+		filter.Kind, filter.Also = filter.Also[0], filter.Also[1:]
+	}
 	page := c.page()
 	if err := c.paramError(); err != nil {
 		return err
 	}
-	if !c.me.Admin && (filter.Username == "" || len(filter.Also) > 0) {
+	if !c.me.Admin && (filter.Username == "" || filter.Kind != models.UserKindPeople) {
 		return errForbidden
 	}
 	users, total, err := c.api.Store.ListUsers(c.ctx(), filter, page.storePage())

@@ -19,6 +19,7 @@ CREATE UNIQUE INDEX user_links_setup_key ON user_links ((user_id IS NULL)) WHERE
 -- For the lists of users of the admin area.
 CREATE INDEX users_admins ON users (id) WHERE admin;
 CREATE INDEX users_blocked ON users (id) WHERE blocked;
+CREATE INDEX users_people ON users (id) WHERE NOT bot;
 -- For the tokens that a user created for projects, and for the audit events of an author.
 CREATE INDEX access_tokens_created_by_id ON access_tokens (created_by_id, id);
 CREATE INDEX audit_events_author ON audit_events (user_name, id);
