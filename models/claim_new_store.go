@@ -19,19 +19,23 @@ type newDelivery struct {
 	Service   ExternalStatusCheck `gorm:"embedded;embeddedPrefix:service_"`
 }
 
-// newDeliveriesQuery selects new deliveries with the credentials of their services.
-var newDeliveriesQuery = func() string {
+// newDeliveries selects new deliveries with the credentials of their services.
+func (c *claim) newDeliveries() string {
 	credentials := make([]string, len(credentialColumns))
 	for i, column := range credentialColumns {
 		credentials[i] = "s." + column + " AS service_" + column
 	}
-	return `SELECT d.*, q.hung, q.next_at IS NULL AND q.opened_at IS NULL AND d.next_attempt_at <= @now AS idle,
-		COALESCE((SELECT o.next_at FROM service_queues o ORDER BY o.next_at LIMIT 1) <= @now, FALSE) AS others_due, ` +
-		strings.Join(credentials, ", ") + `
+	query := "SELECT " + c.columnNames("d", &Delivery{}) + ", " + strings.Join(credentials, ", ") + `, q.hung,
+		q.next_at IS NULL AND q.opened_at IS NULL AND d.next_attempt_at <= @now AS idle,
+		COALESCE((SELECT o.next_at FROM service_queues o ORDER BY o.next_at LIMIT 1) <= @now, FALSE) AS others_due
 		FROM deliveries d JOIN service_queues q ON q.external_status_check_id = d.external_status_check_id
 		JOIN external_status_checks s ON s.id = d.external_status_check_id
 		WHERE d.state = 'waiting' AND NOT d.queued ORDER BY d.id LIMIT @limit`
-}()
+	if c.postgres() {
+		query += " FOR NO KEY UPDATE OF d, q SKIP LOCKED"
+	}
+	return query
+}
 
 // claimNew is the short way of a claim for the usual case: a few new deliveries to
 // services that are idle, while nothing else is due, so that nobody's turn has to be
@@ -39,12 +43,8 @@ var newDeliveriesQuery = func() string {
 func (c *claim) claimNew(ctx context.Context) (done bool, err error) {
 	// Half of the places at most, so that nobody else's delivery waits for one.
 	most := c.limit / 2
-	query := newDeliveriesQuery
-	if c.postgres() {
-		query += " FOR NO KEY UPDATE OF d, q SKIP LOCKED"
-	}
 	var found []newDelivery
-	err = c.writer(ctx).Raw(query, sql.Named("now", c.now), sql.Named("limit", most+1)).Scan(&found).Error
+	err = c.writer(ctx).Raw(c.newDeliveries(), sql.Named("now", c.now), sql.Named("limit", most+1)).Scan(&found).Error
 	if err != nil || len(found) == 0 || len(found) > most {
 		return false, err
 	}

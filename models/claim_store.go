@@ -191,7 +191,7 @@ func (c *claim) lockQueues(ctx context.Context, services []int64) error {
 		return nil
 	}
 	query := c.writer(ctx).Table("service_queues AS q").
-		Select(`q.*, (SELECT COUNT(*) FROM deliveries d WHERE d.external_status_check_id = q.external_status_check_id
+		Select(c.columnNames("q", &ServiceQueue{})+`, (SELECT COUNT(*) FROM deliveries d WHERE d.external_status_check_id = q.external_status_check_id
 			AND d.leased_until > ?) AS in_flight`, c.now).
 		Where("q.external_status_check_id IN ?", services).Order("q.external_status_check_id")
 	var queues []claimQueue

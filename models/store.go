@@ -314,6 +314,16 @@ func (s *Store) quickTransaction(ctx context.Context, fn func(tx *Store) error) 
 // transaction.
 func (s *Store) afterCommit(f func()) { *s.after = append(*s.after, f) }
 
+// columnNames returns the names of a model's columns with the alias of its table. A newer
+// version may add columns while this one serves, so no statement selects *.
+func (s *Store) columnNames(alias string, model any) string {
+	parsed := &gorm.Statement{DB: s.db}
+	if err := parsed.Parse(model); err != nil {
+		panic(err) // the model is wrong
+	}
+	return alias + "." + strings.Join(parsed.Schema.DBNames, ", "+alias+".")
+}
+
 // ID returns a pointer to id for an optional reference, nil for 0.
 func ID(id int64) *int64 {
 	if id == 0 {
