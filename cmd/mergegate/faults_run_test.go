@@ -32,7 +32,7 @@ var shipped = sync.OnceValues(func() (string, error) {
 	shippedDir.Store(&dir)
 	path := filepath.Join(dir, "mergegate")
 	cmd := exec.Command("go", "build", "-ldflags=-w", "-o", path, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
