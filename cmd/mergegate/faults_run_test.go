@@ -65,6 +65,9 @@ type faultRun struct {
 	entry string
 	// failing makes services answer some deliveries with 500.
 	failing atomic.Bool
+	// crashes of PostgreSQL may each lose the claim of an attempt, which does not wait for
+	// the disk; the log then lacks that attempt.
+	crashes atomic.Int64
 	counts  struct{ kills, faults, acknowledged, cutOff atomic.Int64 }
 }
 

@@ -80,6 +80,7 @@ func restartPostgres(t *testing.T) (*faultRun, func(*rand.Rand)) {
 		signal := syscall.SIGINT
 		if rng.IntN(2) == 0 {
 			signal = syscall.SIGQUIT
+			r.crashes.Add(1)
 		}
 		if err := server.Restart(signal); err != nil {
 			t.Error(err)
