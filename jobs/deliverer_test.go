@@ -35,9 +35,9 @@ func TestDeliver_ReceiverAccepts_DeliversOnce(t *testing.T) {
 	})
 }
 
-// TestDeliver_ReceiverFails_FollowsSchedule checks the time of every scheduled attempt
+// TestExhaustiveDeliver_ReceiverFails_FollowsSchedule checks the time of every scheduled attempt
 // at a delivery that always fails. The probes of the open breaker come in between.
-func TestDeliver_ReceiverFails_FollowsSchedule(t *testing.T) {
+func TestExhaustiveDeliver_ReceiverFails_FollowsSchedule(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := newFixture(t, db)
 		service := w.service("lint", "http://127.0.0.1:9/", "")

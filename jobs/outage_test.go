@@ -16,7 +16,7 @@ import (
 // A service is away for ten minutes, in which merge requests are opened and edited. All
 // its deliveries succeed or are superseded within ten seconds of its return, while few
 // attempts were made in between.
-func TestDeliver_TenMinuteOutage_AllArriveWithinTenSeconds(t *testing.T) {
+func TestExhaustiveDeliver_TenMinuteOutage_AllArriveWithinTenSeconds(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		const (
 			outage        = 10 * time.Minute
