@@ -62,8 +62,9 @@ func CheckPlans(allowed map[string]string) (problems []string) {
 			return append(problems, err.Error())
 		}
 		for _, shape := range slices.Sorted(maps.Keys(byShape)) {
-			statement := byShape[shape]
-			if isAllowed(statement, allowed) {
+			// EXPLAIN gets the values in its text, which cannot hold all bytes.
+			statement := strings.ReplaceAll(strings.ToValidUTF8(byShape[shape], "?"), "\x00", "?")
+			if isAllowed(statement, allowed) || insertedRows.MatchString(shape) {
 				continue
 			}
 			scans, err := postgresScans(db, statement)
@@ -81,6 +82,9 @@ func CheckPlans(allowed map[string]string) (problems []string) {
 	}
 	return problems
 }
+
+// insertedRows matches statements that only insert given rows, which may hold any bytes.
+var insertedRows = regexp.MustCompile(`^INSERT INTO [^ ]+ \([^)]*\) VALUES `)
 
 func isAllowed(statement string, allowed map[string]string) bool {
 	for part := range allowed {
