@@ -130,7 +130,9 @@ func Open(t testing.TB, db Database, options ...Option) *Fixture {
 	cfg := models.Config{
 		Driver: db.Driver, DSN: db.DSN, Now: f.Clock.Now, Payload: RenderPayload, Sealer: fakeSealer{}, Git: f.Git, MaxConns: 10,
 	}
-	cfg.Query = func(statement string) { collectStatement(db.Driver, statement) }
+	if _, measured := t.(*testing.B); !measured {
+		cfg.Query = func(statement string) { collectStatement(db.Driver, statement) }
+	}
 	for _, o := range options {
 		o(&cfg)
 	}
