@@ -10,7 +10,7 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// placeholder matches what stands for a value in a message.
+// placeholder matches the placeholder of a value in a message.
 var placeholder = regexp.MustCompile(`\{\{[^}]*\}\}|\{[a-z]+\}|%[qsdvw]|…`)
 
 // pattern returns the parts of a message between its values, in lower case.

@@ -120,7 +120,7 @@ func (s *Store) auditEvents(ctx context.Context, projectID int64, filter AuditFi
 	return query
 }
 
-// AuditEvent finds an audit event. It returns KindNotFound if there is none.
+// AuditEvent finds an audit event. It returns KindNotFound if no event has the id.
 func (s *Store) AuditEvent(ctx context.Context, id int64) (AuditEvent, error) {
 	var event AuditEvent
 	err := s.reader(ctx).Preload("User").Take(&event, id).Error

@@ -60,7 +60,7 @@ var RecoveryKinds = []RecoveryKind{RecoverPendingPushes, RecoverStartedMerges, R
 type Recovery struct {
 	Kind  RecoveryKind
 	Count int
-	// OldestAt is when the oldest one began, nil if there is none or the kind has no time.
+	// OldestAt is when the oldest one began, nil without operations or if the kind has no time.
 	OldestAt *time.Time
 }
 

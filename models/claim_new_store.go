@@ -49,6 +49,7 @@ func (c *claim) claimNew(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	seen := make(map[int64]bool, len(found))
+	// A reopen event supersedes waiting close events; see claim.lease.
 	for _, d := range found {
 		id := d.ExternalStatusCheckID
 		if !d.Idle || d.OthersDue || d.Hung || seen[id] || d.Action == ActionReopen {

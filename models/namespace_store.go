@@ -96,7 +96,7 @@ func (s *Store) UserNamespaces(ctx context.Context, userIDs []int64) (map[int64]
 	return ids, err
 }
 
-// NamespaceByID finds a namespace by id. It returns KindNotFound if there is none.
+// NamespaceByID finds a namespace by id. It returns KindNotFound if it does not exist.
 func (s *Store) NamespaceByID(ctx context.Context, id int64) (Namespace, error) {
 	var ns Namespace
 	err := s.reader(ctx).Take(&ns, id).Error

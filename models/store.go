@@ -291,9 +291,9 @@ func (s *Store) Transaction(ctx context.Context, fn func(tx *Store) error) error
 	}
 }
 
-// quickTransaction is Transaction, but on SQLite the commit does not wait for the disk: a
-// power failure may undo it, never a later one alone. On PostgreSQL fn must say so itself,
-// with the setting synchronous_commit.
+// quickTransaction is Transaction, but on SQLite the commit does not wait for the disk, so
+// a power failure may undo it. It is never undone without the transactions after it. On
+// PostgreSQL it equals Transaction, and fn sets synchronous_commit.
 func (s *Store) quickTransaction(ctx context.Context, fn func(tx *Store) error) error {
 	if s.inTx || s.postgres() {
 		return s.Transaction(ctx, fn)

@@ -129,8 +129,8 @@ func completeFish(out io.Writer) error {
 	return err
 }
 
-// describe returns the summary of the command or the text of the option that
-// word stands for after beginning, or "".
+// describe returns the summary of the command, or the text of the option, that is named
+// word after beginning. It returns "" for another word.
 func describe(beginning, word string) string {
 	for _, c := range commands() {
 		if c.name == strings.TrimSpace(beginning+" "+word) {

@@ -34,7 +34,7 @@ func scrape(t *testing.T, url string) map[string]*dto.MetricFamily {
 }
 
 // value returns the value of a counter or gauge, or the count of a histogram, with this
-// value of a label. It is 0 if there is none.
+// value of a label. It is 0 without a sample.
 func value(family *dto.MetricFamily, label string) float64 {
 	for _, m := range family.GetMetric() {
 		matches := func(l *dto.LabelPair) bool { return l.GetValue() == label }

@@ -34,7 +34,7 @@ type Options struct {
 	Data string
 	// Driver and DSN are those of models.Config.
 	Driver, DSN string
-	// Keys are the secret keys; nil if there is none.
+	// Keys are the secret keys; nil without a key.
 	Keys *auth.Sealer
 	// AfterSnapshot runs between rows and repositories. Only tests set it.
 	AfterSnapshot func()

@@ -27,7 +27,7 @@ type mergeRequest struct {
 	source, target string
 	head           string
 	sourceDeleted  bool
-	// merging is the commit of an announced merge of head, "" if there is none.
+	// merging is the commit of an announced merge of head, "" without an announced merge.
 	merging string
 	// merged are the commits of a completed merge.
 	merged []string
