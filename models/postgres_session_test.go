@@ -45,6 +45,52 @@ func TestOpenPostgres_SetsTimeLimits(t *testing.T) {
 	}
 }
 
+// A connection that the server ended right after its last use is not used again.
+func TestOpenPostgres_ServerEndsConnections_NextStatementsWork(t *testing.T) {
+	db := modelstest.Postgres(t)
+	pool, err := models.OpenPostgres(db.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	const size = 8
+	pool.SetMaxIdleConns(size)
+	// Each connection is used twice: pgx pings one before its second use in any case.
+	for range 2 {
+		var used [size]*sql.Conn
+		for i := range used {
+			if used[i], err = pool.Conn(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, conn := range used {
+			if err := conn.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	admin, err := models.OpenPostgres(db.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	var ended int
+	if err := admin.QueryRow(`SELECT count(*) FROM pg_stat_activity, pg_terminate_backend(pid, 10000)
+		WHERE datname = current_database() AND pid <> pg_backend_pid()`).Scan(&ended); err != nil || ended != size {
+		t.Fatalf("ended %d connections: %v", ended, err)
+	}
+	if tx, err := pool.Begin(); err != nil {
+		t.Errorf("transaction: %v", err)
+	} else if err := tx.Rollback(); err != nil {
+		t.Errorf("rollback: %v", err)
+	}
+	for range size {
+		if _, err := pool.Exec("SELECT 1"); err != nil {
+			t.Errorf("statement: %v", err)
+		}
+	}
+}
+
 // suspend runs hold, which begins a transaction, and suspends it where it calls
 // suspendHere until the test ends, as SIGSTOP does to a process.
 func suspend(t *testing.T, hold func(suspendHere func())) {

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"errors"
 	"net"
@@ -100,7 +101,7 @@ func openPostgres(dsn, first string) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return stdlib.OpenDB(*conf, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+	return stdlib.OpenDB(*conf, stdlib.OptionShouldPing(shouldPing), stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
 		c.TypeMap().
 			RegisterType(&pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}})
 		if err := applySessionSettings(ctx, c); err != nil || first == "" {
@@ -108,6 +109,37 @@ func openPostgres(dsn, first string) (*sql.DB, error) {
 		}
 		return c.PgConn().Exec(ctx, first).Close()
 	})), nil
+}
+
+// shouldPing reports whether a pooled connection is pinged before it is used: after a
+// second of idling, and at once if the server has closed it or sent something. The ping
+// fails on a connection that was cut, and database/sql takes another one before any
+// statement is sent.
+func shouldPing(_ context.Context, p stdlib.ShouldPingParams) bool {
+	return p.IdleDuration > time.Second || !isQuiet(p.Conn.PgConn().Conn())
+}
+
+// isQuiet reports whether a connection is open and has nothing to read. It asks the
+// operating system, without a round trip.
+func isQuiet(conn net.Conn) bool {
+	if encrypted, ok := conn.(*tls.Conn); ok {
+		conn = encrypted.NetConn()
+	}
+	socket, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return false
+	}
+	quiet := false
+	err = raw.Control(func(fd uintptr) {
+		var next [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), next[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		quiet = errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR)
+	})
+	return err == nil && quiet
 }
 
 // connectPostgres opens one session outside the pool.
