@@ -1,6 +1,7 @@
 package apiv4
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/mergegate/mergegate/auth"
@@ -189,6 +190,35 @@ func mergeError(blocked []models.BlockReason) *string {
 		}
 	}
 	return nil
+}
+
+// abortErrors are the messages for the reasons that end auto-merge.
+var abortErrors = map[models.AbortReason]string{
+	models.AbortedByPush:                         "new commits were pushed",
+	models.AbortedByClose:                        "the merge request was closed",
+	models.AbortedByRetarget:                     "the target branch was changed",
+	models.AbortedByUser:                         "the user who set it is blocked or deleted, or the token has ended",
+	models.AbortedByRole:                         "the user who set it may no longer merge",
+	models.AbortedByTarget:                       "the target branch kept moving",
+	models.AbortedByError:                        "merging failed",
+	models.AbortReason(models.BlockedDraft):      "the merge request was marked as draft",
+	models.AbortReason(models.BlockedSourceGone): "the source branch does not exist",
+	models.AbortReason(models.BlockedTargetGone): "the target branch does not exist",
+	models.AbortReason(models.BlockedNoCommits):  "there are no commits to merge",
+	models.AbortReason(models.BlockedConflict):   "there are conflicts",
+	models.AbortReason(models.BlockedUnrelated):  "the branches have no history in common",
+	models.AbortReason(models.BlockedTooLarge):   "the changes are too large",
+}
+
+// autoMergeError returns why auto-merge of an open merge request ended without a merge,
+// nil if it did not. Users who may not see checks do not learn of auto-merge.
+func (c *call) autoMergeError() *string {
+	reason := c.mr.AutoMergeAborted
+	if reason == "" || c.mr.State != models.StateOpened || !c.can(auth.ReadStatusChecks) {
+		return nil
+	}
+	message := "Auto-merge was cancelled: " + cmp.Or(abortErrors[reason], abortErrors[models.AbortedByError])
+	return &message
 }
 
 // detailedMergeStatus returns GitLab's status for the first reason. It does not

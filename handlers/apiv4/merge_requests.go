@@ -1,6 +1,7 @@
 package apiv4
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"strconv"
@@ -208,7 +209,7 @@ func (c *call) detail() (mergeRequestDetail, error) {
 	}
 	changes := changesCount(d)
 	return mergeRequestDetail{
-		mergeRequestEntity: c.mergeRequest(c.access.Project, c.mr, reasons), MergeError: mergeError(reasons),
+		mergeRequestEntity: c.mergeRequest(c.access.Project, c.mr, reasons), MergeError: cmp.Or(mergeError(reasons), c.autoMergeError()),
 		DiffRefs: refs, User: map[string]bool{"can_merge": c.mayMerge()}, ChangesCount: &changes,
 	}, nil
 }

@@ -87,6 +87,25 @@ func TestMerge_AutoMerge_IsSetCancelledAndReplaced(t *testing.T) {
 	})
 }
 
+// The reason why auto-merge ended is in merge_error and in the audit events.
+func TestMerge_AutoMergeAborted_SaysWhy(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		const mr, auto = "/projects/1/merge_requests/1", `{"auto_merge":true}`
+		const why, none = `"merge_error":"Auto-merge was cancelled: the merge request was marked as draft"`, `"merge_error":null`
+		s.wantAnswer(t, s.do("maintainer", "PUT", mr+"/merge", auto), 200, none)
+		s.wantAnswer(t, s.do("maintainer", "PUT", mr, `{"title":"Draft: trim the cache"}`), 200, why)
+		s.wantAnswer(t, s.do("reporter", "GET", mr, ""), 200, why, `"merge_when_pipeline_succeeds":false`)
+		s.wantAnswer(t, s.do("root", "GET", "/audit_events?entity_type=Project&entity_id=1", ""), 200, `{"field":"reason","to":"draft_status"}`)
+		public := models.VisibilityPublic
+		if _, err := s.Store.UpdateProject(t.Context(), s.Owner, s.Project.ID, models.ProjectUpdate{Visibility: &public}); err != nil {
+			t.Fatal(err)
+		}
+		s.wantAnswer(t, s.do("outsider", "GET", mr, ""), 200, none)
+		s.wantAnswer(t, s.do("maintainer", "PUT", mr, `{"title":"Trim the cache"}`), 200, why)
+		s.wantAnswer(t, s.do("maintainer", "PUT", mr+"/merge", auto), 200, none)
+	})
+}
+
 func wantMergeUser(t *testing.T, a answer) {
 	t.Helper()
 	object, _ := a.json(t).(map[string]any)
