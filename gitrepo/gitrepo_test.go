@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if name, ok := IsHook(os.Args[0]); ok {
 		hooktest.Exit(RunHook(name, os.Stdin, os.Stdout, os.Stderr, os.Environ()))
 	}
+	if root := os.Getenv(readingRoot); root != "" {
+		readUntilKilled(root)
+	}
 	os.Exit(m.Run())
 }
 

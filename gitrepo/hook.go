@@ -2,6 +2,7 @@ package gitrepo
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -165,12 +166,17 @@ func (h hook) readUpdates(stdin io.Reader) ([]RefUpdate, error) {
 	return updates, nil
 }
 
-// git returns a git command with the environment of the hook, in which the new
-// objects of the push are visible.
-func (h hook) git(ctx context.Context, args ...string) *exec.Cmd {
+// git runs git with the environment of the hook, in which the new objects of the push
+// are visible, and returns its standard output.
+func (h hook) git(ctx context.Context, input string, args ...string) ([]byte, error) {
+	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, "git", args...)
-	cmd.Env = h.env
-	return cmd
+	cmd.Env, cmd.Stdin, cmd.Stdout = h.env, strings.NewReader(input), &out
+	if err := startProcess(cmd); err != nil {
+		return nil, err
+	}
+	err := cmd.Wait()
+	return out.Bytes(), err
 }
 
 // get returns a variable of the environment of the hook, or "".

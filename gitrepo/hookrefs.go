@@ -39,7 +39,7 @@ func (h hook) checkRefs(ctx context.Context, updates []RefUpdate) error {
 	if len(created) == 0 {
 		return nil
 	}
-	out, err := h.git(ctx, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags").Output()
+	out, err := h.git(ctx, "", "for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags")
 	if err != nil {
 		return errUnreachable
 	}
@@ -106,7 +106,7 @@ func (h hook) markForced(ctx context.Context, updates []RefUpdate) error {
 		if leadsTo(parents, u.New, u.Old) {
 			continue
 		}
-		err := h.git(ctx, "merge-base", "--is-ancestor", u.Old, u.New).Run()
+		_, err := h.git(ctx, "", "merge-base", "--is-ancestor", u.Old, u.New)
 		var exit *exec.ExitError
 		if errors.As(err, &exit) && exit.ExitCode() == 1 {
 			u.Forced = true
@@ -129,9 +129,7 @@ func (h hook) newCommits(ctx context.Context, updates []*RefUpdate) (map[string]
 	for _, u := range updates {
 		fmt.Fprintf(&tips, "%s\n^%s\n", u.New, u.Old)
 	}
-	list := h.git(ctx, "rev-list", "--parents", "--max-count="+strconv.Itoa(maxNewCommits), "--stdin")
-	list.Stdin = strings.NewReader(tips.String())
-	out, err := list.Output()
+	out, err := h.git(ctx, tips.String(), "rev-list", "--parents", "--max-count="+strconv.Itoa(maxNewCommits), "--stdin")
 	parents := map[string][]string{}
 	for line := range strings.Lines(string(out)) {
 		ids := strings.Fields(line)

@@ -2,6 +2,7 @@ package gitrepo
 
 import (
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,6 +30,10 @@ func (l limits) apply(pid int) error {
 	}
 	return set(unix.RLIMIT_CORE, 0, 0)
 }
+
+// endWithParent makes the kernel end a process with its parent. With SIGTERM, git removes
+// its lock files and ends its own processes.
+func endWithParent(attributes *syscall.SysProcAttr) { attributes.Pdeathsig = syscall.SIGTERM }
 
 // syncFolder waits until all changes of the file system of a folder are on disk.
 func syncFolder(folder string) error {

@@ -158,7 +158,7 @@ func (s *Store) start(ctx context.Context, cmd *exec.Cmd, c command) error {
 		}
 		defer lease.Close()
 	}
-	if err := cmd.Start(); err != nil {
+	if err := startProcess(cmd); err != nil {
 		return startError(c, err)
 	}
 	if err := c.limits.apply(cmd.Process.Pid); err != nil {
