@@ -14,6 +14,9 @@ const (
 	// pollEvery is how often the loop claims without a wake-up, in case one
 	// was lost.
 	pollEvery = 5 * time.Second
+	// restPause is how long the loop waits for results before it asks when the next
+	// delivery is due.
+	restPause = 20 * time.Millisecond
 	// busyPause is the first wait while another process claims. It doubles up
 	// to maxBusyPause.
 	busyPause, maxBusyPause = 5 * time.Millisecond, 200 * time.Millisecond
@@ -120,14 +123,25 @@ func (d *Deliverer) drained(limit time.Duration) bool {
 
 // wait returns when there may be something to claim, or when ctx ends.
 func (d *Deliverer) wait(ctx context.Context, wake <-chan struct{}) {
-	timer := time.NewTimer(d.timeUntilDue(ctx))
+	// Most of the time the next result comes first, so the database is not asked at once.
+	if d.waitAtMost(ctx, restPause, wake) {
+		d.waitAtMost(ctx, d.timeUntilDue(ctx), wake)
+	}
+}
+
+// waitAtMost returns when there may be something to claim, or when ctx ends. It reports
+// whether the time limit came first.
+func (d *Deliverer) waitAtMost(ctx context.Context, limit time.Duration, wake <-chan struct{}) bool {
+	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-wake:
 	case <-d.slots.freed:
 	case <-timer.C:
+		return true
 	}
+	return false
 }
 
 // timeUntilDue returns how long to wait for the next delivery, at most

@@ -20,6 +20,8 @@ func (r AttemptResult) hung() bool {
 // candidate is a delivery that a claim may lease.
 type candidate struct {
 	Delivery
+	// Service has the columns that setCredentials needs.
+	Service ExternalStatusCheck `gorm:"embedded;embeddedPrefix:service_"`
 	// turn is the place of its service in the order of turns.
 	turn int
 	// slots is how many more attempts at the service may run.
@@ -39,7 +41,7 @@ func (d Delivery) ordering() [2]int64 {
 // takeTurns selects at most limit candidates. Every service gets its first turn before
 // any gets its second one. A candidate that admit refuses ends the turns of its service.
 // refused holds the services that had a candidate left.
-func takeTurns(candidates []candidate, limit int, admit func(d Delivery, hung bool) bool) (taken []Delivery, refused map[int64]bool) {
+func takeTurns(candidates []candidate, limit int, admit func(d Delivery, hung bool) bool) (taken []candidate, refused map[int64]bool) {
 	refused = map[int64]bool{}
 	byService := map[int64][]candidate{}
 	var services []int64
@@ -67,7 +69,7 @@ func takeTurns(candidates []candidate, limit int, admit func(d Delivery, hung bo
 				continue
 			}
 			pairs[c.ordering()] = true
-			taken = append(taken, c.Delivery)
+			taken = append(taken, c)
 			byService[service] = queue[1:]
 		}
 	}

@@ -3,7 +3,6 @@ package models
 import (
 	"context"
 	"database/sql"
-	"strings"
 )
 
 // newDelivery is a delivery that no claim has seen yet, with what claiming it needs.
@@ -21,11 +20,7 @@ type newDelivery struct {
 
 // newDeliveries selects new deliveries with the credentials of their services.
 func (c *claim) newDeliveries() string {
-	credentials := make([]string, len(credentialColumns))
-	for i, column := range credentialColumns {
-		credentials[i] = "s." + column + " AS service_" + column
-	}
-	query := "SELECT " + c.columnNames("d", &Delivery{}) + ", " + strings.Join(credentials, ", ") + `, q.hung,
+	query := "SELECT " + c.columnNames("d", &Delivery{}) + ", " + prefixedColumns("s", "service_", credentialColumns) + `, q.hung,
 		q.next_at IS NULL AND q.opened_at IS NULL AND d.next_attempt_at <= @now AS idle,
 		COALESCE((SELECT o.next_at FROM service_queues o ORDER BY o.next_at LIMIT 1) <= @now, FALSE) AS others_due
 		FROM deliveries d JOIN service_queues q ON q.external_status_check_id = d.external_status_check_id
@@ -39,14 +34,20 @@ func (c *claim) newDeliveries() string {
 
 // claimNew is the short way of a claim for the usual case: a few new deliveries to
 // services that are idle, while nothing else is due, so that nobody's turn has to be
-// decided. done is false in all other cases.
+// decided. done is false in all other cases; then arrivals are set.
 func (c *claim) claimNew(ctx context.Context) (done bool, err error) {
 	// Half of the places at most, so that nobody else's delivery waits for one.
 	most := c.limit / 2
 	var found []newDelivery
 	err = c.writer(ctx).Raw(c.newDeliveries(), sql.Named("now", c.now), sql.Named("limit", most+1)).Scan(&found).Error
-	if err != nil || len(found) == 0 || len(found) > most {
+	if err != nil {
 		return false, err
+	}
+	for _, d := range found {
+		c.arrivals = append(c.arrivals, Delivery{ID: d.ID, ExternalStatusCheckID: d.ExternalStatusCheckID})
+	}
+	if len(found) == 0 || len(found) > most {
+		return false, nil
 	}
 	seen := make(map[int64]bool, len(found))
 	// A reopen event supersedes waiting close events; see claim.lease.
@@ -77,6 +78,5 @@ func (c *claim) claimNew(ctx context.Context) (done bool, err error) {
 	if err := c.storeLeases(ctx, ids, c.now, until); err != nil {
 		return false, err
 	}
-	return true, c.writer(ctx).Model(&ServiceQueue{}).Where("external_status_check_id IN ?", services).
-		UpdateColumn("next_at", until).Error
+	return true, c.setNextAt(ctx, services, until)
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -95,14 +95,17 @@ type claim struct {
 	limit   int
 	claimed []ClaimedDelivery
 
+	// arrivals are the oldest new deliveries: only ID and ExternalStatusCheckID.
 	arrivals []Delivery
 	queues   map[int64]*claimQueue
-	turns    map[int64]int
 }
 
 // claimQueue is a queue that the claim has locked.
 type claimQueue struct {
 	ServiceQueue
+	// Place is its place in the order of turns, from 1, and 0 if it has no turn in this
+	// claim.
+	Place    int
 	InFlight int
 }
 
@@ -137,76 +140,78 @@ func (c *claim) run(ctx context.Context) (more bool, err error) {
 }
 
 // findQueues locks the queues that may have something to take, and those of new
-// deliveries.
+// deliveries. It skips those that are locked.
 func (c *claim) findQueues(ctx context.Context) error {
-	err := c.writer(ctx).Raw(`SELECT id, external_status_check_id FROM deliveries
-		WHERE state = 'waiting' AND NOT queued ORDER BY id LIMIT ?`, arrivalBatch).Scan(&c.arrivals).Error
-	if err != nil {
-		return err
-	}
-	services := []int64{}
-	seen := map[int64]bool{}
-	for _, d := range c.arrivals {
-		if id := d.ExternalStatusCheckID; !seen[id] {
-			seen[id] = true
-			services = append(services, id)
+	if len(c.arrivals) > c.limit/2 { // claimNew has not read all
+		c.arrivals = nil
+		err := c.writer(ctx).Raw(`SELECT id, external_status_check_id FROM deliveries
+			WHERE state = 'waiting' AND NOT queued ORDER BY id LIMIT ?`, arrivalBatch).Scan(&c.arrivals).Error
+		if err != nil {
+			return err
 		}
 	}
-	ready := c.writer(ctx).Table("service_queues").
-		Select("external_status_check_id, COALESCE(next_at, @now) AS at, "+
-			"ROW_NUMBER() OVER (PARTITION BY project_id, hung ORDER BY COALESCE(next_at, @now), external_status_check_id) AS turn", sql.Named("now", c.now))
-	if len(services) == 0 {
-		ready = ready.Where("next_at <= ?", c.now)
-	} else {
-		ready = ready.Where("(next_at <= ? OR external_status_check_id IN ?)", c.now, services)
+	arrived := make([]int64, len(c.arrivals))
+	for i, d := range c.arrivals {
+		arrived[i] = d.ExternalStatusCheckID
 	}
-	if c.SkipHung {
-		ready = ready.Where("NOT hung")
-	}
-	if len(c.SkipProjects) > 0 {
-		ready = ready.Where("project_id NOT IN ?", c.SkipProjects)
-	}
-	var turns []int64
-	err = c.writer(ctx).Table("(?) AS r", ready).Order("turn, at, external_status_check_id").Limit(claimServices*c.limit).
-		Pluck("external_status_check_id", &turns).Error
-	if err != nil {
-		return err
-	}
-	c.turns = make(map[int64]int, len(turns))
-	for i, id := range turns {
-		c.turns[id] = i
-		if !seen[id] {
-			seen[id] = true
-			services = append(services, id)
-		}
-	}
-	return c.lockQueues(ctx, services)
-}
-
-// lockQueues locks the queues of services and skips those that are locked. It creates
-// missing ones: a previous version of the program creates services without a queue.
-func (c *claim) lockQueues(ctx context.Context, services []int64) error {
-	c.queues = make(map[int64]*claimQueue, len(services))
-	if len(services) == 0 {
-		return nil
-	}
-	query := c.writer(ctx).Table("service_queues AS q").
-		Select(c.columnNames("q", &ServiceQueue{})+`, (SELECT COUNT(*) FROM deliveries d WHERE d.external_status_check_id = q.external_status_check_id
-			AND d.leased_until > ?) AS in_flight`, c.now).
-		Where("q.external_status_check_id IN ?", services).Order("q.external_status_check_id")
+	slices.Sort(arrived)
+	arrived = slices.Compact(arrived)
 	var queues []claimQueue
-	if err := c.skipLocked(query, "q").Find(&queues).Error; err != nil {
+	err := c.writer(ctx).Raw(c.queuesQuery(len(arrived) > 0), sql.Named("now", c.now), sql.Named("limit", claimServices*c.limit),
+		sql.Named("arrived", c.idList(arrived)), sql.Named("skipped", c.idList(c.SkipProjects))).Scan(&queues).Error
+	if err != nil {
 		return err
 	}
+	c.queues = make(map[int64]*claimQueue, len(queues))
 	for i, q := range queues {
 		c.queues[q.ExternalStatusCheckID] = &queues[i]
 	}
-	if len(queues) == len(services) {
-		return nil
+	for _, id := range arrived {
+		if c.queues[id] == nil {
+			return c.createQueues(ctx, arrived)
+		}
 	}
+	return nil
+}
+
+// queuesQuery selects the queues that are due, those of the projects in turn, and all of
+// new deliveries if there are any.
+func (c *claim) queuesQuery(arrivals bool) string {
+	due := "next_at <= @now"
+	if arrivals {
+		due = "(next_at <= @now OR " + c.inIDs("external_status_check_id", "@arrived") + ")"
+	}
+	if c.SkipHung {
+		due += " AND NOT hung"
+	}
+	if len(c.SkipProjects) > 0 {
+		due += " AND NOT (" + c.inIDs("project_id", "@skipped") + ")"
+	}
+	places := `SELECT external_status_check_id, ROW_NUMBER() OVER (ORDER BY turn, at, external_status_check_id) AS place
+		FROM (SELECT external_status_check_id, COALESCE(next_at, @now) AS at, ROW_NUMBER() OVER (
+			PARTITION BY project_id, hung ORDER BY COALESCE(next_at, @now), external_status_check_id) AS turn
+			FROM service_queues WHERE ` + due + `) r
+		ORDER BY turn, at, external_status_check_id LIMIT @limit`
+	if arrivals {
+		places = "SELECT external_status_check_id, MAX(place) AS place FROM (SELECT * FROM (" + places + `) t UNION ALL
+			SELECT external_status_check_id, 0 FROM service_queues WHERE ` + c.inIDs("external_status_check_id", "@arrived") + ") u GROUP BY external_status_check_id"
+	}
+	query := "SELECT " + c.columnNames("q", &ServiceQueue{}) + `, p.place, (SELECT COUNT(*) FROM deliveries d
+			WHERE d.external_status_check_id = q.external_status_check_id AND d.leased_until > @now) AS in_flight
+		FROM (` + places + ") p JOIN service_queues q ON q.external_status_check_id = p.external_status_check_id ORDER BY q.external_status_check_id"
+	if c.postgres() {
+		query += " FOR NO KEY UPDATE OF q SKIP LOCKED"
+	}
+	return query
+}
+
+// createQueues creates the missing queues of services: a previous version of the program
+// creates services without a queue.
+func (c *claim) createQueues(ctx context.Context, services []int64) error {
 	return c.writer(ctx).Exec(`INSERT INTO service_queues (external_status_check_id, project_id, next_at)
-		SELECT s.id, s.project_id, ? FROM external_status_checks s
-		WHERE s.id IN ? AND NOT EXISTS (SELECT 1 FROM service_queues q WHERE q.external_status_check_id = s.id)`, c.now, services).Error
+		SELECT s.id, s.project_id, @now FROM external_status_checks s WHERE `+c.inIDs("s.id", "@services")+`
+		AND NOT EXISTS (SELECT 1 FROM service_queues q WHERE q.external_status_check_id = s.id)`,
+		sql.Named("now", c.now), sql.Named("services", c.idList(services))).Error
 }
 
 // skipLocked locks the rows that a query reads from a table, and skips those that
@@ -248,57 +253,55 @@ const (
 func (c *claim) findCandidates(ctx context.Context) ([]candidate, error) {
 	var closed, probing []int64
 	for id, q := range c.queues {
-		_, hasTurn := c.turns[id]
 		switch {
-		case !hasTurn || q.InFlight >= MaxPerService:
+		case q.Place == 0 || q.InFlight >= MaxPerService:
 		case q.OpenedAt == nil:
 			closed = append(closed, id)
 		case q.admitsAt(c.now):
 			probing = append(probing, id)
 		}
 	}
-	var all []candidate
-	for _, look := range []struct {
-		services []int64
-		due      string
-		probe    bool
-	}{{closed, dueBySchedule, false}, {probing, dueForProbe, true}} {
-		if len(look.services) == 0 {
-			continue
-		}
-		found, err := c.dueDeliveries(ctx, look.services, look.due)
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range found {
-			q := c.queues[d.ExternalStatusCheckID]
-			slots := MaxPerService - q.InFlight
-			if look.probe {
-				slots = 1
-			}
-			all = append(all, candidate{Delivery: d, turn: c.turns[q.ExternalStatusCheckID], slots: slots, hung: q.Hung})
+	all, err := c.dueDeliveries(ctx, closed, dueBySchedule)
+	if err != nil {
+		return nil, err
+	}
+	probes, err := c.dueDeliveries(ctx, probing, dueForProbe)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, probes...)
+	for i := range all {
+		q := c.queues[all[i].ExternalStatusCheckID]
+		all[i].turn, all[i].slots, all[i].hung = q.Place, MaxPerService-q.InFlight, q.Hung
+		if q.OpenedAt != nil {
+			all[i].slots = 1
 		}
 	}
 	return all, nil
 }
 
-// dueDeliveries returns what Admit and lease need of the deliveries that can be leased.
-func (c *claim) dueDeliveries(ctx context.Context, services []int64, due string) ([]Delivery, error) {
-	from := "service_queues q CROSS JOIN deliveries d WHERE d.id IN (" + dueIDs(due) + ") AND"
-	if c.postgres() {
-		from = "service_queues q CROSS JOIN LATERAL (" + dueIDs(due) + ") due JOIN deliveries d ON d.id = due.id WHERE"
+// dueDeliveries returns what Admit and lease need of the deliveries that can be leased,
+// with the credentials of their services.
+func (c *claim) dueDeliveries(ctx context.Context, services []int64, due string) (found []candidate, err error) {
+	if len(services) == 0 {
+		return nil, nil
 	}
-	var found []Delivery
-	err := c.writer(ctx).Raw(`SELECT d.id, d.project_id, d.external_status_check_id, d.merge_request_id, d.url, d.single_attempt, d.next_attempt_at
-		FROM `+from+` q.external_status_check_id IN @services ORDER BY d.single_attempt DESC, d.next_attempt_at, d.id`,
-		sql.Named("now", c.now), sql.Named("quick", QuickAttempts), sql.Named("limit", MaxPerService), sql.Named("services", services)).
+	from := "service_queues q CROSS JOIN deliveries d ON d.id IN (" + dueIDs(due) + ")"
+	if c.postgres() {
+		from = "service_queues q CROSS JOIN LATERAL (" + dueIDs(due) + ") due JOIN deliveries d ON d.id = due.id"
+	}
+	err = c.writer(ctx).Raw(`SELECT d.id, d.project_id, d.external_status_check_id, d.merge_request_id, d.url, d.single_attempt, d.next_attempt_at,
+		d.attempts, d.leased_until, d.last_attempt_at, `+prefixedColumns("s", "service_", credentialColumns)+`
+		FROM `+from+` JOIN external_status_checks s ON s.id = q.external_status_check_id
+		WHERE `+c.inIDs("q.external_status_check_id", "@services")+" ORDER BY d.single_attempt DESC, d.next_attempt_at, d.id",
+		sql.Named("now", c.now), sql.Named("quick", QuickAttempts), sql.Named("limit", MaxPerService), sql.Named("services", c.idList(services))).
 		Scan(&found).Error
 	return found, err
 }
 
 // lease marks deliveries as in flight, except for those that another transaction holds,
 // and adds them to the claimed ones. It returns them by id.
-func (c *claim) lease(ctx context.Context, taken []Delivery) (map[int64]Delivery, error) {
+func (c *claim) lease(ctx context.Context, taken []candidate) (map[int64]Delivery, error) {
 	leased := make(map[int64]Delivery, len(taken))
 	if len(taken) == 0 {
 		return leased, nil
@@ -308,36 +311,43 @@ func (c *claim) lease(ctx context.Context, taken []Delivery) (map[int64]Delivery
 		ids[i] = d.ID
 	}
 	var deliveries []Delivery
-	if err := c.skipLocked(c.writer(ctx).Where("id IN ? AND state = ?", ids, DeliveryWaiting), "deliveries").Find(&deliveries).Error; err != nil {
-		return nil, err
-	}
 	until := c.now.Add(LeaseDuration)
-	services := map[int64]ExternalStatusCheck{}
-	ids = ids[:0]
-	for i := range deliveries {
-		d := &deliveries[i]
-		if d.LeasedUntil != nil {
-			if err := c.logInterrupted(ctx, *d); err != nil {
-				return nil, err
-			}
-		}
-		ids = append(ids, d.ID)
-		services[d.ExternalStatusCheckID] = ExternalStatusCheck{}
-		d.markLeased(c.now, until)
-		leased[d.ID] = *d
-		if d.Action == ActionReopen {
-			if err := c.supersedeClose(ctx, *d); err != nil {
-				return nil, err
-			}
-		}
+	free := "SELECT id FROM deliveries WHERE state = 'waiting' AND " + c.inIDs("id", "@ids")
+	if c.postgres() {
+		free += " FOR NO KEY UPDATE SKIP LOCKED"
 	}
-	if err := c.storeLeases(ctx, ids, c.now, until); err != nil {
+	err := c.writer(ctx).Raw(setLease+" WHERE id IN ("+free+") RETURNING "+strings.Join(c.columnList(&Delivery{}), ", "),
+		sql.Named("now", c.now), sql.Named("until", until), sql.Named("ids", c.idList(ids))).Scan(&deliveries).Error
+	if err != nil {
 		return nil, err
 	}
-	return leased, c.addClaimed(ctx, deliveries, services)
+	for _, d := range deliveries {
+		leased[d.ID] = d
+		if d.Action == ActionReopen {
+			if err := c.supersedeClose(ctx, d); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, t := range taken {
+		d, ok := leased[t.ID]
+		if !ok {
+			continue
+		}
+		if t.LeasedUntil != nil {
+			if err := c.logInterrupted(ctx, t.Delivery); err != nil {
+				return nil, err
+			}
+		}
+		// A secret that cannot be decrypted must not block other deliveries.
+		claimed := ClaimedDelivery{Delivery: d, Hung: t.hung}
+		c.setCredentials(&claimed, t.Service)
+		c.claimed = append(c.claimed, claimed)
+	}
+	return leased, nil
 }
 
-// markLeased changes a delivery as storeLeases does in the database.
+// markLeased changes a delivery as setLease does in the database.
 func (d *Delivery) markLeased(now, until time.Time) {
 	d.Attempts++
 	d.LeasedUntil, d.LastAttemptAt, d.Queued = &until, &now, true
@@ -346,10 +356,14 @@ func (d *Delivery) markLeased(now, until time.Time) {
 	}
 }
 
+// setLease marks deliveries as in flight since @now until @until.
+const setLease = `UPDATE deliveries SET attempts = attempts + 1, leased_until = @until, last_attempt_at = @now, queued = TRUE,
+	schedule_started_at = COALESCE(schedule_started_at, @now)`
+
 // storeLeases marks deliveries as in flight since now.
 func (s *Store) storeLeases(ctx context.Context, ids []int64, now, until time.Time) error {
-	return s.writer(ctx).Exec(`UPDATE deliveries SET attempts = attempts + 1, leased_until = ?, last_attempt_at = ?, queued = TRUE,
-		schedule_started_at = COALESCE(schedule_started_at, ?) WHERE id IN ?`, until, now, now, ids).Error
+	return s.writer(ctx).Exec(setLease+" WHERE "+s.inIDs("id", "@ids"),
+		sql.Named("now", now), sql.Named("until", until), sql.Named("ids", s.idList(ids))).Error
 }
 
 // logInterrupted logs the attempt of a process that died.
@@ -365,22 +379,4 @@ func (c *claim) supersedeClose(ctx context.Context, reopen Delivery) error {
 		Where("merge_request_id = ? AND external_status_check_id = ? AND id < ?", reopen.MergeRequestID, reopen.ExternalStatusCheckID, reopen.ID).
 		Where("state = ? AND action = ? AND single_attempt = ?", DeliveryWaiting, ActionClose, false).
 		Updates(map[string]any{"state": DeliverySuperseded, "superseded_reason": SupersededByNewer, "finished_at": c.now}).Error
-}
-
-// addClaimed adds leased deliveries to the result, with the credentials of their services.
-func (c *claim) addClaimed(ctx context.Context, deliveries []Delivery, services map[int64]ExternalStatusCheck) error {
-	var list []ExternalStatusCheck
-	if err := c.writer(ctx).Select(credentialColumns).Find(&list, "id IN ?", slices.Collect(maps.Keys(services))).Error; err != nil {
-		return err
-	}
-	for _, service := range list {
-		services[service.ID] = service
-	}
-	for _, d := range deliveries {
-		// A secret that cannot be decrypted must not block other deliveries.
-		claimed := ClaimedDelivery{Delivery: d, Hung: c.queues[d.ExternalStatusCheckID].Hung}
-		c.setCredentials(&claimed, services[d.ExternalStatusCheckID])
-		c.claimed = append(c.claimed, claimed)
-	}
-	return nil
 }

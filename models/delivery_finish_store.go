@@ -2,14 +2,10 @@ package models
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"time"
-
-	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 )
 
 // FinishedDelivery is a claimed delivery and the result of its attempt.
@@ -50,26 +46,34 @@ type finish struct {
 	skip   bool
 	left   []FinishedDelivery
 	queues map[int64]*ServiceQueue
+	// waiting says which of the services have other deliveries that wait.
+	waiting map[int64]bool
+}
+
+// finishedRow is a delivery and its queue, which finish has locked.
+type finishedRow struct {
+	Delivery
+	Queue ServiceQueue `gorm:"embedded;embeddedPrefix:queue_"`
+	// NewerWaits reports whether a newer delivery of the same merge request and service
+	// is waiting, and OthersWait whether any other delivery of the service is.
+	NewerWaits, OthersWait bool
 }
 
 func (f *finish) run(ctx context.Context) error {
 	now := f.Now()
-	deliveries, err := f.lock(ctx)
+	deliveries, err := f.lock(ctx, now)
 	if err != nil || len(deliveries) == 0 {
-		return err
-	}
-	newer, err := f.newerWaiting(ctx, deliveries)
-	if err != nil {
 		return err
 	}
 	logs := make([]DeliveryAttempt, 0, len(f.attempts))
 	var delivered []deliveredRow
 	wake := false
 	for _, a := range f.attempts {
-		d, ok := deliveries[a.Delivery.ID]
+		row, ok := deliveries[a.Delivery.ID]
 		if !ok {
 			continue
 		}
+		d := row.Delivery
 		if err := f.restoreLease(ctx, &d, a.Delivery); err != nil {
 			return err
 		}
@@ -77,8 +81,8 @@ func (f *finish) run(ctx context.Context) error {
 			continue
 		}
 		q := f.queues[d.ExternalStatusCheckID]
-		wake = wake || newer[d.ID]
-		d.finish(a.Result, q.isProbe(d.ID), newer[d.ID], now)
+		wake = wake || row.NewerWaits
+		d.finish(a.Result, q.isProbe(d.ID), row.NewerWaits, now)
 		if d.State == DeliveryDelivered {
 			delivered = append(delivered, deliveredRow{d.ID, d.LastHTTPStatus, d.LastDurationMS})
 		} else if err := f.writer(ctx).Model(&Delivery{}).Select(finishedColumns).Where("id = ?", d.ID).Updates(&d).Error; err != nil {
@@ -149,62 +153,46 @@ var finishedColumns = []string{
 
 // lock locks the deliveries and the queues of their services. Attempts whose rows are
 // locked are moved to left.
-func (f *finish) lock(ctx context.Context) (map[int64]Delivery, error) {
+func (f *finish) lock(ctx context.Context, now time.Time) (map[int64]finishedRow, error) {
 	ids := make([]int64, len(f.attempts))
 	for i, a := range f.attempts {
 		ids[i] = a.Delivery.ID
 	}
-	query := f.writer(ctx).Omit("payload").Where("id IN ?", ids).Order("id")
-	lockRows := f.forUpdate
-	if f.skip {
-		lockRows = func(query *gorm.DB) *gorm.DB { return f.skipLocked(query, clause.CurrentTable) }
-	}
-	var list []Delivery
-	if err := lockRows(query).Find(&list).Error; err != nil {
-		return nil, err
-	}
-	deliveries := make(map[int64]Delivery, len(list))
-	var services []int64
-	for _, d := range list {
-		deliveries[d.ID] = d
-		services = append(services, d.ExternalStatusCheckID)
-	}
-	slices.Sort(services)
-	services = slices.Compact(services)
-	var queues []ServiceQueue
-	query = f.writer(ctx).Where("external_status_check_id IN ?", services).Order("external_status_check_id")
-	if err := lockRows(query).Find(&queues).Error; err != nil {
-		return nil, err
-	}
-	f.queues = make(map[int64]*ServiceQueue, len(queues))
-	for i, q := range queues {
-		f.queues[q.ExternalStatusCheckID] = &queues[i]
-	}
-	for _, a := range f.attempts {
-		d, ok := deliveries[a.Delivery.ID]
-		if ok && f.queues[d.ExternalStatusCheckID] != nil {
-			continue
-		}
-		delete(deliveries, a.Delivery.ID)
+	// With EXISTS, PostgreSQL may read the deliveries of all services.
+	query := "SELECT " + f.columnNames("d", &Delivery{}, "payload") + ", " + prefixedColumns("q", "queue_", f.columnList(&ServiceQueue{})) + `,
+		(SELECT n.id FROM deliveries n WHERE n.merge_request_id = d.merge_request_id AND n.external_status_check_id = d.external_status_check_id
+			AND n.id > d.id AND n.state = 'waiting' AND n.single_attempt = FALSE LIMIT 1) IS NOT NULL AS newer_waits,
+		(SELECT o.id FROM deliveries o WHERE o.external_status_check_id = d.external_status_check_id AND o.state = 'waiting'
+			AND (o.leased_until IS NULL OR o.leased_until <= @now) LIMIT 1) IS NOT NULL AS others_wait
+		FROM deliveries d JOIN service_queues q ON q.external_status_check_id = d.external_status_check_id
+		WHERE ` + f.inIDs("d.id", "@ids") + " ORDER BY d.id"
+	if f.postgres() {
+		query += " FOR NO KEY UPDATE OF d, q"
 		if f.skip {
-			f.left = append(f.left, a)
+			query += " SKIP LOCKED"
+		}
+	}
+	var rows []finishedRow
+	err := f.writer(ctx).Raw(query, sql.Named("now", now), sql.Named("ids", f.idList(ids))).Scan(&rows).Error
+	if err != nil {
+		return nil, err
+	}
+	deliveries := make(map[int64]finishedRow, len(rows))
+	f.queues, f.waiting = map[int64]*ServiceQueue{}, map[int64]bool{}
+	for i, row := range rows {
+		deliveries[row.ID] = row
+		service := row.ExternalStatusCheckID
+		f.queues[service] = &rows[i].Queue
+		f.waiting[service] = f.waiting[service] || row.OthersWait
+	}
+	if f.skip {
+		for _, a := range f.attempts {
+			if _, ok := deliveries[a.Delivery.ID]; !ok {
+				f.left = append(f.left, a)
+			}
 		}
 	}
 	return deliveries, nil
-}
-
-// newerWaiting returns which of the deliveries have a newer one of the same merge request
-// and service that is waiting.
-func (f *finish) newerWaiting(ctx context.Context, deliveries map[int64]Delivery) (map[int64]bool, error) {
-	var ids []int64
-	err := f.writer(ctx).Raw(`SELECT d.id FROM deliveries d WHERE d.id IN ? AND EXISTS (SELECT 1 FROM deliveries n
-		WHERE n.merge_request_id = d.merge_request_id AND n.external_status_check_id = d.external_status_check_id AND n.id > d.id
-		AND n.state = 'waiting' AND n.single_attempt = FALSE)`, slices.Collect(maps.Keys(deliveries))).Scan(&ids).Error
-	newer := make(map[int64]bool, len(ids))
-	for _, id := range ids {
-		newer[id] = true
-	}
-	return newer, err
 }
 
 // finishQueue applies the result of an attempt to the queue of its service and reports
@@ -254,16 +242,22 @@ func (s *Store) wakeService(ctx context.Context, serviceID int64) error {
 
 // updateQueues stores when each queue should be looked at. Their rows are locked.
 func (f *finish) updateQueues(ctx context.Context) error {
-	var closed, open []int64
+	var soon, other, open []int64
 	for id, q := range f.queues {
-		if q.OpenedAt == nil {
-			closed = append(closed, id)
-		} else {
+		switch {
+		case q.OpenedAt != nil:
 			open = append(open, id)
+		case f.waiting[id]: // the next claim finds out when
+			soon = append(soon, id)
+		default:
+			other = append(other, id)
 		}
 	}
 	now := f.Now()
-	if err := f.setNextAt(ctx, closed, now, now); err != nil {
+	if err := f.setNextAt(ctx, soon, now); err != nil {
+		return err
+	}
+	if err := f.findNextAt(ctx, other, now, now); err != nil {
 		return err
 	}
 	return f.setNextAtOfOpen(ctx, open)

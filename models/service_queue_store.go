@@ -8,40 +8,42 @@ import (
 
 // updateQueues stores when each queue of the claim should be looked at again.
 func (c *claim) updateQueues(ctx context.Context, leased map[int64]Delivery, refused map[int64]bool) error {
-	var exact, again, open []int64
-	for id, q := range c.queues {
-		_, hasTurn := c.turns[id]
-		switch {
-		case q.OpenedAt != nil && !q.admitsAt(c.now):
-			open = append(open, id)
-		case refused[id] || !hasTurn:
-			again = append(again, id)
-		default:
-			exact = append(exact, id)
-		}
-	}
+	started := make(map[int64]int, len(c.queues))
 	for _, d := range leased {
-		q := c.queues[d.ExternalStatusCheckID]
+		id := d.ExternalStatusCheckID
+		started[id]++
+		q := c.queues[id]
 		if q.OpenedAt == nil {
 			continue
 		}
 		q.startProbe(d.ID, *d.LeasedUntil)
-		err := c.writer(ctx).Model(&ServiceQueue{}).Where("external_status_check_id = ?", q.ExternalStatusCheckID).
+		err := c.writer(ctx).Model(&ServiceQueue{}).Where("external_status_check_id = ?", id).
 			Updates(map[string]any{"probe_delivery_id": q.ProbeDeliveryID, "probe_at": q.ProbeAt}).Error
 		if err != nil {
 			return err
 		}
 	}
-	if err := c.setNextAt(ctx, exact, c.now, c.now.Add(blockedPause)); err != nil {
+	var full, other, again, open []int64
+	for id, q := range c.queues {
+		switch {
+		case q.OpenedAt != nil && !q.admitsAt(c.now):
+			open = append(open, id)
+		case started[id] == MaxPerService: // a result or the end of these leases comes first
+			full = append(full, id)
+		case !refused[id] && q.Place > 0:
+			other = append(other, id)
+		case q.NextAt == nil || q.NextAt.After(c.now):
+			again = append(again, id)
+		}
+	}
+	if err := c.setNextAt(ctx, full, c.now.Add(LeaseDuration)); err != nil {
 		return err
 	}
-	if len(again) > 0 {
-		err := c.writer(ctx).Model(&ServiceQueue{}).
-			Where("external_status_check_id IN ? AND (next_at IS NULL OR next_at > ?)", again, c.now).
-			UpdateColumn("next_at", c.now).Error
-		if err != nil {
-			return err
-		}
+	if err := c.findNextAt(ctx, other, c.now, c.now.Add(blockedPause)); err != nil {
+		return err
+	}
+	if err := c.setNextAt(ctx, again, c.now); err != nil {
+		return err
 	}
 	return c.setNextAtOfOpen(ctx, open)
 }
@@ -58,13 +60,22 @@ func (c *claim) markArrivals(ctx context.Context, leased map[int64]Delivery) (bo
 	if len(ids) == 0 {
 		return len(leased) > 0, nil
 	}
-	rows := c.skipLocked(c.writer(ctx).Table("deliveries").Select("id").Where("id IN ?", ids), "deliveries")
+	rows := c.skipLocked(c.writer(ctx).Table("deliveries").Select("id").Where(c.inIDs("id", "?"), c.idList(ids)), "deliveries")
 	return true, c.writer(ctx).Model(&Delivery{}).Where("id IN (?)", rows).UpdateColumn("queued", true).Error
 }
 
-// setNextAt stores when each of the queues, whose rows must be locked, should be looked
+// setNextAt stores when each of the queues should be looked at.
+func (s *Store) setNextAt(ctx context.Context, services []int64, at time.Time) error {
+	if len(services) == 0 {
+		return nil
+	}
+	return s.writer(ctx).Exec("UPDATE service_queues SET next_at = ? WHERE "+s.inIDs("external_status_check_id", "?"),
+		at, s.idList(services)).Error
+}
+
+// findNextAt stores when each of the queues, whose rows must be locked, should be looked
 // at: at due if a delivery is due, else when the first one is due or a lease ends.
-func (s *Store) setNextAt(ctx context.Context, services []int64, now, due time.Time) error {
+func (s *Store) findNextAt(ctx context.Context, services []int64, now, due time.Time) error {
 	if len(services) == 0 {
 		return nil
 	}
@@ -88,16 +99,16 @@ func (s *Store) setNextAt(ctx context.Context, services []int64, now, due time.T
 			UNION ALL `+later("FALSE")+` UNION ALL `+later("TRUE")+`
 			UNION ALL SELECT (SELECT d.leased_until FROM deliveries d
 				WHERE d.external_status_check_id = q.external_status_check_id AND d.leased_until > @now ORDER BY d.leased_until LIMIT 1)
-		) t) WHERE q.external_status_check_id IN @services`,
-		sql.Named("now", now), sql.Named("due", due), sql.Named("services", services)).Error
+		) t) WHERE `+s.inIDs("q.external_status_check_id", "@services"),
+		sql.Named("now", now), sql.Named("due", due), sql.Named("services", s.idList(services))).Error
 }
 
-// setNextAtOfOpen is setNextAt for queues whose breaker is open.
+// setNextAtOfOpen is findNextAt for queues whose breaker is open.
 func (s *Store) setNextAtOfOpen(ctx context.Context, services []int64) error {
 	if len(services) == 0 {
 		return nil
 	}
-	return s.writer(ctx).Exec("UPDATE service_queues SET next_at = probe_at WHERE external_status_check_id IN ?", services).Error
+	return s.writer(ctx).Exec("UPDATE service_queues SET next_at = probe_at WHERE "+s.inIDs("external_status_check_id", "?"), s.idList(services)).Error
 }
 
 // requestProbe makes the probe of a service's open breaker due, so that a delivery that
