@@ -130,7 +130,7 @@ func Open(t testing.TB, db Database, options ...Option) *Fixture {
 	cfg := models.Config{
 		Driver: db.Driver, DSN: db.DSN, Now: f.Clock.Now, Payload: RenderPayload, Sealer: fakeSealer{}, Git: f.Git, MaxConns: 10,
 	}
-	if _, measured := t.(*testing.B); !measured {
+	if _, measured := t.(*testing.B); statements.collected && !measured {
 		cfg.Query = func(statement string) { collectStatement(db.Driver, statement) }
 	}
 	for _, o := range options {

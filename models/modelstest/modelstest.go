@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/mergegate/mergegate/migrations"
+	"github.com/mergegate/mergegate/models"
 )
 
 // Database says how to open the database of one test. Its fields are those of
@@ -49,28 +50,33 @@ func (db Database) SQL(t testing.TB) *sql.DB {
 	return conn
 }
 
-// DatabasesVariable names the environment variable that skips PostgreSQL in Each and
-// EachEmpty if it is "sqlite". `make check` sets it.
+// DatabasesVariable names the environment variable that limits Each and EachEmpty to one
+// database, "sqlite" or "postgres". `make check` and `make test` set it.
 const DatabasesVariable = "MERGEGATE_TEST_DATABASES"
 
 // Each runs test as a subtest on SQLite and on PostgreSQL, each with a fresh database
 // that has the schema and no rows.
 func Each(t *testing.T, test func(t *testing.T, db Database)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { test(t, SQLite(t)) })
-	if os.Getenv(DatabasesVariable) != "sqlite" {
-		t.Run("postgres", func(t *testing.T) { test(t, Postgres(t)) })
-	}
+	each(t, test, SQLite, Postgres)
 }
 
 // EachEmpty is Each with databases that have no schema.
 func EachEmpty(t *testing.T, test func(t *testing.T, db Database)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) {
-		test(t, Database{Driver: "sqlite", DSN: filepath.Join(t.TempDir(), "mergegate.db")})
-	})
-	if os.Getenv(DatabasesVariable) != "sqlite" {
-		t.Run("postgres", func(t *testing.T) { test(t, EmptyPostgres(t)) })
+	each(t, test, func(t testing.TB) Database {
+		return Database{Driver: models.DriverSQLite, DSN: filepath.Join(t.TempDir(), "mergegate.db")}
+	}, EmptyPostgres)
+}
+
+func each(t *testing.T, test func(t *testing.T, db Database), sqlite, postgres func(testing.TB) Database) {
+	t.Helper()
+	only := os.Getenv(DatabasesVariable)
+	if only != models.DriverPostgres {
+		t.Run(models.DriverSQLite, func(t *testing.T) { test(t, sqlite(t)) })
+	}
+	if only != models.DriverSQLite {
+		t.Run(models.DriverPostgres, func(t *testing.T) { test(t, postgres(t)) })
 	}
 }
 
@@ -87,13 +93,14 @@ func Main(m *testing.M) int {
 // MainWithPlans is Main. After tests that passed it also fails the package for each
 // statement with a problem of CheckPlans.
 func MainWithPlans(m *testing.M, allowed map[string]string) int {
-	defer stopOwnServer()
-	return ExitWithPlans(m.Run(), allowed)
+	return RunWithPlans(m.Run, allowed)
 }
 
-// ExitWithPlans returns the exit code of tests that ended with code, as MainWithPlans does.
-func ExitWithPlans(code int, allowed map[string]string) int {
-	if code != 0 {
+// RunWithPlans is MainWithPlans for packages that run their tests with a function of their own.
+func RunWithPlans(run func() int, allowed map[string]string) int {
+	defer stopOwnServer()
+	statements.collected = true
+	if code := run(); code != 0 {
 		return code
 	}
 	problems := CheckPlans(allowed)

@@ -3,8 +3,11 @@ package modelstest
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/mergegate/mergegate/models"
 )
 
 func TestMain(m *testing.M) { os.Exit(Main(m)) }
@@ -59,5 +62,33 @@ func TestWithDatabase(t *testing.T) {
 	const want = "postgres://u:p@h:5432/new?host=%2Ftmp%2Fx&sslmode=disable"
 	if got := withDatabase(dsn, "new"); got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestShapeOf(t *testing.T) {
+	for statement, want := range map[string]string{
+		"SELECT id FROM users WHERE id = 12 LIMIT 1":              "SELECT id FROM users WHERE id = ? LIMIT ?",
+		"WHERE id IN (1,22, 3) AND name IN ('a','it''s, \u00e9')": "WHERE id IN (?) AND name IN (?)",
+		"SET sha256 = '', t1.x2 = 0.5, y = -7 WHERE z = x":        "SET sha256 = ?, t1.x2 = ?, y = -? WHERE z = x",
+		"VALUES (1,'a',true)":                                     "VALUES (?,true)",
+	} {
+		if got := shapeOf(statement); got != want {
+			t.Errorf("%s:\ngot  %s\nwant %s", statement, got, want)
+		}
+	}
+}
+
+func TestCheckPlans_WholeTableRead_IsAProblem(t *testing.T) {
+	for _, statement := range []string{
+		"SELECT id FROM merge_requests WHERE id = 7",
+		"SELECT id FROM merge_requests WHERE title = 'pear'",
+		"SELECT id FROM merge_requests WHERE title = 'apple'",
+		"SELECT id FROM members WHERE role = 7",
+	} {
+		collectStatement(models.DriverSQLite, statement)
+	}
+	problems := CheckPlans(map[string]string{"FROM members": "an example"})
+	if len(problems) != 1 || !strings.Contains(problems[0], "reads all of merge_requests\n\tSELECT id FROM merge_requests WHERE title = ?") {
+		t.Errorf("problems: %q", problems)
 	}
 }

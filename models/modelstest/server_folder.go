@@ -10,7 +10,7 @@ import (
 
 const (
 	// folderPrefix is the prefix of the directories of temporary servers.
-	folderPrefix = "mergegate-test-postgres-"
+	folderPrefix = "mergegate-pg-"
 	// staleAfter spares directories that are too new to have their lock file.
 	staleAfter = time.Minute
 	// socketLimit is the longest path of a unix socket, in bytes.

@@ -55,7 +55,7 @@ func Main(m *testing.M) int {
 
 // MainWithPlans is Main with the check of modelstest.MainWithPlans.
 func MainWithPlans(m *testing.M, allowed map[string]string) int {
-	return modelstest.ExitWithPlans(Main(m), allowed)
+	return modelstest.RunWithPlans(func() int { return Main(m) }, allowed)
 }
 
 // shared returns the chromedp context of the browser. The first call starts it.
