@@ -224,7 +224,7 @@ func (p *pages) addRoutes(e *echo.Echo, base *url.URL) error {
 	if err != nil {
 		return err
 	}
-	group := e.Group("", noStore, p.answerUnchangedPoll, compress(), detectLanguage, same, p.loadSession, readForm, mustChangePassword, p.restoreForm)
+	group := e.Group("", noStore, p.answerUnchangedPoll, newPageTurns().takeTurns, compress(), detectLanguage, same, p.loadSession, readForm, mustChangePassword, p.restoreForm)
 	for _, r := range p.routes() {
 		guards := []echo.MiddlewareFunc{requires(r.needs)}
 		switch {
