@@ -151,6 +151,10 @@ var finishedColumns = []string{
 	"probes", "schedule_started_at", "next_attempt_at",
 }
 
+// unneededToFinish are columns of deliveries that never change and that finish does not
+// need.
+var unneededToFinish = []string{"uuid", "event_uuid", "kind", "action", "sha", "url", "payload", "trace_parent", "created_at"}
+
 // lock locks the deliveries and the queues of their services. Attempts whose rows are
 // locked are moved to left.
 func (f *finish) lock(ctx context.Context, now time.Time) (map[int64]finishedRow, error) {
@@ -159,7 +163,7 @@ func (f *finish) lock(ctx context.Context, now time.Time) (map[int64]finishedRow
 		ids[i] = a.Delivery.ID
 	}
 	// With EXISTS, PostgreSQL may read the deliveries of all services.
-	query := "SELECT " + f.columnNames("d", &Delivery{}, "payload") + ", " + prefixedColumns("q", "queue_", f.columnList(&ServiceQueue{})) + `,
+	query := "SELECT " + f.columnNames("d", &Delivery{}, unneededToFinish...) + ", " + prefixedColumns("q", "queue_", f.columnList(&ServiceQueue{})) + `,
 		(SELECT n.id FROM deliveries n WHERE n.merge_request_id = d.merge_request_id AND n.external_status_check_id = d.external_status_check_id
 			AND n.id > d.id AND n.state = 'waiting' AND n.single_attempt = FALSE LIMIT 1) IS NOT NULL AS newer_waits,
 		(SELECT o.id FROM deliveries o WHERE o.external_status_check_id = d.external_status_check_id AND o.state = 'waiting'
