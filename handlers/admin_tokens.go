@@ -26,11 +26,7 @@ func (p *pages) revokeTokenByUserForm(c echo.Context) error {
 }
 
 func (p *pages) confirmRevocation(c echo.Context, below string, find func(models.User, int64) (models.AccessToken, error)) error {
-	id, err := idParam(c, "id")
-	if err != nil {
-		return err
-	}
-	user, err := p.userInPath(c)
+	user, id, err := p.userAndIDInPath(c)
 	if err != nil {
 		return err
 	}
@@ -59,11 +55,7 @@ func (p *pages) tokenByUser(c echo.Context, user models.User, id int64) (models.
 }
 
 func (p *pages) revokeTokenOfUser(c echo.Context) error {
-	id, err := idParam(c, "id")
-	if err != nil {
-		return err
-	}
-	user, err := p.userInPath(c)
+	user, id, err := p.userAndIDInPath(c)
 	if err == nil {
 		err = p.Store.RevokePersonalToken(c.Request().Context(), request.MustUser(c), user.ID, id)
 	}
@@ -74,11 +66,7 @@ func (p *pages) revokeTokenOfUser(c echo.Context) error {
 }
 
 func (p *pages) revokeTokenByUser(c echo.Context) error {
-	id, err := idParam(c, "id")
-	if err != nil {
-		return err
-	}
-	user, err := p.userInPath(c)
+	user, id, err := p.userAndIDInPath(c)
 	if err != nil {
 		return err
 	}

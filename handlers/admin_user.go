@@ -192,11 +192,7 @@ func (p *pages) inviteUser(c echo.Context) error {
 }
 
 func (p *pages) endSessionOfUser(c echo.Context) error {
-	id, err := idParam(c, "id")
-	if err != nil {
-		return err
-	}
-	user, err := p.userInPath(c)
+	user, id, err := p.userAndIDInPath(c)
 	if err != nil {
 		return err
 	}

@@ -230,3 +230,12 @@ func (p *pages) userInPath(c echo.Context) (models.User, error) {
 	}
 	return p.Store.UserByUsername(c.Request().Context(), name)
 }
+
+// userAndIDInPath returns the user that the path names, and the id of their token or session.
+func (p *pages) userAndIDInPath(c echo.Context) (user models.User, id int64, err error) {
+	if id, err = idParam(c, "id"); err != nil {
+		return user, 0, err
+	}
+	user, err = p.userInPath(c)
+	return user, id, err
+}

@@ -160,12 +160,16 @@ func listDeliveries(c *call) error {
 	return replyKeyset(c, page, mapSlice(deliveries, newDeliveryEntity), total, place)
 }
 
-func getDelivery(c *call) error {
-	s, err := c.serviceInPath()
-	if err != nil {
-		return err
+// deliveryInPath returns the service and the id of the delivery that the path names.
+func (c *call) deliveryInPath() (s models.ExternalStatusCheck, id int64, err error) {
+	if s, err = c.serviceInPath(); err == nil {
+		id, err = c.pathID("delivery_id")
 	}
-	id, err := c.pathID("delivery_id")
+	return s, id, err
+}
+
+func getDelivery(c *call) error {
+	s, id, err := c.deliveryInPath()
 	if err != nil {
 		return err
 	}
@@ -178,11 +182,7 @@ func getDelivery(c *call) error {
 }
 
 func redeliver(c *call) error {
-	s, err := c.serviceInPath()
-	if err != nil {
-		return err
-	}
-	id, err := c.pathID("delivery_id")
+	s, id, err := c.deliveryInPath()
 	if err != nil {
 		return err
 	}

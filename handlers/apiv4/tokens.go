@@ -196,11 +196,7 @@ func listProjectTokens(c *call) error {
 }
 
 func getProjectToken(c *call) error {
-	id, err := c.pathID("token_id")
-	if err != nil {
-		return err
-	}
-	found, err := c.projectToken(id)
+	found, err := c.projectTokenInPath()
 	if err != nil {
 		return err
 	}
@@ -211,9 +207,13 @@ func getProjectToken(c *call) error {
 	return c.reply(http.StatusOK, newTokenEntityWithRole(found, roles, c.now()))
 }
 
-// projectToken returns a token of the project in the path, also if it has expired
-// or was revoked.
-func (c *call) projectToken(id int64) (models.AccessToken, error) {
+// projectTokenInPath returns the token of the project that the path names, also if it has
+// expired or was revoked.
+func (c *call) projectTokenInPath() (models.AccessToken, error) {
+	id, err := c.pathID("token_id")
+	if err != nil {
+		return models.AccessToken{}, err
+	}
 	tokens, err := c.api.Store.ProjectTokens(c.ctx(), c.access.Project.ID)
 	if err != nil {
 		return models.AccessToken{}, err
@@ -249,18 +249,14 @@ func createProjectToken(c *call) error {
 }
 
 func revokeProjectToken(c *call) error {
-	id, err := c.pathID("token_id")
-	if err != nil {
-		return err
-	}
-	found, err := c.projectToken(id)
+	found, err := c.projectTokenInPath()
 	if err != nil {
 		return err
 	}
 	if err := c.checkTokenUnmodified(found); err != nil {
 		return err
 	}
-	if err := c.api.Store.RevokeProjectToken(c.ctx(), c.me, c.role(), c.access.Project.ID, id); err != nil {
+	if err := c.api.Store.RevokeProjectToken(c.ctx(), c.me, c.role(), c.access.Project.ID, found.ID); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)
