@@ -67,9 +67,10 @@ func benchmarkPoll(b *testing.B, db modelstest.Database) {
 // that such a request could cost.
 func bareHandler(b *testing.B, s *testSite, id int64) http.Handler {
 	b.Helper()
-	var dialector gorm.Dialector = &gormsqlite.Dialector{Conn: s.Store.DB()}
+	conn := s.DB.SQL(b)
+	var dialector gorm.Dialector = &gormsqlite.Dialector{Conn: conn}
 	if s.DB.Driver == models.DriverPostgres {
-		dialector = postgres.New(postgres.Config{Conn: s.Store.DB()})
+		dialector = postgres.New(postgres.Config{Conn: conn})
 	}
 	db, err := gorm.Open(dialector, &gorm.Config{Logger: logger.Discard, SkipDefaultTransaction: true})
 	if err != nil {

@@ -158,9 +158,10 @@ var (
 // concurrently.
 func drainMinimal(b *testing.B, w fixture, statements minimalStatements) {
 	b.Helper()
-	db := w.Store.DB()
+	db := w.DB.SQL(b)
 	claim := statements.claim
 	if w.DB.Driver == models.DriverSQLite {
+		db.SetMaxOpenConns(1)
 		claim = strings.Replace(claim, " FOR UPDATE SKIP LOCKED", "", 1)
 	}
 	transport := &http.Transport{DisableKeepAlives: true}

@@ -21,7 +21,7 @@ import (
 // failure.
 func openSQLite(path string) (writer, reader *sql.DB, err error) {
 	dsn := SQLiteDSN(path)
-	if writer, err = sql.Open("sqlite", dsn+"&_txlock=immediate"); err != nil {
+	if writer, err = openPreparing(dsn + "&_txlock=immediate"); err != nil {
 		return nil, nil, fmt.Errorf("models: open %s: %w", path, err)
 	}
 	writer.SetMaxOpenConns(1)
@@ -39,7 +39,7 @@ func openSQLite(path string) (writer, reader *sql.DB, err error) {
 // OpenSQLiteReader opens a pool of connections that only read. It may be used beside the
 // process that writes. It creates the file if it is missing.
 func OpenSQLiteReader(path string) (*sql.DB, error) {
-	reader, err := sql.Open("sqlite", SQLiteDSN(path)+"&_pragma=query_only(1)")
+	reader, err := openPreparing(SQLiteDSN(path) + "&_pragma=query_only(1)")
 	if err != nil {
 		return nil, fmt.Errorf("models: open %s: %w", path, err)
 	}

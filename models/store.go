@@ -74,9 +74,7 @@ type shared struct {
 	// deliveries and autoMerges wake the loops of this process.
 	deliveries, autoMerges notifier
 	hooks                  Hooks
-	// prepared reads with statements that SQLite keeps prepared.
-	prepared *gorm.DB
-	running  runningPushes
+	running                runningPushes
 	// kept has counts and summaries that read many rows.
 	kept *lru.Cache[string, keptResult]
 }
@@ -174,7 +172,6 @@ func Open(cfg Config) (*Store, error) {
 			return nil, fmt.Errorf("models: open %s: %w", cfg.Driver, err)
 		}
 	}
-	sh.prepared = r.Session(&gorm.Session{PrepareStmt: true})
 	w = w.Omit(clause.Associations).Session(&gorm.Session{})
 	store := &Store{shared: sh, db: w, read: r}
 	store.root = store
@@ -223,15 +220,6 @@ func (s *Store) reader(ctx context.Context) *gorm.DB {
 		return s.db.WithContext(ctx)
 	}
 	return s.read.WithContext(ctx)
-}
-
-// preparedReader is reader for frequent statements. SQLite keeps them prepared; the
-// PostgreSQL driver does so for all statements.
-func (s *Store) preparedReader(ctx context.Context) *gorm.DB {
-	if s.inTx || s.postgres() {
-		return s.reader(ctx)
-	}
-	return s.shared.prepared.WithContext(ctx)
 }
 
 // writer returns the database for writes.

@@ -83,7 +83,7 @@ func (s *testSite) compareWithBaseline(b *testing.B, method, path string, want i
 	if method == http.MethodGet {
 		statements = statements[len(statements)-1:] // the query for the checks
 	}
-	raw := &replay{b: b, db: s.Store.DB(), statements: statements}
+	raw := &replay{b: b, db: s.DB.SQL(b), statements: statements}
 	baseline := func() time.Duration {
 		r := httptest.NewRequest(method, "/", strings.NewReader(bodies[0]))
 		w := httptest.NewRecorder()

@@ -38,11 +38,11 @@ func (db Database) Dialect() migrations.Dialect { return migrations.Dialect(db.D
 // closed when the test ends.
 func (db Database) SQL(t testing.TB) *sql.DB {
 	t.Helper()
-	driver := "sqlite"
+	driver, dsn := "sqlite", models.SQLiteDSN(db.DSN)
 	if db.Dialect() == migrations.Postgres {
-		driver = "pgx"
+		driver, dsn = "pgx", db.DSN
 	}
-	conn, err := sql.Open(driver, db.DSN)
+	conn, err := sql.Open(driver, dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
