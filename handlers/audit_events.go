@@ -42,6 +42,8 @@ var auditValues = map[string]map[string]text.Key{
 	"merge_access_level": levelTexts,
 	"status":             statusTexts,
 	"reason":             auditReasons(),
+	"delivery_state":     outcomeWords(),
+	"event":              eventTexts,
 	"auto_merge":         {"on": text.KeyChecksOn},
 	"late_status":        statusTexts,
 	"only_allow_merge_if_all_status_checks_passed": {"on": text.KeyChecksOn, "off": text.KeyChecksOffWord},

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -160,4 +161,34 @@ func TestBrowserServicePage_DialogForms_UpdatePage(t *testing.T) {
 	p.Click("#confirm-removal")
 	p.WaitText(".toast", "Status check removed.")
 	p.WaitText("#status-checks", "No status checks are defined yet.")
+}
+
+// The filter shows and takes times in the reader's time zone, as the rest of the page does.
+// The address has them in UTC, so that it can be shared.
+func TestBrowserDeliveryLog_Times_AreLocal(t *testing.T) {
+	t.Parallel()
+	s := newTestSite(t, modelstest.SQLite(t))
+	service := s.Service("licence")
+	s.openMergeRequest("topic") // the page polls while its delivery waits
+	p := browsertest.New(t)
+	p.TimeZone("Asia/Tokyo")
+	p.Go(s.as(s.Owner).serve() + servicePath(service) + "?since=2026-11-20T20:15")
+	shows := func(since, until string) {
+		t.Helper()
+		p.WaitText("label[for=until]", "Until (Japan Time)")
+		p.WaitFor(since+" and "+until, fmt.Sprintf(`document.querySelector("#since").value === %q && document.querySelector("#until").value === %q`, since, until))
+	}
+	shows("2026-11-21T05:15", "")
+	browsertest.Eval[bool](p, `!!(document.querySelector("#until").value = "2026-11-30T08:30")`)
+	p.WaitFor("a poll", `performance.getEntriesByType("resource").some((e) => e.name.includes("rev="))`)
+	shows("2026-11-21T05:15", "2026-11-30T08:30")
+	p.Click("#apply-delivery-filter")
+	p.WaitURL("since=2026-11-20T20%3A15&until=2026-11-29T23%3A30")
+	shows("2026-11-21T05:15", "2026-11-30T08:30")
+	p.Click("#redeliver-all")
+	p.WaitURL("redeliver")
+	shows("2026-11-21T05:15", "2026-11-30T08:30")
+	p.Press("Count")
+	p.WaitURL("redeliver.*status=&.*since=2026-11-20T20%3A15&until=2026-11-29T23%3A30")
+	shows("2026-11-21T05:15", "2026-11-30T08:30")
 }

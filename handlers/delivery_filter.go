@@ -25,6 +25,15 @@ var outcomeTexts = []struct {
 	{models.DeliverySuperseded, text.KeyChecksSuperseded},
 }
 
+// outcomeWords returns outcomeTexts by the values of audited changes.
+func outcomeWords() map[string]text.Key {
+	words := map[string]text.Key{}
+	for _, o := range outcomeTexts {
+		words[string(o.state)] = o.word
+	}
+	return words
+}
+
 // logParams are the query parameters that filter the delivery log.
 var logParams = []string{"outcome", "event", "status", "mr", "since", "until", "search"}
 
@@ -47,12 +56,18 @@ type logFilter struct {
 // readLogFilter reads the filter from the query. An invalid parameter is an error in the
 // form and does not filter.
 func readLogFilter(c echo.Context) logFilter {
-	f := logFilter{form: views.Form{Values: url.Values{}, Errors: map[string]string{}}}
+	values := url.Values{}
 	for _, name := range logParams {
 		if value := searchParam(c, name); value != "" {
-			f.form.Values.Set(name, value)
+			values.Set(name, value)
 		}
 	}
+	return newLogFilter(c, values)
+}
+
+// newLogFilter is readLogFilter for the given values of logParams.
+func newLogFilter(c echo.Context, values url.Values) logFilter {
+	f := logFilter{form: views.Form{Values: values, Errors: map[string]string{}}}
 	value := f.form.Values.Get
 	f.DeliveryFilter = models.DeliveryFilter{
 		State: models.DeliveryState(value("outcome")), Event: value("event"), HTTPStatus: value("status"), ID: value("search"),
@@ -66,11 +81,13 @@ func readLogFilter(c echo.Context) logFilter {
 		}
 	}
 	for name, at := range map[string]*time.Time{"since": &f.Since, "until": &f.Before} {
-		from, end, ok := parseLogTime(value(name))
+		from, end, shown, ok := parseLogTime(value(name), name == "until")
 		if *at = from; name == "until" {
 			*at = end
 		}
-		if !ok && value(name) != "" {
+		if ok {
+			values.Set(name, shown)
+		} else if value(name) != "" {
 			invalid(name)
 		}
 	}
@@ -113,38 +130,49 @@ var logTimeLayouts = []struct {
 	{time.DateOnly, 24 * time.Hour},
 }
 
-// parseLogTime returns the first instant that a time names, and the end of its minute,
-// second or day. ok is false if value is not a time.
-func parseLogTime(value string) (from, end time.Time, ok bool) {
+// parseLogTime returns the first instant that a time names, the end of its minute, second
+// or day, and the time as a field of type datetime-local shows it: the last minute of a day
+// if atEnd, otherwise the first. ok is false if value is not a time.
+func parseLogTime(value string, atEnd bool) (from, end time.Time, shown string, ok bool) {
 	for _, l := range logTimeLayouts {
 		if at, err := time.Parse(l.layout, value); err == nil {
-			return at.UTC(), at.UTC().Add(l.unit), true
+			from, end = at.UTC(), at.UTC().Add(l.unit)
+			layout, minute := logTimeLayouts[1].layout, from
+			if l.unit >= time.Minute {
+				layout = logTimeLayouts[0].layout
+			}
+			if atEnd && l.unit > time.Minute {
+				minute = end.Add(-time.Minute)
+			}
+			return from, end, minute.Format(layout), true
 		}
 	}
-	return time.Time{}, time.Time{}, false
+	return time.Time{}, time.Time{}, "", false
 }
 
 // present returns the delivery log without its rows. base is the address of the service.
 func (f logFilter) present(c echo.Context, base string) views.DeliveryList {
 	list := views.DeliveryList{
-		URL: base, Filter: f.form, Filtered: f.DeliveryFilter != models.DeliveryFilter{} || len(f.form.Errors) > 0,
-		Outcomes: []views.Option{{Text: translate(c, text.KeyChecksAllOutcomes)}}, Events: []views.Option{{Text: translate(c, text.KeyLogAllEvents)}},
+		URL: base, Filtered: f.DeliveryFilter != models.DeliveryFilter{} || len(f.form.Errors) > 0, RedeliverURL: base + "/deliveries/redeliver",
+		Filter: f.fields(c),
 	}
-	for _, o := range outcomeTexts {
-		list.Outcomes = append(list.Outcomes, views.Option{Value: string(o.state), Text: translate(c, o.word)})
-	}
-	for _, event := range models.DeliveryEvents() {
-		d := models.Delivery{Kind: models.DeliveryOfEvent, Action: models.Action(event)}
-		if _, isAction := actionTexts[d.Action]; !isAction {
-			d.Kind = models.DeliveryKind(event)
-		}
-		list.Events = append(list.Events, views.Option{Value: event, Text: deliveryEvent(c, d)})
-	}
-	list.RedeliverURL = base + "/deliveries/redeliver"
-	if !f.Since.IsZero() {
-		list.RedeliverURL += "?since=" + url.QueryEscape(f.form.Value("since"))
+	list.Filter.Outcomes = append([]views.Option{{Text: translate(c, text.KeyChecksAllOutcomes)}}, list.Filter.Outcomes...)
+	if query := f.query(); len(query) > 0 {
+		list.RedeliverURL += "?" + query.Encode()
 	}
 	return list
+}
+
+// fields returns the fields of the filter with their choices.
+func (f logFilter) fields(c echo.Context) views.DeliveryFilter {
+	fields := views.DeliveryFilter{Form: f.form, Events: []views.Option{{Text: translate(c, text.KeyLogAllEvents)}}}
+	for _, o := range outcomeTexts {
+		fields.Outcomes = append(fields.Outcomes, views.Option{Value: string(o.state), Text: translate(c, o.word)})
+	}
+	for _, event := range models.DeliveryEvents() {
+		fields.Events = append(fields.Events, views.Option{Value: event, Text: translate(c, eventTexts[event])})
+	}
+	return fields
 }
 
 // query returns the parameters of the filter.

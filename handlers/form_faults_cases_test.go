@@ -3,6 +3,7 @@ package handlers
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,8 +53,13 @@ func nameFaults(field, blank, tooLong, unreadable string) []fault {
 // choiceFaults returns the faults of a list or a group of choices: no value and
 // each of the values.
 func choiceFaults(field, message string, values ...string) []fault {
-	faults := []fault{{name: field + " left out", change: url.Values{field: nil}, want: oneMessage(field, message)}}
-	for _, value := range append(values, "", "99999999999999999999", "\xff\x00") {
+	leftOut := fault{name: field + " left out", change: url.Values{field: nil}, want: oneMessage(field, message)}
+	return append(valueFaults(field, message, append(values, "")...), leftOut)
+}
+
+// valueFaults are the faults of an optional field with these and other invalid values.
+func valueFaults(field, message string, values ...string) (faults []fault) {
+	for _, value := range append(values, "99999999999999999999", "\xff\x00") {
 		faults = append(faults, fault{name: field + " " + strings.ToValidUTF8(value, "?"), change: url.Values{field: {value}}, want: oneMessage(field, message)})
 	}
 	return faults
@@ -126,8 +132,12 @@ func (s *testSite) serviceCases(other models.Project) []formCase {
 	good := url.Values{timeout: {"90 minutes"}, "informational": {"1"}, headers: {"X-Key"}, values: {"hush-hush-value"}, name: {"Fresh"}, address: {"https://fresh.example.test/hook"}, secret: {"hush-hush-secret"}, "also_apply": {"1"}, branch: {main}}
 	return []formCase{
 		{name: "add service", action: pearServicesPath, as: s.as(s.Owner), good: good, dialog: true, hidden: []string{secret, values}, faults: faults},
-		{name: "redeliver failed", action: pearServicesPath + "/" + itoa(mine.ID) + "/deliveries/redeliver", as: s.as(s.Owner),
-			good: url.Values{"since": {"2026-11-22T09:00"}}, faults: choiceFaults("since", "Please provide a time such as 2026-11-22T09:40", "tomorrow", "2026-13-01", notUTF8)},
+		{name: "redeliver", action: pearServicesPath + "/" + itoa(mine.ID) + "/deliveries/redeliver", as: s.as(s.Owner),
+			good: url.Values{"outcome": {"failed"}, "since": {"2026-11-22T09:00"}, "mr": {"!1"}}, faults: slices.Concat(
+				choiceFaults("outcome", "Not valid", "waiting", "x"),
+				valueFaults("since", "Please provide a time such as 2026-11-22T09:40", "tomorrow", "2026-13-01", notUTF8),
+				valueFaults("mr", "Use a number such as 142", "x", "0"),
+			)},
 		{name: "update service", action: pearServicesPath + "/" + itoa(mine.ID), as: s.as(s.Owner), good: good, dialog: true, hidden: []string{secret, values}, faults: faults},
 	}
 }

@@ -20,7 +20,7 @@ import (
 func (p *pages) listMergeRequests(c echo.Context) error {
 	project := request.Project(c)
 	sees := request.Can(c, auth.ReadStatusChecks)
-	v := views.MergeRequestList{URL: mergeRequestsURL(c), FiltersChecks: sees, FiltersAuthor: true}
+	v := views.MergeRequestList{URL: mergeRequestsURL(c), FiltersChecks: sees}
 	filter := readListFilter(c, &v)
 	filter.ProjectIDs = []int64{project.ID}
 	err := p.fillList(c, &v, filter, func(context.Context, []models.MergeRequest) (map[int64]models.Access, error) {
@@ -166,12 +166,12 @@ func readListFilter(c echo.Context, v *views.MergeRequestList) (filter models.Me
 			v.Checks, filter.Checks = string(status), status
 		}
 	}
-	if v.FiltersAuthor {
+	if !v.Own {
 		v.Author = searchParam(c, "author_username")
 		filter.AuthorUsername = v.Author
-		v.Target = searchParam(c, "target_branch")
-		filter.TargetBranch = v.Target
 	}
+	v.Target = searchParam(c, "target_branch")
+	filter.TargetBranch = v.Target
 	draft := c.QueryParam("draft")
 	if draft == "" {
 		draft = c.QueryParam("wip")

@@ -127,6 +127,17 @@ func TestOwnMergeRequests_ListAndCount_FollowRights(t *testing.T) {
 		if got := page.text("#mr-list .list__side"); got != "Status checks: 1 failed" {
 			t.Errorf("checks %q", got)
 		}
+		for query, want := range map[string]string{
+			"target_branch=main": "olga/pear!1", "target_branch=other": "", "draft=no&checks=failed": "olga/pear!1", "draft=yes": "", "checks=passed": "",
+			"author_username=other": "olga/pear!1", // the list has no such filter
+		} {
+			if got := s.as(s.Owner).get(path + "?" + query).wantStatus(200).listedRequests(); got != want {
+				t.Errorf("%s: list %q, want %q", query, got, want)
+			}
+		}
+		if !page.has("#mr-target_branch") || page.has("#mr-author_username") {
+			t.Error("the filters are not checks, target branch and draft")
+		}
 		if got := s.as(s.Owner).get("/").text("#own-failed p"); got != "A status check failed on 1 of your merge requests." {
 			t.Errorf("start page %q", got)
 		}

@@ -148,26 +148,25 @@ func deliveryExplained(c echo.Context, d models.Delivery) string {
 	return ""
 }
 
-// actionTexts are the texts for the actions of events.
-var actionTexts = map[models.Action]text.Key{
-	models.ActionOpen:       text.KeyChecksEventOpen,
-	models.ActionUpdate:     text.KeyChecksEventUpdate,
-	models.ActionClose:      text.KeyChecksEventClose,
-	models.ActionReopen:     text.KeyChecksEventReopen,
-	models.ActionApproved:   text.KeyChecksEventApproved,
-	models.ActionUnapproved: text.KeyChecksEventUnapproved,
-	models.ActionMerged:     text.KeyChecksEventMerge,
+// eventTexts are the texts for the events of deliveries.
+var eventTexts = map[string]text.Key{
+	string(models.ActionOpen):       text.KeyChecksEventOpen,
+	string(models.ActionUpdate):     text.KeyChecksEventUpdate,
+	string(models.ActionClose):      text.KeyChecksEventClose,
+	string(models.ActionReopen):     text.KeyChecksEventReopen,
+	string(models.ActionApproved):   text.KeyChecksEventApproved,
+	string(models.ActionUnapproved): text.KeyChecksEventUnapproved,
+	string(models.ActionMerged):     text.KeyChecksEventMerge,
+	string(models.DeliveryOfRetry):  text.KeyChecksEventRetry,
+	string(models.DeliveryOfTest):   text.KeyChecksEventTest,
 }
 
 // deliveryEvent returns the text for the event of a delivery.
 func deliveryEvent(c echo.Context, d models.Delivery) string {
-	switch d.Kind {
-	case models.DeliveryOfRetry:
-		return translate(c, text.KeyChecksEventRetry)
-	case models.DeliveryOfTest:
-		return translate(c, text.KeyChecksEventTest)
+	if d.Kind == models.DeliveryOfEvent {
+		return translate(c, eventTexts[string(d.Action)])
 	}
-	return translate(c, actionTexts[d.Action])
+	return translate(c, eventTexts[string(d.Kind)])
 }
 
 // deliveryAttempts returns the number of attempts out of the possible ones.

@@ -168,8 +168,8 @@ func (p *pages) declaredRoutes() []route {
 		{get, servicesRoute + "/:id/remove", auth.ManageStatusChecks, p.serviceRemovalForm},
 		{post, servicesRoute + "/:id/remove", auth.ManageStatusChecks, p.removeService},
 		{post, servicesRoute + "/:id/test", auth.ManageStatusChecks, p.sendTest},
-		{get, servicesRoute + "/:id/deliveries/redeliver", auth.ReadDeliveries, p.redeliverFailedForm},
-		{post, servicesRoute + "/:id/deliveries/redeliver", auth.ReadDeliveries, p.redeliverFailed},
+		{get, servicesRoute + "/:id/deliveries/redeliver", auth.ReadDeliveries, p.redeliverForm},
+		{post, servicesRoute + "/:id/deliveries/redeliver", auth.ReadDeliveries, p.redeliverAll},
 		{get, servicesRoute + "/:id/deliveries/:delivery", auth.ReadDeliveries, p.deliveryPage},
 		{post, servicesRoute + "/:id/deliveries/:delivery/redeliver", auth.ReadDeliveries, p.redeliver},
 

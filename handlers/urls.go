@@ -98,7 +98,7 @@ func deliveryURL(c echo.Context, serviceID, deliveryID int64) string {
 	return withID(serviceURL(c, serviceID)+"/deliveries", deliveryID)
 }
 
-func redeliverFailedURL(c echo.Context, serviceID int64) string {
+func redeliverURL(c echo.Context, serviceID int64) string {
 	return serviceURL(c, serviceID) + "/deliveries/redeliver"
 }
 

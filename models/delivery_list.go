@@ -62,6 +62,38 @@ func (f *DeliveryFilter) Validate() error {
 	return errs.err()
 }
 
+// RedeliverableStates are the states whose deliveries RedeliverAll sends again.
+var RedeliverableStates = []DeliveryState{DeliveryFailed, DeliveryDelivered, DeliverySuperseded}
+
+// validateRedeliver is Validate for RedeliverAll.
+func (f *DeliveryFilter) validateRedeliver() error {
+	var errs fieldErrors
+	if !slices.Contains(RedeliverableStates, f.State) {
+		errs.add("state", CodeInvalid)
+		return errs.err()
+	}
+	return f.Validate()
+}
+
+// auditChanges returns the fields of the filter that are set.
+func (f DeliveryFilter) auditChanges() []AuditChange {
+	iid, since, until := "", "", ""
+	if f.MergeRequestIID != 0 {
+		iid = "!" + strconv.FormatInt(f.MergeRequestIID, 10)
+	}
+	if !f.Since.IsZero() {
+		since = dbTime(f.Since).Format(time.RFC3339)
+	}
+	if !f.Before.IsZero() {
+		until = dbTime(f.Before).Format(time.RFC3339)
+	}
+	changes := []AuditChange{
+		{Field: "delivery_state", To: string(f.State)}, {Field: "event", To: f.Event}, {Field: "http_status", To: f.HTTPStatus},
+		{Field: "merge_request", To: iid}, {Field: "since", To: since}, {Field: "before", To: until}, {Field: "delivery", To: f.ID},
+	}
+	return slices.DeleteFunc(changes, func(c AuditChange) bool { return c.To == "" })
+}
+
 // httpStatusRange returns the first and last status that a word such as "503" or "5xx"
 // selects.
 func httpStatusRange(word string) (first, last int, ok bool) {

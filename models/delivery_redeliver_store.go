@@ -3,12 +3,11 @@ package models
 import (
 	"context"
 	"strconv"
-	"time"
 
 	"gorm.io/gorm"
 )
 
-// MaxRedelivered is how many deliveries one call of RedeliverFailed sends again.
+// MaxRedelivered is how many deliveries one call of RedeliverAll sends again.
 const MaxRedelivered = 1000
 
 // Redeliver sends a delivery again, with the same payload, URL and UUID. A delivery
@@ -45,35 +44,40 @@ func (s *Store) Redeliver(ctx context.Context, by User, projectID, serviceID, id
 	return d, err
 }
 
-// CountFailed returns how many deliveries of a service RedeliverFailed would send again
+// CountRedeliverable returns how many deliveries of a service RedeliverAll would send again
 // if it had no limit. It counts up to MaxListed+1.
-func (s *Store) CountFailed(ctx context.Context, projectID, serviceID int64, since time.Time) (int64, error) {
+func (s *Store) CountRedeliverable(ctx context.Context, projectID, serviceID int64, filter DeliveryFilter) (int64, error) {
+	if err := filter.validateRedeliver(); err != nil {
+		return 0, err
+	}
 	var total int64
-	failed := failedDeliveries(s.reader(ctx), projectID, serviceID, since).Select("1").Limit(MaxListed + 1)
-	err := s.reader(ctx).Table("(?) AS counted", failed).Count(&total).Error
+	matching := redeliverable(s.reader(ctx), projectID, serviceID, filter).Select("1").Limit(MaxListed + 1)
+	err := s.reader(ctx).Table("(?) AS counted", matching).Count(&total).Error
 	return total, err
 }
 
-// RedeliverFailed sends the failed deliveries of a service again whose event was at or
-// after since, oldest first and at most MaxRedelivered. Superseded and test deliveries
-// are not sent. It returns how many are queued.
-func (s *Store) RedeliverFailed(ctx context.Context, by User, projectID, serviceID int64, since time.Time) (int, error) {
+// RedeliverAll sends the deliveries of a service that match a filter again, oldest first
+// and at most MaxRedelivered. Tests are not sent. It returns how many are queued, and the
+// field errors of DeliveryFilter.Validate; the state must be one of RedeliverableStates.
+func (s *Store) RedeliverAll(ctx context.Context, by User, projectID, serviceID int64, filter DeliveryFilter) (int, error) {
+	if err := filter.validateRedeliver(); err != nil {
+		return 0, err
+	}
 	queued := 0
 	err := s.Transaction(ctx, func(tx *Store) error {
 		service, err := tx.ExternalStatusCheck(ctx, projectID, serviceID)
 		if err != nil {
 			return err
 		}
-		oldest := failedDeliveries(tx.writer(ctx), projectID, serviceID, since).Select("id").Order("id").Limit(MaxRedelivered)
+		oldest := redeliverable(tx.writer(ctx), projectID, serviceID, filter).Select("id").Order("id").Limit(MaxRedelivered)
 		// Compare the state again: a concurrent call may have queued the same rows.
-		update := tx.writer(ctx).Model(&Delivery{}).Where("state = ? AND id IN (?)", DeliveryFailed, oldest).
+		update := tx.writer(ctx).Model(&Delivery{}).Where("state = ? AND id IN (?)", filter.State, oldest).
 			Updates(map[string]any{"state": DeliveryWaiting, "single_attempt": true, "queued": false, "not_before": nil, "finished_at": nil, "next_attempt_at": tx.Now()})
 		if queued = int(update.RowsAffected); update.Error != nil || queued == 0 {
 			return update.Error
 		}
-		err = tx.audit(ctx, by, projectID, AuditRedelivered, service.Name, serviceID,
-			AuditChange{Field: "deliveries", To: strconv.Itoa(queued)}, AuditChange{Field: "since", To: dbTime(since).Format(time.RFC3339)})
-		if err != nil {
+		changes := append([]AuditChange{{Field: "deliveries", To: strconv.Itoa(queued)}}, filter.auditChanges()...)
+		if err := tx.audit(ctx, by, projectID, AuditRedelivered, service.Name, serviceID, changes...); err != nil {
 			return err
 		}
 		if err := tx.requestProbe(ctx, serviceID); err != nil {
@@ -84,6 +88,6 @@ func (s *Store) RedeliverFailed(ctx context.Context, by User, projectID, service
 	return queued, err
 }
 
-func failedDeliveries(db *gorm.DB, projectID, serviceID int64, since time.Time) *gorm.DB {
-	return filteredDeliveries(db, projectID, serviceID, DeliveryFilter{State: DeliveryFailed, Since: since}).Where("kind <> ?", DeliveryOfTest)
+func redeliverable(db *gorm.DB, projectID, serviceID int64, filter DeliveryFilter) *gorm.DB {
+	return filteredDeliveries(db, projectID, serviceID, filter).Where("kind <> ?", DeliveryOfTest)
 }

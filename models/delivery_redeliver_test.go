@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/models/modelstest"
 )
@@ -22,7 +24,7 @@ func finishNext(t *testing.T, w *modelstest.Fixture, status int) models.Delivery
 	return claimed[0].Delivery
 }
 
-func TestRedeliverFailed_SendsFailedInOrderOfEvents(t *testing.T) {
+func TestRedeliverAll_SendsFailedInOrderOfEvents(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
@@ -48,14 +50,15 @@ func TestRedeliverFailed_SendsFailedInOrderOfEvents(t *testing.T) {
 		finishNext(t, w, 500)
 		w.Clock.Advance(time.Minute)
 
-		if n, err := w.Store.CountFailed(t.Context(), w.Project.ID, service.ID, since); err != nil || n != 3 {
+		failed := models.DeliveryFilter{State: models.DeliveryFailed, Since: since}
+		if n, err := w.Store.CountRedeliverable(t.Context(), w.Project.ID, service.ID, failed); err != nil || n != 3 {
 			t.Fatalf("%d counted, %v", n, err)
 		}
-		queued, err := w.Store.RedeliverFailed(t.Context(), w.Owner, w.Project.ID, service.ID, since)
+		queued, err := w.Store.RedeliverAll(t.Context(), w.Owner, w.Project.ID, service.ID, failed)
 		if err != nil || queued != 3 {
 			t.Fatalf("%d queued, %v", queued, err)
 		}
-		if n, err := w.Store.RedeliverFailed(t.Context(), w.Owner, w.Project.ID, service.ID, since); err != nil || n != 0 {
+		if n, err := w.Store.RedeliverAll(t.Context(), w.Owner, w.Project.ID, service.ID, failed); err != nil || n != 0 {
 			t.Errorf("%d queued again, %v", n, err)
 		}
 		claimed, err := w.Store.Claim(t.Context(), models.ClaimOptions{Limit: 10})
@@ -91,13 +94,68 @@ func TestRedeliverFailed_SendsFailedInOrderOfEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 		events = slices.DeleteFunc(events, func(e models.AuditEvent) bool { return e.Action != models.AuditRedelivered })
-		if len(events) != 1 || events[0].Target != service.Name || events[0].Details[0].To != "3" || events[0].Details[1].To != since.Format(time.RFC3339) {
+		if len(events) != 1 || events[0].Target != service.Name || events[0].Details[0].To != "3" || events[0].Details[2].To != since.Format(time.RFC3339) {
 			t.Errorf("audit events %+v", events)
 		}
 	})
 }
 
-func TestRedeliverFailed_ManyRows_SendsOldestUpToLimit(t *testing.T) {
+// The filter is that of the log: what is counted and sent is what the log lists.
+func TestRedeliverAll_Filter_SendsWhatTheLogLists(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		service := w.Service("licence")
+		for _, branch := range []string{"topic", "other"} {
+			w.Git.AddCommit(w.Project.ID, branch, w.Git.Tip(w.Project.ID, "main"))
+		}
+		first := w.MergeRequest("topic", "main")
+		opened := finishNext(t, w, 202)
+		w.Clock.Advance(time.Hour)
+		w.Push("topic")
+		finishNext(t, w, 202)
+		w.MergeRequest("other", "main")
+		finishNext(t, w, 202)
+		delivered := models.DeliveryFilter{
+			State: models.DeliveryDelivered, Event: string(models.ActionOpen), MergeRequestIID: first.IID,
+			Before: w.Clock.Now(), HTTPStatus: "2xx", ID: opened.UUID[:8],
+		}
+		for _, state := range []models.DeliveryState{"", models.DeliveryWaiting, "x"} {
+			invalid := delivered
+			invalid.State = state
+			if _, err := w.Store.RedeliverAll(t.Context(), w.Owner, w.Project.ID, service.ID, invalid); len(models.FieldErrorsOf(err)) != 1 {
+				t.Errorf("state %q: %v", state, err)
+			}
+			if _, err := w.Store.CountRedeliverable(t.Context(), w.Project.ID, service.ID, invalid); len(models.FieldErrorsOf(err)) != 1 {
+				t.Errorf("count with state %q: %v", state, err)
+			}
+		}
+		if n, err := w.Store.CountRedeliverable(t.Context(), w.Project.ID, service.ID, delivered); err != nil || n != 1 {
+			t.Errorf("%d counted, %v", n, err)
+		}
+		if n, err := w.Store.RedeliverAll(t.Context(), w.Owner, w.Project.ID, service.ID, delivered); err != nil || n != 1 {
+			t.Fatalf("%d queued, %v", n, err)
+		}
+		if again := finishNext(t, w, 202); again.ID != opened.ID {
+			t.Errorf("delivery %d was sent again, want %d", again.ID, opened.ID)
+		}
+		events, _, err := w.Store.AuditEvents(t.Context(), w.Project.ID, models.AuditFilter{Kind: models.AuditKindStatusChecks}, models.Page{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields := map[string]string{}
+		for _, change := range events[0].Details {
+			fields[change.Field] = change.To
+		}
+		if diff := cmp.Diff(map[string]string{
+			"deliveries": "1", "delivery_state": "delivered", "event": "open", "merge_request": "!1", "http_status": "2xx",
+			"before": delivered.Before.Format(time.RFC3339), "delivery": delivered.ID,
+		}, fields); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestRedeliverAll_ManyRows_SendsOldestUpToLimit(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		service := w.Service("licence")
@@ -105,11 +163,11 @@ func TestRedeliverFailed_ManyRows_SendsOldestUpToLimit(t *testing.T) {
 			d.State, d.LastHTTPStatus = models.DeliveryFailed, 503
 		})
 		newest := w.Deliveries(service)[models.MaxRedelivered]
-		since := w.Clock.Now().Add(-24 * 365 * time.Hour)
-		if n, err := w.Store.RedeliverFailed(t.Context(), w.Owner, w.Project.ID, service.ID, since); err != nil || n != models.MaxRedelivered {
+		failed := models.DeliveryFilter{State: models.DeliveryFailed}
+		if n, err := w.Store.RedeliverAll(t.Context(), w.Owner, w.Project.ID, service.ID, failed); err != nil || n != models.MaxRedelivered {
 			t.Fatalf("%d queued, %v", n, err)
 		}
-		left, _, err := w.Store.Deliveries(t.Context(), w.Project.ID, service.ID, models.DeliveryFilter{State: models.DeliveryFailed}, models.Page{})
+		left, _, err := w.Store.Deliveries(t.Context(), w.Project.ID, service.ID, failed, models.Page{})
 		if err != nil || len(left) != 1 || left[0].ID != newest.ID {
 			t.Errorf("left %v, %v", left, err)
 		}

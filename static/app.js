@@ -441,8 +441,31 @@
       if (el.dataset.local) setText(el, formats[el.dataset.local].format(at));
     }
   };
-  localize();
-  on("htmx:finally:request", localize);
+  // Fields for times hold UTC in the page and in what a form sends.
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone === "UTC" ? "UTC"
+    : new Intl.DateTimeFormat(language, { timeZoneName: "shortGeneric" }).formatToParts().find((part) => part.type === "timeZoneName").value;
+  const shownTimes = new WeakMap(); // the UTC and local times that fields show
+  const localizeFields = () => {
+    for (const el of $$("[data-zone]")) setText(el, zone);
+    for (const input of $$("input[data-utc]")) {
+      const utc = input.defaultValue, at = new Date(`${utc}Z`);
+      if (isNaN(at) || shownTimes.get(input)?.utc === utc) continue;
+      const local = new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, utc.length);
+      shownTimes.set(input, { utc, local });
+      input.value = local;
+    }
+  };
+  on("formdata", (event) => {
+    for (const input of $$("input[data-utc]", event.target)) {
+      const shown = shownTimes.get(input);
+      if (!input.value) continue;
+      event.formData.set(input.name, input.value === shown?.local ? shown.utc : new Date(input.value).toISOString().slice(0, input.value.length));
+    }
+  });
+  for (const update of [localize, localizeFields]) {
+    update();
+    on("htmx:finally:request", update);
+  }
   setInterval(tick, 1000);
 
   // ---- remove content that is shown once, so that Back does not show it again

@@ -61,37 +61,43 @@ func (l Live) attributes(form string) templ.Attributes {
 	}
 }
 
+// DeliveryFilter is the filter of a delivery log: the parameters of the query by name, with
+// their errors, and the choices of two of them.
+type DeliveryFilter struct {
+	Form
+	Outcomes, Events []Option
+}
+
 // DeliveryList is one page of the log, newest first.
 type DeliveryList struct {
 	// URL is the page of the service without a filter.
-	URL string
-	// Filter holds the parameters of the query by name, with their errors.
-	Filter Form
+	URL    string
+	Filter DeliveryFilter
 	// Filtered reports whether Filter is not empty.
-	Filtered         bool
-	Outcomes, Events []Option
-	// RedeliverURL is the page that sends failed deliveries again.
+	Filtered bool
+	// RedeliverURL is the page that sends the deliveries of the filter again.
 	RedeliverURL string
 	Rows         []DeliveryRow
 	Pages        PageLinks
 	Now          time.Time
 }
 
-// RedeliverFailed is the page that confirms sending failed deliveries again.
-type RedeliverFailed struct {
+// Redeliver is the page that confirms sending the deliveries of a filter again.
+type Redeliver struct {
 	Page          Page
 	URL, CloseURL string
 	ServiceName   string
-	// Filter has the field "since".
-	Filter Form
-	// Count is how many deliveries failed since then; More reports whether there are
-	// even more. Limit is how many are sent at once.
+	Filter        DeliveryFilter
+	// Counted is the filter that Count belongs to, as a query.
+	Counted string
+	// Count is how many deliveries match; More reports whether there are even more. Limit
+	// is how many are sent at once.
 	Count, Limit int
 	More         bool
 }
 
 // total returns Count as a text such as "64" or "10,000+".
-func (v RedeliverFailed) total() string { return PageLinks{Total: v.Count, More: v.More}.total() }
+func (v Redeliver) total() string { return PageLinks{Total: v.Count, More: v.More}.total() }
 
 // DeliveryRow is one delivery in the log.
 type DeliveryRow struct {

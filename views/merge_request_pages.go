@@ -23,9 +23,10 @@ type MergeRequestList struct {
 	// Checks, Author, Target and Draft are the filters, empty for all. Sort is the order.
 	Checks, Author, Target, Draft, Sort string
 	// FiltersChecks offers the filter by the state of the checks, to readers who may see
-	// it. FiltersAuthor offers the filters by author and target branch.
-	FiltersChecks, FiltersAuthor bool
-	// Own reports whether the list shows the reader's merge requests of all projects.
+	// it.
+	FiltersChecks bool
+	// Own reports whether the list shows the reader's merge requests of all projects. It has
+	// no filter by author.
 	Own bool
 	// NewURL is the form for a new merge request, empty without permission.
 	NewURL string

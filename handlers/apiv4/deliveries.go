@@ -2,6 +2,7 @@ package apiv4
 
 import (
 	"net/http"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/mergegate/mergegate/models"
@@ -193,11 +194,20 @@ func redeliver(c *call) error {
 	return c.reply(http.StatusAccepted, newDeliveryEntity(d))
 }
 
-// redeliverFailed sends the failed deliveries since a time again.
-func redeliverFailed(c *call) error {
-	since := c.dateTime("since")
-	if since == nil && len(c.faults) == 0 {
+// redeliverAll sends the deliveries again that match the filter of the list, failed ones
+// by default. since is another name of created_after.
+func redeliverAll(c *call) error {
+	filter := c.deliveryFilter()
+	if since := c.dateTime("since"); since != nil {
+		filter.Since = *since
+	}
+	switch {
+	case filter == models.DeliveryFilter{} && len(c.faults) == 0:
 		c.addFault("since", "is missing")
+	case filter.State == "":
+		filter.State = models.DeliveryFailed
+	case !slices.Contains(models.RedeliverableStates, filter.State):
+		c.addFault("state", "does not have a valid value")
 	}
 	if err := c.paramError(); err != nil {
 		return err
@@ -206,11 +216,11 @@ func redeliverFailed(c *call) error {
 	if err != nil {
 		return err
 	}
-	queued, err := c.api.Store.RedeliverFailed(c.ctx(), c.me, c.access.Project.ID, s.ID, *since)
+	queued, err := c.api.Store.RedeliverAll(c.ctx(), c.me, c.access.Project.ID, s.ID, filter)
 	if err != nil {
 		return err
 	}
-	remaining, err := c.api.Store.CountFailed(c.ctx(), c.access.Project.ID, s.ID, *since)
+	remaining, err := c.api.Store.CountRedeliverable(c.ctx(), c.access.Project.ID, s.ID, filter)
 	if err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func (a *api) routes() []route {
 		{remove, servicesPath + "/:check_id", preloadProject, auth.ManageStatusChecks, deleteService},
 		{post, servicesPath + "/:check_id/test", preloadProject, auth.ManageStatusChecks, sendTest},
 		{get, servicesPath + "/:check_id/deliveries", preloadProject, auth.ReadDeliveries, listDeliveries},
-		{post, servicesPath + "/:check_id/deliveries/redeliver", preloadProject, auth.ReadDeliveries, redeliverFailed},
+		{post, servicesPath + "/:check_id/deliveries/redeliver", preloadProject, auth.ReadDeliveries, redeliverAll},
 		{get, servicesPath + "/:check_id/deliveries/:delivery_id", preloadProject, auth.ReadDeliveries, getDelivery},
 		{post, servicesPath + "/:check_id/deliveries/:delivery_id/redeliver", preloadProject, auth.ReadDeliveries, redeliver},
 

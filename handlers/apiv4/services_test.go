@@ -129,7 +129,7 @@ func TestDeliveryFilters_SelectDeliveries(t *testing.T) {
 	})
 }
 
-func TestRedeliverFailed_QueuesDeliveriesSince(t *testing.T) {
+func TestRedeliverAll_QueuesDeliveriesOfFilter(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		const path = "/projects/1/external_status_checks/1/deliveries/redeliver"
 		claimed, err := s.Store.Claim(t.Context(), models.ClaimOptions{Limit: 10})
@@ -152,6 +152,10 @@ func TestRedeliverFailed_QueuesDeliveriesSince(t *testing.T) {
 		s.wantAnswer(t, s.do("maintainer", "POST", path, `{}`), 400, "since is missing")
 		s.wantAnswer(t, s.do("maintainer", "POST", path, `{"since":"yesterday"}`), 400, "since is invalid")
 		s.wantAnswer(t, s.do("maintainer", "POST", path, `{"since":"2030-01-01T00:00:00Z"}`), 202, `{"queued":0,"remaining":0}`)
+		s.wantAnswer(t, s.do("maintainer", "POST", path, `{"state":"waiting"}`), 400, "state does not have a valid value")
+		s.wantAnswer(t, s.do("maintainer", "POST", path, `{"event":"sneeze"}`), 400, "event does not have a valid value")
+		s.wantAnswer(t, s.do("maintainer", "POST", path, `{"state":"delivered"}`), 202, `{"queued":0,"remaining":0}`)
+		s.wantAnswer(t, s.do("maintainer", "POST", path, `{"since":"2020-01-01T00:00:00Z","http_status":"5xx"}`), 202, `{"queued":0,"remaining":0}`)
 		s.wantAnswer(t, s.do("maintainer", "POST", path, `{"since":"2020-01-01T00:00:00Z"}`), 202, fmt.Sprintf(`{"queued":%d,"remaining":0}`, failed))
 	})
 }

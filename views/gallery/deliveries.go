@@ -29,12 +29,13 @@ func deliveries() []Entry {
 			return views.DeliveryPageView(d)
 		}}
 	}
-	redeliver := func(name string, change func(*views.RedeliverFailed)) Entry {
+	redeliver := func(name string, change func(*views.Redeliver)) Entry {
 		return Entry{Name: name, Draw: func(ctx context.Context, theme string) templ.Component {
-			v := views.RedeliverFailed{Page: servicesFrame(ctx, theme), URL: servicesPath + "/33/deliveries/redeliver", CloseURL: servicesPath + "/33",
-				ServiceName: "Load test gate", Filter: views.Form{Values: url.Values{"since": {"2026-11-21T09:42"}}}, Count: 12, Limit: 1000}
+			v := views.Redeliver{Page: servicesFrame(ctx, theme), URL: servicesPath + "/33/deliveries/redeliver", CloseURL: servicesPath + "/33",
+				ServiceName: "Load test gate", Filter: deliveryFilter(ctx, url.Values{"outcome": {"failed"}, "since": {"2026-11-21T09:42"}}), Counted: "outcome=failed&since=2026-11-21T09%3A42", Count: 12, Limit: 1000}
+			v.Filter.Outcomes = v.Filter.Outcomes[2:3]
 			change(&v)
-			return views.RedeliverFailedView(v)
+			return views.RedeliverView(v)
 		}}
 	}
 	fresh := func(_ context.Context, s *views.ServicePage) {
@@ -61,12 +62,12 @@ func deliveries() []Entry {
 			s.Deliveries.Rows = []views.DeliveryRow{deliveryRow(9, text.T(ctx, text.KeyChecksEventTest), "", views.Outcome{Text: text.T(ctx, text.KeyChecksQueued)}, text.T(ctx, text.KeyChecksAttemptsOf, "Part", 0, "Whole", 1), "", 0)}
 		}),
 		service("service_page_filtered", func(ctx context.Context, s *views.ServicePage) {
-			s.Deliveries.Filter, s.Deliveries.Filtered = views.Form{Values: url.Values{"outcome": {"superseded"}, "event": {"update"}, "mr": {"142"}, "status": {"5xx"}, "since": {"2026-11-22T09:40"}}}, true
+			s.Deliveries.Filter.Form, s.Deliveries.Filtered = views.Form{Values: url.Values{"outcome": {"superseded"}, "event": {"update"}, "mr": {"142"}, "status": {"5xx"}, "since": {"2026-11-22T09:40"}}}, true
 			s.Deliveries.Rows, s.Deliveries.Pages = nil, views.PageLinks{}
 		}),
 		service("service_page_filter_invalid", func(ctx context.Context, s *views.ServicePage) {
 			s.Deliveries.Filtered, s.Deliveries.Pages.More, s.Deliveries.Pages.Total = true, true, 10_000
-			s.Deliveries.Filter = views.Form{
+			s.Deliveries.Filter.Form = views.Form{
 				Values: url.Values{"status": {"teapot"}, "mr": {"x"}, "since": {"yesterday"}, "search": {"d7"}},
 				Errors: map[string]string{
 					"status": text.T(ctx, text.KeyLogStatusInvalid), "mr": text.T(ctx, text.KeyLogMergeRequestInvalid),
@@ -78,9 +79,9 @@ func deliveries() []Entry {
 			s.Service = longService()
 			s.Page.Title = s.Service.Name
 		}),
-		redeliver("redeliver_failed", func(*views.RedeliverFailed) {}),
-		redeliver("redeliver_failed_none", func(v *views.RedeliverFailed) { v.Count, v.More = 0, false }),
-		redeliver("redeliver_failed_many", func(v *views.RedeliverFailed) { v.Count, v.More = 10_000, true }),
+		redeliver("redeliver", func(*views.Redeliver) {}),
+		redeliver("redeliver_none", func(v *views.Redeliver) { v.Count, v.More = 0, false }),
+		redeliver("redeliver_many", func(v *views.Redeliver) { v.Count, v.More = 10_000, true }),
 		one("delivery_page", func(context.Context, *views.DeliveryPage) {}),
 		one("delivery_page_pending", func(ctx context.Context, d *views.DeliveryPage) {
 			d.State, d.NextAt, d.Attempts, d.Headers, d.Live.Every = views.Outcome{Text: text.T(ctx, text.KeyChecksQueued)}, time.Time{}, nil, nil, "3s"
@@ -134,6 +135,16 @@ func deliveryRow(id int, event, mr string, outcome views.Outcome, attempts, dura
 	return row
 }
 
+// deliveryFilter returns the filter of a delivery log with some of its choices.
+func deliveryFilter(ctx context.Context, values url.Values) views.DeliveryFilter {
+	return views.DeliveryFilter{
+		Form: views.Form{Values: values},
+		Outcomes: []views.Option{{Text: text.T(ctx, text.KeyChecksAllOutcomes)}, {Value: "delivered", Text: text.T(ctx, text.KeyChecksDelivered)}, {Value: "failed", Text: text.T(ctx, text.KeyChecksDeliveryFailed)},
+			{Value: "waiting", Text: text.T(ctx, text.KeyChecksOutcomeWaiting)}, {Value: "superseded", Text: text.T(ctx, text.KeyChecksSuperseded)}},
+		Events: []views.Option{{Text: text.T(ctx, text.KeyLogAllEvents)}, {Value: "open", Text: text.T(ctx, text.KeyChecksEventOpen)}, {Value: "update", Text: text.T(ctx, text.KeyChecksEventUpdate)}},
+	}
+}
+
 func servicePage(ctx context.Context, theme string) views.ServicePage {
 	base := servicesPath + "/33"
 	bad := func(text string) views.Outcome { return views.Outcome{Kind: "danger", Text: text} }
@@ -142,9 +153,7 @@ func servicePage(ctx context.Context, theme string) views.ServicePage {
 		CallbackOnly: true, HeaderNames: []string{"Authorization", "X-Api-Key"},
 		FailedInRow: 5, LastFailure: "HTTP 503", Answered: true, Health: health(ctx), Host: "loadgate.example.org:8080", MaxAttempts: 12, Live: views.Live{URL: base + "?rev=1"},
 		Deliveries: views.DeliveryList{Now: Now, URL: base, RedeliverURL: base + "/deliveries/redeliver", Pages: views.PageLinks{First: 1, Last: 8, Total: 64, NextURL: base + "?page=2"},
-			Outcomes: []views.Option{{Text: text.T(ctx, text.KeyChecksAllOutcomes)}, {Value: "delivered", Text: text.T(ctx, text.KeyChecksDelivered)}, {Value: "failed", Text: text.T(ctx, text.KeyChecksDeliveryFailed)},
-				{Value: "waiting", Text: text.T(ctx, text.KeyChecksOutcomeWaiting)}, {Value: "superseded", Text: text.T(ctx, text.KeyChecksSuperseded)}},
-			Events: []views.Option{{Text: text.T(ctx, text.KeyLogAllEvents)}, {Value: "open", Text: text.T(ctx, text.KeyChecksEventOpen)}, {Value: "update", Text: text.T(ctx, text.KeyChecksEventUpdate)}},
+			Filter: deliveryFilter(ctx, nil),
 			Rows: []views.DeliveryRow{
 				deliveryRow(8, text.T(ctx, text.KeyChecksEventUpdate), "!142", bad("HTTP 503"), text.T(ctx, text.KeyChecksAttemptsOf, "Part", 2, "Whole", 12), text.T(ctx, text.KeyChecksMilliseconds, "Count", "1,187"), 28*time.Second),
 				deliveryRow(7, text.T(ctx, text.KeyChecksEventUpdate), "!142", bad(text.T(ctx, text.KeyChecksErrorTimeout)), text.T(ctx, text.KeyChecksAttemptsOf, "Part", 1, "Whole", 12), text.T(ctx, text.KeyChecksMilliseconds, "Count", "10,000"), 52*time.Second),

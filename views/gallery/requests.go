@@ -99,7 +99,7 @@ func requestList() views.MergeRequestList {
 	}
 	blind := row(139, "Checks of others are not shown", views.MergeRequestClosed, 0, 0, 1)
 	blind.ShowChecks = false
-	return views.MergeRequestList{FiltersChecks: true, FiltersAuthor: true, Sort: "updated_desc", URL: requestsPath, NewURL: requestsPath + "/new", State: "opened", Search: `"x"`, Now: Now,
+	return views.MergeRequestList{FiltersChecks: true, Sort: "updated_desc", URL: requestsPath, NewURL: requestsPath + "/new", State: "opened", Search: `"x"`, Now: Now,
 		Tabs: []views.ListTab{{Text: text.KeyMRTabOpen, URL: "?state=opened", Count: 3, Current: true}, {Text: text.KeyMRTabMerged, URL: "?state=merged", Count: 5},
 			{Text: text.KeyMRTabClosed, URL: "?state=closed", Count: 1}, {Text: text.KeyMRTabAll, URL: "?state=all", Count: 9}},
 		Rows: []views.MergeRequestRow{row(142, "Make <refunds> idempotent", views.MergeRequestOpen, 1, 2, 1), row(141, "Upgrade the tax tables", views.MergeRequestOpen, 1, 2, 0),

@@ -16,9 +16,9 @@ const (
 	KeyLogTimeInvalid         Key = "log.time_invalid"
 	KeyLogSearchInvalid       Key = "log.search_invalid"
 
-	KeyLogRedeliverFailed    Key = "log.redeliver_failed"
+	KeyLogRedeliverAll       Key = "log.redeliver_all"
 	KeyLogCount              Key = "log.count"
-	KeyLogFailedSince        Key = "log.failed_since"
+	KeyLogMatching           Key = "log.matching"
 	KeyLogRedeliverLimit     Key = "log.redeliver_limit"
 	KeyLogRedeliverExplained Key = "log.redeliver_explained"
 	KeyLogRedeliverCount     Key = "log.redeliver_count"

@@ -119,6 +119,13 @@ func (p *Page) Prefer(scheme string) {
 	p.do("prefer "+scheme, call(emulation.SetEmulatedMedia, media))
 }
 
+// TimeZone sets the time zone of the browser, such as "Asia/Tokyo", for pages that are loaded
+// afterwards.
+func (p *Page) TimeZone(name string) {
+	p.t.Helper()
+	p.do("time zone "+name, call(emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: name}))
+}
+
 // NoScript turns JavaScript off for pages that are loaded afterwards.
 func (p *Page) NoScript() {
 	p.t.Helper()
