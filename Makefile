@@ -45,9 +45,10 @@ release-data: versions ## store data of release VERSION (1.2.3), to which later 
 	$(GO) test ./cmd/mergegate -count 1 -run '^TestMakeRelease$$' -release "$(VERSION)"
 
 LOAD_TIME ?= 1m
+LOAD_OPENING ?= 20s
 
 bench-load: versions ## measure 2,000 open pages, 50 responses and 20 events per second for LOAD_TIME (1m)
-	MERGEGATE_TEST_LOAD_TIME=$(LOAD_TIME) $(GO) run ./models/modelstest/pgserver -- \
+	MERGEGATE_TEST_LOAD_TIME=$(LOAD_TIME) MERGEGATE_TEST_LOAD_OPENING=$(LOAD_OPENING) $(GO) run ./models/modelstest/pgserver -- \
 		$(GO) test -count 1 -timeout 24h -run '^TestLoad$$' -v ./cmd/mergegate
 
 generate: versions ## write the Go code of the templ files

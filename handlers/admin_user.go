@@ -152,6 +152,21 @@ func (p *pages) unblockUser(c echo.Context) error {
 	return p.redirect(c, adminUserURL(user), text.KeyAdminUserUnblocked)
 }
 
+func (p *pages) deleteUserForm(c echo.Context) error {
+	return p.confirmUser(c, text.KeyAdminDeleteUserTitle, text.KeyAdminDeleteUser, text.KeyAdminDeleteUserText, "/delete")
+}
+
+func (p *pages) deleteUser(c echo.Context) error {
+	user, err := p.userInPath(c)
+	if err == nil {
+		err = p.Store.DeleteUser(c.Request().Context(), request.MustUser(c), user.ID)
+	}
+	if err != nil {
+		return err
+	}
+	return p.redirectPage(c, adminUsersPath, text.KeyAdminUserDeleted)
+}
+
 func (p *pages) resetPasswordForm(c echo.Context) error {
 	return p.confirmUser(c, text.KeyAdminResetTitle, text.KeyAdminResetPassword, text.KeyAdminResetText, "/password")
 }

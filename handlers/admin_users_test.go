@@ -124,6 +124,26 @@ func TestAdminUsers_Block_EndsAccessAtOnce(t *testing.T) {
 	})
 }
 
+func TestAdminUsers_Delete_EndsAccessAndProjects(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testSite) {
+		admin, mona := s.as(s.Admin("root")), s.User("mona")
+		browser := s.as(mona)
+		s.NewProject(mona, "quince", models.VisibilityPublic)
+		action := admin.get("/admin/users/mona").wantStatus(http.StatusOK).attr("#delete-user", "href")
+		admin.get(action).wantStatus(http.StatusOK)
+		if to := admin.post(action, nil).wantStatus(http.StatusSeeOther).header.Get("Location"); to != adminUsersPath {
+			t.Errorf("redirected to %s", to)
+		}
+		browser.get(userSettingsPath).wantStatus(http.StatusSeeOther) // to sign-in
+		admin.get("/mona/quince").wantStatus(http.StatusNotFound)
+		admin.get("/admin/users/mona").wantStatus(http.StatusNotFound)
+		if admin.get("/admin/users/root").has("#delete-user") {
+			t.Error("administrators can delete themselves")
+		}
+		admin.post("/admin/users/root/delete", nil).wantStatus(http.StatusUnprocessableEntity)
+	})
+}
+
 func TestAdminUsers_SessionsAndTokens_AreEndedByAdmin(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testSite) {
 		admin, browser := s.as(s.Admin("root")), s.as(s.Owner)

@@ -14,12 +14,8 @@ import (
 	"github.com/mergegate/mergegate/views/text"
 )
 
-const (
-	// maxQueues is how many services the page of background work lists.
-	maxQueues = 50
-	// recoveryTime limits Retry now of unfinished operations.
-	recoveryTime = 20 * time.Second
-)
+// maxQueues is how many services the page of background work lists.
+const maxQueues = 50
 
 var recoveryTexts = map[models.RecoveryKind]text.Key{
 	models.RecoverPendingPushes: text.KeyAdminRecoverPushes, models.RecoverStartedMerges: text.KeyAdminRecoverMerges,
@@ -44,7 +40,8 @@ func (p *pages) backgroundWork(c echo.Context) error {
 		})
 	}
 	for _, r := range work.Recoveries {
-		v.Recoveries = append(v.Recoveries, views.AdminRecovery{Kind: string(r.Kind), Name: recoveryTexts[r.Kind], Count: r.Count, Oldest: r.OldestAt})
+		run := p.recoveries.state(r.Kind)
+		v.Recoveries = append(v.Recoveries, views.AdminRecovery{Kind: string(r.Kind), Name: recoveryTexts[r.Kind], Count: r.Count, Oldest: r.OldestAt, Running: run.running, Failed: run.failed})
 	}
 	page, err := p.adminPage(c, translate(c, text.KeyAdminWork), views.SectionAdminWork, translate(c, text.KeyAdminWork), backgroundWorkPath)
 	if err != nil {
@@ -61,8 +58,8 @@ func lateSince(due *time.Time, now time.Time) *time.Time {
 	return due
 }
 
-// retryBackgroundWork makes the deliveries of a service due, or completes unfinished
-// operations of a kind.
+// retryBackgroundWork makes the deliveries of a service due, or starts to complete unfinished
+// operations of a kind. The page shows the run and its result.
 func (p *pages) retryBackgroundWork(c echo.Context) error {
 	ctx, admin := c.Request().Context(), request.MustUser(c)
 	if c.FormValue("service") != "" {
@@ -75,17 +72,14 @@ func (p *pages) retryBackgroundWork(c echo.Context) error {
 		}
 		return p.redirect(c, backgroundWorkPath, text.KeyAdminServiceWoken)
 	}
-	limited, cancel := context.WithTimeout(ctx, recoveryTime)
-	defer cancel()
-	err := p.Store.RetryRecovery(limited, admin, models.RecoveryKind(c.FormValue("recovery")))
-	switch models.KindOf(err) {
-	case models.KindNotFound:
-		return err
-	default:
-		if err != nil {
-			p.logFailure(c, "retry of background work failed", err)
-			return p.redirect(c, backgroundWorkPath, text.KeyAdminRecoveryFailed)
-		}
+	kind := models.RecoveryKind(c.FormValue("recovery"))
+	if !isRecoveryKind(kind) {
+		return request.ErrHidden
 	}
-	return p.redirect(c, backgroundWorkPath, text.KeyAdminRecoveryDone)
+	p.recoveries.start(ctx, kind, func(ctx context.Context) error {
+		return p.Store.RetryRecovery(ctx, admin, kind)
+	}, func(ctx context.Context, err error) {
+		p.Log.ErrorContext(ctx, "retry of background work failed", "kind", kind, "error", err)
+	})
+	return p.redirect(c, backgroundWorkPath, "")
 }

@@ -76,6 +76,11 @@ func TestBackgroundWork_RetryNow_CompletesPush(t *testing.T) {
 			t.Fatalf("%s pending pushes, want 1", got)
 		}
 		admin.post(backgroundWorkPath+"/retry", url.Values{"recovery": {"pending_pushes"}}).wantStatus(http.StatusSeeOther)
+		for end := time.Now().Add(time.Minute); admin.get(backgroundWorkPath).has("#recovery-pending_pushes [role=status]"); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("Retry now does not end")
+			}
+		}
 		if now, _ := s.Reload(mr); now.HeadSHA != head {
 			t.Errorf("HEAD is %s, want %s", now.HeadSHA, head)
 		}

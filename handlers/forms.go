@@ -39,6 +39,7 @@ var codeTexts = map[models.Code]text.Key{
 	models.CodeNotEmpty:     text.KeyAdminNotEmpty,
 	models.CodeLastAdmin:    text.KeyAdminLastAdmin,
 	models.CodeOwnAccount:   text.KeyAdminOwnAccount,
+	models.CodeOnlyOwner:    text.KeyAdminOnlyOwner,
 	models.CodeBotUser:      text.KeyAdminBotUser,
 	models.CodeUserInactive: text.KeyAdminUserInactive,
 }

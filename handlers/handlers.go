@@ -66,11 +66,12 @@ const DefaultBodyTimeout = time.Minute
 // pages holds what the handlers share. Handlers are methods on it.
 type pages struct {
 	Deps
-	sessions  *sessions.CookieStore
-	markdown  *markdownRenderer
-	spans     *lru.Cache[commitPair, span]
-	conflicts *lru.Cache[commitPair, mergeResult]
-	submitted submittedForms
+	sessions   *sessions.CookieStore
+	markdown   *markdownRenderer
+	spans      *lru.Cache[commitPair, span]
+	conflicts  *lru.Cache[commitPair, mergeResult]
+	submitted  submittedForms
+	recoveries recoveryRuns
 	// secure means that the public address is https, so that cookies are limited to it.
 	secure bool
 }

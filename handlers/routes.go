@@ -192,6 +192,8 @@ func (p *pages) declaredRoutes() []route {
 		{get, adminUserPath + "/block", auth.ManageUsers, p.blockUserForm},
 		{post, adminUserPath + "/block", auth.ManageUsers, p.blockUser},
 		{post, adminUserPath + "/unblock", auth.ManageUsers, p.unblockUser},
+		{get, adminUserPath + "/delete", auth.ManageUsers, p.deleteUserForm},
+		{post, adminUserPath + "/delete", auth.ManageUsers, p.deleteUser},
 		{get, adminUserPath + "/password", auth.ManageUsers, p.resetPasswordForm},
 		{post, adminUserPath + "/password", auth.ManageUsers, p.dropDuplicates(p.resetPassword)},
 		{post, adminUserPath + "/invitation", auth.ManageUsers, p.dropDuplicates(p.inviteUser)},

@@ -18,6 +18,7 @@ const (
 	AuditUserUpdated          AuditAction = "user_updated"
 	AuditUserBlocked          AuditAction = "user_blocked"
 	AuditUserUnblocked        AuditAction = "user_unblocked"
+	AuditUserRemoved          AuditAction = "user_removed"
 	AuditUserInvited          AuditAction = "user_invited"
 	AuditInvitationAccepted   AuditAction = "invitation_accepted"
 	AuditPasswordReset        AuditAction = "password_reset"
@@ -123,7 +124,8 @@ var auditKinds = map[AuditKind][]AuditAction{
 	AuditKindProject:  {AuditProjectCreated, AuditProjectUpdated, AuditProjectRemoved},
 	AuditKindSignIns:  {AuditSignedIn, AuditSignInFailed, AuditSignedOut, AuditSessionEnded, AuditPasswordChanged},
 	AuditKindUsers: {
-		AuditUserCreated, AuditUserUpdated, AuditUserBlocked, AuditUserUnblocked, AuditUserInvited, AuditInvitationAccepted, AuditPasswordReset,
+		AuditUserCreated, AuditUserUpdated, AuditUserBlocked, AuditUserUnblocked, AuditUserRemoved, AuditUserInvited,
+		AuditInvitationAccepted, AuditPasswordReset,
 	},
 	AuditKindInstance: {AuditNamespaceCreated, AuditNamespaceRemoved, AuditRecoveryRequested},
 }

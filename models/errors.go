@@ -79,6 +79,7 @@ const (
 	CodeUserInactive     Code = "user_inactive"
 	CodeLastAdmin        Code = "last_admin"
 	CodeOwnAccount       Code = "own_account"
+	CodeOnlyOwner        Code = "only_owner"
 	CodeBotUser          Code = "bot_user"
 	CodeNotEmpty         Code = "not_empty"
 )

@@ -1,8 +1,11 @@
 package views
 
 import (
+	"slices"
 	"strconv"
 	"time"
+
+	"github.com/a-h/templ"
 
 	"github.com/mergegate/mergegate/views/text"
 )
@@ -37,6 +40,18 @@ type AdminRecovery struct {
 	Name   text.Key
 	Count  int
 	Oldest *time.Time
+	// Running reports whether Retry now is in progress, and Failed whether its last run failed.
+	Running, Failed bool
+}
+
+// recoveriesPoll lets the list of unfinished operations poll while Retry now is in progress.
+func (v AdminWork) recoveriesPoll() templ.Attributes {
+	if !slices.ContainsFunc(v.Recoveries, func(r AdminRecovery) bool { return r.Running }) {
+		return nil
+	}
+	return templ.Attributes{
+		"hx-get": "/admin/background_work", "hx-trigger": "every 2s", "hx-target": "#recoveries", "hx-select": "#recoveries", "hx-swap": "outerHTML", "hx-sync": "this:drop",
+	}
 }
 
 // count formats a bounded number, such as "64" or "10,000+".

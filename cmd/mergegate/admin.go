@@ -35,6 +35,7 @@ var adminActions = map[string]func(a administration, ctx context.Context, args [
 	"user edit":           administration.editUser,
 	"user block":          administration.blockUser,
 	"user unblock":        administration.unblockUser,
+	"user delete":         administration.deleteUser,
 	"user reset-password": administration.resetPassword,
 	"namespace create":    administration.createNamespace,
 	"namespace list":      administration.listNamespaces,

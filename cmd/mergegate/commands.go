@@ -45,6 +45,7 @@ func commands() []command {
 		{name: "user block", args: "NAME", summary: "end a user's sessions and stop all tokens and git access",
 			run: adminCommand("user block")},
 		{name: "user unblock", args: "NAME", summary: "let a blocked user sign in again", run: adminCommand("user unblock")},
+		{name: "user delete", args: "NAME", summary: "delete a user with the projects in the user's namespace", run: adminCommand("user delete")},
 		{name: "user reset-password", args: "NAME", summary: "reset the password of a user and print a one-time password",
 			run: adminCommand("user reset-password")},
 		{name: "user password", args: "NAME", summary: "the same as user reset-password", run: adminCommand("user reset-password")},

@@ -20,7 +20,7 @@ func TestCompletion_Bash_OffersWhatFollows(t *testing.T) {
 	script := printed(t, "completion", "bash")
 	for line, want := range map[string]string{
 		"se":                         "serve seed settings",
-		"user ":                      "create list edit block unblock reset-password password",
+		"user ":                      "create list edit block unblock delete reset-password password",
 		"user c":                     "create",
 		"user create --":             "--admin --name --email --invite",
 		"user create --admin --a":    "--admin",

@@ -31,9 +31,12 @@ const (
 	loadAnswers = 50 // per second
 	loadEvents  = 20 // per second, each for models.SeedServices services
 	loadSize    = 100_000
-	// loadOpening is the time in which the pages are opened, before the measurement.
-	loadOpening = 20 * time.Second
+	// loadOpeningVariable is the environment variable for loadOpening.
+	loadOpeningVariable = "MERGEGATE_TEST_LOAD_OPENING"
 )
+
+// loadOpening is the time in which the pages are opened, before the measurement.
+var loadOpening = 20 * time.Second
 
 // TestLoad runs a server on PostgreSQL with many open pages, responses and events, and
 // prints the times of polls and the server's memory. It runs only if its time is set.
@@ -44,6 +47,11 @@ func TestLoad(t *testing.T) {
 	limit, err := time.ParseDuration(os.Getenv(loadTime))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if opening := os.Getenv(loadOpeningVariable); opening != "" {
+		if loadOpening, err = time.ParseDuration(opening); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var received atomic.Int64
 	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { received.Add(1) }))

@@ -53,6 +53,8 @@ func userError(name string, err error) error {
 	switch models.CodeOf(err) {
 	case models.CodeLastAdmin:
 		return fmt.Errorf("user %q is the last active administrator; make another user an administrator first", name)
+	case models.CodeOnlyOwner:
+		return fmt.Errorf("user %q is the only Owner of a project in another namespace; make somebody else an Owner first", name)
 	case models.CodeBotUser:
 		return fmt.Errorf("user %q is a bot: it has no password and ends with its token", name)
 	case models.CodeNotFound:
@@ -174,6 +176,17 @@ func (a administration) unblockUser(ctx context.Context, args []string) error {
 	return a.change(ctx, username, "unblocked", func(user models.User) error {
 		_, err := a.store.UnblockUser(ctx, models.User{}, user.ID)
 		return err
+	})
+}
+
+// deleteUser deletes a user and the projects in the user's namespace.
+func (a administration) deleteUser(ctx context.Context, args []string) error {
+	username, err := parseFlags(flag.NewFlagSet("user delete", flag.ContinueOnError), args, true)
+	if err != nil {
+		return err
+	}
+	return a.change(ctx, username, "deleted", func(user models.User) error {
+		return a.store.DeleteUser(ctx, models.User{}, user.ID)
 	})
 }
 

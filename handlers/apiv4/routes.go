@@ -92,6 +92,7 @@ func (a *api) routes() []route {
 		{post, "/users", preloadNothing, auth.ManageUsers, createUser},
 		{get, "/users/:user_id", preloadNothing, "", getUser},
 		{put, "/users/:user_id", preloadNothing, auth.ManageUsers, updateUser},
+		{remove, "/users/:user_id", preloadNothing, auth.ManageUsers, deleteUser},
 		{post, "/users/:user_id/block", preloadNothing, auth.ManageUsers, blockUser},
 		{post, "/users/:user_id/unblock", preloadNothing, auth.ManageUsers, unblockUser},
 		{get, "/audit_events", preloadNothing, auth.ManageUsers, listAuditEvents},

@@ -205,6 +205,26 @@ func updateUser(c *call) error {
 	return c.replyUser(http.StatusOK, user, nil)
 }
 
+// deleteUser deletes a user and the projects in the user's namespace. What the user did
+// elsewhere stays: deleting it, too, is refused.
+func deleteUser(c *call) error {
+	user, err := c.userInPath()
+	if err != nil {
+		return err
+	}
+	hard := c.boolean("hard_delete")
+	if err := c.paramError(); err != nil {
+		return err
+	}
+	if hard != nil && *hard {
+		return badRequest("hard_delete is not supported: contributions to other projects are kept")
+	}
+	if err := c.api.Store.DeleteUser(c.ctx(), c.me, user.ID); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
 func blockUser(c *call) error {
 	user, err := c.userInPath()
 	if err == nil {

@@ -60,6 +60,14 @@ func TestGitLabClient_Users(t *testing.T) {
 		if len(admins) != 2 {
 			t.Errorf("%d administrators, want 2", len(admins))
 		}
+		for _, hard := range []struct {
+			value  string
+			status int
+		}{{"?hard_delete=true", 400}, {"?hard_delete=false", 204}, {"", 404}} {
+			s.wantAnswer(t, s.do("root", "DELETE", "/users/"+strconv.FormatInt(created.ID, 10)+hard.value, ""), hard.status)
+		}
+		r, err = c.DeleteUser(root) // oneself
+		assertStatus(t, r, err, 403)
 		if _, err := c.BlockUser(999999); err == nil {
 			t.Error("an unknown user was blocked")
 		}

@@ -39,6 +39,9 @@ func adminLists() []Entry {
 		{Name: "admin_work_idle", Draw: work(func(v *views.AdminWork) {
 			v.Waiting, v.InFlight, v.OpenBreakers, v.LateSince, v.Services, v.MoreServices = 0, 0, 0, nil, nil, false
 		})},
+		{Name: "admin_work_retrying", Draw: work(func(v *views.AdminWork) {
+			v.Recoveries[0].Running, v.Recoveries[1].Failed = true, true
+		})},
 		{Name: "admin_projects", Draw: projects(views.AdminProjects{Pages: many, Rows: []views.AdminProjectRow{
 			{ID: 1, Path: "northwind/ticketing-api", Name: "Ticketing API", Visibility: "Private", Size: views.ByteSize(130 << 20), LastActivity: ago(time.Minute)},
 			{ID: 2, Path: strings.Repeat("x", 200) + "/" + strings.Repeat("y", 200), Name: strings.Repeat("Long", 63), Visibility: "Internal", Size: views.ByteSize(1 << 42), LastActivity: ago(900 * time.Hour)},

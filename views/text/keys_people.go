@@ -41,6 +41,7 @@ const (
 	KeyChecksAuditUserUpdated        Key = "checks.audit_user_updated"
 	KeyChecksAuditUserBlocked        Key = "checks.audit_user_blocked"
 	KeyChecksAuditUserUnblocked      Key = "checks.audit_user_unblocked"
+	KeyChecksAuditUserRemoved        Key = "checks.audit_user_removed"
 	KeyChecksAuditUserInvited        Key = "checks.audit_user_invited"
 	KeyChecksAuditInvitationAccepted Key = "checks.audit_invitation_accepted"
 	KeyChecksAuditPasswordReset      Key = "checks.audit_password_reset"
