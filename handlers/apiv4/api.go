@@ -10,6 +10,7 @@ package apiv4
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -57,7 +58,7 @@ func Register(e *echo.Echo, d Deps) {
 		tokens:    newLimiter[int64](d.Limits.Token.orDefault(defaultTokenLimit)),
 		addresses: newLimiter[string](d.Limits.Address.orDefault(defaultAddressLimit)),
 	}
-	e.Pre(keepEscapedPath)
+	e.Pre(keepEscapedPath, drainBody)
 	methods := map[string][]string{}
 	for _, r := range a.routes() {
 		handle := a.exactPath(r.path, a.handler(r))
@@ -114,6 +115,21 @@ func keepEscapedPath(next echo.HandlerFunc) echo.HandlerFunc {
 			u.RawPath = u.EscapedPath()
 		}
 		return next(c)
+	}
+}
+
+// drainBody reads what a refused request has not been read of, up to maxBody. Many clients
+// read the answer only after they have sent the body; closing the connection before that
+// would lose it. A client that announces more, or that waits for "100 Continue", gets the
+// answer at once.
+func drainBody(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		err := next(c)
+		r := c.Request()
+		if r.Body != nil && strings.HasPrefix(r.URL.Path, "/api/") && r.ContentLength <= maxBody && r.Header.Get("Expect") == "" {
+			_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, maxBody+1))
+		}
+		return err
 	}
 }
 
