@@ -188,7 +188,7 @@ func (p *pages) editUserForm(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	form := views.Form{Values: map[string][]string{"name": {user.Name}, "email": {user.Email}, "version": {user.Version()}}}
+	form := views.Form{Values: map[string][]string{"username": {user.Username}, "name": {user.Name}, "email": {user.Email}, "version": {user.Version()}}}
 	if user.Admin {
 		form.Values.Set("admin", "1")
 	}
@@ -202,13 +202,16 @@ func (p *pages) updateUser(c echo.Context) error {
 	}
 	form := formOf(c)
 	name, email, admin := c.FormValue("name"), c.FormValue("email"), c.FormValue("admin") == "1"
-	_, err = p.Store.UpdateUser(c.Request().Context(), request.MustUser(c), user.ID, models.UserUpdate{
-		Name: &name, Email: &email, Admin: &admin, Version: c.FormValue("version"),
-	})
+	in := models.UserUpdate{Name: &name, Email: &email, Admin: &admin, Version: c.FormValue("version")}
+	if form.Values.Has("username") {
+		username := c.FormValue("username")
+		in.Username = &username
+	}
+	saved, err := p.Store.UpdateUser(c.Request().Context(), request.MustUser(c), user.ID, in)
 	if models.CodeOf(err) == models.CodeChangedMeanwhile {
 		form.Values.Set("version", user.Version())
 		form.Changed = []views.CurrentValue{
-			{Label: text.KeyAdminName, Text: user.Name}, {Label: text.KeyAdminEmail, Text: user.Email},
+			{Label: text.KeyUsername, Text: user.Username}, {Label: text.KeyAdminName, Text: user.Name}, {Label: text.KeyAdminEmail, Text: user.Email},
 			{Label: text.KeyAdminAdminFlag, Text: switchText(c, user.Admin)},
 		}
 		return p.renderUserForm(c, http.StatusConflict, views.AdminUserForm{Form: form, User: presentUser(c, user)})
@@ -219,7 +222,7 @@ func (p *pages) updateUser(c echo.Context) error {
 		}
 		return err
 	}
-	return p.redirect(c, adminUserURL(user), text.KeyChangesSaved)
+	return p.redirect(c, adminUserURL(saved), text.KeyChangesSaved)
 }
 
 // userInPath returns the user that the path names.

@@ -98,13 +98,18 @@ func (in *UserInput) Validate() error {
 		in.Name = in.Username
 	}
 	in.Email = cleanName(in.Email)
-	checkPath(&f, "username", in.Username)
-	if reservedPaths[foldKey(in.Username)] {
-		f.add("username", CodeReserved)
-	}
+	checkUsername(&f, in.Username)
 	if !f.has("username") {
 		checkName(&f, "name", in.Name)
 	}
 	checkEmail(&f, in.Email)
 	return f.err()
+}
+
+// checkUsername adds the errors of a user name.
+func checkUsername(f *fieldErrors, username string) {
+	checkPath(f, "username", username)
+	if reservedPaths[foldKey(username)] {
+		f.add("username", CodeReserved)
+	}
 }

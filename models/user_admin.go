@@ -36,15 +36,18 @@ func (k UserKind) Known() bool { return slices.Contains(UserKinds, k) }
 
 // UserUpdate changes a user; nil leaves a field as it is.
 type UserUpdate struct {
-	Name, Email *string
+	Username, Name, Email *string
 	Admin       *bool
 	// Version, unless empty, must be that of the user as the form showed it.
 	Version string
 }
 
-// Validate normalises the input and returns its field errors: name, email.
+// Validate normalises the input and returns its field errors: username, name, email.
 func (in *UserUpdate) Validate() error {
 	var f fieldErrors
+	if in.Username != nil {
+		checkUsername(&f, *in.Username)
+	}
 	if in.Name != nil {
 		*in.Name = cleanName(*in.Name)
 		checkName(&f, "name", *in.Name)
@@ -66,6 +69,9 @@ func checkEmail(f *fieldErrors, email string) {
 
 // edited returns the user after the update.
 func (in UserUpdate) edited(user User) User {
+	if in.Username != nil {
+		user.Username = *in.Username
+	}
 	if in.Name != nil {
 		user.Name = *in.Name
 	}
@@ -80,7 +86,7 @@ func (in UserUpdate) edited(user User) User {
 
 // Version returns the version of the fields that administrators edit.
 func (u User) Version() string {
-	return version(u.Name, u.Email, formatSwitch(u.Admin))
+	return version(u.Username, u.Name, u.Email, formatSwitch(u.Admin))
 }
 
 // CanSignIn reports whether the user has a password and is neither blocked nor a bot.

@@ -86,7 +86,7 @@ func (s *Store) UpdateUser(ctx context.Context, by User, userID int64, in UserUp
 		}
 		var changes []AuditChange
 		for _, c := range []AuditChange{
-			{"name", before.Name, user.Name}, {"email", before.Email, user.Email},
+			{"username", before.Username, user.Username}, {"name", before.Name, user.Name}, {"email", before.Email, user.Email},
 			{"admin", formatSwitch(before.Admin), formatSwitch(user.Admin)},
 		} {
 			if c.From != c.To {
@@ -96,6 +96,11 @@ func (s *Store) UpdateUser(ctx context.Context, by User, userID int64, in UserUp
 		if len(changes) == 0 {
 			return nil
 		}
+		if user.Username != before.Username {
+			if err := tx.rename(ctx, &user, user.Username); err != nil {
+				return err
+			}
+		}
 		user.UpdatedAt = tx.Now()
 		err = tx.writer(ctx).Model(&user).Select("name", "email", "admin", "updated_at").Updates(&user).Error
 		if err != nil {
@@ -103,6 +108,9 @@ func (s *Store) UpdateUser(ctx context.Context, by User, userID int64, in UserUp
 		}
 		return tx.audit(ctx, by, 0, AuditUserUpdated, user.Username, user.ID, changes...)
 	})
+	if isUniqueViolation(err, "users", "username_key", "username_key") || isUniqueViolation(err, "namespaces", "path_key", "path_key") {
+		return User{}, errTaken("username")
+	}
 	return user, err
 }
 

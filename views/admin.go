@@ -104,6 +104,13 @@ type Welcome struct {
 }
 
 // nameHint returns the hint of the field for the name.
+func usernameHint(v AdminUserForm) text.Key {
+	if v.isNew() {
+		return text.KeyAdminUsernameHint
+	}
+	return text.KeyAdminRenameHint
+}
+
 func nameHint(v AdminUserForm) text.Key {
 	if v.isNew() {
 		return text.KeyAdminNameHint

@@ -40,7 +40,7 @@ func commands() []command {
 			options: []option{{name: "search", value: "TEXT", text: "part of a user name or name"},
 				{name: "kind", value: "KIND", text: "active, admins, blocked or bots"}}, run: adminCommand("user list")},
 		{name: "user edit", args: "NAME", summary: "change a user",
-			options: []option{{name: "name", value: "TEXT", text: "the display name"}, {name: "email", value: "ADDRESS", text: "the e-mail address"},
+			options: []option{{name: "username", value: "NAME", text: "the user name; old addresses of projects redirect"}, {name: "name", value: "TEXT", text: "the display name"}, {name: "email", value: "ADDRESS", text: "the e-mail address"},
 				{name: "admin", value: "BOOL", text: "true makes the user an administrator, false ends that"}}, run: adminCommand("user edit")},
 		{name: "user block", args: "NAME", summary: "end a user's sessions and stop all tokens and git access",
 			run: adminCommand("user block")},

@@ -127,6 +127,7 @@ func userState(u models.User) string {
 func (a administration) editUser(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("user edit", flag.ContinueOnError)
 	var in models.UserUpdate
+	flags.Func("username", "", func(s string) error { in.Username = &s; return nil })
 	flags.Func("name", "", func(s string) error { in.Name = &s; return nil })
 	flags.Func("email", "", func(s string) error { in.Email = &s; return nil })
 	flags.Func("admin", "", func(s string) error {
@@ -135,7 +136,7 @@ func (a administration) editUser(ctx context.Context, args []string) error {
 		return err
 	})
 	username, err := parseFlags(flags, args, true)
-	if err != nil || in.Name == nil && in.Email == nil && in.Admin == nil {
+	if err != nil || in.Username == nil && in.Name == nil && in.Email == nil && in.Admin == nil {
 		return errUsage
 	}
 	return a.change(ctx, username, "changed", func(user models.User) error {

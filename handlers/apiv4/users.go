@@ -2,7 +2,6 @@ package apiv4
 
 import (
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/mergegate/mergegate/auth"
@@ -175,13 +174,10 @@ func updateUser(c *call) error {
 	if err != nil {
 		return err
 	}
-	in := models.UserUpdate{Name: c.text("name"), Email: c.text("email"), Admin: c.boolean("admin")}
-	username, password := c.text("username"), orEmpty(c.text("password"))
+	in := models.UserUpdate{Username: c.text("username"), Name: c.text("name"), Email: c.text("email"), Admin: c.boolean("admin")}
+	password := orEmpty(c.text("password"))
 	if err := c.paramError(); err != nil {
 		return err
-	}
-	if username != nil && !strings.EqualFold(*username, user.Username) {
-		return message(http.StatusBadRequest, map[string][]string{"username": {"cannot be changed"}})
 	}
 	digest := ""
 	if password != "" {
@@ -190,7 +186,7 @@ func updateUser(c *call) error {
 		}
 	}
 	if user, err = c.api.Store.UpdateUser(c.ctx(), c.me, user.ID, in); err != nil {
-		return err
+		return userFailure(err)
 	}
 	switch {
 	case digest == "":

@@ -37,8 +37,15 @@ func TestGitLabClient_Users(t *testing.T) {
 		if modified.Name != "Mona" || !modified.IsAdmin || modified.Email != "mona@example.test" {
 			t.Errorf("modified %+v", modified)
 		}
-		_, r, err = c.ModifyUser(created.ID, &gitlab.ModifyUserOptions{Username: gitlab.Ptr("mina")})
+		_, r, err = c.ModifyUser(created.ID, &gitlab.ModifyUserOptions{Username: gitlab.Ptr("root")})
+		assertStatus(t, r, err, 409)
+		_, r, err = c.ModifyUser(created.ID, &gitlab.ModifyUserOptions{Username: gitlab.Ptr("api")})
 		assertStatus(t, r, err, 400)
+		modified, r, err = c.ModifyUser(created.ID, &gitlab.ModifyUserOptions{Username: gitlab.Ptr("mina")})
+		assertStatus(t, r, err, 200)
+		if modified.Username != "mina" || modified.NamespaceID != created.NamespaceID {
+			t.Errorf("renamed %+v", modified)
+		}
 		if _, err := c.BlockUser(created.ID); err != nil {
 			t.Errorf("block: %v", err)
 		}

@@ -26,6 +26,7 @@ const (
 	KeyAdminEmailHint            Key = "admin.email_hint"
 	KeyAdminName                 Key = "admin.name"
 	KeyAdminNameHint             Key = "admin.name_hint"
+	KeyAdminRenameHint           Key = "admin.rename_hint"
 	KeyAdminUsernameHint         Key = "admin.username_hint"
 	KeyAdminUsernameRule         Key = "admin.username_rule"
 	KeyAdminAccess               Key = "admin.access"
