@@ -37,7 +37,7 @@ func (k UserKind) Known() bool { return slices.Contains(UserKinds, k) }
 // UserUpdate changes a user; nil leaves a field as it is.
 type UserUpdate struct {
 	Username, Name, Email *string
-	Admin       *bool
+	Admin                 *bool
 	// Version, unless empty, must be that of the user as the form showed it.
 	Version string
 }
