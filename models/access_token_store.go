@@ -126,7 +126,7 @@ const tokenUsageInterval = time.Minute
 // token does not exist, is expired or revoked, or its user is blocked.
 func (s *Store) TokenUser(ctx context.Context, digest string) (AccessToken, User, error) {
 	var token AccessToken
-	err := s.reader(ctx).Joins("User").Take(&token, "access_tokens.digest = ?", digest).Error
+	err := s.preparedReader(ctx).Joins("User").Take(&token, "access_tokens.digest = ?", digest).Error
 	if err != nil {
 		return AccessToken{}, User{}, orNotFound(err, "access token")
 	}

@@ -154,7 +154,7 @@ var widgetQuery = "SELECT " + new(checkRow).columns().sql() + " FROM merge_reque
 // set or was aborted.
 func (s *Store) MergeRequestChecks(ctx context.Context, projectID, iid int64) (MergeRequest, []MergeRequestCheck, error) {
 	row := checkRow{mr: MergeRequest{ProjectID: projectID, IID: iid}}
-	rows, err := s.reader(ctx).Raw(widgetQuery, projectID, iid).Rows()
+	rows, err := s.preparedReader(ctx).Raw(widgetQuery, projectID, iid).Rows()
 	if err != nil {
 		return row.mr, nil, err
 	}

@@ -52,7 +52,7 @@ func (s *Store) Poll(ctx context.Context, digest, namespace, path string, iid in
 	poll := Poll{At: now}
 	row := pollRow{access: Access{SignedIn: true}}
 	row.check.mr.IID = iid
-	rows, err := s.reader(ctx).Raw(pollQuery, foldKey(namespace), foldKey(path), iid,
+	rows, err := s.preparedReader(ctx).Raw(pollQuery, foldKey(namespace), foldKey(path), iid,
 		digest, now, now.Add(-sessionRefreshInterval), false, false).Rows()
 	if err != nil {
 		return poll, err

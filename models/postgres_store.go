@@ -157,3 +157,18 @@ func connectPostgres(ctx context.Context, dsn string) (*pgx.Conn, error) {
 	}
 	return conn, nil
 }
+
+// plannedReads sends statements that PostgreSQL plans for their values. After five
+// executions of a prepared statement it may choose one plan for all values, which reads a
+// whole list for a search that finds nothing.
+type plannedReads struct{ *sql.DB }
+
+// QueryContext implements gorm.ConnPool.
+func (p plannedReads) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return p.DB.QueryContext(ctx, query, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+}
+
+// QueryRowContext implements gorm.ConnPool.
+func (p plannedReads) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	return p.DB.QueryRowContext(ctx, query, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+}

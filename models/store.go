@@ -144,7 +144,7 @@ func Open(cfg Config) (*Store, error) {
 		db.SetConnMaxIdleTime(5 * time.Minute)
 		sh.writer, sh.reader = db, db
 		writer = postgres.New(postgres.Config{Conn: db})
-		reader = writer
+		reader = postgres.New(postgres.Config{Conn: plannedReads{db}})
 	default:
 		return nil, fmt.Errorf("models: unknown database driver %q", cfg.Driver)
 	}
@@ -165,12 +165,10 @@ func Open(cfg Config) (*Store, error) {
 		sh.close()
 		return nil, fmt.Errorf("models: open %s: %w", cfg.Driver, err)
 	}
-	r := w
-	if sh.reader != sh.writer {
-		if r, err = gorm.Open(reader, conf()); err != nil {
-			sh.close()
-			return nil, fmt.Errorf("models: open %s: %w", cfg.Driver, err)
-		}
+	r, err := gorm.Open(reader, conf())
+	if err != nil {
+		sh.close()
+		return nil, fmt.Errorf("models: open %s: %w", cfg.Driver, err)
 	}
 	w = w.Omit(clause.Associations).Session(&gorm.Session{})
 	store := &Store{shared: sh, db: w, read: r}
@@ -214,12 +212,21 @@ func (s *Store) Now() time.Time { return dbTime(s.shared.cfg.Now()) }
 func (s *Store) postgres() bool { return s.shared.cfg.Driver == DriverPostgres }
 
 // reader returns the database for reads: the transaction if there is one, else the read
-// pool.
+// pool, where PostgreSQL plans each statement for its values.
 func (s *Store) reader(ctx context.Context) *gorm.DB {
 	if s.inTx {
 		return s.db.WithContext(ctx)
 	}
 	return s.read.WithContext(ctx)
+}
+
+// preparedReader is reader for frequent statements with the same plan for all values.
+// PostgreSQL keeps them prepared; SQLite does so for all statements.
+func (s *Store) preparedReader(ctx context.Context) *gorm.DB {
+	if s.postgres() {
+		return s.db.WithContext(ctx)
+	}
+	return s.reader(ctx)
 }
 
 // writer returns the database for writes.

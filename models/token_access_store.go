@@ -111,7 +111,7 @@ func (s *Store) tokenAccess(ctx context.Context, where string, args ...any) (tok
 // converts times to UTC. It returns KindNotFound with what if there is no row.
 // The frequent queries use it instead of GORM's slower scan by reflection.
 func (s *Store) queryRow(ctx context.Context, what string, cols columns, query string, args ...any) error {
-	rows, err := s.reader(ctx).Raw(query, args...).Rows()
+	rows, err := s.preparedReader(ctx).Raw(query, args...).Rows()
 	if err != nil {
 		return err
 	}
