@@ -12,7 +12,6 @@ var allowedPlans = map[string]string{
 	"admin AND NOT bot AND NOT blocked":     "blocking an administrator locks all of them; there are few users",
 	"FROM service_queues q WHERE q.next_at": "background work reads one short row per service, for administrators and every 10 s for metrics",
 	"apply_after_id IS NOT NULL":            "counts services with an unfinished Also apply, as its recovery does",
-	"THEN 0 ELSE 1 END":                     "the order by failed status checks sorts all visible projects",
 }
 
 func TestMain(m *testing.M) { os.Exit(browsertest.MainWithPlans(m, allowedPlans)) }

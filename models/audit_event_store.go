@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"strings"
 
 	"gorm.io/gorm"
 )
@@ -39,14 +40,46 @@ func (s *Store) audit(ctx context.Context, by User, projectID int64, action Audi
 // projectID is 0, newest first, with their total number. It counts at most MaxListed; a
 // total of MaxListed+1 means that there are more.
 func (s *Store) AuditEvents(ctx context.Context, projectID int64, filter AuditFilter, page Page) ([]AuditEvent, int64, error) {
-	query := s.auditEvents(ctx, projectID, filter).Session(&gorm.Session{})
-	total, err := s.count(query)
+	total, err := s.count(s.auditEvents(ctx, projectID, filter).Session(&gorm.Session{}))
 	if err != nil {
 		return nil, 0, err
 	}
 	var events []AuditEvent
-	err = page.apply(query.Preload("User").Order("id DESC")).Find(&events).Error
+	err = page.apply(s.newestAuditEvents(ctx, projectID, filter, 0, max(page.Number, 1)*page.Size)).Find(&events).Error
 	return events, total, err
+}
+
+// newestAuditEvents selects the newest events of a filter with an id below a limit, unless
+// it is 0, newest first. It finds at least the first n. The events of a kind are the
+// newest of each of its actions, which an index has in their order.
+func (s *Store) newestAuditEvents(ctx context.Context, projectID int64, filter AuditFilter, below int64, n int) *gorm.DB {
+	matching := func(filter AuditFilter) *gorm.DB {
+		query := s.auditEvents(ctx, projectID, filter)
+		if below != 0 {
+			query = query.Where("id < ?", below)
+		}
+		return query
+	}
+	newest := matching(filter)
+	if actions := auditKinds[filter.Kind]; len(actions) > 0 && n > 0 {
+		filter.Kind = ""
+		var branches []*gorm.DB
+		for _, action := range actions {
+			branches = append(branches, matching(filter).Where("action = ?", action).Select("id").Order("id DESC").Limit(n))
+		}
+		newest = s.reader(ctx).Model(&AuditEvent{}).Where("id IN (?)", s.unionOf(ctx, branches))
+	}
+	return newest.Preload("User").Order("id DESC")
+}
+
+// unionOf returns the query for the ids that any of some queries finds. Each may have its
+// own order and limit.
+func (s *Store) unionOf(ctx context.Context, queries []*gorm.DB) *gorm.DB {
+	parts, args := make([]string, len(queries)), make([]any, len(queries))
+	for i, query := range queries {
+		parts[i], args[i] = "SELECT id FROM (?) AS found", query
+	}
+	return s.reader(ctx).Raw(strings.Join(parts, " UNION ALL "), args...)
 }
 
 // EachAuditEvent calls each for the events that AuditEvents lists, newest first, at most
@@ -56,12 +89,8 @@ func (s *Store) EachAuditEvent(ctx context.Context, projectID int64, filter Audi
 	const batch = 500
 	below := int64(0)
 	for n := 0; ; {
-		query := s.auditEvents(ctx, projectID, filter)
-		if below != 0 {
-			query = query.Where("id < ?", below)
-		}
 		var events []AuditEvent
-		if err := query.Preload("User").Order("id DESC").Limit(batch).Find(&events).Error; err != nil {
+		if err := s.newestAuditEvents(ctx, projectID, filter, below, batch).Limit(batch).Find(&events).Error; err != nil {
 			return false, err
 		}
 		for _, event := range events {

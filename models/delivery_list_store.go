@@ -46,7 +46,11 @@ func filteredDeliveries(db *gorm.DB, projectID, serviceID int64, f DeliveryFilte
 		query = query.Where("kind = ? AND action = ?", DeliveryOfEvent, f.Event)
 	}
 	if f.MergeRequestIID != 0 {
-		query = query.Where("merge_request_iid = ?", f.MergeRequestIID)
+		// Tests only name a merge request. Each part has its index.
+		query = query.Where(`id IN (SELECT d.id FROM deliveries d WHERE d.external_status_check_id = ? AND d.merge_request_id =
+				(SELECT m.id FROM merge_requests m WHERE m.project_id = ? AND m.iid = ?)
+			UNION ALL SELECT t.id FROM deliveries t WHERE t.external_status_check_id = ? AND t.kind = 'test' AND t.merge_request_iid = ?)`,
+			serviceID, projectID, f.MergeRequestIID, serviceID, f.MergeRequestIID)
 	}
 	switch first, last, _ := httpStatusRange(f.HTTPStatus); f.HTTPStatus {
 	case "":
@@ -54,6 +58,9 @@ func filteredDeliveries(db *gorm.DB, projectID, serviceID int64, f DeliveryFilte
 		query = query.Where("last_http_status = 0 AND last_error <> ''")
 	default:
 		query = query.Where("last_http_status BETWEEN ? AND ?", first, last)
+		if first > 299 {
+			query = query.Where("last_http_status > 299") // the condition of an index
+		}
 	}
 	if !f.Since.IsZero() {
 		query = query.Where("created_at >= ?", dbTime(f.Since))
@@ -62,15 +69,17 @@ func filteredDeliveries(db *gorm.DB, projectID, serviceID int64, f DeliveryFilte
 		query = query.Where("created_at < ?", dbTime(f.Before))
 	}
 	if f.ID != "" {
-		search, args := "id = ?", []any{deliveryNumber(f.ID)}
+		found, args := "SELECT id FROM deliveries WHERE id = ?", []any{deliveryNumber(f.ID)}
 		if isUUIDStart(f.ID) {
 			// The indexes of the UUIDs serve the range; "g" sorts after all digits.
 			for _, column := range []string{"uuid", "event_uuid"} {
-				search += " OR id IN (SELECT id FROM deliveries WHERE " + column + " >= ? AND " + column + " < ? AND " + column + " LIKE ?)"
+				found += " UNION ALL SELECT id FROM deliveries WHERE " + column + " >= ? AND " + column + " < ? AND " + column + " LIKE ?"
 				args = append(args, f.ID, f.ID+"g", f.ID+"%")
 			}
 		}
-		query = query.Where("("+search+")", args...)
+		// One subquery, so that the databases start from what it finds. Joined by OR, they
+		// would read all deliveries of the service.
+		query = query.Where("id IN ("+found+")", args...)
 	}
 	return query
 }

@@ -2,7 +2,6 @@ package models
 
 import (
 	"context"
-	"reflect"
 	"slices"
 	"time"
 
@@ -25,9 +24,6 @@ func withUsers(query *gorm.DB) *gorm.DB {
 
 // concurrentIDs is by how much the order of ids may differ from that of created_at.
 const concurrentIDs = 1000
-
-// newestIDs is how many ids newestMergeRequests looks at.
-const newestIDs = 1000
 
 // fewProjects is up to how many projects a list names.
 const fewProjects = 200
@@ -77,7 +73,12 @@ func (f MergeRequestFilter) apply(query *gorm.DB) *gorm.DB {
 		query = query.Where("merge_requests.project_id IN ?", f.ProjectIDs)
 	}
 	if f.ReadableBy != nil && !f.ReadableBy.Admin {
-		query = query.Where("merge_requests.project_id IN ("+readableProjects+")", VisibilityInternal, f.ReadableBy.ID, RoleReporter)
+		condition := "merge_requests.project_id IN (" + readableProjects + ")"
+		if f.AuthorID != 0 || f.AuthorUsername != "" {
+			// The index of the author has the order, and most people can read what they opened.
+			condition = readableProject
+		}
+		query = query.Where(condition, VisibilityInternal, f.ReadableBy.ID, RoleReporter)
 	}
 	if f.ChecksVisibleTo != nil && !f.ChecksVisibleTo.Admin {
 		query = query.Where(`merge_requests.project_id IN (SELECT id FROM projects WHERE visibility = ? UNION ALL
@@ -146,11 +147,20 @@ func (s *Store) selectMergeRequests(ctx context.Context, filter MergeRequestFilt
 	check := "EXISTS (SELECT 1 FROM merge_request_checks c WHERE c.merge_request_id = merge_requests.id AND "
 	timeless = query
 	failed, args, err := s.failedCondition(ctx)
+	// Few checks have not passed. Indexes find those of a project and those of its open merge
+	// requests; the databases choose where to begin.
+	unsettled, in := check, []any{}
+	if len(filter.ProjectIDs) == 1 {
+		unsettled, in = "merge_requests.id IN (SELECT c.merge_request_id FROM merge_request_checks c WHERE c.project_id = ? AND c.status <> 'passed' AND ", []any{filter.ProjectIDs[0]}
+		if filter.State == StateOpened {
+			unsettled += "c.merge_request_open AND "
+		}
+	}
 	switch filter.Checks {
 	case StatusFailed:
-		query = query.Where(check+failed+")", args...)
+		query = query.Where(unsettled+failed+")", append(in, args...)...)
 	case StatusPending:
-		query = query.Where(check+"c.status = ?)", StatusPending).Where("NOT "+check+failed+")", args...)
+		query = query.Where(unsettled+"c.status = ?)", append(in, StatusPending)...).Where("NOT "+check+failed+")", args...)
 	default:
 		query = query.Where(check+"c.status = ?)", filter.Checks).Where("NOT "+check+"c.status <> ?)", filter.Checks)
 	}
@@ -178,13 +188,10 @@ func (s *Store) MergeRequests(ctx context.Context, filter MergeRequestFilter, pa
 			return nil, 0, err
 		}
 	}
-	if filter.ReadableBy != nil && !filter.ReadableBy.Admin && filter.isNewestFirst() && page.isFirst() {
-		list, err := s.newestMergeRequests(ctx, filter, page)
-		if err != nil || list != nil {
-			return list, total, err
-		}
+	list, err := s.mergeRequestsAcross(ctx, filter, page)
+	if err != nil || list != nil {
+		return list, total, err
 	}
-	var list []MergeRequest
 	err = page.apply(filter.order(withUsers(query), page.After)).Find(&list).Error
 	return list, total, err
 }
@@ -202,27 +209,6 @@ func (s *Store) withFewProjects(ctx context.Context, filter MergeRequestFilter) 
 		filter.ReadableBy, filter.ProjectIDs = nil, slices.Compact(ids)
 	}
 	return filter, err
-}
-
-// isNewestFirst reports whether the filter has only a state and the default order.
-func (f MergeRequestFilter) isNewestFirst() bool {
-	readable, state := f.ReadableBy, f.State
-	return reflect.DeepEqual(f, MergeRequestFilter{ReadableBy: readable, State: state, OrderBy: f.OrderBy}) && (f.OrderBy == "" || f.OrderBy == "created_at")
-}
-
-// newestMergeRequests returns the first page of a list if it is among the newest merge
-// requests of the instance, otherwise nil. Most users can read most of those.
-func (s *Store) newestMergeRequests(ctx context.Context, filter MergeRequestFilter, page Page) ([]MergeRequest, error) {
-	reader := *filter.ReadableBy
-	filter.ReadableBy = nil
-	query := filter.apply(s.reader(ctx).Model(&MergeRequest{})).Where(readableProject, VisibilityInternal, reader.ID, RoleReporter).
-		Where("merge_requests.id > (SELECT max(id) FROM merge_requests) - ?", newestIDs)
-	var list []MergeRequest
-	err := page.apply(filter.order(withUsers(query), nil)).Find(&list).Error
-	if len(list) < page.Size || page.Size == 0 {
-		return nil, err
-	}
-	return list, err
 }
 
 // order sorts a list. The ids have the order of created_at, and within a project the iids

@@ -3,10 +3,8 @@ package models
 import (
 	"context"
 	"strings"
-	"time"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 )
 
 // ProjectFilter selects and sorts projects of a list.
@@ -86,9 +84,7 @@ func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, 
 		query = query.Where("projects.visibility = ?", *filter.Visibility)
 	}
 	if filter.Search != "" {
-		like := likeContains(foldKey(cleanText(filter.Search)))
-		query = query.Where(`(projects.path_key LIKE ? ESCAPE '\' OR lower(projects.name) LIKE ? ESCAPE '\'
-			OR namespaces.path_key || '/' || projects.path_key LIKE ? ESCAPE '\')`, like, like, like)
+		query = s.searchProjects(query, foldKey(cleanText(filter.Search)))
 	}
 	query = query.Session(&gorm.Session{})
 	var total int64
@@ -102,16 +98,13 @@ func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, 
 	} else if id != 0 {
 		query = query.Where("projects.id < ?", id)
 	}
-	order, err := s.orderProjects(ctx, user, filter)
-	if err != nil {
-		return nil, 0, err
+	query = query.Order(filter.order())
+	var rows []projectRow
+	if filter.OrderBy == OrderByFailed && user != nil {
+		rows, err = s.failedFirst(ctx, *user, query, page)
+	} else {
+		rows, err = projectRows(page.apply(query))
 	}
-	var rows []struct {
-		Project    `gorm:"embedded"`
-		MemberRole Role
-	}
-	err = page.apply(query.Select(columnsOf(query, &Project{}, "projects") + ", COALESCE(members.role, 0) AS member_role").Clauses(order)).
-		Scan(&rows).Error
 	if err != nil {
 		return nil, 0, err
 	}
@@ -150,66 +143,61 @@ func (s *Store) SharesProject(ctx context.Context, reader User, userID int64) (b
 	return len(ids) > 0, err
 }
 
-// orderProjects returns the ORDER BY clause for visibleProjects.
-func (s *Store) orderProjects(ctx context.Context, user *User, filter ProjectFilter) (clause.OrderBy, error) {
+// searchProjects adds the condition that the name or the full path of a project contain a
+// text, which is in lower case.
+func (s *Store) searchProjects(query *gorm.DB, text string) *gorm.DB {
+	like := likeContains(text)
+	if !s.postgres() {
+		return query.Where(`(projects.path_key LIKE ? ESCAPE '\' OR lower(projects.name) LIKE ? ESCAPE '\'
+			OR namespaces.path_key || '/' || projects.path_key LIKE ? ESCAPE '\')`, like, like, like)
+	}
+	// Each part has its index of trigrams. Joined by OR, none of them would serve.
+	found := `SELECT id FROM projects WHERE lower(name) LIKE ? ESCAPE '\' UNION ALL `
+	inNamespace, inPath, isPath := strings.Cut(text, "/")
+	if !isPath {
+		return query.Where(`projects.id IN (`+found+`SELECT id FROM projects WHERE path_key LIKE ? ESCAPE '\' UNION ALL
+			SELECT p.id FROM namespaces n JOIN projects p ON p.namespace_id = n.id WHERE n.path_key LIKE ? ESCAPE '\')`, like, like, like)
+	}
+	return query.Where(`projects.id IN (`+found+`SELECT p.id FROM namespaces n JOIN projects p ON p.namespace_id = n.id
+		WHERE n.path_key LIKE ? ESCAPE '\' AND p.path_key LIKE ? ESCAPE '\')`,
+		like, strings.TrimSuffix(likeContains(inNamespace), "%"), strings.TrimPrefix(likeContains(inPath), "%"))
+}
+
+// order returns the columns of the ORDER BY clause for visibleProjects.
+func (f ProjectFilter) order() string {
 	order := map[string]string{
 		"id":         "projects.id",
 		"name":       "lower(projects.name)",
 		"path":       "projects.path_key",
 		"created_at": "projects.created_at",
 		"updated_at": "projects.updated_at",
-	}[filter.OrderBy]
+	}[f.OrderBy]
 	if order == "" {
 		order = "projects.last_activity_at"
 	}
-	if !filter.Ascending {
+	if !f.Ascending {
 		order += " DESC"
 	}
-	if filter.OrderBy != "id" {
+	if f.OrderBy != "id" {
 		// The same direction as the first column, so that an index has the order.
 		order += ", projects.id"
-		if !filter.Ascending {
+		if !f.Ascending {
 			order += " DESC"
 		}
 	}
-	if filter.OrderBy != OrderByFailed || user == nil {
-		return clause.OrderBy{Expression: clause.Expr{SQL: order}}, nil
-	}
-	failed, args, err := s.failedCondition(ctx)
-	seen := "TRUE"
-	if !user.Admin {
-		// The rule of package auth for seeing checks. Without it the order would reveal
-		// hidden states.
-		seen = "(members.role >= ? OR projects.visibility = ?)"
-		args = append([]any{RoleReporter, VisibilityInternal}, args...)
-	}
-	// IN is faster than EXISTS here: the failed checks are searched once, not once per
-	// project.
-	order = "CASE WHEN " + seen + ` AND projects.id IN (SELECT c.project_id FROM merge_request_checks c
-		WHERE c.merge_request_open AND c.status <> 'passed' AND ` + failed + ") THEN 0 ELSE 1 END, " + order
-	return clause.OrderBy{Expression: clause.Expr{SQL: order, Vars: args}}, err
+	return order
 }
 
-// failedCondition returns MergeRequestCheck.StatusAt as an SQL condition on a check c
-// of an open merge request: it is failed, or pending for longer than its time-out.
-func (s *Store) failedCondition(ctx context.Context) (condition string, args []any, err error) {
-	expired, args, err := s.expiredCondition(ctx)
-	return "(c.status = ? OR " + expired + ")", append([]any{StatusFailed}, args...), err
+// projectRow is a project with the role of the user.
+type projectRow struct {
+	Project    `gorm:"embedded"`
+	MemberRole Role
 }
 
-// expiredCondition is the part of failedCondition about pending checks. It has one term
-// per distinct time-out, of which there are few.
-func (s *Store) expiredCondition(ctx context.Context) (condition string, args []any, err error) {
-	var timeouts []int
-	err = s.reader(ctx).Model(&MergeRequestCheck{}).Where("status = 'pending' AND stopped_at IS NULL").
-		Distinct().Order("timeout_seconds").Pluck("timeout_seconds", &timeouts).Error
-	now := s.Now()
-	conditions := []string{"FALSE"}
-	for _, timeout := range timeouts {
-		conditions = append(conditions, "(c.timeout_seconds = ? AND c.pending_since < ?)")
-		args = append(args, timeout, now.Add(-time.Duration(timeout)*time.Second))
-	}
-	return "(c.status = 'pending' AND c.stopped_at IS NULL AND (" + strings.Join(conditions, " OR ") + "))", args, err
+// projectRows reads visibleProjects.
+func projectRows(query *gorm.DB) (rows []projectRow, err error) {
+	err = query.Select(columnsOf(query, &Project{}, "projects") + ", COALESCE(members.role, 0) AS member_role").Scan(&rows).Error
+	return rows, err
 }
 
 // MaxRowCount is up to which number the rows of a list of projects count.
