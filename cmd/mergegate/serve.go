@@ -44,6 +44,7 @@ func serveCommand(ctx context.Context, args []string) error {
 		return err
 	}
 	defer a.close()
+	a.warnOfSlowSearches(ctx)
 	s, err := startServer(ctx, a)
 	if err != nil {
 		return err
@@ -52,6 +53,15 @@ func serveCommand(ctx context.Context, args []string) error {
 		s.fail(err)
 	}
 	return s.wait()
+}
+
+// warnOfSlowSearches logs a warning if PostgreSQL has no indexes for searches.
+func (a *app) warnOfSlowSearches(ctx context.Context) {
+	missing, err := a.store.MissingSearchIndexes(ctx)
+	if err != nil || len(missing) > 0 {
+		a.config.logger().Warn("searches are slow: PostgreSQL lacks indexes of the extension pg_trgm; `mergegate doctor` prints how to create them",
+			"missing", len(missing), "error", err)
+	}
 }
 
 // setupGrace is how long the set-up link of another instance is kept: several

@@ -48,6 +48,7 @@ func (e *examination) database(ctx context.Context) bool {
 	e.store = store
 	if e.Driver == models.DriverPostgres {
 		e.postgres(ctx, store.DB())
+		e.searches(ctx, store)
 	} else {
 		e.sqlite(ctx, store.DB())
 	}
@@ -165,6 +166,24 @@ func (e *examination) postgres(ctx context.Context, db *sql.DB) {
 		e.add("database", Warning, "Lower MERGEGATE_DATABASE_CONNECTIONS or raise max_connections.",
 			"One instance may use %d connections and PostgreSQL allows %d in all.", e.DatabaseConnections, f.maxConnections)
 	}
+}
+
+// searches says how to create indexes of searches that migrations could not create.
+func (e *examination) searches(ctx context.Context, store *models.Store) {
+	missing, err := store.MissingSearchIndexes(ctx)
+	if err != nil {
+		e.add("searches", Warning, "Check the rights of the database user.", "The indexes of searches cannot be read: %v.", err)
+		return
+	}
+	if len(missing) == 0 {
+		e.ok("searches", "Searches have their indexes.")
+		return
+	}
+	help := "As a superuser of this database: CREATE EXTENSION IF NOT EXISTS pg_trgm;"
+	for _, index := range missing {
+		help += " " + index.Statement + ";"
+	}
+	e.add("searches", Warning, help, "Searches are slow: PostgreSQL lacks %d indexes, which need the extension pg_trgm.", len(missing))
 }
 
 func (e *examination) timeLimits(f postgresFacts) {
