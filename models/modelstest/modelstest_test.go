@@ -3,6 +3,7 @@ package modelstest
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,47 @@ func TestEachEmpty_DatabasesAreSeparate(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// Statements that read a whole table are found on both databases, and others are not.
+func TestCheckPlans_FindsPlantedScans(t *testing.T) {
+	statements.Lock()
+	before := statements.byShape
+	statements.byShape = map[string]map[string]string{models.DriverSQLite: {}, models.DriverPostgres: {}}
+	statements.Unlock()
+	defer func() { statements.byShape = before }()
+	planted := map[string]string{ // and the problem, "" for none
+		"SELECT id FROM merge_requests WHERE description = 'x'":                              "reads all of merge_requests",
+		"SELECT id FROM deliveries ORDER BY url LIMIT 1":                                     "reads all of deliveries",
+		"SELECT count(*) FROM audit_events":                                                  "reads all of audit_events",
+		"SELECT p.id FROM projects p WHERE p.description = 'x'":                              "reads all of projects",
+		"UPDATE merge_request_checks SET sha = '' WHERE description = 'x'":                   "reads all of merge_request_checks",
+		"SELECT id FROM pears":                                                               "no plan",
+		"SELECT id FROM users ORDER BY password_digest LIMIT 1":                              "", // allowed
+		"SELECT id FROM merge_requests WHERE project_id = 1 AND iid = 2":                     "",
+		"SELECT id FROM merge_requests WHERE project_id = 1 ORDER BY iid DESC LIMIT 20":      "",
+		"SELECT id FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE uuid = 'x')": "",
+	}
+	for driver := range statements.byShape {
+		if driver == models.DriverPostgres && os.Getenv(DatabasesVariable) == "sqlite" {
+			continue
+		}
+		for statement := range planted {
+			collectStatement(driver, statement)
+		}
+	}
+	problems := CheckPlans(map[string]string{"password_digest": "for this test"})
+	for driver, byShape := range statements.byShape {
+		for shape, statement := range byShape {
+			want := planted[statement]
+			i := slices.IndexFunc(problems, func(p string) bool {
+				return strings.HasPrefix(p, driver+": ") && strings.HasSuffix(p, "\n\t"+shape)
+			})
+			if found := i >= 0; found != (want != "") || found && !strings.Contains(problems[i], want) {
+				t.Errorf("%s: %s: want problem %q in %q", driver, statement, want, problems)
+			}
+		}
 	}
 }
 
