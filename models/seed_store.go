@@ -124,8 +124,12 @@ func seedAuthor(authors []User) string {
 	for i, author := range authors {
 		fmt.Fprintf(&cases, " WHEN %d THEN %d", i, author.ID)
 	}
-	return fmt.Sprintf("CASE n %% %d%s END", len(authors), cases.String())
+	return fmt.Sprintf("CASE %s %% %d%s END", seedSpread("n"), len(authors), cases.String())
 }
+
+// seedSpread returns the SQL expression for a number that looks random, so that, for
+// example, the failed checks do not all belong to merge requests of the same state.
+func seedSpread(number string) string { return "((" + number + ") * 48271 % 65537)" }
 
 // seedSeries is a table of the numbers n from 1 to a limit.
 func seedSeries(limit string) string {
@@ -193,12 +197,13 @@ func (s *Store) seedAttempts() string {
 // seedChecks returns the statement for checks: of a hundred, ten have failed, and one is
 // pending if its merge request is open.
 func (s *Store) seedChecks() string {
+	spread := seedSpread("m.id * 3 + c.id")
 	return `INSERT INTO merge_request_checks (project_id, merge_request_id, external_status_check_id, name, external_url, scope, timeout_seconds,
 			sha, status, pending_since, stopped_at, settled_at, description, delivery_id, answered_via, created_at, updated_at)
 		SELECT d.project_id, m.id, c.id, c.name, c.external_url, '[]', c.timeout_seconds, m.head_sha,
-			CASE WHEN (m.id + c.id) % 100 = 0 AND m.state = 'opened' THEN 'pending' WHEN (m.id + c.id) % 10 = 1 THEN 'failed' ELSE 'passed' END,
-			CASE WHEN (m.id + c.id) % 100 = 0 AND m.state = 'opened' THEN ` + s.ago("0") + ` ELSE m.created_at END,
-			CASE WHEN m.state <> 'opened' THEN m.updated_at END, CASE WHEN (m.id + c.id) % 100 <> 0 OR m.state <> 'opened' THEN m.created_at END,
+			CASE WHEN ` + spread + ` % 100 = 0 AND m.state = 'opened' THEN 'pending' WHEN ` + spread + ` % 10 = 1 THEN 'failed' ELSE 'passed' END,
+			CASE WHEN ` + spread + ` % 100 = 0 AND m.state = 'opened' THEN ` + s.ago("0") + ` ELSE m.created_at END,
+			CASE WHEN m.state <> 'opened' THEN m.updated_at END, CASE WHEN ` + spread + ` % 100 <> 0 OR m.state <> 'opened' THEN m.created_at END,
 			'', d.id, 'token', m.created_at, m.created_at
 		FROM deliveries d JOIN merge_requests m ON m.id = d.merge_request_id JOIN external_status_checks c ON c.id = d.external_status_check_id
 		WHERE d.merge_request_id > $last_merge_requests ORDER BY d.id`
