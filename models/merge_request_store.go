@@ -147,13 +147,24 @@ func (s *Store) selectMergeRequests(ctx context.Context, filter MergeRequestFilt
 	check := "EXISTS (SELECT 1 FROM merge_request_checks c WHERE c.merge_request_id = merge_requests.id AND "
 	timeless = query
 	failed, args, err := s.failedCondition(ctx)
-	// Few checks have not passed. Indexes find those of a project and those of its open merge
-	// requests; the databases choose where to begin.
+	// Indexes find the checks of a project that have not passed. The query begins from those
+	// if they are few; if there are many, the list in its order soon has a page.
 	unsettled, in := check, []any{}
 	if len(filter.ProjectIDs) == 1 {
-		unsettled, in = "merge_requests.id IN (SELECT c.merge_request_id FROM merge_request_checks c WHERE c.project_id = ? AND c.status <> 'passed' AND ", []any{filter.ProjectIDs[0]}
+		condition := "c.project_id = ? AND c.status <> 'passed'"
 		if filter.State == StateOpened {
-			unsettled += "c.merge_request_open AND "
+			condition += " AND c.merge_request_open"
+		}
+		few := filter.Checks == StatusPending
+		if filter.Checks == StatusFailed {
+			n, err := countUpTo(s.reader(ctx).Table("merge_request_checks c").Where(condition, filter.ProjectIDs[0]), exactRows+1)
+			if err != nil {
+				return nil, nil, err
+			}
+			few = n <= exactRows
+		}
+		if few {
+			unsettled, in = "merge_requests.id IN (SELECT c.merge_request_id FROM merge_request_checks c WHERE "+condition+" AND ", []any{filter.ProjectIDs[0]}
 		}
 	}
 	switch filter.Checks {

@@ -199,12 +199,12 @@ func (s *Store) seedAttempts() string {
 func (s *Store) seedChecks() string {
 	spread := seedSpread("m.id * 3 + c.id")
 	return `INSERT INTO merge_request_checks (project_id, merge_request_id, external_status_check_id, name, external_url, scope, timeout_seconds,
-			sha, status, pending_since, stopped_at, settled_at, description, delivery_id, answered_via, created_at, updated_at)
+			sha, status, pending_since, stopped_at, settled_at, description, delivery_id, answered_via, merge_request_open, created_at, updated_at)
 		SELECT d.project_id, m.id, c.id, c.name, c.external_url, '[]', c.timeout_seconds, m.head_sha,
 			CASE WHEN ` + spread + ` % 100 = 0 AND m.state = 'opened' THEN 'pending' WHEN ` + spread + ` % 10 = 1 THEN 'failed' ELSE 'passed' END,
 			CASE WHEN ` + spread + ` % 100 = 0 AND m.state = 'opened' THEN ` + s.ago("0") + ` ELSE m.created_at END,
 			CASE WHEN m.state <> 'opened' THEN m.updated_at END, CASE WHEN ` + spread + ` % 100 <> 0 OR m.state <> 'opened' THEN m.created_at END,
-			'', d.id, 'token', m.created_at, m.created_at
+			'', d.id, 'token', m.state = 'opened', m.created_at, m.created_at
 		FROM deliveries d JOIN merge_requests m ON m.id = d.merge_request_id JOIN external_status_checks c ON c.id = d.external_status_check_id
 		WHERE d.merge_request_id > $last_merge_requests ORDER BY d.id`
 }
