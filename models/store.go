@@ -382,9 +382,6 @@ type Cursor struct {
 	Time time.Time
 }
 
-// isFirst reports whether the page is the first one by its number.
-func (p Page) isFirst() bool { return p.Number <= 1 && p.After == nil }
-
 func (p Page) apply(db *gorm.DB) *gorm.DB {
 	if p.Size <= 0 {
 		return db
