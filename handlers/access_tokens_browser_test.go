@@ -32,7 +32,7 @@ func TestBrowserAccessTokens_BackAndReload_HideToken(t *testing.T) {
 		}
 	}
 	p.Go(base + pearMembersPath)
-	browsertest.Eval[bool](p, `history.back() || true`)
+	p.Back()
 	p.WaitURL("access_tokens")
 	assertHidden("Back")
 	p.Reload()

@@ -34,7 +34,7 @@ func TestBrowserProjects_Typing_FiltersList(t *testing.T) {
 	p.WaitFor("the new order", shownProjects+` === "apple plum"`)
 	p.Reload()
 	p.WaitFor("the same list", shownProjects+` === "apple plum"`)
-	browsertest.Eval[bool](p, "history.back(), true")
+	p.Back()
 	p.WaitText("h1", "New project")
 }
 

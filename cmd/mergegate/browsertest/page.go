@@ -3,6 +3,7 @@ package browsertest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -76,10 +79,22 @@ func (p *Page) Reload() {
 }
 
 // Back goes back in the history. It does not wait, because the browser may restore
-// the page without loading it.
+// the page without loading it. It does not run history.back() either: then the page may
+// end before it has answered.
 func (p *Page) Back() {
 	p.t.Helper()
-	Eval[bool](p, "(history.back(), true)")
+	p.do("go back", chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		history, err := cdp.Call(ctx, target, page.GetNavigationHistory, cdp.Empty{})
+		if err != nil {
+			return err
+		}
+		if history.CurrentIndex == 0 {
+			return errors.New("this is the first page")
+		}
+		_, err = cdp.Call(ctx, target, page.NavigateToHistoryEntry,
+			page.NavigateToHistoryEntryParams{EntryID: history.Entries[history.CurrentIndex-1].ID})
+		return err
+	}))
 }
 
 // Allow accepts the problems that match the regular expression pattern, such
