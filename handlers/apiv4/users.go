@@ -215,6 +215,9 @@ func deleteUser(c *call) error {
 	if hard != nil && *hard {
 		return badRequest("hard_delete is not supported: contributions to other projects are kept")
 	}
+	if err := c.checkUnmodifiedSince(func() (time.Time, error) { return user.UpdatedAt, nil }); err != nil {
+		return err
+	}
 	if err := c.api.Store.DeleteUser(c.ctx(), c.me, user.ID); err != nil {
 		return err
 	}

@@ -113,10 +113,10 @@ func TestDelete_IfUnmodifiedSince_KeepsChangedResources(t *testing.T) {
 			"/projects/:id/protected_branches/:name":         "/projects/1/protected_branches/main",
 			"/projects/:id/access_tokens/:token_id":          fmt.Sprintf("/projects/1/access_tokens/%d", robot.ID),
 			"/personal_access_tokens/:token_id":              fmt.Sprintf("/personal_access_tokens/%d", mine.ID),
+			"/users/:user_id":                                fmt.Sprintf("/users/%d", s.users["outsider"].ID),
 			"/projects/:id":                                  "/projects/1",
 			"/personal_access_tokens/self":                   "/personal_access_tokens/self",
 		}
-		token := s.tokens["olga"]
 		last := []string{"/projects/:id", "/personal_access_tokens/self"} // tested last, because later requests would fail
 		routes := slices.Collect(func(yield func(string) bool) {
 			for _, r := range apiv4.RoutesForTest() {
@@ -130,6 +130,10 @@ func TestDelete_IfUnmodifiedSince_KeepsChangedResources(t *testing.T) {
 			path, known := paths[route]
 			if !known {
 				t.Fatalf("DELETE %s is missing in this test", route)
+			}
+			token := s.tokens["olga"]
+			if route == "/users/:user_id" {
+				token = s.tokens["root"]
 			}
 			remove := func(since string) answer {
 				return s.send("DELETE", path, "", http.Header{"Private-Token": {token}, "If-Unmodified-Since": {since}})
