@@ -24,8 +24,8 @@ func TestDeploy_NamesRealSettings(t *testing.T) {
 			content, err := os.ReadFile(path)
 			for _, name := range regexp.MustCompile(`\bMERGEGATE_[A-Z_]+[A-Z]\b`).FindAllString(string(content), -1) {
 				found++
-				// Examples read MERGEGATE_TOKEN, _URL and _SECRET, tests MERGEGATE_TEST_….
-				ours := regexp.MustCompile(`^MERGEGATE_(TOKEN|URL|SECRET|(TEST|DEMO_SERVICE)_.*)$`).MatchString(name)
+				// Examples read MERGEGATE_TOKEN, _URL and _SECRET, tests MERGEGATE_TEST_… and MERGEGATE_BENCH_….
+				ours := regexp.MustCompile(`^MERGEGATE_(TOKEN|URL|SECRET|(TEST|BENCH|DEMO_SERVICE)_.*)$`).MatchString(name)
 				if !ours && !slices.Contains(names, name) {
 					t.Errorf("%s: %s is not a setting", path, name)
 				}
