@@ -159,6 +159,8 @@ var (
 func drainMinimal(b *testing.B, w fixture, statements minimalStatements) {
 	b.Helper()
 	db := w.DB.SQL(b)
+	db.SetMaxOpenConns(20)
+	db.SetMaxIdleConns(20)
 	claim := statements.claim
 	if w.DB.Driver == models.DriverSQLite {
 		db.SetMaxOpenConns(1)
