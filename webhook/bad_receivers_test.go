@@ -32,7 +32,7 @@ func TestSend_BadReceiver_EndsInTime(t *testing.T) {
 					closed <- time.Now()
 				})
 				limit := 500 * time.Millisecond
-				if c.Error != "timeout" {
+				if c.Error != "timeout" && !strings.Contains(name, "drip") {
 					limit = 10 * time.Second // it ends by itself, on a busy machine later
 				}
 				client := loopback(t)
