@@ -60,7 +60,7 @@ func (s *Store) serviceBacklogs(ctx context.Context, now time.Time) ([]ServiceBa
 		Waiting, InFlight int
 		DueEvent, DueTest *time.Time
 	}
-	err := s.reader(ctx).Raw("SELECT "+columnsOf(s.reader(ctx), &ServiceQueue{}, "q")+`,
+	err := s.reader(ctx).Raw("SELECT "+s.columnNames("q", &ServiceQueue{})+`,
 			(SELECT COUNT(*) FROM (SELECT 1 FROM deliveries d WHERE d.external_status_check_id = q.external_status_check_id
 				AND d.state = 'waiting' LIMIT @most) w) AS waiting,
 			(SELECT COUNT(*) FROM deliveries d WHERE d.external_status_check_id = q.external_status_check_id

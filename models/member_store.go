@@ -22,7 +22,7 @@ func (s *Store) Members(ctx context.Context, projectID int64, search string, rol
 		return nil, 0, err
 	}
 	var members []Member
-	err := page.apply(query.Select(columnsOf(query, &Member{}, "members")).Preload("User").Preload("CreatedBy").Order("members.role DESC, users.username_key")).Find(&members).Error
+	err := page.apply(query.Select(s.columnNames("members", &Member{})).Preload("User").Preload("CreatedBy").Order("members.role DESC, users.username_key")).Find(&members).Error
 	return members, total, err
 }
 

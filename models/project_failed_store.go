@@ -26,7 +26,7 @@ func (s *Store) failedFirst(ctx context.Context, user User, query *gorm.DB, page
 	}
 	query = query.Session(&gorm.Session{})
 	failed := query.Where(condition, args...).Session(&gorm.Session{})
-	rows, err := projectRows(page.apply(failed))
+	rows, err := s.projectRows(page.apply(failed))
 	if err != nil || page.Size > 0 && len(rows) == page.Size {
 		return rows, err
 	}
@@ -41,7 +41,7 @@ func (s *Store) failedFirst(ctx context.Context, user User, query *gorm.DB, page
 		}
 		others = others.Offset(before + len(rows) - int(n)).Limit(page.Size - len(rows))
 	}
-	rest, err := projectRows(others)
+	rest, err := s.projectRows(others)
 	return append(rows, rest...), err
 }
 

@@ -103,7 +103,7 @@ func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, 
 	if filter.OrderBy == OrderByFailed && user != nil {
 		rows, err = s.failedFirst(ctx, *user, query, page)
 	} else {
-		rows, err = projectRows(page.apply(query))
+		rows, err = s.projectRows(page.apply(query))
 	}
 	if err != nil {
 		return nil, 0, err
@@ -195,8 +195,8 @@ type projectRow struct {
 }
 
 // projectRows reads visibleProjects.
-func projectRows(query *gorm.DB) (rows []projectRow, err error) {
-	err = query.Select(columnsOf(query, &Project{}, "projects") + ", COALESCE(members.role, 0) AS member_role").Scan(&rows).Error
+func (s *Store) projectRows(query *gorm.DB) (rows []projectRow, err error) {
+	err = query.Select(s.columnNames("projects", &Project{}) + ", COALESCE(members.role, 0) AS member_role").Scan(&rows).Error
 	return rows, err
 }
 

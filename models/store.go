@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -232,20 +230,6 @@ func (s *Store) preparedReader(ctx context.Context) *gorm.DB {
 // writer returns the database for writes.
 func (s *Store) writer(ctx context.Context) *gorm.DB { return s.db.WithContext(ctx) }
 
-// columnsOf returns the columns of a model as a SELECT list, each with the name of the
-// table. It is used instead of table.*, see QueryFields in Open.
-func columnsOf(db *gorm.DB, model any, table string) string {
-	statement := &gorm.Statement{DB: db}
-	if err := statement.Parse(model); err != nil {
-		panic(err) // impossible: the schema test parses all models
-	}
-	list := make([]string, len(statement.Schema.DBNames))
-	for i, name := range statement.Schema.DBNames {
-		list[i] = table + "." + name
-	}
-	return strings.Join(list, ", ")
-}
-
 // forUpdate locks the rows that a query reads. On SQLite the write transaction itself
 // is the lock.
 func (s *Store) forUpdate(db *gorm.DB) *gorm.DB { return s.locking(db, "NO KEY UPDATE") }
@@ -310,53 +294,6 @@ func (s *Store) quickTransaction(ctx context.Context, fn func(tx *Store) error) 
 // afterCommit runs f after the transaction is committed. It must be called in a
 // transaction.
 func (s *Store) afterCommit(f func()) { *s.after = append(*s.after, f) }
-
-// columnNames returns the names of a model's columns with the alias of its table. A newer
-// version may add columns while this one serves, so no statement selects *.
-func (s *Store) columnNames(alias string, model any, omit ...string) string {
-	return alias + "." + strings.Join(s.columnList(model, omit...), ", "+alias+".")
-}
-
-// columnList returns the names of a model's columns except for some.
-func (s *Store) columnList(model any, omit ...string) []string {
-	parsed := &gorm.Statement{DB: s.db}
-	if err := parsed.Parse(model); err != nil {
-		panic(err) // the model is wrong
-	}
-	return slices.DeleteFunc(slices.Clone(parsed.Schema.DBNames), func(name string) bool { return slices.Contains(omit, name) })
-}
-
-// prefixedColumns selects columns of the table with an alias under names that begin with
-// prefix.
-func prefixedColumns(alias, prefix string, columns []string) string {
-	list := make([]string, len(columns))
-	for i, column := range columns {
-		list[i] = alias + "." + column + " AS " + prefix + column
-	}
-	return strings.Join(list, ", ")
-}
-
-// inIDs is the condition that a column is one of the ids in a parameter made by idList.
-// Unlike IN ?, the statement is the same for any number of ids, so PostgreSQL keeps one
-// prepared plan. Frequent statements use it.
-func (s *Store) inIDs(column, param string) string {
-	if s.postgres() {
-		return column + " = ANY(CAST(" + param + " AS bigint[]))"
-	}
-	return column + " IN (SELECT value FROM json_each(" + param + "))"
-}
-
-// idList returns ids as a parameter for inIDs.
-func (s *Store) idList(ids []int64) string {
-	list := make([]string, len(ids))
-	for i, id := range ids {
-		list[i] = strconv.FormatInt(id, 10)
-	}
-	if s.postgres() {
-		return "{" + strings.Join(list, ",") + "}"
-	}
-	return "[" + strings.Join(list, ",") + "]"
-}
 
 // ID returns a pointer to id for an optional reference, nil for 0.
 func ID(id int64) *int64 {

@@ -1,0 +1,57 @@
+package models
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"gorm.io/gorm"
+)
+
+// columnNames returns the names of a model's columns, except for some, with the alias of
+// its table. A newer version may add columns while this one serves, so no statement
+// selects *, see QueryFields in Open.
+func (s *Store) columnNames(alias string, model any, omit ...string) string {
+	return alias + "." + strings.Join(s.columnList(model, omit...), ", "+alias+".")
+}
+
+// columnList returns the names of a model's columns except for some.
+func (s *Store) columnList(model any, omit ...string) []string {
+	parsed := &gorm.Statement{DB: s.db}
+	if err := parsed.Parse(model); err != nil {
+		panic(err) // impossible: the schema test parses all models
+	}
+	return slices.DeleteFunc(slices.Clone(parsed.Schema.DBNames), func(name string) bool { return slices.Contains(omit, name) })
+}
+
+// prefixedColumns selects columns of the table with an alias under names that begin with
+// prefix.
+func prefixedColumns(alias, prefix string, columns []string) string {
+	list := make([]string, len(columns))
+	for i, column := range columns {
+		list[i] = alias + "." + column + " AS " + prefix + column
+	}
+	return strings.Join(list, ", ")
+}
+
+// inIDs is the condition that a column is one of the ids in a parameter made by idList.
+// Unlike IN ?, the statement is the same for any number of ids, so PostgreSQL keeps one
+// prepared plan. Frequent statements use it.
+func (s *Store) inIDs(column, param string) string {
+	if s.postgres() {
+		return column + " = ANY(CAST(" + param + " AS bigint[]))"
+	}
+	return column + " IN (SELECT value FROM json_each(" + param + "))"
+}
+
+// idList returns ids as a parameter for inIDs.
+func (s *Store) idList(ids []int64) string {
+	list := make([]string, len(ids))
+	for i, id := range ids {
+		list[i] = strconv.FormatInt(id, 10)
+	}
+	if s.postgres() {
+		return "{" + strings.Join(list, ",") + "}"
+	}
+	return "[" + strings.Join(list, ",") + "]"
+}
