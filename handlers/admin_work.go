@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -73,7 +74,7 @@ func (p *pages) retryBackgroundWork(c echo.Context) error {
 		return p.redirect(c, backgroundWorkPath, text.KeyAdminServiceWoken)
 	}
 	kind := models.RecoveryKind(c.FormValue("recovery"))
-	if !isRecoveryKind(kind) {
+	if !slices.Contains(models.RecoveryKinds, kind) {
 		return request.ErrHidden
 	}
 	p.recoveries.start(ctx, kind, func(ctx context.Context) error {

@@ -48,7 +48,7 @@ func compress() echo.MiddlewareFunc {
 // heldResponse keeps a response in memory until it is complete, unless it is a download.
 type heldResponse struct {
 	http.ResponseWriter
-	status int // 0 while there is none
+	status int // 0 until the response has one
 	body   bytes.Buffer
 	direct bool
 }

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -51,9 +50,4 @@ func (r *recoveryRuns) state(kind models.RecoveryKind) recoveryRun {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.runs[kind]
-}
-
-// isRecoveryKind reports whether the kind exists.
-func isRecoveryKind(kind models.RecoveryKind) bool {
-	return slices.Contains(models.RecoveryKinds, kind)
 }

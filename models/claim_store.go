@@ -174,8 +174,8 @@ func (c *claim) findQueues(ctx context.Context) error {
 	return nil
 }
 
-// queuesQuery selects the queues that are due, those of the projects in turn, and all of
-// new deliveries if there are any.
+// queuesQuery selects the queues that are due, so that projects take turns, and, if there
+// are new deliveries, their queues.
 func (c *claim) queuesQuery(arrivals bool) string {
 	due := "next_at <= @now"
 	if arrivals {

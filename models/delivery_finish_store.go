@@ -46,7 +46,7 @@ type finish struct {
 	skip   bool
 	left   []FinishedDelivery
 	queues map[int64]*ServiceQueue
-	// waiting says which of the services have other deliveries that wait.
+	// waiting has the services with other waiting deliveries.
 	waiting map[int64]bool
 }
 

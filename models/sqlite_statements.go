@@ -63,8 +63,8 @@ type preparingConn struct {
 // prepared.
 var keepable = regexp.MustCompile(`^\s*(?i:SELECT|INSERT|UPDATE|DELETE|WITH)\b`)
 
-// take returns a prepared statement. release ends its use; failed says that it returned
-// an error.
+// take returns a prepared statement. release ends its use; failed says whether the
+// statement returned an error.
 func (c *preparingConn) take(ctx context.Context, query string) (statement driver.Stmt, release func(failed bool), err error) {
 	statement, ok := c.kept.Peek(query)
 	if ok {

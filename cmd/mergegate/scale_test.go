@@ -72,7 +72,7 @@ func compareScale(b *testing.B, small, large *scaleSite) {
 		var s, l []time.Duration
 		for round := range 3 + scaleRounds {
 			if len(l) > 4 && slices.Min(l) > time.Second/10 {
-				break // few runs tell what is so slow
+				break // a few runs are enough to see that it is slow
 			}
 			x, y := small.serve(b, r), large.serve(b, r)
 			if round >= 3 { // the first ones warm up
