@@ -98,7 +98,7 @@ func TestBrowserOffline_ServerStops_ShowsOfflinePageUntilItReturns(t *testing.T)
 	}
 	// For addresses of API and git the browser shows its own error page.
 	for _, path := range []string{"/api/v4/version", "/olga/pear.git/info/refs"} {
-		browsertest.Eval[bool](p, `location.href = "`+path+`"; true`)
+		browsertest.Eval[bool](p, `setTimeout(() => location.href = "`+path+`"), true`)
 		p.WaitURL("^chrome-error:")
 		p.Go(base + "/olga/pear/-/branches?search=ma#content")
 	}

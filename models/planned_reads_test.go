@@ -1,7 +1,6 @@
 package models_test
 
 import (
-	"os"
 	"testing"
 
 	"github.com/mergegate/mergegate/models"
@@ -11,9 +10,6 @@ import (
 // PostgreSQL plans a search for its text. It would keep one plan for all texts if the
 // statement were prepared. Polls are prepared.
 func TestReader_PlansStatementsForTheirValues(t *testing.T) {
-	if os.Getenv(modelstest.DatabasesVariable) == "sqlite" {
-		t.Skip("needs PostgreSQL")
-	}
 	w := modelstest.New(t, modelstest.Postgres(t), func(c *models.Config) { c.MaxConns = 1 })
 	mr := w.MergeRequest("feature", "main")
 	for range 10 { // PostgreSQL may change the plan after five

@@ -3,7 +3,6 @@ package models_test
 import (
 	"crypto/rand"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 
@@ -15,9 +14,6 @@ import (
 // A database user without the right to create the extension pg_trgm can migrate and
 // search. The indexes can be added later.
 func TestSearch_WithoutTrigrams(t *testing.T) {
-	if os.Getenv(modelstest.DatabasesVariable) == "sqlite" {
-		t.Skip("needs PostgreSQL")
-	}
 	server := modelstest.EmptyPostgres(t).SQL(t)
 	role := "test_" + strings.ToLower(rand.Text())
 	if _, err := server.Exec("CREATE ROLE " + role + " LOGIN"); err != nil {

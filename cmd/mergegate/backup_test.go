@@ -187,9 +187,6 @@ func TestBackup_UnderLoad(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			if os.Getenv(modelstest.DatabasesVariable) == "sqlite" {
-				t.Skip("runs on PostgreSQL only")
-			}
 			r := newFaultRun(t, test.from(t), faultOptions{instances: test.instances, users: 3, services: 2})
 			var paths []string
 			r.during(0, 2, func(rng *rand.Rand) {

@@ -17,26 +17,25 @@ import (
 // faultKind is one kind of fault. run prepares a run and returns the fault, which
 // is repeated while users work.
 type faultKind struct {
-	name     string
-	postgres bool // needs PostgreSQL
-	run      func(t *testing.T) (*faultRun, func(*rand.Rand))
+	name string
+	run  func(t *testing.T) (*faultRun, func(*rand.Rand))
 }
 
 // faultKinds are the faults of the short tests and of the soak test.
 var faultKinds = []faultKind{
-	{"kill on SQLite", false, func(t *testing.T) (*faultRun, func(*rand.Rand)) {
+	{"kill on SQLite", func(t *testing.T) (*faultRun, func(*rand.Rand)) {
 		r := newFaultRun(t, modelstest.SQLite(t), faultOptions{instances: 1, users: 2, services: 2})
 		return r, r.kill
 	}},
-	{"kill of two instances", true, func(t *testing.T) (*faultRun, func(*rand.Rand)) {
+	{"kill of two instances", func(t *testing.T) (*faultRun, func(*rand.Rand)) {
 		r := newFaultRun(t, modelstest.Postgres(t), faultOptions{instances: 2, users: 2, services: 2})
 		return r, r.kill
 	}},
-	{"cut connections of three instances", true, cutConnections},
-	{"restart of PostgreSQL", true, restartPostgres},
-	{"paused instance", true, pauseInstances},
-	{"full disk on SQLite", false, func(t *testing.T) (*faultRun, func(*rand.Rand)) { return fillDisk(t, modelstest.SQLite(t)) }},
-	{"full disk of repositories", true, func(t *testing.T) (*faultRun, func(*rand.Rand)) { return fillDisk(t, modelstest.Postgres(t)) }},
+	{"cut connections of three instances", cutConnections},
+	{"restart of PostgreSQL", restartPostgres},
+	{"paused instance", pauseInstances},
+	{"full disk on SQLite", func(t *testing.T) (*faultRun, func(*rand.Rand)) { return fillDisk(t, modelstest.SQLite(t)) }},
+	{"full disk of repositories", func(t *testing.T) (*faultRun, func(*rand.Rand)) { return fillDisk(t, modelstest.Postgres(t)) }},
 }
 
 // cutConnections ends single sessions of PostgreSQL, and all connections at once.
@@ -189,9 +188,6 @@ func TestFaults(t *testing.T) {
 // invariants.
 func (k faultKind) check(t *testing.T, d time.Duration, faults int64, seed uint64) tally {
 	t.Helper()
-	if k.postgres && os.Getenv(modelstest.DatabasesVariable) == "sqlite" {
-		t.Skip("runs on PostgreSQL only")
-	}
 	r, fault := k.run(t)
 	r.during(d, faults, fault, seed)
 	r.heal()

@@ -25,11 +25,7 @@ func TestEachEmpty_DatabasesAreSeparate(t *testing.T) {
 
 // Statements that read a whole table are found on both databases, and others are not.
 func TestCheckPlans_FindsPlantedScans(t *testing.T) {
-	statements.Lock()
-	before := statements.byShape
-	statements.byShape = map[string]map[string]string{models.DriverSQLite: {}, models.DriverPostgres: {}}
-	statements.Unlock()
-	defer func() { statements.byShape = before }()
+	setStatementsAside(t)
 	planted := map[string]string{ // and the problem, "" for none
 		"SELECT id FROM merge_requests WHERE description = 'x'":                              "reads all of merge_requests",
 		"SELECT id FROM deliveries ORDER BY url LIMIT 1":                                     "reads all of deliveries",
@@ -120,7 +116,9 @@ func TestShapeOf(t *testing.T) {
 	}
 }
 
+// Statements that differ only in their values are one problem.
 func TestCheckPlans_WholeTableRead_IsAProblem(t *testing.T) {
+	setStatementsAside(t)
 	for _, statement := range []string{
 		"SELECT id FROM merge_requests WHERE id = 7",
 		"SELECT id FROM merge_requests WHERE title = 'pear'",
@@ -133,4 +131,17 @@ func TestCheckPlans_WholeTableRead_IsAProblem(t *testing.T) {
 	if len(problems) != 1 || !strings.Contains(problems[0], "reads all of merge_requests\n\tSELECT id FROM merge_requests WHERE title = ?") {
 		t.Errorf("problems: %q", problems)
 	}
+}
+
+// setStatementsAside lets a test collect statements of its own.
+func setStatementsAside(t *testing.T) {
+	t.Helper()
+	swap := func(byShape map[string]map[string]string) (before map[string]map[string]string) {
+		statements.Lock()
+		defer statements.Unlock()
+		before, statements.byShape = statements.byShape, byShape
+		return before
+	}
+	before := swap(map[string]map[string]string{models.DriverSQLite: {}, models.DriverPostgres: {}})
+	t.Cleanup(func() { swap(before) })
 }

@@ -14,6 +14,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver named "pgx"
 
 	"github.com/mergegate/mergegate/migrations"
+	"github.com/mergegate/mergegate/models"
 )
 
 // DSNVariable names the environment variable with the URL of a PostgreSQL server on
@@ -25,9 +26,10 @@ const DSNVariable = "MERGEGATE_TEST_POSTGRES_DSN"
 const templateLock = 0x6d67_7465
 
 // Postgres returns a fresh PostgreSQL database that has the schema. It is dropped when
-// the test ends.
+// the test ends. The test is skipped if DatabasesVariable limits the tests to SQLite.
 func Postgres(t testing.TB) Database {
 	t.Helper()
+	needPostgres(t)
 	template, err := templateDatabase()
 	if err != nil {
 		t.Fatalf("prepare PostgreSQL for tests: %v", err)
@@ -35,11 +37,19 @@ func Postgres(t testing.TB) Database {
 	return Database{Driver: "postgres", DSN: newPostgresDatabase(t, template)}
 }
 
-// EmptyPostgres returns a PostgreSQL database without a schema. It is dropped when the
-// test ends.
+// EmptyPostgres is Postgres without the schema.
 func EmptyPostgres(t testing.TB) Database {
 	t.Helper()
+	needPostgres(t)
 	return Database{Driver: "postgres", DSN: newPostgresDatabase(t, "template0")}
+}
+
+// needPostgres skips the test if the tests are limited to SQLite.
+func needPostgres(t testing.TB) {
+	t.Helper()
+	if os.Getenv(DatabasesVariable) == models.DriverSQLite {
+		t.Skip("make test runs this test on PostgreSQL")
+	}
 }
 
 // newPostgresDatabase copies a template database and returns the URL of the copy.
