@@ -801,15 +801,15 @@ func AdminUserFormPage(p Page, v AdminUserForm) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = textField(v.Form, "username", text.KeyUsername, usernameHint(v), templ.Attributes{"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false", "required": true, "autofocus": v.isNew()}).Render(ctx, templ_7745c5c3_Buffer)
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
 			if !v.isNew() {
 				templ_7745c5c3_Err = versionField(v.Form.Value("version")).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
+			}
+			templ_7745c5c3_Err = textField(v.Form, "username", text.KeyUsername, usernameHint(v), templ.Attributes{"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false", "required": true, "autofocus": v.isNew()}).Render(ctx, templ_7745c5c3_Buffer)
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
 			}
 			templ_7745c5c3_Err = textField(v.Form, "name", text.KeyAdminName, nameHint(v), templ.Attributes{"autocomplete": "off", "autofocus": !v.isNew()}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {

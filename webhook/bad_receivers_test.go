@@ -64,10 +64,14 @@ func TestSend_BadReceiver_EndsInTime(t *testing.T) {
 
 // TestSend_BadTLS_EndsInTime sends to receivers that do not complete the handshake.
 func TestSend_BadTLS_EndsInTime(t *testing.T) {
-	const limit, margin = 500 * time.Millisecond, 2 * time.Second
+	const margin = 2 * time.Second
 	for name, c := range badreceivers.TLS {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			limit := 500 * time.Millisecond
+			if c.Error != "timeout" {
+				limit = 10 * time.Second // it ends by itself, on a busy machine later
+			}
 			url := rawReceiver(t, func(conn net.Conn) {
 				conn.Read(make([]byte, 1))
 				c.Serve(conn)
