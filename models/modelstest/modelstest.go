@@ -93,14 +93,9 @@ func Main(m *testing.M) int {
 // MainWithPlans is Main. After tests that passed it also fails the package for each
 // statement with a problem of CheckPlans.
 func MainWithPlans(m *testing.M, allowed map[string]string) int {
-	return RunWithPlans(m.Run, allowed)
-}
-
-// RunWithPlans is MainWithPlans for packages that run their tests with a function of their own.
-func RunWithPlans(run func() int, allowed map[string]string) int {
 	defer stopOwnServer()
 	statements.collected = true
-	if code := run(); code != 0 {
+	if code := m.Run(); code != 0 {
 		return code
 	}
 	problems := CheckPlans(allowed)

@@ -43,19 +43,23 @@ var browser struct {
 // Main runs the tests of a package and then stops the browser and the PostgreSQL
 // server that they share. It returns the exit code.
 func Main(m *testing.M) int {
-	defer func() {
-		browser.Lock()
-		defer browser.Unlock()
-		if browser.stop != nil {
-			browser.stop()
-		}
-	}()
+	defer stopBrowser()
 	return modelstest.Main(m)
 }
 
 // MainWithPlans is Main with the check of modelstest.MainWithPlans.
 func MainWithPlans(m *testing.M, allowed map[string]string) int {
-	return modelstest.RunWithPlans(func() int { return Main(m) }, allowed)
+	defer stopBrowser()
+	return modelstest.MainWithPlans(m, allowed)
+}
+
+// stopBrowser ends the browser if a test has started it.
+func stopBrowser() {
+	browser.Lock()
+	defer browser.Unlock()
+	if browser.stop != nil {
+		browser.stop()
+	}
 }
 
 // shared returns the chromedp context of the browser. The first call starts it.
