@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -77,10 +78,15 @@ func (p *pages) retryBackgroundWork(c echo.Context) error {
 	if !slices.Contains(models.RecoveryKinds, kind) {
 		return request.ErrHidden
 	}
-	p.recoveries.start(ctx, kind, func(ctx context.Context) error {
+	p.recoveries.start(ctx, p.Background, kind, func(ctx context.Context) error {
 		return p.Store.RetryRecovery(ctx, admin, kind)
 	}, func(ctx context.Context, err error) {
-		p.Log.ErrorContext(ctx, "retry of background work failed", "kind", kind, "error", err)
+		attrs := []any{"kind", kind, "error", err}
+		var panicked *panicError
+		if errors.As(err, &panicked) {
+			attrs = append(attrs, "stack", string(panicked.stack))
+		}
+		p.Log.ErrorContext(ctx, "retry of background work failed", attrs...)
 	})
 	return p.redirect(c, backgroundWorkPath, "")
 }

@@ -49,6 +49,9 @@ type Deps struct {
 	// BodyTimeout limits the time to send a request body, except for git; 0 means
 	// DefaultBodyTimeout.
 	BodyTimeout time.Duration
+	// Background starts f beside the requests. The server waits for f at shutdown, and then
+	// its context has ended. If Background is nil, nothing waits for f.
+	Background func(f func(context.Context))
 	// Middleware observes all requests that have a route. It runs after the request id is
 	// set, and the response is complete when it returns.
 	Middleware []echo.MiddlewareFunc
@@ -88,6 +91,9 @@ func New(d Deps) (*echo.Echo, error) {
 		return nil, fmt.Errorf("the session key must have at least 32 bytes, it has %d", len(d.SessionKey))
 	}
 	d.BaseURL = strings.TrimSuffix(d.BaseURL, "/")
+	if d.Background == nil {
+		d.Background = func(f func(context.Context)) { go f(context.Background()) }
+	}
 	p := &pages{Deps: d, markdown: newMarkdownRenderer(), secure: base.Scheme == "https"}
 	if p.spans, err = lru.New[commitPair, span](maxComparisons); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -21,8 +22,12 @@ type recoveryRuns struct {
 type recoveryRun struct{ running, failed bool }
 
 // start runs retry in the background, for at most recoveryTime and also after ctx has ended,
-// unless a run of the kind is in progress. report gets its error.
-func (r *recoveryRuns) start(ctx context.Context, kind models.RecoveryKind, retry func(context.Context) error, report func(context.Context, error)) {
+// unless a run of the kind is in progress. report gets its error, also that of a panic,
+// unless the server has been asked to stop.
+func (r *recoveryRuns) start(
+	ctx context.Context, background func(func(context.Context)), kind models.RecoveryKind,
+	retry func(context.Context) error, report func(context.Context, error),
+) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.runs[kind].running {
@@ -32,17 +37,28 @@ func (r *recoveryRuns) start(ctx context.Context, kind models.RecoveryKind, retr
 		r.runs = map[models.RecoveryKind]recoveryRun{}
 	}
 	r.runs[kind] = recoveryRun{running: true}
-	go func() {
+	background(func(server context.Context) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recoveryTime)
 		defer cancel()
-		err := retry(ctx)
-		if err != nil {
+		defer context.AfterFunc(server, cancel)()
+		err := withoutPanic(func() error { return retry(ctx) })
+		if err != nil && server.Err() == nil {
 			report(ctx, err)
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.runs[kind] = recoveryRun{failed: err != nil}
+	})
+}
+
+// withoutPanic calls f and returns a panic as a *panicError.
+func withoutPanic(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &panicError{value: r, stack: debug.Stack()}
+		}
 	}()
+	return f()
 }
 
 // state returns the current or last run of a kind.

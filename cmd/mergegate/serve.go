@@ -104,7 +104,7 @@ func startServer(ctx context.Context, a *app) (*server, error) {
 	sender := a.newSender()
 	s := &server{log: log}
 	s.stopped, s.fail = context.WithCancelCause(ctx)
-	a.stopping = s.stopped
+	a.stopping, a.background = s.stopped, s.inBackground
 	handler, err := newHandler(a, log, sender)
 	if err != nil {
 		return nil, err
@@ -199,6 +199,11 @@ func (s *server) serveCommands(a *app) {
 	})
 }
 
+// inBackground runs f, whose context ends when the server should stop. wait waits for f.
+func (s *server) inBackground(f func(context.Context)) {
+	s.running.Go(func() { f(s.stopped) })
+}
+
 // wait blocks until the server has stopped. A requested shutdown is not an
 // error.
 func (s *server) wait() error {
@@ -228,7 +233,7 @@ func newHandler(a *app, log *slog.Logger, sender *webhook.Client) (http.Handler,
 		Store: a.store, Git: git, Log: log, BaseURL: a.config.BaseURL, Sender: sender,
 		Version: version(), Settings: a.config.inForce(),
 		SessionKey: a.config.keyring.Derive("sessions"), TrustedProxies: a.config.TrustedProxies, BodyTimeout: bodyTimeout,
-		Middleware: a.observeRequests(), Ready: a.ready,
+		Middleware: a.observeRequests(), Ready: a.ready, Background: a.background,
 	})
 	if err != nil {
 		return nil, err

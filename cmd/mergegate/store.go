@@ -33,6 +33,8 @@ type app struct {
 	removeSocket func()
 	// stopping ends when the server has been asked to stop; nil until it runs.
 	stopping context.Context
+	// background is handlers.Deps.Background; nil until the server runs.
+	background func(func(context.Context))
 }
 
 // openApp reads the settings, migrates the database and opens the store. The
