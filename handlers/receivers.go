@@ -19,10 +19,10 @@ var receiverLanguages = []struct{ id, language, file string }{
 	{"go", "Go", "receiver.go.txt"}, {"python", "Python", "receiver.py"}, {"node", "Node.js", "receiver.mjs"}, {"shell", "Shell", "receiver.sh"},
 }
 
-// Receivers returns short programs that receive the deliveries of a project, check their
-// signature and answer with the callback token.
-func Receivers(baseURL string, projectID int64) []views.Receiver {
-	fill := strings.NewReplacer("__BASE_URL__", baseURL, "__PROJECT_ID__", strconv.FormatInt(projectID, 10))
+// receivers returns short programs that receive the deliveries of the project, check their
+// signature and time, and answer with the callback token.
+func (p *pages) receivers(c echo.Context) []views.Receiver {
+	fill := strings.NewReplacer("__BASE_URL__", p.BaseURL, "__PROJECT_ID__", strconv.FormatInt(request.Project(c).ID, 10))
 	receivers := make([]views.Receiver, 0, len(receiverLanguages))
 	for _, r := range receiverLanguages {
 		code, err := receiverFiles.ReadFile("receivers/" + r.file)
@@ -32,8 +32,4 @@ func Receivers(baseURL string, projectID int64) []views.Receiver {
 		receivers = append(receivers, views.Receiver{ID: r.id, Language: r.language, Code: fill.Replace(string(code))})
 	}
 	return receivers
-}
-
-func (p *pages) receivers(c echo.Context) []views.Receiver {
-	return Receivers(p.BaseURL, request.Project(c).ID)
 }

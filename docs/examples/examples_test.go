@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -35,6 +36,7 @@ type site struct {
 	*modelstest.Fixture
 	url      string
 	sender   *webhook.Client
+	options  webhook.Options // of sender
 	secret   string
 	token    string
 	reporter string
@@ -54,9 +56,11 @@ func newSite(t *testing.T, secret string, startService func(s *site) string) *si
 	git := repositories.Git{Store: repos}
 	allow, err := webhook.ParseAllowList("127.0.0.1")
 	check(t, err)
-	s := &site{secret: secret, sender: webhook.NewClient(webhook.Options{Version: "test", Allow: allow}), answers: make(chan int, 10)}
+	s := &site{secret: secret, answers: make(chan int, 10)}
 	server := httptest.NewUnstartedServer(nil)
 	s.url = "http://" + server.Listener.Addr().String()
+	s.options = webhook.Options{Version: "test", BaseURL: s.url, Allow: allow}
+	s.sender = webhook.NewClient(s.options)
 	s.Fixture = modelstest.Open(t, modelstest.SQLite(t), modelstest.WithGit(git), modelstest.WithPayload(webhook.Payload(s.url)))
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	e, err := handlers.New(handlers.Deps{
@@ -67,9 +71,12 @@ func newSite(t *testing.T, secret string, startService func(s *site) string) *si
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		recorder := httptest.NewRecorder()
 		e.ServeHTTP(recorder, r)
+		maps.Copy(w.Header(), recorder.Header())
 		w.WriteHeader(recorder.Code)
 		_, _ = w.Write(recorder.Body.Bytes())
-		s.answers <- recorder.Code
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			s.answers <- recorder.Code
+		}
 	})
 	server.Start()
 	t.Cleanup(server.Close)
