@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"fmt"
 	"hash/fnv"
 	"net/http"
 	"net/url"
@@ -92,6 +93,7 @@ func (p *pages) presentService(
 	digest.word(service.Scope()...)
 	digest.word(service.Timeout().String(), strconv.FormatBool(service.Informational), strconv.FormatBool(service.CallbackOnly))
 	digest.word(view.HeaderNames...)
+	digest.word(fmt.Sprint(view.Health))
 	digest.word(view.Service.Breaker.State, strconv.FormatInt(view.Service.Breaker.NextAt.UnixMicro(), 10))
 	digest.add(deliveries...)
 	digest.add(shown...)
