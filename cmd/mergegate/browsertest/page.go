@@ -159,7 +159,7 @@ func (p *Page) WaitFor(what, expression string) {
 	})
 }
 
-// Eval evaluates a JavaScript expression into a value.
+// Eval evaluates a JavaScript expression into a value. It waits for a promise.
 func Eval[T any](p *Page, expression string) T {
 	p.t.Helper()
 	value, err := look[T](p, expression)
@@ -172,7 +172,7 @@ func Eval[T any](p *Page, expression string) T {
 func look[T any](p *Page, expression string) (T, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	return chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
 
 func (p *Page) until(what string, done func() bool) {
