@@ -249,12 +249,15 @@ func postgresScans(db *sql.DB, statement string, partial []string) ([]string, er
 	var visit func(n planNode, limited bool)
 	visit = func(n planNode, limited bool) {
 		whole := n.Type == "Seq Scan" && (n.Filter != "" || !limited) ||
-			strings.HasPrefix(n.Type, "Index") && n.Cond == "" && !limited && slices.Contains(seededTables, n.Table) &&
+			strings.Contains(n.Type, "Index") && n.Cond == "" && !limited && slices.Contains(seededTables, n.Table) &&
 				!slices.Contains(partial, n.Index)
 		if whole && slices.Contains(growingTables, n.Table) {
 			scans = append(scans, n.Table)
 		}
 		for _, child := range n.Children {
+			if child.Table == "" && strings.HasPrefix(n.Type, "Bitmap") { // a Bitmap Index Scan names no table
+				child.Table = n.Table
+			}
 			visit(child, limited && n.Type != "Sort" && n.Type != "Aggregate" || n.Type == "Limit")
 		}
 	}
