@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -46,7 +48,12 @@ func benchmarkCommitToReceiver(b *testing.B, db modelstest.Database) {
 	w.Store.SetHooks(models.Hooks{BeforePushCommit: func() error { committing = time.Now(); return nil }})
 	w.start()
 
-	var queued, direct []time.Duration
+	page, err := os.Create(filepath.Join(b.TempDir(), "page"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer page.Close()
+	var queued, direct, synced []time.Duration
 	tick := time.NewTicker(time.Second / 20)
 	defer tick.Stop()
 	for b.Loop() {
@@ -57,11 +64,20 @@ func benchmarkCommitToReceiver(b *testing.B, db modelstest.Database) {
 		begin := time.Now()
 		go w.sender.Send(b.Context(), models.ClaimedDelivery{Delivery: sample, Secret: "hush"}, begin)
 		direct = append(direct, (<-arrivals).Sub(begin))
+		begin = time.Now()
+		if _, err := page.Write(make([]byte, 4096)); err != nil {
+			b.Fatal(err)
+		}
+		if err := page.Sync(); err != nil {
+			b.Fatal(err)
+		}
+		synced = append(synced, time.Since(begin))
 	}
 	b.ReportMetric(milliseconds(queued, 0.50), "p50-ms")
 	b.ReportMetric(milliseconds(queued, 0.99), "p99-ms")
 	b.ReportMetric(milliseconds(direct, 0.50), "direct-p50-ms")
 	b.ReportMetric(milliseconds(direct, 0.99), "direct-p99-ms")
+	b.ReportMetric(milliseconds(synced, 0.50), "sync-p50-ms")
 	b.ReportMetric(milliseconds(queued, 0.50)/milliseconds(direct, 0.50), "p50-ratio")
 }
 
