@@ -63,7 +63,7 @@ func (p *pages) removeProjectForm(c echo.Context) error {
 		return err
 	}
 	path := withID(adminProjectsPath, id) + "/remove"
-	return p.confirmAdmin(c, views.SectionAdminProjects, views.Confirmation{
+	return p.confirmAdmin(c, http.StatusOK, views.SectionAdminProjects, views.Confirmation{
 		Title: text.KeyAdminDeleteProjectTitle, Button: text.KeyDeleteProject, Text: views.UserActionText(text.KeyAdminDeleteProjectText, project.FullPath()),
 		URL: path, CloseURL: adminProjectsPath,
 	}, translate(c, text.KeyProjects), adminProjectsPath, translate(c, text.KeyDeleteProject), path)
@@ -142,7 +142,7 @@ func (p *pages) removeNamespaceForm(c echo.Context) error {
 		return request.ErrHidden
 	}
 	path := withID(adminNamespacesPath, id) + "/remove"
-	return p.confirmAdmin(c, views.SectionAdminNamespaces, views.Confirmation{
+	return p.confirmAdmin(c, http.StatusOK, views.SectionAdminNamespaces, views.Confirmation{
 		Title: text.KeyAdminDeleteNamespaceTitle, Button: text.KeyAdminDeleteNamespace, Text: views.UserActionText(text.KeyAdminDeleteNamespaceText, ns.Path),
 		URL: path, CloseURL: adminNamespacesPath,
 	}, translate(c, text.KeyAdminNamespaces), adminNamespacesPath, translate(c, text.KeyAdminDeleteNamespace), path)

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"net/http"
 	"slices"
 
 	"github.com/labstack/echo/v4"
@@ -35,7 +36,7 @@ func (p *pages) confirmRevocation(c echo.Context, below string, find func(models
 		return err
 	}
 	path := adminUserURL(user)
-	return p.confirmAdmin(c, views.SectionAdminUsers, views.Confirmation{
+	return p.confirmAdmin(c, http.StatusOK, views.SectionAdminUsers, views.Confirmation{
 		Title: text.KeyRevokeTitle, Button: text.KeyRevokeToken, Text: views.RevocationText(token.Name),
 		URL: withID(path+below, id) + "/revoke", CloseURL: path,
 	}, translate(c, text.KeyAdminUsers), adminUsersPath, user.Username, path, translate(c, text.KeyRevokeToken), c.Request().URL.Path)

@@ -107,23 +107,28 @@ func (p *pages) confirmUser(c echo.Context, title, button, sentence text.Key, ac
 	if err != nil {
 		return err
 	}
+	return p.renderUserConfirmation(c, http.StatusOK, user, sentence, views.Confirmation{Title: title, Button: button, URL: action})
+}
+
+// renderUserConfirmation renders a confirmation whose URL continues the address of the user.
+func (p *pages) renderUserConfirmation(c echo.Context, status int, user models.User, sentence text.Key, v views.Confirmation) error {
 	path := adminUserURL(user)
-	return p.confirmAdmin(c, views.SectionAdminUsers, views.Confirmation{
-		Title: title, Button: button, Text: views.UserActionText(sentence, user.Name), URL: path + action, CloseURL: path,
-	}, translate(c, text.KeyAdminUsers), adminUsersPath, user.Username, path, translate(c, button), path+action)
+	v.Text, v.URL, v.CloseURL = views.UserActionText(sentence, user.Name), path+v.URL, path
+	return p.confirmAdmin(c, status, views.SectionAdminUsers, v,
+		translate(c, text.KeyAdminUsers), adminUsersPath, user.Username, path, translate(c, v.Button), v.URL)
 }
 
 // confirmAdmin is confirm for the admin area.
-func (p *pages) confirmAdmin(c echo.Context, section string, v views.Confirmation, levels ...string) error {
+func (p *pages) confirmAdmin(c echo.Context, status int, section string, v views.Confirmation, levels ...string) error {
 	if isHTMX(c) {
-		return render(c, http.StatusOK, views.ConfirmationDialog(v))
+		return render(c, status, views.ConfirmationDialog(v))
 	}
 	page, err := p.adminPage(c, translate(c, v.Title), section, levels...)
 	if err != nil {
 		return err
 	}
 	page.Narrow = true
-	return render(c, http.StatusOK, views.ConfirmationPage(page, v))
+	return render(c, status, views.ConfirmationPage(page, v))
 }
 
 func (p *pages) blockUserForm(c echo.Context) error {
@@ -153,15 +158,34 @@ func (p *pages) unblockUser(c echo.Context) error {
 }
 
 func (p *pages) deleteUserForm(c echo.Context) error {
-	return p.confirmUser(c, text.KeyAdminDeleteUserTitle, text.KeyAdminDeleteUser, text.KeyAdminDeleteUserText, "/delete")
+	user, err := p.userInPath(c)
+	if err != nil {
+		return err
+	}
+	return p.renderUserDeletion(c, http.StatusOK, user, views.Form{})
 }
 
+func (p *pages) renderUserDeletion(c echo.Context, status int, user models.User, form views.Form) error {
+	return p.renderUserConfirmation(c, status, user, text.KeyAdminDeleteUserText, views.Confirmation{
+		Title: text.KeyAdminDeleteUserTitle, Button: text.KeyAdminDeleteUser, URL: "/delete", Typed: user.Username, Form: form,
+	})
+}
+
+// deleteUser deletes the user if the username was typed as confirmation.
 func (p *pages) deleteUser(c echo.Context) error {
 	user, err := p.userInPath(c)
-	if err == nil {
-		err = p.Store.DeleteUser(c.Request().Context(), request.MustUser(c), user.ID)
-	}
 	if err != nil {
+		return err
+	}
+	form := formOf(c)
+	if c.FormValue("confirm") != user.Username {
+		form.Errors["confirm"] = translate(c, text.KeyAdminDeleteUserMismatch)
+		return p.renderUserDeletion(c, http.StatusUnprocessableEntity, user, form)
+	}
+	if err := p.Store.DeleteUser(c.Request().Context(), request.MustUser(c), user.ID); err != nil {
+		if addMessages(c, &form, err, nil) {
+			return p.renderUserDeletion(c, http.StatusUnprocessableEntity, user, form)
+		}
 		return err
 	}
 	return p.redirectPage(c, adminUsersPath, text.KeyAdminUserDeleted)

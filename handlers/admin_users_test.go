@@ -130,8 +130,9 @@ func TestAdminUsers_Delete_EndsAccessAndProjects(t *testing.T) {
 		browser := s.as(mona)
 		s.NewProject(mona, "quince", models.VisibilityPublic)
 		action := admin.get("/admin/users/mona").wantStatus(http.StatusOK).attr("#delete-user", "href")
-		admin.get(action).wantStatus(http.StatusOK)
-		if to := admin.post(action, nil).wantStatus(http.StatusSeeOther).header.Get("Location"); to != adminUsersPath {
+		_, form := admin.get(action).wantStatus(http.StatusOK).fields(`form[action$="/delete"]`)
+		admin.post(action, form).wantStatus(http.StatusUnprocessableEntity) // nothing is typed
+		if to := admin.post(action, url.Values{"confirm": {"mona"}}).wantStatus(http.StatusSeeOther).header.Get("Location"); to != adminUsersPath {
 			t.Errorf("redirected to %s", to)
 		}
 		browser.get(userSettingsPath).wantStatus(http.StatusSeeOther) // to sign-in
@@ -140,7 +141,7 @@ func TestAdminUsers_Delete_EndsAccessAndProjects(t *testing.T) {
 		if admin.get("/admin/users/root").has("#delete-user") {
 			t.Error("administrators can delete themselves")
 		}
-		admin.post("/admin/users/root/delete", nil).wantStatus(http.StatusUnprocessableEntity)
+		admin.post("/admin/users/root/delete", url.Values{"confirm": {"root"}}).wantStatus(http.StatusUnprocessableEntity)
 	})
 }
 

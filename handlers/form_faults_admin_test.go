@@ -8,6 +8,7 @@ import (
 
 const (
 	usernameRule  = "Use letters, digits, _ - and . only; begin with a letter, digit or _"
+	notUsername   = "This is not the username of the user"
 	lastAdminRule = "This is the last active administrator. Make somebody else an administrator first."
 )
 
@@ -45,6 +46,15 @@ func (s *testSite) adminCases() []formCase {
 		{name: "edit user", action: adminUsersPath + "/mona", as: admin, good: url.Values{name: {"Mona"}, email: {"m@example.test"}},
 			faults: append(nameFaults(name, "Please fill in this field", tooLong, unreadable),
 				fault{name: "e-mail address with a line break", change: url.Values{email: {lineBreak}}, want: oneMessage(email, "Not valid")})},
+		{name: "delete user", action: adminUsersPath + "/mona/delete", as: admin, dialog: true, good: url.Values{"confirm": {"mona"}}, faults: []fault{
+			{name: "blank", change: url.Values{"confirm": nil}, want: oneMessage("confirm", notUsername)},
+			{name: "another user", change: url.Values{"confirm": {"root"}}, want: oneMessage("confirm", notUsername)},
+			{name: "in another case", change: url.Values{"confirm": {"Mona"}}, want: oneMessage("confirm", notUsername)},
+			{name: "not UTF-8", change: url.Values{"confirm": {notUTF8}}, want: oneMessage("confirm", notUsername)},
+		}},
+		{name: "delete yourself", action: adminUsersPath + "/root/delete", as: admin, dialog: true, good: url.Values{"confirm": {"root"}}, faults: []fault{
+			{name: "confirmed", want: oneMessage("", "You cannot block or delete yourself."), status: http.StatusUnprocessableEntity},
+		}},
 		{name: "last administrator", action: adminUsersPath + "/root", as: admin, good: url.Values{name: {"root"}, email: {""}},
 			faults: []fault{{name: "no longer one", want: oneMessage("", lastAdminRule), status: http.StatusUnprocessableEntity}}},
 		{name: "new namespace", action: adminNamespacesPath, as: admin, good: url.Values{"path": {"tools"}}, faults: []fault{

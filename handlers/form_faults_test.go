@@ -276,7 +276,7 @@ func TestForms_EveryForm_HasInvalidInputCases(t *testing.T) {
 		// Buttons of the form of a service, see TestDraftTest_InvalidInput_SendsNothing.
 		projectRoute + servicesPath + "/new/test", projectRoute + servicesPath + "/:id/edit/test",
 		projectRoute + "/-/settings/merge_requests", // one check box
-		adminUserPath + "/block", adminUserPath + "/unblock", adminUserPath + "/delete", adminUserPath + "/password", adminUserPath + "/invitation",
+		adminUserPath + "/block", adminUserPath + "/unblock", adminUserPath + "/password", adminUserPath + "/invitation",
 		adminProjectsPath + "/:id/remove", adminNamespacesPath + "/:id/remove", backgroundWorkPath + "/retry",
 		adminUserPath + "/sessions/:id/end", adminUserPath + "/sessions/end_all",
 		adminUserPath + "/personal_access_tokens/:id/revoke", adminUserPath + "/access_tokens/:id/revoke",

@@ -38,6 +38,8 @@ var formMessages = map[string]string{
 	pathRule:                                                           "使用できるのは英字、数字、_、-、.のみです。先頭は英字、数字、_のいずれかとし、末尾を.または.gitにしないでください",
 	"There is no such branch":                                          "このブランチは存在しません",
 	"This is not the path of the project":                              "プロジェクトのパスと一致しません",
+	notUsername:                                                        "ユーザー名と一致しません",
+	"You cannot block or delete yourself.":                             "自分自身をブロックまたは削除することはできません。",
 	"Enter a title":                                                    "タイトルを入力してください",
 	"Title cannot be longer than 255 characters":                       "タイトルは255文字以内で入力してください",
 	"Title cannot contain control characters":                          "タイトルに制御文字を含めることはできません",

@@ -56,6 +56,10 @@ type Confirmation struct {
 	Text          templ.Component
 	// URL is the address of the action, CloseURL the previous page.
 	URL, CloseURL string
+	// Typed must be typed into the field confirm of Form. If it is empty, pressing the
+	// button is enough.
+	Typed string
+	Form  Form
 }
 
 // TokenList is a list of access tokens with the form for a new one.

@@ -64,6 +64,10 @@ func adminUsers() []Entry {
 	}
 	block := views.Confirmation{Title: text.KeyAdminBlockTitle, Button: text.KeyAdminBlock, Text: views.UserActionText(text.KeyAdminBlockText, "Mona <Weiss>"),
 		URL: "/admin/users/mona/block", CloseURL: "/admin/users/mona"}
+	deletion := func(form views.Form) views.Confirmation {
+		return views.Confirmation{Title: text.KeyAdminDeleteUserTitle, Button: text.KeyAdminDeleteUser, Text: views.UserActionText(text.KeyAdminDeleteUserText, "Mona <Weiss>"),
+			URL: "/admin/users/mona/delete", CloseURL: "/admin/users/mona", Typed: "mona", Form: form}
+	}
 	return []Entry{
 		{Name: "admin_users", Draw: list(func(*views.AdminUsers) {})},
 		{Name: "admin_users_none_match", Draw: list(func(l *views.AdminUsers) {
@@ -86,6 +90,13 @@ func adminUsers() []Entry {
 				Problem: text.T(ctx, text.KeyAdminLastAdmin)}}
 		})},
 		{Name: "admin_user_block", Section: views.SectionAdminUsers, Draw: func(context.Context, string) templ.Component { return views.ConfirmationDialog(block) }},
+		{Name: "admin_user_delete", Section: views.SectionAdminUsers, Draw: func(context.Context, string) templ.Component { return views.ConfirmationDialog(deletion(views.Form{})) }},
+		{Name: "admin_user_delete_rejected", Draw: func(ctx context.Context, theme string) templ.Component {
+			p := adminFrame(ctx, theme, text.KeyAdminDeleteUserTitle, views.SectionAdminUsers)
+			p.Narrow = true
+			return views.ConfirmationPage(p, deletion(views.Form{Values: url.Values{"confirm": {"priya"}},
+				Errors: map[string]string{"confirm": text.T(ctx, text.KeyAdminDeleteUserMismatch)}}))
+		}},
 		{Name: "invitation", Draw: welcome(func(context.Context) views.Form { return views.Form{} })},
 		{Name: "invitation_rejected", Draw: welcome(func(ctx context.Context) views.Form {
 			return views.Form{Errors: map[string]string{"password": text.T(ctx, text.KeyPasswordTooShort), "password_confirmation": text.T(ctx, text.KeyPasswordMismatch)}}

@@ -69,6 +69,7 @@ const (
 	KeyAdminDeleteUser           Key = "admin.delete_user"
 	KeyAdminDeleteUserTitle      Key = "admin.delete_user_title"
 	KeyAdminDeleteUserText       Key = "admin.delete_user_text"
+	KeyAdminDeleteUserMismatch   Key = "admin.delete_user_mismatch"
 	KeyAdminUserDeleted          Key = "admin.user_deleted"
 	KeyAdminOnlyOwner            Key = "admin.only_owner"
 	KeyAdminSessionsNone         Key = "admin.sessions_none"
