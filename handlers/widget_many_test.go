@@ -110,7 +110,7 @@ func TestRetryFailedChecks_RetriesAllInOneEvent(t *testing.T) {
 		for _, service := range services[:3] {
 			deliveries := s.Deliveries(service)
 			last := deliveries[len(deliveries)-1]
-			if last.Kind != models.DeliveryOfRetry || last.UserID == nil {
+			if last.Kind != models.DeliveryOfRetry {
 				t.Errorf("newest delivery of %s: %+v", service.Name, last)
 			}
 			events[last.EventUUID] = true

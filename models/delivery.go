@@ -79,7 +79,6 @@ type Delivery struct {
 	LastDurationMS   int64 `gorm:"column:last_duration_ms"`
 	FinishedAt       *time.Time
 	SupersededReason string
-	UserID           *int64
 	// TraceParent is the trace that the delivery belongs to; see Config.TraceParent.
 	TraceParent string
 	CreatedAt   time.Time

@@ -69,7 +69,7 @@ func (s *Store) newTestDelivery(ctx context.Context, by User, projectID int64, s
 	return Delivery{
 		ProjectID: projectID, ExternalStatusCheckID: service.ID, MergeRequestIID: mr.IID, UUID: uuid.NewString(), EventUUID: event.UUID,
 		Kind: DeliveryOfTest, SHA: mr.HeadSHA, URL: service.URL, Payload: payload, State: DeliveryWaiting, SingleAttempt: true,
-		NextAttemptAt: now, UserID: ID(by.ID), TraceParent: s.shared.cfg.TraceParent(ctx), CreatedAt: now,
+		NextAttemptAt: now, TraceParent: s.shared.cfg.TraceParent(ctx), CreatedAt: now,
 	}, err
 }
 

@@ -64,7 +64,7 @@ func (s *Store) recordEvent(ctx context.Context, project Project, mr MergeReques
 			MergeRequestID: ID(mr.ID), MergeRequestIID: mr.IID, UUID: uuid.NewString(), EventUUID: event.UUID,
 			Kind: in.kind, Action: in.action, SHA: mr.HeadSHA, URL: check.ExternalURL, Payload: payload, State: DeliveryWaiting,
 			WholeSchedule: in.action == ActionClose || in.action == ActionMerged,
-			NextAttemptAt: now, UserID: ID(in.by.ID), TraceParent: traceParent, CreatedAt: now,
+			NextAttemptAt: now, TraceParent: traceParent, CreatedAt: now,
 		}
 		if err := s.writer(ctx).Create(&d).Error; err != nil {
 			if isForeignKeyViolation(err) {
