@@ -2,8 +2,9 @@ package models
 
 import "context"
 
-// DeleteUser deletes a user with the projects in the user's namespace. What the user did
-// in other projects stays without a user. The user by, the last active administrator, a
+// DeleteUser deletes a user with the projects in the user's namespace, approvals and
+// personal tokens, and revokes the tokens that these created. Merge requests and
+// responses in other projects stay without a user. The user by, the last active administrator, a
 // bot and the only Owner of a project in another namespace cannot be deleted
 // (CodeOwnAccount, CodeLastAdmin, CodeBotUser, CodeOnlyOwner).
 func (s *Store) DeleteUser(ctx context.Context, by User, userID int64) error {
@@ -24,6 +25,9 @@ func (s *Store) DeleteUser(ctx context.Context, by User, userID int64) error {
 			if err := tx.DeleteProject(ctx, by, id); err != nil {
 				return err
 			}
+		}
+		if err := tx.revokeTokensOf(ctx, by, userID); err != nil {
+			return err
 		}
 		user, err := tx.lockPerson(ctx, userID)
 		if err != nil {
@@ -66,4 +70,20 @@ func (s *Store) lockProjectsOf(ctx context.Context, userID int64) (own []int64, 
 	locked = append(locked, own...)
 	err = s.forUpdate(s.writer(ctx).Model(&Project{})).Where("id IN ?", locked).Order("id").Pluck("id", &locked).Error
 	return own, err
+}
+
+// revokeTokensOf revokes the personal tokens of a user, so that the tokens that they
+// created leave no bots as members.
+func (s *Store) revokeTokensOf(ctx context.Context, by User, userID int64) error {
+	for {
+		var token []AccessToken // a revocation may have revoked the next one, too
+		err := s.forUpdate(s.writer(ctx)).Where("user_id = ? AND project_id IS NULL AND revoked_at IS NULL", userID).
+			Order("id").Limit(1).Find(&token).Error
+		if err != nil || len(token) == 0 {
+			return err
+		}
+		if err := s.revokeToken(ctx, by, token[0], RoleNone, false); err != nil {
+			return err
+		}
+	}
 }

@@ -2,6 +2,7 @@ package models_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/models/modelstest"
@@ -78,6 +79,41 @@ func TestDeleteUser_Refusals(t *testing.T) {
 		}
 		if err := w.Store.DeleteUser(ctx, second, admin.ID); err != nil {
 			t.Errorf("with another Owner: %v", err)
+		}
+	})
+}
+
+// A token that was created with a token of the user ends with it, and its bot leaves the
+// project. One that the user created on the page belongs to the project.
+func TestDeleteUser_RevokesTokensMadeByTokens(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		ctx, admin, mona := t.Context(), w.Admin("ada"), w.Member("mona", models.RoleMaintainer)
+		input := func(name string, madeBy *models.AccessToken) models.AccessTokenInput {
+			return models.AccessTokenInput{Name: name, Scopes: []string{models.ScopeAPI}, ExpiresAt: w.Clock.Now().Add(24 * time.Hour),
+				Role: models.RoleDeveloper, Digest: name + "-digest", MadeBy: madeBy}
+		}
+		personal, err := w.Store.CreatePersonalToken(ctx, mona, input("personal", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tokens []models.AccessToken
+		for name, madeBy := range map[string]*models.AccessToken{"made": &personal, "page": nil} {
+			token, err := w.Store.CreateProjectToken(ctx, mona, models.RoleMaintainer, w.Project.ID, input(name, madeBy))
+			if err != nil {
+				t.Fatal(err)
+			}
+			tokens = append(tokens, token)
+		}
+		if err := w.Store.DeleteUser(ctx, admin, mona.ID); err != nil {
+			t.Fatal(err)
+		}
+		for _, token := range tokens {
+			_, _, tokenErr := w.Store.TokenUser(ctx, token.Digest)
+			_, memberErr := w.Store.Member(ctx, w.Project.ID, token.UserID)
+			if gone := token.Name == "made"; (tokenErr != nil) != gone || (memberErr != nil) != gone {
+				t.Errorf("token %s: %v, its bot: %v", token.Name, tokenErr, memberErr)
+			}
 		}
 	})
 }
