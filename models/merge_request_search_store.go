@@ -45,34 +45,3 @@ func (s *Store) searchMergeRequests(ctx context.Context, query *gorm.DB, filter 
 	}
 	return query.Where("merge_requests.id IN (?)", found), nil
 }
-
-// SearchIndex is an index of trigrams of PostgreSQL.
-type SearchIndex struct{ Name, Statement string }
-
-// searchIndexes are created by migrations if the extension pg_trgm is there.
-var searchIndexes = []SearchIndex{
-	{"merge_request_texts_trigrams", "ON merge_request_texts USING gin (text gin_trgm_ops)"},
-	{"namespaces_trigrams", "ON namespaces USING gin (path_key gin_trgm_ops)"},
-	{"projects_trigrams", "ON projects USING gin (path_key gin_trgm_ops, lower(name) gin_trgm_ops)"},
-	{"users_trigrams", "ON users USING gin (username_key gin_trgm_ops, lower(name) gin_trgm_ops)"},
-}
-
-// MissingSearchIndexes returns the indexes of trigrams that PostgreSQL lacks, with the
-// statements that create them. Searches give the same results without them, but read
-// whole tables. They are missing if migrations ran without the extension pg_trgm.
-func (s *Store) MissingSearchIndexes(ctx context.Context) (missing []SearchIndex, err error) {
-	if !s.postgres() {
-		return nil, nil
-	}
-	for _, index := range searchIndexes {
-		var exists bool
-		if err := s.reader(ctx).Raw("SELECT to_regclass(?) IS NOT NULL", index.Name).Scan(&exists).Error; err != nil {
-			return nil, err
-		}
-		if !exists {
-			index.Statement = "CREATE INDEX CONCURRENTLY " + index.Name + " " + index.Statement
-			missing = append(missing, index)
-		}
-	}
-	return missing, nil
-}

@@ -1,8 +1,7 @@
 package models_test
 
 import (
-	"crypto/rand"
-	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,27 +13,7 @@ import (
 // A database user without the right to create the extension pg_trgm can migrate and
 // search. The indexes can be added later.
 func TestSearch_WithoutTrigrams(t *testing.T) {
-	server := modelstest.EmptyPostgres(t).SQL(t)
-	role := "test_" + strings.ToLower(rand.Text())
-	if _, err := server.Exec("CREATE ROLE " + role + " LOGIN"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { // after the database with the rights of the role was dropped
-		if _, err := server.Exec("DROP ROLE " + role); err != nil {
-			t.Error(err)
-		}
-	})
-	db := modelstest.EmptyPostgres(t)
-	superuser := db.SQL(t)
-	if _, err := superuser.Exec("GRANT ALL ON SCHEMA public TO " + role); err != nil {
-		t.Fatal(err)
-	}
-	address, err := url.Parse(db.DSN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address.User = url.User(role)
-	db.DSN = address.String()
+	db, superuser := modelstest.RestrictedPostgres(t)
 	if err := migrations.Up(t.Context(), db.SQL(t), db.Dialect()); err != nil {
 		t.Fatal(err)
 	}
@@ -59,21 +38,45 @@ func TestSearch_WithoutTrigrams(t *testing.T) {
 		}
 	}
 	assertFound()
-	missing, err := w.Store.MissingSearchIndexes(t.Context())
-	if err != nil || len(missing) != 4 {
-		t.Errorf("missing indexes: %+v, %v", missing, err)
+	state, err := w.Store.SearchState(t.Context())
+	if err != nil || len(state.Missing) != 4 || state.Trigrams != models.TrigramsInstalled {
+		t.Errorf("without indexes: %+v, %v", state, err)
 	}
-
-	if _, err := superuser.Exec("CREATE EXTENSION pg_trgm"); err != nil {
-		t.Fatal(err)
+	// The schema of the extension may be outside the search path.
+	state.SQL = strings.Replace(state.SQL, "pg_trgm;", "pg_trgm SCHEMA elsewhere;", 1)
+	create, indexes, _ := strings.Cut(state.SQL, "; ")
+	for _, statement := range []string{"CREATE SCHEMA elsewhere", create, "GRANT USAGE ON SCHEMA elsewhere TO PUBLIC"} {
+		if _, err := superuser.SQL(t).Exec(statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
 	}
-	for _, index := range missing {
-		if _, err := superuser.Exec(index.Statement); err != nil {
-			t.Errorf("%s: %v", index.Statement, err)
+	state, err = w.Store.SearchState(t.Context())
+	if err != nil || len(state.Missing) != 4 || state.Trigrams != models.TrigramsCreated || strings.Contains(state.SQL, "EXTENSION") || state.SQL == indexes {
+		t.Fatalf("with the extension: %+v, %v", state, err)
+	}
+	for statement := range strings.SplitSeq(strings.TrimSuffix(state.SQL, ";"), "; ") {
+		if _, err := db.SQL(t).Exec(statement); err != nil {
+			t.Errorf("%s: %v", statement, err)
 		}
 	}
 	assertFound()
-	if missing, err = w.Store.MissingSearchIndexes(t.Context()); err != nil || len(missing) != 0 {
-		t.Errorf("missing indexes afterwards: %+v, %v", missing, err)
+	if state, err = w.Store.SearchState(t.Context()); err != nil || len(state.Missing) != 0 || state.SQL != "" {
+		t.Errorf("with indexes: %+v, %v", state, err)
 	}
+}
+
+func TestInvalidIndexes(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		var want []string
+		if db.Driver == models.DriverPostgres {
+			want = []string{"approvals_user"}
+			if _, err := db.SQL(t).Exec("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'approvals_user'::regclass"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := w.Store.InvalidIndexes(t.Context()); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q, %v, want %q", got, err, want)
+		}
+	})
 }

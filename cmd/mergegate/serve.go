@@ -57,10 +57,12 @@ func serveCommand(ctx context.Context, args []string) error {
 
 // warnOfSlowSearches logs a warning if PostgreSQL has no indexes for searches.
 func (a *app) warnOfSlowSearches(ctx context.Context) {
-	missing, err := a.store.MissingSearchIndexes(ctx)
-	if err != nil || len(missing) > 0 {
-		a.config.logger().Warn("searches are slow: PostgreSQL lacks indexes of the extension pg_trgm; `mergegate doctor` prints how to create them",
-			"missing", len(missing), "error", err)
+	state, err := a.store.SearchState(ctx)
+	if err != nil {
+		a.config.logger().Warn("reading the indexes of searches failed", "error", err)
+	} else if len(state.Missing) > 0 {
+		a.config.logger().Warn("searches are slow: PostgreSQL lacks indexes of the extension pg_trgm; `mergegate doctor` says how to create them",
+			"indexes", state.Missing, "extension", state.Trigrams, "sql", state.SQL)
 	}
 }
 

@@ -44,6 +44,32 @@ func EmptyPostgres(t testing.TB) Database {
 	return Database{Driver: "postgres", DSN: newPostgresDatabase(t, "template0")}
 }
 
+// RestrictedPostgres is EmptyPostgres with a user who may create tables but no extensions.
+// It also returns the database with its superuser.
+func RestrictedPostgres(t testing.TB) (restricted, superuser Database) {
+	t.Helper()
+	server := EmptyPostgres(t).SQL(t)
+	role := "test_" + strings.ToLower(rand.Text())
+	if _, err := server.Exec("CREATE ROLE " + role + " LOGIN"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // after the database with the rights of the role was dropped
+		if _, err := server.Exec("DROP ROLE " + role); err != nil {
+			t.Error(err)
+		}
+	})
+	superuser = EmptyPostgres(t)
+	if _, err := superuser.SQL(t).Exec("GRANT ALL ON SCHEMA public TO " + role); err != nil {
+		t.Fatal(err)
+	}
+	address, err := url.Parse(superuser.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address.User = url.User(role)
+	return Database{Driver: superuser.Driver, DSN: address.String()}, superuser
+}
+
 // needPostgres skips the test if the tests are limited to SQLite.
 func needPostgres(t testing.TB) {
 	t.Helper()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -27,6 +26,7 @@ type Server struct {
 
 	cmd *exec.Cmd
 	dir *serverFolder
+	bin string // the directory of the programs
 }
 
 // StartServer starts a server on a new data directory. It turns off durability for
@@ -36,6 +36,20 @@ func StartServer() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	return startServer(func(*serverFolder) (string, error) { return bin, nil })
+}
+
+// StartServerWithout is StartServer for a server on which an extension is not installed.
+func StartServerWithout(extension string) (*Server, error) {
+	bin, err := postgresPrograms()
+	if err != nil {
+		return nil, err
+	}
+	return startServer(func(dir *serverFolder) (string, error) { return programsWithout(bin, dir.path, extension) })
+}
+
+// startServer starts a server whose programs are in the directory that programs returns.
+func startServer(programs func(*serverFolder) (string, error)) (*Server, error) {
 	account, err := serverAccount()
 	if err != nil {
 		return nil, err
@@ -46,7 +60,10 @@ func StartServer() (*Server, error) {
 		return nil, err
 	}
 	server := &Server{dir: dir, DSN: serverAddress(dir.socket())}
-	if err := server.start(bin, account); err != nil {
+	if server.bin, err = programs(dir); err == nil {
+		err = server.start(account)
+	}
+	if err != nil {
 		dir.remove()
 		return nil, err
 	}
@@ -60,15 +77,15 @@ func (s *Server) Stop() {
 	s.dir.remove()
 }
 
-func (s *Server) start(bin string, account *syscall.Credential) error {
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", s.dir.data(), "-U", "postgres",
+func (s *Server) start(account *syscall.Credential) error {
+	initdb := exec.Command(filepath.Join(s.bin, "initdb"), "-D", s.dir.data(), "-U", "postgres",
 		"-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")
 	initdb.Dir = s.dir.path
 	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: account}
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	return s.startProcess(bin, account)
+	return s.startProcess(account)
 }
 
 // Restart ends the server with a signal and starts it again on the same data:
@@ -78,25 +95,21 @@ func (s *Server) Restart(signal syscall.Signal) error {
 		return err
 	}
 	_ = s.cmd.Wait()
-	bin, err := postgresPrograms()
-	if err != nil {
-		return err
-	}
 	account, err := serverAccount()
 	if err != nil {
 		return err
 	}
-	return s.startProcess(bin, account)
+	return s.startProcess(account)
 }
 
 // startProcess starts postgres and waits until it answers.
-func (s *Server) startProcess(bin string, account *syscall.Credential) error {
+func (s *Server) startProcess(account *syscall.Credential) error {
 	log, err := os.OpenFile(s.dir.log(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	s.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", s.dir.data(), "-F",
+	s.cmd = exec.Command(filepath.Join(s.bin, "postgres"), "-D", s.dir.data(), "-F",
 		"-c", "listen_addresses=", "-c", "unix_socket_directories="+s.dir.socket(),
 		"-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "wal_level=minimal",
 		"-c", "max_wal_senders=0", "-c", "max_connections=200", "-c", "timezone=UTC")
@@ -147,34 +160,6 @@ func (s *Server) waitUntilReady() error {
 func serverAddress(socket string) string {
 	query := url.Values{"host": {socket}, "sslmode": {"disable"}}
 	return "postgres://postgres@/postgres?" + query.Encode()
-}
-
-// postgresPrograms returns the directory of initdb and postgres. Debian installs them
-// outside PATH, in a directory per version; the newest is used.
-func postgresPrograms() (string, error) {
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	if err != nil {
-		return "", err
-	}
-	newest, dir := -1, ""
-	for _, path := range found {
-		bin := filepath.Dir(path)
-		version, err := strconv.Atoi(filepath.Base(filepath.Dir(bin)))
-		if err != nil || version <= newest {
-			continue
-		}
-		if _, err := os.Stat(filepath.Join(bin, "postgres")); err == nil {
-			newest, dir = version, bin
-		}
-	}
-	if dir != "" {
-		return dir, nil
-	}
-	if path, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(path), nil
-	}
-	return "", errors.New("these tests need a PostgreSQL server: install the Debian package postgresql, or set " +
-		DSNVariable + " to a server they may use")
 }
 
 // serverAccount returns the account that runs the server. PostgreSQL refuses to run as

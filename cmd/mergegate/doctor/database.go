@@ -170,20 +170,34 @@ func (e *examination) postgres(ctx context.Context, db *sql.DB) {
 
 // searches says how to create indexes of searches that migrations could not create.
 func (e *examination) searches(ctx context.Context, store *models.Store) {
-	missing, err := store.MissingSearchIndexes(ctx)
+	state, err := store.SearchState(ctx)
+	var invalid []string
+	if err == nil {
+		invalid, err = store.InvalidIndexes(ctx)
+	}
 	if err != nil {
-		e.add("searches", Warning, "Check the rights of the database user.", "The indexes of searches cannot be read: %v.", err)
+		e.add("searches", Warning, "Check the rights of the database user.", "The indexes of the database cannot be read: %v.", err)
 		return
 	}
-	if len(missing) == 0 {
+	if len(invalid) > 0 {
+		e.add("database", Warning, "If nothing creates them at the moment: REINDEX INDEX CONCURRENTLY "+strings.Join(invalid, "; REINDEX INDEX CONCURRENTLY ")+";",
+			"PostgreSQL does not use incomplete indexes: %s.", strings.Join(invalid, ", "))
+	}
+	if len(state.Missing) == 0 {
 		e.ok("searches", "Searches have their indexes.")
 		return
 	}
-	help := "As a superuser of this database: CREATE EXTENSION IF NOT EXISTS pg_trgm;"
-	for _, index := range missing {
-		help += " " + index.Statement + ";"
+	missing := strings.Join(state.Missing, ", ")
+	const message = "Searches are slow: PostgreSQL lacks indexes of the extension pg_trgm: %s. %s"
+	switch state.Trigrams {
+	case models.TrigramsNotInstalled:
+		e.add("searches", Warning, "Install the additional modules of PostgreSQL on the database server (postgresql-contrib). "+
+			"Then, as a superuser of this database: "+state.SQL, message, missing, "The database server does not have the extension.")
+	case models.TrigramsInstalled:
+		e.add("searches", Warning, "As a superuser of this database: "+state.SQL, message, missing, "This database does not have the extension.")
+	default:
+		e.add("searches", Warning, "In this database: "+state.SQL, message, missing, "This database has the extension.")
 	}
-	e.add("searches", Warning, help, "Searches are slow: PostgreSQL lacks %d indexes, which need the extension pg_trgm.", len(missing))
 }
 
 func (e *examination) timeLimits(f postgresFacts) {
