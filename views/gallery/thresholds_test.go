@@ -88,7 +88,6 @@ func TestBrowserGallery_LayoutThresholds_NothingBreaks(t *testing.T) {
 	rules := thresholds(t)
 	server := httptest.NewServer(gallery.Handler())
 	t.Cleanup(server.Close)
-	p := browsertest.New(t)
 	entries := map[string]bool{}
 	for _, entry := range gallery.Entries() {
 		entries[entry.Name] = true
@@ -100,16 +99,16 @@ func TestBrowserGallery_LayoutThresholds_NothingBreaks(t *testing.T) {
 			continue
 		}
 		for _, language := range []string{"en", "ja"} {
-			p.Size(1200, 900)
-			p.Go(server.URL + "/gallery/" + name + "?lang=" + language)
-			browsertest.Eval[bool](p, stopTimers)
-			for _, width := range windowsAt(p, rules, seen) {
-				p.Size(width, 900)
-				faults := browsertest.Eval[[]string](p, layoutFaults+".concat("+brokenWords+")")
-				for _, fault := range faults {
-					t.Errorf("%s in %s at %d px: %s", name, language, width, fault)
+			t.Run(name+" in "+language, func(t *testing.T) {
+				p := browsertest.OpenUnpainted(t, server.URL+"/gallery/"+name+"?lang="+language)
+				browsertest.Eval[bool](p, stopTimers)
+				for _, width := range windowsAt(p, rules, seen) {
+					p.Size(width, 900)
+					for _, fault := range browsertest.Eval[[]string](p, layoutFaults+".concat("+brokenWords+")") {
+						t.Errorf("at %d px: %s", width, fault)
+					}
 				}
-			}
+			})
 		}
 	}
 	for _, rule := range rules {

@@ -33,41 +33,52 @@ import (
 // machine reads about 400 MB from the disk.
 const startLimit = 60 * time.Second
 
-// browser is the Chromium of this process and the function that stops it.
-var browser struct {
+// chromium is a browser of this process and the function that stops it.
+type chromium struct {
 	sync.Mutex
-	ctx  context.Context
-	stop func()
+	// flags are those that only this browser has.
+	flags []string
+	ctx   context.Context
+	stop  func()
 }
+
+// The browsers are that of New and that of OpenUnpainted, which draws frames only when it is
+// asked to.
+var (
+	browser          = &chromium{}
+	unpaintedBrowser = &chromium{flags: []string{"enable-begin-frame-control"}}
+)
 
 // Main runs the tests of a package and then stops the browser and the PostgreSQL
 // server that they share. It returns the exit code.
 func Main(m *testing.M) int {
-	defer stopBrowser()
+	defer stopBrowsers()
 	return modelstest.Main(m)
 }
 
 // MainWithPlans is Main with the check of modelstest.MainWithPlans.
 func MainWithPlans(m *testing.M, allowed map[string]string) int {
-	defer stopBrowser()
+	defer stopBrowsers()
 	return modelstest.MainWithPlans(m, allowed)
 }
 
-// stopBrowser ends the browser if a test has started it.
-func stopBrowser() {
-	browser.Lock()
-	defer browser.Unlock()
-	if browser.stop != nil {
-		browser.stop()
+// stopBrowsers ends the browsers that tests have started.
+func stopBrowsers() {
+	for _, b := range []*chromium{browser, unpaintedBrowser} {
+		b.Lock()
+		defer b.Unlock()
+		if b.stop != nil {
+			b.stop()
+		}
 	}
 }
 
-// shared returns the chromedp context of the browser. The first call starts it.
-func shared() (context.Context, error) {
-	browser.Lock()
-	defer browser.Unlock()
-	if browser.ctx != nil {
-		return browser.ctx, nil
+// start returns the chromedp context of the browser. The first call starts it.
+func (b *chromium) start() (context.Context, error) {
+	b.Lock()
+	defer b.Unlock()
+	if b.ctx != nil {
+		return b.ctx, nil
 	}
 	path, err := program()
 	if err != nil {
@@ -81,6 +92,9 @@ func shared() (context.Context, error) {
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("lang", "en-GB"),
 	)
+	for _, flag := range b.flags {
+		options = append(options, chromedp.Flag(flag, true))
+	}
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, _ := chromedp.NewContext(allocator)
 	// The context of the first run limits the life of the browser, so it has no
@@ -89,8 +103,8 @@ func shared() (context.Context, error) {
 		stop()
 		return nil, err
 	}
-	browser.ctx = ctx
-	browser.stop = func() {
+	b.ctx = ctx
+	b.stop = func() {
 		_ = chromedp.Cancel(ctx)
 		stop()
 	}
@@ -112,14 +126,14 @@ func program() (string, error) {
 // CI run these tests on their own, without the race detector.
 const testPrefix = "TestBrowser"
 
-// browserContext returns the chromedp context of the shared browser. It fails
-// a test whose name lacks testPrefix.
-func browserContext(t testing.TB) context.Context {
+// context returns the chromedp context of the browser. It fails a test whose name lacks
+// testPrefix.
+func (b *chromium) context(t testing.TB) context.Context {
 	t.Helper()
 	if !strings.HasPrefix(t.Name(), testPrefix) {
 		t.Fatalf("rename %s: tests that open the browser are named %s…", t.Name(), testPrefix)
 	}
-	ctx, err := shared()
+	ctx, err := b.start()
 	if err != nil {
 		t.Fatalf("start a browser: %v", err)
 	}

@@ -40,7 +40,12 @@ type Page struct {
 // page had problems. If the test has failed, a screenshot is saved.
 func New(t testing.TB) *Page {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(browserContext(t), chromedp.WithNewBrowserContext())
+	ctx, cancel := chromedp.NewContext(browser.context(t), chromedp.WithNewBrowserContext())
+	return newPage(t, ctx, cancel)
+}
+
+func newPage(t testing.TB, ctx context.Context, cancel func()) *Page {
+	t.Helper()
 	p := &Page{t: t, ctx: ctx, problems: &problems{}}
 	if err := chromedp.Listen(ctx, p.problems.observe); err != nil {
 		cancel()
