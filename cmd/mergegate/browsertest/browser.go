@@ -1,8 +1,8 @@
 // Package browsertest drives a real browser in tests.
 //
-// The tests of a package share one Chromium. Each test has a tab in its own browser
-// context, without cookies and cache of other tests. A test fails if the page logs
-// an error in the console, violates the content security policy, or if a request
+// The tests of a package share one Chromium, or two with OpenUnpainted. Each test has a tab
+// in its own browser context, without cookies and cache of other tests. A test fails if the
+// page logs an error in the console, violates the content security policy, or if a request
 // fails or its status is 4xx or 5xx. Page.Allow accepts such a problem.
 //
 //	func TestMain(m *testing.M) { os.Exit(browsertest.Main(m)) }

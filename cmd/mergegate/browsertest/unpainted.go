@@ -31,7 +31,7 @@ func OpenUnpainted(t testing.TB, url string) *Page {
 	ctx, cancel := chromedp.NewContext(parent, chromedp.WithTargetID(tab.TargetID))
 	p := newPage(t, ctx, func() {
 		cancel()
-		_, _ = cdp.Call(parent, of, target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: own.BrowserContextID})
+		_, _ = cdp.Call(parent, of, target.DisposeBrowserContext, target.DisposeBrowserContextParams(own))
 	})
 	// Navigate would wait for events that may come with a frame only.
 	p.do("load "+url, chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
