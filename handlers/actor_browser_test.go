@@ -77,7 +77,7 @@ func (a *actor) assertNoText(texts ...string) {
 // with this name.
 func controlsNamed(name string) string {
 	return `[...document.querySelectorAll("a, button, summary, [type=submit]")].filter((e) => e.checkVisibility()
-		&& (e.getAttribute("aria-label") || e.innerText || e.value).replace(/\s+/g, " ").trim() === ` + strconv.Quote(name) + `)`
+		&& (e.getAttribute("aria-label") || e.innerText || e.value || "").replace(/\s+/g, " ").trim() === ` + strconv.Quote(name) + `)`
 }
 
 // assertControls waits until there are links or buttons with these names.
