@@ -321,9 +321,9 @@ func confirmationParts(v Confirmation, dialog bool) templ.Component {
 	})
 }
 
-// typedConfirmation renders the field in which a path must be typed to confirm a
-// deletion. A field with an error has the focus anyway.
-func typedConfirmation(f Form, path string, focus bool) templ.Component {
+// typedConfirmation renders the field in which a path or username must be typed to
+// confirm a deletion. A field with an error has the focus anyway.
+func typedConfirmation(f Form, wanted string, focus bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -348,7 +348,7 @@ func typedConfirmation(f Form, path string, focus bool) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Compose(text.KeyDeleteConfirm, "Path", shaCode(path)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Compose(text.KeyDeleteConfirm, "Path", shaCode(wanted)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
