@@ -12,7 +12,8 @@ import (
 
 // OpenUnpainted is Open for a tab that never draws, for tests of what a page contains and
 // where. Drawing takes two thirds of a tab's processor time. Nothing that waits for a frame
-// ends: callbacks of requestAnimationFrame, Go, and the screenshot of a failed test.
+// ends: callbacks of requestAnimationFrame, Go, and the screenshot of a failed test. Only
+// chromium-headless-shell has such tabs; in another browser, OpenUnpainted is Open.
 func OpenUnpainted(t testing.TB, url string) *Page {
 	t.Helper()
 	parent := unpaintedBrowser.context(t)
@@ -25,7 +26,7 @@ func OpenUnpainted(t testing.TB, url string) *Page {
 	tab, err := cdp.Call(parent, of, target.CreateTarget, target.CreateTargetParams{
 		URL: "about:blank", BrowserContextID: own.BrowserContextID, EnableBeginFrameControl: &controlled,
 	})
-	if err != nil { // only chromium-headless-shell has such tabs
+	if err != nil {
 		t.Logf("the tab draws frames: %v", err)
 		return Open(t, url)
 	}
