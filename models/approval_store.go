@@ -5,7 +5,7 @@ import "context"
 // Approvals lists the approvals of a merge request, oldest first.
 func (s *Store) Approvals(ctx context.Context, mergeRequestID int64) ([]Approval, error) {
 	var list []Approval
-	err := s.reader(ctx).Preload("User").Where("merge_request_id = ?", mergeRequestID).Order("id").Find(&list).Error
+	err := s.preparedReader(ctx).Preload("User").Where("merge_request_id = ?", mergeRequestID).Order("id").Find(&list).Error
 	return list, err
 }
 

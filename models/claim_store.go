@@ -59,7 +59,8 @@ func (s *Store) Claim(ctx context.Context, o ClaimOptions) ([]ClaimedDelivery, e
 			// must not run concurrently. Do not wait for the lock: its holder may be
 			// suspended.
 			var alone bool
-			err := tx.writer(ctx).Raw("SELECT pg_try_advisory_xact_lock(?) FROM set_config('synchronous_commit', 'off', true)", claimLock).
+			err := tx.writer(ctx).Raw(`SELECT pg_try_advisory_xact_lock(?) FROM set_config('synchronous_commit', 'off', true) AS c,
+				set_config('plan_cache_mode', 'force_generic_plan', true) AS p, set_config('enable_sort', 'off', true) AS s`, claimLock).
 				Scan(&alone).Error
 			if err != nil {
 				return err
@@ -156,9 +157,15 @@ func (c *claim) findQueues(ctx context.Context) error {
 	}
 	slices.Sort(arrived)
 	arrived = slices.Compact(arrived)
+	if err := c.allowSorting(ctx, true); err != nil {
+		return err
+	}
 	var queues []claimQueue
 	err := c.writer(ctx).Raw(c.queuesQuery(len(arrived) > 0), sql.Named("now", c.now), sql.Named("limit", claimServices*c.limit),
 		sql.Named("arrived", c.idList(arrived)), sql.Named("skipped", c.idList(c.SkipProjects))).Scan(&queues).Error
+	if err == nil {
+		err = c.allowSorting(ctx, false)
+	}
 	if err != nil {
 		return err
 	}
@@ -214,6 +221,21 @@ func (c *claim) createQueues(ctx context.Context, services []int64) error {
 		sql.Named("now", c.now), sql.Named("services", c.idList(services))).Error
 }
 
+// allowSorting says whether PostgreSQL may sort rows in the rest of the transaction. If it
+// may not, it uses the index that has the order of ORDER BY, whatever its statistics say:
+// they are usually from a time when nothing waited, and any index of waiting deliveries
+// seems good then (docs/decisions/0058-claims-do-not-trust-statistics.md).
+func (s *Store) allowSorting(ctx context.Context, allow bool) error {
+	if !s.postgres() {
+		return nil
+	}
+	value := "off"
+	if allow {
+		value = "on"
+	}
+	return s.writer(ctx).Exec("SET LOCAL enable_sort = " + value).Error
+}
+
 // skipLocked locks the rows that a query reads from a table, and skips those that
 // another transaction has locked.
 func (s *Store) skipLocked(query *gorm.DB, table string) *gorm.DB {
@@ -225,17 +247,19 @@ func (s *Store) skipLocked(query *gorm.DB, table string) *gorm.DB {
 
 // dueIDs selects the ids of deliveries of queue q that can be leased: requested by a
 // person first, and at most MaxPerService of each kind. due is the condition of being
-// due. Each condition matches an index, so only few rows are read besides the result.
+// due. Each condition and order match an index, so only few rows are read besides the
+// result. OFFSET makes PostgreSQL look for blocking deliveries one by one: it joins all
+// with all otherwise.
 func dueIDs(due string) string {
 	one := func(single, blocks string) string {
 		return `SELECT id FROM (SELECT e.id FROM deliveries e
 			WHERE e.external_status_check_id = q.external_status_check_id AND e.state = 'waiting' AND e.single_attempt = ` + single + `
 			AND ` + due + ` AND (e.leased_until IS NULL OR e.leased_until <= @now)
 			AND NOT EXISTS (SELECT 1 FROM deliveries p WHERE p.external_status_check_id = e.external_status_check_id
-				AND p.leased_until > @now AND p.merge_request_id = e.merge_request_id)
+				AND p.leased_until > @now AND p.merge_request_id = e.merge_request_id ORDER BY p.leased_until LIMIT 1 OFFSET 0)
 			AND NOT EXISTS (SELECT 1 FROM deliveries p WHERE p.merge_request_id = e.merge_request_id
 				AND p.external_status_check_id = e.external_status_check_id AND p.id < e.id AND p.state = 'waiting'
-				AND (` + blocks + `))
+				AND (` + blocks + `) ORDER BY p.id LIMIT 1 OFFSET 0)
 			ORDER BY e.next_attempt_at, e.id LIMIT @limit) AS ` + "s" + single
 	}
 	const quick = "p.attempts - p.probes < @quick AND p.single_attempt = FALSE"
@@ -312,7 +336,8 @@ func (c *claim) lease(ctx context.Context, taken []candidate) (map[int64]Deliver
 	}
 	var deliveries []Delivery
 	until := c.now.Add(LeaseDuration)
-	free := "SELECT id FROM deliveries WHERE state = 'waiting' AND " + c.inIDs("id", "@ids")
+	// For state = 'waiting', PostgreSQL may read the index of all waiting deliveries.
+	free := "SELECT id FROM deliveries WHERE " + c.inIDs("id", "@ids") + " AND state || '' = 'waiting'"
 	if c.postgres() {
 		free += " FOR NO KEY UPDATE SKIP LOCKED"
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -46,23 +48,29 @@ type finish struct {
 	skip   bool
 	left   []FinishedDelivery
 	queues map[int64]*ServiceQueue
-	// waiting has the services with other waiting deliveries.
-	waiting map[int64]bool
+	// waiting has the services with other waiting deliveries, and newer the deliveries
+	// for whose merge request and service a newer one is waiting.
+	waiting, newer map[int64]bool
 }
 
 // finishedRow is a delivery and its queue, which finish has locked.
 type finishedRow struct {
 	Delivery
 	Queue ServiceQueue `gorm:"embedded;embeddedPrefix:queue_"`
-	// NewerWaits reports whether a newer delivery of the same merge request and service
-	// is waiting, and OthersWait whether any other delivery of the service is.
-	NewerWaits, OthersWait bool
 }
 
 func (f *finish) run(ctx context.Context) error {
 	now := f.Now()
-	deliveries, err := f.lock(ctx, now)
+	if f.postgres() {
+		if err := f.writer(ctx).Exec("SET LOCAL plan_cache_mode = force_generic_plan").Error; err != nil {
+			return err
+		}
+	}
+	deliveries, err := f.lock(ctx)
 	if err != nil || len(deliveries) == 0 {
+		return err
+	}
+	if err := f.findWaiting(ctx, slices.Collect(maps.Keys(deliveries)), now); err != nil {
 		return err
 	}
 	logs := make([]DeliveryAttempt, 0, len(f.attempts))
@@ -81,8 +89,8 @@ func (f *finish) run(ctx context.Context) error {
 			continue
 		}
 		q := f.queues[d.ExternalStatusCheckID]
-		wake = wake || row.NewerWaits
-		d.finish(a.Result, q.isProbe(d.ID), row.NewerWaits, now)
+		wake = wake || f.newer[d.ID]
+		d.finish(a.Result, q.isProbe(d.ID), f.newer[d.ID], now)
 		if d.State == DeliveryDelivered {
 			delivered = append(delivered, deliveredRow{d.ID, d.LastHTTPStatus, d.LastDurationMS})
 		} else if err := f.writer(ctx).Model(&Delivery{}).Select(finishedColumns).Where("id = ?", d.ID).Updates(&d).Error; err != nil {
@@ -157,17 +165,12 @@ var unneededToFinish = []string{"uuid", "event_uuid", "kind", "action", "sha", "
 
 // lock locks the deliveries and the queues of their services. Attempts whose rows are
 // locked are moved to left.
-func (f *finish) lock(ctx context.Context, now time.Time) (map[int64]finishedRow, error) {
+func (f *finish) lock(ctx context.Context) (map[int64]finishedRow, error) {
 	ids := make([]int64, len(f.attempts))
 	for i, a := range f.attempts {
 		ids[i] = a.Delivery.ID
 	}
-	// With EXISTS, PostgreSQL may read the deliveries of all services.
-	query := "SELECT " + f.columnNames("d", &Delivery{}, unneededToFinish...) + ", " + prefixedColumns("q", "queue_", f.columnList(&ServiceQueue{})) + `,
-		(SELECT n.id FROM deliveries n WHERE n.merge_request_id = d.merge_request_id AND n.external_status_check_id = d.external_status_check_id
-			AND n.id > d.id AND n.state = 'waiting' AND n.single_attempt = FALSE LIMIT 1) IS NOT NULL AS newer_waits,
-		(SELECT o.id FROM deliveries o WHERE o.external_status_check_id = d.external_status_check_id AND o.state = 'waiting'
-			AND (o.leased_until IS NULL OR o.leased_until <= @now) LIMIT 1) IS NOT NULL AS others_wait
+	query := "SELECT " + f.columnNames("d", &Delivery{}, unneededToFinish...) + ", " + prefixedColumns("q", "queue_", f.columnList(&ServiceQueue{})) + `
 		FROM deliveries d JOIN service_queues q ON q.external_status_check_id = d.external_status_check_id
 		WHERE ` + f.inIDs("d.id", "@ids") + " ORDER BY d.id"
 	if f.postgres() {
@@ -177,17 +180,15 @@ func (f *finish) lock(ctx context.Context, now time.Time) (map[int64]finishedRow
 		}
 	}
 	var rows []finishedRow
-	err := f.writer(ctx).Raw(query, sql.Named("now", now), sql.Named("ids", f.idList(ids))).Scan(&rows).Error
+	err := f.writer(ctx).Raw(query, sql.Named("ids", f.idList(ids))).Scan(&rows).Error
 	if err != nil {
 		return nil, err
 	}
 	deliveries := make(map[int64]finishedRow, len(rows))
-	f.queues, f.waiting = map[int64]*ServiceQueue{}, map[int64]bool{}
+	f.queues = map[int64]*ServiceQueue{}
 	for i, row := range rows {
 		deliveries[row.ID] = row
-		service := row.ExternalStatusCheckID
-		f.queues[service] = &rows[i].Queue
-		f.waiting[service] = f.waiting[service] || row.OthersWait
+		f.queues[row.ExternalStatusCheckID] = &rows[i].Queue
 	}
 	if f.skip {
 		for _, a := range f.attempts {
@@ -197,6 +198,30 @@ func (f *finish) lock(ctx context.Context, now time.Time) (map[int64]finishedRow
 		}
 	}
 	return deliveries, nil
+}
+
+// findWaiting finds what waits for the results of the deliveries.
+func (f *finish) findWaiting(ctx context.Context, ids []int64, now time.Time) error {
+	if err := f.allowSorting(ctx, false); err != nil {
+		return err
+	}
+	var rows []struct {
+		ID, ExternalStatusCheckID int64
+		NewerWaits, OthersWait    bool
+	}
+	// With EXISTS, PostgreSQL may read the deliveries of all services.
+	err := f.writer(ctx).Raw(`SELECT d.id, d.external_status_check_id,
+		(SELECT n.id FROM deliveries n WHERE n.merge_request_id = d.merge_request_id AND n.external_status_check_id = d.external_status_check_id
+			AND n.id > d.id AND n.state = 'waiting' AND n.single_attempt = FALSE ORDER BY n.id LIMIT 1) IS NOT NULL AS newer_waits,
+		(SELECT o.id FROM deliveries o WHERE o.external_status_check_id = d.external_status_check_id AND o.state = 'waiting'
+			AND (o.leased_until IS NULL OR o.leased_until <= @now) ORDER BY o.single_attempt, o.next_attempt_at LIMIT 1) IS NOT NULL AS others_wait
+		FROM deliveries d WHERE `+f.inIDs("d.id", "@ids"), sql.Named("now", now), sql.Named("ids", f.idList(ids))).Scan(&rows).Error
+	f.waiting, f.newer = map[int64]bool{}, map[int64]bool{}
+	for _, row := range rows {
+		f.newer[row.ID] = row.NewerWaits
+		f.waiting[row.ExternalStatusCheckID] = f.waiting[row.ExternalStatusCheckID] || row.OthersWait
+	}
+	return err
 }
 
 // finishQueue applies the result of an attempt to the queue of its service and reports

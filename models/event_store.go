@@ -123,7 +123,7 @@ func (s *Store) checksWithLockedServices(ctx context.Context, mrID int64) ([]Mer
 		}
 	}
 	var checks []MergeRequestCheck
-	err := s.reader(ctx).Where("merge_request_id = ?", mrID).Order("name, id").Find(&checks).Error
+	err := s.preparedReader(ctx).Where("merge_request_id = ?", mrID).Order("name, id").Find(&checks).Error
 	return checks, err
 }
 

@@ -31,7 +31,7 @@ func byBranchName(db *gorm.DB) *gorm.DB { return db.Order("name") }
 // KindNotFound if there is none.
 func (s *Store) ExternalStatusCheck(ctx context.Context, projectID, id int64) (ExternalStatusCheck, error) {
 	var service ExternalStatusCheck
-	err := s.reader(ctx).Preload("Branches", byBranchName).
+	err := s.preparedReader(ctx).Preload("Branches", byBranchName).
 		Take(&service, "project_id = ? AND id = ?", projectID, id).Error
 	if err != nil {
 		return service, orNotFound(err, "external status check")

@@ -16,7 +16,7 @@ func withoutPayload(db *gorm.DB) *gorm.DB { return db.Omit("payload") }
 // checkOfService finds the check of a service on a merge request.
 func (s *Store) checkOfService(ctx context.Context, mr MergeRequest, serviceID int64) (MergeRequestCheck, error) {
 	var check MergeRequestCheck
-	err := s.reader(ctx).Take(&check, "merge_request_id = ? AND external_status_check_id = ?", mr.ID, serviceID).Error
+	err := s.preparedReader(ctx).Take(&check, "merge_request_id = ? AND external_status_check_id = ?", mr.ID, serviceID).Error
 	return check, orNotFound(err, "external status check")
 }
 

@@ -12,7 +12,7 @@ import (
 // returns KindNotFound if there is none.
 func (s *Store) MergeRequest(ctx context.Context, projectID, iid int64) (MergeRequest, error) {
 	var mr MergeRequest
-	err := withUsers(s.reader(ctx)).
+	err := withUsers(s.preparedReader(ctx)).
 		Take(&mr, "project_id = ? AND iid = ?", projectID, iid).Error
 	return mr, orNotFound(err, "merge request")
 }
@@ -314,7 +314,7 @@ func (s *Store) CountMergeRequests(ctx context.Context, filter MergeRequestFilte
 // name, with the newest delivery of each check.
 func (s *Store) Checks(ctx context.Context, mergeRequestIDs ...int64) (map[int64][]MergeRequestCheck, error) {
 	var checks []MergeRequestCheck
-	err := s.reader(ctx).Preload("Delivery", withoutPayload).Where("merge_request_id IN ?", mergeRequestIDs).
+	err := s.preparedReader(ctx).Preload("Delivery", withoutPayload).Where("merge_request_id IN ?", mergeRequestIDs).
 		Order("name, id").Find(&checks).Error
 	byMR := map[int64][]MergeRequestCheck{}
 	for _, check := range checks {

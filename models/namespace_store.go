@@ -81,7 +81,7 @@ func (s *Store) FreeNamespaces(ctx context.Context, search string, page Page) ([
 // there is none.
 func (s *Store) Namespace(ctx context.Context, path string) (Namespace, error) {
 	var ns Namespace
-	err := s.reader(ctx).Take(&ns, "path_key = ?", foldKey(path)).Error
+	err := s.preparedReader(ctx).Take(&ns, "path_key = ?", foldKey(path)).Error
 	return ns, orNotFound(err, "namespace")
 }
 
@@ -99,7 +99,7 @@ func (s *Store) UserNamespaces(ctx context.Context, userIDs []int64) (map[int64]
 // NamespaceByID finds a namespace by id. It returns KindNotFound if it does not exist.
 func (s *Store) NamespaceByID(ctx context.Context, id int64) (Namespace, error) {
 	var ns Namespace
-	err := s.reader(ctx).Take(&ns, id).Error
+	err := s.preparedReader(ctx).Take(&ns, id).Error
 	return ns, orNotFound(err, "namespace")
 }
 

@@ -62,7 +62,7 @@ func (s *Store) CreateProject(ctx context.Context, by User, in ProjectInput, rea
 // Project finds a project by id. It returns KindNotFound if there is none.
 func (s *Store) Project(ctx context.Context, id int64) (Project, error) {
 	var project Project
-	err := s.reader(ctx).Preload("Namespace").Take(&project, id).Error
+	err := s.preparedReader(ctx).Preload("Namespace").Take(&project, id).Error
 	return project, orNotFound(err, "project")
 }
 

@@ -23,7 +23,7 @@ func (s *Store) ProtectedBranches(ctx context.Context, projectID int64, search s
 // allProtectedBranches lists all protected branches of a project by name.
 func (s *Store) allProtectedBranches(ctx context.Context, projectID int64) ([]ProtectedBranch, error) {
 	var rules []ProtectedBranch
-	err := s.reader(ctx).Where("project_id = ?", projectID).Order("name").Find(&rules).Error
+	err := s.preparedReader(ctx).Where("project_id = ?", projectID).Order("name").Find(&rules).Error
 	return rules, err
 }
 
@@ -31,7 +31,7 @@ func (s *Store) allProtectedBranches(ctx context.Context, projectID int64) ([]Pr
 // is none.
 func (s *Store) ProtectedBranch(ctx context.Context, projectID, id int64) (ProtectedBranch, error) {
 	var rule ProtectedBranch
-	err := s.reader(ctx).Take(&rule, "project_id = ? AND id = ?", projectID, id).Error
+	err := s.preparedReader(ctx).Take(&rule, "project_id = ? AND id = ?", projectID, id).Error
 	return rule, orNotFound(err, "protected branch")
 }
 
@@ -39,7 +39,7 @@ func (s *Store) ProtectedBranch(ctx context.Context, projectID, id int64) (Prote
 // returns KindNotFound if there is none.
 func (s *Store) ProtectedBranchByName(ctx context.Context, projectID int64, name string) (ProtectedBranch, error) {
 	var rule ProtectedBranch
-	err := s.reader(ctx).Take(&rule, "project_id = ? AND name = ?", projectID, cleanText(name)).Error
+	err := s.preparedReader(ctx).Take(&rule, "project_id = ? AND name = ?", projectID, cleanText(name)).Error
 	return rule, orNotFound(err, "protected branch")
 }
 

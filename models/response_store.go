@@ -239,7 +239,7 @@ var respondedChecksQuery = "SELECT " + respondedCheckColumns(new(MergeRequestChe
 // respondedChecks lists the checks of a merge request by name, without scope, delivery
 // and creation.
 func (s *Store) respondedChecks(ctx context.Context, mergeRequestID int64) ([]MergeRequestCheck, error) {
-	rows, err := s.reader(ctx).Raw(respondedChecksQuery, mergeRequestID).Rows()
+	rows, err := s.preparedReader(ctx).Raw(respondedChecksQuery, mergeRequestID).Rows()
 	if err != nil {
 		return nil, err
 	}

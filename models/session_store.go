@@ -113,7 +113,7 @@ func (s *Store) EndSessions(ctx context.Context, by, user User, id int64, keep s
 // none.
 func (s *Store) ShownOnce(ctx context.Context, digest string) ([]byte, error) {
 	var session Session
-	err := s.reader(ctx).Select("shown_once").Where("digest = ?", digest).Limit(1).Find(&session).Error
+	err := s.preparedReader(ctx).Select("shown_once").Where("digest = ?", digest).Limit(1).Find(&session).Error
 	return session.ShownOnce, err
 }
 

@@ -47,7 +47,7 @@ func errTaken(field string) error {
 // User finds a user by id. It returns KindNotFound if there is none.
 func (s *Store) User(ctx context.Context, id int64) (User, error) {
 	var user User
-	err := s.reader(ctx).Take(&user, id).Error
+	err := s.preparedReader(ctx).Take(&user, id).Error
 	return user, orNotFound(err, "user")
 }
 
@@ -55,7 +55,7 @@ func (s *Store) User(ctx context.Context, id int64) (User, error) {
 // is none.
 func (s *Store) UserByUsername(ctx context.Context, username string) (User, error) {
 	var user User
-	err := s.reader(ctx).Take(&user, "username_key = ?", foldKey(username)).Error
+	err := s.preparedReader(ctx).Take(&user, "username_key = ?", foldKey(username)).Error
 	return user, orNotFound(err, "user")
 }
 
