@@ -56,6 +56,10 @@ func (p *pages) handleError(err error, c echo.Context) {
 		return
 	}
 	status := statusOf(err)
+	if status >= http.StatusInternalServerError && request.ClientGone(c) {
+		_ = c.NoContent(request.StatusClientGone)
+		return
+	}
 	if status >= http.StatusInternalServerError {
 		attrs := []any{"route", c.Path(), "error", err}
 		var panicked *panicError

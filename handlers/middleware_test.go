@@ -285,3 +285,19 @@ func TestRequestLog_ProbesAssetsAndUnchangedPolls_AreLeftOut(t *testing.T) {
 		t.Errorf("logged: %s", log)
 	}
 }
+
+// A client that went away is no failure of the server: neither in the log nor in the status
+// that metrics count.
+func TestPages_ClientGone_IsNoServerError(t *testing.T) {
+	s, e, log := newLoggedSite(t, nil)
+	s.MergeRequest("feature", "main")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, path := range []string{pearPath, pearPath + "/-/merge_requests/1", pearPath + "/-/merge_requests/1/status_checks"} {
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil))
+		if w.Code != request.StatusClientGone || strings.Contains(log.String(), `"level":"ERROR"`) {
+			t.Errorf("%s: status %d, log %s", path, w.Code, log)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"sync"
@@ -64,7 +65,9 @@ func (t *pageTurns) takeTurns(next echo.HandlerFunc) echo.HandlerFunc {
 // enter waits for a place and returns the function that releases it. It takes the place of the
 // project first, so that a page that waits for it holds no place of other projects.
 func (t *pageTurns) enter(ctx context.Context, project string) (leave func(), err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, maxPageWait, &models.Error{Kind: models.KindUnavailable})
+	ctx, cancel := context.WithTimeoutCause(ctx, maxPageWait, &models.Error{
+		Kind: models.KindUnavailable, Err: errors.New("too many pages of merge requests are rendered at once"),
+	})
 	defer cancel()
 	t.mu.Lock()
 	own := t.projects[project]

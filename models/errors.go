@@ -3,7 +3,8 @@ package models
 import (
 	"errors"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -107,23 +108,24 @@ type Error struct {
 
 // Error returns one line for logs. Users see the text of their entry point instead.
 func (e *Error) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "models: %s", e.Code)
+	var facts []string
+	if e.Code != "" {
+		facts = append(facts, string(e.Code))
+	}
 	for _, f := range e.Fields {
-		fmt.Fprintf(&b, " %s=%s", f.Field, f.Code)
+		facts = append(facts, fmt.Sprintf("%s=%s", f.Field, f.Code))
 	}
-	keys := make([]string, 0, len(e.Params))
-	for k := range e.Params {
-		keys = append(keys, k)
+	for _, k := range slices.Sorted(maps.Keys(e.Params)) {
+		facts = append(facts, fmt.Sprintf("%s=%q", k, e.Params[k]))
 	}
-	sort.Strings(keys)
-	for _, k := range keys {
-		fmt.Fprintf(&b, " %s=%q", k, e.Params[k])
+	line := []string{"models"}
+	if len(facts) > 0 {
+		line = append(line, strings.Join(facts, " "))
 	}
 	if e.Err != nil {
-		fmt.Fprintf(&b, ": %v", e.Err)
+		line = append(line, e.Err.Error())
 	}
-	return b.String()
+	return strings.Join(line, ": ")
 }
 
 // Unwrap returns the cause, nil if there is none.

@@ -1,12 +1,16 @@
 package apiv4_test
 
 import (
+	"context"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
+	"github.com/mergegate/mergegate/models/modelstest"
 )
 
 func TestAuthentication_OnlyValidTokens_AreAccepted(t *testing.T) {
@@ -94,4 +98,18 @@ func TestRoutes_EachRole_GetsExpectedStatus(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A client that went away is no failure of the server in the metrics.
+func TestRequest_ClientGone_IsNoServerError(t *testing.T) {
+	s := newSite(t, modelstest.SQLite(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/v4/projects/1", nil)
+	r.Header.Set("Private-Token", s.tokens["developer"])
+	w := httptest.NewRecorder()
+	s.plain.ServeHTTP(w, r)
+	if w.Code != request.StatusClientGone {
+		t.Errorf("status %d: %s", w.Code, w.Body)
+	}
 }

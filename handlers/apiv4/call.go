@@ -110,7 +110,11 @@ func (c *call) fail(err error) error {
 	if c.Response().Committed {
 		return err
 	}
-	if f := failureOf(err); f != nil {
+	f := failureOf(err)
+	if (f == nil || f.status >= http.StatusInternalServerError) && request.ClientGone(c) {
+		return c.NoContent(request.StatusClientGone)
+	}
+	if f != nil {
 		if f.status == http.StatusUnauthorized {
 			c.Response().Header().Set("WWW-Authenticate", `Bearer realm="Mergegate"`)
 		}
@@ -119,9 +123,6 @@ func (c *call) fail(err error) error {
 			c.api.Log.ErrorContext(c.ctx(), "API request unavailable", "route", c.Path(), "error", err)
 		}
 		return c.JSON(f.status, f.body)
-	}
-	if c.ctx().Err() != nil {
-		return nil // the client has disconnected
 	}
 	c.api.Log.ErrorContext(c.ctx(), "API request failed",
 		"method", c.Request().Method, "route", c.Path(), "error", err)

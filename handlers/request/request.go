@@ -5,6 +5,7 @@
 package request
 
 import (
+	"context"
 	"errors"
 
 	"github.com/labstack/echo/v4"
@@ -28,6 +29,16 @@ var (
 	// ErrForbidden means that the user may see the resource but not do this.
 	ErrForbidden = errors.New("this user may not do that")
 )
+
+// StatusClientGone is the status in logs and metrics of a request whose client has gone
+// away, as in nginx. Nobody receives it.
+const StatusClientGone = 499
+
+// ClientGone reports whether the client of a request has gone away, so that work for it
+// failed because it was cancelled.
+func ClientGone(c echo.Context) bool {
+	return errors.Is(c.Request().Context().Err(), context.Canceled)
+}
 
 // SetRetryAfter sets Retry-After to 10 seconds, for answers with status 503.
 func SetRetryAfter(c echo.Context) { c.Response().Header().Set(echo.HeaderRetryAfter, "10") }
