@@ -53,6 +53,7 @@ func benchmarkDrain(b *testing.B, db modelstest.Database) {
 	for i := range drainServices {
 		w.service(fmt.Sprintf("service-%d", i), fmt.Sprintf("http://127.0.3.%d:%s/", i+1, port), "")
 	}
+	pool := w.DB.SQL(b)
 	var ours, minimal, sameTable float64
 	n := 0
 	fill := func() {
@@ -77,9 +78,9 @@ func benchmarkDrain(b *testing.B, db modelstest.Database) {
 			waitUntilDelivered(b, w, &received, all)
 			stop()
 		})
-		minimal += perSecond(func() { drainMinimal(b, w, bareTable) })
+		minimal += perSecond(func() { drainMinimal(b, pool, w.DB.Driver, bareTable) })
 		fill()
-		sameTable += perSecond(func() { drainMinimal(b, w, deliveriesTable) })
+		sameTable += perSecond(func() { drainMinimal(b, pool, w.DB.Driver, deliveriesTable) })
 		if received.Swap(0) != 3*all {
 			b.Fatal("a delivery was sent twice or not at all")
 		}
@@ -159,13 +160,12 @@ var (
 
 // drainMinimal is the minimal loop: it claims batches of 32 and sends each batch
 // concurrently.
-func drainMinimal(b *testing.B, w fixture, statements minimalStatements) {
+func drainMinimal(b *testing.B, db *sql.DB, driver string, statements minimalStatements) {
 	b.Helper()
-	db := w.DB.SQL(b)
 	db.SetMaxOpenConns(20)
 	db.SetMaxIdleConns(20)
 	claim := statements.claim
-	if w.DB.Driver == models.DriverSQLite {
+	if driver == models.DriverSQLite {
 		db.SetMaxOpenConns(1)
 		claim = strings.Replace(claim, " FOR UPDATE SKIP LOCKED", "", 1)
 	}
