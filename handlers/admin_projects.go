@@ -54,30 +54,45 @@ func (p *pages) repositorySize(c echo.Context, projectID int64) (string, error) 
 }
 
 func (p *pages) removeProjectForm(c echo.Context) error {
+	project, err := p.projectByID(c)
+	if err != nil {
+		return err
+	}
+	return p.renderProjectRemoval(c, http.StatusOK, project, views.Form{})
+}
+
+// projectByID returns the project whose id the path has.
+func (p *pages) projectByID(c echo.Context) (models.Project, error) {
 	id, err := idParam(c, "id")
 	if err != nil {
-		return err
+		return models.Project{}, err
 	}
-	project, err := p.Store.Project(c.Request().Context(), id)
-	if err != nil {
-		return err
-	}
-	path := withID(adminProjectsPath, id) + "/remove"
-	return p.confirmAdmin(c, http.StatusOK, views.SectionAdminProjects, views.Confirmation{
+	return p.Store.Project(c.Request().Context(), id)
+}
+
+func (p *pages) renderProjectRemoval(c echo.Context, status int, project models.Project, form views.Form) error {
+	path := withID(adminProjectsPath, project.ID) + "/remove"
+	return p.confirmAdmin(c, status, views.SectionAdminProjects, views.Confirmation{
 		Title: text.KeyAdminDeleteProjectTitle, Button: text.KeyDeleteProject, Text: views.UserActionText(text.KeyAdminDeleteProjectText, project.FullPath()),
-		URL: path, CloseURL: adminProjectsPath,
+		URL: path, CloseURL: adminProjectsPath, Typed: project.FullPath(), Form: form,
 	}, translate(c, text.KeyProjects), adminProjectsPath, translate(c, text.KeyDeleteProject), path)
 }
 
+// removeProject deletes the project if its path was typed as confirmation.
 func (p *pages) removeProject(c echo.Context) error {
-	id, err := idParam(c, "id")
+	project, err := p.projectByID(c)
 	if err != nil {
 		return err
 	}
-	if err := p.Store.DeleteProject(c.Request().Context(), request.MustUser(c), id); err != nil {
+	if c.FormValue("confirm") != project.FullPath() {
+		form := formOf(c)
+		form.Errors["confirm"] = translate(c, text.KeyDeleteMismatch)
+		return p.renderProjectRemoval(c, http.StatusUnprocessableEntity, project, form)
+	}
+	if err := p.Store.DeleteProject(c.Request().Context(), request.MustUser(c), project.ID); err != nil {
 		return err
 	}
-	return p.redirect(c, adminProjectsPath, text.KeyProjectDeleted)
+	return p.redirectPage(c, adminProjectsPath, text.KeyProjectDeleted)
 }
 
 // adminNamespaces lists the namespaces that belong to no user.

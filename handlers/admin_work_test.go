@@ -107,7 +107,11 @@ func TestAdminProjects_ListsSizesAndDeletes(t *testing.T) {
 		if !strings.Contains(admin.get(path).wantStatus(http.StatusOK).text("main"), "otto/quince") {
 			t.Error("the confirmation does not name the project")
 		}
-		admin.post(path, nil).wantStatus(http.StatusSeeOther)
+		refused := admin.post(path, url.Values{"confirm": {"quince"}}).wantStatus(http.StatusUnprocessableEntity)
+		if got := refused.text("#confirm-error"); !strings.Contains(got, "not the path of the project") {
+			t.Errorf("message %q", got)
+		}
+		admin.post(path, url.Values{"confirm": {"otto/quince"}}).wantStatus(http.StatusSeeOther)
 		admin.get("/otto/quince").wantStatus(http.StatusNotFound)
 		if rows := admin.get(adminProjectsPath + "?search=quince").text(".empty"); !strings.Contains(rows, "No projects match") {
 			t.Errorf("after the deletion: %q", rows)

@@ -55,6 +55,8 @@ func (s *testSite) adminCases() []formCase {
 		{name: "delete yourself", action: adminUsersPath + "/root/delete", as: admin, dialog: true, good: url.Values{"confirm": {"root"}}, faults: []fault{
 			{name: "confirmed", want: oneMessage("", "You cannot block or delete yourself."), status: http.StatusUnprocessableEntity},
 		}},
+		{name: "delete project as administrator", action: adminProjectsPath + "/" + itoa(s.Project.ID) + "/remove", as: admin, dialog: true,
+			good: url.Values{"confirm": {"olga/pear"}}, faults: notThePath},
 		{name: "last administrator", action: adminUsersPath + "/root", as: admin, good: url.Values{name: {"root"}, email: {""}},
 			faults: []fault{{name: "no longer one", want: oneMessage("", lastAdminRule), status: http.StatusUnprocessableEntity}}},
 		{name: "new namespace", action: adminNamespacesPath, as: admin, good: url.Values{"path": {"tools"}}, faults: []fault{

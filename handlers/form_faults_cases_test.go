@@ -248,12 +248,15 @@ func (s *testSite) projectCases() []formCase {
 		}},
 		{name: "name and visibility", action: pearGeneralPath + "/advanced", as: s.as(s.Owner), faults: rename,
 			good: url.Values{name: {"Cherry"}, path: {"cherry"}, visibility: {"public"}}},
-		{name: "delete project", action: pearGeneralPath + "/delete", as: s.as(s.Owner), good: url.Values{"confirm": {"olga/pear"}}, faults: []fault{
-			{name: "blank", change: url.Values{"confirm": nil}, want: oneMessage("confirm", "This is not the path of the project")},
-			{name: "another project", change: url.Values{"confirm": {"olga/plum"}}, want: oneMessage("confirm", "This is not the path of the project")},
-			{name: "not UTF-8", change: url.Values{"confirm": {notUTF8}}, want: oneMessage("confirm", "This is not the path of the project")},
-		}},
+		{name: "delete project", action: pearGeneralPath + "/delete", as: s.as(s.Owner), good: url.Values{"confirm": {"olga/pear"}}, faults: notThePath},
 	}
+}
+
+// notThePath are faults of forms that ask for the path of the project to delete it.
+var notThePath = []fault{
+	{name: "blank", change: url.Values{"confirm": nil}, want: oneMessage("confirm", "This is not the path of the project")},
+	{name: "another project", change: url.Values{"confirm": {"olga/plum"}}, want: oneMessage("confirm", "This is not the path of the project")},
+	{name: "not UTF-8", change: url.Values{"confirm": {notUTF8}}, want: oneMessage("confirm", "This is not the path of the project")},
 }
 
 func (s *testSite) requestCases() []formCase {

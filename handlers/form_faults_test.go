@@ -277,7 +277,7 @@ func TestForms_EveryForm_HasInvalidInputCases(t *testing.T) {
 		projectRoute + servicesPath + "/new/test", projectRoute + servicesPath + "/:id/edit/test",
 		projectRoute + "/-/settings/merge_requests", // one check box
 		adminUserPath + "/block", adminUserPath + "/unblock", adminUserPath + "/password", adminUserPath + "/invitation",
-		adminProjectsPath + "/:id/remove", adminNamespacesPath + "/:id/remove", backgroundWorkPath + "/retry",
+		adminNamespacesPath + "/:id/remove", backgroundWorkPath + "/retry",
 		adminUserPath + "/sessions/:id/end", adminUserPath + "/sessions/end_all",
 		adminUserPath + "/personal_access_tokens/:id/revoke", adminUserPath + "/access_tokens/:id/revoke",
 		projectRoute + "/-/project_members/:id", // one list, see TestMembers_OwnerRole_OnlyOwnersChangeIt

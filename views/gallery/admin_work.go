@@ -48,6 +48,13 @@ func adminLists() []Entry {
 			{ID: 3, Path: "priya/notes", Name: "Notes <private>", Visibility: "Public", LastActivity: ago(90 * time.Hour)},
 		}})},
 		{Name: "admin_projects_none_match", Draw: projects(views.AdminProjects{Search: "nothing"})},
+		{Name: "admin_project_delete", Section: views.SectionAdminProjects, Draw: func(context.Context, string) templ.Component {
+			path := "northwind/" + strings.Repeat("ticketing", 20)
+			return views.ConfirmationDialog(views.Confirmation{
+				Title: text.KeyAdminDeleteProjectTitle, Button: text.KeyDeleteProject, Text: views.UserActionText(text.KeyAdminDeleteProjectText, path),
+				URL: "/admin/projects/1/remove", CloseURL: "/admin/projects", Typed: path,
+			})
+		}},
 		{Name: "admin_namespaces", Draw: namespaces(views.AdminNamespaces{Rows: []views.AdminNamespaceRow{
 			{ID: 1, Path: "northwind", Projects: 10_000, More: true, CreatedAt: ago(900 * time.Hour)},
 			{ID: 2, Path: strings.Repeat("x", 255), CreatedAt: ago(time.Hour)},
