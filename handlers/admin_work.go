@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -81,12 +80,7 @@ func (p *pages) retryBackgroundWork(c echo.Context) error {
 	p.recoveries.start(ctx, p.Background, kind, func(ctx context.Context) error {
 		return p.Store.RetryRecovery(ctx, admin, kind)
 	}, func(ctx context.Context, err error) {
-		attrs := []any{"kind", kind, "error", err}
-		var panicked *panicError
-		if errors.As(err, &panicked) {
-			attrs = append(attrs, "stack", string(panicked.stack))
-		}
-		p.Log.ErrorContext(ctx, "retry of background work failed", attrs...)
+		p.Log.ErrorContext(ctx, "retry of background work failed", append(models.ErrorAttrs(err), "kind", kind)...)
 	})
 	return p.redirect(c, backgroundWorkPath, "")
 }

@@ -61,12 +61,7 @@ func (p *pages) handleError(err error, c echo.Context) {
 		return
 	}
 	if status >= http.StatusInternalServerError {
-		attrs := []any{"route", c.Path(), "error", err}
-		var panicked *panicError
-		if errors.As(err, &panicked) {
-			attrs = append(attrs, "stack", string(panicked.stack))
-		}
-		p.Log.ErrorContext(c.Request().Context(), "request failed", attrs...)
+		p.Log.ErrorContext(c.Request().Context(), "request failed", append(models.ErrorAttrs(err), "route", c.Path())...)
 	}
 	if status == http.StatusServiceUnavailable {
 		request.SetRetryAfter(c)

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -133,28 +132,9 @@ func isRoutine(r *http.Request, status int) bool {
 		status < 400 && (path == "/healthz" || path == "/readyz" || path == static.WorkerPath || strings.HasPrefix(path, static.Prefix))
 }
 
-// panicError is a recovered panic.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
-
 // recoverPanic turns a panic of a handler into an error.
 func (p *pages) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) (err error) {
-		defer func() {
-			switch r := recover(); r {
-			case nil:
-			case http.ErrAbortHandler: // aborts the connection on purpose
-				panic(r)
-			default:
-				err = &panicError{value: r, stack: debug.Stack()}
-			}
-		}()
-		return next(c)
-	}
+	return func(c echo.Context) error { return request.WithoutPanic(func() error { return next(c) }) }
 }
 
 // securityHeaders sets the headers that restrict what browsers do with a response.

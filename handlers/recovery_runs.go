@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -41,7 +40,7 @@ func (r *recoveryRuns) start(
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recoveryTime)
 		defer cancel()
 		defer context.AfterFunc(server, cancel)()
-		err := withoutPanic(func() error { return retry(ctx) })
+		err := models.WithoutPanic(func() error { return retry(ctx) })
 		if err != nil && server.Err() == nil {
 			report(ctx, err)
 		}
@@ -49,16 +48,6 @@ func (r *recoveryRuns) start(
 		defer r.mu.Unlock()
 		r.runs[kind] = recoveryRun{failed: err != nil}
 	})
-}
-
-// withoutPanic calls f and returns a panic as a *panicError.
-func withoutPanic(f func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = &panicError{value: r, stack: debug.Stack()}
-		}
-	}()
-	return f()
 }
 
 // state returns the current or last run of a kind.

@@ -42,9 +42,13 @@ func (m *autoMerger) run(ctx context.Context) {
 	defer running.Wait()
 	slots, freed := make(chan struct{}, maxAutoMerges), make(chan struct{}, 1)
 	for ctx.Err() == nil {
-		claimed, err := m.store.ClaimAutoMerges(ctx, maxAutoMerges-len(slots))
+		var claimed []models.MergeRequest
+		err := models.WithoutPanic(func() (err error) {
+			claimed, err = m.store.ClaimAutoMerges(ctx, maxAutoMerges-len(slots))
+			return err
+		})
 		if err != nil && ctx.Err() == nil {
-			m.log.ErrorContext(ctx, "claiming auto-merges failed", "error", err)
+			m.log.ErrorContext(ctx, "claiming auto-merges failed", models.ErrorAttrs(err)...)
 		}
 		for _, mr := range claimed {
 			slots <- struct{}{}
@@ -72,11 +76,15 @@ func (m *autoMerger) run(ctx context.Context) {
 
 func (m *autoMerger) merge(ctx context.Context, mr models.MergeRequest) {
 	ctx = withRunID(ctx)
-	merged, err := m.store.RunAutoMerge(ctx, mr)
+	merged := false
+	err := models.WithoutPanic(func() (err error) {
+		merged, err = m.store.RunAutoMerge(ctx, mr)
+		return err
+	})
 	attrs := []any{"project_id", mr.ProjectID, "merge_request_iid", mr.IID, "attempt", mr.AutoMergeAttempts}
 	switch {
 	case err != nil && !errors.Is(err, context.Canceled):
-		m.log.ErrorContext(ctx, "auto-merge failed", append(attrs, "error", err)...)
+		m.log.ErrorContext(ctx, "auto-merge failed", append(attrs, models.ErrorAttrs(err)...)...)
 	case merged:
 		m.log.InfoContext(ctx, "auto-merge done", attrs...)
 	}

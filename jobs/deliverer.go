@@ -86,7 +86,7 @@ func (d *Deliverer) Run(ctx context.Context) {
 		busy = busyPause
 		if err != nil {
 			if ctx.Err() == nil {
-				d.log.ErrorContext(ctx, "claiming deliveries failed", "error", err)
+				d.log.ErrorContext(ctx, "claiming deliveries failed", models.ErrorAttrs(err)...)
 				pause(ctx, retryDatabase)
 			}
 			continue
@@ -164,7 +164,11 @@ func (d *Deliverer) startDue(ctx, attemptContext context.Context) (n int, more b
 		return 0, false, nil
 	}
 	d.claiming.Lock()
-	claimed, err := d.outbox.Claim(ctx, o)
+	var claimed []models.ClaimedDelivery
+	err = models.WithoutPanic(func() (err error) {
+		claimed, err = d.outbox.Claim(ctx, o)
+		return err
+	})
 	d.claiming.Unlock()
 	if err != nil {
 		return 0, false, err
@@ -190,13 +194,27 @@ func (d *Deliverer) attempt(ctx context.Context, c models.ClaimedDelivery, slot 
 			StartedAt: at, Error: models.ErrorSecret, ErrorDetail: models.DetailSecret,
 		}
 	} else {
-		result = d.sender.Send(ctx, c, at)
+		result = d.send(ctx, c, at)
 	}
 	ended(result)
 	d.log.InfoContext(ctx, "delivery attempt",
 		"delivery_id", c.Delivery.ID, "uuid", c.Delivery.UUID, "attempt", c.Delivery.Attempts,
 		"status", result.HTTPStatus, "failure", result.Error, "duration", result.Duration)
 	d.finish(ctx, models.FinishedDelivery{Delivery: c.Delivery, Result: result}, slot)
+}
+
+// send makes the attempt. One that panics counts as interrupted, so that the delivery is
+// tried again by its schedule.
+func (d *Deliverer) send(ctx context.Context, c models.ClaimedDelivery, at time.Time) (result models.AttemptResult) {
+	err := models.WithoutPanic(func() error {
+		result = d.sender.Send(ctx, c, at)
+		return nil
+	})
+	if err != nil {
+		d.log.ErrorContext(ctx, "sending a delivery failed", append(models.ErrorAttrs(err), "delivery_id", c.Delivery.ID)...)
+		result = models.AttemptResult{StartedAt: at, Error: models.ErrorInterrupted, ErrorDetail: err.Error()}
+	}
+	return result
 }
 
 // finish records the result of an attempt, also after ctx has ended. It retries
@@ -210,7 +228,7 @@ func (d *Deliverer) finish(ctx context.Context, finished models.FinishedDelivery
 		if err == nil {
 			return
 		}
-		d.log.ErrorContext(ctx, "recording a delivery attempt failed", "delivery_id", finished.Delivery.ID, "error", err)
+		d.log.ErrorContext(ctx, "recording a delivery attempt failed", append(models.ErrorAttrs(err), "delivery_id", finished.Delivery.ID)...)
 		if pause(ctx, retryDatabase); ctx.Err() != nil {
 			return
 		}

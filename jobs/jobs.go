@@ -111,8 +111,8 @@ func (j *Jobs) Slots() SlotUse {
 }
 
 // Run runs the loops until ctx ends. It then waits for attempts in flight; see
-// Deliverer.Run for the limit. Errors, such as an unreachable database, are
-// logged and do not end the loops.
+// Deliverer.Run for the limit. Errors, such as an unreachable database, and panics
+// are logged and do not end the loops.
 func (j *Jobs) Run(ctx context.Context) {
 	j.maintenance.atStart(ctx)
 	var loops sync.WaitGroup

@@ -107,7 +107,7 @@ func (m *maintenance) run(ctx context.Context) {
 // of one run have the same request id.
 func (m *maintenance) runOnce(ctx context.Context, name string, operation func(context.Context) error) {
 	ctx = withRunID(ctx)
-	err := operation(ctx)
+	err := models.WithoutPanic(func() error { return operation(ctx) })
 	if ctx.Err() != nil {
 		return
 	}
@@ -115,12 +115,12 @@ func (m *maintenance) runOnce(ctx context.Context, name string, operation func(c
 		m.done(name, err)
 	}
 	for _, err := range splitErrors(err) {
-		attrs := []any{"job", name, "error", err}
+		attrs := []any{"job", name}
 		var project *models.ProjectError
 		if errors.As(err, &project) {
-			attrs = []any{"job", name, "project_id", project.ProjectID, "error", project.Err}
+			attrs, err = append(attrs, "project_id", project.ProjectID), project.Err
 		}
-		m.log.ErrorContext(ctx, "job failed", attrs...)
+		m.log.ErrorContext(ctx, "job failed", append(attrs, models.ErrorAttrs(err)...)...)
 	}
 }
 

@@ -93,7 +93,11 @@ func (w *resultWriter) writeBatch(ctx context.Context, batch []*pendingResult) {
 		attempts[i] = p.FinishedDelivery
 	}
 	w.claiming.Lock()
-	left, err := w.outbox.FinishDeliveries(ctx, attempts)
+	var left []models.FinishedDelivery
+	err := models.WithoutPanic(func() (err error) {
+		left, err = w.outbox.FinishDeliveries(ctx, attempts)
+		return err
+	})
 	w.claiming.Unlock()
 	alone := map[int64]bool{}
 	for _, f := range left {
@@ -118,7 +122,7 @@ func (w *resultWriter) writeBatch(ctx context.Context, batch []*pendingResult) {
 // single records a result in its own transaction if err is errAlone.
 func (w *resultWriter) single(ctx context.Context, p *pendingResult, err error) error {
 	if _, alone := err.(errAlone); alone {
-		return w.outbox.FinishDelivery(ctx, p.Delivery, p.Result)
+		return models.WithoutPanic(func() error { return w.outbox.FinishDelivery(ctx, p.Delivery, p.Result) })
 	}
 	return err
 }

@@ -3,7 +3,6 @@ package apiv4
 import (
 	"errors"
 	"net/http"
-	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -33,19 +32,9 @@ type call struct {
 
 // handler returns the Echo handler of a route. It answers errors and panics.
 func (a *api) handler(r route) echo.HandlerFunc {
-	return func(ec echo.Context) (err error) {
+	return func(ec echo.Context) error {
 		c := &call{Context: ec, api: a}
-		defer func() {
-			if p := recover(); p != nil {
-				if p == http.ErrAbortHandler {
-					panic(p)
-				}
-				a.Log.ErrorContext(c.ctx(), "API request panicked",
-					"panic", p, "stack", string(debug.Stack()))
-				err = c.internalError()
-			}
-		}()
-		if err := c.serve(r); err != nil {
+		if err := request.WithoutPanic(func() error { return c.serve(r) }); err != nil {
 			return c.fail(err)
 		}
 		return nil
@@ -125,7 +114,7 @@ func (c *call) fail(err error) error {
 		return c.JSON(f.status, f.body)
 	}
 	c.api.Log.ErrorContext(c.ctx(), "API request failed",
-		"method", c.Request().Method, "route", c.Path(), "error", err)
+		append(models.ErrorAttrs(err), "method", c.Request().Method, "route", c.Path())...)
 	return c.internalError()
 }
 

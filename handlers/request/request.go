@@ -7,6 +7,7 @@ package request
 import (
 	"context"
 	"errors"
+	"net/http"
 
 	"github.com/labstack/echo/v4"
 
@@ -38,6 +39,16 @@ const StatusClientGone = 499
 // failed because it was cancelled.
 func ClientGone(c echo.Context) bool {
 	return errors.Is(c.Request().Context().Err(), context.Canceled)
+}
+
+// WithoutPanic calls f and returns a panic as a *models.PanicError, except for
+// http.ErrAbortHandler, which ends the connection on purpose.
+func WithoutPanic(f func() error) error {
+	err := models.WithoutPanic(f)
+	if panicked, ok := err.(*models.PanicError); ok && panicked.Value == http.ErrAbortHandler {
+		panic(http.ErrAbortHandler)
+	}
+	return err
 }
 
 // SetRetryAfter sets Retry-After to 10 seconds, for answers with status 503.

@@ -33,8 +33,10 @@ var statements = struct {
 
 // collectStatement remembers a statement for CheckPlans.
 func collectStatement(driver, statement string) {
-	if strings.HasPrefix(statement, "SAVEPOINT") || strings.HasPrefix(statement, "ROLLBACK TO") {
-		return
+	for _, unplanned := range []string{"SAVEPOINT", "ROLLBACK TO", "SET LOCAL"} {
+		if strings.HasPrefix(statement, unplanned) {
+			return
+		}
 	}
 	shape := shapeOf(statement)
 	statements.Lock()
