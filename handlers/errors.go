@@ -56,7 +56,7 @@ func (p *pages) handleError(err error, c echo.Context) {
 		return
 	}
 	status := statusOf(err)
-	if status >= http.StatusInternalServerError && request.ClientGone(c) {
+	if status >= http.StatusInternalServerError && request.ClientGone(c, err) {
 		_ = c.NoContent(request.StatusClientGone)
 		return
 	}

@@ -100,7 +100,7 @@ func (c *call) fail(err error) error {
 		return err
 	}
 	f := failureOf(err)
-	if (f == nil || f.status >= http.StatusInternalServerError) && request.ClientGone(c) {
+	if (f == nil || f.status >= http.StatusInternalServerError) && request.ClientGone(c, err) {
 		return c.NoContent(request.StatusClientGone)
 	}
 	if f != nil {

@@ -35,10 +35,11 @@ var (
 // away, as in nginx. Nobody receives it.
 const StatusClientGone = 499
 
-// ClientGone reports whether the client of a request has gone away, so that work for it
-// failed because it was cancelled.
-func ClientGone(c echo.Context) bool {
-	return errors.Is(c.Request().Context().Err(), context.Canceled)
+// ClientGone reports whether the client of a request that failed with err has gone away.
+// Then the work failed because it was cancelled, unless it panicked.
+func ClientGone(c echo.Context, err error) bool {
+	var panicked *models.PanicError
+	return errors.Is(c.Request().Context().Err(), context.Canceled) && !errors.As(err, &panicked)
 }
 
 // WithoutPanic calls f and returns a panic as a *models.PanicError, except for
