@@ -26,15 +26,15 @@ soak: versions ## kill, cut and fill what Mergegate needs for SOAK_TIME (10m), a
 		$(GO) test -count 1 -timeout 24h -run '^TestSoak$$' -v ./cmd/mergegate
 
 bench: versions ## measure what has a benchmark
-	$(GO) run ./models/modelstest/pgserver -- $(GO) test -run '^$$' -bench . -skip 'Isolation|Scale' -benchmem ./...
+	$(GO) run ./models/modelstest/pgserver -durable -- $(GO) test -run '^$$' -bench . -skip 'Isolation|Scale' -benchmem ./...
 
 bench-isolation: versions ## measure how far bad services delay others (8 minutes)
-	$(GO) run ./models/modelstest/pgserver -- $(GO) test ./jobs -run '^$$' -bench Isolation -benchtime 1x -timeout 30m
+	$(GO) run ./models/modelstest/pgserver -durable -- $(GO) test ./jobs -run '^$$' -bench Isolation -benchtime 1x -timeout 30m
 
 N ?= 200000
 
 bench-scale: versions ## compare every page with 1,000 merge requests against N (200000)
-	MERGEGATE_BENCH_MERGE_REQUESTS=$(N) $(GO) run ./models/modelstest/pgserver -- \
+	MERGEGATE_BENCH_MERGE_REQUESTS=$(N) $(GO) run ./models/modelstest/pgserver -durable -- \
 		$(GO) test ./cmd/mergegate -run '^$$' -bench Scale -benchtime 1x -timeout 24h
 
 test-upgrade: versions ## replace instances of the version at PREVIOUS (a tag or commit) by this one, under load
@@ -48,7 +48,7 @@ LOAD_TIME ?= 1m
 LOAD_OPENING ?= 20s
 
 bench-load: versions ## measure 2,000 open pages, 50 responses and 20 events per second for LOAD_TIME (1m)
-	MERGEGATE_TEST_LOAD_TIME=$(LOAD_TIME) MERGEGATE_TEST_LOAD_OPENING=$(LOAD_OPENING) $(GO) run ./models/modelstest/pgserver -- \
+	MERGEGATE_TEST_LOAD_TIME=$(LOAD_TIME) MERGEGATE_TEST_LOAD_OPENING=$(LOAD_OPENING) $(GO) run ./models/modelstest/pgserver -durable -- \
 		$(GO) test -count 1 -timeout 24h -run '^TestLoad$$' -v ./cmd/mergegate
 
 generate: versions ## write the Go code of the templ files

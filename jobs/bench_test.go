@@ -25,7 +25,7 @@ func BenchmarkCommitToReceiver(b *testing.B) {
 	b.Run("sqlite", func(b *testing.B) { benchmarkCommitToReceiver(b, modelstest.SQLite(b)) })
 	b.Run("postgres", func(b *testing.B) {
 		db := modelstest.Postgres(b)
-		commitToDisk(b, db)
+		assertDurable(b, db)
 		benchmarkCommitToReceiver(b, db)
 	})
 }

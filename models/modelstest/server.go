@@ -24,9 +24,10 @@ type Server struct {
 	// DSN is the URL of the administrative database.
 	DSN string
 
-	cmd *exec.Cmd
-	dir *serverFolder
-	bin string // the directory of the programs
+	cmd     *exec.Cmd
+	dir     *serverFolder
+	bin     string // the directory of the programs
+	durable bool
 }
 
 // StartServer starts a server on a new data directory. It turns off durability for
@@ -36,7 +37,17 @@ func StartServer() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return startServer(func(*serverFolder) (string, error) { return bin, nil })
+	return startServer(func(*serverFolder) (string, error) { return bin, nil }, false)
+}
+
+// StartDurableServer is StartServer for a server whose commits wait for the disk, as in
+// production. Benchmarks use it.
+func StartDurableServer() (*Server, error) {
+	bin, err := postgresPrograms()
+	if err != nil {
+		return nil, err
+	}
+	return startServer(func(*serverFolder) (string, error) { return bin, nil }, true)
 }
 
 // StartServerWithout is StartServer for a server on which an extension is not installed.
@@ -45,11 +56,11 @@ func StartServerWithout(extension string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return startServer(func(dir *serverFolder) (string, error) { return programsWithout(bin, dir.path, extension) })
+	return startServer(func(dir *serverFolder) (string, error) { return programsWithout(bin, dir.path, extension) }, false)
 }
 
 // startServer starts a server whose programs are in the directory that programs returns.
-func startServer(programs func(*serverFolder) (string, error)) (*Server, error) {
+func startServer(programs func(*serverFolder) (string, error), durable bool) (*Server, error) {
 	account, err := serverAccount()
 	if err != nil {
 		return nil, err
@@ -59,7 +70,7 @@ func startServer(programs func(*serverFolder) (string, error)) (*Server, error) 
 	if err != nil {
 		return nil, err
 	}
-	server := &Server{dir: dir, DSN: serverAddress(dir.socket())}
+	server := &Server{dir: dir, DSN: serverAddress(dir.socket()), durable: durable}
 	if server.bin, err = programs(dir); err == nil {
 		err = server.start(account)
 	}
@@ -109,10 +120,12 @@ func (s *Server) startProcess(account *syscall.Credential) error {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	s.cmd = exec.Command(filepath.Join(s.bin, "postgres"), "-D", s.dir.data(), "-F",
-		"-c", "listen_addresses=", "-c", "unix_socket_directories="+s.dir.socket(),
-		"-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "wal_level=minimal",
-		"-c", "max_wal_senders=0", "-c", "max_connections=200", "-c", "timezone=UTC")
+	args := []string{"-D", s.dir.data(), "-c", "listen_addresses=", "-c", "unix_socket_directories=" + s.dir.socket(),
+		"-c", "max_connections=200", "-c", "timezone=UTC"}
+	if !s.durable {
+		args = append(args, "-F", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "wal_level=minimal", "-c", "max_wal_senders=0")
+	}
+	s.cmd = exec.Command(filepath.Join(s.bin, "postgres"), args...)
 	s.cmd.Dir = s.dir.path
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{

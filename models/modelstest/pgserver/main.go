@@ -3,12 +3,15 @@
 //
 //	go run ./models/modelstest/pgserver -- go test ./...
 //
+// With -durable before the dashes, its commits wait for the disk, as in production.
+//
 // Its exit code is that of the command (`go run` turns any failure into 1). If the
 // variable is already set, it does not start a server.
 package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,15 +22,17 @@ import (
 )
 
 func main() {
-	args := os.Args[1:]
-	if len(args) > 0 && args[0] == "--" {
-		args = args[1:]
-	}
-	if len(args) == 0 {
-		fmt.Fprintln(os.Stderr, "usage: pgserver -- command [argument...]")
+	start := modelstest.StartServer
+	durable := flag.Bool("durable", false, "commits wait for the disk")
+	flag.Parse()
+	if flag.NArg() == 0 {
+		fmt.Fprintln(os.Stderr, "usage: pgserver [-durable] -- command [argument...]")
 		os.Exit(2)
 	}
-	code, err := run(args)
+	if *durable {
+		start = modelstest.StartDurableServer
+	}
+	code, err := run(start, flag.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "pgserver:", err)
 	}
@@ -36,7 +41,7 @@ func main() {
 
 // run returns the exit code of the command, or 1 and an error if the command could not
 // be run.
-func run(args []string) (int, error) {
+func run(start func() (*modelstest.Server, error), args []string) (int, error) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 
@@ -44,7 +49,7 @@ func run(args []string) (int, error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = os.Environ()
 	if os.Getenv(modelstest.DSNVariable) == "" {
-		server, err := modelstest.StartServer()
+		server, err := start()
 		if err != nil {
 			return 1, err
 		}
