@@ -145,7 +145,7 @@ func (s *Store) unfinished(ctx context.Context, kind RecoveryKind) (rows *gorm.D
 	case RecoverPendingPushes:
 		return db.Model(&PendingPush{}), "created_at"
 	case RecoverStartedMerges:
-		return db.Model(&MergeRequest{}).Where("merging_sha <> '' AND state = ?", StateOpened), "merging_started_at"
+		return startedMerges(db.Model(&MergeRequest{})), "merging_started_at"
 	case RecoverSteps:
 		return db.Model(&MergeRequestStep{}), "created_at"
 	case RecoverAlsoApply:

@@ -37,6 +37,9 @@ func filteredDeliveries(db *gorm.DB, projectID, serviceID int64, f DeliveryFilte
 	query := db.Model(&Delivery{}).Where("project_id = ? AND external_status_check_id = ?", projectID, serviceID)
 	if f.State != "" {
 		query = query.Where("state = ?", f.State)
+		if f.State == DeliveryFailed || f.State == DeliverySuperseded {
+			query = query.Where("state IN ('failed', 'superseded')") // the condition of an index
+		}
 	}
 	switch f.Event {
 	case "":

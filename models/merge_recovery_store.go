@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"gorm.io/gorm"
 )
 
 // afterMerge processes the consequences of a merge: it records the move of the target
@@ -60,7 +62,7 @@ func (s *Store) RecoverMerges(ctx context.Context, atStart bool) (int, error) {
 		before = before.Add(-mergeGracePeriod)
 	}
 	n := 0
-	cutOff := s.reader(ctx).Where("merging_sha <> '' AND state = ? AND merging_started_at <= ?", StateOpened, before)
+	cutOff := startedMerges(s.reader(ctx)).Where("merging_started_at <= ?", before)
 	err := eachRow(ctx, cutOff, func(candidate MergeRequest) error {
 		completed, err := s.recoverMerge(ctx, candidate)
 		if completed {
@@ -108,4 +110,10 @@ func (s *Store) clearMergeIntent(ctx context.Context, mr MergeRequest) error {
 	return s.writer(ctx).Model(&MergeRequest{}).
 		Where("id = ? AND state = ? AND merging_sha = ?", mr.ID, StateOpened, mr.MergingSHA).
 		UpdateColumns(map[string]any{"merging_sha": "", "merging_started_at": nil}).Error
+}
+
+// startedMerges selects the merge requests whose merge has begun and not ended. For state
+// = ?, SQLite reads all open merge requests instead of the index of begun merges.
+func startedMerges(db *gorm.DB) *gorm.DB {
+	return db.Where("merging_sha <> '' AND state || '' = ?", StateOpened)
 }
