@@ -52,7 +52,9 @@ func statusOf(err error) int {
 // of 500 or above.
 func (p *pages) handleError(err error, c echo.Context) {
 	if c.Response().Committed {
-		p.Log.ErrorContext(c.Request().Context(), "response aborted", "error", err)
+		if !request.ClientGone(c, err) {
+			p.Log.ErrorContext(c.Request().Context(), "response aborted", models.ErrorAttrs(err)...)
+		}
 		return
 	}
 	status := statusOf(err)

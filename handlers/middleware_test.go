@@ -6,10 +6,12 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/labstack/echo/v4"
@@ -298,6 +300,32 @@ func TestPages_ClientGone_IsNoServerError(t *testing.T) {
 		e.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil))
 		if w.Code != request.StatusClientGone || strings.Contains(log.String(), `"level":"ERROR"`) {
 			t.Errorf("%s: status %d, log %s", path, w.Code, log)
+		}
+	}
+}
+
+// abortedResponse fails to write as a connection to a client does that has gone away.
+type abortedResponse struct {
+	*httptest.ResponseRecorder
+	remote net.Addr
+}
+
+func (w abortedResponse) Write([]byte) (int, error) {
+	return 0, &net.OpError{Op: "write", Net: "tcp", Addr: w.remote, Err: syscall.EPIPE}
+}
+
+// A failure to write to another connection than the client's is logged.
+func TestPages_WriteFails_IsLoggedUnlessClientGone(t *testing.T) {
+	s, e, log := newLoggedSite(t, nil)
+	cookie := s.as(s.Owner).cookie
+	for port, want := range map[int]bool{1234: false, 5432: true} {
+		log.Reset()
+		r := httptest.NewRequest(http.MethodGet, pearPath, nil)
+		r.Header.Set("Cookie", cookie)
+		r.RemoteAddr = "192.0.2.1:1234"
+		e.ServeHTTP(abortedResponse{httptest.NewRecorder(), &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: port}}, r)
+		if got := strings.Contains(log.String(), "response aborted"); got != want {
+			t.Errorf("port %d: log %s", port, log)
 		}
 	}
 }

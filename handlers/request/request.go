@@ -7,6 +7,7 @@ package request
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -35,11 +36,16 @@ var (
 // away, as in nginx. Nobody receives it.
 const StatusClientGone = 499
 
-// ClientGone reports whether the client of a request that failed with err has gone away.
-// Then the work failed because it was cancelled, unless it panicked.
+// ClientGone reports whether a request failed with err because its client has gone away:
+// the work was cancelled, or the client's connection is broken. It is false for a panic.
 func ClientGone(c echo.Context, err error) bool {
 	var panicked *models.PanicError
-	return errors.Is(c.Request().Context().Err(), context.Canceled) && !errors.As(err, &panicked)
+	if errors.As(err, &panicked) {
+		return false
+	}
+	var connection *net.OpError // may also be that of the database
+	return errors.Is(c.Request().Context().Err(), context.Canceled) ||
+		errors.As(err, &connection) && connection.Addr != nil && connection.Addr.String() == c.Request().RemoteAddr
 }
 
 // WithoutPanic calls f and returns a panic as a *models.PanicError, except for
