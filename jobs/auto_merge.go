@@ -42,11 +42,7 @@ func (m *autoMerger) run(ctx context.Context) {
 	defer running.Wait()
 	slots, freed := make(chan struct{}, maxAutoMerges), make(chan struct{}, 1)
 	for ctx.Err() == nil {
-		var claimed []models.MergeRequest
-		err := models.WithoutPanic(func() (err error) {
-			claimed, err = m.store.ClaimAutoMerges(ctx, maxAutoMerges-len(slots))
-			return err
-		})
+		claimed, err := recovered(func() ([]models.MergeRequest, error) { return m.store.ClaimAutoMerges(ctx, maxAutoMerges-len(slots)) })
 		if err != nil && ctx.Err() == nil {
 			m.log.ErrorContext(ctx, "claiming auto-merges failed", models.ErrorAttrs(err)...)
 		}
@@ -76,11 +72,7 @@ func (m *autoMerger) run(ctx context.Context) {
 
 func (m *autoMerger) merge(ctx context.Context, mr models.MergeRequest) {
 	ctx = withRunID(ctx)
-	merged := false
-	err := models.WithoutPanic(func() (err error) {
-		merged, err = m.store.RunAutoMerge(ctx, mr)
-		return err
-	})
+	merged, err := recovered(func() (bool, error) { return m.store.RunAutoMerge(ctx, mr) })
 	attrs := []any{"project_id", mr.ProjectID, "merge_request_iid", mr.IID, "attempt", mr.AutoMergeAttempts}
 	switch {
 	case err != nil && !errors.Is(err, context.Canceled):

@@ -164,11 +164,7 @@ func (d *Deliverer) startDue(ctx, attemptContext context.Context) (n int, more b
 		return 0, false, nil
 	}
 	d.claiming.Lock()
-	var claimed []models.ClaimedDelivery
-	err = models.WithoutPanic(func() (err error) {
-		claimed, err = d.outbox.Claim(ctx, o)
-		return err
-	})
+	claimed, err := recovered(func() ([]models.ClaimedDelivery, error) { return d.outbox.Claim(ctx, o) })
 	d.claiming.Unlock()
 	if err != nil {
 		return 0, false, err
@@ -205,11 +201,8 @@ func (d *Deliverer) attempt(ctx context.Context, c models.ClaimedDelivery, slot 
 
 // send makes the attempt. One that panics counts as interrupted, so that the delivery is
 // tried again by its schedule.
-func (d *Deliverer) send(ctx context.Context, c models.ClaimedDelivery, at time.Time) (result models.AttemptResult) {
-	err := models.WithoutPanic(func() error {
-		result = d.sender.Send(ctx, c, at)
-		return nil
-	})
+func (d *Deliverer) send(ctx context.Context, c models.ClaimedDelivery, at time.Time) models.AttemptResult {
+	result, err := recovered(func() (models.AttemptResult, error) { return d.sender.Send(ctx, c, at), nil })
 	if err != nil {
 		d.log.ErrorContext(ctx, "sending a delivery failed", append(models.ErrorAttrs(err), "delivery_id", c.Delivery.ID)...)
 		result = models.AttemptResult{StartedAt: at, Error: models.ErrorInterrupted, ErrorDetail: err.Error()}

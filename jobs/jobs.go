@@ -127,6 +127,16 @@ func withRunID(ctx context.Context) context.Context {
 	return models.WithRequestID(ctx, "job_"+rand.Text())
 }
 
+// recovered calls f and returns a panic as an error, so that a fault in one delivery or
+// job does not end the process, which would meet it again after its next start.
+func recovered[T any](f func() (T, error)) (result T, err error) {
+	err = models.WithoutPanic(func() (err error) {
+		result, err = f()
+		return err
+	})
+	return result, err
+}
+
 // pause waits for d or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)

@@ -93,11 +93,7 @@ func (w *resultWriter) writeBatch(ctx context.Context, batch []*pendingResult) {
 		attempts[i] = p.FinishedDelivery
 	}
 	w.claiming.Lock()
-	var left []models.FinishedDelivery
-	err := models.WithoutPanic(func() (err error) {
-		left, err = w.outbox.FinishDeliveries(ctx, attempts)
-		return err
-	})
+	left, err := recovered(func() ([]models.FinishedDelivery, error) { return w.outbox.FinishDeliveries(ctx, attempts) })
 	w.claiming.Unlock()
 	alone := map[int64]bool{}
 	for _, f := range left {

@@ -27,27 +27,19 @@ type Server struct {
 	cmd     *exec.Cmd
 	dir     *serverFolder
 	bin     string // the directory of the programs
-	durable bool
+	durable bool   // see StartDurableServer
 }
 
 // StartServer starts a server on a new data directory. It turns off durability for
 // speed.
 func StartServer() (*Server, error) {
-	bin, err := postgresPrograms()
-	if err != nil {
-		return nil, err
-	}
-	return startServer(func(*serverFolder) (string, error) { return bin, nil }, false)
+	return startServer(func(*serverFolder) (string, error) { return postgresPrograms() }, false)
 }
 
 // StartDurableServer is StartServer for a server whose commits wait for the disk, as in
 // production. Benchmarks use it.
 func StartDurableServer() (*Server, error) {
-	bin, err := postgresPrograms()
-	if err != nil {
-		return nil, err
-	}
-	return startServer(func(*serverFolder) (string, error) { return bin, nil }, true)
+	return startServer(func(*serverFolder) (string, error) { return postgresPrograms() }, true)
 }
 
 // StartServerWithout is StartServer for a server on which an extension is not installed.
