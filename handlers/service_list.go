@@ -123,8 +123,12 @@ func (p *pages) serviceRows(c echo.Context, returnTo string) ([]views.ServiceRow
 	return rows, nil
 }
 
-// logFailure logs an error that the page can be shown in spite of.
+// logFailure logs an error that the page can be shown in spite of, unless its client has
+// gone away.
 func (p *pages) logFailure(c echo.Context, message string, err error) {
+	if request.ClientGone(c, err) {
+		return
+	}
 	p.Log.ErrorContext(c.Request().Context(), message, "route", c.Path(), "error", err)
 }
 
