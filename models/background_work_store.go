@@ -47,7 +47,7 @@ func (s *Store) BackgroundWork(ctx context.Context, limit int) (BackgroundWork, 
 func (s *Store) serviceBacklogs(ctx context.Context, now time.Time) ([]ServiceBacklog, error) {
 	// A service without a time to look at its queue has no waiting deliveries, except for
 	// those that no claim has seen. Every sub-query reads a part of an index: with EXISTS
-	// or MIN, PostgreSQL may read the deliveries of all services.
+	// or MIN, or where it may sort, PostgreSQL may read the deliveries of all services.
 	waiting := func(single string) string {
 		return "SELECT d.next_attempt_at FROM deliveries d WHERE d.external_status_check_id = q.external_status_check_id" +
 			" AND d.state = 'waiting' AND d.single_attempt = " + single
@@ -60,16 +60,29 @@ func (s *Store) serviceBacklogs(ctx context.Context, now time.Time) ([]ServiceBa
 		Waiting, InFlight int
 		DueEvent, DueTest *time.Time
 	}
-	err := s.reader(ctx).Raw("SELECT "+s.columnNames("q", &ServiceQueue{})+`,
+	query := "SELECT " + s.columnNames("q", &ServiceQueue{}) + `,
 			(SELECT COUNT(*) FROM (SELECT 1 FROM deliveries d WHERE d.external_status_check_id = q.external_status_check_id
-				AND d.state = 'waiting' LIMIT @most) w) AS waiting,
+				AND d.state = 'waiting' ORDER BY d.single_attempt, d.next_attempt_at LIMIT @most) w) AS waiting,
 			(SELECT COUNT(*) FROM deliveries d WHERE d.external_status_check_id = q.external_status_check_id
-				AND d.leased_until > @now) AS in_flight, `+
-		first("FALSE")+` AS due_event, `+first("TRUE")+` AS due_test
+				AND d.leased_until > @now) AS in_flight, ` +
+		first("FALSE") + ` AS due_event, ` + first("TRUE") + ` AS due_test
 		FROM service_queues q WHERE q.next_at IS NOT NULL OR q.opened_at IS NOT NULL OR q.external_status_check_id IN (
 			SELECT a.external_status_check_id FROM (SELECT external_status_check_id FROM deliveries
-				WHERE state = 'waiting' AND NOT queued ORDER BY id LIMIT @most) a)`,
-		sql.Named("now", now), sql.Named("most", MaxListed+1)).Scan(&rows).Error
+				WHERE state = 'waiting' AND NOT queued ORDER BY id LIMIT @most) a)`
+	read := func(tx *Store) error {
+		return tx.reader(ctx).Raw(query, sql.Named("now", now), sql.Named("most", MaxListed+1)).Scan(&rows).Error
+	}
+	var err error
+	if s.postgres() {
+		err = s.Transaction(ctx, func(tx *Store) error {
+			if err := tx.allowSorting(ctx, false); err != nil {
+				return err
+			}
+			return read(tx)
+		})
+	} else {
+		err = read(s)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -87,6 +87,10 @@ func TestDeliveries_BacklogUnknownToStatistics_FewRowsRead(t *testing.T) {
 					_, _, err := w.Store.Deliveries(t.Context(), w.Project.ID, service.ID, models.DeliveryFilter{}, models.Page{Number: 1, Size: 20})
 					check(err)
 				}},
+				{"background work", 4 * waiting / limit, func() { // it counts what waits and what was new
+					_, err := w.Store.BackgroundWork(t.Context(), 20)
+					check(err)
+				}},
 				{"next time", 1, func() {
 					_, _, err := w.Store.NextDeliveryAt(t.Context())
 					check(err)
