@@ -209,10 +209,10 @@ func (s *Store) updateCopy(ctx context.Context, project Project, mr MergeRequest
 	check.Name, check.ExternalURL, check.Scope = service.Name, service.ExternalURL, service.Scope()
 	check.TimeoutSeconds, check.Informational = service.TimeoutSeconds, service.Informational
 	if !urlChanged {
-		return s.saveCheck(ctx, &check)
+		return s.saveCheckCopy(ctx, &check)
 	}
 	check.restart(mr.HeadSHA, s.Now())
-	if err := s.saveCheck(ctx, &check); err != nil {
+	if err := s.saveCheckCopy(ctx, &check); err != nil {
 		return err
 	}
 	by, err := s.applyingUser(ctx, service)

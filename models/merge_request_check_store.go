@@ -139,7 +139,7 @@ func (s *Store) retryChecks(ctx context.Context, by User, project Project, mr Me
 	for i := range failed {
 		check := &failed[i]
 		check.restart(mr.HeadSHA, now)
-		if err := s.saveCheck(ctx, check); err != nil {
+		if err := s.saveCheckState(ctx, check); err != nil {
 			return nil, err
 		}
 		if err := s.supersede(ctx, mr.ID, check.ExternalStatusCheckID, SupersededByRetry); err != nil {
@@ -241,7 +241,7 @@ func (s *Store) expireChecks(ctx context.Context, mergeRequestID int64, candidat
 				continue
 			}
 			check.expire()
-			if err := tx.saveCheck(ctx, &check); err != nil {
+			if err := tx.saveCheckState(ctx, &check); err != nil {
 				return err
 			}
 			expired = append(expired, check)

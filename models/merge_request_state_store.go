@@ -67,7 +67,7 @@ func (s *Store) stopClocks(ctx context.Context, mr MergeRequest) error {
 			continue
 		}
 		check.stop(s.Now())
-		if err := s.saveCheck(ctx, &check); err != nil {
+		if err := s.saveCheckState(ctx, &check); err != nil {
 			return err
 		}
 	}
@@ -123,7 +123,7 @@ func (s *Store) ReopenMergeRequest(ctx context.Context, by User, projectID, iid 
 		for _, check := range checks {
 			if headChanged || check.Status == StatusPending {
 				check.restart(mr.HeadSHA, now)
-				if err := tx.saveCheck(ctx, &check); err != nil {
+				if err := tx.saveCheckState(ctx, &check); err != nil {
 					return err
 				}
 			}

@@ -339,8 +339,18 @@ func (s *Store) saveMergeRequest(ctx context.Context, mr *MergeRequest) error {
 	return s.writer(ctx).Save(mr).Error
 }
 
-// saveCheck updates a check. It does nothing if the check's service was deleted.
-func (s *Store) saveCheck(ctx context.Context, check *MergeRequestCheck) error {
+// saveCheckState updates the state of a check. It does nothing if the check's service was
+// deleted.
+func (s *Store) saveCheckState(ctx context.Context, check *MergeRequestCheck) error {
+	check.UpdatedAt = s.Now()
+	return s.writer(ctx).Exec(`UPDATE merge_request_checks SET sha = ?, status = ?, timed_out = ?, pending_since = ?, stopped_at = ?,
+		settled_at = ?, description = ?, target_url = ?, answered_via = ?, updated_at = ? WHERE id = ?`,
+		check.SHA, check.Status, check.TimedOut, check.PendingSince, check.StoppedAt, check.SettledAt, check.Description, check.TargetURL,
+		check.AnsweredVia, check.UpdatedAt, check.ID).Error
+}
+
+// saveCheckCopy is saveCheckState, but also updates what the check has copied of its service.
+func (s *Store) saveCheckCopy(ctx context.Context, check *MergeRequestCheck) error {
 	check.UpdatedAt = s.Now()
 	return s.writer(ctx).Select("*").Omit("Delivery", "delivery_id").Where("id = ?", check.ID).Updates(check).Error
 }

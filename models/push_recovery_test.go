@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
@@ -301,4 +302,40 @@ func (p *interruptedPush) assertState(later laterMove) {
 	if len(created) != number {
 		p.t.Errorf("%d merge requests by the push option, want %d", len(created), number)
 	}
+}
+
+// A push stores all that it changes of a merge request and of its checks.
+func TestPush_Stored_EqualsWhatItReturns(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		service := w.Service("lint")
+		mr := w.MergeRequest("feature", "main")
+		text := func(mr models.MergeRequest) string {
+			mr.Author, mr.AutoMergeUser = nil, nil
+			encoded, err := json.Marshal(mr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(encoded)
+		}
+		for _, withAutoMerge := range []bool{false, true} {
+			before, _ := w.Reload(mr)
+			if err := w.Respond(before, service, before.HeadSHA, models.StatusFailed); err != nil {
+				t.Fatal(err)
+			}
+			if withAutoMerge {
+				autoMerge(t, w, w.Owner, before)
+			}
+			w.Clock.Advance(time.Second)
+			tip := w.Git.AddCommit(w.Project.ID, "feature", before.HeadSHA)
+			returned := w.RecordPush("feature", before.HeadSHA, tip)[0].Open[0]
+			stored, checks := w.Reload(mr)
+			if text(returned) != text(stored) || stored.HeadSHA != tip || !stored.UpdatedAt.Equal(w.Clock.Now()) || stored.HasAutoMerge() {
+				t.Errorf("returned %s\nstored   %s", text(returned), text(stored))
+			}
+			if c := checks[0]; c.Status != models.StatusPending || c.SHA != tip || c.SettledAt != nil || !c.PendingSince.Equal(w.Clock.Now()) {
+				t.Errorf("check %+v", c)
+			}
+		}
+	})
 }

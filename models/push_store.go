@@ -230,11 +230,7 @@ func (s *Store) followBranch(ctx context.Context, project Project, mr *MergeRequ
 			return nil
 		}
 		mr.SourceBranchDeleted = true
-		mr.UpdatedAt = s.Now()
-		if err := s.abortAutoMerge(ctx, in.By, mr, AbortReason(BlockedSourceGone)); err != nil {
-			return err
-		}
-		return s.saveMergeRequest(ctx, mr)
+		return s.savePush(ctx, mr, in.By, AbortReason(BlockedSourceGone))
 	}
 	var steps []string
 	if in.RecoveredPushAt.IsZero() && mr.HeadSHA == update.Old && !IsZeroSHA(update.New) && update.New != tip {
@@ -261,11 +257,7 @@ func (s *Store) advanceHead(ctx context.Context, project Project, mr *MergeReque
 	old := mr.HeadSHA
 	mr.setHead(commit)
 	mr.SourceBranchDeleted = false
-	mr.UpdatedAt = s.Now()
-	if err := s.abortAutoMerge(ctx, by, mr, AbortedByPush); err != nil {
-		return err
-	}
-	if err := s.saveMergeRequest(ctx, mr); err != nil {
+	if err := s.savePush(ctx, mr, by, AbortedByPush); err != nil {
 		return err
 	}
 	if err := s.shared.cfg.Git.KeepHead(ctx, mr.ProjectID, mr.IID, mr.HeadSHA); err != nil {
@@ -277,7 +269,7 @@ func (s *Store) advanceHead(ctx context.Context, project Project, mr *MergeReque
 	}
 	for _, check := range checks {
 		check.restart(mr.HeadSHA, s.Now())
-		if err := s.saveCheck(ctx, &check); err != nil {
+		if err := s.saveCheckState(ctx, &check); err != nil {
 			return err
 		}
 	}
@@ -285,6 +277,25 @@ func (s *Store) advanceHead(ctx context.Context, project Project, mr *MergeReque
 		return err
 	}
 	return s.recordEvent(ctx, project, *mr, eventInput{action: ActionUpdate, oldRev: old, by: by})
+}
+
+// pushedColumns are the columns of a merge request that savePush changes if no auto-merge
+// is set. Few indexes have them: SQLite writes an index if one of its columns is set, also
+// to the same value.
+var pushedColumns = []string{
+	"head_sha", "head_message", "head_author_name", "head_author_email", "head_committed_at", "source_branch_deleted", "updated_at",
+}
+
+// savePush stores what a push has changed of a merge request, and aborts its auto-merge.
+func (s *Store) savePush(ctx context.Context, mr *MergeRequest, by User, reason AbortReason) error {
+	mr.UpdatedAt = s.Now()
+	if !mr.HasAutoMerge() {
+		return s.writer(ctx).Select(pushedColumns).UpdateColumns(mr).Error
+	}
+	if err := s.abortAutoMerge(ctx, by, mr, reason); err != nil {
+		return err
+	}
+	return s.saveMergeRequest(ctx, mr)
 }
 
 // createFromPushOption opens the merge request that a push option asks for. A refusal

@@ -256,13 +256,3 @@ func (s *Store) respondedChecks(ctx context.Context, mergeRequestID int64) ([]Me
 	}
 	return checks, rows.Err()
 }
-
-// saveCheckState updates what a response changes of a check. It does nothing if the
-// check's service was deleted.
-func (s *Store) saveCheckState(ctx context.Context, check *MergeRequestCheck) error {
-	check.UpdatedAt = s.Now()
-	return s.writer(ctx).Exec(`UPDATE merge_request_checks SET status = ?, timed_out = ?, pending_since = ?, stopped_at = ?,
-		settled_at = ?, description = ?, target_url = ?, answered_via = ?, updated_at = ? WHERE id = ?`,
-		check.Status, check.TimedOut, check.PendingSince, check.StoppedAt, check.SettledAt, check.Description, check.TargetURL, check.AnsweredVia,
-		check.UpdatedAt, check.ID).Error
-}
