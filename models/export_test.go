@@ -9,3 +9,6 @@ const KeptStatements = keptStatements
 
 // OpenPreparing is openPreparing.
 var OpenPreparing = openPreparing
+
+// AfterEnd is afterEnd.
+func (s *Store) AfterEnd(f func(committed bool)) { s.afterEnd(f) }

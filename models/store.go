@@ -61,8 +61,8 @@ type Store struct {
 	db     *gorm.DB // writes, and reads inside a transaction
 	read   *gorm.DB // reads outside a transaction
 	inTx   bool
-	after  *[]func()
-	root   *Store // the store outside any transaction
+	after  *[]func(committed bool) // what afterEnd has collected
+	root   *Store                  // the store outside any transaction
 }
 
 type shared struct {
@@ -250,26 +250,42 @@ const maxTransactionTries = 5
 // repeated.
 func (s *Store) Transaction(ctx context.Context, fn func(tx *Store) error) error {
 	if s.inTx {
-		return s.db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-			return fn(&Store{shared: s.shared, db: db, read: db, inTx: true, after: s.after, root: s.root})
-		})
+		return s.runTransaction(ctx, s.after, fn)
 	}
 	for try := 1; ; try++ {
-		var after []func()
-		err := s.db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-			return fn(&Store{shared: s.shared, db: db, read: db, inTx: true, after: &after, root: s.root})
-		})
-		if err != nil {
-			if try < maxTransactionTries && isDeadlock(err) {
-				continue
+		var after []func(committed bool)
+		err := s.runTransaction(ctx, &after, fn)
+		if err != nil && try < maxTransactionTries && isDeadlock(err) {
+			continue
+		}
+		if err == nil {
+			for _, f := range after {
+				f(true)
 			}
-			return err
 		}
-		for _, f := range after {
-			f()
-		}
-		return nil
+		return err
 	}
+}
+
+// runTransaction runs fn in one transaction or savepoint. If that is rolled back, also by
+// a panic, it calls the functions that fn has added to after.
+func (s *Store) runTransaction(ctx context.Context, after *[]func(committed bool), fn func(tx *Store) error) error {
+	before, committed := len(*after), false
+	defer func() {
+		if committed {
+			return
+		}
+		rolledBack := (*after)[before:]
+		*after = (*after)[:before]
+		for _, f := range rolledBack {
+			f(false)
+		}
+	}()
+	err := s.db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
+		return fn(&Store{shared: s.shared, db: db, read: db, inTx: true, after: after, root: s.root})
+	})
+	committed = err == nil
+	return err
 }
 
 // quickTransaction is Transaction, but on SQLite the commit does not wait for the disk, so
@@ -293,7 +309,17 @@ func (s *Store) quickTransaction(ctx context.Context, fn func(tx *Store) error) 
 
 // afterCommit runs f after the transaction is committed. It must be called in a
 // transaction.
-func (s *Store) afterCommit(f func()) { *s.after = append(*s.after, f) }
+func (s *Store) afterCommit(f func()) {
+	s.afterEnd(func(committed bool) {
+		if committed {
+			f()
+		}
+	})
+}
+
+// afterEnd runs f once after the transaction, or its savepoint, is committed or rolled
+// back. It must be called in a transaction.
+func (s *Store) afterEnd(f func(committed bool)) { *s.after = append(*s.after, f) }
 
 // ID returns a pointer to id for an optional reference, nil for 0.
 func ID(id int64) *int64 {
