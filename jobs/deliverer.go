@@ -75,6 +75,7 @@ func (d *Deliverer) Run(ctx context.Context) {
 	defer interrupt()
 	wake, stop := d.outbox.WatchDeliveries(ctx)
 	defer stop()
+	places := d.offerPlaces(attemptContext)
 	busy := busyPause
 	for ctx.Err() == nil {
 		_, more, err := d.startDue(ctx, attemptContext)
@@ -95,6 +96,7 @@ func (d *Deliverer) Run(ctx context.Context) {
 			d.wait(ctx, wake)
 		}
 	}
+	places.end()
 	if !d.drained(d.drain) {
 		interrupt()
 		if !d.drained(d.lastFinish) {
@@ -160,6 +162,7 @@ func (d *Deliverer) timeUntilDue(ctx context.Context) time.Duration {
 // the limit was reached, so that another claim may find more.
 func (d *Deliverer) startDue(ctx, attemptContext context.Context) (n int, more bool, err error) {
 	o := d.slots.options()
+	defer d.slots.claimed()
 	if o.Limit == 0 {
 		return 0, false, nil
 	}
@@ -170,13 +173,19 @@ func (d *Deliverer) startDue(ctx, attemptContext context.Context) (n int, more b
 		return 0, false, err
 	}
 	for _, c := range claimed {
-		slot := d.slots.acquire(c)
-		d.running.Go(func() {
-			defer slot.release()
-			d.attempt(attemptContext, c, slot)
-		})
+		d.running.Add(1)
+		d.start(attemptContext, c, d.slots.acquire(c))
 	}
 	return len(claimed), len(claimed) == o.Limit, nil
+}
+
+// start starts an attempt in a slot, which running has counted.
+func (d *Deliverer) start(ctx context.Context, c models.ClaimedDelivery, slot *slot) {
+	go func() {
+		defer d.running.Done()
+		defer slot.release()
+		d.attempt(ctx, c, slot)
+	}()
 }
 
 // attempt sends one delivery and records the result.

@@ -32,6 +32,9 @@ type Outbox interface {
 	// WatchDeliveries returns a channel that signals new deliveries. A
 	// signal is a hint: there may be nothing to claim.
 	WatchDeliveries(ctx context.Context) (wake <-chan struct{}, stop func())
+	// OfferPlaces lets the transactions of this process start the deliveries that they
+	// create without a claim, until stop is called.
+	OfferPlaces(reserve func(models.Delivery) models.Place) (stop func())
 	// Now returns the current time of the outbox's clock.
 	Now() time.Time
 }

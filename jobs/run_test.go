@@ -18,6 +18,7 @@ import (
 )
 
 // countingOutbox counts the claims, and how often the loop had nothing to do and waited.
+// No delivery starts without a claim.
 type countingOutbox struct {
 	*models.Store
 	claims, waits atomic.Int32
@@ -26,6 +27,10 @@ type countingOutbox struct {
 func (o *countingOutbox) Claim(ctx context.Context, options models.ClaimOptions) ([]models.ClaimedDelivery, error) {
 	defer o.claims.Add(1)
 	return o.Store.Claim(ctx, options)
+}
+
+func (*countingOutbox) OfferPlaces(func(models.Delivery) models.Place) (stop func()) {
+	return func() {}
 }
 
 func (o *countingOutbox) NextDeliveryAt(ctx context.Context) (time.Time, bool, error) {

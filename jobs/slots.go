@@ -36,6 +36,8 @@ type slots struct {
 	hungProjects map[int64]int
 	// freed receives a value when an attempt frees its slot.
 	freed chan struct{}
+	// claiming says that a claim decides about the free slots.
+	claiming bool
 	// quickTime is the constant; tests change it.
 	quickTime time.Duration
 }
@@ -46,11 +48,24 @@ func newSlots() *slots {
 	}
 }
 
+// reserve takes a slot for a delivery to an idle service that is being created, or returns
+// nil. Half of the slots are kept for deliveries that wait for a claim.
+func (s *slots) reserve(d models.Delivery) *slot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.claiming || s.quick >= maxQuick/2 || s.inFlight >= maxInFlight/2 ||
+		s.perHost[hostOf(d.URL)] >= maxPerHost/2 || s.perProject[d.ProjectID] >= maxPerProject/2 {
+		return nil
+	}
+	return s.take(models.ClaimedDelivery{Delivery: d})
+}
+
 // options returns the options of the next claim. Its limit is the number of free slots,
-// which may be 0.
+// which may be 0. Nothing else takes a slot until claimed is called.
 func (s *slots) options() models.ClaimOptions {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.claiming = true
 	select {
 	case <-s.freed: // counted below
 	default:
@@ -97,6 +112,13 @@ func (s *slots) options() models.ClaimOptions {
 	return o
 }
 
+// claimed ends the claim that options began.
+func (s *slots) claimed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.claiming = false
+}
+
 // slot is the place of one attempt.
 type slot struct {
 	*slots
@@ -109,10 +131,15 @@ type slot struct {
 	released bool
 }
 
-// acquire takes a slot for an attempt.
+// acquire takes a slot for a claimed delivery.
 func (s *slots) acquire(c models.ClaimedDelivery) *slot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.take(c)
+}
+
+// take takes a slot. The lock must be held.
+func (s *slots) take(c models.ClaimedDelivery) *slot {
 	place := &slot{slots: s, host: hostOf(c.Delivery.URL), project: c.Delivery.ProjectID, hung: c.Hung}
 	s.inFlight++
 	if place.hung {

@@ -36,9 +36,12 @@ func TestDeliveries_BacklogUnknownToStatistics_FewRowsRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			copyDeliveries(t, conn, models.DeliveryWaiting, queued, waiting)
-			if _, err := conn.Exec("UPDATE service_queues SET next_at = $1", w.Clock.Now()); err != nil {
-				t.Fatal(err)
+			if queued {
+				if _, err := conn.Exec("UPDATE service_queues SET next_at = $1", w.Clock.Now()); err != nil {
+					t.Fatal(err)
+				}
 			}
+			defer w.Store.OfferPlaces(func(models.Delivery) models.Place { return nil })()
 			check := func(err error) {
 				t.Helper()
 				if err != nil {
@@ -51,6 +54,7 @@ func TestDeliveries_BacklogUnknownToStatistics_FewRowsRead(t *testing.T) {
 				deliveries int
 				do         func()
 			}{
+				{"push before the first claim", 2, func() { w.Push("feature") }},
 				{"claim", 4*20 + map[bool]int{false: 2 * waiting}[queued], func() {
 					for range 20 {
 						claimed = claim(t, w.Store, 4)

@@ -69,7 +69,7 @@ type Delivery struct {
 	NextAttemptAt     time.Time
 	// NotBefore is the end of the service's last Retry-After.
 	NotBefore *time.Time
-	// Queued reports whether a claim has seen the delivery; see ServiceQueue.NextAt.
+	// Queued reports whether ServiceQueue.NextAt counts the delivery.
 	Queued         bool
 	LeasedUntil    *time.Time
 	LastAttemptAt  *time.Time

@@ -53,6 +53,10 @@ func (s *Store) recordEvent(ctx context.Context, project Project, mr MergeReques
 		UUID: uuid.NewString(), Action: in.action, OldRev: in.oldRev, Changes: in.changes, At: now,
 		User: in.by, Project: project, MergeRequest: mr, MergeStatus: mergeStatus(project, mr, checks, now),
 	}
+	starts, err := s.findIdleServices(ctx, checks)
+	if err != nil {
+		return err
+	}
 	for _, check := range checks {
 		event.Service = EventService{ID: check.ExternalStatusCheckID, Name: check.Name, URL: check.ExternalURL}
 		payload, err := s.shared.cfg.Payload(event)
@@ -66,6 +70,7 @@ func (s *Store) recordEvent(ctx context.Context, project Project, mr MergeReques
 			WholeSchedule: in.action == ActionClose || in.action == ActionMerged,
 			NextAttemptAt: now, TraceParent: traceParent, CreatedAt: now,
 		}
+		starts.lease(&d)
 		if err := s.writer(ctx).Create(&d).Error; err != nil {
 			if isForeignKeyViolation(err) {
 				continue // the service was deleted concurrently
@@ -78,7 +83,7 @@ func (s *Store) recordEvent(ctx context.Context, project Project, mr MergeReques
 			return err
 		}
 	}
-	return s.notifyDeliveries(ctx)
+	return starts.finish(ctx)
 }
 
 // mergeStatus returns GitLab's detailed_merge_status, as far as the database knows it.

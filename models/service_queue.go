@@ -8,8 +8,8 @@ type ServiceQueue struct {
 	ExternalStatusCheckID int64 `gorm:"primaryKey;autoIncrement:false"`
 	ProjectID             int64
 	// NextAt is when a claim should look for deliveries, nil for never. It may be too
-	// early, but not too late: deliveries that no claim has seen yet are marked with
-	// Delivery.Queued instead.
+	// early, but not too late: Delivery.Queued is false for new deliveries that it does not
+	// count yet.
 	NextAt *time.Time
 	// Hung reports whether the last attempt took HungAfter or longer.
 	Hung bool

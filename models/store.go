@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -71,8 +72,10 @@ type shared struct {
 	reader *sql.DB
 	// deliveries and autoMerges wake the loops of this process.
 	deliveries, autoMerges notifier
-	hooks                  Hooks
-	running                runningPushes
+	// reservePlace is the function of OfferPlaces.
+	reservePlace atomic.Pointer[func(Delivery) Place]
+	hooks        Hooks
+	running      runningPushes
 	// kept has counts and summaries that read many rows.
 	kept *lru.Cache[string, keptResult]
 }
