@@ -221,10 +221,10 @@ func gitProcesses(t *testing.T, dir string) int {
 	return n
 }
 
-// waitFor polls until the condition holds, for at most ten seconds.
+// waitFor polls until the condition holds, for at most a minute.
 func waitFor(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !so(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("timed out waiting for %s", what)
 		}

@@ -17,7 +17,7 @@ import (
 
 // waitLimit is how long a test waits for a condition. It is below pollEvery, so
 // a test fails if only the poll would find a delivery.
-const waitLimit = pollEvery * 3 / 5
+const waitLimit = pollEvery * 9 / 10
 
 // received is a request that a receiver got.
 type received struct {
@@ -69,11 +69,17 @@ func status(code int) func(http.ResponseWriter, *http.Request) {
 // next waits for the next request and returns it.
 func (r *receiver) next(t testing.TB) received {
 	t.Helper()
+	return r.nextWithin(t, waitLimit)
+}
+
+// nextWithin is next with another limit than waitLimit.
+func (r *receiver) nextWithin(t testing.TB, limit time.Duration) received {
+	t.Helper()
 	select {
 	case got := <-r.requests:
 		return got
-	case <-time.After(waitLimit):
-		t.Fatalf("no request within %v", waitLimit)
+	case <-time.After(limit):
+		t.Fatalf("no request within %v", limit)
 		return received{}
 	}
 }

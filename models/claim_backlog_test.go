@@ -132,6 +132,7 @@ func deliveryRowsRead(t *testing.T, conn *sql.DB, store *models.Store) (n int) {
 	t.Helper()
 	// A session reports what it has read when it ends.
 	store.DB().SetMaxIdleConns(0)
+	defer store.DB().SetMaxIdleConns(1)
 	others := 1
 	for deadline := time.Now().Add(time.Minute); others > 0; {
 		if time.Now().After(deadline) {

@@ -161,7 +161,7 @@ func (p *program) start(env []string, args ...string) {
 // has ended.
 func (p *program) await(what string, holds func() bool) {
 	p.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !holds() {
 		select {
 		case <-p.ended:
@@ -179,7 +179,7 @@ func (p *program) awaitEnd() {
 	p.t.Helper()
 	select {
 	case <-p.ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		p.t.Fatal("the program does not end")
 	}
 }

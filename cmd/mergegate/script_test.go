@@ -58,8 +58,8 @@ type scriptState struct {
 
 func stateOf(ts *testscript.TestScript) *scriptState { return ts.Value(stateKey{}).(*scriptState) }
 
-// patience is how long a script waits for a condition.
-const patience = 30 * time.Second
+// patience is how long a test waits for a condition. A busy machine may need it.
+const patience = 90 * time.Second
 
 // until polls until the condition holds.
 func until(ts *testscript.TestScript, what string, so func() bool) {

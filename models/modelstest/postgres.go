@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver named "pgx"
 
 	"github.com/mergegate/mergegate/migrations"
@@ -100,72 +101,79 @@ func copyPostgres(template string) (dsn string, drop func() error, err error) {
 		return "", nil, err
 	}
 	name := "test_" + strings.ToLower(rand.Text()[:16])
-	// Connect for two statements only: a pool that lives as long as the process would
-	// be reported by the leak checks of packages.
-	withAdmin := func(f func(admin *sql.DB) error) error {
-		admin, err := sql.Open("pgx", server)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = admin.Close() }()
-		return f(admin)
-	}
-	err = withAdmin(func(admin *sql.DB) error { return createDatabase(context.Background(), admin, name, template) })
+	err = asAdministrator(func(admin *pgx.Conn) error { return createDatabase(context.Background(), admin, name, template) })
 	return withDatabase(server, name), func() error {
-		return withAdmin(func(admin *sql.DB) error {
-			_, err := admin.Exec("DROP DATABASE " + name + " WITH (FORCE)")
+		return asAdministrator(func(admin *pgx.Conn) error {
+			_, err := admin.Exec(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)")
 			return err
 		})
 	}, err
 }
 
+// administrator is the connection that creates and drops databases. It stays open: a new
+// one costs more than a database. Unlike a pool, it has no goroutine that a leak check
+// would find.
+var administrator struct {
+	sync.Mutex
+	*pgx.Conn
+}
+
+// asAdministrator calls f with the administrator's connection.
+func asAdministrator(f func(admin *pgx.Conn) error) error {
+	ctx := context.Background()
+	administrator.Lock()
+	defer administrator.Unlock()
+	if administrator.Conn != nil && administrator.Ping(ctx) != nil { // the server has restarted
+		_ = administrator.Close(ctx)
+		administrator.Conn = nil
+	}
+	if administrator.Conn == nil {
+		dsn, err := serverDSN()
+		if err != nil {
+			return err
+		}
+		if administrator.Conn, err = pgx.Connect(ctx, dsn); err != nil {
+			administrator.Conn = nil
+			return fmt.Errorf("reach the server: %w", err)
+		}
+	}
+	return f(administrator.Conn)
+}
+
 // templateDatabase returns the name of a database that has the schema and no rows. The
 // first caller on a server creates it, in any process.
-var templateDatabase = sync.OnceValues(func() (string, error) {
-	ctx := context.Background()
-	dsn, err := serverDSN()
-	if err != nil {
-		return "", err
-	}
+var templateDatabase = sync.OnceValues(func() (name string, err error) {
 	hash, err := schemaHash(migrations.Postgres)
 	if err != nil {
 		return "", err
 	}
-	name := "template_" + hash
-	db, err := sql.Open("pgx", dsn)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = db.Close() }()
-	admin, err := db.Conn(ctx) // the lock belongs to one connection
-	if err != nil {
-		return "", fmt.Errorf("reach the server: %w", err)
-	}
-	defer func() { _ = admin.Close() }()
-	if _, err := admin.ExecContext(ctx, "SELECT pg_advisory_lock($1)", templateLock); err != nil {
-		return "", err
-	}
-	defer func() { _, _ = admin.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", templateLock) }()
-
-	var exists bool
-	const query = "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)"
-	if err := admin.QueryRowContext(ctx, query, name).Scan(&exists); err != nil || exists {
-		return name, err
-	}
-	return name, makeTemplate(ctx, admin, dsn, name)
+	name = "template_" + hash
+	return name, asAdministrator(func(admin *pgx.Conn) error {
+		ctx := context.Background()
+		if _, err := admin.Exec(ctx, "SELECT pg_advisory_lock($1)", templateLock); err != nil {
+			return err
+		}
+		defer func() { _, _ = admin.Exec(ctx, "SELECT pg_advisory_unlock($1)", templateLock) }()
+		var exists bool
+		const query = "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)"
+		if err := admin.QueryRow(ctx, query, name).Scan(&exists); err != nil || exists {
+			return err
+		}
+		return makeTemplate(ctx, admin, name)
+	})
 })
 
 // makeTemplate migrates a database under a temporary name and then renames it, so a
 // process that dies does not leave an incomplete template.
-func makeTemplate(ctx context.Context, admin *sql.Conn, dsn, name string) error {
+func makeTemplate(ctx context.Context, admin *pgx.Conn, name string) error {
 	unfinished := name + "_unfinished"
-	if _, err := admin.ExecContext(ctx, "DROP DATABASE IF EXISTS "+unfinished+" WITH (FORCE)"); err != nil {
+	if _, err := admin.Exec(ctx, "DROP DATABASE IF EXISTS "+unfinished+" WITH (FORCE)"); err != nil {
 		return err
 	}
 	if err := createDatabase(ctx, admin, unfinished, "template0"); err != nil {
 		return err
 	}
-	db, err := sql.Open("pgx", withDatabase(dsn, unfinished))
+	db, err := sql.Open("pgx", withDatabase(admin.Config().ConnString(), unfinished))
 	if err != nil {
 		return err
 	}
@@ -177,26 +185,21 @@ func makeTemplate(ctx context.Context, admin *sql.Conn, dsn, name string) error 
 	if err != nil {
 		return err
 	}
-	_, err = admin.ExecContext(ctx, "ALTER DATABASE "+unfinished+" RENAME TO "+name)
+	_, err = admin.Exec(ctx, "ALTER DATABASE "+unfinished+" RENAME TO "+name)
 	return err
 }
 
-type execer interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
-func createDatabase(ctx context.Context, admin execer, name, template string) error {
+func createDatabase(ctx context.Context, admin *pgx.Conn, name, template string) error {
 	var version int
 	const query = "SELECT current_setting('server_version_num')::int"
-	if err := admin.QueryRowContext(ctx, query).Scan(&version); err != nil {
+	if err := admin.QueryRow(ctx, query).Scan(&version); err != nil {
 		return err
 	}
 	create := "CREATE DATABASE " + name + " TEMPLATE " + template
 	if version >= 150000 { // before, copying files was the only way
 		create += " STRATEGY file_copy"
 	}
-	_, err := admin.ExecContext(ctx, create)
+	_, err := admin.Exec(ctx, create)
 	return err
 }
 
