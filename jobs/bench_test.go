@@ -17,10 +17,11 @@ import (
 )
 
 // BenchmarkCommitToReceiver measures the time from just before a push commits
-// to the first byte at a receiver on this machine: the commit to disk, the
-// wake-up, the claim and the connection, at 20 events per second. It alternates with sending the same
-// payload directly, without a database. The ratio of the two hardly depends on
-// the load of the machine.
+// to the first byte at a receiver on this machine: the commit to disk and the
+// connection, at 20 events per second. The service is idle, so the attempt begins
+// with the commit, without a claim. It alternates with sending the same payload
+// directly, without a database. The ratio of the two hardly depends on the load
+// of the machine.
 func BenchmarkCommitToReceiver(b *testing.B) {
 	b.Run("sqlite", func(b *testing.B) { benchmarkCommitToReceiver(b, modelstest.SQLite(b)) })
 	b.Run("postgres", func(b *testing.B) {

@@ -40,7 +40,9 @@ func (s *Store) FinishDeliveries(ctx context.Context, attempts []FinishedDeliver
 }
 
 // finish stores the results of attempts in a transaction. It locks deliveries before
-// queues. Nothing locks a delivery after a queue and waits for it.
+// queues. Nothing that holds a queue waits for a delivery of the same service: an event
+// (directStarts) holds the queues of services for which nothing waits, and then waits for
+// waiting deliveries only.
 type finish struct {
 	*Store
 	attempts []FinishedDelivery

@@ -17,7 +17,7 @@ type Place interface {
 
 // OfferPlaces lets the transactions of this process start the deliveries that they create
 // without a claim: the first attempt begins with the commit. reserve returns a free place
-// for a delivery, nil if there is none; it must not use the database. stop ends the offer.
+// for a delivery, or nil; it must not use the database. stop ends the offer.
 func (s *Store) OfferPlaces(reserve func(Delivery) Place) (stop func()) {
 	s.shared.reservePlace.Store(&reserve)
 	return func() { s.shared.reservePlace.CompareAndSwap(&reserve, nil) }
@@ -40,7 +40,8 @@ type directStarts struct {
 }
 
 // findIdleServices finds the services of the checks for which nothing waits or is in
-// flight and whose last attempt neither failed nor hung. It waits for no lock.
+// flight, whose breaker is closed, and whose last attempt did not hang. It waits for no
+// lock.
 func (s *Store) findIdleServices(ctx context.Context, checks []MergeRequestCheck) (*directStarts, error) {
 	reserve := s.shared.reservePlace.Load()
 	if !s.inTx || reserve == nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// What a savepoint added to the end of its transaction is told about the savepoint's end,
-// not the transaction's.
+// A function that was added within a savepoint learns that the savepoint was rolled back,
+// also if the transaction is committed.
 func TestTransaction_SavepointRolledBack_TellsItsOwnFunctions(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
