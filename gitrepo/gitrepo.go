@@ -57,19 +57,13 @@ var (
 	ErrTooLarge = errors.New("git exceeded a limit")
 )
 
-// Options configures a Store. Without SocketPath every push is rejected; all
-// other fields may be zero.
+// Options configures a Store. All fields may be zero.
 type Options struct {
 	// GitPath is the git program. Empty means git in PATH.
 	GitPath string
-	// HooksDir is the folder in which New creates the hooks. Empty means .hooks
-	// in the root of the repositories.
+	// HooksDir is the folder in which New creates a folder of hooks. Empty means
+	// .hooks in the root of the repositories. Programs must be allowed to run there.
 	HooksDir string
-	// HookProgram is the program that the hooks run. Empty means the running
-	// binary.
-	HookProgram string
-	// SocketPath is the path of the socket of ListenHooks.
-	SocketPath string
 	// MaxPackBytes is the maximum size of the pack of one push. 0 means
 	// DefaultMaxPackBytes.
 	MaxPackBytes int64
@@ -89,6 +83,7 @@ type Options struct {
 type Store struct {
 	root    string
 	git     string
+	hooks   string // folder of the hooks
 	options Options
 	env     []string
 	log     *slog.Logger
@@ -112,7 +107,7 @@ func New(root string, o Options) (*Store, error) {
 	if _, err := s.version(); err != nil {
 		return nil, err
 	}
-	if err := s.writeHooks(); err != nil {
+	if err := s.ensureHooks(); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -162,20 +157,7 @@ func prepare(root string, o Options) (*Store, error) {
 	if o.HooksDir, err = filepath.Abs(o.HooksDir); err != nil {
 		return nil, err
 	}
-	if o.SocketPath != "" { // hooks run in another folder
-		if o.SocketPath, err = filepath.Abs(o.SocketPath); err != nil {
-			return nil, err
-		}
-	}
-	if o.HookProgram == "" {
-		if o.HookProgram, err = os.Executable(); err != nil {
-			return nil, fmt.Errorf("find the program of the hooks: %w", err)
-		}
-	}
-	if o.HookProgram, err = filepath.Abs(o.HookProgram); err != nil {
-		return nil, err
-	}
-	s := &Store{root: root, git: git, options: o, log: o.Log, pools: newPools(), swept: map[int64]time.Time{}}
+	s := &Store{root: root, git: git, hooks: hooksFolder(o.HooksDir), options: o, log: o.Log, pools: newPools(), swept: map[int64]time.Time{}}
 	s.env = s.environment()
 	return s, nil
 }

@@ -1,12 +1,9 @@
 package gitrepo
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
-	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,15 +14,10 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/mergegate/mergegate/gitrepo/hooktest"
 )
 
-// TestMain runs the hook if git starts this test binary as one.
+// TestMain lets the test binary also run as a process that a test kills.
 func TestMain(m *testing.M) {
-	if name, ok := IsHook(os.Args[0]); ok {
-		hooktest.Exit(RunHook(name, os.Stdin, os.Stdout, os.Stderr, os.Environ()))
-	}
 	if root := os.Getenv(readingRoot); root != "" {
 		readUntilKilled(root)
 	}
@@ -66,42 +58,23 @@ func write(t testing.TB, r Repo, branch, parent, message string, files map[strin
 	return sha
 }
 
-// gitHost serves a store over HTTP. decide handles the requests of its hooks.
+// gitHost serves a store over HTTP. It handles pushes with decide.
 type gitHost struct {
 	store  *Store
 	url    string // of repository 1
 	server *httptest.Server
 
-	mu       sync.Mutex
-	decide   func(HookRequest) HookResponse
-	requests []HookRequest
-	stopHook func()
+	mu     sync.Mutex
+	decide func(hook string, p Push) (refused bool, message string)
+	hooks  map[string][]Push // the pushes that PreReceive and PostReceive got, by hook
 }
 
 func newGitHost(t *testing.T, o Options) *gitHost {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "mg") // short: the path of a socket is limited
-	if err != nil {
-		t.Fatal(err)
+	h := &gitHost{
+		store: newStore(t, o), hooks: map[string][]Push{},
+		decide: func(string, Push) (bool, string) { return false, "" },
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	o.SocketPath = filepath.Join(dir, "hooks.sock")
-	h := &gitHost{store: newStore(t, o), decide: func(HookRequest) HookResponse { return HookResponse{} }}
-	l, err := ListenHooks(o.SocketPath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- ServeHooks(ctx, l, h.handle, slog.New(slog.DiscardHandler)) }()
-	h.stopHook = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("ServeHooks: %v", err)
-		}
-	})
-	t.Cleanup(h.stopHook)
-
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{id}/info/refs", func(w http.ResponseWriter, r *http.Request) {
 		id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
@@ -111,8 +84,14 @@ func newGitHost(t *testing.T, o Options) *gitHost {
 	})
 	mux.HandleFunc("POST /{id}/{service}", func(w http.ResponseWriter, r *http.Request) {
 		id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
-		if err := h.store.Service(w, r, id, r.PathValue("service"), 7, "req-1"); err != nil {
-			t.Logf("service: %v", err)
+		var err error
+		if r.PathValue("service") == ReceivePack {
+			err = h.store.ReceivePack(w, r, id, "req-1", h)
+		} else {
+			err = h.store.UploadPack(w, r, id)
+		}
+		if err != nil {
+			t.Logf("%s: %v", r.URL.Path, err)
 		}
 	})
 	h.server = httptest.NewServer(mux)
@@ -121,24 +100,28 @@ func newGitHost(t *testing.T, o Options) *gitHost {
 	return h
 }
 
-func (h *gitHost) handle(_ context.Context, r HookRequest) HookResponse {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.requests = append(h.requests, r)
-	return h.decide(r)
+func (h *gitHost) PreReceive(_ context.Context, p Push) (refused bool, message string) {
+	return h.handle(preReceive, p)
 }
 
-// seen returns the hook requests of a kind since the last call.
-func (h *gitHost) seen(kind string) []HookRequest {
+func (h *gitHost) PostReceive(_ context.Context, p Push) (message string) {
+	_, message = h.handle(postReceive, p)
+	return message
+}
+
+func (h *gitHost) handle(hook string, p Push) (refused bool, message string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var found []HookRequest
-	for _, r := range h.requests {
-		if r.Kind == kind {
-			found = append(found, r)
-		}
-	}
-	h.requests = nil
+	h.hooks[hook] = append(h.hooks[hook], p)
+	return h.decide(hook, p)
+}
+
+// seen returns the pushes that a hook got since the last call.
+func (h *gitHost) seen(hook string) []Push {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	found := h.hooks[hook]
+	h.hooks = map[string][]Push{}
 	return found
 }
 
@@ -337,43 +320,4 @@ func TestSweepAndPrune(t *testing.T) {
 	if _, err := r.Commit(t.Context(), tip); err != nil {
 		t.Errorf("Prune removed what is needed: %v", err)
 	}
-}
-
-func TestServeHooks(t *testing.T) {
-	if _, err := ListenHooks("/tmp/" + strings.Repeat("x", 120)); err == nil {
-		t.Error("a path that is too long for a socket was accepted")
-	}
-	dir, err := os.MkdirTemp("", "mg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "s")
-	// A crash leaves a socket on which no process listens.
-	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead.SetUnlinkOnClose(false)
-	dead.Close()
-	l, err := ListenHooks(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("socket: %v, %v", info.Mode(), err)
-	}
-	if _, err := ListenHooks(path); err == nil || !strings.Contains(err.Error(), "another process") {
-		t.Errorf("second listener: %v", err)
-	}
-}
-
-func TestRunHook_InvalidInput_RejectsPush(t *testing.T) {
-	var out, errs bytes.Buffer
-	code := RunHook(PreReceive, strings.NewReader("nonsense\n"), &out, &errs, nil)
-	if code != 1 || out.Len() > 0 {
-		t.Errorf("RunHook = %d, printed %q", code, out.String())
-	}
-	contains(t, errs.String(), "is invalid")
 }

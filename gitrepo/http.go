@@ -2,7 +2,6 @@ package gitrepo
 
 import (
 	"bufio"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -52,85 +51,54 @@ func (s *Store) InfoRefs(w http.ResponseWriter, r *http.Request, id int64, servi
 	return s.serve(r.Context(), command{
 		dir: s.path(id), repo: id, args: serviceArgs(service, "--http-backend-info-refs"),
 		env: protocolEnv(protocol), limits: s.serviceLimits(),
-	}, &clientWriter{w: w, control: control, meter: meter{rate: s.options.TransferRate, deadline: control.SetWriteDeadline}})
+	}, &clientWriter{w: w, control: control, meter: meter{rate: s.options.TransferRate, deadline: control.SetWriteDeadline}}, nil)
 }
 
-// Service handles POST …/git-upload-pack and …/git-receive-pack. It passes userID
-// and requestID to the hooks of a push, and streams request and response.
-//
-// w and r.Body must not buffer, limit or time out, and ReadTimeout and
-// WriteTimeout of the server must be 0.
-func (s *Store) Service(w http.ResponseWriter, r *http.Request, id int64, service string, userID int64, requestID string) error {
-	if service != UploadPack && service != ReceivePack {
-		http.Error(w, "This git service does not exist.", http.StatusNotFound)
-		return nil
+// UploadPack handles POST …/git-upload-pack, the transfer of a fetch. It streams
+// request and response: w and r.Body must not buffer, limit or time out, and
+// ReadTimeout and WriteTimeout of the server must be 0. The returned error is for the
+// log.
+func (s *Store) UploadPack(w http.ResponseWriter, r *http.Request, id int64) error {
+	t, err := s.openTransfer(w, r, id, UploadPack)
+	if t == nil {
+		return err
 	}
-	if got := r.Header.Get("Content-Type"); got != "application/x-"+service+"-request" {
-		http.Error(w, "This address is for git clients only.", http.StatusUnsupportedMediaType)
-		return nil
+	defer t.close()
+	t.command.stdin = io.LimitReader(t.in, maxNegotiationBytes)
+	return t.failed(s.serve(r.Context(), t.command, t.out, nil))
+}
+
+// ReceivePack handles POST …/git-receive-pack, the transfer of a push, like
+// UploadPack. handler decides about the push. The reflogs get requestID.
+func (s *Store) ReceivePack(w http.ResponseWriter, r *http.Request, id int64, requestID string, handler PushHandler) error {
+	if err := s.ensureHooks(); err != nil {
+		http.Error(w, "The server cannot check pushes at the moment.", http.StatusServiceUnavailable)
+		return err
 	}
-	if !s.Exists(id) {
-		return missing(w, id)
+	t, err := s.openTransfer(w, r, id, ReceivePack)
+	if t == nil {
+		return err
 	}
-	if service == ReceivePack {
-		if err := s.ensureHooks(); err != nil {
-			http.Error(w, "The server cannot check pushes at the moment.", http.StatusServiceUnavailable)
-			return err
-		}
-	}
-	control := http.NewResponseController(w)
-	// Without this, Go discards the rest of the request at the first write, and
-	// fetches with many "have" lines fail.
-	if err := control.EnableFullDuplex(); err != nil {
-		http.Error(w, "The server cannot serve git here.", http.StatusInternalServerError)
-		return fmt.Errorf("enable full duplex: %w", err)
-	}
-	rate := s.options.TransferRate
-	body := &requestBody{r: r.Body, meter: meter{rate: rate, deadline: control.SetReadDeadline}}
-	defer func() {
-		// The server reads the rest of a request before the next one. Do not wait
-		// for a client that may never send it.
-		if !body.complete.Load() {
-			_ = control.SetReadDeadline(time.Now())
-		}
-	}()
-	var in io.Reader = body
-	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
-		unpacked, err := gzip.NewReader(body)
-		if err != nil {
-			http.Error(w, "The request body is not valid gzip.", http.StatusBadRequest)
-			return nil
-		}
-		in = unpacked
-	}
-	w.Header().Set("Content-Type", "application/x-"+service+"-result")
-	noCache(w)
-	c := command{dir: s.path(id), repo: id, args: serviceArgs(service), env: protocolEnv(gitProtocol(r)), limits: s.serviceLimits()}
-	client := &clientWriter{w: w, control: control, meter: meter{rate: rate, deadline: control.SetWriteDeadline}}
-	out := &pathFilter{w: client, paths: s.serverPaths(id)}
-	ctx := r.Context()
-	if service == UploadPack {
-		c.stdin = io.LimitReader(in, maxNegotiationBytes)
-		err := s.serve(ctx, c, out)
-		return s.serviceError(w, c, client, body, err)
-	}
+	defer t.close()
 	// Lock files that a crash left would make git reject the push.
 	if _, _, err := s.sweepLocks(id); err != nil {
-		s.log.WarnContext(ctx, "removing stale lock files failed", "project_id", id, "error", err)
+		s.log.WarnContext(r.Context(), "removing stale lock files failed", "project_id", id, "error", err)
 	}
-	buffered := bufio.NewReaderSize(in, manyRefsPeek)
+	buffered := bufio.NewReaderSize(t.in, manyRefsPeek)
+	c := &t.command
 	c.stdin, c.writes = buffered, true
-	if hasManyRefs(buffered) {
-		c.args = append(slices.Clone(syncedAtEnd), c.args...)
-		c.env = append(c.env, envSync+"=1")
-	}
-	c.env = append(c.env, s.hookEnv(id, userID, requestID)...)
 	c.env = append(c.env, logIdentity(requestID))
-	ctx, cancel := pushContext(ctx, body)
+	pipes, err := s.openHookPipes(id, handler)
+	if err != nil {
+		return t.failed(err)
+	}
+	if pipes.syncRefs = hasManyRefs(buffered); pipes.syncRefs {
+		c.args = append(slices.Clone(syncedAtEnd), c.args...)
+	}
+	ctx, cancel := pushContext(r.Context(), t.body)
 	defer cancel()
-	err := s.serve(ctx, c, &discardingWriter{w: out})
-	err = s.serviceError(w, c, client, body, err)
-	discardRest(control, body)
+	err = t.failed(s.serve(ctx, *c, &discardingWriter{w: t.out}, pipes))
+	discardRest(t.control, t.body)
 	return err
 }
 
@@ -152,10 +120,14 @@ func discardRest(control *http.ResponseController, body *requestBody) {
 	}
 }
 
-// serve runs a service of git and streams its output to out.
-func (s *Store) serve(ctx context.Context, c command, out io.Writer) (err error) {
+// serve runs a service of git and streams its output to out. pipes serve the hooks of
+// a push; nil for other services.
+func (s *Store) serve(ctx context.Context, c command, out io.Writer, pipes *hookPipes) (err error) {
 	ended := s.options.Observe(ctx, c.name())
 	defer func() { ended(err) }()
+	if pipes != nil {
+		defer pipes.close()
+	}
 	leave, err := c.enter(ctx)
 	if err != nil {
 		return err
@@ -164,47 +136,16 @@ func (s *Store) serve(ctx context.Context, c command, out io.Writer) (err error)
 	cmd := s.process(ctx, c)
 	stderr := &cappedBuffer{limit: stderrLimit}
 	cmd.Stdout, cmd.Stderr = out, stderr
+	if pipes != nil {
+		cmd.ExtraFiles = pipes.childEnds
+	}
 	if err := s.start(ctx, cmd, c); err != nil {
 		return err
 	}
+	if pipes != nil {
+		pipes.serve(ctx)
+	}
 	return waitError(ctx, c, cmd, cmd.Wait(), stderr)
-}
-
-// serviceError writes the response for a service that failed before it wrote any
-// output, and returns the error for the log, if any. git exits with the same code
-// for an invalid request and for a damaged repository, so if the repository is
-// readable, the request is invalid.
-func (s *Store) serviceError(w http.ResponseWriter, c command, client *clientWriter, body *requestBody, err error) error {
-	if err == nil || client.written {
-		return err
-	}
-	if !body.complete.Load() {
-		w.Header().Set("Connection", "close")
-	}
-	var failed *CommandError
-	switch {
-	case errors.Is(err, ErrBusy):
-		w.Header().Set("Retry-After", "30")
-		http.Error(w, "Too many git requests are running at the moment. Please try again in a minute.", http.StatusServiceUnavailable)
-		return nil
-	case body.slow.Load():
-		http.Error(w, "The request was sent too slowly.", http.StatusRequestTimeout)
-		return nil
-	case body.broken.Load():
-	case errors.As(err, &failed) && failed.ExitCode > 0 && s.readable(c.repo):
-	default:
-		return err
-	}
-	http.Error(w, "The request is not a valid request of git.", http.StatusBadRequest)
-	return nil
-}
-
-// readable reports whether git can read the refs of a repository.
-func (s *Store) readable(id int64) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), killDelay)
-	defer cancel()
-	_, err := s.Repo(id).git(ctx, "for-each-ref", "--count=1")
-	return err == nil
 }
 
 // pushContext returns a context for a push that outlives its request. If the

@@ -20,14 +20,13 @@ func TestPushCloneAndHooks(t *testing.T) {
 	first := c.commit("a.txt", "one\n")
 	c.git("push", "-o", "merge_request.create", "-o", "merge_request.title=Ünï", "origin", "main")
 
-	pre := h.seen(PreReceive)
+	pre := h.seen(preReceive)
 	if len(pre) != 1 {
 		t.Fatalf("%d pre-receive requests", len(pre))
 	}
 	got := pre[0]
-	if got.ProjectID != 1 || got.UserID != 7 || got.RequestID != "req-1" || len(got.Updates) != 1 ||
-		got.Updates[0] != (RefUpdate{Ref: "refs/heads/main", Old: ZeroID, New: first}) ||
-		len(got.PushOptions) != 2 || got.PushOptions[1] != "merge_request.title=Ünï" {
+	if len(got.Updates) != 1 || got.Updates[0] != (RefUpdate{Ref: "refs/heads/main", Old: ZeroID, New: first}) ||
+		len(got.Options) != 2 || got.Options[1] != "merge_request.title=Ünï" {
 		t.Errorf("pre-receive request: %+v", got)
 	}
 
@@ -42,29 +41,29 @@ func TestPushCloneAndHooks(t *testing.T) {
 	// A forced push is marked as forced.
 	second := c.commit("a.txt", "two\n")
 	h.mu.Lock()
-	h.decide = func(r HookRequest) HookResponse {
-		if r.Kind == PostReceive {
-			return HookResponse{Message: "To create a merge request for main, visit:\n  http://example.com/x"}
+	h.decide = func(hook string, _ Push) (bool, string) {
+		if hook == postReceive {
+			return false, "To create a merge request for main, visit:\n  http://example.com/x"
 		}
-		return HookResponse{}
+		return false, ""
 	}
 	h.mu.Unlock()
 	out := c.git("push", "origin", "main")
 	contains(t, out, "remote: To create a merge request for main, visit:")
 	contains(t, out, "http://example.com/x")
-	if post := h.seen(PostReceive); len(post) != 1 || post[0].Updates[0] != (RefUpdate{Ref: "refs/heads/main", Old: first, New: second}) {
+	if post := h.seen(postReceive); len(post) != 1 || post[0].Updates[0] != (RefUpdate{Ref: "refs/heads/main", Old: first, New: second}) {
 		t.Errorf("post-receive: %+v", post)
 	}
 	c.git("commit", "--quiet", "--amend", "-m", "Other")
 	c.git("push", "--force", "origin", "main")
-	if pre := h.seen(PreReceive); len(pre) != 1 || !pre[0].Updates[0].Forced {
+	if pre := h.seen(preReceive); len(pre) != 1 || !pre[0].Updates[0].Forced {
 		t.Errorf("forced push: %+v", pre)
 	}
 
 	c.git("tag", "-a", "v1", "-m", "One")
 	c.git("push", "origin", "v1", "main:topic")
 	c.git("push", "origin", "--delete", "topic")
-	if pre := h.seen(PreReceive); len(pre) != 2 || pre[1].Updates[0].New != ZeroID || pre[1].Updates[0].Forced {
+	if pre := h.seen(preReceive); len(pre) != 2 || pre[1].Updates[0].New != ZeroID || pre[1].Updates[0].Forced {
 		t.Errorf("deletion: %+v", pre)
 	}
 	out = c.refused("push", "origin", "--delete", "main")
@@ -75,8 +74,8 @@ func TestPush_RejectedRefs(t *testing.T) {
 	h := newGitHost(t, Options{})
 	c := newClient(t, h.url)
 	c.commit("a.txt", "one\n")
-	h.decide = func(r HookRequest) HookResponse {
-		return HookResponse{Refuse: true, Message: "You are not allowed to push to main: it is protected."}
+	h.decide = func(string, Push) (bool, string) {
+		return true, "You are not allowed to push to main: it is protected."
 	}
 	out := c.refused("push", "origin", "main")
 	contains(t, out, "remote: You are not allowed to push to main: it is protected.")
@@ -84,13 +83,13 @@ func TestPush_RejectedRefs(t *testing.T) {
 	if tips, err := h.store.Repo(1).Tips(t.Context()); err != nil || len(tips) != 0 {
 		t.Errorf("refs after a refusal: %v, %v", tips, err)
 	}
-	if post := h.seen(PostReceive); len(post) != 0 {
+	if post := h.seen(postReceive); len(post) != 0 {
 		t.Errorf("a refused push was reported: %+v", post)
 	}
 
-	h.decide = func(HookRequest) HookResponse { return HookResponse{} }
+	h.decide = func(string, Push) (bool, string) { return false, "" }
 	c.git("push", "origin", "main")
-	h.seen(PreReceive)
+	h.seen(preReceive)
 	for ref, want := range map[string]string{
 		"refs/heads/main/x":          "main/x cannot be created because main exists",
 		"refs/notes/x":               "refs/notes/x cannot be pushed: only branches and tags can be pushed.",
@@ -103,15 +102,15 @@ func TestPush_RejectedRefs(t *testing.T) {
 	} {
 		contains(t, c.refused("push", "origin", "main:"+ref), want)
 	}
-	if pre := h.seen(PreReceive); len(pre) != 0 {
+	if pre := h.seen(preReceive); len(pre) != 0 {
 		t.Errorf("the server was asked about refs that no push may have: %+v", pre)
 	}
 	c.git("push", "origin", "main:refs/heads/a/b/c")
 	contains(t, c.refused("push", "origin", "main:refs/heads/a"), "a cannot be created because a/b/c exists")
 	contains(t, c.refused("push", "origin", "main:refs/heads/n", "main:refs/heads/n/m"), "exists: git does not allow both names")
 
-	// Without a hook socket no ref moves.
-	h.stopHook()
+	// If the handler fails, no ref moves.
+	h.decide = func(string, Push) (bool, string) { panic("broken") }
 	out = c.refused("push", "origin", "main:later")
 	contains(t, out, "Mergegate cannot check it at the moment")
 	if _, ok, err := h.store.Repo(1).BranchTip(t.Context(), "later"); ok || err != nil {
@@ -121,25 +120,20 @@ func TestPush_RejectedRefs(t *testing.T) {
 
 // git ignores a hook that it cannot run.
 func TestPush_MissingHooks_AreRestoredOrPushFails(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "mergegate")
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(self, program); err != nil {
-		t.Fatal(err)
-	}
-	h := newGitHost(t, Options{HookProgram: program})
+	h := newGitHost(t, Options{})
 	c := newClient(t, h.url)
 	c.commit("a.txt", "one\n")
-	if err := os.RemoveAll(h.store.options.HooksDir); err != nil {
+	if err := os.RemoveAll(h.store.hooks); err != nil {
 		t.Fatal(err)
 	}
 	c.git("push", "origin", "main:healed")
-	if asked := h.seen(PreReceive); len(asked) != 1 {
-		t.Errorf("%d hook requests after the hooks were restored, want 1", len(asked))
+	if asked := h.seen(preReceive); len(asked) != 1 {
+		t.Errorf("%d pushes checked after the hooks were restored, want 1", len(asked))
 	}
-	if err := os.Remove(program); err != nil {
+	if err := os.RemoveAll(filepath.Dir(h.store.hooks)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Dir(h.store.hooks), nil, 0o600); err != nil { // no place for a folder
 		t.Fatal(err)
 	}
 	contains(t, c.refused("push", "origin", "main:unseen"), "503")
@@ -253,7 +247,6 @@ func TestService_InvalidRequests(t *testing.T) {
 	}{
 		{"/1/git-receive-pack", "text/plain", "", 415},
 		{"/1/git-upload-pack", "application/x-git-receive-pack-request", "", 415},
-		{"/1/git-shell", "application/x-git-shell-request", "", 404},
 		{"/2/git-upload-pack", "application/x-git-upload-pack-request", "", 404},
 		{"/1/git-upload-pack", "application/x-git-upload-pack-request", "gzip", 400},
 		{"/1/git-receive-pack", "application/x-git-receive-pack-request", "", 200}, // git's probe

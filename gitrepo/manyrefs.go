@@ -10,11 +10,8 @@ import (
 const manyRefsPeek = 16 << 10
 
 // syncedAtEnd makes git write the refs of a push without waiting for the disk for each of
-// them. post-receive waits once for all, before the database refers to them.
+// them. hookPipes waits once for all, before the database refers to them.
 var syncedAtEnd = []string{"-c", "core.fsync=objects,derived-metadata,index"}
-
-// envSync tells post-receive to wait for the disk.
-const envSync = "MERGEGATE_HOOK_SYNC"
 
 // hasManyRefs reports whether the list of updates at the beginning of a push is longer
 // than manyRefsPeek. It reads only as far as the packet that ends the list.

@@ -76,7 +76,7 @@ func (c command) name() string {
 // safe.directory.
 func (s *Store) environment() []string {
 	config := [][2]string{
-		{"core.hooksPath", s.options.HooksDir},
+		{"core.hooksPath", s.hooks},
 		{"core.fsync", "all"}, // the database refers to these objects
 		{"core.filesRefLockTimeout", "2000"},
 		{"core.packedRefsTimeout", "2000"},

@@ -2,12 +2,117 @@ package gitrepo
 
 import (
 	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
+
+// transfer is a request that transfers objects, with its response.
+type transfer struct {
+	store   *Store
+	w       http.ResponseWriter
+	control *http.ResponseController
+	body    *requestBody
+	in      io.Reader // the body, uncompressed
+	client  *clientWriter
+	out     io.Writer // to client
+	command command
+}
+
+// openTransfer checks a request and starts its response. If it returns no transfer,
+// the response is written, and the error is for the log.
+func (s *Store) openTransfer(w http.ResponseWriter, r *http.Request, id int64, service string) (*transfer, error) {
+	if got := r.Header.Get("Content-Type"); got != "application/x-"+service+"-request" {
+		http.Error(w, "This address is for git clients only.", http.StatusUnsupportedMediaType)
+		return nil, nil
+	}
+	if !s.Exists(id) {
+		return nil, missing(w, id)
+	}
+	control := http.NewResponseController(w)
+	// Without this, Go discards the rest of the request at the first write, and
+	// fetches with many "have" lines fail.
+	if err := control.EnableFullDuplex(); err != nil {
+		http.Error(w, "The server cannot serve git here.", http.StatusInternalServerError)
+		return nil, fmt.Errorf("enable full duplex: %w", err)
+	}
+	rate := s.options.TransferRate
+	t := &transfer{
+		store: s, w: w, control: control,
+		body:   &requestBody{r: r.Body, meter: meter{rate: rate, deadline: control.SetReadDeadline}},
+		client: &clientWriter{w: w, control: control, meter: meter{rate: rate, deadline: control.SetWriteDeadline}},
+		command: command{
+			dir: s.path(id), repo: id, args: serviceArgs(service), env: protocolEnv(gitProtocol(r)), limits: s.serviceLimits(),
+		},
+	}
+	t.in = t.body
+	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
+		unpacked, err := gzip.NewReader(t.body)
+		if err != nil {
+			w.Header().Set("Connection", "close") // net/http panics if a full duplex handler leaves a body
+			http.Error(w, "The request body is not valid gzip.", http.StatusBadRequest)
+			t.close()
+			return nil, nil
+		}
+		t.in = unpacked
+	}
+	t.out = &pathFilter{w: t.client, paths: s.serverPaths(id)}
+	w.Header().Set("Content-Type", "application/x-"+service+"-result")
+	noCache(w)
+	return t, nil
+}
+
+// close ends reading the request. The server reads the rest of a request before the
+// next one, and must not wait for a client that may never send it.
+func (t *transfer) close() {
+	if !t.body.complete.Load() {
+		_ = t.control.SetReadDeadline(time.Now())
+	}
+}
+
+// failed writes the response for a service that failed before it wrote any output, and
+// returns the error for the log, if any. git exits with the same code for an invalid
+// request and for a damaged repository, so if the repository is readable, the request
+// is invalid.
+func (t *transfer) failed(err error) error {
+	if err == nil || t.client.written {
+		return err
+	}
+	if !t.body.complete.Load() {
+		t.w.Header().Set("Connection", "close")
+	}
+	var failed *CommandError
+	switch {
+	case errors.Is(err, ErrBusy):
+		t.w.Header().Set("Retry-After", "30")
+		http.Error(t.w, "Too many git requests are running at the moment. Please try again in a minute.", http.StatusServiceUnavailable)
+		return nil
+	case t.body.slow.Load():
+		http.Error(t.w, "The request was sent too slowly.", http.StatusRequestTimeout)
+		return nil
+	case t.body.broken.Load():
+	case errors.As(err, &failed) && failed.ExitCode > 0 && t.store.readable(t.command.repo):
+	default:
+		return err
+	}
+	http.Error(t.w, "The request is not a valid request of git.", http.StatusBadRequest)
+	return nil
+}
+
+// readable reports whether git can read the refs of a repository.
+func (s *Store) readable(id int64) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), killDelay)
+	defer cancel()
+	_, err := s.Repo(id).git(ctx, "for-each-ref", "--count=1")
+	return err == nil
+}
 
 // TransferRate is the minimum rate at which a git client must send or receive:
 // Bytes for each Window that the server waits for the client. Other time of the
@@ -52,7 +157,7 @@ func (m *meter) run(transfer func() (n int, err error)) error {
 // serverPaths returns the folders of the server that messages of git may contain.
 func (s *Store) serverPaths(id int64) [][]byte {
 	var paths [][]byte
-	for _, path := range []string{s.path(id), s.options.HooksDir, s.root} {
+	for _, path := range []string{s.path(id), s.hooks, s.root} {
 		paths = append(paths, []byte(path))
 		if real, err := filepath.EvalSymlinks(path); err == nil && real != path {
 			paths = append(paths, []byte(real))

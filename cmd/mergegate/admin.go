@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/models"
 )
 
@@ -158,7 +157,7 @@ func askServer(ctx context.Context, socket string, request adminRequest, out io.
 // listenAdmin opens the socket for commands. It returns nil if its path is too
 // long: then the commands ask to stop the server first.
 func (c config) listenAdmin(log *slog.Logger) net.Listener {
-	listener, err := gitrepo.ListenPrivate(c.adminSocket())
+	listener, err := listenPrivate(c.adminSocket())
 	if err != nil {
 		log.Warn("no socket for the commands user and namespace", "error", err)
 		return nil

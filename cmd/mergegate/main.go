@@ -11,16 +11,9 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
-
-	"github.com/mergegate/mergegate/gitrepo"
 )
 
 func main() {
-	// git starts this program as its hooks, twice per push. Keep this first, so
-	// that hooks start quickly and read no settings.
-	if name, ok := gitrepo.IsHook(os.Args[0]); ok {
-		os.Exit(gitrepo.RunHook(name, os.Stdin, os.Stdout, os.Stderr, os.Environ()))
-	}
 	// Repositories, the database and sockets are private: nothing that this
 	// process or git creates is readable by other users of the machine.
 	syscall.Umask(0o077)

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/mergegate/mergegate/cmd/mergegate/browsertest"
-	"github.com/mergegate/mergegate/gitrepo"
-	"github.com/mergegate/mergegate/gitrepo/hooktest"
 )
 
 const (
@@ -20,12 +18,8 @@ const (
 	bodyTimeoutVariable = "MERGEGATE_TEST_BODY_TIMEOUT"
 )
 
-// TestMain lets the test binary also run as a hook of git and as the program that
-// tests start.
+// TestMain lets the test binary also run as the program that tests start.
 func TestMain(m *testing.M) {
-	if name, ok := gitrepo.IsHook(os.Args[0]); ok {
-		hooktest.Exit(gitrepo.RunHook(name, os.Stdin, os.Stdout, os.Stderr, os.Environ()))
-	}
 	if os.Getenv(asProgram) != "" {
 		die := func() error { return syscall.Kill(os.Getpid(), syscall.SIGKILL) }
 		bodyTimeout, _ = time.ParseDuration(os.Getenv(bodyTimeoutVariable))

@@ -11,7 +11,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/handlers/githttp"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/webhook"
@@ -60,13 +59,6 @@ func (a *app) traceTransport(inner githttp.Transport) githttp.Transport {
 		return inner
 	}
 	return a.tracing.Transport(inner)
-}
-
-func (a *app) traceHooks(inner gitrepo.HookHandler) gitrepo.HookHandler {
-	if a.tracing == nil {
-		return inner
-	}
-	return a.tracing.Hooks(inner)
 }
 
 // serveMetrics serves /metrics on its own listener, if one is configured, until the

@@ -4,9 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/mergegate/mergegate/models/modelstest"
 )
@@ -57,47 +55,4 @@ func TestFiles_ReadableOnlyByOwner(t *testing.T) {
 		}
 		w.stop()
 	})
-}
-
-// TestHookFolder_KilledProcess_IsRemoved: the next start removes the folder of a
-// process that was killed, and leaves those of living ones.
-func TestHookFolder_KilledProcess_IsRemoved(t *testing.T) {
-	t.Parallel()
-	temporary := t.TempDir()
-	folders := func() []string {
-		found, err := filepath.Glob(filepath.Join(temporary, "*"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return found
-	}
-	start := func() *program {
-		p := newProgram(t, modelstest.Postgres(t))
-		p.start([]string{"TMPDIR=" + temporary}, "serve")
-		return p
-	}
-	killed := start()
-	if err := killed.cmd.Process.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	killed.awaitEnd()
-	living := start()
-	if found := folders(); len(found) != 2 {
-		t.Fatalf("folders %v", found)
-	}
-	old := time.Now().Add(-2 * hookFolderGrace)
-	for _, dir := range folders() {
-		if err := os.Chtimes(dir, old, old); err != nil {
-			t.Fatal(err)
-		}
-	}
-	next := start()
-	if found := folders(); len(found) != 2 {
-		t.Errorf("folders after the next start: %v", found)
-	}
-	living.stop()
-	next.stop()
-	if found := folders(); len(found) != 0 {
-		t.Errorf("folders after the end: %v", found)
-	}
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/cmd/mergegate/repositories"
-	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/handlers"
 	"github.com/mergegate/mergegate/handlers/apiv4"
 	"github.com/mergegate/mergegate/handlers/githttp"
@@ -87,8 +86,8 @@ func (a *app) announceSetup(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-// server is a running server: pages, API and git on one listener, the socket
-// for git's hooks, and the background jobs.
+// server is a running server: pages, API and git on one listener, and the
+// background jobs.
 type server struct {
 	log      *slog.Logger
 	http     *http.Server
@@ -111,16 +110,10 @@ func startServer(ctx context.Context, a *app) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	hooks, err := gitrepo.ListenHooks(a.socket)
-	if err != nil {
-		return nil, err
-	}
 	if s.listener, err = net.Listen("tcp", a.config.Listen); err != nil {
-		hooks.Close()
 		return nil, fmt.Errorf("MERGEGATE_LISTEN: %w", err)
 	}
 	if err := s.serveMetrics(a); err != nil {
-		hooks.Close()
 		s.listener.Close()
 		return nil, err
 	}
@@ -135,15 +128,6 @@ func startServer(ctx context.Context, a *app) (*server, error) {
 	if !a.config.postgres() {
 		s.serveCommands(a)
 	}
-	answer := githttp.Hooks{Store: a.store, BaseURL: a.config.BaseURL, Log: log}
-	// A push in flight at the stop signal still runs its hooks, so the socket
-	// stays open until all requests have ended.
-	hooksContext, closeHooks := context.WithCancel(context.WithoutCancel(ctx))
-	s.running.Go(func() {
-		if err := gitrepo.ServeHooks(hooksContext, hooks, a.traceHooks(repositories.HookHandler(answer)), log); err != nil {
-			s.fail(err)
-		}
-	})
 	options := jobs.Options{
 		Store: a.metrics.Store(a.store), Sender: a.metrics.Sender(sender), Log: log, JobDone: a.metrics.Job,
 		Tidy: a.repos.Tidy, SweepLocks: a.repos.SweepLocks, SingleProcess: !a.config.postgres(),
@@ -160,7 +144,6 @@ func startServer(ctx context.Context, a *app) (*server, error) {
 		}
 	})
 	s.running.Go(func() {
-		defer closeHooks()
 		<-s.stopped.Done()
 		// Until the proxy has seen that the server is not ready, it sends requests.
 		time.Sleep(a.config.ShutdownDelay)

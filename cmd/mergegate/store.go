@@ -28,9 +28,6 @@ type app struct {
 	repos   *gitrepo.Store
 	store   *models.Store
 	lock    *os.File // SQLite only
-	// socket is the path of the socket for git's hooks; removeSocket removes it.
-	socket       string
-	removeSocket func()
 	// stopping ends when the server has been asked to stop; nil until it runs.
 	stopping context.Context
 	// background is handlers.Deps.Background; nil until the server runs.
@@ -66,11 +63,8 @@ func openAppWith(ctx context.Context, c config) (_ *app, err error) {
 			return nil, err
 		}
 	}
-	if a.socket, a.removeSocket, err = c.hookSocket(); err != nil {
-		return nil, err
-	}
 	a.repos, err = gitrepo.New(filepath.Join(c.Data, "repositories"), gitrepo.Options{
-		HooksDir: filepath.Join(c.Data, "hooks"), SocketPath: a.socket, MaxPackBytes: c.MaxPackBytes, Log: c.logger(),
+		HooksDir: filepath.Join(c.Data, "hooks"), MaxPackBytes: c.MaxPackBytes, Log: c.logger(),
 		Observe: a.observeGit,
 	})
 	if err != nil {
@@ -107,9 +101,6 @@ func (a *app) close() {
 	}
 	if a.store != nil {
 		a.store.Close()
-	}
-	if a.removeSocket != nil {
-		a.removeSocket()
 	}
 	if a.lock != nil {
 		a.lock.Close()

@@ -51,7 +51,7 @@ type site struct {
 func newSite(t *testing.T, secret string, startService func(s *site) string) *site {
 	t.Helper()
 	dir := t.TempDir()
-	repos, err := gitrepo.New(filepath.Join(dir, "repositories"), gitrepo.Options{HooksDir: filepath.Join(dir, "hooks"), SocketPath: filepath.Join(dir, "s")})
+	repos, err := gitrepo.New(filepath.Join(dir, "repositories"), gitrepo.Options{HooksDir: filepath.Join(dir, "hooks")})
 	check(t, err)
 	git := repositories.Git{Store: repos}
 	allow, err := webhook.ParseAllowList("127.0.0.1")

@@ -61,9 +61,7 @@ func eachDatabase(t *testing.T, test func(t *testing.T, s *testSite)) {
 func newSite(t testing.TB, db modelstest.Database) *testSite {
 	t.Helper()
 	dir := t.TempDir()
-	repos, err := gitrepo.New(filepath.Join(dir, "repositories"), gitrepo.Options{
-		HooksDir: filepath.Join(dir, "hooks"), SocketPath: filepath.Join(dir, "s"),
-	})
+	repos, err := gitrepo.New(filepath.Join(dir, "repositories"), gitrepo.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

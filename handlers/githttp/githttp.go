@@ -1,10 +1,10 @@
 // Package githttp serves git over HTTP. Register adds the routes, which
 // authenticate the user, check their rights on the project and then hand the
-// request to gitrepo. Hooks decides what a push may do, records it and writes
+// request to gitrepo. push decides what a push may do, records it and writes
 // the messages that the user reads in the terminal.
 //
-// Start with Register for fetches and pushes, and with Hooks.PreReceive and
-// Hooks.PostReceive for what happens inside a push.
+// Start with Register for fetches and pushes, and with push.PreReceive and
+// push.PostReceive for what happens inside a push.
 package githttp
 
 import (
@@ -19,6 +19,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views/text"
@@ -29,9 +30,11 @@ type Transport interface {
 	// InfoRefs answers GET …/info/refs. service is git-upload-pack or
 	// git-receive-pack.
 	InfoRefs(w http.ResponseWriter, r *http.Request, projectID int64, service string) error
-	// Service answers POST …/git-upload-pack and …/git-receive-pack. It passes
-	// userID (0 without a user) and requestID to the hooks.
-	Service(w http.ResponseWriter, r *http.Request, projectID int64, service string, userID int64, requestID string) error
+	// UploadPack answers POST …/git-upload-pack, the transfer of a fetch.
+	UploadPack(w http.ResponseWriter, r *http.Request, projectID int64) error
+	// ReceivePack answers POST …/git-receive-pack, the transfer of a push. handler
+	// decides about the push.
+	ReceivePack(w http.ResponseWriter, r *http.Request, projectID int64, requestID string, handler gitrepo.PushHandler) error
 }
 
 // Deps holds what the handlers need from the rest of the program.
@@ -42,11 +45,6 @@ type Deps struct {
 	// BaseURL is the public address of this server, without a trailing slash.
 	BaseURL string
 }
-
-const (
-	uploadPack  = "git-upload-pack"
-	receivePack = "git-receive-pack"
-)
 
 // handler holds what the routes share.
 type handler struct {
@@ -61,8 +59,8 @@ func Register(e *echo.Echo, d Deps) {
 	h := &handler{Deps: d, passwords: newRememberedPasswords()}
 	const project = "/:namespace/:project/"
 	e.GET(project+"info/refs", h.handle(h.infoRefs))
-	e.POST(project+uploadPack, h.handle(h.service))
-	e.POST(project+receivePack, h.handle(h.service))
+	e.POST(project+gitrepo.UploadPack, h.handle(h.uploadPack))
+	e.POST(project+gitrepo.ReceivePack, h.handle(h.receivePack))
 }
 
 // refusal is an error whose text git shows to the user.
@@ -126,22 +124,24 @@ func (h *handler) infoRefs(c echo.Context) error {
 	return h.Transport.InfoRefs(c.Response(), c.Request(), access.Project.ID, service)
 }
 
-// service answers the request that transfers objects: the second of a fetch or
-// push.
-func (h *handler) service(c echo.Context) error {
-	service := c.Path()[strings.LastIndex(c.Path(), "/")+1:]
-	access, _, err := h.authorize(c, service)
+// uploadPack answers the second request of a fetch, which transfers objects.
+func (h *handler) uploadPack(c echo.Context) error {
+	access, _, err := h.authorize(c, gitrepo.UploadPack)
 	if err != nil {
 		return err
 	}
-	var userID int64
-	if user := request.User(c); user != nil {
-		userID = user.ID
+	return h.Transport.UploadPack(c.Response(), c.Request(), access.Project.ID)
+}
+
+// receivePack answers the second request of a push, which transfers objects.
+func (h *handler) receivePack(c echo.Context) error {
+	access, _, err := h.authorize(c, gitrepo.ReceivePack)
+	if err != nil {
+		return err
 	}
-	if service == receivePack {
-		defer h.endPush(c, access.Project.ID, h.Store.BeginPush(access.Project.ID, request.ID(c)))
-	}
-	return h.Transport.Service(c.Response(), c.Request(), access.Project.ID, service, userID, request.ID(c))
+	p := push{Deps: h.Deps, projectID: access.Project.ID, userID: request.User(c).ID, requestID: request.ID(c)}
+	defer h.endPush(c, p.projectID, h.Store.BeginPush(p.projectID, p.requestID))
+	return h.Transport.ReceivePack(c.Response(), c.Request(), p.projectID, p.requestID, p)
 }
 
 // endPushTimeout limits endPush. Recovery later completes what takes longer.
@@ -180,7 +180,7 @@ func (h *handler) authorize(c echo.Context, service string) (access models.Acces
 		request.SetAccess(c, access)
 	}
 	ability := auth.ReadCode
-	if service == receivePack {
+	if service == gitrepo.ReceivePack {
 		ability = auth.PushCode
 	}
 	subject := request.Subject(c)

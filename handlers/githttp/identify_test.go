@@ -18,14 +18,10 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(modelstest.Main(m)) }
 
-// noGit is a Transport that responses 200 to every request that was authorized.
-type noGit struct{}
+// noGit is a Transport that responds 200 to every info/refs that was authorized.
+type noGit struct{ githttp.Transport }
 
 func (noGit) InfoRefs(http.ResponseWriter, *http.Request, int64, string) error { return nil }
-
-func (noGit) Service(http.ResponseWriter, *http.Request, int64, string, int64, string) error {
-	return nil
-}
 
 // The limit per address leaves room for an office that shares one address. The
 // limit per account is ten wrong passwords.

@@ -1,6 +1,5 @@
 // Package repositories connects package gitrepo with the rest of the program. It
-// implements models.Git and gitrepo.Readers, passes the calls of git's hooks to
-// githttp, and translates errors. Start with Git.
+// implements models.Git and gitrepo.Readers, and translates errors. Start with Git.
 package repositories
 
 import (

@@ -22,20 +22,13 @@ import (
 
 	"github.com/mergegate/mergegate/auth"
 	"github.com/mergegate/mergegate/gitrepo"
-	"github.com/mergegate/mergegate/gitrepo/hooktest"
 	"github.com/mergegate/mergegate/handlers/githttp"
 	"github.com/mergegate/mergegate/handlers/request"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/models/modelstest"
 )
 
-// TestMain runs the hook if git starts this test binary as one.
-func TestMain(m *testing.M) {
-	if name, ok := gitrepo.IsHook(os.Args[0]); ok {
-		hooktest.Exit(gitrepo.RunHook(name, os.Stdin, os.Stdout, os.Stderr, os.Environ()))
-	}
-	os.Exit(modelstest.Main(m))
-}
+func TestMain(m *testing.M) { os.Exit(modelstest.Main(m)) }
 
 const password = "correct horse battery staple"
 
@@ -43,24 +36,17 @@ const password = "correct horse battery staple"
 // with a readme.
 type host struct {
 	*modelstest.Fixture
-	git      *gitrepo.Store
-	url      string
-	root     string // the folder of repositories
-	stopHook func()
+	git  *gitrepo.Store
+	url  string
+	root string // the folder of repositories
 	// loseNews makes telling a push fail at the last moment.
 	loseNews atomic.Bool
 }
 
 func newHost(t testing.TB, db modelstest.Database) *host {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "mg") // short: the path of a socket is limited
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "hooks.sock")
 	root := filepath.Join(t.TempDir(), "repositories")
-	git, err := gitrepo.New(root, gitrepo.Options{SocketPath: socket})
+	git, err := gitrepo.New(root, gitrepo.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,23 +69,6 @@ func newHost(t testing.TB, db modelstest.Database) *host {
 		}
 	})
 	githttp.Register(e, githttp.Deps{Store: h.Store, Transport: git, Log: log, BaseURL: h.url})
-
-	l, err := gitrepo.ListenHooks(socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() {
-		done <- gitrepo.ServeHooks(ctx, l, HookHandler(githttp.Hooks{Store: h.Store, Log: log, BaseURL: h.url}), log)
-	}()
-	h.stopHook = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("ServeHooks: %v", err)
-		}
-	})
-	t.Cleanup(h.stopHook)
 
 	h.Owner = h.withPassword(h.User("olga"))
 	h.Project = h.project("pear", models.VisibilityPrivate)

@@ -45,39 +45,50 @@ func (t *Tracing) Requests(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// transport remembers the spans of pushes.
+// transport traces the hooks of pushes.
 type transport struct {
 	githttp.Transport
-	*Tracing
+	tracer trace.Tracer
 }
 
-// Transport returns a transport whose pushes Hooks can find.
-func (t *Tracing) Transport(inner githttp.Transport) githttp.Transport { return transport{inner, t} }
-
-// Service implements githttp.Transport.
-func (t transport) Service(w http.ResponseWriter, r *http.Request, projectID int64, service string, userID int64, requestID string) error {
-	if service == gitrepo.ReceivePack {
-		t.pushes.Store(requestID, trace.SpanContextFromContext(r.Context()))
-		defer t.pushes.Delete(requestID)
-	}
-	return t.Transport.Service(w, r, projectID, service, userID, requestID)
+// Transport returns a transport with spans for the hooks of pushes.
+func (t *Tracing) Transport(inner githttp.Transport) githttp.Transport {
+	return transport{inner, t.tracer}
 }
 
-// Hooks returns a handler of git's hooks that continues the traces of their pushes.
-func (t *Tracing) Hooks(inner gitrepo.HookHandler) gitrepo.HookHandler {
-	return func(ctx context.Context, r gitrepo.HookRequest) gitrepo.HookResponse {
-		if parent, ok := t.pushes.Load(r.RequestID); ok {
-			ctx = trace.ContextWithSpanContext(ctx, parent.(trace.SpanContext))
-		}
-		ctx, span := t.tracer.Start(ctx, r.Kind, trace.WithAttributes(
-			attribute.Int64("mergegate.project_id", r.ProjectID), attribute.Int("mergegate.refs", len(r.Updates))))
-		defer span.End()
-		answer := inner(ctx, r)
-		if answer.Refuse {
-			span.SetAttributes(attribute.Bool("mergegate.refused", true))
-		}
-		return answer
+// ReceivePack implements githttp.Transport.
+func (t transport) ReceivePack(w http.ResponseWriter, r *http.Request, projectID int64, requestID string, handler gitrepo.PushHandler) error {
+	return t.Transport.ReceivePack(w, r, projectID, requestID, pushHandler{handler, t.tracer, projectID})
+}
+
+// pushHandler starts a span for each hook.
+type pushHandler struct {
+	gitrepo.PushHandler
+	tracer    trace.Tracer
+	projectID int64
+}
+
+// PreReceive implements gitrepo.PushHandler.
+func (h pushHandler) PreReceive(ctx context.Context, p gitrepo.Push) (refused bool, message string) {
+	ctx, span := h.start(ctx, "pre-receive", p)
+	defer span.End()
+	refused, message = h.PushHandler.PreReceive(ctx, p)
+	if refused {
+		span.SetAttributes(attribute.Bool("mergegate.refused", true))
 	}
+	return refused, message
+}
+
+// PostReceive implements gitrepo.PushHandler.
+func (h pushHandler) PostReceive(ctx context.Context, p gitrepo.Push) (message string) {
+	ctx, span := h.start(ctx, "post-receive", p)
+	defer span.End()
+	return h.PushHandler.PostReceive(ctx, p)
+}
+
+func (h pushHandler) start(ctx context.Context, hook string, p gitrepo.Push) (context.Context, trace.Span) {
+	return h.tracer.Start(ctx, hook, trace.WithAttributes(
+		attribute.Int64("mergegate.project_id", h.projectID), attribute.Int("mergegate.refs", len(p.Updates))))
 }
 
 // Git starts a span for a git process within a trace; it is gitrepo.Options.Observe.

@@ -12,7 +12,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -30,9 +29,6 @@ import (
 type Tracing struct {
 	provider *sdktrace.TracerProvider
 	tracer   trace.Tracer
-	// pushes has the span context of each push in progress, by request id. Git's hooks
-	// ask this process about them.
-	pushes sync.Map
 }
 
 const (

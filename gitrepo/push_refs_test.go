@@ -17,7 +17,7 @@ func TestPush_SeveralBranches_MarksForcedOnes(t *testing.T) {
 	c.git("switch", "--quiet", "--orphan", "orphan")
 	orphan := c.commit("b.txt", "x\n")
 	c.git("push", "--force", "origin", ahead+":refs/heads/ahead", orphan+":refs/heads/lost", base+":refs/heads/back", base+":refs/heads/same", ahead+":refs/heads/new")
-	pre := h.seen(PreReceive)
+	pre := h.seen(preReceive)
 	var forced []string
 	for _, u := range pre[len(pre)-1].Updates {
 		if u.Forced {

@@ -3,55 +3,38 @@ package githttp
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/url"
 	"strings"
 
 	"github.com/mergegate/mergegate/auth"
+	"github.com/mergegate/mergegate/gitrepo"
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/views/text"
 )
 
-// Push describes a push, as a hook receives it.
-type Push struct {
-	ProjectID int64
-	UserID    int64
-	RequestID string
-	Updates   []Update
-	Options   []string // as given by git push -o
-}
-
-// Update is one ref of a push.
-type Update struct {
-	models.RefUpdate
-	// Forced reports that the new commit does not contain the old one.
-	Forced bool
-}
-
-// Hooks handles git's pre-receive and post-receive hooks. BaseURL is the public
-// address of this server, without a trailing slash.
-type Hooks struct {
-	Store   *models.Store
-	Log     *slog.Logger
-	BaseURL string
+// push handles the hooks of one push; it is a gitrepo.PushHandler.
+type push struct {
+	Deps
+	projectID int64
+	userID    int64
+	requestID string
 }
 
 // PreReceive decides whether a push may update its refs: all of them or none.
 // It records an accepted push as pending, so that recovery can process it if
 // this process dies. If refused is true, message is the reason for the user, in
 // their language. An internal error is logged and refuses the push.
-func (h Hooks) PreReceive(ctx context.Context, push Push) (refused bool, message string) {
-	ctx = models.WithRequestID(ctx, push.RequestID)
-	message, err := h.preReceive(ctx, push)
+func (p push) PreReceive(ctx context.Context, what gitrepo.Push) (refused bool, message string) {
+	message, err := p.preReceive(ctx, what)
 	if err != nil {
-		h.Log.ErrorContext(ctx, "pre-receive check failed", "project_id", push.ProjectID, "error", err)
-		return true, text.T(ctx, text.KeyGitCannotCheck, "ID", push.RequestID)
+		p.Log.ErrorContext(ctx, "pre-receive check failed", "project_id", p.projectID, "error", err)
+		return true, text.T(ctx, text.KeyGitCannotCheck, "ID", p.requestID)
 	}
 	return message != "", message
 }
 
-func (h Hooks) preReceive(ctx context.Context, push Push) (reason string, err error) {
-	user, access, err := h.pusher(ctx, push)
+func (p push) preReceive(ctx context.Context, what gitrepo.Push) (reason string, err error) {
+	user, access, err := p.pusher(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -60,12 +43,12 @@ func (h Hooks) preReceive(ctx context.Context, push Push) (reason string, err er
 	if user.Blocked || !auth.Can(auth.SubjectOf(access), auth.PushCode) {
 		return text.T(ctx, text.KeyGitNoPush), nil
 	}
-	decide, err := h.Store.BranchDecisions(ctx, access.Project, access.EffectiveRole())
+	decide, err := p.Store.BranchDecisions(ctx, access.Project, access.EffectiveRole())
 	if err != nil {
 		return "", err
 	}
-	for _, update := range push.Updates {
-		branch, ok := update.Branch()
+	for _, update := range what.Updates {
+		branch, ok := models.RefUpdate{Ref: update.Ref}.Branch()
 		if !ok {
 			continue // auth.PushCode is enough for tags
 		}
@@ -73,13 +56,13 @@ func (h Hooks) preReceive(ctx context.Context, push Push) (reason string, err er
 			return refusalText(ctx, branch, *decision), nil
 		}
 	}
-	options, _ := parseOptions(ctx, push.Options) // postReceive shows the warnings
-	_, err = h.Store.PreparePush(ctx, user, push.ProjectID, push.RequestID, refUpdates(push), options)
+	options, _ := parseOptions(ctx, what.Options) // postReceive shows the warnings
+	_, err = p.Store.PreparePush(ctx, user, p.projectID, p.requestID, refUpdates(what), options)
 	return "", err
 }
 
 // action returns what an update does to its branch.
-func action(u Update) models.BranchAction {
+func action(u gitrepo.RefUpdate) models.BranchAction {
 	switch {
 	case models.IsZeroSHA(u.New):
 		return models.ActionDelete
@@ -108,34 +91,33 @@ func refusalText(ctx context.Context, branch string, r models.BranchRefusal) str
 // PostReceive records a push whose refs have moved and returns a message for the
 // user. An internal error is logged: the push stays pending and recovery
 // processes it later.
-func (h Hooks) PostReceive(ctx context.Context, push Push) (message string) {
-	ctx = models.WithRequestID(ctx, push.RequestID)
-	message, err := h.postReceive(ctx, push)
+func (p push) PostReceive(ctx context.Context, what gitrepo.Push) (message string) {
+	message, err := p.postReceive(ctx, what)
 	if err != nil {
-		h.Log.ErrorContext(ctx, "post-receive processing failed", "project_id", push.ProjectID, "error", err)
+		p.Log.ErrorContext(ctx, "post-receive processing failed", "project_id", p.projectID, "error", err)
 		return text.T(ctx, text.KeyGitNoticedLater)
 	}
 	return message
 }
 
-func (h Hooks) postReceive(ctx context.Context, push Push) (string, error) {
-	user, access, err := h.pusher(ctx, push)
+func (p push) postReceive(ctx context.Context, what gitrepo.Push) (string, error) {
+	user, access, err := p.pusher(ctx)
 	if err != nil {
 		return "", err
 	}
 	ctx = text.WithLanguage(ctx, user.Language)
-	options, warnings := parseOptions(ctx, push.Options)
-	pending, err := h.Store.PendingPushID(ctx, push.ProjectID, push.RequestID)
+	options, warnings := parseOptions(ctx, what.Options)
+	pending, err := p.Store.PendingPushID(ctx, p.projectID, p.requestID)
 	if err != nil {
 		return "", err
 	}
-	branches, err := h.Store.Push(ctx, models.PushInput{
-		ProjectID: push.ProjectID, By: user, Updates: refUpdates(push), Options: options, PendingID: pending,
+	branches, err := p.Store.Push(ctx, models.PushInput{
+		ProjectID: p.projectID, By: user, Updates: refUpdates(what), Options: options, PendingID: pending,
 	})
 	if err != nil {
 		return "", err
 	}
-	report := pushReport{base: h.BaseURL, project: access.Project, options: options}
+	report := pushReport{base: p.BaseURL, project: access.Project, options: options}
 	for _, warning := range warnings {
 		report.addLine(warning)
 	}
@@ -146,19 +128,19 @@ func (h Hooks) postReceive(ctx context.Context, push Push) (string, error) {
 }
 
 // pusher reads the user who pushes and their access to the project.
-func (h Hooks) pusher(ctx context.Context, push Push) (models.User, models.Access, error) {
-	user, err := h.Store.User(ctx, push.UserID)
+func (p push) pusher(ctx context.Context) (models.User, models.Access, error) {
+	user, err := p.Store.User(ctx, p.userID)
 	if err != nil {
 		return models.User{}, models.Access{}, fmt.Errorf("reading the user who pushes: %w", err)
 	}
-	access, err := h.Store.AccessByID(ctx, &user, push.ProjectID)
+	access, err := p.Store.AccessByID(ctx, &user, p.projectID)
 	return user, access, err
 }
 
-func refUpdates(push Push) []models.RefUpdate {
-	updates := make([]models.RefUpdate, len(push.Updates))
-	for i, u := range push.Updates {
-		updates[i] = u.RefUpdate
+func refUpdates(what gitrepo.Push) []models.RefUpdate {
+	updates := make([]models.RefUpdate, len(what.Updates))
+	for i, u := range what.Updates {
+		updates[i] = models.RefUpdate{Ref: u.Ref, Old: u.Old, New: u.New}
 	}
 	return updates
 }

@@ -1,17 +1,46 @@
 package gitrepo
 
 import (
+	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"os/exec"
+	"io"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
+// pushCheck checks a push before its handler sees it.
+type pushCheck struct {
+	repo       Repo
+	quarantine string // folder of the new objects; "" if they are in the repository
+}
+
+// run rejects the push with a refusal, or sets Forced of its updates.
+func (c pushCheck) run(ctx context.Context, updates []RefUpdate) error {
+	if err := c.checkRefs(ctx, updates); err != nil {
+		return err
+	}
+	return c.markForced(ctx, updates)
+}
+
+// command returns a git command that sees the new objects. It takes no place in a
+// pool, because receive-pack, which waits for it, has one.
+func (c pushCheck) command(input string, args ...string) command {
+	cmd := c.repo.command(args...)
+	cmd.stdin = strings.NewReader(input)
+	cmd.limits = c.repo.store.serviceLimits()
+	cmd.limits.pool = nil
+	if c.quarantine != "" {
+		cmd.env = append(cmd.env, "GIT_OBJECT_DIRECTORY="+c.quarantine,
+			"GIT_ALTERNATE_OBJECT_DIRECTORIES="+filepath.Join(c.repo.store.path(c.repo.id), "objects"))
+	}
+	return cmd
+}
+
 // checkRefs rejects refs that are not allowed because of their names.
-func (h hook) checkRefs(ctx context.Context, updates []RefUpdate) error {
+func (c pushCheck) checkRefs(ctx context.Context, updates []RefUpdate) error {
 	var created []string
 	gone := map[string]bool{}
 	for _, u := range updates {
@@ -39,20 +68,30 @@ func (h hook) checkRefs(ctx context.Context, updates []RefUpdate) error {
 	if len(created) == 0 {
 		return nil
 	}
-	out, err := h.git(ctx, "", "for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags")
-	if err != nil {
-		return errUnreachable
-	}
 	taken := map[string]bool{}
-	for ref := range strings.Lines(string(out)) {
-		if ref = strings.TrimSuffix(ref, "\n"); !gone[ref] {
+	err := c.lines(ctx, c.command("", "for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags"), func(ref string) {
+		if !gone[ref] {
 			taken[ref] = true
 		}
+	})
+	if err != nil {
+		return err
 	}
 	for _, ref := range created {
 		taken[ref] = true
 	}
 	return checkClashes(created, taken)
+}
+
+// lines calls f with each line of the output of a command.
+func (c pushCheck) lines(ctx context.Context, cmd command, f func(line string)) error {
+	return c.repo.store.stream(ctx, cmd, func(out io.Reader) (bool, error) {
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			f(lines.Text())
+		}
+		return true, lines.Err()
+	})
 }
 
 // checkClashes rejects names like main/x if main exists. git stores refs as files
@@ -84,7 +123,7 @@ func checkClashes(created []string, taken map[string]bool) error {
 }
 
 // markForced sets Forced if a branch loses commits or a tag moves.
-func (h hook) markForced(ctx context.Context, updates []RefUpdate) error {
+func (c pushCheck) markForced(ctx context.Context, updates []RefUpdate) error {
 	var moved []*RefUpdate
 	for i, u := range updates {
 		switch {
@@ -98,20 +137,19 @@ func (h hook) markForced(ctx context.Context, updates []RefUpdate) error {
 	var parents map[string][]string
 	if len(moved) > 1 {
 		var err error
-		if parents, err = h.newCommits(ctx, moved); err != nil {
-			return errUnreachable
+		if parents, err = c.newCommits(ctx, moved); err != nil {
+			return err
 		}
 	}
 	for _, u := range moved {
 		if leadsTo(parents, u.New, u.Old) {
 			continue
 		}
-		_, err := h.git(ctx, "", "merge-base", "--is-ancestor", u.Old, u.New)
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() == 1 {
+		_, err := c.repo.store.run(ctx, c.command("", "merge-base", "--is-ancestor", u.Old, u.New))
+		if exitCode(err) == 1 {
 			u.Forced = true
 		} else if err != nil {
-			return errUnreachable
+			return err
 		}
 	}
 	return nil
@@ -124,17 +162,17 @@ const maxNewCommits = 50_000
 // reachable from a new tip but from no old one, as far as maxNewCommits. Most updates
 // can be judged with them, so a push of many branches takes one process instead of one
 // per branch.
-func (h hook) newCommits(ctx context.Context, updates []*RefUpdate) (map[string][]string, error) {
+func (c pushCheck) newCommits(ctx context.Context, updates []*RefUpdate) (map[string][]string, error) {
 	var tips strings.Builder
 	for _, u := range updates {
 		fmt.Fprintf(&tips, "%s\n^%s\n", u.New, u.Old)
 	}
-	out, err := h.git(ctx, tips.String(), "rev-list", "--parents", "--max-count="+strconv.Itoa(maxNewCommits), "--stdin")
 	parents := map[string][]string{}
-	for line := range strings.Lines(string(out)) {
+	cmd := c.command(tips.String(), "rev-list", "--parents", "--max-count="+strconv.Itoa(maxNewCommits), "--stdin")
+	err := c.lines(ctx, cmd, func(line string) {
 		ids := strings.Fields(line)
 		parents[ids[0]] = ids[1:]
-	}
+	})
 	return parents, err
 }
 
