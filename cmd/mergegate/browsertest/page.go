@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
@@ -46,7 +47,7 @@ func New(t testing.TB) *Page {
 
 func newPage(t testing.TB, ctx context.Context, cancel func()) *Page {
 	t.Helper()
-	p := &Page{t: t, ctx: ctx, problems: &problems{}}
+	p := &Page{t: t, ctx: ctx, problems: &problems{loading: map[network.RequestID]string{}}}
 	if err := chromedp.Listen(ctx, p.problems.observe); err != nil {
 		cancel()
 		t.Fatalf("open a tab: %v", err)
@@ -186,7 +187,8 @@ func (p *Page) until(what string, done func() bool) {
 		if time.Now().After(deadline) {
 			url, _ := look[string](p, "location.href")
 			text, _ := look[string](p, "document.body.innerText")
-			p.t.Fatalf("timed out waiting for %s at %s, which reads:\n%s", what, url, text)
+			state, _ := look[string](p, "document.readyState")
+			p.t.Fatalf("timed out waiting for %s at %s (%s, requests in progress: %q), which reads:\n%s", what, url, state, p.problems.stillLoading(), text)
 		}
 	}
 }

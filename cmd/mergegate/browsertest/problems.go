@@ -2,7 +2,9 @@ package browsertest
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"sync"
 
 	cdplog "github.com/chromedp/cdproto/log"
@@ -16,11 +18,16 @@ type problems struct {
 	sync.Mutex
 	found   []string
 	allowed []*regexp.Regexp
+	loading map[network.RequestID]string // addresses of requests that have not ended
 }
 
 // observe is called for every event of the tab.
 func (p *problems) observe(event any) {
 	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		p.setLoading(e.RequestID, e.Request.URL)
+	case *network.EventLoadingFinished:
+		p.setLoading(e.RequestID, "")
 	case *runtime.EventConsoleAPICalled:
 		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeAssert {
 			p.add("console: %s", consoleText(e.Args))
@@ -41,6 +48,7 @@ func (p *problems) observe(event any) {
 			p.add("%d from %s", e.Response.Status, e.Response.URL)
 		}
 	case *network.EventLoadingFailed:
+		p.setLoading(e.RequestID, "")
 		if !e.Canceled { // a page that is left cancels its requests
 			p.add("%s request failed: %s %s", e.Type, e.ErrorText, e.BlockedReason)
 		}
@@ -51,6 +59,24 @@ func (p *problems) add(format string, args ...any) {
 	p.Lock()
 	defer p.Unlock()
 	p.found = append(p.found, fmt.Sprintf(format, args...))
+}
+
+// setLoading records that a request has begun, or with "" that it has ended.
+func (p *problems) setLoading(id network.RequestID, address string) {
+	p.Lock()
+	defer p.Unlock()
+	if address == "" {
+		delete(p.loading, id)
+	} else {
+		p.loading[id] = address
+	}
+}
+
+// stillLoading returns the addresses of requests that have not ended.
+func (p *problems) stillLoading() []string {
+	p.Lock()
+	defer p.Unlock()
+	return slices.Sorted(maps.Values(p.loading))
 }
 
 func (p *problems) allow(pattern string) {
