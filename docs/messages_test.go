@@ -70,7 +70,8 @@ func refusals(t *testing.T) map[string]string {
 		"../cmd/mergegate/config.go":      regexp.MustCompile(`(?:fault\(|errors\.New\()"((?:[^"\\]|\\.)*)"`),
 		"../cmd/mergegate/secrets.go":     regexp.MustCompile(`faults, fmt\.Errorf\("((?:[^"\\]|\\.)*)"`),
 		"../cmd/mergegate/healthcheck.go": regexp.MustCompile(`fmt\.Errorf\("((?:[^"\\]|\\.)*)"`),
-		"../gitrepo/hookrefs.go":          regexp.MustCompile(`refusal\((?:fmt\.Sprintf\()?"((?:[^"\\]|\\.)*)"`),
+		"../gitrepo/push.go":              regexp.MustCompile(`"((?:The|Your) push was [^"]*)"`),
+		"../gitrepo/push_refs.go":         regexp.MustCompile(`refusal\((?:fmt\.Sprintf\()?"((?:[^"\\]|\\.)*)"`),
 		"../gitrepo/refs.go":              regexp.MustCompile(`fmt\.Errorf\("(%q is not allowed as [^"]*)"`),
 		"../handlers/apiv4/errors.go":     regexp.MustCompile(`http\.Status\w+, "((?:[^"\\]|\\.)*)"\}`),
 	} {

@@ -65,15 +65,15 @@ type gitHost struct {
 	server *httptest.Server
 
 	mu     sync.Mutex
-	decide func(hook string, p Push) (refused bool, message string)
-	hooks  map[string][]Push // the pushes that PreReceive and PostReceive got, by hook
+	decide func(hook string, p Push) (message string) // in pre-receive a refusal
+	hooks  map[string][]Push                          // the pushes that PreReceive and PostReceive got, by hook
 }
 
 func newGitHost(t *testing.T, o Options) *gitHost {
 	t.Helper()
 	h := &gitHost{
 		store: newStore(t, o), hooks: map[string][]Push{},
-		decide: func(string, Push) (bool, string) { return false, "" },
+		decide: func(string, Push) string { return "" },
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{id}/info/refs", func(w http.ResponseWriter, r *http.Request) {
@@ -100,16 +100,15 @@ func newGitHost(t *testing.T, o Options) *gitHost {
 	return h
 }
 
-func (h *gitHost) PreReceive(_ context.Context, p Push) (refused bool, message string) {
+func (h *gitHost) PreReceive(_ context.Context, p Push) (refusal string) {
 	return h.handle(preReceive, p)
 }
 
 func (h *gitHost) PostReceive(_ context.Context, p Push) (message string) {
-	_, message = h.handle(postReceive, p)
-	return message
+	return h.handle(postReceive, p)
 }
 
-func (h *gitHost) handle(hook string, p Push) (refused bool, message string) {
+func (h *gitHost) handle(hook string, p Push) (message string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.hooks[hook] = append(h.hooks[hook], p)

@@ -41,11 +41,11 @@ func TestPushCloneAndHooks(t *testing.T) {
 	// A forced push is marked as forced.
 	second := c.commit("a.txt", "two\n")
 	h.mu.Lock()
-	h.decide = func(hook string, _ Push) (bool, string) {
+	h.decide = func(hook string, _ Push) string {
 		if hook == postReceive {
-			return false, "To create a merge request for main, visit:\n  http://example.com/x"
+			return "To create a merge request for main, visit:\n  http://example.com/x"
 		}
-		return false, ""
+		return ""
 	}
 	h.mu.Unlock()
 	out := c.git("push", "origin", "main")
@@ -74,8 +74,8 @@ func TestPush_RejectedRefs(t *testing.T) {
 	h := newGitHost(t, Options{})
 	c := newClient(t, h.url)
 	c.commit("a.txt", "one\n")
-	h.decide = func(string, Push) (bool, string) {
-		return true, "You are not allowed to push to main: it is protected."
+	h.decide = func(string, Push) string {
+		return "You are not allowed to push to main: it is protected."
 	}
 	out := c.refused("push", "origin", "main")
 	contains(t, out, "remote: You are not allowed to push to main: it is protected.")
@@ -87,7 +87,7 @@ func TestPush_RejectedRefs(t *testing.T) {
 		t.Errorf("a refused push was reported: %+v", post)
 	}
 
-	h.decide = func(string, Push) (bool, string) { return false, "" }
+	h.decide = func(string, Push) string { return "" }
 	c.git("push", "origin", "main")
 	h.seen(preReceive)
 	for ref, want := range map[string]string{
@@ -110,7 +110,7 @@ func TestPush_RejectedRefs(t *testing.T) {
 	contains(t, c.refused("push", "origin", "main:refs/heads/n", "main:refs/heads/n/m"), "exists: git does not allow both names")
 
 	// If the handler fails, no ref moves.
-	h.decide = func(string, Push) (bool, string) { panic("broken") }
+	h.decide = func(string, Push) string { panic("broken") }
 	out = c.refused("push", "origin", "main:later")
 	contains(t, out, "Mergegate cannot check it at the moment")
 	if _, ok, err := h.store.Repo(1).BranchTip(t.Context(), "later"); ok || err != nil {

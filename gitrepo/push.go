@@ -26,9 +26,9 @@ const maxPushOptions = 100
 // PushHandler decides about a push and processes it. Its methods run while git waits
 // in a hook. Their context ends after two minutes, not when the client disconnects. git shows the messages to the user.
 type PushHandler interface {
-	// PreReceive is called before the refs of a push move. If refused is true, none
-	// of them moves.
-	PreReceive(ctx context.Context, p Push) (refused bool, message string)
+	// PreReceive is called before the refs of a push move. If it returns a refusal,
+	// none of them moves.
+	PreReceive(ctx context.Context, p Push) (refusal string)
 	// PostReceive is called after the refs have moved.
 	PostReceive(ctx context.Context, p Push) (message string)
 }
@@ -168,10 +168,8 @@ func (p *hookPipes) handle(ctx context.Context, hook hook) (answer hookAnswer, e
 		if err := check.run(ctx, hook.push.Updates); err != nil {
 			return answer, err
 		}
-		answer.refused, answer.message = p.handler.PreReceive(ctx, hook.push)
-		if answer.refused && answer.message == "" {
-			answer.message = "The push was rejected."
-		}
+		answer.message = p.handler.PreReceive(ctx, hook.push)
+		answer.refused = answer.message != ""
 	case postReceive:
 		if p.syncRefs {
 			if err := syncFolder(p.store.path(p.repo)); err != nil {

@@ -22,15 +22,15 @@ type push struct {
 
 // PreReceive decides whether a push may update its refs: all of them or none.
 // It records an accepted push as pending, so that recovery can process it if
-// this process dies. If refused is true, message is the reason for the user, in
-// their language. An internal error is logged and refuses the push.
-func (p push) PreReceive(ctx context.Context, what gitrepo.Push) (refused bool, message string) {
-	message, err := p.preReceive(ctx, what)
+// this process dies. The refusal is for the user, in their language. An internal
+// error is logged and refuses the push.
+func (p push) PreReceive(ctx context.Context, what gitrepo.Push) (refusal string) {
+	refusal, err := p.preReceive(ctx, what)
 	if err != nil {
 		p.Log.ErrorContext(ctx, "pre-receive check failed", "project_id", p.projectID, "error", err)
-		return true, text.T(ctx, text.KeyGitCannotCheck, "ID", p.requestID)
+		return text.T(ctx, text.KeyGitCannotCheck, "ID", p.requestID)
 	}
-	return message != "", message
+	return refusal
 }
 
 func (p push) preReceive(ctx context.Context, what gitrepo.Push) (reason string, err error) {

@@ -66,6 +66,45 @@ func BenchmarkPushManyRefs(b *testing.B) {
 	}
 }
 
+// BenchmarkPushOneCommit pushes commits one by one, to Mergegate and to git
+// http-backend in turn. The metric "whole" is how many times longer a push to Mergegate
+// takes, "server" how many times longer its server works.
+func BenchmarkPushOneCommit(b *testing.B) {
+	const pushes = 40
+	for name, open := range map[string]func(testing.TB) modelstest.Database{"sqlite": modelstest.SQLite, "postgres": modelstest.Postgres} {
+		b.Run(name, func(b *testing.B) {
+			h := newHost(b, open(b))
+			ours, plain := timedProxy(b, h.url), plainGit(b)
+			w := h.clone(h.as("olga", "olga/pear.git"))
+			u, err := url.Parse(h.as("olga", "olga/pear.git"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			u.Host = strings.TrimPrefix(ours.URL, "http://")
+			for b.Loop() {
+				var took, base time.Duration
+				for i := range pushes {
+					if i == 1 { // the first one warms up
+						took, base = 0, 0
+						ours.working.Store(0)
+						plain.working.Store(0)
+					}
+					w.commit("file", fmt.Sprintln(i))
+					for to, sum := range map[string]*time.Duration{plain.URL + "/plain.git": &base, u.String(): &took} {
+						start := time.Now()
+						w.git("push", "--quiet", to, "HEAD:refs/heads/topic")
+						*sum += time.Since(start)
+					}
+				}
+				working, baseWorking := time.Duration(ours.working.Load()), time.Duration(plain.working.Load())
+				b.Logf("git %v (server %v), Mergegate %v (server %v)", base/(pushes-1), baseWorking/(pushes-1), took/(pushes-1), working/(pushes-1))
+				b.ReportMetric(float64(took)/float64(base), "whole")
+				b.ReportMetric(float64(working)/float64(baseWorking), "server")
+			}
+		})
+	}
+}
+
 // timedServer adds up how long it works for pushes.
 type timedServer struct {
 	*httptest.Server

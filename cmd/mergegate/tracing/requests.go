@@ -69,14 +69,14 @@ type pushHandler struct {
 }
 
 // PreReceive implements gitrepo.PushHandler.
-func (h pushHandler) PreReceive(ctx context.Context, p gitrepo.Push) (refused bool, message string) {
+func (h pushHandler) PreReceive(ctx context.Context, p gitrepo.Push) (refusal string) {
 	ctx, span := h.start(ctx, "pre-receive", p)
 	defer span.End()
-	refused, message = h.PushHandler.PreReceive(ctx, p)
-	if refused {
+	refusal = h.PushHandler.PreReceive(ctx, p)
+	if refusal != "" {
 		span.SetAttributes(attribute.Bool("mergegate.refused", true))
 	}
-	return refused, message
+	return refusal
 }
 
 // PostReceive implements gitrepo.PushHandler.
