@@ -32,7 +32,7 @@ var ada = Identity{Name: "Ada", Email: "ada@example.com"}
 // newStore returns a store with one empty repository, of project 1.
 func newStore(t testing.TB, o Options) *Store {
 	t.Helper()
-	s, err := New(filepath.Join(t.TempDir(), "repositories"), o)
+	s, err := New(filepath.Join(t.TempDir(), `o"dd: näme`, "repositories"), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@
 # fails, and git rejects the push.
 trap '' PIPE # the answer explains why the server stopped reading
 {
-	printf '%s\0' "${0##*/}" "$GIT_QUARANTINE_PATH"
+	printf '%s\0' "${0##*/}" "$GIT_OBJECT_DIRECTORY" "$GIT_ALTERNATE_OBJECT_DIRECTORIES"
 	n=0
 	while [ "$n" -lt "${GIT_PUSH_OPTION_COUNT:-0}" ]; do
 		eval "printf '+%s\0' \"\$GIT_PUSH_OPTION_$n\""

@@ -24,7 +24,8 @@ const maxHookBytes = 16 << 20
 const maxPushOptions = 100
 
 // PushHandler decides about a push and processes it. Its methods run while git waits
-// in a hook. Their context ends after two minutes, not when the client disconnects. git shows the messages to the user.
+// in a hook. Their context ends after two minutes, not when the client disconnects. git
+// shows what they return to the user.
 type PushHandler interface {
 	// PreReceive is called before the refs of a push move. If it returns a refusal,
 	// none of them moves.
@@ -164,7 +165,7 @@ func (p *hookPipes) handle(ctx context.Context, hook hook) (answer hookAnswer, e
 	}()
 	switch hook.name {
 	case preReceive:
-		check := pushCheck{repo: p.store.Repo(p.repo), quarantine: hook.quarantine}
+		check := pushCheck{repo: p.store.Repo(p.repo), objects: hook.objects}
 		if err := check.run(ctx, hook.push.Updates); err != nil {
 			return answer, err
 		}
@@ -205,15 +206,15 @@ func (p *hookPipes) respond(answer hookAnswer) error {
 
 // hook is what hookScript tells about a hook.
 type hook struct {
-	name       string
-	quarantine string // folder of the new objects; "" if they are in the repository
-	push       Push
+	name    string
+	objects []string // environment variables with which git finds the new objects
+	push    Push
 }
 
-// readHook reads the next hook: its name, the quarantine and push options with a "+",
-// an empty text, and the lines "<old> <new> <ref>" of git, each followed by NUL. It
-// returns io.EOF if there is none or it is incomplete, and a refusal if it is too large
-// or invalid. A hook writes nothing until its response, so buffering loses nothing.
+// readHook reads the next hook: its name, the folders of new and of other objects, push
+// options with a "+", an empty text, and the lines "<old> <new> <ref>" of git, each
+// followed by NUL. It returns io.EOF if there is none or it is incomplete, and a refusal
+// if it is too large or invalid. A hook writes nothing until its response, so buffering loses nothing.
 func readHook(pipe io.Reader) (hook, error) {
 	limited := &io.LimitedReader{R: pipe, N: maxHookBytes}
 	in := bufio.NewReader(limited)
@@ -225,7 +226,12 @@ func readHook(pipe io.Reader) (hook, error) {
 		}
 		return strings.TrimSuffix(text, "\x00")
 	}
-	h := hook{name: next(), quarantine: next()}
+	h := hook{name: next()}
+	for _, variable := range []string{"GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"} {
+		if value := next(); value != "" { // a push that only deletes refs has no new objects
+			h.objects = append(h.objects, variable+"="+value)
+		}
+	}
 	for option := next(); option != ""; option = next() {
 		if len(h.push.Options) < maxPushOptions {
 			h.push.Options = append(h.push.Options, validText(option[1:]))

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -13,8 +12,8 @@ import (
 
 // pushCheck checks a push before its handler sees it.
 type pushCheck struct {
-	repo       Repo
-	quarantine string // folder of the new objects; "" if they are in the repository
+	repo    Repo
+	objects []string // environment variables with which git finds the new objects
 }
 
 // run rejects the push with a refusal, or sets Forced of its updates.
@@ -32,10 +31,7 @@ func (c pushCheck) command(input string, args ...string) command {
 	cmd.stdin = strings.NewReader(input)
 	cmd.limits = c.repo.store.serviceLimits()
 	cmd.limits.pool = nil
-	if c.quarantine != "" {
-		cmd.env = append(cmd.env, "GIT_OBJECT_DIRECTORY="+c.quarantine,
-			"GIT_ALTERNATE_OBJECT_DIRECTORIES="+filepath.Join(c.repo.store.path(c.repo.id), "objects"))
-	}
+	cmd.env = c.objects
 	return cmd
 }
 

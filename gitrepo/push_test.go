@@ -34,18 +34,19 @@ func startHook(t *testing.T, name, stdin string, env ...string) (cmd *exec.Cmd, 
 func TestHook_PassesEverythingAndPrintsTheAnswer(t *testing.T) {
 	id := strings.Repeat("1", 40)
 	options := []string{"", "a=$(exit 3) `x` \"'\\", "two\nlines", "Ünï", "invalid \xff"}
-	env := []string{"GIT_PUSH_OPTION_COUNT=" + strconv.Itoa(len(options)), "GIT_QUARANTINE_PATH=/some where/q"}
+	push := []string{"GIT_PUSH_OPTION_COUNT=" + strconv.Itoa(len(options))}
+	objects := []string{"GIT_OBJECT_DIRECTORY=/some where/q", "GIT_ALTERNATE_OBJECT_DIRECTORIES=\"/b:c\""}
 	for i, option := range options {
-		env = append(env, "GIT_PUSH_OPTION_"+strconv.Itoa(i)+"="+option)
+		push = append(push, "GIT_PUSH_OPTION_"+strconv.Itoa(i)+"="+option)
 	}
-	cmd, requests, responses, out := startHook(t, preReceive, ZeroID+" "+id+" refs/heads/a b\\c\n"+id+" "+ZeroID+" refs/heads/\xff\n", env...)
+	cmd, requests, responses, out := startHook(t, preReceive, ZeroID+" "+id+" refs/heads/a b\\c\n"+id+" "+ZeroID+" refs/heads/\xff\n", append(push, objects...)...)
 	got, err := readHook(requests)
 	if err != nil {
 		t.Fatal(err)
 	}
 	options[4] = "invalid \uFFFD"
 	updates := []RefUpdate{{Ref: `refs/heads/a b\c`, Old: ZeroID, New: id}, {Ref: "refs/heads/\xff", Old: id, New: ZeroID}}
-	if got.name != preReceive || got.quarantine != "/some where/q" || !slices.Equal(got.push.Options, options) || !slices.Equal(got.push.Updates, updates) {
+	if got.name != preReceive || !slices.Equal(got.objects, objects) || !slices.Equal(got.push.Options, options) || !slices.Equal(got.push.Updates, updates) {
 		t.Errorf("hook: %+v", got)
 	}
 	answer := hookAnswer{message: "\naccept\n  -n \\t %s ü\n"}
@@ -71,7 +72,7 @@ func TestHook_ServerHasEnded_Fails(t *testing.T) {
 }
 
 func TestReadHook_InvalidOrTooLarge_IsRefused(t *testing.T) {
-	head := preReceive + "\x00\x00\x00"
+	head := preReceive + "\x00\x00\x00\x00"
 	for list, want := range map[string]string{
 		"nonsense\n":                      "The push was rejected because the list of refs from git is invalid.",
 		"1 2 refs/heads/x\n":              "The push was rejected because the list of refs from git is invalid.",

@@ -35,12 +35,12 @@ func (s *Store) searchMergeRequests(ctx context.Context, query *gorm.DB, filter 
 	}
 	quoted := `"` + strings.ReplaceAll(search, `"`, `""`) + `"`
 	found := s.reader(ctx).Table("merge_request_texts").Select("rowid").Where("merge_request_texts MATCH ?", quoted)
-	n, err := countUpTo(found, exactRows+1)
+	n, err := countUpTo(found, MaxListed+1)
 	if err != nil {
 		return nil, err
 	}
-	if n > exactRows {
-		// Reading the list in its order soon finds a page of a frequent text.
+	if n > MaxListed {
+		// Reading the list in its order soon finds a page, and the bound of the count.
 		return contains(query), nil
 	}
 	return query.Where("merge_requests.id IN (?)", found), nil

@@ -89,6 +89,15 @@ func TestDoctor_BesideServer(t *testing.T) {
 		}
 		assertFinding(t, w.examine(), doctor.Fault, "HEAD of merge request 1 is "+w.head[:8]+", its branch is at")
 
+		hooks, err := filepath.Glob(filepath.Join(w.data, "hooks", "*", "pre-receive"))
+		if err != nil || len(hooks) != 1 {
+			t.Fatalf("hooks %v, %v", hooks, err)
+		}
+		if err := os.Chmod(hooks[0], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		assertFinding(t, w.examine(), doctor.Fault, "git cannot run "+hooks[0])
+
 		if err := os.Rename(repository, filepath.Join(w.data, "repositories", "99.git")); err != nil {
 			t.Fatal(err)
 		}

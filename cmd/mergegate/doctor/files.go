@@ -74,12 +74,20 @@ func (e *examination) folders() {
 }
 
 func (e *examination) rights(info fs.FileInfo) {
-	const writable = 0o2 // access(2)
+	const writable, executable = 0o2, 0o1 // access(2)
 	failed := false
 	for _, dir := range []string{e.Data, e.repositoriesFolder()} {
 		if err := syscall.Access(dir, writable); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			failed = true
 			e.add("data folder", Fault, "Give the folder to the user of the server: chown -R USER "+e.Data+".", "%s cannot be written: %v.", dir, err)
+		}
+	}
+	hooks, _ := filepath.Glob(filepath.Join(e.Data, "hooks", "*", "*-receive"))
+	for _, hook := range hooks {
+		if err := syscall.Access(hook, executable); err != nil {
+			failed = true
+			e.add("data folder", Fault, "Mount the file system of the data folder without noexec. The next start of the server repairs the mode.", "git cannot run %s: %v.", hook, err)
+			break
 		}
 	}
 	if info.Mode().Perm()&0o077 != 0 {
@@ -94,7 +102,7 @@ func (e *examination) rights(info fs.FileInfo) {
 		}
 	}
 	if !failed {
-		e.ok("data folder", "%s is private and can be written.", e.Data)
+		e.ok("data folder", "%s is private and can be used.", e.Data)
 	}
 }
 
