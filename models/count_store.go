@@ -1,6 +1,7 @@
 package models
 
 import (
+	"strconv"
 	"time"
 
 	"gorm.io/gorm"
@@ -39,15 +40,15 @@ func kept[T any](s *Store, key string, read func() (value T, rows int64, err err
 // count counts the rows of a query, at most MaxListed+1. A count above exactRows may be
 // as old as keptFor.
 func (s *Store) count(query *gorm.DB) (int64, error) {
-	return s.countAs("", query, query)
+	return s.countAs("", query, query, MaxListed+1)
 }
 
-// countAs is count for a query that contains the current time. name and the query key
-// tell it apart from others.
-func (s *Store) countAs(name string, key, query *gorm.DB) (int64, error) {
-	name += key.Session(&gorm.Session{Logger: logger.Discard}).ToSQL(func(tx *gorm.DB) *gorm.DB { return tx.Select("1").Find(&[]struct{}{}) })
+// countAs is count with another limit, or for a query that contains the current time. name
+// and the query key tell it apart from others.
+func (s *Store) countAs(name string, key, query *gorm.DB, limit int) (int64, error) {
+	name += " " + strconv.Itoa(limit) + " " + key.Session(&gorm.Session{Logger: logger.Discard}).ToSQL(func(tx *gorm.DB) *gorm.DB { return tx.Select("1").Find(&[]struct{}{}) })
 	return kept(s, "count "+name, func() (int64, int64, error) {
-		n, err := countBounded(query)
+		n, err := countUpTo(query, limit)
 		return n, n, err
 	})
 }

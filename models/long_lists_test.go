@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"database/sql"
 	"fmt"
 	"maps"
 	"slices"
@@ -93,6 +94,7 @@ func TestMergeRequests_OrderFilterAndKeyset(t *testing.T) {
 			t.Errorf("counts %v, %v, want %v", counts, err, want)
 		}
 		reader, outsider := w.Member("rita", models.RoleReporter), w.User("otto")
+		fifthChange := begin.Add(10 * time.Minute) // of the title of the fourth
 		third, fourth := begin.Add(3*time.Minute), begin.Add(4*time.Minute)
 		for name, c := range map[string]struct {
 			filter models.MergeRequestFilter
@@ -104,6 +106,8 @@ func TestMergeRequests_OrderFilterAndKeyset(t *testing.T) {
 			"title":          {models.MergeRequestFilter{OrderBy: "title", Ascending: true}, []string{"1", "2", "3", "4", "5"}},
 			"created before": {models.MergeRequestFilter{CreatedBefore: &third}, []string{"3", "2", "1"}},
 			"created after":  {models.MergeRequestFilter{CreatedAfter: &fourth}, []string{"5", "4"}},
+			"updated after":  {models.MergeRequestFilter{UpdatedAfter: &fifthChange}, []string{"5", "4"}},
+			"updated before": {models.MergeRequestFilter{UpdatedBefore: &third}, []string{}},
 			"before all":     {models.MergeRequestFilter{CreatedBefore: &begin}, []string{}},
 			"locked":         {models.MergeRequestFilter{State: "locked"}, []string{}},
 			"member":         {models.MergeRequestFilter{ReadableBy: &reader}, []string{"5", "4", "3", "2", "1"}},
@@ -167,22 +171,47 @@ func TestMergeRequests_ReadableInManyProjects(t *testing.T) {
 	})
 }
 
+// copyMergeRequest inserts n copies of a merge request.
+func copyMergeRequest(t *testing.T, conn *sql.DB, mr models.MergeRequest, n int) {
+	t.Helper()
+	_, err := conn.Exec(`WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < $1)
+		INSERT INTO merge_requests (project_id, iid, title, source_branch, target_branch, state, head_sha, head_committed_at, created_at, updated_at)
+		SELECT project_id, (SELECT max(iid) FROM merge_requests) + s.n, title, 'x' || ((SELECT max(iid) FROM merge_requests) + s.n), target_branch,
+			state, head_sha, head_committed_at, created_at, updated_at FROM merge_requests, s WHERE id = $2`, n, mr.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// SQLite reads the merge requests that contain a text by their ids or, if they are many, in
+// the order of the list. Both give the same list.
+func TestMergeRequests_FrequentSearchOnSQLite_KeepsOrder(t *testing.T) {
+	db := modelstest.SQLite(t)
+	w := modelstest.New(t, db)
+	mr := w.MergeRequest("feature", "main")
+	for _, copies := range []int{10, 20_000} {
+		copyMergeRequest(t, db.SQL(t), mr, copies)
+		last := mr.IID + int64(copies)
+		if copies > 10 {
+			last += 10
+		}
+		list, total, err := w.Store.MergeRequests(t.Context(), models.MergeRequestFilter{ProjectIDs: []int64{w.Project.ID}, Search: mr.Title}, models.Page{Number: 2, Size: 2})
+		if err != nil || len(list) != 2 || list[0].IID != last-2 || list[1].IID != last-3 {
+			t.Fatalf("%d copies: %v, %v", copies, list, err)
+		}
+		if want := min(last, models.MaxListed+1); total != want {
+			t.Errorf("%d copies: total %d, want %d", copies, total, want)
+		}
+	}
+}
+
 // Long lists are counted up to MaxListed, and a large count is kept for half a minute.
 func TestCounts_AreBoundedAndKept(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		w := modelstest.New(t, db)
 		mr := w.MergeRequest("feature", "main")
 		conn := db.SQL(t)
-		add := func(n int) {
-			t.Helper()
-			_, err := conn.Exec(`WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < $1)
-				INSERT INTO merge_requests (project_id, iid, title, source_branch, target_branch, state, head_sha, head_committed_at, created_at, updated_at)
-				SELECT project_id, (SELECT max(iid) FROM merge_requests) + s.n, title, 'x' || ((SELECT max(iid) FROM merge_requests) + s.n), target_branch,
-					state, head_sha, head_committed_at, created_at, updated_at FROM merge_requests, s WHERE id = $2`, n, mr.ID)
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
+		add := func(n int) { copyMergeRequest(t, conn, mr, n) }
 		total := func() int64 {
 			t.Helper()
 			_, total, err := w.Store.MergeRequests(t.Context(), models.MergeRequestFilter{ProjectIDs: []int64{w.Project.ID}}, models.Page{Number: 1, Size: 1})

@@ -54,6 +54,10 @@ type MergeRequestFilter struct {
 	// OrderBy is "created_at" (the default), "updated_at" or "title".
 	OrderBy   string
 	Ascending bool
+
+	// ids, if not nil, selects the ids of all merge requests that match the search or the
+	// dates, and perhaps others. The list is read from these few, not in its order.
+	ids *gorm.DB
 }
 
 // readableProjects selects the ids of the projects whose code a user can read.
@@ -66,6 +70,9 @@ const readableProject = `((SELECT p.visibility FROM projects p WHERE p.id = merg
 	OR (SELECT m.role FROM members m WHERE m.project_id = merge_requests.project_id AND m.user_id = ?) >= ?)`
 
 func (f MergeRequestFilter) apply(query *gorm.DB) *gorm.DB {
+	if f.ids != nil {
+		query = query.Where("merge_requests.id IN (?)", f.ids)
+	}
 	switch {
 	case len(f.ProjectIDs) == 1:
 		query = query.Where("merge_requests.project_id = ?", f.ProjectIDs[0])
@@ -135,10 +142,8 @@ func (f MergeRequestFilter) apply(query *gorm.DB) *gorm.DB {
 // the same query without the condition that contains the current time.
 func (s *Store) selectMergeRequests(ctx context.Context, filter MergeRequestFilter) (query, timeless *gorm.DB, err error) {
 	query = filter.apply(s.reader(ctx).Model(&MergeRequest{}))
-	if filter.Search != "" {
-		if query, err = s.searchMergeRequests(ctx, query, filter); err != nil {
-			return nil, nil, err
-		}
+	if filter.Search != "" && !filter.searchesIndex() {
+		query = contains(query, filter.Search)
 	}
 	query = query.Session(&gorm.Session{})
 	if filter.Checks == "" {
@@ -189,13 +194,9 @@ func (s *Store) MergeRequests(ctx context.Context, filter MergeRequestFilter, pa
 	if err != nil {
 		return nil, 0, err
 	}
-	query, timeless, err := s.selectMergeRequests(ctx, filter)
-	if err != nil {
-		return nil, 0, err
-	}
 	var total int64
 	if page.After == nil {
-		if total, err = s.countAs(string(filter.Checks), timeless, query); err != nil {
+		if total, err = s.countMergeRequests(ctx, filter); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -203,8 +204,28 @@ func (s *Store) MergeRequests(ctx context.Context, filter MergeRequestFilter, pa
 	if err != nil || list != nil {
 		return list, total, err
 	}
+	if filter, err = s.withFewIDs(ctx, filter, maxListedByID); err != nil {
+		return nil, 0, err
+	}
+	query, _, err := s.selectMergeRequests(ctx, filter)
+	if err != nil {
+		return nil, 0, err
+	}
 	err = page.apply(filter.order(withUsers(query), page.After)).Find(&list).Error
 	return list, total, err
+}
+
+// countMergeRequests counts the merge requests that match a filter as MergeRequests does.
+func (s *Store) countMergeRequests(ctx context.Context, filter MergeRequestFilter) (int64, error) {
+	filter, err := s.withFewIDs(ctx, filter, maxCountedByID)
+	if err != nil {
+		return 0, err
+	}
+	query, timeless, err := s.selectMergeRequests(ctx, filter)
+	if err != nil {
+		return 0, err
+	}
+	return s.countAs(string(filter.Checks), timeless, query, MaxListed+1)
 }
 
 // withFewProjects replaces ReadableBy by the projects if there are few, so that their
@@ -226,7 +247,7 @@ func (s *Store) withFewProjects(ctx context.Context, filter MergeRequestFilter) 
 // have, too.
 func (f MergeRequestFilter) order(query *gorm.DB, after *Cursor) *gorm.DB {
 	column := "merge_requests.id"
-	if len(f.ProjectIDs) == 1 && f.State == "" && f.CreatedAfter == nil && f.CreatedBefore == nil && f.AuthorID == 0 && f.AuthorUsername == "" && f.SourceBranch == "" && f.Search == "" {
+	if len(f.ProjectIDs) == 1 && f.State == "" && f.CreatedAfter == nil && f.CreatedBefore == nil && f.AuthorID == 0 && f.AuthorUsername == "" && f.SourceBranch == "" && f.ids == nil {
 		column = "merge_requests.iid"
 	}
 	direction, beyond := " DESC", " < "
@@ -295,11 +316,7 @@ func (s *Store) CountMergeRequests(ctx context.Context, filter MergeRequestFilte
 		return nil, err
 	}
 	for _, filter.State = range states {
-		query, timeless, err := s.selectMergeRequests(ctx, filter)
-		if err != nil {
-			return nil, err
-		}
-		n, err := s.countAs(string(filter.Checks), timeless, query)
+		n, err := s.countMergeRequests(ctx, filter)
 		if err != nil {
 			return nil, err
 		}
