@@ -38,35 +38,43 @@ func contains(query *gorm.DB, search string) *gorm.DB {
 	return query.Where(`(lower(merge_requests.title) LIKE ? ESCAPE '\' OR lower(merge_requests.description) LIKE ? ESCAPE '\')`, like, like)
 }
 
-// withFewIDs sets filter.ids if an index finds what matches the search or the dates of
-// the last change. On SQLite, which does not estimate their number, only if they are at
-// most limit.
+// withFewIDs sets filter.ids if an index finds what matches the search or, on SQLite, the
+// dates of the last change. SQLite does not estimate how many these are, so there it sets
+// them only if they are at most limit.
 func (s *Store) withFewIDs(ctx context.Context, filter MergeRequestFilter, limit int) (MergeRequestFilter, error) {
-	search := searchText(filter.Search)
-	var found *gorm.DB
-	switch {
-	case filter.Search != "" && utf8.RuneCountInString(search) < minIndexedSearch:
+	if length := utf8.RuneCountInString(searchText(filter.Search)); filter.Search != "" && length < minIndexedSearch {
 		newest := filter.apply(s.reader(ctx).Model(&MergeRequest{})).Select("merge_requests.id").Order("merge_requests.id DESC").Limit(maxUnindexedSearch)
 		filter.ids = s.reader(ctx).Table("(?) AS newest", newest).Select("id")
 		return filter, nil
-	case filter.Search != "" && s.postgres():
-		filter.ids = s.reader(ctx).Table("merge_request_texts").Select("merge_request_id").Where(`text LIKE ? ESCAPE '\'`, likeContains(search))
-		return filter, nil
-	case s.postgres():
-		return filter, nil
-	case filter.Search != "":
-		quoted := `"` + strings.ReplaceAll(search, `"`, `""`) + `"`
-		found = s.reader(ctx).Table("merge_request_texts").Select("rowid").Where("merge_request_texts MATCH ?", quoted)
-	case (filter.UpdatedAfter != nil || filter.UpdatedBefore != nil) && filter.OrderBy != "updated_at":
-		dates := MergeRequestFilter{ProjectIDs: filter.ProjectIDs, State: filter.State, UpdatedAfter: filter.UpdatedAfter, UpdatedBefore: filter.UpdatedBefore}
-		found = dates.apply(s.reader(ctx).Model(&MergeRequest{})).Select("merge_requests.id")
-	default:
+	}
+	found := s.foundByIndex(ctx, filter)
+	if found == nil || s.postgres() {
+		filter.ids = found
 		return filter, nil
 	}
-	found = found.Session(&gorm.Session{})
 	n, err := s.countAs("", found, found, maxCountedByID+1)
 	if err == nil && n <= int64(limit) {
 		filter.ids = found
 	}
 	return filter, err
+}
+
+// foundByIndex selects the ids of what matches the search of a filter or, on SQLite, its
+// dates of the last change. It returns nil if the filter has neither.
+func (s *Store) foundByIndex(ctx context.Context, filter MergeRequestFilter) *gorm.DB {
+	search := searchText(filter.Search)
+	texts := s.reader(ctx).Table("merge_request_texts")
+	var found *gorm.DB
+	switch {
+	case filter.Search != "" && s.postgres():
+		found = texts.Select("merge_request_id").Where(`text LIKE ? ESCAPE '\'`, likeContains(search))
+	case filter.Search != "":
+		found = texts.Select("rowid").Where("merge_request_texts MATCH ?", `"`+strings.ReplaceAll(search, `"`, `""`)+`"`)
+	case !s.postgres() && (filter.UpdatedAfter != nil || filter.UpdatedBefore != nil) && filter.OrderBy != "updated_at":
+		dates := MergeRequestFilter{ProjectIDs: filter.ProjectIDs, State: filter.State, UpdatedAfter: filter.UpdatedAfter, UpdatedBefore: filter.UpdatedBefore}
+		found = dates.apply(s.reader(ctx).Model(&MergeRequest{})).Select("merge_requests.id")
+	default:
+		return nil
+	}
+	return found.Session(&gorm.Session{})
 }

@@ -120,7 +120,7 @@ func (s *scaleSite) requests() (all []scaleRequest) {
 			continue
 		}
 		user := models.SeedNamespace
-		if strings.Contains(r.Path, "/admin") || strings.HasSuffix(r.Path, "application/settings") || strings.Contains(r.Path, "/v4/audit_events") {
+		if r.Path == "/api/v4/users" || strings.Contains(r.Path, "/admin") || strings.HasSuffix(r.Path, "application/settings") || strings.Contains(r.Path, "/v4/audit_events") {
 			user = "root-of-seed"
 		}
 		all = append(all, scaleRequest{user, r.Path})
