@@ -76,8 +76,8 @@ func (p *pages) unapproveMergeRequest(c echo.Context) error {
 	})
 }
 
-// mergeMergeRequest merges at once or, with auto_merge, when all checks pass. The form carries the HEAD that the user saw; another HEAD is
-// refused.
+// mergeMergeRequest merges at once or, with auto_merge, when all checks pass. The form
+// carries the HEAD that the user saw; another HEAD is refused.
 func (p *pages) mergeMergeRequest(c echo.Context) error {
 	return p.changeMergeRequest(c, "", func(iid int64) error {
 		merge := p.Store.Merge

@@ -211,8 +211,8 @@ func checkCallbackOnly(f *fieldErrors, service ExternalStatusCheck) {
 }
 
 // serviceChanges lists the differences between two states of a service for the audit
-// events. The secret appears as on or off, custom headers as their names, and the URL without its query string, which
-// may contain a token.
+// events. The secret appears as on or off, custom headers as their names, and the URL
+// without its query string, which may contain a token.
 func serviceChanges(from, to ExternalStatusCheck) []AuditChange {
 	var changes []AuditChange
 	addChange := func(field, a, b string, differs bool) {

@@ -148,7 +148,8 @@ func (s *Store) auditApply(ctx context.Context, by User, service ExternalStatusC
 
 // UpdateExternalStatusCheck changes a service. Open merge requests keep their copy
 // unless apply is set. It returns the field errors of CreateExternalStatusCheck,
-// CodeGivenAgain for a custom header that keeps its value although the URL changes, CodeImmutable for a shared secret that differs from the stored one, and KindConflict
+// CodeGivenAgain for a custom header that keeps its value although the URL changes,
+// CodeImmutable for a shared secret that differs from the stored one, and KindConflict
 // with CodeChangedMeanwhile if in.Version is outdated.
 func (s *Store) UpdateExternalStatusCheck(ctx context.Context, by User, projectID, id int64, in ExternalStatusCheckUpdate, apply bool) (ExternalStatusCheck, error) {
 	inputErrs := fieldErrors(FieldErrorsOf(in.Validate()))

@@ -101,7 +101,7 @@ func (in *ProjectInput) Validate() error {
 		checkProjectPath(&f, in.Path)
 	}
 	checkDescription(&f, in.Description)
-	if in.Visibility.String()[0] == 'v' {
+	if !in.Visibility.known() {
 		f.add("visibility", CodeInvalid)
 	}
 	if !validNewBranchName(in.DefaultBranch) {
@@ -124,7 +124,7 @@ func (in *ProjectUpdate) Validate() error {
 	if in.Description != nil {
 		checkDescription(&f, *in.Description)
 	}
-	if in.Visibility != nil && in.Visibility.String()[0] == 'v' {
+	if in.Visibility != nil && !in.Visibility.known() {
 		f.add("visibility", CodeInvalid)
 	}
 	if in.DefaultBranch != nil && !ValidBranchName(*in.DefaultBranch) {

@@ -60,6 +60,11 @@ const (
 	VisibilityPublic   Visibility = 20
 )
 
+// known reports whether v is one of the constants.
+func (v Visibility) known() bool {
+	return v == VisibilityPrivate || v == VisibilityInternal || v == VisibilityPublic
+}
+
 // ParseVisibility parses GitLab's name of a visibility; ok is false for any other.
 func ParseVisibility(word string) (Visibility, bool) {
 	for _, v := range []Visibility{VisibilityPrivate, VisibilityInternal, VisibilityPublic} {

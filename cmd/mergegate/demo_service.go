@@ -23,7 +23,8 @@ import (
 
 // demoService is an external service as a user of Mergegate would write it. It
 // shares no code with the server and knows only its secret, the address of the
-// API and, unless it answers with callback tokens, its access token. It decides by a rule on the title of a merge request.
+// API and, unless it answers with callback tokens, its access token. It decides by a
+// rule on the title of a merge request.
 type demoService struct {
 	Name   string `env:"NAME,required"`
 	Listen string `env:"LISTEN,required"`

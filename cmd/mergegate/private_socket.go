@@ -13,8 +13,8 @@ import (
 // bytes.
 const maxSocketPath = 107
 
-// listenPrivate opens a unix socket. Only the own user can connect: it has mode
-// 0600. It replaces a socket that a crash left, and returns an error if another
+// listenPrivate opens a unix socket. It has mode 0600, so only the user of this
+// process can connect. It replaces a socket that a crash left, and returns an error if another
 // process listens.
 func listenPrivate(path string) (net.Listener, error) {
 	if len(path) > maxSocketPath {

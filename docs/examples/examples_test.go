@@ -45,9 +45,9 @@ type site struct {
 	answers chan int
 }
 
-// newSite serves the API for the project olga/pear, whose branch feature could
-// be merged into main. Deliveries are signed with secret. startService is called when the API can be reached, and
-// gives the service's address.
+// newSite serves the API for the project olga/pear, whose branch feature could be merged
+// into main. Deliveries are signed with secret. startService is called when the API can
+// be reached, and gives the service's address.
 func newSite(t *testing.T, secret string, startService func(s *site) string) *site {
 	t.Helper()
 	dir := t.TempDir()
