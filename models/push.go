@@ -132,6 +132,8 @@ type Git interface {
 	Commit(ctx context.Context, projectID int64, sha string) (Commit, error)
 	// CountCommits counts the commits that are reachable from to but not from from.
 	CountCommits(ctx context.Context, projectID int64, from, to string) (int, error)
+	// IsAncestor reports whether ancestor is reachable from descendant. An ancestor that is
+	// not in the repository is not.
 	IsAncestor(ctx context.Context, projectID int64, ancestor, descendant string) (bool, error)
 	// Reached reports which of heads are reachable from newSHA but not from oldSHA.
 	Reached(ctx context.Context, projectID int64, oldSHA, newSHA string, heads []string) (map[string]bool, error)

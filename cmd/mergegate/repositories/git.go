@@ -83,7 +83,20 @@ func (g Git) CountCommits(ctx context.Context, projectID int64, from, to string)
 
 // IsAncestor implements models.Git.
 func (g Git) IsAncestor(ctx context.Context, projectID int64, ancestor, descendant string) (bool, error) {
-	return g.Store.Repo(projectID).IsAncestor(ctx, ancestor, descendant)
+	repo := g.Store.Repo(projectID)
+	is, err := repo.IsAncestor(ctx, ancestor, descendant)
+	if isUnknown(err) {
+		if _, readErr := repo.Commit(ctx, ancestor); isUnknown(readErr) {
+			return false, nil
+		}
+	}
+	return is, err
+}
+
+// isUnknown reports whether an error means that a commit is not in a repository that
+// exists.
+func isUnknown(err error) bool {
+	return errors.Is(err, gitrepo.ErrNotFound) && !errors.Is(err, gitrepo.ErrMissing)
 }
 
 // Reached implements models.Git.

@@ -3,6 +3,7 @@ package repositories
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -204,4 +205,27 @@ func TestRecoverPushes_MissingRepository_Continues(t *testing.T) {
 		t.Error("giving up is not reported")
 	}
 	h.wantPending(0)
+}
+
+// A backup can have the row of a merge that had begun without its prepared commit, which
+// no ref reaches. That merge did not happen.
+func TestRecoverMerges_PreparedCommitIsMissing_ClearsMerge(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		h := newHost(t, db)
+		w := h.clone(h.as("olga", "olga/pear"))
+		w.git("switch", "--quiet", "-c", "topic")
+		w.commit("a", "1\n")
+		w.git("push", "-o", "merge_request.create", "origin", "topic")
+		_, err := db.SQL(t).Exec("UPDATE merge_requests SET merging_sha = $1, merging_head_sha = head_sha, merging_started_at = created_at",
+			strings.Repeat("1", 40))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := h.Store.RecoverMerges(t.Context(), true); n != 0 || err != nil {
+			t.Errorf("RecoverMerges = %d, %v", n, err)
+		}
+		if mr := h.wantState(models.StateOpened); mr.MergingSHA != "" || mr.MergingStartedAt != nil {
+			t.Errorf("the merge is still announced: %+v", mr)
+		}
+	})
 }
