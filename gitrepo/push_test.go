@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// startHook starts a hook as git would, with pipes whose other ends are returned.
-func startHook(t *testing.T, name, stdin string, env ...string) (cmd *exec.Cmd, requests, responses *os.File, out *bytes.Buffer) {
+// startHook starts pre-receive as git would, with pipes that nobody serves yet.
+func startHook(t *testing.T, stdin string, env ...string) (p *hookPipes, cmd *exec.Cmd, out *bytes.Buffer) {
 	t.Helper()
 	s := newStore(t, Options{})
 	p, err := s.openHookPipes(1, nil)
@@ -21,14 +21,14 @@ func startHook(t *testing.T, name, stdin string, env ...string) (cmd *exec.Cmd, 
 	}
 	t.Cleanup(p.close)
 	out = &bytes.Buffer{}
-	cmd = exec.CommandContext(t.Context(), filepath.Join(s.hooks, name))
+	cmd = exec.CommandContext(t.Context(), filepath.Join(s.hooks, preReceive))
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = strings.NewReader(stdin), out, out, p.childEnds
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	p.closeChildEnds()
-	return cmd, p.requests, p.responses, out
+	return p, cmd, out
 }
 
 func TestHook_PassesEverythingAndPrintsTheAnswer(t *testing.T) {
@@ -39,8 +39,8 @@ func TestHook_PassesEverythingAndPrintsTheAnswer(t *testing.T) {
 	for i, option := range options {
 		push = append(push, "GIT_PUSH_OPTION_"+strconv.Itoa(i)+"="+option)
 	}
-	cmd, requests, responses, out := startHook(t, preReceive, ZeroID+" "+id+" refs/heads/a b\\c\n"+id+" "+ZeroID+" refs/heads/\xff\n", append(push, objects...)...)
-	got, err := readHook(requests)
+	p, cmd, out := startHook(t, ZeroID+" "+id+" refs/heads/a b\\c\n"+id+" "+ZeroID+" refs/heads/\xff\n", append(push, objects...)...)
+	got, err := readHook(p.requests)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestHook_PassesEverythingAndPrintsTheAnswer(t *testing.T) {
 		t.Errorf("hook: %+v", got)
 	}
 	answer := hookAnswer{message: "\naccept\n  -n \\t %s ü\n"}
-	if err := (&hookPipes{responses: responses}).respond(answer); err != nil {
+	if err := p.respond(answer); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Wait(); err != nil {
@@ -63,9 +63,9 @@ func TestHook_PassesEverythingAndPrintsTheAnswer(t *testing.T) {
 
 // If the server has ended, git must reject the push.
 func TestHook_ServerHasEnded_Fails(t *testing.T) {
-	cmd, requests, responses, _ := startHook(t, preReceive, strings.Repeat(ZeroID+" "+ZeroID+" refs/heads/x\n", 5000))
-	requests.Close()
-	responses.Close()
+	p, cmd, _ := startHook(t, strings.Repeat(ZeroID+" "+ZeroID+" refs/heads/x\n", 5000))
+	p.requests.Close()
+	p.responses.Close()
 	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != 1 {
 		t.Errorf("hook: %v, want exit code 1", err)
 	}
@@ -87,21 +87,8 @@ func TestReadHook_InvalidOrTooLarge_IsRefused(t *testing.T) {
 
 // A hook that sends too much is stopped and prints the reason.
 func TestPush_TooManyRefs_IsRefusedWithReason(t *testing.T) {
-	s := newStore(t, Options{})
-	p, err := s.openHookPipes(1, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.close()
 	line := ZeroID + " " + ZeroID + " refs/heads/x\n"
-	cmd := exec.CommandContext(t.Context(), filepath.Join(s.hooks, preReceive))
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	cmd.Stdin, cmd.ExtraFiles = strings.NewReader(strings.Repeat(line, 2*maxHookBytes/len(line))), p.childEnds
-	var out bytes.Buffer
-	cmd.Stdout = &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	p, cmd, out := startHook(t, strings.Repeat(line, 2*maxHookBytes/len(line)))
 	p.serve(t.Context())
 	if err := cmd.Wait(); err == nil {
 		t.Error("the hook succeeded")

@@ -26,14 +26,7 @@ func BenchmarkPushManyRefs(b *testing.B) {
 	const refs = 3000
 	for name, open := range map[string]func(testing.TB) modelstest.Database{"sqlite": modelstest.SQLite, "postgres": modelstest.Postgres} {
 		b.Run(name, func(b *testing.B) {
-			h := newHost(b, open(b))
-			ours, plain := timedProxy(b, h.url), plainGit(b)
-			w := h.clone(h.as("olga", "olga/pear.git"))
-			u, err := url.Parse(h.as("olga", "olga/pear.git"))
-			if err != nil {
-				b.Fatal(err)
-			}
-			u.Host = strings.TrimPrefix(ours.URL, "http://")
+			ours, plain, w, address := pushTargets(b, open(b))
 			push := func(server *timedServer, to string) (whole, working float64) {
 				server.working.Store(0)
 				start := time.Now()
@@ -54,7 +47,7 @@ func BenchmarkPushManyRefs(b *testing.B) {
 					}
 					w.git("-c", "alias.all=!git update-ref --stdin <'"+file+"'", "all")
 					base, baseWorking := push(plain, plain.URL+"/plain.git")
-					took, working := push(ours, u.String())
+					took, working := push(ours, address)
 					b.Logf("%s: git %.2f s (server %.2f s), Mergegate %.2f s (server %.2f s)", metric, base, baseWorking, took, working)
 					metrics[metric], metrics["server-"+metric] = took/base, working/baseWorking
 				}
@@ -73,14 +66,7 @@ func BenchmarkPushOneCommit(b *testing.B) {
 	const pushes = 40
 	for name, open := range map[string]func(testing.TB) modelstest.Database{"sqlite": modelstest.SQLite, "postgres": modelstest.Postgres} {
 		b.Run(name, func(b *testing.B) {
-			h := newHost(b, open(b))
-			ours, plain := timedProxy(b, h.url), plainGit(b)
-			w := h.clone(h.as("olga", "olga/pear.git"))
-			u, err := url.Parse(h.as("olga", "olga/pear.git"))
-			if err != nil {
-				b.Fatal(err)
-			}
-			u.Host = strings.TrimPrefix(ours.URL, "http://")
+			ours, plain, w, address := pushTargets(b, open(b))
 			for b.Loop() {
 				var took, base time.Duration
 				for i := range pushes {
@@ -90,7 +76,7 @@ func BenchmarkPushOneCommit(b *testing.B) {
 						plain.working.Store(0)
 					}
 					w.commit("file", fmt.Sprintln(i))
-					for to, sum := range map[string]*time.Duration{plain.URL + "/plain.git": &base, u.String(): &took} {
+					for to, sum := range map[string]*time.Duration{plain.URL + "/plain.git": &base, address: &took} {
 						start := time.Now()
 						w.git("push", "--quiet", to, "HEAD:refs/heads/topic")
 						*sum += time.Since(start)
@@ -103,6 +89,21 @@ func BenchmarkPushOneCommit(b *testing.B) {
 			}
 		})
 	}
+}
+
+// pushTargets starts Mergegate and git http-backend. It returns a clone and the address of
+// its repository on Mergegate.
+func pushTargets(b *testing.B, db modelstest.Database) (ours, plain *timedServer, w worktree, address string) {
+	b.Helper()
+	h := newHost(b, db)
+	ours, plain = timedProxy(b, h.url), plainGit(b)
+	w = h.clone(h.as("olga", "olga/pear.git"))
+	u, err := url.Parse(h.as("olga", "olga/pear.git"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	u.Host = strings.TrimPrefix(ours.URL, "http://")
+	return ours, plain, w, u.String()
 }
 
 // timedServer adds up how long it works for pushes.
