@@ -18,8 +18,8 @@ const (
 	postReceive = "post-receive"
 )
 
-// hookScript is both hooks. It passes what git tells it to hookPipes and prints the
-// answer. A script starts ten times faster than this program would.
+// hookScript is the text of both hooks. A hook sends the data of a push to hookPipes and
+// prints the answer. A script starts ten times faster than this program would.
 //
 //go:embed hook.sh
 var hookScript []byte

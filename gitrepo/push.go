@@ -143,7 +143,7 @@ func (p *hookPipes) serveHook(ctx context.Context) bool {
 		}
 	}
 	if err := p.respond(answer); err != nil {
-		p.store.log.WarnContext(ctx, "hook disappeared", "project_id", p.repo, "hook", hook.name, "error", err)
+		p.store.log.WarnContext(ctx, "hook ended before its answer", "project_id", p.repo, "hook", hook.name, "error", err)
 		return false
 	}
 	return true
@@ -204,7 +204,7 @@ func (p *hookPipes) respond(answer hookAnswer) error {
 	return err
 }
 
-// hook is what hookScript tells about a hook.
+// hook is what hookScript sends.
 type hook struct {
 	name    string
 	objects []string // environment variables with which git finds the new objects
@@ -213,8 +213,9 @@ type hook struct {
 
 // readHook reads the next hook: its name, the folders of new and of other objects, push
 // options with a "+", an empty text, and the lines "<old> <new> <ref>" of git, each
-// followed by NUL. It returns io.EOF if there is none or it is incomplete, and a refusal
-// if it is too large or invalid. A hook writes nothing until its response, so buffering loses nothing.
+// followed by NUL. It returns io.EOF if the hooks have ended, and a refusal if the data
+// is too large or invalid. A hook writes nothing more until its answer, so buffering
+// loses nothing.
 func readHook(pipe io.Reader) (hook, error) {
 	limited := &io.LimitedReader{R: pipe, N: maxHookBytes}
 	in := bufio.NewReader(limited)

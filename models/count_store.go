@@ -43,8 +43,8 @@ func (s *Store) count(query *gorm.DB) (int64, error) {
 	return s.countAs("", query, query, MaxListed+1)
 }
 
-// countAs is count with another limit, or for a query that contains the current time. name
-// and the query key tell it apart from others.
+// countAs is count with another limit, or for a query that contains the current time. The
+// count is kept under name and the text of the query key.
 func (s *Store) countAs(name string, key, query *gorm.DB, limit int) (int64, error) {
 	name += " " + strconv.Itoa(limit) + " " + key.Session(&gorm.Session{Logger: logger.Discard}).ToSQL(func(tx *gorm.DB) *gorm.DB { return tx.Select("1").Find(&[]struct{}{}) })
 	return kept(s, "count "+name, func() (int64, int64, error) {

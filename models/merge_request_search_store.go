@@ -16,11 +16,11 @@ const (
 	// looks at.
 	maxUnindexedSearch = 1000
 
-	// maxListedByID is up to how many merge requests that SQLite finds by a search or a
-	// date a list reads. If there are more, reading the list in its order soon has a page.
+	// maxListedByID limits on SQLite how many merge requests a list reads by the ids that
+	// an index found. If more match, reading the list in its order soon gives a page.
 	maxListedByID = 20_000
-	// maxCountedByID is the same for a count, which in the order of the list reads on to
-	// MaxListed.
+	// maxCountedByID is the limit for a count, which would have to read the list in its
+	// order until MaxListed match.
 	maxCountedByID = 50_000
 )
 

@@ -24,8 +24,8 @@ type push struct {
 // It records an accepted push as pending, so that recovery can process it if
 // this process dies. The refusal is for the user, in their language. An internal
 // error is logged and refuses the push.
-func (p push) PreReceive(ctx context.Context, what gitrepo.Push) (refusal string) {
-	refusal, err := p.preReceive(ctx, what)
+func (p push) PreReceive(ctx context.Context, pushed gitrepo.Push) (refusal string) {
+	refusal, err := p.preReceive(ctx, pushed)
 	if err != nil {
 		p.Log.ErrorContext(ctx, "pre-receive check failed", "project_id", p.projectID, "error", err)
 		return text.T(ctx, text.KeyGitCannotCheck, "ID", p.requestID)
@@ -33,7 +33,7 @@ func (p push) PreReceive(ctx context.Context, what gitrepo.Push) (refusal string
 	return refusal
 }
 
-func (p push) preReceive(ctx context.Context, what gitrepo.Push) (reason string, err error) {
+func (p push) preReceive(ctx context.Context, pushed gitrepo.Push) (reason string, err error) {
 	user, access, err := p.pusher(ctx)
 	if err != nil {
 		return "", err
@@ -47,7 +47,7 @@ func (p push) preReceive(ctx context.Context, what gitrepo.Push) (reason string,
 	if err != nil {
 		return "", err
 	}
-	for _, update := range what.Updates {
+	for _, update := range pushed.Updates {
 		branch, ok := models.RefUpdate{Ref: update.Ref}.Branch()
 		if !ok {
 			continue // auth.PushCode is enough for tags
@@ -56,8 +56,8 @@ func (p push) preReceive(ctx context.Context, what gitrepo.Push) (reason string,
 			return refusalText(ctx, branch, *decision), nil
 		}
 	}
-	options, _ := parseOptions(ctx, what.Options) // postReceive shows the warnings
-	_, err = p.Store.PreparePush(ctx, user, p.projectID, p.requestID, refUpdates(what), options)
+	options, _ := parseOptions(ctx, pushed.Options) // postReceive shows the warnings
+	_, err = p.Store.PreparePush(ctx, user, p.projectID, p.requestID, refUpdates(pushed), options)
 	return "", err
 }
 
@@ -91,8 +91,8 @@ func refusalText(ctx context.Context, branch string, r models.BranchRefusal) str
 // PostReceive records a push whose refs have moved and returns a message for the
 // user. An internal error is logged: the push stays pending and recovery
 // processes it later.
-func (p push) PostReceive(ctx context.Context, what gitrepo.Push) (message string) {
-	message, err := p.postReceive(ctx, what)
+func (p push) PostReceive(ctx context.Context, pushed gitrepo.Push) (message string) {
+	message, err := p.postReceive(ctx, pushed)
 	if err != nil {
 		p.Log.ErrorContext(ctx, "post-receive processing failed", "project_id", p.projectID, "error", err)
 		return text.T(ctx, text.KeyGitNoticedLater)
@@ -100,19 +100,19 @@ func (p push) PostReceive(ctx context.Context, what gitrepo.Push) (message strin
 	return message
 }
 
-func (p push) postReceive(ctx context.Context, what gitrepo.Push) (string, error) {
+func (p push) postReceive(ctx context.Context, pushed gitrepo.Push) (string, error) {
 	user, access, err := p.pusher(ctx)
 	if err != nil {
 		return "", err
 	}
 	ctx = text.WithLanguage(ctx, user.Language)
-	options, warnings := parseOptions(ctx, what.Options)
+	options, warnings := parseOptions(ctx, pushed.Options)
 	pending, err := p.Store.PendingPushID(ctx, p.projectID, p.requestID)
 	if err != nil {
 		return "", err
 	}
 	branches, err := p.Store.Push(ctx, models.PushInput{
-		ProjectID: p.projectID, By: user, Updates: refUpdates(what), Options: options, PendingID: pending,
+		ProjectID: p.projectID, By: user, Updates: refUpdates(pushed), Options: options, PendingID: pending,
 	})
 	if err != nil {
 		return "", err
@@ -137,9 +137,9 @@ func (p push) pusher(ctx context.Context) (models.User, models.Access, error) {
 	return user, access, err
 }
 
-func refUpdates(what gitrepo.Push) []models.RefUpdate {
-	updates := make([]models.RefUpdate, len(what.Updates))
-	for i, u := range what.Updates {
+func refUpdates(pushed gitrepo.Push) []models.RefUpdate {
+	updates := make([]models.RefUpdate, len(pushed.Updates))
+	for i, u := range pushed.Updates {
 		updates[i] = models.RefUpdate{Ref: u.Ref, Old: u.Old, New: u.New}
 	}
 	return updates

@@ -40,7 +40,8 @@ func OpenUnpainted(t testing.TB, url string) *Page {
 		_, err := cdp.Call(ctx, tab, page.Navigate, page.NavigateParams{URL: url})
 		return err
 	}))
-	// Without a layout, which nobody needs for a frame here, some pages never finish loading.
+	// Some pages finish loading only after a layout. Reading offsetHeight forces one, because
+	// no frame does.
 	p.WaitFor("the page to load", "document.body?.offsetHeight > 0 && document.readyState === 'complete' && location.href !== 'about:blank'")
 	return p
 }
