@@ -103,7 +103,7 @@ func (p *pages) addOwnMergeRequests(c echo.Context, list *views.ProjectList) err
 func (p *pages) fillList(c echo.Context, v *views.MergeRequestList, filter models.MergeRequestFilter,
 	accessOf func(context.Context, []models.MergeRequest) (map[int64]models.Access, error)) error {
 	ctx, number := c.Request().Context(), pageNumber(c)
-	list, total, err := p.Store.MergeRequests(ctx, filter, models.Page{Number: number, Size: pageSize})
+	list, counts, err := p.Store.MergeRequestsAndCounts(ctx, filter, models.Page{Number: number, Size: pageSize})
 	if err != nil {
 		return err
 	}
@@ -131,13 +131,12 @@ func (p *pages) fillList(c echo.Context, v *views.MergeRequestList, filter model
 		}
 		v.Rows = append(v.Rows, row)
 	}
-	filter.State = "" // the tabs count every state
-	counts, err := p.Store.CountMergeRequests(ctx, filter)
-	if err != nil {
-		return err
-	}
 	v.Tabs = listTabs(c, v.URL, counts, v.State)
-	v.Pages = pageLinks(c, number, len(list), total)
+	for _, tab := range v.Tabs {
+		if tab.Current {
+			v.Pages = pageLinks(c, number, len(list), int64(tab.Count))
+		}
+	}
 	return nil
 }
 

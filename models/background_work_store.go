@@ -47,7 +47,8 @@ func (s *Store) BackgroundWork(ctx context.Context, limit int) (BackgroundWork, 
 func (s *Store) serviceBacklogs(ctx context.Context, now time.Time) ([]ServiceBacklog, error) {
 	// A service without a time to look at its queue has no waiting deliveries, except for
 	// those that no claim has seen. Every sub-query reads a part of an index: with EXISTS
-	// or MIN, or where it may sort, PostgreSQL may read the deliveries of all services.
+	// or MIN, or where it may sort, PostgreSQL may read the deliveries of all services, and
+	// for IS NOT NULL or OR, SQLite would read all queues.
 	waiting := func(single string) string {
 		return "SELECT d.next_attempt_at FROM deliveries d WHERE d.external_status_check_id = q.external_status_check_id" +
 			" AND d.state = 'waiting' AND d.single_attempt = " + single
@@ -66,11 +67,13 @@ func (s *Store) serviceBacklogs(ctx context.Context, now time.Time) ([]ServiceBa
 			(SELECT COUNT(*) FROM deliveries d WHERE d.external_status_check_id = q.external_status_check_id
 				AND d.leased_until > @now) AS in_flight, ` +
 		first("FALSE") + ` AS due_event, ` + first("TRUE") + ` AS due_test
-		FROM service_queues q WHERE q.next_at IS NOT NULL OR q.opened_at IS NOT NULL OR q.external_status_check_id IN (
-			SELECT a.external_status_check_id FROM (SELECT external_status_check_id FROM deliveries
+		FROM service_queues q WHERE q.external_status_check_id IN (
+			SELECT n.external_status_check_id FROM service_queues n WHERE n.next_at >= @first
+			UNION ALL SELECT o.external_status_check_id FROM service_queues o WHERE o.opened_at IS NOT NULL
+			UNION ALL SELECT a.external_status_check_id FROM (SELECT external_status_check_id FROM deliveries
 				WHERE state = 'waiting' AND NOT queued ORDER BY id LIMIT @most) a)`
 	read := func(tx *Store) error {
-		return tx.reader(ctx).Raw(query, sql.Named("now", now), sql.Named("most", MaxListed+1)).Scan(&rows).Error
+		return tx.reader(ctx).Raw(query, sql.Named("now", now), sql.Named("first", time.Unix(0, 0).UTC()), sql.Named("most", MaxListed+1)).Scan(&rows).Error
 	}
 	var err error
 	if s.postgres() {

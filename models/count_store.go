@@ -46,11 +46,16 @@ func (s *Store) count(query *gorm.DB) (int64, error) {
 // countAs is count with another limit, or for a query that contains the current time. The
 // count is kept under name and the text of the query key.
 func (s *Store) countAs(name string, key, query *gorm.DB, limit int) (int64, error) {
-	name += " " + strconv.Itoa(limit) + " " + key.Session(&gorm.Session{Logger: logger.Discard}).ToSQL(func(tx *gorm.DB) *gorm.DB { return tx.Select("1").Find(&[]struct{}{}) })
+	name += " " + strconv.Itoa(limit) + " " + statementText(key)
 	return kept(s, "count "+name, func() (int64, int64, error) {
 		n, err := countUpTo(query, limit)
 		return n, n, err
 	})
+}
+
+// statementText returns the text of a query with its values.
+func statementText(query *gorm.DB) string {
+	return query.Session(&gorm.Session{Logger: logger.Discard}).ToSQL(func(tx *gorm.DB) *gorm.DB { return tx.Select("1").Find(&[]struct{}{}) })
 }
 
 // countBounded counts the rows of a query to MaxListed + 1.

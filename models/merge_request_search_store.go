@@ -54,7 +54,7 @@ func (s *Store) withFewIDs(ctx context.Context, filter MergeRequestFilter, limit
 	}
 	n, err := s.countAs("", found, found, maxCountedByID+1)
 	if err == nil && n <= int64(limit) {
-		filter.ids = found
+		filter.ids, filter.fewIDs = found, n <= exactRows
 	}
 	return filter, err
 }

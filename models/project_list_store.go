@@ -77,6 +77,15 @@ func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, 
 	if filter.IDs != nil {
 		query = query.Where("projects.id IN ?", filter.IDs)
 	}
+	if user != nil && (filter.Owned || filter.Membership) {
+		ids, err := s.fewMemberships(ctx, user.ID)
+		if err != nil {
+			return nil, 0, err
+		}
+		if ids != nil {
+			query = query.Where("projects.id IN ?", ids)
+		}
+	}
 	if filter.NamespaceID != 0 {
 		query = query.Where("projects.namespace_id = ?", filter.NamespaceID)
 	}
@@ -127,6 +136,17 @@ func (s *Store) Projects(ctx context.Context, user *User, filter ProjectFilter, 
 			Access{Project: row.Project, SignedIn: user != nil, Admin: user != nil && user.Admin, Role: row.MemberRole})
 	}
 	return list, total, nil
+}
+
+// fewMemberships returns the projects that a user is a member of if they are few, so that a
+// list begins from these and not from all projects in its order, otherwise nil.
+func (s *Store) fewMemberships(ctx context.Context, userID int64) ([]int64, error) {
+	ids := []int64{}
+	err := s.reader(ctx).Model(&Member{}).Where("user_id = ?", userID).Limit(fewProjects+1).Pluck("project_id", &ids).Error
+	if len(ids) > fewProjects {
+		return nil, err
+	}
+	return ids, err
 }
 
 // SharesProject reports whether reader can see the code of a project in which the user

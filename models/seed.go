@@ -7,17 +7,20 @@ const SeedNamespace = "seed"
 const (
 	// SeedServices is how many services each project has.
 	SeedServices = 3
-	// seedPerProject is how many merge requests a project has, apart from the large one.
-	seedPerProject = 90
-	// seedLargeShare of the merge requests, one in so many, are in the large project.
-	seedLargeShare = 10
+	// seedPerProject is how many merge requests a project has at most, apart from the large
+	// one, and seedProjects how many projects there are at least, so that lists of projects
+	// have a whole page.
+	seedPerProject, seedProjects = 90, 40
+	// seedLargeShare of the merge requests, one in so many, are in the large project, or half
+	// of them until it has enough for whole pages.
+	seedLargeShare, seedLargeEnough = 10, 1000
 )
 
 // SeedInput says what Seed writes.
 type SeedInput struct {
 	// Authors open the merge requests. The first becomes the owner of all projects.
 	Authors []User
-	// Large exists, with its repository, and gets a tenth of the merge requests.
+	// Large exists, with its repository, and gets LargeMergeRequests.
 	Large Project
 	// MergeRequests is the number of merge requests, at least 20.
 	MergeRequests int
@@ -27,7 +30,19 @@ type SeedInput struct {
 
 // LargeMergeRequests returns how many merge requests the large project gets. The last one
 // is open.
-func (in SeedInput) LargeMergeRequests() int { return max(in.MergeRequests/seedLargeShare, 10) }
+func (in SeedInput) LargeMergeRequests() int {
+	return max(in.MergeRequests/seedLargeShare, min(in.MergeRequests/2, seedLargeEnough))
+}
+
+// perProject returns how many of the other merge requests each other project gets, and the
+// number of these projects.
+func (in SeedInput) perProject() (each, projects int) {
+	rest := in.MergeRequests - in.LargeMergeRequests()
+	each = min(seedPerProject, roundUp(rest, seedProjects))
+	return each, roundUp(rest, each)
+}
+
+func roundUp(n, by int) int { return (n + by - 1) / by }
 
 // SeedCounts are the numbers of rows that Seed wrote.
 type SeedCounts struct {

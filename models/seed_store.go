@@ -22,14 +22,14 @@ func (s *Store) CountForeignProjects(ctx context.Context) (n int64, err error) {
 // SeedInput.Large the projects have no repository.
 func (s *Store) Seed(ctx context.Context, in SeedInput) (SeedCounts, error) {
 	large := in.LargeMergeRequests()
-	rest := max(in.MergeRequests-large, 0)
+	perProject, projects := in.perProject()
 	seed := seeder{db: s.writer(ctx), values: map[string]any{
 		"now": s.Now(), "head": in.Head.SHA, "message": in.Head.Message, "author_name": in.Head.AuthorName,
 		"author_email": in.Head.AuthorEmail, "committed": in.Head.CommittedAt, "owner_name": in.Authors[0].Username,
 	}}
 	words := []string{
-		"$projects", fmt.Sprint((rest + seedPerProject - 1) / seedPerProject), "$per_project", fmt.Sprint(seedPerProject),
-		"$services", fmt.Sprint(SeedServices), "$large_mrs", fmt.Sprint(large), "$mrs", fmt.Sprint(large + rest), "$large", fmt.Sprint(in.Large.ID),
+		"$projects", fmt.Sprint(projects), "$per_project", fmt.Sprint(perProject),
+		"$services", fmt.Sprint(SeedServices), "$large_mrs", fmt.Sprint(large), "$mrs", fmt.Sprint(in.MergeRequests), "$large", fmt.Sprint(in.Large.ID),
 		"$owner", fmt.Sprint(in.Authors[0].ID), "$namespace", fmt.Sprint(in.Large.NamespaceID), "$days", "2419200",
 		"$author", seedAuthor(in.Authors), "$uuid", s.seedUUID(),
 	}

@@ -35,7 +35,7 @@ const (
 
 // BenchmarkScale measures every GET route on a database with 1,000 merge requests and on
 // one with many, alternately, and prints the medians, their ratio and how many requests
-// are flat. A tenth of the merge requests is in the project that is looked at. Run it with
+// are flat. The project that is looked at has SeedInput.LargeMergeRequests, so that both fill pages. Run it with
 // -benchtime 1x.
 func BenchmarkScale(b *testing.B) {
 	size, err := strconv.Atoi(cmp.Or(os.Getenv(scaleSizeVariable), "20000"))

@@ -11,7 +11,7 @@ import (
 func TestSeed_FillsOnlyItsOwnDatabase(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		p := newProgram(t, db)
-		const want = "2 projects, 100 merge requests, 300 checks, "
+		const want = "26 projects, 100 merge requests, 300 checks, "
 		for range 2 {
 			if out, err := p.run(nil, "seed", "--merge-requests", "100"); err != nil || !strings.Contains(out, want) {
 				t.Fatalf("seed: %v\n%s\nwant %s", err, out, want)
