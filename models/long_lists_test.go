@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -201,6 +202,86 @@ func TestMergeRequests_FrequentSearchOnSQLite_KeepsOrder(t *testing.T) {
 		}
 		if want := min(last, models.MaxListed+1); total != want {
 			t.Errorf("%d copies: total %d, want %d", copies, total, want)
+		}
+	}
+}
+
+// The counts of all states are read at once where few rows match, and one by one otherwise.
+// They are those of the lists of each state, and the filter's order and dates hold in each.
+func TestMergeRequestsAndCounts_AgreeWithTheLists(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := seedLists(t, db)
+		all := listOf(t, w.Store, models.MergeRequestFilter{ProjectIDs: []int64{w.Project.ID}})
+		middle := all[len(all)/2].CreatedAt
+		check := func(more ...models.MergeRequestFilter) {
+			t.Helper()
+			for _, filter := range append(more, []models.MergeRequestFilter{
+				{}, {Search: "cache"}, {Search: "zzzz"}, {AuthorUsername: "Anna"}, {AuthorUsername: "nobody"}, {AuthorUsername: "anna", AuthorID: w.Owner.ID},
+				{Checks: models.StatusFailed}, {Checks: models.StatusPending}, {Checks: models.StatusPassed}, {Checks: models.StatusFailed, Search: "cache"},
+				{CreatedAfter: &middle}, {CreatedBefore: &middle, Ascending: true}, {CreatedAfter: &middle, CreatedBefore: &middle, OrderBy: "updated_at"},
+			}...) {
+				filter.ProjectIDs = []int64{w.Project.ID}
+				assertCounts(t, w.Store, filter)
+			}
+		}
+		check(models.MergeRequestFilter{Search: "re"}) // without the index of trigrams, in the newest thousand of each state
+		// More unsettled checks than a list begins from.
+		conn := db.SQL(t)
+		copyMergeRequest(t, conn, all[0], 1200)
+		_, err := conn.Exec(`INSERT INTO merge_request_checks (project_id, merge_request_id, external_status_check_id, name, external_url, scope,
+				timeout_seconds, sha, status, pending_since, delivery_id, merge_request_open, created_at, updated_at)
+			SELECT m.project_id, m.id, c.external_status_check_id, c.name, c.external_url, c.scope, c.timeout_seconds, c.sha,
+				CASE WHEN m.id % 3 = 0 THEN 'failed' ELSE 'pending' END, m.created_at, NULL, m.state = 'opened', m.created_at, m.updated_at
+			FROM merge_requests m, merge_request_checks c WHERE m.id > $1 AND c.merge_request_id = $2`, all[0].ID, all[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Clock.Advance(time.Minute)
+		check()
+	})
+}
+
+func listOf(t *testing.T, s *models.Store, filter models.MergeRequestFilter) []models.MergeRequest {
+	t.Helper()
+	list, _, err := s.MergeRequests(t.Context(), filter, models.Page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// assertCounts compares counts and the first page with the whole lists of all states, from
+// which it selects what the filter's dates, author and state leave.
+func assertCounts(t *testing.T, s *models.Store, filter models.MergeRequestFilter) {
+	t.Helper()
+	whole := listOf(t, s, filter)
+	for _, mr := range whole {
+		if filter.CreatedAfter != nil && mr.CreatedAt.Before(*filter.CreatedAfter) || filter.CreatedBefore != nil && mr.CreatedAt.After(*filter.CreatedBefore) {
+			t.Errorf("%+v: %d was created at %v", filter, mr.IID, mr.CreatedAt)
+		}
+		if filter.AuthorUsername != "" && !strings.EqualFold(mr.Author.Username, filter.AuthorUsername) {
+			t.Errorf("%+v: %d was opened by %s", filter, mr.IID, mr.Author.Username)
+		}
+	}
+	for _, filter.State = range []models.MergeRequestState{"", models.StateOpened, models.StateMerged, models.StateClosed} {
+		var want []int64
+		counts := map[models.MergeRequestState]int64{}
+		for _, mr := range whole {
+			counts[mr.State]++
+			if (filter.State == "" || mr.State == filter.State) && len(want) < 7 {
+				want = append(want, mr.ID)
+			}
+		}
+		page, got, err := s.MergeRequestsAndCounts(t.Context(), filter, models.Page{Number: 1, Size: 7})
+		if err != nil || !maps.Equal(got, counts) {
+			t.Errorf("%+v: counts %v, %v, want %v", filter, got, err, counts)
+		}
+		var ids []int64
+		for _, mr := range page {
+			ids = append(ids, mr.ID)
+		}
+		if !slices.Equal(ids, want) {
+			t.Errorf("%+v: page %v, want %v", filter, ids, want)
 		}
 	}
 }

@@ -25,8 +25,11 @@ const (
 )
 
 // searchesIndex reports whether ids are all that match the search.
-func (f MergeRequestFilter) searchesIndex() bool {
-	return f.ids != nil && utf8.RuneCountInString(searchText(f.Search)) >= minIndexedSearch
+func (f MergeRequestFilter) searchesIndex() bool { return f.ids != nil && !f.searchesNewest() }
+
+// searchesNewest reports whether the search is too short for the index.
+func (f MergeRequestFilter) searchesNewest() bool {
+	return f.Search != "" && utf8.RuneCountInString(searchText(f.Search)) < minIndexedSearch
 }
 
 func searchText(search string) string { return strings.ToLower(cleanText(search)) }
@@ -42,7 +45,7 @@ func contains(query *gorm.DB, search string) *gorm.DB {
 // dates of the last change. SQLite does not estimate how many these are, so there it sets
 // them only if they are at most limit.
 func (s *Store) withFewIDs(ctx context.Context, filter MergeRequestFilter, limit int) (MergeRequestFilter, error) {
-	if length := utf8.RuneCountInString(searchText(filter.Search)); filter.Search != "" && length < minIndexedSearch {
+	if filter.searchesNewest() {
 		newest := filter.apply(s.reader(ctx).Model(&MergeRequest{})).Select("merge_requests.id").Order("merge_requests.id DESC").Limit(maxUnindexedSearch)
 		filter.ids = s.reader(ctx).Table("(?) AS newest", newest).Select("id")
 		return filter, nil
