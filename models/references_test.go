@@ -12,27 +12,27 @@ import (
 )
 
 const (
-	sqliteUserReferences   = `SELECT m.name, f."from" FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table' AND f."table" = 'users'`
-	postgresUserReferences = `SELECT c.conrelid::regclass::text, a.attname FROM pg_constraint c
-		JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] WHERE c.contype = 'f' AND c.confrelid = 'users'::regclass`
-	// postgresIndexed asks for an index that begins with a column and has each of its users.
+	sqliteReferences   = `SELECT m.name, f."from" FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'`
+	postgresReferences = `SELECT c.conrelid::regclass::text, a.attname FROM pg_constraint c
+		JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] WHERE c.contype = 'f'`
+	// postgresIndexed asks for an index that begins with a column and has each of its values.
 	postgresIndexed = `SELECT EXISTS (SELECT 1 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
 		WHERE i.indisvalid AND i.indrelid = $1::regclass AND a.attname = $2
 		AND (i.indpred IS NULL OR pg_get_expr(i.indpred, i.indrelid) = format('(%I IS NOT NULL)', a.attname)))`
 )
 
-// Deleting a user looks for the user in each column that refers to users. Pushes in
+// To delete a row, the databases look for it in each column that refers to it. Pushes in
 // progress are few.
-func TestUserReferences_HaveAnIndex(t *testing.T) {
+func TestReferences_HaveAnIndex(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, place modelstest.Database) {
 		db := place.SQL(t)
-		query, isIndexed := sqliteUserReferences, isIndexedBySQLite
+		query, isIndexed := sqliteReferences, isIndexedBySQLite
 		if place.Driver == models.DriverPostgres {
-			query, isIndexed = postgresUserReferences, isIndexedByPostgres
+			query, isIndexed = postgresReferences, isIndexedByPostgres
 		}
-		references := userReferences(t, db, query)
-		if len(references) < 15 {
-			t.Fatalf("columns that refer to users: %v", references)
+		references := referencesOf(t, db, query)
+		if len(references) < 40 {
+			t.Fatalf("columns that refer to rows: %v", references)
 		}
 		for _, r := range references {
 			if r[0] != "pending_pushes" && !isIndexed(t, db, r[0], r[1]) {
@@ -42,8 +42,8 @@ func TestUserReferences_HaveAnIndex(t *testing.T) {
 	})
 }
 
-// userReferences returns the tables and columns that refer to users.
-func userReferences(t *testing.T, db *sql.DB, query string) (references [][2]string) {
+// referencesOf returns the tables and columns that refer to rows.
+func referencesOf(t *testing.T, db *sql.DB, query string) (references [][2]string) {
 	t.Helper()
 	rows, err := db.Query(query)
 	if err != nil {
@@ -82,27 +82,37 @@ func isIndexedBySQLite(t *testing.T, db *sql.DB, table, column string) bool {
 
 // PostgreSQL counts how often a transaction reads a table from end to end, in the
 // statements of foreign keys, too.
-func TestDeleteUser_ReadsNoTableFromEndToEnd(t *testing.T) {
+func TestDeletions_ReadNoTableFromEndToEnd(t *testing.T) {
 	w := modelstest.New(t, modelstest.Postgres(t))
 	mona := w.User("mona")
-	tx, err := w.DB.SQL(t).Begin()
+	for deletion, allowed := range map[string][]string{
+		fmt.Sprint("DELETE FROM users WHERE id = ", mona.ID):         {"pending_pushes"},
+		fmt.Sprint("DELETE FROM projects WHERE id = ", w.Project.ID): nil,
+	} {
+		if tables := tablesScanned(t, w.DB.SQL(t), deletion); !slices.Equal(tables, allowed) {
+			t.Errorf("%s reads from end to end: %v", deletion, tables)
+		}
+	}
+}
+
+// tablesScanned returns the tables that a statement reads from end to end. It rolls back.
+func tablesScanned(t *testing.T, db *sql.DB, statement string) []string {
+	t.Helper()
+	tx, err := db.Begin()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback() }()
 	// The tables are empty: PostgreSQL would read them.
-	if _, err := tx.Exec("SET LOCAL enable_seqscan = off"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tx.Exec("DELETE FROM users WHERE id = $1", mona.ID); err != nil {
-		t.Fatal(err)
+	for _, s := range []string{"SET LOCAL enable_seqscan = off", statement} {
+		if _, err := tx.Exec(s); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var scanned string
 	err = tx.QueryRow("SELECT COALESCE(string_agg(relname, ' '), '') FROM pg_stat_xact_user_tables WHERE seq_scan > 0").Scan(&scanned)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tables := strings.Fields(scanned); !slices.Equal(tables, []string{"pending_pushes"}) {
-		t.Errorf("reads from end to end: %v", tables)
-	}
+	return strings.Fields(scanned)
 }
