@@ -20,9 +20,9 @@ func (s *Store) ServiceHealth(ctx context.Context, projectID, serviceID int64) (
 
 func (s *Store) readServiceHealth(ctx context.Context, projectID, serviceID int64) (ServiceHealth, error) {
 	health := newServiceHealth(s.Now())
-	deliveries, err := s.reader(ctx).Model(&Delivery{}).
+	deliveries, err := ofService(s.reader(ctx).Model(&Delivery{}), projectID, serviceID).
 		Select("created_at", "state", "attempts", "last_http_status", "last_error", "last_duration_ms").
-		Where("project_id = ? AND external_status_check_id = ? AND created_at >= ?", projectID, serviceID, health.Day).
+		Where("created_at >= ?", health.Day).
 		Order("id DESC").Limit(MaxHealthRows + 1).Rows()
 	if err != nil {
 		return health, err
@@ -33,8 +33,8 @@ func (s *Store) readServiceHealth(ctx context.Context, projectID, serviceID int6
 	if err != nil {
 		return health, err
 	}
-	answers, err := s.reader(ctx).Model(&StatusCheckResponse{}).Select("created_at", "answer_ms").
-		Where("project_id = ? AND external_status_check_id = ? AND created_at >= ? AND answer_ms IS NOT NULL", projectID, serviceID, health.Day).
+	answers, err := ofService(s.reader(ctx).Model(&StatusCheckResponse{}), projectID, serviceID).Select("created_at", "answer_ms").
+		Where("created_at >= ? AND answer_ms IS NOT NULL", health.Day).
 		Order("created_at DESC").Limit(MaxHealthRows + 1).Rows()
 	if err != nil {
 		return health, err

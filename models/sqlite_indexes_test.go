@@ -41,8 +41,17 @@ func TestSQLite_FewRows_AreFoundByTheirIndex(t *testing.T) {
 		part    string // of the statements that are looked at
 		indexes []string
 	}{
-		"failed deliveries":  {deliveries(models.DeliveryFilter{State: models.DeliveryFailed}), "failed", []string{"deliveries_service_ended"}},
-		"tests":              {deliveries(models.DeliveryFilter{Event: "test"}), "ORDER BY +id", []string{"deliveries_service_event (external_status_check_id=? AND kind=?)"}},
+		"failed deliveries":      {deliveries(models.DeliveryFilter{State: models.DeliveryFailed}), "failed", []string{"deliveries_service_ended"}},
+		"tests":                  {deliveries(models.DeliveryFilter{Event: "test"}), "ORDER BY +id", []string{"deliveries_service_event (external_status_check_id=? AND kind=?)"}},
+		"deliveries of a status": {deliveries(models.DeliveryFilter{HTTPStatus: "5xx"}), "last_http_status BETWEEN", []string{"deliveries_service_status"}},
+		"health": {func() error {
+			_, err := w.Store.ServiceHealth(t.Context(), w.Project.ID, service.ID)
+			return err
+		}, "FROM `deliveries` WHERE", []string{"deliveries_service (external_status_check_id=?"}},
+		"open merge requests with a check": {func() error {
+			_, err := w.Store.CountOpenWithCheck(t.Context(), w.Project.ID, service.ID)
+			return err
+		}, "merge_request_open", []string{"merge_request_checks_service_open"}},
 		"begun merges":       {backgroundWork, "merging_sha <> ''", []string{"merge_requests_merging"}},
 		"queues":             {backgroundWork, "opened_at IS NOT NULL", []string{"service_queues_opened", "service_queues_next_at"}},
 		"services to apply":  {backgroundWork, "apply_after_id", []string{"external_status_checks_apply_after"}},
