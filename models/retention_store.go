@@ -29,7 +29,39 @@ func (s *Store) DeleteExpired(ctx context.Context) error {
 	if err := s.endAbandonedAttempts(ctx); err != nil {
 		return err
 	}
-	return s.writer(ctx).Where("finished_at <= ?", now.Add(-DeliveryRetention)).Delete(&Delivery{}).Error
+	return s.deleteOldDeliveries(ctx)
+}
+
+// deleteOldDeliveries deletes deliveries that finished DeliveryRetention ago, in batches, so
+// that nobody waits for the locks of many. No index has the time at which they finished: they
+// are read from the oldest on, since their ids have the order of creation, up to the first
+// one that was created later.
+func (s *Store) deleteOldDeliveries(ctx context.Context) error {
+	before := s.Now().Add(-DeliveryRetention)
+	for last := int64(0); ; {
+		var batch []Delivery
+		err := s.reader(ctx).Select("id", "created_at", "finished_at").Where("id > ?", last).Order("id").Limit(retentionBatch).Find(&batch).Error
+		if err != nil {
+			return err
+		}
+		var old []int64
+		for _, d := range batch {
+			if d.FinishedAt != nil && !d.FinishedAt.After(before) {
+				old = append(old, d.ID)
+			}
+		}
+		if len(old) > 0 {
+			// Compare again: a delivery may have been sent once more meanwhile.
+			err := s.writer(ctx).Where("id IN ? AND finished_at <= ?", old, before).Delete(&Delivery{}).Error
+			if err != nil {
+				return err
+			}
+		}
+		if len(batch) < retentionBatch || batch[len(batch)-1].CreatedAt.After(before) {
+			return nil
+		}
+		last = batch[len(batch)-1].ID
+	}
 }
 
 // failHeldDeliveries ends deliveries that a breaker has held back for longer than the

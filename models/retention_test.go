@@ -2,10 +2,56 @@ package models_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/mergegate/mergegate/models"
 	"github.com/mergegate/mergegate/models/modelstest"
 )
+
+// Old deliveries are deleted in batches, whatever lies between them: what waits, what
+// finished late, and what is newer stays.
+func TestDeleteExpired_OldDeliveries_AreDeletedInBatches(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		w := modelstest.New(t, db)
+		w.Service("lint")
+		w.MergeRequest("feature", "main")
+		conn := db.SQL(t)
+		// Of 2,500 copies, every fourth waits and every fifth of the others finished late.
+		_, err := conn.Exec(`WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 2500)
+			INSERT INTO deliveries (project_id, external_status_check_id, merge_request_id, merge_request_iid, uuid, event_uuid, kind, action, sha, url,
+				payload, state, queued, attempts, next_attempt_at, finished_at, created_at)
+			SELECT project_id, external_status_check_id, merge_request_id, merge_request_iid, uuid || '-' || s.n, event_uuid, kind, action, sha, url,
+				payload, CASE WHEN s.n % 4 = 0 THEN 'waiting' ELSE 'delivered' END, TRUE, 1, next_attempt_at,
+				CASE WHEN s.n % 4 = 0 THEN NULL WHEN s.n % 5 = 0 THEN $1 ELSE created_at END, created_at
+			FROM deliveries, s`, w.Clock.Now().Add(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := func() (n int) {
+			t.Helper()
+			if err := w.Store.DeleteExpired(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := conn.QueryRow("SELECT count(*) FROM deliveries").Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		const all, waiting, late = 2501, 626, 375 // with the original, which waits
+		w.Clock.Advance(models.DeliveryRetention - time.Minute)
+		if n := left(); n != all {
+			t.Errorf("before the end of retention: %d deliveries, want %d", n, all)
+		}
+		w.Clock.Advance(2 * time.Minute)
+		if n := left(); n != waiting+late {
+			t.Errorf("after retention: %d deliveries, want %d", n, waiting+late)
+		}
+		w.Clock.Advance(time.Hour)
+		if n := left(); n != waiting {
+			t.Errorf("an hour later: %d deliveries, want %d", n, waiting)
+		}
+	})
+}
 
 // A process dies during an attempt at a delivery that was superseded meanwhile. The
 // lease is removed once it has expired, and the attempt is logged as interrupted.

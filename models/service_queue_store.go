@@ -144,11 +144,7 @@ func (s *Store) ReleaseLeases(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = tx.writer(ctx).Model(&ServiceQueue{}).Where("probe_delivery_id IS NOT NULL").
-			Updates(map[string]any{"probe_delivery_id": nil, "probe_at": now}).Error
-		if err != nil {
-			return err
-		}
-		return tx.writer(ctx).Exec("UPDATE service_queues SET next_at = ?", now).Error
+		return tx.writer(ctx).Exec(`UPDATE service_queues SET next_at = @now, probe_delivery_id = NULL,
+			probe_at = CASE WHEN probe_delivery_id IS NULL THEN probe_at ELSE @now END`, sql.Named("now", now)).Error
 	})
 }
