@@ -183,13 +183,15 @@ func (s *Store) WakeService(ctx context.Context, by User, serviceID int64) error
 		if err != nil {
 			return err
 		}
-		if err := tx.wakeService(ctx, serviceID); err != nil {
+		wokenAt, err := tx.wakeService(ctx, serviceID)
+		if err != nil {
 			return err
 		}
 		if err := tx.requestProbe(ctx, serviceID); err != nil {
 			return err
 		}
-		err = tx.writer(ctx).Model(&ServiceQueue{}).Where("external_status_check_id = ?", serviceID).UpdateColumn("next_at", tx.Now()).Error
+		err = tx.writer(ctx).Model(&ServiceQueue{}).Where("external_status_check_id = ?", serviceID).
+			UpdateColumns(map[string]any{"next_at": tx.Now(), "woken_at": wokenAt}).Error
 		if err != nil {
 			return err
 		}

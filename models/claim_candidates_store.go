@@ -49,6 +49,15 @@ func (c *claim) findCandidates(ctx context.Context) ([]candidate, error) {
 	if err != nil {
 		return nil, err
 	}
+	woken, err := c.wakeQueues(ctx, closed, all)
+	if err != nil {
+		return nil, err
+	}
+	more, err := c.dueDeliveries(ctx, woken, dueBySchedule)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, more...)
 	probes, err := c.dueDeliveries(ctx, probing, dueForProbe)
 	if err != nil {
 		return nil, err

@@ -235,6 +235,14 @@ func (f *finish) finishQueue(ctx context.Context, q *ServiceQueue, d Delivery, r
 	if r.Error != ErrorInterrupted {
 		q.Hung = r.hung()
 	}
+	if opened {
+		q.WokenAt = nil
+	}
+	if closed {
+		if q.WokenAt, err = f.wakeService(ctx, q.ExternalStatusCheckID); err != nil {
+			return false, err
+		}
+	}
 	if q.Hung != before.Hung || q.Breaker != before.Breaker {
 		err := f.writer(ctx).Model(q).Select("*").Omit("next_at", "project_id").Updates(q).Error
 		if err != nil {
@@ -245,9 +253,7 @@ func (f *finish) finishQueue(ctx context.Context, q *ServiceQueue, d Delivery, r
 	case opened:
 		err = f.auditBreaker(ctx, *q, AuditBreakerOpened)
 	case closed:
-		if err = f.auditBreaker(ctx, *q, AuditBreakerClosed); err == nil {
-			err = f.wakeService(ctx, q.ExternalStatusCheckID)
-		}
+		err = f.auditBreaker(ctx, *q, AuditBreakerClosed)
 	}
 	return closed, err
 }
@@ -259,17 +265,6 @@ func (f *finish) auditBreaker(ctx context.Context, q ServiceQueue, action AuditA
 		return err
 	}
 	return f.audit(ctx, User{}, q.ProjectID, action, name, q.ExternalStatusCheckID)
-}
-
-// wakeService makes all waiting deliveries of a service due, except for those that it
-// asked to hold back.
-func (s *Store) wakeService(ctx context.Context, serviceID int64) error {
-	now := s.Now()
-	waiting := s.writer(ctx).Table("deliveries").Select("id").
-		Where("external_status_check_id = ? AND state = 'waiting' AND next_attempt_at > ?", serviceID, now).
-		Where("leased_until IS NULL OR leased_until <= ?", now)
-	return s.writer(ctx).Exec(`UPDATE deliveries SET next_attempt_at = CASE WHEN not_before > ? THEN not_before ELSE ? END WHERE id IN (?)`,
-		now, now, s.skipLocked(waiting, "deliveries")).Error
 }
 
 // updateQueues stores when each queue should be looked at. Their rows are locked.

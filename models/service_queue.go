@@ -13,5 +13,7 @@ type ServiceQueue struct {
 	NextAt *time.Time
 	// Hung reports whether the last attempt took HungAfter or longer.
 	Hung bool
+	// WokenAt is set while the deliveries that waited at this time are made due, in batches.
+	WokenAt *time.Time
 	Breaker
 }

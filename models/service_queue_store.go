@@ -23,13 +23,15 @@ func (c *claim) updateQueues(ctx context.Context, leased map[int64]Delivery, ref
 			return err
 		}
 	}
-	var full, other, again, open []int64
+	var full, other, again, woken, open []int64
 	for id, q := range c.queues {
 		switch {
 		case q.OpenedAt != nil && !q.admitsAt(c.now):
 			open = append(open, id)
 		case started[id] == MaxPerService: // a result or the end of these leases comes first
 			full = append(full, id)
+		case !refused[id] && q.Place > 0 && q.WokenAt != nil && started[id]+q.InFlight == 0:
+			woken = append(woken, id)
 		case !refused[id] && q.Place > 0:
 			other = append(other, id)
 		case q.NextAt == nil || q.NextAt.After(c.now):
@@ -43,6 +45,9 @@ func (c *claim) updateQueues(ctx context.Context, leased map[int64]Delivery, ref
 		return err
 	}
 	if err := c.setNextAt(ctx, again, c.now); err != nil {
+		return err
+	}
+	if err := c.setNextAt(ctx, woken, c.now.Add(wakePause)); err != nil {
 		return err
 	}
 	return c.setNextAtOfOpen(ctx, open)
