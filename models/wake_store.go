@@ -25,7 +25,7 @@ func (s *Store) wakeService(ctx context.Context, serviceID int64) (wokenAt *time
 	return &now, nil
 }
 
-// wakeNext makes the next waiting deliveries of a service due that were not tried since a
+// wakeNext makes the next waiting deliveries of a service due that were not tried after a
 // time, at most wakeBatch. Those that the service asked to hold back become due at the end
 // of that time. It reports whether there may be more.
 func (s *Store) wakeNext(ctx context.Context, serviceID int64, since time.Time) (more bool, err error) {
@@ -34,7 +34,7 @@ func (s *Store) wakeNext(ctx context.Context, serviceID int64, since time.Time) 
 		Where("external_status_check_id = ? AND state = 'waiting' AND single_attempt = FALSE AND next_attempt_at > ?", serviceID, now).
 		Where("leased_until IS NULL OR leased_until <= ?", now).
 		Where("not_before IS NULL OR not_before <= ? OR not_before < next_attempt_at", now).
-		Where("last_attempt_at IS NULL OR last_attempt_at < ?", since).
+		Where("last_attempt_at IS NULL OR last_attempt_at <= ?", since).
 		Order("next_attempt_at").Limit(wakeBatch)
 	result := s.writer(ctx).Exec("UPDATE deliveries SET next_attempt_at = CASE WHEN not_before > ? THEN not_before ELSE ? END WHERE id IN (?)",
 		now, now, s.skipLocked(waiting, "deliveries"))
