@@ -81,6 +81,8 @@ var (
 	onTable      = regexp.MustCompile(`(?i)\bon\s+"?(\w+)`)
 	alteredTable = regexp.MustCompile(`(?i)\balter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?"?(\w+)`)
 	unused       = regexp.MustCompile(`(?i)-- unused since (\d+\.\d+\.\d+)`)
+	setsLimit    = regexp.MustCompile(`(?i)\b(set|reset)\s+lock_timeout\b`)
+	concurrent   = regexp.MustCompile(`(?i)\bcreate\s+index\s+concurrently\b`)
 	blocksWrites = regexp.MustCompile(`(?i)-- blocks writes: \S`)
 
 	// contracting statements break a program that still uses what they change.
@@ -104,6 +106,7 @@ var (
 // "Unused since X.Y.Z" may break what no release since X.Y.Z uses.
 func unsafe(text string, d migrations.Dialect, releases []string) (faults []string) {
 	var isNew []string
+	waits := false // for transactions, without a limit
 	for _, match := range createdTable.FindAllStringSubmatch(text, -1) {
 		isNew = append(isNew, match[1])
 	}
@@ -126,6 +129,15 @@ func unsafe(text string, d migrations.Dialect, releases []string) (faults []stri
 		}
 		short := strings.Join(strings.Fields(sql), " ")
 		add := func(what, way string) { faults = append(faults, fmt.Sprintf("%q %s: %s", short, what, way)) }
+		switch {
+		case setsLimit.MatchString(sql):
+			waits = strings.HasPrefix(strings.ToUpper(sql), "SET")
+			continue
+		case concurrent.MatchString(sql) && !waits:
+			add("fails if a transaction, such as a backup, takes longer than the lock time-out", "put it between SET lock_timeout = 0 and RESET lock_timeout")
+		case waits && sql != "" && !concurrent.MatchString(sql):
+			add("may wait without a limit, and others behind it", "put RESET lock_timeout before it")
+		}
 		if d == migrations.Postgres && plainIndex.MatchString(sql) && !blocksWrites.MatchString(remarks) {
 			add("blocks writes to a large table", "use CREATE INDEX CONCURRENTLY in a file of its own with -- +goose NO TRANSACTION, "+
 				"or say why it is short in a comment -- Blocks writes: …")
@@ -148,24 +160,26 @@ func unsafe(text string, d migrations.Dialect, releases []string) (faults []stri
 
 func TestUnsafe_FindsWhatThePreviousReleaseDoesNotSurvive(t *testing.T) {
 	for statement, want := range map[string]string{
-		"ALTER TABLE users ADD COLUMN age integer NOT NULL;":                                            "does not fill",
-		"ALTER TABLE users ADD COLUMN age integer NOT NULL DEFAULT 0;":                                  "",
-		"ALTER TABLE users ADD COLUMN age integer;":                                                     "",
-		"CREATE TABLE pears (id bigint NOT NULL); CREATE UNIQUE INDEX pears_id ON pears (id);":          "",
-		"CREATE UNIQUE INDEX users_age ON users (age);":                                                 "may violate",
-		"CREATE INDEX users_age ON users (age);":                                                        "",
-		"CREATE INDEX deliveries_age ON deliveries (age);":                                              "blocks writes",
-		"CREATE INDEX CONCURRENTLY deliveries_age ON deliveries (age);":                                 "",
-		"-- Blocks writes: few rows match.\nCREATE INDEX deliveries_age ON deliveries (age) WHERE hot;": "",
-		"ALTER TABLE users DROP COLUMN age;":                                                            "drops",
-		"DROP TABLE users;":                                                                             "drops",
-		"-- Unused since 0.1.0\nALTER TABLE users DROP COLUMN age;":                                     "",
-		"-- Unused since 9.9.9\nALTER TABLE users DROP COLUMN age;":                                     "drops",
-		"ALTER TABLE users RENAME COLUMN age TO years;":                                                 "renames",
-		"ALTER TABLE users ALTER COLUMN age TYPE bigint;":                                               "changes a type",
-		"ALTER TABLE users ALTER COLUMN age SET NOT NULL;":                                              "forbids null",
-		"ALTER TABLE users ADD CONSTRAINT adult CHECK (age > 17);":                                      "adds a constraint",
-		"UPDATE users SET name = '';":                                                                   "",
+		"ALTER TABLE users ADD COLUMN age integer NOT NULL;":                                                      "does not fill",
+		"ALTER TABLE users ADD COLUMN age integer NOT NULL DEFAULT 0;":                                            "",
+		"ALTER TABLE users ADD COLUMN age integer;":                                                               "",
+		"CREATE TABLE pears (id bigint NOT NULL); CREATE UNIQUE INDEX pears_id ON pears (id);":                    "",
+		"CREATE UNIQUE INDEX users_age ON users (age);":                                                           "may violate",
+		"CREATE INDEX users_age ON users (age);":                                                                  "",
+		"CREATE INDEX deliveries_age ON deliveries (age);":                                                        "blocks writes",
+		"CREATE INDEX CONCURRENTLY deliveries_age ON deliveries (age);":                                           "lock time-out",
+		"SET lock_timeout = 0; CREATE INDEX CONCURRENTLY deliveries_age ON deliveries (age); RESET lock_timeout;": "",
+		"SET lock_timeout = 0; ALTER TABLE users ADD COLUMN age integer;":                                         "without a limit",
+		"-- Blocks writes: few rows match.\nCREATE INDEX deliveries_age ON deliveries (age) WHERE hot;":           "",
+		"ALTER TABLE users DROP COLUMN age;":                                                                      "drops",
+		"DROP TABLE users;":                                                                                       "drops",
+		"-- Unused since 0.1.0\nALTER TABLE users DROP COLUMN age;":                                               "",
+		"-- Unused since 9.9.9\nALTER TABLE users DROP COLUMN age;":                                               "drops",
+		"ALTER TABLE users RENAME COLUMN age TO years;":                                                           "renames",
+		"ALTER TABLE users ALTER COLUMN age TYPE bigint;":                                                         "changes a type",
+		"ALTER TABLE users ALTER COLUMN age SET NOT NULL;":                                                        "forbids null",
+		"ALTER TABLE users ADD CONSTRAINT adult CHECK (age > 17);":                                                "adds a constraint",
+		"UPDATE users SET name = '';":                                                                             "",
 	} {
 		faults := strings.Join(unsafe("-- +goose Up\n"+statement, migrations.Postgres, []string{"0.1.0"}), "\n")
 		if (want == "") != (faults == "") || !strings.Contains(faults, want) {

@@ -11,11 +11,11 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 )
 
 //go:embed postgres/*.sql sqlite/*.sql
@@ -122,11 +122,19 @@ func up(ctx context.Context, db *sql.DB, d Dialect, fsys fs.FS) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.Up(ctx); err != nil {
+	_, err = p.Up(ctx)
+	var postgres interface{ SQLState() string }
+	switch {
+	case errors.As(err, &postgres) && postgres.SQLState() == lockNotAvailable:
+		return fmt.Errorf("migrate the %s database: another transaction uses a table, such as a backup; start again when it has ended: %w", d, err)
+	case err != nil:
 		return fmt.Errorf("migrate the %s database: %w", d, err)
 	}
 	return nil
 }
+
+// lockNotAvailable is PostgreSQL's code for a lock time-out.
+const lockNotAvailable = "55P03"
 
 func version(ctx context.Context, db *sql.DB, d Dialect, fsys fs.FS) (int64, error) {
 	p, err := provider(db, d, fsys)
@@ -178,7 +186,7 @@ func provider(db *sql.DB, d Dialect, fsys fs.FS) (*goose.Provider, error) {
 	opts := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	if d == Postgres {
 		dialect = goose.DialectPostgres
-		locker, err := lock.NewPostgresSessionLocker()
+		locker, err := newIndexLocker(fsys)
 		if err != nil {
 			return nil, fmt.Errorf("migrations: %w", err)
 		}

@@ -4,6 +4,8 @@
 -- Instances of the previous version go on working meanwhile. Every statement can be
 -- repeated, should the migration be interrupted.
 
+-- An index waits for the end of all transactions that have begun before, such as a backup.
+SET lock_timeout = 0;
 
 -- Lists are read from an index that has their filter and their order. The order by
 -- created_at is that of the ids; its index finds the id of a time.
@@ -30,6 +32,7 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS merge_request_checks_timeouts ON merge_r
 CREATE INDEX CONCURRENTLY IF NOT EXISTS audit_events_created ON audit_events (created_at, id);
 CREATE INDEX CONCURRENTLY IF NOT EXISTS deliveries_event_uuid ON deliveries (event_uuid);
 CREATE INDEX CONCURRENTLY IF NOT EXISTS deliveries_service_ended ON deliveries (external_status_check_id, state, id) WHERE state IN ('failed', 'superseded');
+RESET lock_timeout;
 
 -- Whether the merge request of a check is open, so that an index can count and find the
 -- checks of open merge requests. A trigger sets it: during an upgrade, instances of the
@@ -79,9 +82,11 @@ UPDATE merge_request_checks SET merge_request_open = true
     FROM merge_requests WHERE merge_requests.id = merge_request_id AND merge_requests.state = 'opened' AND NOT merge_request_open;
 INSERT INTO merge_request_texts SELECT id, lower(title || chr(10) || description) FROM merge_requests ON CONFLICT DO NOTHING;
 
+SET lock_timeout = 0;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS merge_request_checks_open ON merge_request_checks (project_id, status, merge_request_id) WHERE merge_request_open;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS merge_request_checks_service_open ON merge_request_checks (external_status_check_id, merge_request_id) WHERE merge_request_open;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS merge_request_checks_open_everywhere ON merge_request_checks (status, project_id) WHERE merge_request_open AND status <> 'passed';
+RESET lock_timeout;
 
 -- pg_trgm is trusted since PostgreSQL 13: whoever may create tables may create it. If a
 -- server lacks it or forbids it, searches read the merge requests one by one.

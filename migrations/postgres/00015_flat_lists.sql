@@ -4,6 +4,9 @@
 -- Instances of the previous version go on working meanwhile. Every statement can be
 -- repeated, should the migration be interrupted.
 
+-- An index waits for the end of all transactions that have begun before, such as a backup.
+SET lock_timeout = 0;
+
 -- For the audit events of a kind, of which an instance may have few.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS audit_events_action ON audit_events (action, id);
 CREATE INDEX CONCURRENTLY IF NOT EXISTS audit_events_project_action ON audit_events (project_id, action, id);
@@ -15,6 +18,7 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS deliveries_service_status ON deliveries 
 CREATE INDEX CONCURRENTLY IF NOT EXISTS deliveries_service_unanswered ON deliveries (external_status_check_id, id) WHERE last_http_status = 0 AND last_error <> '';
 -- For the search for users, with the indexes below.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS users_email ON users (email);
+RESET lock_timeout;
 
 -- As in 00012, searches read these tables from end to end if pg_trgm is missing.
 -- +goose StatementBegin

@@ -4,6 +4,9 @@
 -- Instances of the previous version go on working meanwhile. Every statement can be
 -- repeated, should the migration be interrupted.
 
+-- An index waits for the end of all transactions that have begun before, such as a backup.
+SET lock_timeout = 0;
+
 -- For the deletion of a user, which empties or deletes what refers to the user. Rows
 -- without a user are in none of these indexes. deliveries.user_id is no longer written.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS projects_creator ON projects (creator_id) WHERE creator_id IS NOT NULL;
@@ -18,3 +21,4 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS approvals_user ON approvals (user_id);
 CREATE INDEX CONCURRENTLY IF NOT EXISTS deliveries_user ON deliveries (user_id) WHERE user_id IS NOT NULL;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS status_check_responses_user ON status_check_responses (user_id) WHERE user_id IS NOT NULL;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS audit_events_user ON audit_events (user_id) WHERE user_id IS NOT NULL;
+RESET lock_timeout;

@@ -14,4 +14,7 @@ ALTER TABLE merge_request_checks DROP CONSTRAINT IF EXISTS merge_request_checks_
 -- Unused since 0.1.0
 ALTER TABLE status_check_responses DROP CONSTRAINT IF EXISTS status_check_responses_project_id_fkey;
 
+-- An index waits for the end of all transactions that have begun before, such as a backup.
+SET lock_timeout = 0;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS project_redirects_project ON project_redirects (project_id);
+RESET lock_timeout;
