@@ -16,8 +16,8 @@ func (s *Store) Deliveries(ctx context.Context, projectID, serviceID int64, filt
 	query := func() *gorm.DB { return filteredDeliveries(s.reader(ctx), projectID, serviceID, filter) }
 	order := "id DESC"
 	if !s.postgres() && (filter.Event == string(DeliveryOfRetry) || filter.Event == string(DeliveryOfTest)) {
-		// People cause these, so they are few. SQLite uses no index for +, so it looks for
-		// them in the index of events instead of in all deliveries of the service.
+		// People cause these, so they are few. With the +, SQLite does not read the index
+		// that has the order, with all deliveries of the service, but that of events.
 		order = "+id DESC"
 	}
 	var list []Delivery
@@ -38,8 +38,8 @@ func (s *Store) Deliveries(ctx context.Context, projectID, serviceID int64, filt
 	return list, total, err
 }
 
-// ofService selects rows of a service of a project. The index of project_id is for the
-// deletion of projects only: SQLite would choose it, so it gets a +, which uses no index.
+// ofService selects rows of a service of a project. The index of project_id is only for the
+// deletion of projects, but SQLite would choose it. For a column with a + it uses no index.
 func ofService(query *gorm.DB, projectID, serviceID int64) *gorm.DB {
 	project := "project_id = ?"
 	if query.Name() == DriverSQLite {

@@ -147,8 +147,8 @@ func (s *Store) countByState(ctx context.Context, filter MergeRequestFilter) (ma
 // be found without its states, otherwise it returns nil. It also returns nil if more than
 // MaxListed match.
 func (s *Store) countStatesAtOnce(ctx context.Context, filter MergeRequestFilter) (map[MergeRequestState]int64, error) {
-	if filter.searchesNewest() {
-		return nil, nil // those of each state
+	if filter.searchesNewest() { // it searches the newest of each state
+		return nil, nil
 	}
 	filter, err := s.withFewIDs(ctx, filter, maxCountedByID)
 	if err != nil {
