@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/logger"
 )
 
 const (
@@ -51,11 +50,6 @@ func (s *Store) countAs(name string, key, query *gorm.DB, limit int) (int64, err
 		n, err := countUpTo(query, limit)
 		return n, n, err
 	})
-}
-
-// statementText returns the text of a query with its values.
-func statementText(query *gorm.DB) string {
-	return query.Session(&gorm.Session{Logger: logger.Discard}).ToSQL(func(tx *gorm.DB) *gorm.DB { return tx.Select("1").Find(&[]struct{}{}) })
 }
 
 // countBounded counts the rows of a query to MaxListed + 1.

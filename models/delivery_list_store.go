@@ -15,10 +15,10 @@ func (s *Store) Deliveries(ctx context.Context, projectID, serviceID int64, filt
 	}
 	query := func() *gorm.DB { return filteredDeliveries(s.reader(ctx), projectID, serviceID, filter) }
 	order := "id DESC"
-	if !s.postgres() && (filter.Event == string(DeliveryOfRetry) || filter.Event == string(DeliveryOfTest)) {
-		// People cause these, so they are few. With the +, SQLite does not read the index
-		// that has the order, with all deliveries of the service, but that of events.
-		order = "+id DESC"
+	if filter.Event == string(DeliveryOfRetry) || filter.Event == string(DeliveryOfTest) {
+		// People cause these, so they are few: they are read from the index of events, and
+		// not from that of all deliveries of the service, which has the order.
+		order = withoutIndex(s.reader(ctx), order)
 	}
 	var list []Delivery
 	if page.After != nil {
@@ -39,13 +39,9 @@ func (s *Store) Deliveries(ctx context.Context, projectID, serviceID int64, filt
 }
 
 // ofService selects rows of a service of a project. The index of project_id is only for the
-// deletion of projects, but SQLite would choose it. For a column with a + it uses no index.
+// deletion of projects.
 func ofService(query *gorm.DB, projectID, serviceID int64) *gorm.DB {
-	project := "project_id = ?"
-	if query.Name() == DriverSQLite {
-		project = "+" + project
-	}
-	return query.Where(project+" AND external_status_check_id = ?", projectID, serviceID)
+	return query.Where(withoutIndex(query, "project_id")+" = ? AND external_status_check_id = ?", projectID, serviceID)
 }
 
 // filteredDeliveries selects the deliveries of a service that match a valid filter.

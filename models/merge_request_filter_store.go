@@ -58,8 +58,8 @@ func (f MergeRequestFilter) apply(query *gorm.DB) *gorm.DB {
 		query = query.Where("merge_requests.id IN (?)", f.ids)
 	}
 	switch {
-	case len(f.ProjectIDs) == 1 && f.fewIDs && query.Name() == DriverSQLite:
-		query = query.Where("+merge_requests.project_id = ?", f.ProjectIDs[0]) // SQLite uses no index for +
+	case len(f.ProjectIDs) == 1 && f.fewIDs:
+		query = query.Where(withoutIndex(query, "merge_requests.project_id")+" = ?", f.ProjectIDs[0])
 	case len(f.ProjectIDs) == 1:
 		query = query.Where("merge_requests.project_id = ?", f.ProjectIDs[0])
 	case f.ProjectIDs != nil:

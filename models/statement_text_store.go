@@ -6,7 +6,22 @@ import (
 	"strings"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
 )
+
+// statementText returns the text of a query with its values.
+func statementText(query *gorm.DB) string {
+	return query.Session(&gorm.Session{Logger: logger.Discard}).ToSQL(func(tx *gorm.DB) *gorm.DB { return tx.Select("1").Find(&[]struct{}{}) })
+}
+
+// withoutIndex returns a column for a condition or an order of a query. SQLite then uses no
+// index of this column: it has no statistics, and would prefer it to a better one.
+func withoutIndex(query *gorm.DB, column string) string {
+	if query.Name() == DriverSQLite {
+		return "+" + column
+	}
+	return column
+}
 
 // columnNames returns the names of a model's columns, except for some, with the alias of
 // its table. A newer version may add columns while this one serves, so no statement
