@@ -14,9 +14,9 @@ import (
 // concurrently matches the statement that creates an index while others write.
 var concurrently = regexp.MustCompile(`(?i)\bcreate\s+index\s+concurrently\s+if\s+not\s+exists\s+(\w+)`)
 
-// indexLocker is the lock of migrations on PostgreSQL. Who has it first completes indexes
-// that an interrupted migration has left behind: PostgreSQL keeps them, does not use them,
-// and IF NOT EXISTS skips them.
+// indexLocker is the lock of migrations on PostgreSQL. When it is taken, it completes the
+// indexes that an interrupted migration has left incomplete. PostgreSQL does not use these,
+// and the repeated migration skips them because of IF NOT EXISTS.
 type indexLocker struct {
 	lock.SessionLocker
 	// indexes are those that migrations create concurrently.
@@ -57,36 +57,30 @@ func (l *indexLocker) SessionLock(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
-// complete creates incomplete indexes again. Those with another ending are what an
-// interruption of this leaves.
+// complete creates incomplete indexes again. If it is interrupted, an index whose name ends
+// with _ccnew or _ccold is left, which the next call removes.
 func (l *indexLocker) complete(ctx context.Context, conn *sql.Conn) error {
-	rows, err := conn.QueryContext(ctx, `SELECT format('%I', c.relname), c.relname = ANY($1) FROM pg_index i
-		JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+	rows, err := conn.QueryContext(ctx, `SELECT CASE WHEN c.relname = ANY($1) THEN 'REINDEX' ELSE 'DROP' END || ' INDEX CONCURRENTLY ' || quote_ident(c.relname)
+		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE NOT i.indisvalid AND n.nspname = current_schema() AND regexp_replace(c.relname, '_cc(new|old)[0-9]*$', '') = ANY($1)`, l.indexes)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	var statements []string
-	for rows.Next() {
-		var name string
-		var whole bool
-		if err := rows.Scan(&name, &whole); err != nil {
-			return err
-		}
-		statement := "DROP INDEX CONCURRENTLY "
-		if whole {
-			statement = "REINDEX INDEX CONCURRENTLY "
-		}
-		statements = append(statements, statement+name)
-	}
-	if err := rows.Err(); err != nil || len(statements) == 0 {
-		return err
-	}
 	// They wait for all transactions that have begun before, such as a backup, while others
 	// go on.
-	statements = append(append([]string{"SET lock_timeout = 0"}, statements...), "RESET lock_timeout")
-	for _, statement := range statements {
+	statements := []string{"SET lock_timeout = 0"}
+	for rows.Next() {
+		var statement string
+		if err := rows.Scan(&statement); err != nil {
+			return err
+		}
+		statements = append(statements, statement)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for _, statement := range append(statements, "RESET lock_timeout") {
 		if _, err := conn.ExecContext(ctx, statement); err != nil {
 			return err
 		}

@@ -14,8 +14,8 @@ const fewProjects = 200
 // counts at most MaxListed merge requests; a total of MaxListed+1 means that there are
 // more. Totals above a thousand may be half a minute old.
 func (s *Store) MergeRequests(ctx context.Context, filter MergeRequestFilter, page Page) ([]MergeRequest, int64, error) {
-	filter, some, err := s.resolve(ctx, filter)
-	if err != nil || !some {
+	filter, canMatch, err := s.resolve(ctx, filter)
+	if err != nil || !canMatch {
 		return nil, 0, err
 	}
 	var total int64
@@ -31,8 +31,8 @@ func (s *Store) MergeRequests(ctx context.Context, filter MergeRequestFilter, pa
 // MergeRequestsAndCounts is MergeRequests and, for the same filter without its state,
 // CountMergeRequests.
 func (s *Store) MergeRequestsAndCounts(ctx context.Context, filter MergeRequestFilter, page Page) ([]MergeRequest, map[MergeRequestState]int64, error) {
-	filter, some, err := s.resolve(ctx, filter)
-	if err != nil || !some {
+	filter, canMatch, err := s.resolve(ctx, filter)
+	if err != nil || !canMatch {
 		return nil, nil, err
 	}
 	list, err := s.listMergeRequests(ctx, filter, page)
@@ -47,16 +47,16 @@ func (s *Store) MergeRequestsAndCounts(ctx context.Context, filter MergeRequestF
 // CountMergeRequests counts the merge requests that match a filter, by state, each as
 // MergeRequests does. States without any are left out.
 func (s *Store) CountMergeRequests(ctx context.Context, filter MergeRequestFilter) (map[MergeRequestState]int64, error) {
-	filter, some, err := s.resolve(ctx, filter)
-	if err != nil || !some {
+	filter, canMatch, err := s.resolve(ctx, filter)
+	if err != nil || !canMatch {
 		return nil, err
 	}
 	return s.countByState(ctx, filter)
 }
 
-// resolve replaces conditions of a filter by ids, for which the databases plan better. some
-// is false if nothing can match.
-func (s *Store) resolve(ctx context.Context, filter MergeRequestFilter) (resolved MergeRequestFilter, some bool, err error) {
+// resolve replaces conditions of a filter by ids, for which the databases plan better.
+// canMatch is false if nothing can match.
+func (s *Store) resolve(ctx context.Context, filter MergeRequestFilter) (resolved MergeRequestFilter, canMatch bool, err error) {
 	if !filter.State.known() {
 		return filter, false, nil
 	}

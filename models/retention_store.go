@@ -32,10 +32,10 @@ func (s *Store) DeleteExpired(ctx context.Context) error {
 	return s.deleteOldDeliveries(ctx)
 }
 
-// deleteOldDeliveries deletes deliveries that finished DeliveryRetention ago, in batches, so
-// that nobody waits for the locks of many. No index has the time at which they finished: they
-// are read from the oldest on, since their ids have the order of creation, up to the first
-// one that was created later.
+// deleteOldDeliveries deletes deliveries that finished DeliveryRetention ago, in short
+// transactions, so that others can write in between. No index has the time at which they
+// finished, but their ids have the order of creation. So it reads from the oldest delivery
+// up to one that is too new to be deleted.
 func (s *Store) deleteOldDeliveries(ctx context.Context) error {
 	before := s.Now().Add(-DeliveryRetention)
 	for last := int64(0); ; {

@@ -38,11 +38,12 @@ func (in SeedInput) LargeMergeRequests() int {
 // number of these projects.
 func (in SeedInput) perProject() (each, projects int) {
 	rest := in.MergeRequests - in.LargeMergeRequests()
-	each = min(seedPerProject, roundUp(rest, seedProjects))
-	return each, roundUp(rest, each)
+	each = min(seedPerProject, divideUp(rest, seedProjects))
+	return each, divideUp(rest, each)
 }
 
-func roundUp(n, by int) int { return (n + by - 1) / by }
+// divideUp divides and rounds up.
+func divideUp(n, by int) int { return (n + by - 1) / by }
 
 // SeedCounts are the numbers of rows that Seed wrote.
 type SeedCounts struct {

@@ -14,8 +14,8 @@ const (
 )
 
 // wakeService makes the first waiting deliveries of a service due. If there are more, it
-// returns the time for ServiceQueue.WokenAt, which its caller stores: claims go on when they
-// have taken these.
+// returns the time that its caller must store as ServiceQueue.WokenAt, otherwise nil. Claims
+// make the others due after these.
 func (s *Store) wakeService(ctx context.Context, serviceID int64) (wokenAt *time.Time, err error) {
 	now := s.Now()
 	more, err := s.wakeNext(ctx, serviceID, now)
@@ -44,14 +44,14 @@ func (s *Store) wakeNext(ctx context.Context, serviceID int64, since time.Time) 
 // wakeQueues makes more deliveries due in woken queues in which the claim has found none. It
 // returns the ids of the queues.
 func (c *claim) wakeQueues(ctx context.Context, closed []int64, found []candidate) (woken []int64, err error) {
-	some := make(map[int64]bool, len(found))
+	hasCandidate := make(map[int64]bool, len(found))
 	for _, d := range found {
-		some[d.ExternalStatusCheckID] = true
+		hasCandidate[d.ExternalStatusCheckID] = true
 	}
 	var ended []int64
 	for _, id := range closed {
 		q := c.queues[id]
-		if q.WokenAt == nil || some[id] {
+		if q.WokenAt == nil || hasCandidate[id] {
 			continue
 		}
 		more, err := c.wakeNext(ctx, id, *q.WokenAt)
