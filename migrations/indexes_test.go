@@ -36,16 +36,20 @@ func TestUp_LongTransaction_IndexesAreComplete(t *testing.T) {
 		waitUntilIndexWaits(t, watcher, done)
 		return done
 	}
-	interrupted, interrupt := context.WithCancel(t.Context())
-	done := up(interrupted)
-	interrupt()
-	if err := <-done; err == nil {
-		t.Fatal("the migration was not interrupted")
+	// The second time, the completion of the first index is interrupted.
+	for left := 1; left <= 2; left++ {
+		interrupted, interrupt := context.WithCancel(t.Context())
+		done := up(interrupted)
+		interrupt()
+		if err := <-done; err == nil {
+			t.Fatal("the migration was not interrupted")
+		}
+		until(t, func() bool { return indexSessions(t, watcher, "") == 0 }) // the server notices it later
+		if n := incomplete(t, watcher); n != left {
+			t.Fatalf("%d indexes are incomplete, want %d", n, left)
+		}
 	}
-	if incomplete(t, watcher) == 0 {
-		t.Fatal("no index is incomplete, so this test tests nothing")
-	}
-	done = up(t.Context())
+	done := up(t.Context())
 	if err := backup.Rollback(); err != nil {
 		t.Fatal(err)
 	}
@@ -89,23 +93,35 @@ func TestUp_LongTransaction_OtherChangesFail(t *testing.T) {
 // lock time-out.
 func waitUntilIndexWaits(t *testing.T, watcher *sql.DB, done <-chan error) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		var waits bool
-		err := watcher.QueryRow(`SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%INDEX CONCURRENTLY%' AND datname = current_database()
-			AND pid <> pg_backend_pid() AND wait_event_type = 'Lock' AND query_start < clock_timestamp() - INTERVAL '200 ms')`).Scan(&waits)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if waits {
-			return
-		}
+	until(t, func() bool {
 		select {
 		case err := <-done:
 			t.Fatalf("the migration did not wait: %v", err)
 		default:
 		}
+		return indexSessions(t, watcher, "AND wait_event_type = 'Lock' AND query_start < clock_timestamp() - INTERVAL '200 ms'") > 0
+	})
+}
+
+// indexSessions counts the sessions that create an index.
+func indexSessions(t *testing.T, watcher *sql.DB, condition string) (n int) {
+	t.Helper()
+	err := watcher.QueryRow(`SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%INDEX CONCURRENTLY%'
+		AND datname = current_database() AND pid <> pg_backend_pid() ` + condition).Scan(&n)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("the migration does not wait for the transaction")
+	return n
+}
+
+func until(t *testing.T, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if done() {
+			return
+		}
+	}
+	t.Fatal("nothing happened for a minute")
 }
 
 // incomplete returns how many indexes PostgreSQL does not use.
