@@ -42,7 +42,10 @@ func (c *Client) Send(ctx context.Context, claimed models.ClaimedDelivery, at ti
 
 	var unexpected informationalStatus
 	var watch stopwatch
-	response, header, err := c.post(watch.watch(unexpected.watch(attempt)), claimed, at)
+	// One trace with all hooks: net/http calls those of several by reflection.
+	trace := watch.hooks()
+	trace.Got1xxResponse = unexpected.hook()
+	response, header, err := c.post(httptrace.WithClientTrace(attempt, trace), claimed, at)
 	secrets := secretsOf(claimed)
 	result.RequestHeader = secrets.requestHeader(header)
 	result.Timing = watch.timing()
@@ -162,24 +165,22 @@ func isRedirect(response *http.Response) bool {
 // informationalStatus is the 1xx status that ended an attempt, or 0.
 type informationalStatus struct{ atomic.Int64 }
 
-// watch returns a context whose request fails at a 1xx answer other than 100,
-// 102 and 103, and at more than maxInformational of these. It keeps the status,
-// because the error of the request may concern the connection instead.
-func (s *informationalStatus) watch(ctx context.Context) context.Context {
+// hook returns a hook by which the request fails at a 1xx answer other than 100, 102
+// and 103, and at more than maxInformational of these. It keeps the status, because the
+// error of the request may concern the connection instead.
+func (s *informationalStatus) hook() func(status int, header textproto.MIMEHeader) error {
 	n := 0
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		Got1xxResponse: func(status int, _ textproto.MIMEHeader) error {
-			n++
-			switch status {
-			case http.StatusContinue, http.StatusProcessing, http.StatusEarlyHints:
-				if n <= maxInformational {
-					return nil
-				}
+	return func(status int, _ textproto.MIMEHeader) error {
+		n++
+		switch status {
+		case http.StatusContinue, http.StatusProcessing, http.StatusEarlyHints:
+			if n <= maxInformational {
+				return nil
 			}
-			s.Store(int64(status))
-			return errInformational
-		},
-	})
+		}
+		s.Store(int64(status))
+		return errInformational
+	}
 }
 
 // readBody reads at most maxResponseBody bytes. truncated reports whether the

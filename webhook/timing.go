@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"context"
 	"crypto/tls"
 	"net/http/httptrace"
 	"sync"
@@ -18,8 +17,8 @@ type stopwatch struct {
 	dnsTime, connectTime, tlsTime, ttfb time.Duration
 }
 
-// watch returns a context whose request is measured.
-func (s *stopwatch) watch(ctx context.Context) context.Context {
+// hooks returns the hooks that measure a request.
+func (s *stopwatch) hooks() *httptrace.ClientTrace {
 	begin := func(at *time.Time) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -35,7 +34,7 @@ func (s *stopwatch) watch(ctx context.Context) context.Context {
 			*took = time.Since(*from)
 		}
 	}
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+	return &httptrace.ClientTrace{
 		DNSStart:     func(httptrace.DNSStartInfo) { begin(&s.dns) },
 		DNSDone:      func(httptrace.DNSDoneInfo) { end(&s.dns, &s.dnsTime) },
 		ConnectStart: func(string, string) { begin(&s.connect) },
@@ -52,7 +51,7 @@ func (s *stopwatch) watch(ctx context.Context) context.Context {
 		},
 		WroteRequest:         func(httptrace.WroteRequestInfo) { begin(&s.written) },
 		GotFirstResponseByte: func() { end(&s.written, &s.ttfb) },
-	})
+	}
 }
 
 // timing returns what has been measured.
