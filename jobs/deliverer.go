@@ -16,7 +16,7 @@ const (
 	pollEvery = 5 * time.Second
 	// restPause is how long the loop waits for results before it asks when the next
 	// delivery is due.
-	restPause = 20 * time.Millisecond
+	restPause = 50 * time.Millisecond
 	// busyPause is the first wait while another process claims. It doubles up
 	// to maxBusyPause.
 	busyPause, maxBusyPause = 5 * time.Millisecond, 200 * time.Millisecond
@@ -57,7 +57,7 @@ func NewDeliverer(outbox Outbox, sender Sender, log *slog.Logger) *Deliverer {
 	slots, claiming := newSlots(), new(sync.Mutex)
 	return &Deliverer{
 		outbox: outbox, sender: sender, log: log, slots: slots, claiming: claiming,
-		results: resultWriter{outbox: outbox, slots: slots, claiming: claiming},
+		results: resultWriter{outbox: outbox, slots: slots, claiming: claiming, arrived: make(chan struct{}, 1)},
 		drain:   DrainTime, lastFinish: lastFinishTime,
 		startAttempt: func(ctx context.Context, _ models.ClaimedDelivery) (context.Context, func(models.AttemptResult)) {
 			return ctx, func(models.AttemptResult) {}

@@ -28,6 +28,8 @@ type resultWriter struct {
 	mu      sync.Mutex
 	busy    bool
 	waiting []*pendingResult
+	// arrived receives a value when there is a new result.
+	arrived chan struct{}
 }
 
 // pendingResult is a result that waits for its transaction.
@@ -51,6 +53,10 @@ func (w *resultWriter) write(ctx context.Context, finished models.FinishedDelive
 	}
 	w.mu.Unlock()
 	select {
+	case w.arrived <- struct{}{}:
+	default:
+	}
+	select {
 	case err := <-p.done:
 		return w.single(ctx, p, err)
 	case <-p.lead:
@@ -71,11 +77,20 @@ func (w *resultWriter) write(ctx context.Context, finished models.FinishedDelive
 
 // gather waits for the results of the quick attempts in flight, at most resultPause.
 func (w *resultWriter) gather(ctx context.Context) {
-	for end := time.Now().Add(resultPause); time.Now().Before(end); pause(ctx, time.Millisecond) {
+	limit := time.NewTimer(resultPause)
+	defer limit.Stop()
+	for {
 		w.mu.Lock()
 		waiting := len(w.waiting)
 		w.mu.Unlock()
 		if waiting >= min(w.slots.countQuick(), maxResults) {
+			return
+		}
+		select {
+		case <-w.arrived:
+		case <-limit.C:
+			return
+		case <-ctx.Done():
 			return
 		}
 	}

@@ -12,7 +12,7 @@ import (
 const (
 	// maxQuick is the limit for attempts of less than quickTime, at services that did
 	// not hang last time.
-	maxQuick = 128
+	maxQuick = 192
 	// quickTime is how long an attempt counts against maxQuick, so that attempts that
 	// hang block no others. Most answers take less.
 	quickTime = time.Second
