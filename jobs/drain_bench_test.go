@@ -153,9 +153,9 @@ var (
 		done: "UPDATE minimal SET state = 'done' WHERE id = $1",
 	}
 	deliveriesTable = minimalStatements{
-		claim: `UPDATE deliveries SET leased_until = next_attempt_at, queued = TRUE WHERE id IN (
-			SELECT id FROM deliveries WHERE state = 'waiting' AND NOT queued ORDER BY id LIMIT 32 FOR UPDATE SKIP LOCKED) RETURNING id, url, payload`,
-		done: "UPDATE deliveries SET state = 'delivered', leased_until = NULL WHERE id = $1",
+		claim: `UPDATE deliveries SET attempts = 1 WHERE id IN (
+			SELECT id FROM deliveries WHERE state = 'waiting' AND attempts = 0 ORDER BY id LIMIT 32 FOR UPDATE SKIP LOCKED) RETURNING id, url, payload`,
+		done: "UPDATE deliveries SET state = 'delivered' WHERE id = $1",
 	}
 )
 

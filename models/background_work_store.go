@@ -64,21 +64,23 @@ func (s *Store) serviceBacklogs(ctx context.Context, now time.Time) ([]ServiceBa
 	query := "SELECT " + s.columnNames("q", &ServiceQueue{}) + `,
 			(SELECT COUNT(*) FROM (SELECT 1 FROM deliveries d WHERE d.external_status_check_id = q.external_status_check_id
 				AND d.state = 'waiting' ORDER BY d.single_attempt, d.next_attempt_at LIMIT @most) w) AS waiting,
-			(SELECT COUNT(*) FROM deliveries d WHERE d.external_status_check_id = q.external_status_check_id
-				AND d.leased_until > @now) AS in_flight, ` +
+			(SELECT COUNT(*) FROM delivery_leases l WHERE l.external_status_check_id = q.external_status_check_id
+				AND l.leased_until > @now) AS in_flight, ` +
 		first("FALSE") + ` AS due_event, ` + first("TRUE") + ` AS due_test
 		FROM service_queues q WHERE q.external_status_check_id IN (
 			SELECT n.external_status_check_id FROM service_queues n WHERE n.next_at >= @first
 			UNION ALL SELECT o.external_status_check_id FROM service_queues o WHERE o.opened_at IS NOT NULL
-			UNION ALL SELECT a.external_status_check_id FROM (SELECT external_status_check_id FROM deliveries
-				WHERE state = 'waiting' AND NOT queued ORDER BY id LIMIT @most) a)`
+			UNION ALL SELECT a.external_status_check_id FROM (SELECT external_status_check_id FROM arrived_deliveries
+				ORDER BY delivery_id LIMIT @most) a)`
 	read := func(tx *Store) error {
 		return tx.reader(ctx).Raw(query, sql.Named("now", now), sql.Named("first", time.Unix(0, 0).UTC()), sql.Named("most", MaxListed+1)).Scan(&rows).Error
 	}
 	var err error
 	if s.postgres() {
 		err = s.Transaction(ctx, func(tx *Store) error {
-			if err := tx.allowSorting(ctx, false); err != nil {
+			b := tx.batch()
+			b.allowSorting(false)
+			if err := b.run(ctx); err != nil {
 				return err
 			}
 			return read(tx)

@@ -21,7 +21,7 @@ func (r AttemptResult) hung() bool {
 type candidate struct {
 	Delivery
 	// Service has the columns that setCredentials needs.
-	Service ExternalStatusCheck `gorm:"embedded;embeddedPrefix:service_"`
+	Service ExternalStatusCheck
 	// turn is the place of its service in the order of turns.
 	turn int
 	// slots is how many more attempts at the service may run.

@@ -70,9 +70,9 @@ func newClaimBench(b *testing.B, driver string, n int, state models.DeliveryStat
 		exec(`UPDATE service_queues SET failures = 9, opened_at = ` + at + `, open_until = ` + later + `, open_times = 6, probe_at = ` + later + `,
 			next_at = ` + later + ` WHERE external_status_check_id <> ` + fmt.Sprint(good.ID))
 	}
-	exec(fmt.Sprintf(`INSERT INTO deliveries (project_id, external_status_check_id, uuid, event_uuid, kind, url, payload, state, queued, next_attempt_at, created_at)
+	exec(fmt.Sprintf(`INSERT INTO deliveries (project_id, external_status_check_id, uuid, event_uuid, kind, url, payload, state, next_attempt_at, created_at)
 		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
-		SELECT %d, %d + 1 + i %% %d, 'bulk-' || CAST(i AS text), 'bulk', 'event', 'http://dead.example.test/', CAST('{}' AS %s), '%s', TRUE,
+		SELECT %d, %d + 1 + i %% %d, 'bulk-' || CAST(i AS text), 'bulk', 'event', 'http://dead.example.test/', CAST('{}' AS %s), '%s',
 			%s, %s FROM n`, n, w.Project.ID, good.ID, services,
 		map[string]string{models.DriverSQLite: "blob", models.DriverPostgres: "bytea"}[driver], state,
 		cast(driver, at), cast(driver, at)))

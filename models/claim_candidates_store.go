@@ -14,9 +14,9 @@ func dueIDs(due string) string {
 	one := func(single, blocks string) string {
 		return `SELECT id FROM (SELECT e.id FROM deliveries e
 			WHERE e.external_status_check_id = q.external_status_check_id AND e.state = 'waiting' AND e.single_attempt = ` + single + `
-			AND ` + due + ` AND (e.leased_until IS NULL OR e.leased_until <= @now)
-			AND NOT EXISTS (SELECT 1 FROM deliveries p WHERE p.external_status_check_id = e.external_status_check_id
-				AND p.leased_until > @now AND p.merge_request_id = e.merge_request_id ORDER BY p.leased_until LIMIT 1 OFFSET 0)
+			AND ` + due + `
+			AND NOT EXISTS (SELECT 1 FROM delivery_leases l WHERE l.external_status_check_id = e.external_status_check_id
+				AND (l.delivery_id = e.id OR l.merge_request_id = e.merge_request_id) ORDER BY l.delivery_id LIMIT 1 OFFSET 0)
 			AND NOT EXISTS (SELECT 1 FROM deliveries p WHERE p.merge_request_id = e.merge_request_id
 				AND p.external_status_check_id = e.external_status_check_id AND p.id < e.id AND p.state = 'waiting'
 				AND (` + blocks + `) ORDER BY p.id LIMIT 1 OFFSET 0)
@@ -45,24 +45,21 @@ func (c *claim) findCandidates(ctx context.Context) ([]candidate, error) {
 			probing = append(probing, id)
 		}
 	}
-	all, err := c.dueDeliveries(ctx, closed, dueBySchedule)
-	if err != nil {
+	var all []candidate
+	b := c.batch()
+	c.dueDeliveries(b, closed, dueBySchedule, &all)
+	if err := b.run(ctx); err != nil {
 		return nil, err
 	}
 	woken, err := c.wakeQueues(ctx, closed, all)
 	if err != nil {
 		return nil, err
 	}
-	more, err := c.dueDeliveries(ctx, woken, dueBySchedule)
-	if err != nil {
+	c.dueDeliveries(b, woken, dueBySchedule, &all)
+	c.dueDeliveries(b, probing, dueForProbe, &all)
+	if err := b.run(ctx); err != nil {
 		return nil, err
 	}
-	all = append(all, more...)
-	probes, err := c.dueDeliveries(ctx, probing, dueForProbe)
-	if err != nil {
-		return nil, err
-	}
-	all = append(all, probes...)
 	for i := range all {
 		q := c.queues[all[i].ExternalStatusCheckID]
 		all[i].turn, all[i].slots, all[i].hung = q.Place, MaxPerService-q.InFlight, q.Hung
@@ -73,21 +70,24 @@ func (c *claim) findCandidates(ctx context.Context) ([]candidate, error) {
 	return all, nil
 }
 
-// dueDeliveries returns what Admit and lease need of the deliveries that can be leased,
-// with the credentials of their services.
-func (c *claim) dueDeliveries(ctx context.Context, services []int64, due string) (found []candidate, err error) {
+// dueDeliveries adds to found, in a batch, what Admit and lease need of the deliveries that
+// can be leased, with the credentials of their services.
+func (c *claim) dueDeliveries(b *batch, services []int64, due string, found *[]candidate) {
 	if len(services) == 0 {
-		return nil, nil
+		return
 	}
 	from := "service_queues q CROSS JOIN deliveries d ON d.id IN (" + dueIDs(due) + ")"
 	if c.postgres() {
 		from = "service_queues q CROSS JOIN LATERAL (" + dueIDs(due) + ") due JOIN deliveries d ON d.id = due.id"
 	}
-	err = c.writer(ctx).Raw(`SELECT d.id, d.project_id, d.external_status_check_id, d.merge_request_id, d.url, d.single_attempt, d.next_attempt_at,
-		d.attempts, d.leased_until, d.last_attempt_at, `+prefixedColumns("s", "service_", credentialColumns)+`
-		FROM `+from+` JOIN external_status_checks s ON s.id = q.external_status_check_id
+	var row candidate
+	columns := append(columns{
+		{"d.id", &row.ID}, {"d.project_id", &row.ProjectID}, {"d.external_status_check_id", &row.ExternalStatusCheckID},
+		{"d.merge_request_id", &row.MergeRequestID}, {"d.url", &row.URL}, {"d.single_attempt", &row.SingleAttempt},
+		{"d.next_attempt_at", &row.NextAttemptAt},
+	}, c.credentialColumns(&row.Service)...)
+	b.query(columns, func() { *found = append(*found, row) }, "SELECT "+columns.sql()+" FROM "+from+`
+		JOIN external_status_checks s ON s.id = q.external_status_check_id
 		WHERE `+c.inIDs("q.external_status_check_id", "@services")+" ORDER BY d.single_attempt DESC, d.next_attempt_at, d.id",
-		sql.Named("now", c.now), sql.Named("quick", QuickAttempts), sql.Named("limit", MaxPerService), sql.Named("services", c.idList(services))).
-		Scan(&found).Error
-	return found, err
+		sql.Named("now", c.now), sql.Named("quick", QuickAttempts), sql.Named("limit", MaxPerService), sql.Named("services", c.idList(services)))
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -29,7 +29,7 @@ const (
 	// claimLock is the key of the PostgreSQL advisory lock that serialises claims.
 	claimLock = 0x6d67_636c
 	// arrivalBatch is how many new deliveries a claim looks at at once.
-	arrivalBatch = 500
+	arrivalBatch = 2000
 	// claimServices is how many services a claim looks at per delivery it may take.
 	// Some of them have nothing to take.
 	claimServices = 4
@@ -60,7 +60,8 @@ func (s *Store) Claim(ctx context.Context, o ClaimOptions) ([]ClaimedDelivery, e
 			// suspended.
 			var alone bool
 			err := tx.writer(ctx).Raw(`SELECT pg_try_advisory_xact_lock(?) FROM set_config('synchronous_commit', 'off', true) AS c,
-				set_config('plan_cache_mode', 'force_generic_plan', true) AS p, set_config('enable_sort', 'off', true) AS s`, claimLock).
+				set_config('plan_cache_mode', 'force_generic_plan', true) AS p, set_config('enable_sort', 'off', true) AS s,
+				set_config('enable_seqscan', 'off', true) AS r`, claimLock).
 				Scan(&alone).Error
 			if err != nil {
 				return err
@@ -70,7 +71,7 @@ func (s *Store) Claim(ctx context.Context, o ClaimOptions) ([]ClaimedDelivery, e
 			}
 		}
 		for len(claimed) < o.Limit {
-			c := claim{Store: tx, now: tx.Now(), limit: o.Limit - len(claimed), ClaimOptions: o}
+			c := claim{Store: tx, now: tx.Now(), limit: o.Limit - len(claimed), ClaimOptions: o, queues: map[int64]*claimQueue{}}
 			more, err := c.run(ctx)
 			if err != nil {
 				return err
@@ -96,8 +97,8 @@ type claim struct {
 	limit   int
 	claimed []ClaimedDelivery
 
-	// arrivals are the oldest new deliveries: only ID and ExternalStatusCheckID.
-	arrivals []Delivery
+	// arrivals are the oldest new deliveries.
+	arrivals []ArrivedDelivery
 	queues   map[int64]*claimQueue
 }
 
@@ -108,14 +109,13 @@ type claimQueue struct {
 	// claim.
 	Place    int
 	InFlight int
+	// Expired is the number of leases that have expired.
+	Expired int
 }
 
 // run claims deliveries. more reports whether there are deliveries left that no claim
 // has seen.
 func (c *claim) run(ctx context.Context) (more bool, err error) {
-	if done, err := c.claimNew(ctx); done || err != nil {
-		return false, err
-	}
 	if err := c.findQueues(ctx); err != nil || len(c.queues) == 0 {
 		return false, err
 	}
@@ -124,7 +124,8 @@ func (c *claim) run(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	taken, refused := takeTurns(candidates, c.limit, c.Admit)
-	leased, err := c.lease(ctx, taken)
+	b := c.batch()
+	leased, err := c.lease(ctx, b, taken)
 	if err != nil {
 		return false, err
 	}
@@ -133,46 +134,41 @@ func (c *claim) run(ctx context.Context) (more bool, err error) {
 			refused[d.ExternalStatusCheckID] = true // another transaction holds it
 		}
 	}
-	if err := c.updateQueues(ctx, leased, refused); err != nil {
+	if err := c.updateQueues(ctx, b, leased, refused); err != nil {
 		return false, err
 	}
-	marked, err := c.markArrivals(ctx, leased)
-	return marked && len(c.arrivals) == arrivalBatch, err
+	counted := c.countArrivals(b)
+	return counted && len(c.arrivals) == arrivalBatch, b.run(ctx)
 }
 
 // findQueues locks the queues that may have something to take, and those of new
 // deliveries. It skips those that are locked.
 func (c *claim) findQueues(ctx context.Context) error {
-	if len(c.arrivals) > c.limit/2 { // claimNew has not read all
-		c.arrivals = nil
-		err := c.writer(ctx).Raw(`SELECT id, external_status_check_id FROM deliveries
-			WHERE state = 'waiting' AND NOT queued ORDER BY id LIMIT ?`, arrivalBatch).Scan(&c.arrivals).Error
-		if err != nil {
+	b := c.batch()
+	c.readArrivals(b)
+	c.readQueues(b)
+	if err := b.run(ctx); err != nil {
+		return err
+	}
+	if len(c.arrivals) > 0 {
+		clear(c.queues)
+		c.readQueues(b)
+		if err := b.run(ctx); err != nil {
 			return err
 		}
 	}
-	arrived := make([]int64, len(c.arrivals))
-	for i, d := range c.arrivals {
-		arrived[i] = d.ExternalStatusCheckID
+	var expired []int64
+	for id, q := range c.queues {
+		if q.Expired > 0 {
+			expired = append(expired, id)
+		}
 	}
-	slices.Sort(arrived)
-	arrived = slices.Compact(arrived)
-	if err := c.allowSorting(ctx, true); err != nil {
-		return err
+	if len(expired) > 0 {
+		if _, err := c.endExpiredLeases(ctx, MaxPerService*len(expired), c.inIDs("l.external_status_check_id", "?"), c.idList(expired)); err != nil {
+			return err
+		}
 	}
-	var queues []claimQueue
-	err := c.writer(ctx).Raw(c.queuesQuery(len(arrived) > 0), sql.Named("now", c.now), sql.Named("limit", claimServices*c.limit),
-		sql.Named("arrived", c.idList(arrived)), sql.Named("skipped", c.idList(c.SkipProjects))).Scan(&queues).Error
-	if err == nil {
-		err = c.allowSorting(ctx, false)
-	}
-	if err != nil {
-		return err
-	}
-	c.queues = make(map[int64]*claimQueue, len(queues))
-	for i, q := range queues {
-		c.queues[q.ExternalStatusCheckID] = &queues[i]
-	}
+	arrived := c.arrivedServices()
 	for _, id := range arrived {
 		if c.queues[id] == nil {
 			return c.createQueues(ctx, arrived)
@@ -181,9 +177,43 @@ func (c *claim) findQueues(ctx context.Context) error {
 	return nil
 }
 
+// arrivedServices returns the services of the arrivals.
+func (c *claim) arrivedServices() []int64 {
+	services := make([]int64, len(c.arrivals))
+	for i, a := range c.arrivals {
+		services[i] = a.ExternalStatusCheckID
+	}
+	slices.Sort(services)
+	return slices.Compact(services)
+}
+
+// readArrivals reads the oldest new deliveries in a batch.
+func (c *claim) readArrivals(b *batch) {
+	var a ArrivedDelivery
+	columns := c.columnsOf("a", &a)
+	b.query(columns, func() { c.arrivals = append(c.arrivals, a) },
+		"SELECT "+columns.sql()+" FROM arrived_deliveries a ORDER BY a.delivery_id LIMIT ?", arrivalBatch)
+}
+
+// readQueues reads, in a batch, the queues that are due and those of the arrivals.
+func (c *claim) readQueues(b *batch) {
+	var q claimQueue
+	columns := append(c.columnsOf("q", &q.ServiceQueue), column{"p.place", &q.Place},
+		column{"(SELECT COUNT(*) FROM delivery_leases l WHERE l.external_status_check_id = q.external_status_check_id AND l.leased_until > @now)", &q.InFlight},
+		column{"(SELECT COUNT(*) FROM delivery_leases l WHERE l.external_status_check_id = q.external_status_check_id AND l.leased_until <= @now)", &q.Expired})
+	arrived := c.arrivedServices()
+	b.allowSorting(true)
+	b.query(columns, func() {
+		found := q
+		c.queues[q.ExternalStatusCheckID] = &found
+	}, c.queuesQuery(columns, len(arrived) > 0), sql.Named("now", c.now), sql.Named("limit", claimServices*c.limit),
+		sql.Named("arrived", c.idList(arrived)), sql.Named("skipped", c.idList(c.SkipProjects)))
+	b.allowSorting(false)
+}
+
 // queuesQuery selects the queues that are due, so that projects take turns, and, if there
 // are new deliveries, their queues.
-func (c *claim) queuesQuery(arrivals bool) string {
+func (c *claim) queuesQuery(columns columns, arrivals bool) string {
 	due := "next_at <= @now"
 	if arrivals {
 		due = "(next_at <= @now OR " + c.inIDs("external_status_check_id", "@arrived") + ")"
@@ -203,8 +233,7 @@ func (c *claim) queuesQuery(arrivals bool) string {
 		places = "SELECT external_status_check_id, MAX(place) AS place FROM (SELECT * FROM (" + places + `) t UNION ALL
 			SELECT external_status_check_id, 0 FROM service_queues WHERE ` + c.inIDs("external_status_check_id", "@arrived") + ") u GROUP BY external_status_check_id"
 	}
-	query := "SELECT " + c.columnNames("q", &ServiceQueue{}) + `, p.place, (SELECT COUNT(*) FROM deliveries d
-			WHERE d.external_status_check_id = q.external_status_check_id AND d.leased_until > @now) AS in_flight
+	query := "SELECT " + columns.sql() + `
 		FROM (` + places + ") p JOIN service_queues q ON q.external_status_check_id = p.external_status_check_id ORDER BY q.external_status_check_id"
 	if c.postgres() {
 		query += " FOR NO KEY UPDATE OF q SKIP LOCKED"
@@ -225,15 +254,15 @@ func (c *claim) createQueues(ctx context.Context, services []int64) error {
 // may not, it uses the index that has the order of ORDER BY, whatever its statistics say:
 // they are usually from a time when nothing waited, and any index of waiting deliveries
 // seems good then (docs/decisions/0058-claims-do-not-trust-statistics.md).
-func (s *Store) allowSorting(ctx context.Context, allow bool) error {
-	if !s.postgres() {
-		return nil
+func (b *batch) allowSorting(allow bool) {
+	if !b.postgres() {
+		return
 	}
 	value := "off"
 	if allow {
 		value = "on"
 	}
-	return s.writer(ctx).Exec("SET LOCAL enable_sort = " + value).Error
+	b.exec("SET LOCAL enable_sort = " + value)
 }
 
 // skipLocked locks the rows that a query reads from a table, and skips those that
@@ -245,9 +274,9 @@ func (s *Store) skipLocked(query *gorm.DB, table string) *gorm.DB {
 	return query.Clauses(clause.Locking{Strength: "NO KEY UPDATE", Table: clause.Table{Name: table}, Options: "SKIP LOCKED"})
 }
 
-// lease marks deliveries as in flight, except for those that another transaction holds,
-// and adds them to the claimed ones. It returns them by id.
-func (c *claim) lease(ctx context.Context, taken []candidate) (map[int64]Delivery, error) {
+// lease locks deliveries, except for those that another transaction holds, and adds them to
+// the claimed ones. It returns them by id. The batch stores the leases.
+func (c *claim) lease(ctx context.Context, b *batch, taken []candidate) (map[int64]Delivery, error) {
 	leased := make(map[int64]Delivery, len(taken))
 	if len(taken) == 0 {
 		return leased, nil
@@ -256,35 +285,35 @@ func (c *claim) lease(ctx context.Context, taken []candidate) (map[int64]Deliver
 	for i, d := range taken {
 		ids[i] = d.ID
 	}
-	var deliveries []Delivery
-	until := c.now.Add(LeaseDuration)
+	var d Delivery
+	columns := c.columnsOf("d", &d)
 	// For state = 'waiting', PostgreSQL may read the index of all waiting deliveries.
-	free := "SELECT id FROM deliveries WHERE " + c.inIDs("id", "@ids") + " AND state || '' = 'waiting'"
+	free := "SELECT " + columns.sql() + " FROM deliveries d WHERE " + c.inIDs("d.id", "?") + " AND d.state || '' = 'waiting'"
 	if c.postgres() {
 		free += " FOR NO KEY UPDATE SKIP LOCKED"
 	}
-	err := c.writer(ctx).Raw(setLease+" WHERE id IN ("+free+") RETURNING "+strings.Join(c.columnList(&Delivery{}), ", "),
-		sql.Named("now", c.now), sql.Named("until", until), sql.Named("ids", c.idList(ids))).Scan(&deliveries).Error
-	if err != nil {
+	until := c.now.Add(LeaseDuration)
+	b.query(columns, func() {
+		locked := d
+		locked.markLeased(c.now, until)
+		leased[d.ID] = locked
+	}, free, c.idList(ids))
+	if err := b.run(ctx); err != nil {
 		return nil, err
 	}
-	for _, d := range deliveries {
-		leased[d.ID] = d
-		if d.Action == ActionReopen {
-			if err := c.supersedeClose(ctx, d); err != nil {
-				return nil, err
-			}
+	for _, d := range leased {
+		if d.Action != ActionReopen {
+			continue
+		}
+		if err := c.supersedeClose(ctx, d); err != nil {
+			return nil, err
 		}
 	}
+	b.storeLeases(slices.Sorted(maps.Keys(leased)), c.now, until)
 	for _, t := range taken {
 		d, ok := leased[t.ID]
 		if !ok {
 			continue
-		}
-		if t.LeasedUntil != nil {
-			if err := c.logInterrupted(ctx, t.Delivery); err != nil {
-				return nil, err
-			}
 		}
 		// A secret that cannot be decrypted must not block other deliveries.
 		claimed := ClaimedDelivery{Delivery: d, Hung: t.hung}
@@ -292,31 +321,6 @@ func (c *claim) lease(ctx context.Context, taken []candidate) (map[int64]Deliver
 		c.claimed = append(c.claimed, claimed)
 	}
 	return leased, nil
-}
-
-// markLeased changes a delivery as setLease does in the database.
-func (d *Delivery) markLeased(now, until time.Time) {
-	d.Attempts++
-	d.LeasedUntil, d.LastAttemptAt, d.Queued = &until, &now, true
-	if d.ScheduleStartedAt == nil {
-		d.ScheduleStartedAt = &now
-	}
-}
-
-// setLease marks deliveries as in flight since @now until @until.
-const setLease = `UPDATE deliveries SET attempts = attempts + 1, leased_until = @until, last_attempt_at = @now, queued = TRUE,
-	schedule_started_at = COALESCE(schedule_started_at, @now)`
-
-// storeLeases marks deliveries as in flight since now.
-func (s *Store) storeLeases(ctx context.Context, ids []int64, now, until time.Time) error {
-	return s.writer(ctx).Exec(setLease+" WHERE "+s.inIDs("id", "@ids"),
-		sql.Named("now", now), sql.Named("until", until), sql.Named("ids", s.idList(ids))).Error
-}
-
-// logInterrupted logs the attempt of a process that died.
-func (c *claim) logInterrupted(ctx context.Context, d Delivery) error {
-	attempt := interruptedAttempt(d)
-	return c.writer(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&attempt).Error
 }
 
 // supersedeClose supersedes the deliveries of earlier close events, which run their

@@ -1,6 +1,9 @@
 package models
 
 import (
+	"encoding/json"
+	"fmt"
+	"reflect"
 	"strings"
 	"time"
 )
@@ -9,6 +12,21 @@ import (
 type column struct {
 	expr string
 	dest any
+}
+
+// jsonColumn is the destination of a column with JSON.
+type jsonColumn struct{ dest any }
+
+// Scan implements sql.Scanner.
+func (c jsonColumn) Scan(value any) error {
+	reflect.ValueOf(c.dest).Elem().SetZero() // a slice would share its memory with the last row
+	switch text := value.(type) {
+	case string:
+		return json.Unmarshal([]byte(text), c.dest)
+	case []byte:
+		return json.Unmarshal(text, c.dest)
+	}
+	return fmt.Errorf("models: a column with JSON is a %T", value)
 }
 
 // columns is the SELECT list of a frequent query. The SQL text and the scan

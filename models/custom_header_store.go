@@ -48,8 +48,14 @@ func (s *Store) openHeader(serviceID int64, h CustomHeader) (string, error) {
 	return string(plain), nil
 }
 
-// credentialColumns are the columns of a service that setCredentials needs.
-var credentialColumns = []string{"id", "external_url", "sealed_secret", "custom_headers", "timeout_seconds"}
+// credentialColumns returns the columns of a service, with the alias s of its table, that
+// setCredentials needs.
+func (s *Store) credentialColumns(service *ExternalStatusCheck) columns {
+	return columns{
+		{"s.id", &service.ID}, {"s.external_url", &service.ExternalURL}, {"s.sealed_secret", &service.SealedSecret},
+		{"s.custom_headers", jsonColumn{&service.CustomHeaders}}, {"s.timeout_seconds", &service.TimeoutSeconds},
+	}
+}
 
 // setCredentials adds what a delivery is signed and sent with, and the token to answer it,
 // which is new for each attempt. The values of custom

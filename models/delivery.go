@@ -59,8 +59,8 @@ type Delivery struct {
 	// SingleAttempt marks test deliveries and redeliveries. They are tried once and
 	// never superseded.
 	SingleAttempt bool
-	// Attempts counts the attempts started. It also fences FinishDelivery: an attempt
-	// whose number is no longer current is ignored.
+	// Attempts counts the attempts. In the database, the one that is in flight is not
+	// counted.
 	Attempts int
 	// Probes is how many of the attempts were made before they were due, as probes of an
 	// open breaker. They are not part of the schedule.
@@ -69,9 +69,8 @@ type Delivery struct {
 	NextAttemptAt     time.Time
 	// NotBefore is the end of the service's last Retry-After.
 	NotBefore *time.Time
-	// Queued reports whether ServiceQueue.NextAt counts the delivery.
-	Queued         bool
-	LeasedUntil    *time.Time
+	// LeasedUntil is the end of the DeliveryLease, which is in a table of its own.
+	LeasedUntil    *time.Time `gorm:"-"`
 	LastAttemptAt  *time.Time
 	LastHTTPStatus int `gorm:"column:last_http_status"`
 	// LastError is the kind of the last failure, "" after a success.

@@ -2,11 +2,8 @@ package models
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"time"
 )
 
@@ -30,7 +27,7 @@ func (s *Store) FinishDelivery(ctx context.Context, claimed Delivery, r AttemptR
 // for no lock: it returns the attempts whose rows another transaction has locked, which
 // must be finished one by one.
 func (s *Store) FinishDeliveries(ctx context.Context, attempts []FinishedDelivery) (left []FinishedDelivery, err error) {
-	err = s.Transaction(ctx, func(tx *Store) error {
+	err = s.batchTransaction(ctx, func(tx *Store) error {
 		f := finish{Store: tx, attempts: attempts, skip: true}
 		err := f.run(ctx)
 		left = f.left
@@ -47,99 +44,91 @@ type finish struct {
 	*Store
 	attempts []FinishedDelivery
 	// skip leaves out locked rows instead of waiting for them.
-	skip   bool
-	left   []FinishedDelivery
-	queues map[int64]*ServiceQueue
+	skip bool
+	left []FinishedDelivery
+	// deliveries and queues are locked.
+	deliveries map[int64]Delivery
+	queues     map[int64]*ServiceQueue
+	// leases has the numbers of the attempts that hold deliveries.
+	leases map[int64]int
 	// waiting has the services with other waiting deliveries, and newer the deliveries
 	// for whose merge request and service a newer one is waiting.
 	waiting, newer map[int64]bool
 }
 
-// finishedRow is a delivery and its queue, which finish has locked.
-type finishedRow struct {
-	Delivery
-	Queue ServiceQueue `gorm:"embedded;embeddedPrefix:queue_"`
-}
-
 func (f *finish) run(ctx context.Context) error {
 	now := f.Now()
-	if f.postgres() {
-		// As in Claim: the same plan is right for all values, and planning takes longer.
-		if err := f.writer(ctx).Exec("SET LOCAL plan_cache_mode = force_generic_plan").Error; err != nil {
-			return err
-		}
-	}
-	deliveries, err := f.lock(ctx)
-	if err != nil || len(deliveries) == 0 {
+	if err := f.read(ctx); err != nil || len(f.deliveries) == 0 {
 		return err
 	}
-	if err := f.findWaiting(ctx, slices.Collect(maps.Keys(deliveries)), now); err != nil {
-		return err
-	}
-	logs := make([]DeliveryAttempt, 0, len(f.attempts))
+	var logs []DeliveryAttempt
 	var delivered []deliveredRow
+	b := f.batch()
 	wake := false
 	for _, a := range f.attempts {
-		row, ok := deliveries[a.Delivery.ID]
-		if !ok {
+		d, ok := f.deliveries[a.Delivery.ID]
+		if !ok || !f.holds(a.Delivery, d) {
 			continue
 		}
-		d := row.Delivery
-		if err := f.restoreLease(ctx, &d, a.Delivery); err != nil {
-			return err
-		}
-		if d.Attempts != a.Delivery.Attempts || d.LeasedUntil == nil {
-			continue
-		}
+		d.markLeased(*a.Delivery.LastAttemptAt, *a.Delivery.LeasedUntil)
 		q := f.queues[d.ExternalStatusCheckID]
-		wake = wake || f.newer[d.ID]
 		d.finish(a.Result, q.isProbe(d.ID), f.newer[d.ID], now)
 		if d.State == DeliveryDelivered {
-			delivered = append(delivered, deliveredRow{d.ID, d.LastHTTPStatus, d.LastDurationMS})
-		} else if err := f.writer(ctx).Model(&Delivery{}).Select(finishedColumns).Where("id = ?", d.ID).Updates(&d).Error; err != nil {
-			return err
+			delivered = append(delivered, deliveredRow{d.ID, d.Attempts, d.LastAttemptAt.Format(jsonTime), d.LastHTTPStatus, d.LastDurationMS})
+		} else {
+			b.storeResult(d)
 		}
 		logs = append(logs, attemptLog(d, a.Result))
 		closed, err := f.finishQueue(ctx, q, d, a.Result)
 		if err != nil {
 			return err
 		}
-		wake = wake || closed
+		wake = wake || closed || f.newer[d.ID]
 	}
 	if len(logs) == 0 {
 		return nil
 	}
-	if err := f.writer(ctx).Create(&logs).Error; err != nil {
+	b.endLeases(logs)
+	if err := b.logAttempts(logs); err != nil {
 		return err
 	}
-	if err := f.storeDelivered(ctx, delivered, now); err != nil {
+	if err := b.storeDelivered(delivered, now); err != nil {
 		return err
 	}
-	if err := f.updateQueues(ctx); err != nil || !wake {
+	f.updateQueues(b)
+	if err := b.run(ctx); err != nil || !wake {
 		return err
 	}
 	return f.notifyDeliveries(ctx)
 }
 
-// restoreLease stores the lease of an attempt again if a crash of the database has lost
-// it, whose commit did not wait for the disk, and no later claim has taken the delivery.
-func (f *finish) restoreLease(ctx context.Context, d *Delivery, claimed Delivery) error {
-	if d.LeasedUntil != nil || d.Attempts != claimed.Attempts-1 {
-		return nil
-	}
-	d.markLeased(*claimed.LastAttemptAt, *claimed.LeasedUntil)
-	return f.storeLeases(ctx, []int64{d.ID}, *claimed.LastAttemptAt, *claimed.LeasedUntil)
+// holds reports whether an attempt still holds a delivery. A crash of the database may have
+// lost its lease, whose commit did not wait for the disk. If another attempt has got the
+// same number since then, the first result counts.
+func (f *finish) holds(claimed, stored Delivery) bool {
+	attempt, leased := f.leases[stored.ID]
+	return stored.Attempts == claimed.Attempts-1 && (!leased || attempt == claimed.Attempts)
+}
+
+// storeResult stores what Delivery.finish changes.
+func (b *batch) storeResult(d Delivery) {
+	b.exec(`UPDATE deliveries SET state = ?, superseded_reason = ?, finished_at = ?, attempts = ?, probes = ?, schedule_started_at = ?,
+		next_attempt_at = ?, not_before = ?, last_attempt_at = ?, last_http_status = ?, last_error = ?, last_duration_ms = ? WHERE id = ?`,
+		d.State, d.SupersededReason, d.FinishedAt, d.Attempts, d.Probes, d.ScheduleStartedAt,
+		d.NextAttemptAt, d.NotBefore, d.LastAttemptAt, d.LastHTTPStatus, d.LastError, d.LastDurationMS, d.ID)
 }
 
 // deliveredRow is what differs between deliveries that succeeded.
 type deliveredRow struct {
-	ID     int64 `json:"id"`
-	Status int   `json:"status"`
-	MS     int64 `json:"ms"`
+	ID       int64  `json:"id"`
+	Attempts int    `json:"attempts"`
+	At       string `json:"at"`
+	Status   int    `json:"status"`
+	MS       int64  `json:"ms"`
 }
 
-// storeDelivered stores what Delivery.finish changes for successes, with one statement.
-func (f *finish) storeDelivered(ctx context.Context, rows []deliveredRow, now time.Time) error {
+// storeDelivered is storeResult for successes, with one statement.
+func (b *batch) storeDelivered(rows []deliveredRow, now time.Time) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -147,84 +136,100 @@ func (f *finish) storeDelivered(ctx context.Context, rows []deliveredRow, now ti
 	if err != nil {
 		return err
 	}
-	from := "(SELECT value->>'id' AS id, value->>'status' AS status, value->>'ms' AS ms FROM json_each(?)) AS r"
-	if f.postgres() {
-		from = "json_to_recordset(CAST(? AS json)) AS r(id bigint, status integer, ms bigint)"
+	from := `(SELECT value->>'id' AS id, value->>'attempts' AS attempts, value->>'at' AS at, value->>'status' AS status, value->>'ms' AS ms
+		FROM json_each(?)) AS r`
+	if b.postgres() {
+		from = "json_to_recordset(CAST(? AS json)) AS r(id bigint, attempts integer, at timestamptz, status integer, ms bigint)"
 	}
-	return f.writer(ctx).Exec(`UPDATE deliveries AS d SET state = 'delivered', finished_at = ?, leased_until = NULL, not_before = NULL,
-		last_error = '', superseded_reason = '', last_http_status = r.status, last_duration_ms = r.ms FROM `+from+` WHERE d.id = r.id`,
-		now, string(list)).Error
-}
-
-// finishedColumns are the columns that Delivery.finish changes.
-var finishedColumns = []string{
-	"leased_until", "not_before", "last_http_status", "last_error", "last_duration_ms", "state", "finished_at", "superseded_reason",
-	"probes", "schedule_started_at", "next_attempt_at",
+	b.exec(`UPDATE deliveries AS d SET state = 'delivered', finished_at = ?, not_before = NULL, attempts = r.attempts,
+		last_attempt_at = r.at, schedule_started_at = COALESCE(d.schedule_started_at, r.at), last_error = '', superseded_reason = '',
+		last_http_status = r.status, last_duration_ms = r.ms FROM `+from+` WHERE d.id = r.id`,
+		now, string(list))
+	return nil
 }
 
 // unneededToFinish are columns of deliveries that never change and that finish does not
 // need.
 var unneededToFinish = []string{"uuid", "event_uuid", "kind", "action", "sha", "url", "payload", "trace_parent", "created_at"}
 
-// lock locks the deliveries and the queues of their services. Attempts whose rows are
-// locked are moved to left.
-func (f *finish) lock(ctx context.Context) (map[int64]finishedRow, error) {
+// read locks the deliveries and the queues of their services, and finds what waits for
+// the results. Attempts whose rows are locked are moved to left.
+func (f *finish) read(ctx context.Context) error {
 	ids := make([]int64, len(f.attempts))
 	for i, a := range f.attempts {
 		ids[i] = a.Delivery.ID
 	}
-	query := "SELECT " + f.columnNames("d", &Delivery{}, unneededToFinish...) + ", " + prefixedColumns("q", "queue_", f.columnList(&ServiceQueue{})) + `
-		FROM deliveries d JOIN service_queues q ON q.external_status_check_id = d.external_status_check_id
-		WHERE ` + f.inIDs("d.id", "@ids") + " ORDER BY d.id"
+	b := f.batch()
+	if f.postgres() {
+		// As in Claim: the same plan is right for all values, and planning takes longer.
+		b.exec("SELECT set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)")
+	}
+	f.lock(b, ids)
+	b.allowSorting(false)
+	f.findWaiting(b, ids)
+	f.findLeases(b, ids)
+	if err := b.run(ctx); err != nil {
+		return err
+	}
+	if f.skip {
+		for _, a := range f.attempts {
+			if _, ok := f.deliveries[a.Delivery.ID]; !ok {
+				f.left = append(f.left, a)
+			}
+		}
+	}
+	return nil
+}
+
+// lock locks the deliveries and their queues in a batch.
+func (f *finish) lock(b *batch, ids []int64) {
+	var d Delivery
+	var q ServiceQueue
+	columns := append(f.columnsOf("d", &d, unneededToFinish...), f.columnsOf("q", &q)...)
+	query := "SELECT " + columns.sql() + ` FROM deliveries d JOIN service_queues q ON q.external_status_check_id = d.external_status_check_id
+		WHERE ` + f.inIDs("d.id", "?") + " ORDER BY d.id"
 	if f.postgres() {
 		query += " FOR NO KEY UPDATE OF d, q"
 		if f.skip {
 			query += " SKIP LOCKED"
 		}
 	}
-	var rows []finishedRow
-	err := f.writer(ctx).Raw(query, sql.Named("ids", f.idList(ids))).Scan(&rows).Error
-	if err != nil {
-		return nil, err
-	}
-	deliveries := make(map[int64]finishedRow, len(rows))
-	f.queues = map[int64]*ServiceQueue{}
-	for i, row := range rows {
-		deliveries[row.ID] = row
-		f.queues[row.ExternalStatusCheckID] = &rows[i].Queue
-	}
-	if f.skip {
-		for _, a := range f.attempts {
-			if _, ok := deliveries[a.Delivery.ID]; !ok {
-				f.left = append(f.left, a)
-			}
+	f.deliveries, f.queues = make(map[int64]Delivery, len(ids)), map[int64]*ServiceQueue{}
+	b.query(columns, func() {
+		f.deliveries[d.ID] = d
+		if f.queues[d.ExternalStatusCheckID] == nil {
+			queue := q
+			f.queues[d.ExternalStatusCheckID] = &queue
 		}
-	}
-	return deliveries, nil
+	}, query, f.idList(ids))
 }
 
-// findWaiting finds what waits for the results of the deliveries.
-func (f *finish) findWaiting(ctx context.Context, ids []int64, now time.Time) error {
-	if err := f.allowSorting(ctx, false); err != nil {
-		return err
-	}
-	var rows []struct {
-		ID, ExternalStatusCheckID int64
-		NewerWaits, OthersWait    bool
-	}
-	// With EXISTS, PostgreSQL may read the deliveries of all services.
-	err := f.writer(ctx).Raw(`SELECT d.id, d.external_status_check_id,
-		(SELECT n.id FROM deliveries n WHERE n.merge_request_id = d.merge_request_id AND n.external_status_check_id = d.external_status_check_id
-			AND n.id > d.id AND n.state = 'waiting' AND n.single_attempt = FALSE ORDER BY n.id LIMIT 1) IS NOT NULL AS newer_waits,
-		(SELECT o.id FROM deliveries o WHERE o.external_status_check_id = d.external_status_check_id AND o.state = 'waiting'
-			AND (o.leased_until IS NULL OR o.leased_until <= @now) ORDER BY o.single_attempt, o.next_attempt_at LIMIT 1) IS NOT NULL AS others_wait
-		FROM deliveries d WHERE `+f.inIDs("d.id", "@ids"), sql.Named("now", now), sql.Named("ids", f.idList(ids))).Scan(&rows).Error
+// findWaiting finds, in a batch, what waits for the results of deliveries.
+func (f *finish) findWaiting(b *batch, ids []int64) {
 	f.waiting, f.newer = map[int64]bool{}, map[int64]bool{}
-	for _, row := range rows {
-		f.newer[row.ID] = row.NewerWaits
-		f.waiting[row.ExternalStatusCheckID] = f.waiting[row.ExternalStatusCheckID] || row.OthersWait
+	var id, service int64
+	var newer, others bool
+	// With EXISTS, PostgreSQL may read the deliveries of all services.
+	columns := columns{
+		{"d.id", &id},
+		{"d.external_status_check_id", &service},
+		{`(SELECT n.id FROM deliveries n WHERE n.merge_request_id = d.merge_request_id AND n.external_status_check_id = d.external_status_check_id
+			AND n.id > d.id AND n.state = 'waiting' AND n.single_attempt = FALSE ORDER BY n.id LIMIT 1) IS NOT NULL`, &newer},
+		{`(SELECT o.id FROM deliveries o WHERE o.external_status_check_id = d.external_status_check_id AND o.state = 'waiting'
+			AND ` + hasNoLease("o.id") + ` ORDER BY o.single_attempt, o.next_attempt_at LIMIT 1) IS NOT NULL`, &others},
 	}
-	return err
+	b.query(columns, func() {
+		f.newer[id] = newer
+		f.waiting[service] = f.waiting[service] || others
+	}, "SELECT "+columns.sql()+" FROM deliveries d WHERE "+f.inIDs("d.id", "?"), f.idList(ids))
+}
+
+// findLeases finds the leases of deliveries in a batch.
+func (f *finish) findLeases(b *batch, ids []int64) {
+	f.leases = make(map[int64]int, len(ids))
+	var l DeliveryLease
+	columns := columns{{"l.delivery_id", &l.DeliveryID}, {"l.attempt", &l.Attempt}}
+	b.query(columns, func() { f.leases[l.DeliveryID] = l.Attempt }, "SELECT "+columns.sql()+" FROM delivery_leases l WHERE "+f.inIDs("l.delivery_id", "?"), f.idList(ids))
 }
 
 // finishQueue applies the result of an attempt to the queue of its service and reports
@@ -267,8 +272,9 @@ func (f *finish) auditBreaker(ctx context.Context, q ServiceQueue, action AuditA
 	return f.audit(ctx, User{}, q.ProjectID, action, name, q.ExternalStatusCheckID)
 }
 
-// updateQueues stores when each queue should be looked at. Their rows are locked.
-func (f *finish) updateQueues(ctx context.Context) error {
+// updateQueues stores when each queue should be looked at, in a batch. Their rows are
+// locked.
+func (f *finish) updateQueues(b *batch) {
 	var soon, other, open []int64
 	for id, q := range f.queues {
 		switch {
@@ -281,13 +287,9 @@ func (f *finish) updateQueues(ctx context.Context) error {
 		}
 	}
 	now := f.Now()
-	if err := f.setNextAt(ctx, soon, now); err != nil {
-		return err
-	}
-	if err := f.findNextAt(ctx, other, now, now); err != nil {
-		return err
-	}
-	return f.setNextAtOfOpen(ctx, open)
+	b.makeDue(soon, now)
+	b.findNextAt(other, now, now)
+	b.setNextAtOfOpen(open)
 }
 
 // attemptLog returns the log entry of an attempt.

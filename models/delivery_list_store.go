@@ -26,7 +26,10 @@ func (s *Store) Deliveries(ctx context.Context, projectID, serviceID int64, filt
 		if page.After.ID != 0 {
 			after = after.Where("id < ?", page.After.ID)
 		}
-		return list, 0, page.apply(withoutPayload(after).Order(order)).Find(&list).Error
+		if err := page.apply(withoutPayload(after).Order(order)).Find(&list).Error; err != nil {
+			return nil, 0, err
+		}
+		return list, 0, s.addLeases(ctx, list)
 	}
 	total, err := s.count(query().Session(&gorm.Session{}))
 	if err != nil {
@@ -35,7 +38,10 @@ func (s *Store) Deliveries(ctx context.Context, projectID, serviceID int64, filt
 	if (page.Number-1)*page.Size < MaxListed {
 		err = page.apply(withoutPayload(query()).Order(order)).Find(&list).Error
 	}
-	return list, total, err
+	if err != nil {
+		return nil, 0, err
+	}
+	return list, total, s.addLeases(ctx, list)
 }
 
 // ofService selects rows of a service of a project. The index of project_id is only for the
@@ -106,10 +112,13 @@ func (s *Store) RecentDeliveries(ctx context.Context, projectID int64, n int) (m
 	// The subquery finds the n-th newest delivery in the index, so older rows are not
 	// read.
 	err := s.reader(ctx).Raw(`SELECT d.id, d.external_status_check_id, d.state, d.action, d.kind, d.attempts, d.last_http_status, d.last_error,
-			d.last_duration_ms, d.last_attempt_at, d.next_attempt_at, d.leased_until, d.created_at
+			d.last_duration_ms, d.last_attempt_at, d.next_attempt_at, d.created_at
 		FROM external_status_checks s JOIN deliveries d ON d.external_status_check_id = s.id
 			AND d.id >= COALESCE((SELECT n.id FROM deliveries n WHERE n.external_status_check_id = s.id ORDER BY n.id DESC LIMIT 1 OFFSET ?), 0)
 		WHERE s.project_id = ? ORDER BY d.id`, n-1, projectID).Scan(&list).Error
+	if err == nil {
+		err = s.addLeases(ctx, list)
+	}
 	byService := map[int64][]Delivery{}
 	for _, d := range list {
 		byService[d.ExternalStatusCheckID] = append(byService[d.ExternalStatusCheckID], d)
@@ -124,6 +133,9 @@ func (s *Store) Delivery(ctx context.Context, projectID, serviceID, id int64) (D
 		Take(&d, "project_id = ? AND external_status_check_id = ? AND id = ?", projectID, serviceID, id).Error
 	if err != nil {
 		return d, nil, orNotFound(err, "delivery")
+	}
+	if d, err = s.withLease(ctx, d); err != nil {
+		return d, nil, err
 	}
 	var attempts []DeliveryAttempt
 	err = s.reader(ctx).Where("delivery_id = ?", d.ID).Order("number").Find(&attempts).Error

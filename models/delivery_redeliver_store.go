@@ -25,7 +25,7 @@ func (s *Store) Redeliver(ctx context.Context, by User, projectID, serviceID, id
 			return orNotFound(err, "delivery")
 		}
 		d.NextAttemptAt = tx.Now()
-		change := map[string]any{"next_attempt_at": d.NextAttemptAt, "not_before": nil, "queued": false}
+		change := map[string]any{"next_attempt_at": d.NextAttemptAt, "not_before": nil}
 		if d.State != DeliveryWaiting {
 			d.State, d.SingleAttempt, d.FinishedAt = DeliveryWaiting, true, nil
 			change["state"], change["single_attempt"], change["finished_at"] = DeliveryWaiting, true, nil
@@ -33,10 +33,16 @@ func (s *Store) Redeliver(ctx context.Context, by User, projectID, serviceID, id
 		if err := tx.writer(ctx).Model(&Delivery{}).Where("id = ?", d.ID).Updates(change).Error; err != nil {
 			return err
 		}
+		if err := tx.arrive(ctx, ArrivedDelivery{d.ID, serviceID}); err != nil {
+			return err
+		}
 		if err := tx.audit(ctx, by, projectID, AuditRedelivered, service.Name, serviceID, AuditChange{Field: "delivery", To: d.UUID}); err != nil {
 			return err
 		}
 		if err := tx.requestProbe(ctx, serviceID); err != nil {
+			return err
+		}
+		if d, err = tx.withLease(ctx, d); err != nil {
 			return err
 		}
 		return tx.notifyDeliveries(ctx)
@@ -70,11 +76,21 @@ func (s *Store) RedeliverAll(ctx context.Context, by User, projectID, serviceID 
 			return err
 		}
 		oldest := redeliverable(tx.writer(ctx), projectID, serviceID, filter).Select("id").Order("id").Limit(MaxRedelivered)
+		now := tx.Now()
 		// Compare the state again: a concurrent call may have queued the same rows.
 		update := tx.writer(ctx).Model(&Delivery{}).Where("state = ? AND id IN (?)", filter.State, oldest).
-			Updates(map[string]any{"state": DeliveryWaiting, "single_attempt": true, "queued": false, "not_before": nil, "finished_at": nil, "next_attempt_at": tx.Now()})
+			Updates(map[string]any{"state": DeliveryWaiting, "single_attempt": true, "not_before": nil, "finished_at": nil, "next_attempt_at": now})
 		if queued = int(update.RowsAffected); update.Error != nil || queued == 0 {
 			return update.Error
+		}
+		var arrivals []ArrivedDelivery
+		err = tx.writer(ctx).Model(&Delivery{}).Select("id AS delivery_id", "external_status_check_id").
+			Where("external_status_check_id = ? AND state = 'waiting' AND single_attempt = TRUE AND next_attempt_at = ?", serviceID, now).Find(&arrivals).Error
+		if err != nil {
+			return err
+		}
+		if err := tx.arrive(ctx, arrivals...); err != nil {
+			return err
 		}
 		changes := append([]AuditChange{{Field: "deliveries", To: strconv.Itoa(queued)}}, filter.auditChanges()...)
 		if err := tx.audit(ctx, by, projectID, AuditRedelivered, service.Name, serviceID, changes...); err != nil {

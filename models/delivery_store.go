@@ -25,6 +25,9 @@ func (s *Store) SendTest(ctx context.Context, by User, projectID, serviceID int6
 		if err := tx.writer(ctx).Create(&d).Error; err != nil {
 			return err
 		}
+		if err := tx.arrive(ctx, ArrivedDelivery{d.ID, serviceID}); err != nil {
+			return err
+		}
 		if err := tx.requestProbe(ctx, serviceID); err != nil {
 			return err
 		}

@@ -3,7 +3,6 @@ package models
 import (
 	"context"
 	"database/sql"
-	"strings"
 	"time"
 )
 
@@ -32,11 +31,9 @@ type directStarts struct {
 	// idle has the idle services, whose queues are locked, with the columns that
 	// setCredentials needs.
 	idle map[int64]ExternalStatusCheck
-	// leased has the services of the deliveries that are leased, and left says that
-	// others were not.
-	leased []int64
-	until  time.Time
-	left   bool
+	// leased has the deliveries that are leased, and left those that are not.
+	leased, left []*Delivery
+	now, until   time.Time
 }
 
 // findIdleServices finds the services of the checks for which nothing waits or is in
@@ -51,59 +48,74 @@ func (s *Store) findIdleServices(ctx context.Context, checks []MergeRequestCheck
 	for i, check := range checks {
 		ids[i] = check.ExternalStatusCheckID
 	}
-	query := "SELECT s." + strings.Join(credentialColumns, ", s.") + `
+	var service ExternalStatusCheck
+	columns := s.credentialColumns(&service)
+	query := "SELECT " + columns.sql() + `
 		FROM service_queues q JOIN external_status_checks s ON s.id = q.external_status_check_id
 		WHERE ` + s.inIDs("q.external_status_check_id", "@services") + ` AND q.next_at IS NULL AND q.opened_at IS NULL AND NOT q.hung
-		AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.external_status_check_id = q.external_status_check_id
-			AND d.state = 'waiting' AND NOT d.queued ORDER BY d.id LIMIT 1 OFFSET 0)`
+		AND NOT EXISTS (SELECT 1 FROM arrived_deliveries a WHERE a.external_status_check_id = q.external_status_check_id
+			ORDER BY a.delivery_id LIMIT 1 OFFSET 0)`
 	if s.postgres() {
 		query += " FOR NO KEY UPDATE OF q SKIP LOCKED"
 	}
-	var found []ExternalStatusCheck
-	if err := s.writer(ctx).Raw(query, sql.Named("services", s.idList(ids))).Scan(&found).Error; err != nil {
-		return nil, err
-	}
-	starts := &directStarts{Store: s, reserve: *reserve, idle: make(map[int64]ExternalStatusCheck, len(found))}
-	for _, service := range found {
-		starts.idle[service.ID] = service
-	}
-	return starts, nil
+	starts := &directStarts{Store: s, reserve: *reserve, idle: map[int64]ExternalStatusCheck{}}
+	b := s.batch()
+	b.query(columns, func() { starts.idle[service.ID] = service }, query, sql.Named("services", s.idList(ids)))
+	return starts, b.run(ctx)
 }
 
 // lease leases a delivery that is about to be stored, if it can start with the commit.
 func (t *directStarts) lease(d *Delivery) {
 	service, ok := t.idle[d.ExternalStatusCheckID]
 	if !ok {
-		t.left = true
+		t.left = append(t.left, d)
 		return
 	}
 	place := t.reserve(*d)
 	if place == nil {
-		t.left = true
+		t.left = append(t.left, d)
 		return
 	}
-	t.until = d.CreatedAt.Add(LeaseDuration)
-	d.markLeased(d.CreatedAt, t.until)
-	t.leased = append(t.leased, service.ID)
+	t.now, t.until = d.CreatedAt, d.CreatedAt.Add(LeaseDuration)
+	t.leased = append(t.leased, d)
 	t.afterEnd(func(committed bool) {
 		if !committed || d.ID == 0 { // its service was deleted meanwhile
 			place.Release()
 			return
 		}
 		claimed := ClaimedDelivery{Delivery: *d}
+		claimed.Delivery.markLeased(t.now, t.until)
 		t.setCredentials(&claimed, service)
 		place.Start(claimed)
 	})
 }
 
-// finish stores when the queues should be looked at again, and wakes the delivery loops
-// for what has to be claimed. On PostgreSQL a claim may have skipped the queues that this
-// transaction has locked, so it always wakes them.
+// finish stores the leases and when the queues should be looked at again, and wakes the
+// delivery loops for what has to be claimed. On PostgreSQL a claim may have skipped the
+// queues that this transaction has locked, so it always wakes them.
 func (t *directStarts) finish(ctx context.Context) error {
-	if err := t.setNextAt(ctx, t.leased, t.until); err != nil {
+	var ids, services []int64
+	for _, d := range t.leased {
+		if d.ID != 0 { // not deleted meanwhile
+			ids, services = append(ids, d.ID), append(services, d.ExternalStatusCheckID)
+		}
+	}
+	b := t.batch()
+	b.storeLeases(ids, t.now, t.until)
+	b.setNextAt(services, t.until)
+	if err := b.run(ctx); err != nil {
 		return err
 	}
-	if !t.left && !t.postgres() {
+	var arrivals []ArrivedDelivery
+	for _, d := range t.left {
+		if d.ID != 0 {
+			arrivals = append(arrivals, ArrivedDelivery{d.ID, d.ExternalStatusCheckID})
+		}
+	}
+	if err := t.arrive(ctx, arrivals...); err != nil {
+		return err
+	}
+	if len(arrivals) == 0 && !t.postgres() {
 		return nil
 	}
 	return t.notifyDeliveries(ctx)

@@ -164,7 +164,7 @@ func (s *Store) supersedeRemovedServices(ctx context.Context, mrID int64) error 
 func (s *Store) supersedeAfterQuickAttempts(ctx context.Context, mrID int64, services []int64) error {
 	now := s.Now()
 	query := s.supersedableDeliveries(ctx, mrID).
-		Where("attempts - probes >= ? AND (leased_until IS NULL OR leased_until <= ?)", QuickAttempts, now)
+		Where("attempts - probes >= ?", QuickAttempts).Where(hasNoLease("deliveries.id"))
 	if services != nil {
 		query = query.Where("external_status_check_id IN ?", services)
 	}

@@ -76,9 +76,9 @@ func (r *checkRow) columns() columns {
 		{"d.id", &r.deliveryID},
 		{"d.kind", &r.deliveryKind},
 		{"d.state", &r.deliveryState},
-		{"d.attempts", &r.attempts},
+		{"COALESCE(l.attempt, d.attempts)", &r.attempts},
 		{"d.next_attempt_at", &r.nextAttemptAt},
-		{"d.leased_until", &r.leasedUntil},
+		{"l.leased_until", &r.leasedUntil},
 		{"d.last_attempt_at", &r.lastAttemptAt},
 		{"d.last_http_status", &r.lastHTTPStatus},
 		{"d.last_error", &r.lastError},
@@ -139,6 +139,7 @@ func timeOrNil(t sql.NullTime) *time.Time {
 const checkJoins = `
 	LEFT JOIN merge_request_checks c ON c.merge_request_id = mr.id
 	LEFT JOIN deliveries d ON d.id = c.delivery_id
+	LEFT JOIN delivery_leases l ON l.delivery_id = d.id
 	LEFT JOIN service_queues q ON q.external_status_check_id = c.external_status_check_id `
 
 var widgetQuery = "SELECT " + new(checkRow).columns().sql() + " FROM merge_requests mr " + checkJoins +

@@ -2,8 +2,6 @@ package models
 
 import (
 	"context"
-
-	"gorm.io/gorm/clause"
 )
 
 // retentionBatch is how many deliveries are changed in one statement.
@@ -72,7 +70,7 @@ func (s *Store) failHeldDeliveries(ctx context.Context) error {
 		held := s.writer(ctx).Table("deliveries AS d").Select("d.id").
 			Joins("JOIN service_queues q ON q.external_status_check_id = d.external_status_check_id").
 			Where("q.opened_at <= ? AND d.state = 'waiting' AND d.created_at <= ? AND NOT d.single_attempt", before, before).
-			Where("d.leased_until IS NULL OR d.leased_until <= ?", s.Now()).Limit(retentionBatch)
+			Where(hasNoLease("d.id")).Limit(retentionBatch)
 		result := s.writer(ctx).Model(&Delivery{}).Where("id IN (?)", s.skipLocked(held, "d")).
 			Updates(map[string]any{"state": DeliveryFailed, "finished_at": s.Now()})
 		if result.Error != nil || result.RowsAffected < retentionBatch {
@@ -81,34 +79,17 @@ func (s *Store) failHeldDeliveries(ctx context.Context) error {
 	}
 }
 
-// endAbandonedAttempts removes the leases that expired on finished deliveries, and logs
-// those attempts as interrupted. Claim does the same for waiting deliveries.
+// endAbandonedAttempts ends the expired leases of finished deliveries. Claims do so for
+// waiting deliveries.
 func (s *Store) endAbandonedAttempts(ctx context.Context) error {
 	for {
-		var abandoned []Delivery
-		err := s.Transaction(ctx, func(tx *Store) error {
-			rows := tx.writer(ctx).Omit("payload").Where("leased_until <= ? AND state <> ?", tx.Now(), DeliveryWaiting).Limit(retentionBatch)
-			if err := tx.skipLocked(rows, "deliveries").Find(&abandoned).Error; err != nil || len(abandoned) == 0 {
-				return err
-			}
-			ids := make([]int64, len(abandoned))
-			attempts := make([]DeliveryAttempt, len(abandoned))
-			for i, d := range abandoned {
-				ids[i], attempts[i] = d.ID, interruptedAttempt(d)
-			}
-			if err := tx.writer(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&attempts).Error; err != nil {
-				return err
-			}
-			return tx.writer(ctx).Model(&Delivery{}).Where("id IN ?", ids).UpdateColumn("leased_until", nil).Error
+		ended := 0
+		err := s.Transaction(ctx, func(tx *Store) (err error) {
+			ended, err = tx.endExpiredLeases(ctx, retentionBatch, "d.state <> ?", DeliveryWaiting)
+			return err
 		})
-		if err != nil || len(abandoned) < retentionBatch {
+		if err != nil || ended < retentionBatch {
 			return err
 		}
 	}
-}
-
-// interruptedAttempt returns the log entry of an attempt whose process died.
-func interruptedAttempt(d Delivery) DeliveryAttempt {
-	return DeliveryAttempt{DeliveryID: d.ID, Number: d.Attempts, StartedAt: *d.LastAttemptAt, Error: ErrorInterrupted,
-		RequestHeader: Header{}, ResponseHeader: Header{}}
 }

@@ -19,9 +19,9 @@ func TestDeleteExpired_OldDeliveries_AreDeletedInBatches(t *testing.T) {
 		// Of 2,500 copies, every fourth waits and every fifth of the others finished late.
 		_, err := conn.Exec(`WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 2500)
 			INSERT INTO deliveries (project_id, external_status_check_id, merge_request_id, merge_request_iid, uuid, event_uuid, kind, action, sha, url,
-				payload, state, queued, attempts, next_attempt_at, finished_at, created_at)
+				payload, state, attempts, next_attempt_at, finished_at, created_at)
 			SELECT project_id, external_status_check_id, merge_request_id, merge_request_iid, uuid || '-' || s.n, event_uuid, kind, action, sha, url,
-				payload, CASE WHEN s.n % 4 = 0 THEN 'waiting' ELSE 'delivered' END, TRUE, 1, next_attempt_at,
+				payload, CASE WHEN s.n % 4 = 0 THEN 'waiting' ELSE 'delivered' END, 1, next_attempt_at,
 				CASE WHEN s.n % 4 = 0 THEN NULL WHEN s.n % 5 = 0 THEN $1 ELSE created_at END, created_at
 			FROM deliveries, s`, w.Clock.Now().Add(time.Hour))
 		if err != nil {

@@ -32,7 +32,7 @@ func TestSchema_MatchesStructs(t *testing.T) {
 		models.AccessToken{}, models.ProtectedBranch{}, models.ExternalStatusCheck{}, models.ExternalStatusCheckBranch{}, models.MergeRequest{},
 		models.Approval{}, models.Delivery{}, models.DeliveryAttempt{}, models.MergeRequestCheck{}, models.StatusCheckResponse{},
 		models.PendingPush{}, models.MergeRequestStep{}, models.RepositoryRemoval{}, models.AuditEvent{}, models.ServiceQueue{},
-		models.UserLink{},
+		models.ArrivedDelivery{}, models.DeliveryLease{}, models.UserLink{},
 	}
 	want := map[string][]column{}
 	for _, entity := range entities {
@@ -50,7 +50,7 @@ func TestSchema_MatchesStructs(t *testing.T) {
 	payload := slices.Index(want["deliveries"], column{"payload", true})
 	want["deliveries"][payload].nullable = false
 	// Unused since 0.2.0, which is not released yet.
-	want["deliveries"] = append(want["deliveries"], column{"user_id", true})
+	want["deliveries"] = append(want["deliveries"], column{"user_id", true}, column{"leased_until", true}, column{"queued", false})
 
 	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
 		query := sqliteColumns

@@ -178,10 +178,10 @@ func (s *Store) seedMergeRequests() string {
 
 func (s *Store) seedDeliveries() string {
 	return `INSERT INTO deliveries (project_id, external_status_check_id, merge_request_id, merge_request_iid, uuid, event_uuid, kind, action, sha, url,
-			payload, state, queued, attempts, next_attempt_at, last_attempt_at, last_http_status, last_duration_ms, finished_at, created_at)
+			payload, state, attempts, next_attempt_at, last_attempt_at, last_http_status, last_duration_ms, finished_at, created_at)
 		SELECT m.project_id, c.id, m.id, m.iid, $uuid, $uuid, 'event', 'open', m.head_sha, c.external_url,
 			` + s.seedBytes(`'{"object_kind":"merge_request","object_attributes":{"iid":' || m.iid || ',"title":"' || m.title || '"}}'`) + `,
-			CASE WHEN (m.id + c.id) % 50 = 0 THEN 'failed' ELSE 'delivered' END, TRUE, 1, m.created_at, m.created_at,
+			CASE WHEN (m.id + c.id) % 50 = 0 THEN 'failed' ELSE 'delivered' END, 1, m.created_at, m.created_at,
 			CASE WHEN (m.id + c.id) % 50 = 0 THEN 503 ELSE 202 END, 20 + (m.id + c.id) % 200, m.created_at, m.created_at
 		FROM merge_requests m JOIN external_status_checks c ON c.project_id = m.project_id
 		WHERE m.id > $last_merge_requests ORDER BY m.id, c.id`

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// updateQueues stores when each queue of the claim should be looked at again.
-func (c *claim) updateQueues(ctx context.Context, leased map[int64]Delivery, refused map[int64]bool) error {
+// updateQueues stores when each queue of the claim should be looked at again, in a batch.
+func (c *claim) updateQueues(ctx context.Context, b *batch, leased map[int64]Delivery, refused map[int64]bool) error {
 	started := make(map[int64]int, len(c.queues))
 	for _, d := range leased {
 		id := d.ExternalStatusCheckID
@@ -38,54 +38,51 @@ func (c *claim) updateQueues(ctx context.Context, leased map[int64]Delivery, ref
 			again = append(again, id)
 		}
 	}
-	if err := c.setNextAt(ctx, full, c.now.Add(LeaseDuration)); err != nil {
-		return err
-	}
-	if err := c.findNextAt(ctx, other, c.now, c.now.Add(blockedPause)); err != nil {
-		return err
-	}
-	if err := c.setNextAt(ctx, again, c.now); err != nil {
-		return err
-	}
-	if err := c.setNextAt(ctx, woken, c.now.Add(wakePause)); err != nil {
-		return err
-	}
-	return c.setNextAtOfOpen(ctx, open)
+	b.setNextAt(full, c.now.Add(LeaseDuration))
+	b.findNextAt(other, c.now, c.now.Add(blockedPause))
+	b.setNextAt(again, c.now)
+	b.setNextAt(woken, c.now.Add(wakePause))
+	b.setNextAtOfOpen(open)
+	return nil
 }
 
-// markArrivals marks the new deliveries whose queues the claim has updated. It reports
-// whether there were any.
-func (c *claim) markArrivals(ctx context.Context, leased map[int64]Delivery) (bool, error) {
+// countArrivals ends, in a batch, the arrivals whose queues the claim has updated. It
+// reports whether there are any.
+func (c *claim) countArrivals(b *batch) bool {
 	var ids []int64
-	for _, d := range c.arrivals {
-		if _, ok := leased[d.ID]; !ok && c.queues[d.ExternalStatusCheckID] != nil {
-			ids = append(ids, d.ID)
+	for _, a := range c.arrivals {
+		if c.queues[a.ExternalStatusCheckID] != nil {
+			ids = append(ids, a.DeliveryID)
 		}
 	}
-	if len(ids) == 0 {
-		return len(leased) > 0, nil
-	}
-	rows := c.skipLocked(c.writer(ctx).Table("deliveries").Select("id").Where(c.inIDs("id", "?"), c.idList(ids)), "deliveries")
-	return true, c.writer(ctx).Model(&Delivery{}).Where("id IN (?)", rows).UpdateColumn("queued", true).Error
+	b.endArrivals(ids)
+	return len(ids) > 0
 }
 
 // setNextAt stores when each of the queues should be looked at.
-func (s *Store) setNextAt(ctx context.Context, services []int64, at time.Time) error {
-	if len(services) == 0 {
-		return nil
+func (b *batch) setNextAt(services []int64, at time.Time) {
+	if len(services) > 0 {
+		b.exec("UPDATE service_queues SET next_at = ? WHERE "+b.inIDs("external_status_check_id", "?"), at, b.idList(services))
 	}
-	return s.writer(ctx).Exec("UPDATE service_queues SET next_at = ? WHERE "+s.inIDs("external_status_check_id", "?"),
-		at, s.idList(services)).Error
+}
+
+// makeDue stores that each of the queues should be looked at now. Those that were due keep
+// their place: others had more turns in the last claim.
+func (b *batch) makeDue(services []int64, now time.Time) {
+	if len(services) > 0 {
+		b.exec("UPDATE service_queues SET next_at = @now WHERE (next_at IS NULL OR next_at > @now) AND "+b.inIDs("external_status_check_id", "@services"),
+			sql.Named("now", now), sql.Named("services", b.idList(services)))
+	}
 }
 
 // findNextAt stores when each of the queues, whose rows must be locked, should be looked
 // at: at due if a delivery is due, else when the first one is due or a lease ends.
-func (s *Store) findNextAt(ctx context.Context, services []int64, now, due time.Time) error {
+func (b *batch) findNextAt(services []int64, now, due time.Time) {
 	if len(services) == 0 {
-		return nil
+		return
 	}
 	dueParam := "@due"
-	if s.postgres() {
+	if b.postgres() {
 		dueParam = "CAST(@due AS timestamptz)"
 	}
 	waiting := func(single string) string {
@@ -96,24 +93,23 @@ func (s *Store) findNextAt(ctx context.Context, services []int64, now, due time.
 		return "(SELECT d.next_attempt_at FROM deliveries d WHERE " + condition + " ORDER BY d.next_attempt_at LIMIT 1)"
 	}
 	isDue := func(single string) string {
-		return first(waiting(single)+" AND (d.leased_until IS NULL OR d.leased_until <= @now)") + " <= @now"
+		return first(waiting(single)+" AND "+hasNoLease("d.id")) + " <= @now"
 	}
 	later := func(single string) string { return "SELECT " + first(waiting(single)+" AND d.next_attempt_at > @now") }
-	return s.writer(ctx).Exec(`UPDATE service_queues AS q SET next_at = (SELECT MIN(t.at) FROM (
+	b.exec(`UPDATE service_queues AS q SET next_at = (SELECT MIN(t.at) FROM (
 			SELECT CASE WHEN `+isDue("FALSE")+` OR `+isDue("TRUE")+` THEN `+dueParam+` END AS at
 			UNION ALL `+later("FALSE")+` UNION ALL `+later("TRUE")+`
-			UNION ALL SELECT (SELECT d.leased_until FROM deliveries d
-				WHERE d.external_status_check_id = q.external_status_check_id AND d.leased_until > @now ORDER BY d.leased_until LIMIT 1)
-		) t) WHERE `+s.inIDs("q.external_status_check_id", "@services"),
-		sql.Named("now", now), sql.Named("due", due), sql.Named("services", s.idList(services))).Error
+			UNION ALL SELECT (SELECT l.leased_until FROM delivery_leases l
+				WHERE l.external_status_check_id = q.external_status_check_id ORDER BY l.leased_until LIMIT 1)
+		) t) WHERE `+b.inIDs("q.external_status_check_id", "@services"),
+		sql.Named("now", now), sql.Named("due", due), sql.Named("services", b.idList(services)))
 }
 
 // setNextAtOfOpen is findNextAt for queues whose breaker is open.
-func (s *Store) setNextAtOfOpen(ctx context.Context, services []int64) error {
-	if len(services) == 0 {
-		return nil
+func (b *batch) setNextAtOfOpen(services []int64) {
+	if len(services) > 0 {
+		b.exec("UPDATE service_queues SET next_at = probe_at WHERE "+b.inIDs("external_status_check_id", "?"), b.idList(services))
 	}
-	return s.writer(ctx).Exec("UPDATE service_queues SET next_at = probe_at WHERE "+s.inIDs("external_status_check_id", "?"), s.idList(services)).Error
 }
 
 // requestProbe makes the probe of a service's open breaker due, so that a delivery that
@@ -144,8 +140,7 @@ func (s *Store) ReleaseLeases(ctx context.Context) error {
 	}
 	now := s.Now()
 	return s.Transaction(ctx, func(tx *Store) error {
-		err := tx.writer(ctx).Model(&Delivery{}).Where("leased_until IS NOT NULL").
-			UpdateColumn("leased_until", now.Add(-time.Microsecond)).Error
+		err := tx.writer(ctx).Exec("UPDATE delivery_leases SET leased_until = ?", now.Add(-time.Microsecond)).Error
 		if err != nil {
 			return err
 		}

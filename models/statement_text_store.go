@@ -1,6 +1,8 @@
 package models
 
 import (
+	"context"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,14 +41,21 @@ func (s *Store) columnList(model any, omit ...string) []string {
 	return slices.DeleteFunc(slices.Clone(parsed.Schema.DBNames), func(name string) bool { return slices.Contains(omit, name) })
 }
 
-// prefixedColumns selects columns of the table with an alias under names that begin with
-// prefix.
-func prefixedColumns(alias, prefix string, columns []string) string {
-	list := make([]string, len(columns))
-	for i, column := range columns {
-		list[i] = alias + "." + column + " AS " + prefix + column
+// columnsOf returns the columns of a model, except for some, with the alias of its table.
+// They are scanned into the model.
+func (s *Store) columnsOf(alias string, model any, omit ...string) columns {
+	parsed := &gorm.Statement{DB: s.db}
+	if err := parsed.Parse(model); err != nil {
+		panic(err) // impossible: the schema test parses all models
 	}
-	return strings.Join(list, ", ")
+	var list columns
+	for _, name := range parsed.Schema.DBNames {
+		if !slices.Contains(omit, name) {
+			field := parsed.Schema.FieldsByDBName[name].ReflectValueOf(context.Background(), reflect.ValueOf(model))
+			list = append(list, column{alias + "." + name, field.Addr().Interface()})
+		}
+	}
+	return list
 }
 
 // inIDs is the condition that a column is one of the ids in a parameter made by idList.

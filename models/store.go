@@ -64,6 +64,8 @@ type Store struct {
 	inTx   bool
 	after  *[]func(committed bool) // what afterEnd has collected
 	root   *Store                  // the store outside any transaction
+	// conn is the connection of a batchTransaction on PostgreSQL.
+	conn *sql.Conn
 }
 
 type shared struct {
@@ -285,7 +287,7 @@ func (s *Store) runTransaction(ctx context.Context, after *[]func(committed bool
 		}
 	}()
 	err := s.db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-		return fn(&Store{shared: s.shared, db: db, read: db, inTx: true, after: after, root: s.root})
+		return fn(&Store{shared: s.shared, db: db, read: db, inTx: true, after: after, root: s.root, conn: s.conn})
 	})
 	committed = err == nil
 	return err
@@ -293,10 +295,10 @@ func (s *Store) runTransaction(ctx context.Context, after *[]func(committed bool
 
 // quickTransaction is Transaction, but on SQLite the commit does not wait for the disk, so
 // a power failure may undo it. It is never undone without the transactions after it. On
-// PostgreSQL it equals Transaction, and fn sets synchronous_commit.
+// PostgreSQL it equals batchTransaction, and fn sets synchronous_commit.
 func (s *Store) quickTransaction(ctx context.Context, fn func(tx *Store) error) error {
 	if s.inTx || s.postgres() {
-		return s.Transaction(ctx, fn)
+		return s.batchTransaction(ctx, fn)
 	}
 	return s.db.WithContext(ctx).Connection(func(conn *gorm.DB) (err error) {
 		conn = conn.Session(&gorm.Session{})

@@ -32,7 +32,7 @@ func (s *Store) wakeNext(ctx context.Context, serviceID int64, since time.Time) 
 	now := s.Now()
 	waiting := s.writer(ctx).Table("deliveries").Select("id").
 		Where("external_status_check_id = ? AND state = 'waiting' AND single_attempt = FALSE AND next_attempt_at > ?", serviceID, now).
-		Where("leased_until IS NULL OR leased_until <= ?", now).
+		Where(hasNoLease("deliveries.id")).
 		Where("not_before IS NULL OR not_before <= ? OR not_before < next_attempt_at", now).
 		Where("last_attempt_at IS NULL OR last_attempt_at <= ?", since).
 		Order("next_attempt_at").Limit(wakeBatch)

@@ -42,9 +42,9 @@ func TestWake_LongBacklog_IsMadeDueInBatches(t *testing.T) {
 				conn, now := db.SQL(t), w.Clock.Now()
 				// One is held back by its service. None has a merge request, so that none waits for another.
 				_, err := conn.Exec(`WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM s WHERE n < $1)
-					INSERT INTO deliveries (project_id, external_status_check_id, uuid, event_uuid, kind, action, sha, url, payload, state, queued, attempts,
+					INSERT INTO deliveries (project_id, external_status_check_id, uuid, event_uuid, kind, action, sha, url, payload, state, attempts,
 						next_attempt_at, created_at)
-					SELECT project_id, external_status_check_id, uuid || '-' || s.n, event_uuid, kind, action, sha, url, payload, 'waiting', TRUE, 6,
+					SELECT project_id, external_status_check_id, uuid || '-' || s.n, event_uuid, kind, action, sha, url, payload, 'waiting', 6,
 						$2, created_at FROM deliveries, s`, waiting, now.Add(2*time.Hour))
 				if err != nil {
 					t.Fatal(err)

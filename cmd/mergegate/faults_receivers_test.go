@@ -123,7 +123,7 @@ func TestFaults_BadReceivers(t *testing.T) {
 			t.Errorf("%d leases are left", leased)
 		}
 		return err
-	}, "SELECT count(*) FROM deliveries WHERE leased_until IS NOT NULL")
+	}, "SELECT count(*) FROM delivery_leases")
 }
 
 // peakMemory returns the greatest resident memory of a process so far.

@@ -264,7 +264,7 @@ func (r *faultRun) age() {
 	past := time.Now().UTC().Add(-time.Hour).Truncate(time.Microsecond)
 	for _, statement := range []string{
 		"UPDATE deliveries SET next_attempt_at = $1 WHERE state = 'waiting'",
-		"UPDATE deliveries SET leased_until = $1 WHERE leased_until IS NOT NULL",
+		"UPDATE delivery_leases SET leased_until = $1",
 		"UPDATE deliveries SET not_before = $1 WHERE not_before IS NOT NULL",
 		"UPDATE service_queues SET next_at = $1",
 		"UPDATE service_queues SET open_until = $1 WHERE open_until IS NOT NULL",
@@ -297,18 +297,18 @@ func (r *faultRun) heal() {
 // settle waits until nothing is left to do.
 func (r *faultRun) settle() {
 	r.t.Helper()
-	const left = "SELECT (SELECT count(*) FROM deliveries WHERE state = 'waiting'), " +
+	const left = "SELECT (SELECT count(*) FROM deliveries WHERE state = 'waiting'), (SELECT count(*) FROM delivery_leases), " +
 		"(SELECT count(*) FROM pending_pushes), (SELECT count(*) FROM merge_request_steps), (SELECT count(*) FROM repository_removals), " +
 		"(SELECT count(*) FROM merge_requests WHERE state = 'opened' AND merging_started_at IS NOT NULL)"
-	var n [5]int
+	var n [6]int
 	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		r.query(func(rows *sql.Rows) error { return rows.Scan(&n[0], &n[1], &n[2], &n[3], &n[4]) }, left)
-		if n == [5]int{} {
+		r.query(func(rows *sql.Rows) error { return rows.Scan(&n[0], &n[1], &n[2], &n[3], &n[4], &n[5]) }, left)
+		if n == [6]int{} {
 			return
 		}
 		if time.Now().After(end) {
-			r.t.Errorf("left after a minute without faults: %d deliveries, %d pending pushes, %d steps of merge requests, %d removals of repositories, %d merges",
-				n[0], n[1], n[2], n[3], n[4])
+			r.t.Errorf("left after a minute without faults: %d deliveries, %d leases, %d pending pushes, %d steps of merge requests, %d removals of repositories, %d merges",
+				n[0], n[1], n[2], n[3], n[4], n[5])
 			r.query(func(rows *sql.Rows) error {
 				var id, attempts int64
 				var next, leased, last, action sql.NullString
@@ -316,7 +316,8 @@ func (r *faultRun) settle() {
 				r.t.Logf("delivery %d (%s) after %d attempts: next at %s, leased until %s, last at %s", id,
 					action.String, attempts, next.String, leased.String, last.String)
 				return err
-			}, "SELECT id, action, attempts, next_attempt_at, leased_until, last_attempt_at FROM deliveries WHERE state = 'waiting'")
+			}, `SELECT d.id, d.action, d.attempts, d.next_attempt_at, l.leased_until, d.last_attempt_at FROM deliveries d
+				LEFT JOIN delivery_leases l ON l.delivery_id = d.id WHERE d.state = 'waiting' OR l.delivery_id IS NOT NULL`)
 			return
 		}
 	}

@@ -99,7 +99,7 @@ func pauseInstances(t *testing.T) (*faultRun, func(*rand.Rand)) {
 			return
 		}
 		// Let the leases of the paused instance run out without waiting for it.
-		r.exec("UPDATE deliveries SET leased_until = now() - interval '1 second' WHERE leased_until IS NOT NULL")
+		r.exec("UPDATE delivery_leases SET leased_until = now() - interval '1 second'")
 		r.exec("UPDATE service_queues SET next_at = now()")
 		sleep(rng, 100*time.Millisecond, 500*time.Millisecond)
 		if err := process.Signal(syscall.SIGCONT); err != nil {

@@ -36,7 +36,7 @@ func nextMigration() string {
 		"CREATE INDEX CONCURRENTLY deliveries_upgrade ON deliveries (created_at);\n")
 	for table := range strings.FieldsSeq(`users namespaces sessions rate_counters projects project_redirects members access_tokens
 		protected_branches external_status_checks external_status_check_branches merge_requests approvals deliveries delivery_attempts
-		merge_request_checks status_check_responses pending_pushes audit_events service_queues merge_request_steps repository_removals user_links`) {
+		merge_request_checks status_check_responses pending_pushes audit_events service_queues arrived_deliveries delivery_leases merge_request_steps repository_removals user_links`) {
 		sql.WriteString("ALTER TABLE " + table + " ADD COLUMN upgrade_text text NOT NULL DEFAULT '';\n")
 	}
 	return sql.String()

@@ -21,7 +21,7 @@ import (
 // request may read one of them from end to end.
 var growingTables = strings.Fields(`users namespaces sessions projects project_redirects members access_tokens protected_branches
 	external_status_checks external_status_check_branches merge_requests merge_request_texts approvals deliveries delivery_attempts
-	merge_request_checks status_check_responses audit_events service_queues`)
+	merge_request_checks status_check_responses audit_events service_queues arrived_deliveries`)
 
 // statements collects the statements that stores of this process send, one of each shape,
 // by driver and shape. Only packages that check plans collect them.
