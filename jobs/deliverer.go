@@ -49,7 +49,9 @@ type Deliverer struct {
 	// startAttempt is Options.StartAttempt.
 	startAttempt func(context.Context, models.ClaimedDelivery) (context.Context, func(models.AttemptResult))
 	running      sync.WaitGroup
-	claiming     *sync.Mutex
+	// claimedAt is when the last claim began. What became due since then waits for the next.
+	claimedAt time.Time
+	claiming  *sync.Mutex
 }
 
 // NewDeliverer returns a deliverer; Run runs it.
@@ -146,10 +148,10 @@ func (d *Deliverer) waitAtMost(ctx context.Context, limit time.Duration, wake <-
 	return false
 }
 
-// timeUntilDue returns how long to wait for the next delivery, at most
-// pollEvery.
+// timeUntilDue returns how long to wait for the next delivery that became or becomes due
+// after the last claim, at most pollEvery.
 func (d *Deliverer) timeUntilDue(ctx context.Context) time.Duration {
-	at, ok, err := d.outbox.NextDeliveryAt(ctx)
+	at, ok, err := d.outbox.NextDeliveryAt(ctx, d.claimedAt)
 	if err != nil || !ok {
 		return pollEvery
 	}
@@ -161,6 +163,7 @@ func (d *Deliverer) timeUntilDue(ctx context.Context) time.Duration {
 // at each under attemptContext. It returns their number. more reports whether
 // the limit was reached, so that another claim may find more.
 func (d *Deliverer) startDue(ctx, attemptContext context.Context) (n int, more bool, err error) {
+	d.claimedAt = d.outbox.Now()
 	o := d.slots.options()
 	defer d.slots.claimed()
 	if o.Limit == 0 {

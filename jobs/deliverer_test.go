@@ -52,7 +52,7 @@ func TestExhaustiveDeliver_ReceiverFails_FollowsSchedule(t *testing.T) {
 			if d := w.Deliveries(service)[0]; d.ScheduledAttempts() > len(since) {
 				since = append(since, w.Clock.Now().Sub(start))
 			}
-			at, ok, err := w.Store.NextDeliveryAt(t.Context())
+			at, ok, err := w.Store.NextDeliveryAt(t.Context(), w.Store.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -244,4 +244,22 @@ func TestDeliver_UnreadableSecret_SendsNothing(t *testing.T) {
 	if d, attempts := w.singleDelivery(signed); d.State != models.DeliveryWaiting || len(attempts) != 1 || attempts[0].Error != models.ErrorSecret {
 		t.Errorf("delivery %+v with attempts %+v", d, attempts)
 	}
+}
+
+// What becomes due between a claim and the question when to claim again is claimed at once.
+func TestTimeUntilDue_DueSinceLastClaim_IsNow(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, db modelstest.Database) {
+		r := newReceiver(t)
+		r.respond(status(503))
+		w := newFixture(t, db)
+		w.service("lint", r.url, "")
+		w.MergeRequest("feature", "main")
+		w.deliver(1)
+		w.deliver(0) // the next attempt is due in a second
+		w.Clock.Advance(2 * time.Second)
+		if wait := w.timeUntilDue(t.Context()); wait > time.Millisecond {
+			t.Errorf("waits %v", wait)
+		}
+		w.deliver(1)
+	})
 }

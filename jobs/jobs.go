@@ -26,9 +26,9 @@ type Outbox interface {
 	// FinishDeliveries is FinishDelivery for several attempts. It returns those
 	// that could not be recorded without waiting for another transaction.
 	FinishDeliveries(ctx context.Context, attempts []models.FinishedDelivery) ([]models.FinishedDelivery, error)
-	// NextDeliveryAt returns the earliest time at which a delivery may be
-	// due; ok is false if none is waiting.
-	NextDeliveryAt(ctx context.Context) (at time.Time, ok bool, err error)
+	// NextDeliveryAt returns the earliest time after another one at which a delivery may be
+	// due; ok is false if there is none.
+	NextDeliveryAt(ctx context.Context, after time.Time) (at time.Time, ok bool, err error)
 	// WatchDeliveries returns a channel that signals new deliveries. A
 	// signal is a hint: there may be nothing to claim.
 	WatchDeliveries(ctx context.Context) (wake <-chan struct{}, stop func())

@@ -43,7 +43,7 @@ func TestExhaustiveDeliver_TenMinuteOutage_AllArriveWithinTenSeconds(t *testing.
 					t.Fatal(err)
 				}
 			}
-			at, ok, err := w.Store.NextDeliveryAt(t.Context())
+			at, ok, err := w.Store.NextDeliveryAt(t.Context(), w.Store.Now())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -33,9 +33,9 @@ func (*countingOutbox) OfferPlaces(func(models.Delivery) models.Place) (stop fun
 	return func() {}
 }
 
-func (o *countingOutbox) NextDeliveryAt(ctx context.Context) (time.Time, bool, error) {
+func (o *countingOutbox) NextDeliveryAt(ctx context.Context, after time.Time) (time.Time, bool, error) {
 	defer o.waits.Add(1)
-	return o.Store.NextDeliveryAt(ctx)
+	return o.Store.NextDeliveryAt(ctx, after)
 }
 
 // A waiting deliverer sends a new delivery at once if this process recorded it,

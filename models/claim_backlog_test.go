@@ -99,7 +99,7 @@ func TestDeliveries_BacklogUnknownToStatistics_FewRowsRead(t *testing.T) {
 					check(err)
 				}},
 				{"next time", 1, func() {
-					_, _, err := w.Store.NextDeliveryAt(t.Context())
+					_, _, err := w.Store.NextDeliveryAt(t.Context(), w.Store.Now())
 					check(err)
 				}},
 			} {

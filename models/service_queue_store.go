@@ -121,11 +121,11 @@ func (s *Store) requestProbe(ctx context.Context, serviceID int64) error {
 		UpdateColumn("probe_at", now).Error
 }
 
-// NextDeliveryAt returns the next time, after now, at which a delivery becomes due or a
-// lease expires. It may be too early. ok is false if there is none.
-func (s *Store) NextDeliveryAt(ctx context.Context) (at time.Time, ok bool, err error) {
+// NextDeliveryAt returns the first time, after another one, at which a delivery becomes due
+// or a lease expires. It may be too early. ok is false if there is none.
+func (s *Store) NextDeliveryAt(ctx context.Context, after time.Time) (at time.Time, ok bool, err error) {
 	var next []ServiceQueue
-	err = s.reader(ctx).Select("next_at").Where("next_at > ?", s.Now()).Order("next_at").Limit(1).Find(&next).Error
+	err = s.reader(ctx).Select("next_at").Where("next_at > ?", after).Order("next_at").Limit(1).Find(&next).Error
 	if err != nil || len(next) == 0 {
 		return time.Time{}, false, err
 	}
