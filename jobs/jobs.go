@@ -27,7 +27,7 @@ type Outbox interface {
 	// that could not be recorded without waiting for another transaction.
 	FinishDeliveries(ctx context.Context, attempts []models.FinishedDelivery) ([]models.FinishedDelivery, error)
 	// NextDeliveryAt returns the earliest time after another one at which a delivery may be
-	// due; ok is false if there is none.
+	// due; ok is false if nothing waits.
 	NextDeliveryAt(ctx context.Context, after time.Time) (at time.Time, ok bool, err error)
 	// WatchDeliveries returns a channel that signals new deliveries. A
 	// signal is a hint: there may be nothing to claim.

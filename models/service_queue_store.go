@@ -122,7 +122,7 @@ func (s *Store) requestProbe(ctx context.Context, serviceID int64) error {
 }
 
 // NextDeliveryAt returns the first time, after another one, at which a delivery becomes due
-// or a lease expires. It may be too early. ok is false if there is none.
+// or a lease expires. It may be too early. ok is false if nothing waits.
 func (s *Store) NextDeliveryAt(ctx context.Context, after time.Time) (at time.Time, ok bool, err error) {
 	var next []ServiceQueue
 	err = s.reader(ctx).Select("next_at").Where("next_at > ?", after).Order("next_at").Limit(1).Find(&next).Error
