@@ -25,20 +25,11 @@ func withoutIndex(query *gorm.DB, column string) string {
 	return column
 }
 
-// columnNames returns the names of a model's columns, except for some, with the alias of
-// its table. A newer version may add columns while this one serves, so no statement
-// selects *, see QueryFields in Open.
-func (s *Store) columnNames(alias string, model any, omit ...string) string {
-	return alias + "." + strings.Join(s.columnList(model, omit...), ", "+alias+".")
-}
-
-// columnList returns the names of a model's columns except for some.
-func (s *Store) columnList(model any, omit ...string) []string {
-	parsed := &gorm.Statement{DB: s.db}
-	if err := parsed.Parse(model); err != nil {
-		panic(err) // impossible: the schema test parses all models
-	}
-	return slices.DeleteFunc(slices.Clone(parsed.Schema.DBNames), func(name string) bool { return slices.Contains(omit, name) })
+// columnNames returns the names of a model's columns with the alias of its table. A newer
+// version may add columns while this one serves, so no statement selects *, see QueryFields
+// in Open.
+func (s *Store) columnNames(alias string, model any) string {
+	return s.columnsOf(alias, model).sql()
 }
 
 // columnsOf returns the columns of a model, except for some, with the alias of its table.
